@@ -1,0 +1,205 @@
+"""Checks a session against the log's guarantees, record by record.
+
+Remembers every exchange that has ended (one small entry each), so its memory grows with the number of
+exchanges, not with their size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.body import Body
+from mockrec.formats.errors import SessionError
+from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES, check_record
+
+MAX_FINDINGS = 1000
+"""Findings kept; further ones are only counted."""
+
+_AFTER_THE_END = frozenset({"request", "request-body-data", "rule-event"})
+"""What may follow a response that was sent before the request was complete."""
+_OPENERS = {
+    "tls-passthrough-closed": "tls-passthrough-opened",
+    "raw-passthrough-closed": "raw-passthrough-opened",
+}
+_TUNNEL = frozenset({*_OPENERS, *_OPENERS.values(), "raw-passthrough-data"})
+_OUTSIDE = frozenset(
+    {
+        "session-started",
+        "session-ended",
+        "gap",
+        "rules-reloaded",
+        "callback-error",
+        "client-error",
+        "tls-client-error",
+    }
+)
+"""Types that belong to no exchange, or have an id of their own."""
+
+
+class Audit:
+    """`check` every record, then `finish`; `findings` are sentences, in file order."""
+
+    def __init__(self, header: Mapping[str, Any] | None, bodies_folder: Path | None) -> None:
+        self.findings: list[str] = []
+        self.finding_count = 0
+        self.counts: Counter[str] = Counter()
+        """Records by type."""
+        self.last: Mapping[str, Any] | None = None
+        """The last record."""
+        self.kept_beside = 0
+        """Bodies that are in files beside the log."""
+        self._header = header or {}
+        self._folder = bodies_folder
+        events = self._header.get("events")
+        self._recorded = frozenset(map(str, events) if isinstance(events, list) else DEFAULT_EVENTS)
+        # A later part of a rotated session goes on with exchanges of the parts before it.
+        self._from_start = self._header.get("part", 1) == 1
+        self._next_seq: int | None = 0 if self._from_start else None
+        self._open: dict[str, str] = {}
+        """Exchange or tunnel → the type of its first record."""
+        self._done: dict[str, str] = {}
+        """Exchange or tunnel → the type that ended it."""
+        self._accepted: set[str] = set()
+        self._ended: Mapping[str, Any] | None = None
+
+    @property
+    def open_ids(self) -> list[str]:
+        """Exchanges and tunnels without an end."""
+        return list(self._open)
+
+    @property
+    def exchange_count(self) -> int:
+        """Exchanges and tunnels, ended or not."""
+        return len(self._open) + len(self._done)
+
+    def check(self, line: int, record: Mapping[str, Any]) -> None:
+        """Look at the next record."""
+        kind = record["type"]
+        problems = check_record(record)
+        for problem in problems:
+            self.report(f"line {line}: {kind}: {problem}")
+        if self._ended is not None:
+            self.report(f"line {line}: {kind} after session-ended")
+        if self.last is None and kind != "session-started":
+            self.report(f"line {line}: the first record is {kind}, not session-started")
+        self._check_seq(line, record.get("seq"))
+        self.counts[kind] += 1
+        self.last = record
+        if kind == "session-ended":
+            self._ended = record
+        identity = record.get("id")
+        if isinstance(identity, str) and kind not in _OUTSIDE:
+            self._check_order(line, kind, identity)
+        if not problems:
+            for body in _bodies(record):
+                self._check_hash(line, body)
+
+    def finish(self) -> None:
+        """Look at what the session as a whole must have."""
+        ended = self._ended
+        if ended is None:
+            return
+        repaired = ended.get("reason") == "repaired"
+        # A repaired session has lost its end, and a gap says that records are missing: both are known.
+        if not repaired and not self.counts["gap"] and self._records_ends:
+            for identity, kind in self._open.items():
+                self.report(f"{identity} ({kind}) has no end")
+        if self._from_start:
+            self._check_counts(ended.get("counts"))
+
+    def report(self, finding: str) -> None:
+        """Add a finding."""
+        self.finding_count += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(finding)
+
+    @property
+    def _records_ends(self) -> bool:
+        return self._recorded >= TERMINAL_TYPES
+
+    def _check_seq(self, line: int, seq: Any) -> None:
+        if type(seq) is not int:
+            return
+        expected = self._next_seq
+        self._next_seq = seq + 1
+        if expected is None or seq == expected:
+            return
+        if seq < expected:
+            self.report(f"line {line}: seq {seq} after {expected - 1}")
+        elif not self._header.get("derived"):
+            missing = seq - expected
+            self.report(f"line {line}: seq {seq} after {expected - 1}: {missing} missing")
+
+    def _check_order(self, line: int, kind: str, identity: str) -> None:
+        if identity in self._done:
+            if kind in TERMINAL_TYPES or kind in _OPENERS:
+                self.report(f"line {line}: {kind}: {identity} has ended before, with {self._done[identity]}")
+            elif kind not in _AFTER_THE_END:
+                self.report(f"line {line}: {kind} after the end of {identity}")
+            return
+        if identity not in self._open:
+            self._check_first(line, kind, identity)
+            self._open[identity] = kind
+        elif kind in FIRST_TYPES and not self._is_upgrade(kind, identity):
+            self.report(f"line {line}: {kind} again for {identity}")
+        if kind == "websocket-accepted":
+            self._accepted.add(identity)
+        if kind in TERMINAL_TYPES or kind in _OPENERS:
+            if kind == "websocket-close" and self._misses_acceptance(identity):
+                self.report(f"line {line}: websocket-close of {identity}, which was not accepted")
+            self._done[identity] = kind
+            self._open.pop(identity, None)
+            self._accepted.discard(identity)
+
+    def _is_upgrade(self, kind: str, identity: str) -> bool:
+        """An upgrade may be announced by its head before `websocket-request` tells what it is."""
+        return kind == "websocket-request" and self._open[identity] == "request-initiated"
+
+    def _misses_acceptance(self, identity: str) -> bool:
+        return self._from_start and "websocket-accepted" in self._recorded and identity not in self._accepted
+
+    def _check_first(self, line: int, kind: str, identity: str) -> None:
+        if not self._from_start:
+            return
+        if kind in _TUNNEL:
+            wanted = _OPENERS.get(kind, "raw-passthrough-opened" if kind == "raw-passthrough-data" else kind)
+            if kind != wanted and wanted in self._recorded:
+                self.report(f"line {line}: {kind} is the first record of {identity}, not {wanted}")
+        elif kind not in FIRST_TYPES and self._recorded >= FIRST_TYPES:
+            self.report(f"line {line}: {kind} is the first record of {identity}, not request-initiated")
+
+    def _check_counts(self, counts: Any) -> None:
+        if not isinstance(counts, Mapping):
+            return
+        # The record that holds the counts may or may not count itself.
+        for kind in sorted({*counts, *self.counts} - {"session-started", "session-ended"}):
+            said, found = counts.get(kind, 0), self.counts.get(kind, 0)
+            if said != found and not self._header.get("derived"):
+                self.report(f"session-ended counts {said} {kind}, the file has {found}")
+
+    def _check_hash(self, line: int, record: Mapping[str, Any]) -> None:
+        body = Body.from_record(record, self._folder)
+        if body.file is not None:
+            self.kept_beside += 1
+        elif body.sha256 is None:
+            return
+        try:
+            data = body.bytes
+        except SessionError as error:
+            self.report(f"line {line}: {error}")
+            return
+        if body.sha256 is not None and hashlib.sha256(data).hexdigest() != body.sha256:
+            self.report(f"line {line}: a body is not what its sha256 says")
+
+
+def _bodies(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for owner in (record, record.get("request"), record.get("response")):
+        if isinstance(owner, Mapping):
+            for key in ("body", "requestBody", "content", "rawHead"):
+                body = owner.get(key)
+                if isinstance(body, Mapping) and "size" in body:
+                    yield body

@@ -1,0 +1,101 @@
+"""The event classes of connections: faults below a request, and tunnels that are passed on unread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockrec.formats.body import Body
+from mockrec.formats.envelope import Event, ExchangeEvent
+from mockrec.formats.shapes import (
+    ConnectionTiming,
+    Destination,
+    PartialRequest,
+    PartialResponse,
+    TlsFailureTiming,
+    TlsMetadata,
+)
+
+
+@dataclass(kw_only=True)
+class TlsClientError(Event):
+    """A TLS handshake failed, or the client gave up right after it."""
+
+    id: str | None = None
+    connection_id: str
+    failure_cause: str
+    """`closed`, `reset`, `cert-rejected`, `no-shared-cipher`, `handshake-timeout` or `unknown`."""
+    remote_ip_address: str | None = None
+    remote_port: int | None = None
+    destination: Destination | None = None
+    tags: list[str]
+    timing_events: TlsFailureTiming
+    tls_metadata: TlsMetadata | None = None
+
+
+@dataclass(kw_only=True)
+class ClientError(ExchangeEvent):
+    """A request failed before its head was understood, or its connection broke the protocol."""
+
+    exchange_id: str | None = None
+    """The exchange that was broken by it, if there was one."""
+    error_code: str | None = None
+    request: PartialRequest | None = None
+    """What could be understood; `raw_head` has the bytes."""
+    response: PartialResponse | None = None
+    """What was answered."""
+    aborted: bool | None = None
+    """True when nothing was answered."""
+
+
+@dataclass(kw_only=True)
+class Tunnel(ExchangeEvent):
+    """A record of a connection that is passed on."""
+
+    destination: Destination
+    remote_ip_address: str
+    remote_port: int
+    tags: list[str]
+    timing_events: ConnectionTiming
+
+
+@dataclass(kw_only=True)
+class TlsPassthroughOpened(Tunnel):
+    """A TLS connection is passed on unread."""
+
+    tls_metadata: TlsMetadata | None = None
+
+
+@dataclass(kw_only=True)
+class TlsPassthroughClosed(TlsPassthroughOpened):
+    """A passed-on TLS connection has ended."""
+
+    bytes_received: int
+    """From the client."""
+    bytes_sent: int
+    """To the client."""
+
+
+@dataclass(kw_only=True)
+class RawPassthroughOpened(Tunnel):
+    """A connection in another protocol is passed on."""
+
+
+@dataclass(kw_only=True)
+class RawPassthroughClosed(Tunnel):
+    """A passed-on connection has ended."""
+
+    bytes_received: int
+    """From the client."""
+    bytes_sent: int
+    """To the client."""
+
+
+@dataclass(kw_only=True)
+class RawPassthroughData(ExchangeEvent):
+    """A piece of what went through a raw tunnel."""
+
+    direction: str
+    """`received` (from the client) or `sent` (to it)."""
+    content: Body
+    event_timestamp: float
+    """Monotonic milliseconds."""

@@ -1,0 +1,52 @@
+"""What can go wrong with a session on disk, each with the exit code it ends a command with."""
+
+from __future__ import annotations
+
+
+class FormatError(Exception):
+    """Base of everything here. `str()` is one message for the user."""
+
+    exit_code = 2
+
+
+class RecordError(FormatError):
+    """A record cannot be made into a typed event: a required key is missing or an object is no object."""
+
+
+class SessionError(FormatError):
+    """A session cannot be read. `line` counts from 1; 0 means the file as a whole."""
+
+    def __init__(self, file: str, message: str, line: int = 0) -> None:
+        self.file = file
+        self.line = line
+        self.message = message
+        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
+
+
+class OutputError(FormatError):
+    """A session cannot be written any further; what was written before stays, in whole lines."""
+
+    exit_code = 3
+
+    def __init__(self, file: str, message: str) -> None:
+        self.file = file
+        self.message = message
+        super().__init__(f"cannot write {file}: {message}")
+
+
+class OutputExistsError(OutputError):
+    """The output exists already and may only be replaced with --force: wrong usage, nothing was touched."""
+
+    exit_code = 2
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file, "it exists already (--force overwrites it)")
+
+
+class OutputClosedError(OutputError):
+    """The reader of the output (a pipe) went away."""
+
+    exit_code = 141
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file, "the reader went away")

@@ -1,0 +1,93 @@
+"""Compressed logs: independent gzip members or zstd frames of whole lines.
+
+After a crash every whole frame can be read, so a frame is closed when it has about 1 MiB, or when
+what it holds is about to be a second old.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Protocol
+
+from mockrec.formats.outfile import OutFile
+
+FRAME_BYTES = 1024 * 1024
+"""Uncompressed bytes after which a frame is closed."""
+FRAME_AGE_MS = 900.0
+"""Age at which a frame is closed: with a sync point every 50 ms, never more than a second is at risk."""
+
+Compress = Callable[[bytes], bytes]
+
+
+class Sink(Protocol):
+    """Where batches of whole lines go. Used by one thread."""
+
+    name: str
+
+    def write(self, data: bytes) -> None:
+        """Take whole lines. Raises `OutputError`."""
+
+    def sync_point(self, now: float | None = None) -> None:
+        """A chance to close a frame: `now` in monotonic milliseconds, None to close it at once."""
+
+    def close(self) -> None:
+        """Write what is left and close the file. Raises `OutputError`; may be called twice."""
+
+
+class FrameSink:
+    """Collects lines and writes them a frame at a time."""
+
+    def __init__(self, file: OutFile, compress: Compress) -> None:
+        self.name = file.name
+        self._file = file
+        self._compress = compress
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._fresh_at: float | None = None
+        """The last sync point at which nothing was waiting: everything waiting now is younger."""
+
+    def write(self, data: bytes) -> None:
+        """Take whole lines; they reach the file with their frame."""
+        self._lines.append(data)
+        self._size += len(data)
+        if self._size >= FRAME_BYTES:
+            self._flush()
+
+    def sync_point(self, now: float | None = None) -> None:
+        """Close the frame if it is old enough; see `Sink`."""
+        if self._lines and now is not None:
+            if self._fresh_at is None:
+                self._fresh_at = now
+            if now - self._fresh_at < FRAME_AGE_MS:
+                return
+        self._flush()
+        self._fresh_at = now
+
+    def close(self) -> None:
+        """Write the last frame and close the file."""
+        try:
+            self._flush()
+        finally:
+            self._file.close()
+
+    def _flush(self) -> None:
+        if not self._lines:
+            return
+        data = b"".join(self._lines)
+        self._lines = []
+        self._size = 0
+        self._file.write(self._compress(data), lines=False)
+
+
+def gzip_member(data: bytes) -> bytes:
+    """One gzip member (RFC 1952), without a time so that equal logs are equal files."""
+    return gzip.compress(data, compresslevel=6, mtime=0)
+
+
+def zstd_frames() -> Compress:
+    """A function that makes one zstd frame (RFC 8878) of its argument, with a checksum."""
+    # Imported here: only compressed logs need it.
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress

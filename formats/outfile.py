@@ -1,0 +1,123 @@
+"""One output file: created once, written in whole units, cut back when a write fails.
+
+Knows nothing of records: a unit is a line of a plain log, or a frame of a compressed one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from pathlib import Path
+
+from mockrec.formats.errors import OutputClosedError, OutputError, OutputExistsError
+
+STDOUT = 1
+
+
+class OutFile:
+    """A file descriptor with its name. Methods raise `OutputError`, `OutputClosedError` for a closed pipe."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self.name = name
+        self._fd = fd
+        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        # A redirected stdout may already hold something, so the end is asked for, not assumed to be 0.
+        self._end = os.lseek(fd, 0, os.SEEK_CUR) if self._regular else 0
+        self._failure: OutputError | None = None
+        self._closed = False
+
+    def write(self, data: bytes, *, lines: bool) -> None:
+        """Append `data`. When that fails, what was written of it is taken back.
+
+        With `lines`, whole lines of it that did reach the file stay; otherwise none of it does.
+        """
+        if self._failure is not None:
+            raise self._failure
+        view = memoryview(data)
+        written = 0
+        try:
+            while written < len(view):
+                written += self._write_some(view[written:])
+        except OSError as error:
+            kept = data.rfind(b"\n", 0, written) + 1 if lines else 0
+            self._failure = self._failed(error, kept)
+            raise self._failure from None
+        self._end += written
+
+    def close(self) -> None:
+        """Close; calling it twice is fine. Stdout stays open, it is not ours."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._fd == STDOUT:
+            return
+        try:
+            os.close(self._fd)
+        except OSError as error:
+            # Network file systems report a full disk only here.
+            raise OutputError(self.name, error.strerror or str(error)) from None
+
+    def _write_some(self, view: memoryview) -> int:
+        try:
+            return os.write(self._fd, view)
+        except BlockingIOError:
+            # Whoever shares our stdout may have switched it to non-blocking.
+            select.select([], [self._fd], [])
+            return 0
+
+    def _failed(self, error: OSError, kept: int) -> OutputError:
+        if error.errno == errno.EPIPE:
+            return OutputClosedError(self.name)
+        if self._regular:
+            self._end += kept
+            try:
+                os.ftruncate(self._fd, self._end)
+            except OSError:
+                # The torn end stays; readers accept it. The first error is the one to tell.
+                pass
+        return OutputError(self.name, error.strerror or str(error))
+
+
+def open_output(path: Path, *, force: bool, file_mode: int) -> OutFile:
+    """Create the file, exclusively; with `force` an existing one is emptied first.
+
+    Devices and named pipes are opened as they are, nothing of them can be overwritten. Raises
+    `OutputExistsError` or `OutputError`.
+    """
+    name = str(path)
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    if not (force or _is_stream(path)):
+        flags |= os.O_EXCL
+    try:
+        fd = os.open(path, flags, file_mode)
+    except FileExistsError:
+        raise OutputExistsError(name) from None
+    except OSError as error:
+        raise OutputError(name, error.strerror or str(error)) from None
+    try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            os.ftruncate(fd, 0)
+            _set_mode(path, file_mode)
+    except OSError as error:
+        os.close(fd)
+        raise OutputError(name, error.strerror or str(error)) from None
+    return OutFile(fd, name)
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _set_mode(path: Path, file_mode: int) -> None:
+    """Exactly the mode asked for: neither the umask nor a replaced file's mode has a say."""
+    try:
+        path.chmod(file_mode)
+    except PermissionError:
+        # Somebody else's file that we may write but not change: --force asked for it.
+        pass

@@ -1,0 +1,186 @@
+"""Reads any session from its first record to its last, in fixed memory, and says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mockrec.formats.errors import SessionError
+from mockrec.formats.events import SCHEMA_VERSION
+from mockrec.formats.source import Source, open_source
+
+MAX_LINE = 512 * 1024 * 1024
+"""A line longer than this is no record: bounds the memory a wrong file can take."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a session."""
+
+    number: int
+    """Counted from 1, blank lines included."""
+    raw: bytes
+    """As it stands in the file, without the line end."""
+    record: dict[str, Any] | None
+    """None when the line is no record."""
+    problem: str = ""
+    """Why not."""
+    torn: bool = False
+    """It does not parse and nothing follows it: the writer was stopped in the middle of it."""
+
+
+class Session:
+    """One recording, to be iterated once: `for line_number, record in session`.
+
+    A cut-off session is read to its end; `torn`, `complete` and `cut_off` are known after that.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self.torn = ""
+        """Empty, or a sentence about the line or frame that is cut off."""
+        self.ended: dict[str, Any] | None = None
+        """The `session-ended` record, once it is read."""
+        self._last_type: str | None = None
+        self._source = source
+        self._lines = self._read()
+        self._first = next(self._lines, None)
+        first = self._first.record if self._first else None
+        self.header = first if first is not None and first.get("type") == "session-started" else None
+        """The `session-started` record; None when the session does not begin with one."""
+        self._check_version()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+        self._source.close()
+
+    @property
+    def bodies_folder(self) -> Path | None:
+        """Where bodies beside the log are kept; None for stdin."""
+        return None if self.name == "stdin" else Path(f"{self.name}.bodies")
+
+    @property
+    def complete(self) -> bool:
+        """The last record is `session-ended` and nothing is torn."""
+        return not self.cut_off
+
+    @property
+    def cut_off(self) -> str:
+        """Why the session is not complete; empty when it is."""
+        if self.torn:
+            return self.torn
+        return "" if self._last_type == "session-ended" else "it has no session-ended record at its end"
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Line numbers and records. Raises `SessionError` for a bad line that is not the torn last one."""
+        for line in self.scan():
+            if line.record is not None:
+                yield line.number, line.record
+            elif not line.torn:
+                raise SessionError(self.name, line.problem, line.number)
+
+    def scan(self) -> Iterator[Line]:
+        """All lines, bad ones too. Raises `SessionError` only where the file cannot be decompressed."""
+        first, self._first = self._first, None
+        if first is not None:
+            yield first
+        yield from self._lines
+
+    def _check_version(self) -> None:
+        version = self.header.get("schemaVersion") if self.header else SCHEMA_VERSION
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise SessionError(
+                self.name,
+                f"written by a newer mockrec: schema {version}, this one reads up to {SCHEMA_VERSION}",
+                1,
+            )
+
+    def _read(self) -> Generator[Line, None, None]:
+        held: Line | None = None
+        for number, raw in self._raw_lines():
+            if not raw.strip():
+                continue
+            if held is not None:
+                yield held
+                held = None
+            line = _parse(number, raw)
+            if line.torn:
+                # Torn if nothing follows, otherwise just bad: the next line tells.
+                line.torn = False
+                held = line
+                continue
+            self._note(line.record)
+            yield line
+        if held is not None:
+            held.torn = True
+            self.torn = self._source.torn or f"line {held.number} is cut off"
+            yield held
+        else:
+            self.torn = self._source.torn
+
+    def _note(self, record: dict[str, Any] | None) -> None:
+        if record is None:
+            return
+        self._last_type = record["type"]
+        if self._last_type == "session-ended":
+            self.ended = record
+
+    def _raw_lines(self) -> Iterator[tuple[int, bytes]]:
+        number = 0
+        pieces: list[bytes] = []
+        size = 0
+        for chunk in self._source:
+            *whole, rest = chunk.split(b"\n")
+            for part in whole:
+                number += 1
+                pieces.append(part)
+                yield number, b"".join(pieces)
+                pieces, size = [], 0
+            if rest:
+                pieces.append(rest)
+                size += len(rest)
+                if size > MAX_LINE:
+                    raise SessionError(self.name, f"no record is longer than {MAX_LINE} bytes", number + 1)
+        if pieces:
+            yield number + 1, b"".join(pieces)
+
+
+def open_session(path: str | Path) -> Session:
+    """Open a session, recognised by its content; `-` is stdin.
+
+    Raises `SessionError` for a file that is no session, or one of a format or version that this
+    mockrec does not read.
+    """
+    source = open_source(str(path))
+    try:
+        return Session(source)
+    except SessionError:
+        source.close()
+        raise
+
+
+def _parse(number: int, raw: bytes) -> Line:
+    """The line as a record. `torn` is set when it is no JSON at all, as a cut line is."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        return Line(number, raw, None, f"expected a record, found {_excerpt(raw)} ({error})", torn=True)
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        return Line(number, raw, None, f"expected an object with a type, found {_excerpt(raw)}")
+    return Line(number, raw, value)
+
+
+def _excerpt(raw: bytes) -> str:
+    text = raw[:60].decode("utf-8", "replace")
+    return ascii(text + ("…" if len(raw) > 60 else ""))

@@ -1,0 +1,123 @@
+"""The event classes of the recording itself: its first and last record, and what went wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mockrec.formats.envelope import Event
+from mockrec.formats.shapes import ErrorInfo, Shape
+
+
+@dataclass(kw_only=True)
+class Listen(Shape):
+    """An address the recorder listens on."""
+
+    url: str
+    host: str
+    port: int
+
+
+@dataclass(kw_only=True)
+class RuleInfo(Shape):
+    """A rule of the run."""
+
+    id: str
+    line: int | None = None
+    """In the rule file, counted from 1."""
+    explanation: str | None = None
+    """The rule as a sentence."""
+
+
+@dataclass(kw_only=True)
+class RuleUse(Shape):
+    """How often a rule was used."""
+
+    id: str
+    used: int
+    pending: bool
+    """It was used less often than it says."""
+
+
+@dataclass(kw_only=True)
+class Ci(Shape):
+    """The CI run that recorded the session."""
+
+    provider: str | None = None
+    run_url: str | None = None
+    commit: str | None = None
+
+
+@dataclass(kw_only=True)
+class SessionStarted(Event):
+    """The first record of a session, and of each part of a rotated one."""
+
+    schema_version: int
+    mockrec_version: str
+    session_id: str
+    start_time: float
+    start_timestamp: float
+    listen: Listen | None = None
+    rules: list[RuleInfo] | None = None
+    rules_sha256: str | None = None
+    events: list[str] | None = None
+    """The types that are recorded."""
+    bodies: str | None = None
+    """`decoded`, `raw` or `both`."""
+    command: list[str] | None = None
+    """Of `run -- COMMAND`."""
+    ci: Ci | None = None
+    redaction: dict[str, Any] = field(default_factory=dict)
+    """What is replaced before it reaches the log."""
+    part: int | None = None
+    """Counted from 1 in a rotated session; `seq` goes on from the part before."""
+    derived: dict[str, Any] = field(default_factory=dict)
+    """`from` and `expression`, when this was filtered out of another session: `seq` then has holes."""
+
+
+@dataclass(kw_only=True)
+class SessionEnded(Event):
+    """The last record of a session. A session without it was cut off."""
+
+    reason: str
+    exit_code: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    """Records by type."""
+    rules: list[RuleUse] | None = None
+    truncated_bodies: int | None = None
+    redactions: int | None = None
+
+
+@dataclass(kw_only=True)
+class Gap(Event):
+    """Records were left out because the disk was too slow and `--on-full drop` was asked for."""
+
+    counts: dict[str, int]
+    """How many, by type."""
+
+
+@dataclass(kw_only=True)
+class RulesReloaded(Event):
+    """The rules were replaced while recording."""
+
+    rules: list[RuleInfo]
+    rules_sha256: str | None = None
+
+
+@dataclass(kw_only=True)
+class CallbackError(Event):
+    """A function of `record.callbacks` raised. This record is handed to no callback."""
+
+    id: str | None = None
+    """The exchange of the event the function was called with."""
+    connection_id: str | None = None
+    event_type: str | None = None
+    """The type of that event."""
+    callback: str | None = None
+    """The function as the rule file names it."""
+    error: ErrorInfo
+
+
+@dataclass(kw_only=True)
+class UnknownEvent(Event):
+    """A record of a type this version does not know; everything but the envelope is in `extra`."""

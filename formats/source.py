@@ -1,0 +1,149 @@
+"""The bytes of a session file, decompressed, in pieces of bounded size.
+
+Recognises a file by its first bytes. Knows nothing of lines and records.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from mockrec.formats.errors import SessionError
+
+CHUNK = 256 * 1024
+"""Bytes read at a time."""
+_FEED = 4096
+"""Compressed bytes handed to a decoder at a time: bounds what a hostile file can make of them."""
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_HAR = re.compile(rb'\s*\{\s*"log"\s*:')
+_BOM = b"\xef\xbb\xbf"
+_NOT_YET = "reading those is not available in this version, only JSON Lines (plain, gzip or zstd)"
+_EXPECTED = "expected a mockrec session (JSON Lines, plain, gzip or zstd)"
+
+
+class _Decoder(Protocol):
+    """What zlib's and zstandard's decompression objects have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class Source:
+    """An open session file. Iterate it once; then `torn` says whether its last frame is cut off."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.name = name
+        self.torn = ""
+        """Empty, or a sentence about the frame that is cut off."""
+        self._file = file
+        self._head = self._read()
+        self._compression = self._recognise()
+
+    def close(self) -> None:
+        """Close the file (not stdin)."""
+        if self._file is not sys.stdin.buffer:
+            self._file.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = self._frames() if self._compression else self._chunks()
+        first = True
+        for chunk in chunks:
+            if not chunk:
+                continue
+            if first:
+                first = False
+                chunk = chunk.removeprefix(_BOM)
+                self._check_start(chunk)
+            yield chunk
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read(CHUNK)
+        except OSError as error:
+            raise SessionError(self.name, error.strerror or str(error)) from None
+
+    def _chunks(self) -> Iterator[bytes]:
+        chunk = self._head
+        while chunk:
+            yield chunk
+            chunk = self._read()
+
+    def _recognise(self) -> str:
+        if self._head.startswith(_GZIP):
+            return "gzip"
+        if self._head.startswith(_ZSTD):
+            return "zstd"
+        if self._head.startswith(b"PAR1"):
+            raise SessionError(self.name, f"this is a Parquet file; {_NOT_YET}")
+        # The first bytes of a frame are also all that is left when it was cut off very early.
+        if self._head and (_GZIP.startswith(self._head) or _ZSTD.startswith(self._head)):
+            return "gzip" if self._head[:1] == _GZIP[:1] else "zstd"
+        return ""
+
+    def _check_start(self, chunk: bytes) -> None:
+        if _HAR.match(chunk):
+            raise SessionError(self.name, f"this is a HAR file; {_NOT_YET}")
+        start = chunk.lstrip()[:20]
+        if start and not start.startswith(b"{"):
+            raise SessionError(self.name, f"{_EXPECTED}, found a file that begins with {start!r}")
+
+    def _frames(self) -> Iterator[bytes]:
+        decoder: _Decoder | None = None
+        frame = offset = 0
+        for chunk in self._chunks():
+            for start in range(0, len(chunk), _FEED):
+                data = chunk[start : start + _FEED]
+                while data:
+                    if decoder is None:
+                        decoder = self._new_decoder()
+                        frame = offset + start
+                    try:
+                        yield decoder.decompress(data)
+                    except SessionError:
+                        raise
+                    except Exception as error:  # zlib.error and zstandard.ZstdError share no base
+                        raise SessionError(
+                            self.name, f"the {self._compression} frame at byte {frame} is damaged: {error}"
+                        ) from None
+                    data = decoder.unused_data if decoder.eof else b""
+                    if decoder.eof:
+                        decoder = None
+            offset += len(chunk)
+        if decoder is not None:
+            self.torn = f"the last {self._compression} frame (at byte {frame}) is cut off"
+
+    def _new_decoder(self) -> _Decoder:
+        if self._compression == "gzip":
+            return zlib.decompressobj(wbits=31)
+        # Imported here: only compressed sessions need it.
+        import zstandard
+
+        return zstandard.ZstdDecompressor().decompressobj()
+
+
+def open_source(path: str) -> Source:
+    """Open a file by name, or stdin for `-`. Raises `SessionError`."""
+    if path == "-":
+        return Source("stdin", sys.stdin.buffer)
+    if Path(path).is_dir():
+        raise SessionError(path, f"this is a folder; {_NOT_YET}")
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
+    except OSError as error:
+        raise SessionError(path, error.strerror or str(error)) from None
+    try:
+        return Source(path, file)
+    except SessionError:
+        file.close()
+        raise
