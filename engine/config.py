@@ -1,0 +1,115 @@
+"""The settings of a run, typed and frozen. Defaults are the contract's; the rule file and options change them.
+
+Durations are seconds (float), sizes are bytes (int).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a client may take, in seconds."""
+
+    head: float = 30.0
+    """From the first byte of a request head (or the connection's start) to its end."""
+    body_idle: float = 60.0
+    """Between two pieces of a request body."""
+    keep_alive: float = 75.0
+    """Between two requests of a connection."""
+    handshake: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a client may ask for."""
+
+    head: int = 64 * KIB
+    connections: int = 10_000
+    streams: int = 100
+    ws_message: int = 100 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """`server.cors`: answer preflights and add `Access-Control-*` headers to every answer."""
+
+    origins: tuple[str, ...] = ("*",)
+    methods: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+    headers: tuple[str, ...] = ()
+    """Allowed request headers; empty: those the preflight asks for."""
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: int | None = None
+    """Seconds a preflight may be cached."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where to listen and what to speak."""
+
+    host: str = "127.0.0.1"
+    ports: tuple[int, int] = (8000, 8000)
+    """First and last port to try; (0, 0) is any free one."""
+    http2: str = "true"
+    """`true`, `false` or `fallback`."""
+    socks: object = False
+    """False, True, or a tuple of authentication method names."""
+    cors: Cors | None = None
+    passthrough: tuple[str, ...] = ()
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+    auth: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Interception: the authority and which names are left alone."""
+
+    ca_cert: str | None = None
+    ca_key: str | None = None
+    default_domain: str = "localhost"
+    key_type: str = "ecdsa"
+    key_length: int = 2048
+    min_version: str = "TLSv1.2"
+    passthrough: tuple[str, ...] = ()
+    intercept_only: tuple[str, ...] = ()
+    key_log_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """What goes into the log."""
+
+    events: tuple[str, ...] | str = "default"
+    """`default`, `all`, or the event types by name."""
+    max_body_size: int = 10 * MIB
+    bodies: str = "decoded"
+    """`decoded`, `raw` or `both`."""
+    redact: object = "default"
+    """`default`, `none`, or a mapping with `add` and `keep` (tuples of selectors)."""
+    raw_data: bool = False
+    callbacks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Event type → `handlers.py:name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """How real servers are reached; the defaults of every passthrough step."""
+
+    proxy: str | None = None
+    no_proxy: tuple[str, ...] = ()
+    trusted_cas: tuple[str, ...] = ()
+    ignore_tls_errors: tuple[str, ...] | bool = ()
+    client_certificates: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    dns_servers: tuple[str, ...] = ()
+    connect_timeout: float = 10.0
+    head_timeout: float = 60.0
+    body_idle_timeout: float = 60.0
+    simulate_connection_errors: bool = False

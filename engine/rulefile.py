@@ -1,0 +1,38 @@
+"""A rule file on disk → `Loaded`: the one place that reads it, its neighbours and the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.rules.load import Loaded, load_rules
+
+
+def load_file(path: Path) -> Loaded:
+    """Reads and checks a rule file; files it names are looked for beside it.
+
+    Raises ConfigError if the file cannot be read, RuleFileError with every problem if it cannot be used.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the rule file {path}: {error.strerror or error}") from None
+    return load_rules(
+        text,
+        path=str(path),
+        folder=str(path.absolute().parent),
+        read_file=_read,
+        env=os.environ,
+        probe=_probe,
+    )
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def _probe(path: str) -> None:
+    """Raises OSError if a file cannot be read; a folder is none."""
+    with open(path, "rb") as file:
+        file.read(1)

@@ -1,0 +1,159 @@
+"""A `when` → its matchers, and whether a request matches them.
+
+Matchers are of two tiers. *Head* matchers need only the request's head and run first. *Body* matchers need
+the complete body. `not` and `anyOf` may hold both, so they answer None while only the body could tell.
+Each entry of a mapping (`headers`, `query` …) is a matcher of its own, so that an explanation can name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mockrec.engine.rules.match_body import BODY_ENTRY_CHECKS, body_checks, readable
+from mockrec.engine.rules.match_head import HEAD_CHECKS, HEAD_ENTRY_CHECKS
+from mockrec.engine.rules.model import When
+from mockrec.engine.rules.request import RequestView
+
+Handler = Callable[[RequestView], Any]
+ResolveHandler = Callable[[str], Handler]
+Check = Callable[[RequestView], bool | None]
+
+_TIERS = {"head": 0, "mixed": 1, "body": 2}
+
+
+class MatcherError(Exception):
+    """A user's `python` matcher raised, or returned something that is neither true nor false."""
+
+    def __init__(self, rule_id: str, exception: Exception) -> None:
+        self.rule_id = rule_id
+        self.exception = exception
+        super().__init__(f"rule {rule_id}: {type(exception).__name__}: {exception}")
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One check. `key` is the key of the language, `name` the entry's name where the key holds a mapping."""
+
+    key: str
+    name: str | None
+    expected: Any
+    tier: str
+    """`head`, `body` or, for `not` and `anyOf` that hold both, `mixed`."""
+    check: Check
+
+    @property
+    def label(self) -> str:
+        return self.key if self.name is None else f"{self.key}.{self.name}"
+
+
+class CompiledWhen:
+    """A `when`, ready to be asked. `matchers` are all of them: head first, then mixed, then body."""
+
+    __slots__ = ("_body", "_heads", "_mixed", "has_params", "matchers", "needs_body")
+
+    def __init__(self, matchers: list[Matcher], has_params: bool) -> None:
+        self.matchers = tuple(sorted(matchers, key=lambda matcher: _TIERS[matcher.tier]))
+        self._heads = tuple(matcher.check for matcher in self.matchers if matcher.tier == "head")
+        self._mixed = tuple(matcher.check for matcher in self.matchers if matcher.tier == "mixed")
+        self._body = tuple(matcher.check for matcher in self.matchers if matcher.tier == "body")
+        self.needs_body = bool(self._mixed or self._body)
+        self.has_params = has_params
+        """Whether a match may set `RequestView.params`."""
+
+    def match(self, request: RequestView) -> bool | None:
+        """Whether all matchers match; None while only the request's body could tell.
+
+        Raises MatcherError if a `python` matcher fails.
+        """
+        for check in self._heads:
+            if not check(request):
+                return False
+        return self._match_body(request) if self.needs_body else True
+
+    def _match_body(self, request: RequestView) -> bool | None:
+        unknown = False
+        for check in self._mixed:
+            answer = check(request)
+            if answer is False:
+                return False
+            unknown = unknown or answer is None
+        if unknown or (self._body and not request.body_complete):
+            return None
+        return all(check(request) for check in self._body)
+
+
+def compile_when(when: When, resolve_handler: ResolveHandler, rule_id: str = "") -> CompiledWhen:
+    """Compiles a `when`. `resolve_handler` turns `handlers.py:name` into the user's function.
+
+    The rule file was checked when it was loaded; what is wrong all the same raises ValueError or `re.error`.
+    """
+    matchers: list[Matcher] = []
+    for key, attribute, factory in HEAD_CHECKS:
+        expected = getattr(when, attribute)
+        if expected is not None:
+            matchers.append(Matcher(key, None, expected, "head", factory(expected)))
+    for key, (attribute, entry_factory) in HEAD_ENTRY_CHECKS.items():
+        for name, expected in (getattr(when, attribute) or {}).items():
+            matchers.append(Matcher(key, name, expected, "head", entry_factory(name, expected)))
+    for key, expected, check in body_checks(when):
+        matchers.append(Matcher(key, None, expected, "body", check))
+    for key, (attribute, entry_factory) in BODY_ENTRY_CHECKS.items():
+        for name, expected in (getattr(when, attribute) or {}).items():
+            matchers.append(Matcher(key, name, expected, "body", readable(entry_factory(name, expected))))
+    if when.python is not None:
+        check = _python(resolve_handler(when.python), rule_id)
+        matchers.append(Matcher("python", None, when.python, "body", check))
+
+    has_params = when.path_template is not None
+    if when.not_ is not None:
+        inner = compile_when(when.not_, resolve_handler, rule_id)
+        tier = "mixed" if inner.needs_body else "head"
+        matchers.append(Matcher("not", None, when.not_, tier, _not(inner)))
+    if when.any_of is not None:
+        choices = tuple(compile_when(choice, resolve_handler, rule_id) for choice in when.any_of)
+        tier = "mixed" if any(choice.needs_body for choice in choices) else "head"
+        matchers.append(Matcher("anyOf", None, when.any_of, tier, _any_of(choices)))
+        has_params = has_params or any(choice.has_params for choice in choices)
+    return CompiledWhen(matchers, has_params)
+
+
+def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
+    def check(request: RequestView) -> bool:
+        try:
+            answer = handler(request)
+            if answer is None or isinstance(answer, bool):
+                return bool(answer)
+            if hasattr(answer, "close"):
+                answer.close()  # a coroutine that nobody will await
+            raise TypeError(f"a matcher must return True or False, not {type(answer).__name__}")
+        except Exception as error:
+            raise MatcherError(rule_id, error) from error
+
+    return check
+
+
+def _not(inner: CompiledWhen) -> Check:
+    def check(request: RequestView) -> bool | None:
+        params = request.params
+        answer = inner.match(request)
+        request.params = params  # a match that counts against the rule gives no values
+        return None if answer is None else not answer
+
+    return check
+
+
+def _any_of(choices: tuple[CompiledWhen, ...]) -> Check:
+    def check(request: RequestView) -> bool | None:
+        unknown = False
+        for choice in choices:
+            params = request.params
+            answer = choice.match(request)
+            if answer:
+                return True
+            request.params = params
+            unknown = unknown or answer is None
+        return None if unknown else False
+
+    return check

@@ -1,0 +1,147 @@
+"""Matchers that need a request's complete body: one factory a key of the language, and the table of them.
+
+A body that cannot be decoded or parsed matches none of them. jsonschema and jsonpath are imported only where
+a rule uses them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mockrec.engine.rules.model import Expected, MultipartPart, When
+from mockrec.engine.rules.multipart import Part
+from mockrec.engine.rules.request import FORM_TYPE, RequestView
+from mockrec.engine.rules.values import json_check, json_equal, json_includes, text_check
+
+Check = Callable[[RequestView], bool]
+
+
+def readable(check: Check) -> Check:
+    """`check`, but False where the body cannot be decoded or parsed (`RequestView.body_error` says why)."""
+
+    def check_body(request: RequestView) -> bool:
+        try:
+            return check(request)
+        except ValueError:
+            return False
+
+    return check_body
+
+
+def _form(name: str, expected: Expected) -> Check:
+    check = text_check(expected)
+    return lambda request: FORM_TYPE in request.content_type.lower() and check(request.form.get(name, ()))
+
+
+def _multipart(wanted: tuple[MultipartPart, ...]) -> Check:
+    return lambda request: all(any(_part_matches(one, part) for part in request.multipart) for one in wanted)
+
+
+def _part_matches(wanted: MultipartPart, part: Part) -> bool:
+    return (
+        (wanted.name is None or wanted.name == part.name)
+        and (wanted.filename is None or wanted.filename == part.filename)
+        and (wanted.content is None or wanted.content == part.text)
+    )
+
+
+def _body(text: str) -> Check:
+    return lambda request: request.text == text
+
+
+def _body_includes(text: str) -> Check:
+    return lambda request: text in request.text
+
+
+def _body_regex(pattern: str) -> Check:
+    search = re.compile(pattern).search
+    return lambda request: search(request.text) is not None
+
+
+def _json(expected: Any) -> Check:
+    return lambda request: json_equal(expected, request.json)
+
+
+def _json_includes(expected: Any) -> Check:
+    """An empty mapping at the top asks only that the body is JSON."""
+    anything = isinstance(expected, Mapping) and not expected
+
+    def check(request: RequestView) -> bool:
+        value = request.json
+        return anything or json_includes(expected, value)
+
+    return check
+
+
+def _json_rpc(expected: Mapping[str, Any]) -> Check:
+    """A call of JSON-RPC 2.0; a batch is a list and does not match."""
+    return _json_includes({"jsonrpc": "2.0", **expected})
+
+
+def _json_path(path: str, expected: Expected) -> Check:
+    """`path` as in RFC 9535."""
+    import jsonpath_rfc9535
+
+    query = jsonpath_rfc9535.compile(path)
+    check = json_check(expected)
+
+    def check_path(request: RequestView) -> bool:
+        value = request.json
+        try:
+            found = query.find(value).values()
+        except jsonpath_rfc9535.JSONPathError:  # nested deeper than the library goes
+            return False
+        return check(found)
+
+    return check_path
+
+
+def _json_schema(schema: Mapping[str, Any] | bool) -> Check:
+    import jsonschema
+    import referencing
+    import referencing.exceptions
+
+    # An empty registry: a schema never makes us fetch another one from the network.
+    validator_class = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    validator = validator_class(schema, registry=referencing.Registry())
+
+    def check(request: RequestView) -> bool:
+        value = request.json
+        try:
+            return bool(validator.is_valid(value))
+        except (referencing.exceptions.Unresolvable, RecursionError, re.error):
+            return False
+
+    return check
+
+
+def body_checks(when: When) -> list[tuple[str, Any, Check]]:
+    """Key, expected value and check for each body matcher of `when` that is not a mapping of entries."""
+    found = []
+    for key, attribute, factory in _BODY_CHECKS:
+        expected = getattr(when, attribute)
+        # JSON null is a value to compare with, so None alone does not mean "not given" for these two.
+        if expected is not None or (key in ("json", "jsonIncludes") and key in when.given):
+            found.append((key, expected, readable(factory(expected))))
+    return found
+
+
+# Key of the language, attribute of `When`, factory.
+_BODY_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
+    ("body", "body", _body),
+    ("bodyIncludes", "body_includes", _body_includes),
+    ("bodyRegex", "body_regex", _body_regex),
+    ("multipart", "multipart", _multipart),
+    ("json", "json", _json),
+    ("jsonIncludes", "json_includes", _json_includes),
+    ("jsonRpc", "json_rpc", _json_rpc),
+    ("jsonSchema", "json_schema", _json_schema),
+)
+
+# The same for keys that hold a mapping: each entry becomes a check.
+BODY_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {
+    "form": ("form", _form),
+    "jsonPath": ("json_path", _json_path),
+}

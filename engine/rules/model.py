@@ -1,0 +1,281 @@
+"""The rule file as types: what `load.py` makes and everything else reads. Frozen; nothing here acts.
+
+Steps that answer carry a `final` class attribute; only the last step of a rule may be final.
+`headers` are pairs in file order, names in the file's case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
+
+HeaderPairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in the rule file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    where: str
+    """For example `rules[2].then.reply.body`."""
+
+
+# ── when ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not asked for."""
+
+    equals: Any = None
+    regex: str | None = None
+    includes: str | None = None
+    absent: bool = False
+    present: bool = False
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+
+Expected = Any
+"""A scalar (str, int, float, bool, None), a tuple of scalars (each must be present), or a `Condition`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartPart:
+    """One entry of `multipart`; given keys must equal those of one part."""
+
+    name: str | None = None
+    filename: str | None = None
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """All given matchers must match. `None` (or an empty mapping) means not given; see `given`."""
+
+    method: tuple[str, ...] | None = None
+    """Upper-case names; None also for `ANY`."""
+    url: str | None = None
+    path: str | None = None
+    path_template: str | None = None
+    path_regex: str | None = None
+    url_regex: str | None = None
+    host: str | None = None
+    hostname: str | None = None
+    port: int | None = None
+    protocol: str | None = None
+    headers: Mapping[str, Expected] | None = None
+    query: Mapping[str, Expected] | None = None
+    cookies: Mapping[str, Expected] | None = None
+    form: Mapping[str, Expected] | None = None
+    exact_query: str | None = None
+    multipart: tuple[MultipartPart, ...] | None = None
+    body: str | None = None
+    body_includes: str | None = None
+    body_regex: str | None = None
+    json: Any = None
+    """Only meaningful when `"json"` is in `given` (JSON null is a value)."""
+    json_includes: Any = None
+    json_path: Mapping[str, Expected] | None = None
+    json_schema: Mapping[str, Any] | bool | None = None
+    json_rpc: Mapping[str, Any] | None = None
+    websocket: bool | None = None
+    not_: When | None = None
+    any_of: tuple[When, ...] | None = None
+    python: str | None = None
+    """`handlers.py:name`, the path already made relative to the rule file's folder."""
+    given: tuple[str, ...] = ()
+    """The YAML keys that were given, in file order: `("method", "path")`."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """The plain YAML values as given (for explanations and for comparing two `when`s)."""
+
+
+# ── then ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Base of all steps. `place` points at the step's key."""
+
+    name: ClassVar[str] = ""
+    final: ClassVar[bool] = True
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class BodySource:
+    """Where a reply's body comes from; at most one is set."""
+
+    text: str | None = None
+    """From `body`."""
+    json: Any = None
+    """From `json`; only meaningful when `is_json`."""
+    is_json: bool = False
+    file: str | None = None
+    """Absolute path, read when the step runs."""
+    data: bytes | None = None
+    """From `base64`, decoded."""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Step):
+    name: ClassVar[str] = "reply"
+    status: int = 200
+    status_message: str | None = None
+    headers: HeaderPairs = ()
+    body: BodySource = field(default_factory=BodySource)
+    trailers: HeaderPairs = ()
+    template: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a stream: sent `after` seconds after the one before it."""
+
+    data: bytes
+    after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Step):
+    """`stream`; server-sent events are already turned into chunks and a content-type."""
+
+    name: ClassVar[str] = "stream"
+    status: int = 200
+    status_message: str | None = None
+    headers: HeaderPairs = ()
+    chunks: tuple[Chunk, ...] = ()
+    trailers: HeaderPairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRpc(Step):
+    name: ClassVar[str] = "jsonRpc"
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Python(Step):
+    name: ClassVar[str] = "python"
+    handler: str = ""
+    """`/absolute/handlers.py:name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Step):
+    name: ClassVar[str] = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Reset(Step):
+    name: ClassVar[str] = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout(Step):
+    name: ClassVar[str] = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed(Step):
+    """Either raw bytes, or a reply cut off after `truncate_after` bytes of its body."""
+
+    name: ClassVar[str] = "malformed"
+    raw: bytes | None = None
+    truncate_after: int | None = None
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delay(Step):
+    """Seconds. Exactly one of the three is set."""
+
+    name: ClassVar[str] = "delay"
+    final: ClassVar[bool] = False
+    fixed: float | None = None
+    uniform: tuple[float, float] | None = None
+    lognormal: tuple[float, float] | None = None
+    """Median in seconds, and sigma."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForBody(Step):
+    name: ClassVar[str] = "waitForBody"
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Informational(Step):
+    name: ClassVar[str] = "informational"
+    final: ClassVar[bool] = False
+    status: int = 103
+    headers: HeaderPairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook(Step):
+    name: ClassVar[str] = "webhook"
+    final: ClassVar[bool] = False
+    url: str = ""
+    events: tuple[str, ...] = ("request", "response")
+
+
+@dataclass(frozen=True, slots=True)
+class Emit(Step):
+    """`type` and `data` (a mapping) of a custom rule-event; strings in them are templates."""
+
+    name: ClassVar[str] = "emit"
+    final: ClassVar[bool] = False
+    type: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Step):
+    """A step of the language that this version checks but cannot run: its options as plain values."""
+
+    name: ClassVar[str] = ""
+    kind: str = ""
+    """`passthrough`, `forward`, `echo`, `listen`, `reject`, `script` or `replay`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+# ── the file ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    id: str
+    when: When
+    steps: tuple[Step, ...]
+    times: int | str | None
+    """A number, `always`, or None where nothing was said."""
+    priority: float
+    place: Place
+    position: int
+    """0-based place in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """A whole rule file. `sha256` is of its bytes, `folder` is what its relative names start from."""
+
+    path: str
+    folder: str
+    sha256: str
+    server: ServerSettings = field(default_factory=ServerSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    unmatched: str = "reject"
+    rules: tuple[Rule, ...] = ()

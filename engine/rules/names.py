@@ -1,0 +1,90 @@
+"""The names that rule files use for things of the log: event types, and selectors of values in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from mockrec.engine.rules.reading import quoted
+from mockrec.engine.rules.shapes import Scalar, Schema, Unfit, nearest_hint
+from mockrec.engine.rules.texts import HEADER_NAME, JsonPath, Regex
+
+EVENT_TYPES: Final = (
+    "session-started",
+    "session-ended",
+    "request-initiated",
+    "request-body-data",
+    "request",
+    "response-initiated",
+    "response-information",
+    "response-body-data",
+    "response",
+    "abort",
+    "websocket-request",
+    "websocket-accepted",
+    "websocket-message-received",
+    "websocket-message-sent",
+    "websocket-close",
+    "tls-client-error",
+    "client-error",
+    "tls-passthrough-opened",
+    "tls-passthrough-closed",
+    "raw-passthrough-opened",
+    "raw-passthrough-closed",
+    "raw-passthrough-data",
+    "rule-event",
+    "gap",
+    "rules-reloaded",
+    "callback-error",
+)
+"""What a record's `type` can be. The log's package has the same list and may not be imported here."""
+
+_SELECTOR = re.compile(r"(?:(?:request|response)\.)?(header|cookie|query|form|json|name|text):(.+)", re.DOTALL)
+
+
+class EventType(Scalar[str]):
+    """The name of an event type."""
+
+    expects = "an event type"
+
+    def __init__(self, *, without: tuple[str, ...] = ()) -> None:
+        self._known = tuple(name for name in EVENT_TYPES if name not in without)
+
+    def parse(self, text: str, plain: bool) -> str:
+        if text not in self._known:
+            raise Unfit(nearest_hint(text, self._known, "unknown event type"))
+        return text
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"enum": list(self._known)}
+
+
+class Selector(Scalar[str]):
+    """`header:NAME`, `json:PATH`, `text:REGEX`, …, also after `request.` or `response.`."""
+
+    expects = "a selector such as header:authorization or json:$.token"
+
+    def parse(self, text: str, plain: bool) -> str:
+        found = _SELECTOR.fullmatch(text)
+        if found is None:
+            raise Unfit
+        if found[1] == "header":
+            _as(HEADER_NAME, found[2])
+        elif found[1] == "json":
+            _as(JsonPath(), found[2])
+        elif found[1] == "text":
+            _as(Regex(), found[2])
+        return text
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {
+            "type": "string",
+            "pattern": r"^(?:(?:request|response)\.)?(?:header|cookie|query|form|json|name|text):",
+        }
+
+
+def _as(shape: Scalar[Any], text: str) -> None:
+    try:
+        shape.parse(text, False)
+    except Unfit as fault:
+        raise Unfit(str(fault) or f"expected {shape.expects}, got {quoted(text)}") from None

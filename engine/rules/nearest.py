@@ -1,0 +1,166 @@
+"""Which rule came nearest to a request that no rule matched, and which of its matchers failed how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockrec.engine.rules.match import Matcher, MatcherError
+from mockrec.engine.rules.model import When
+from mockrec.engine.rules.request import NO_PARAMS, RequestView
+from mockrec.engine.rules.select import CompiledRule
+from mockrec.engine.rules.words import (
+    MAX_SHOWN,
+    expected_words,
+    handler_words,
+    printable,
+    shorten,
+    shown,
+    when_words,
+)
+
+MAX_COMPARED = 500
+"""Rules that are looked at, first in rank: a miss must not cost more than the answer is worth."""
+
+_PATH_KEYS = frozenset({"path", "url", "pathTemplate", "pathRegex", "urlRegex"})
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far a rule is from a request: 0 where all its matchers match."""
+
+    rule: CompiledRule
+    amount: float
+    failures: tuple[tuple[str, str, str], ...]
+    """What failed: the matcher's name, what it expected, what it found."""
+
+
+def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | None:
+    """The rule that fails least, the first in rank among equals; None where there are no rules."""
+    best: Distance | None = None
+    for rule in ranked[:MAX_COMPARED]:
+        distance = _distance(rule, request)
+        if best is None or distance.amount < best.amount:
+            best = distance
+    return best
+
+
+def _distance(rule: CompiledRule, request: RequestView) -> Distance:
+    amount = 0.0
+    failures = []
+    if not rule.sees(request):
+        amount += 4
+        failures.append(_wrong_kind(request))
+    asked_user = None
+    for matcher in rule.when.matchers:
+        if matcher.key == "python":
+            asked_user = matcher  # the user's function was asked once already
+        elif _failed(matcher, request):
+            amount += _weight(matcher, request)
+            failures.append((printable(matcher.label), _expected(matcher), _found(matcher, request)))
+    if asked_user is not None and not failures and not rule.used_up:
+        amount += 1
+        failures.append(("python", f"{handler_words(asked_user.expected)} to return True", "that it did not"))
+    request.params = NO_PARAMS
+    return Distance(rule, amount, tuple(failures))
+
+
+def _failed(matcher: Matcher, request: RequestView) -> bool:
+    if matcher.tier == "body" and not request.body_complete:
+        return False  # nobody waited for the body, because something else failed first
+    try:
+        return matcher.check(request) is False
+    except MatcherError:
+        return True
+
+
+def _weight(matcher: Matcher, request: RequestView) -> float:
+    """A rule for another path is further away than one whose header differs, a similar path less so."""
+    if matcher.key in _PATH_KEYS:
+        return 4 - 3 * _similarity(str(matcher.expected), request.path)
+    return 2 if matcher.key == "method" else 1
+
+
+def _similarity(expected: str, path: str) -> float:
+    """The share of characters that both have at their start and end, from 0 to 1."""
+    shorter = min(len(expected), len(path))
+    start = 0
+    while start < shorter and expected[start] == path[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and expected[-1 - end] == path[-1 - end]:
+        end += 1
+    return (start + end) / max(len(expected), len(path), 1)
+
+
+def _wrong_kind(request: RequestView) -> tuple[str, str, str]:
+    kinds = ("an upgrade to WebSocket", "an ordinary request")
+    found, expected = kinds if request.websocket else kinds[::-1]
+    return ("websocket", expected, found)
+
+
+def _expected(matcher: Matcher) -> str:
+    if matcher.key in ("not", "anyOf"):
+        choices = (matcher.expected,) if isinstance(matcher.expected, When) else matcher.expected
+        words = shorten(" | ".join(when_words(choice) for choice in choices))
+        return f"anything but ({words})" if matcher.key == "not" else f"one of ({words})"
+    if matcher.key == "method":
+        return " or ".join(matcher.expected)
+    if matcher.key in ("pathRegex", "urlRegex", "bodyRegex"):
+        return f"/{shorten(printable(matcher.expected))}/"
+    if matcher.key == "multipart":
+        return "other parts"
+    return expected_words(matcher.expected)
+
+
+def _found(matcher: Matcher, request: RequestView) -> str:
+    try:
+        if matcher.key in _VALUE:
+            return shown(_VALUE[matcher.key](request))
+        if matcher.key in _VALUES and matcher.name is not None:
+            values = _VALUES[matcher.key](request, matcher.name)
+            return ", ".join(shown(value) for value in values[:5]) or "nothing"
+        if matcher.key.startswith("json"):
+            _ = request.json  # what is no JSON is told as that
+            return shorten(printable(request.text[: MAX_SHOWN + 1]))
+    except ValueError as error:
+        return f"a body that cannot be read ({shorten(printable(str(error)))})"
+    if matcher.key == "multipart":
+        return shown([{"name": part.name, "filename": part.filename} for part in request.multipart[:5]])
+    return "this request" if matcher.key == "not" else "none of them"
+
+
+def _json_values(request: RequestView, path: str) -> Sequence[Any]:
+    import jsonpath_rfc9535
+
+    return jsonpath_rfc9535.find(path, request.json).values()
+
+
+# Key of the language → the one value that its matcher looked at.
+_VALUE: Mapping[str, Callable[[RequestView], Any]] = {
+    "method": lambda request: request.method,
+    "path": lambda request: request.path,
+    "pathTemplate": lambda request: request.path,
+    "pathRegex": lambda request: request.path,
+    "url": lambda request: request.url.partition("?")[0],
+    "urlRegex": lambda request: request.url.partition("?")[0],
+    "host": lambda request: request.host,
+    "hostname": lambda request: request.hostname,
+    "port": lambda request: request.port,
+    "protocol": lambda request: request.protocol,
+    "websocket": lambda request: request.websocket,
+    "exactQuery": lambda request: request.query_string,
+    "body": lambda request: request.text,
+    "bodyIncludes": lambda request: request.text,
+    "bodyRegex": lambda request: request.text,
+}
+
+# Key of the language → the values that a name has in the request.
+_VALUES: Mapping[str, Callable[[RequestView, str], Sequence[Any]]] = {
+    "headers": lambda request, name: request.header_values(name.lower()),
+    "query": lambda request, name: request.query.get(name, ()),
+    "cookies": lambda request, name: request.cookies.get(name, ()),
+    "form": lambda request, name: request.form.get(name, ()),
+    "jsonPath": _json_values,
+}

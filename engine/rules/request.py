@@ -1,0 +1,248 @@
+"""What a rule, a template and a user's handler see of a request.
+
+One object is made for every request, so its constructor does next to nothing: everything beyond the path is
+worked out when it is first asked for, and kept.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qsl
+
+from mockrec.engine.rules.multipart import Part, header_parameter, parse_multipart
+from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
+
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+_NOT_READ: Any = object()
+# Codecs that are no character sets, and cost much or mean something else than text on the wire.
+_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+
+
+class RequestView:
+    """A request, to be read only.
+
+    `method`       as sent, for example `GET`
+    `protocol`     `http`, `https`, `ws` or `wss`
+    `url`          absolute: lower-case host, no default port, dot segments collapsed, query included
+    `hostname`     lower-case, without the port
+    `port`         the port that was asked for
+    `target`       the request target as sent, query included
+    `path`         the URL's path, without its query, percent-escapes in upper case
+    `headers`      lower-case name → value; repeated ones joined with `, `, cookies with `; `
+    `raw_headers`  `[name, value]` pairs as sent: case, order and repetitions
+    `websocket`    True for a WebSocket upgrade
+    `params`       name → decoded value for the `{name}` segments of the rule's `pathTemplate`
+
+    The body is complete when `body_complete` is True, which it always is for a `python` step or matcher.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_error",
+        "_cookies",
+        "_form",
+        "_json",
+        "_multipart",
+        "_query",
+        "_read_body",
+        "_text",
+        "body_complete",
+        "headers",
+        "hostname",
+        "method",
+        "params",
+        "path",
+        "port",
+        "protocol",
+        "raw_headers",
+        "target",
+        "url",
+        "websocket",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        protocol: str,
+        url: str,
+        hostname: str,
+        port: int,
+        target: str,
+        headers: Mapping[str, str | list[str]],
+        raw_headers: Sequence[Sequence[str]],
+        websocket: bool = False,
+        read_body: Callable[[], bytes] | None = None,
+    ) -> None:
+        self.method = method
+        self.protocol = protocol
+        self.url = url
+        self.hostname = hostname
+        self.port = port
+        self.target = target
+        self.headers = headers
+        self.raw_headers = raw_headers
+        self.websocket = websocket
+        self.body_complete = False
+        self.params = NO_PARAMS
+        self._read_body = read_body
+        self._body: bytes | None = None
+        self._body_error: str | None = None
+        self._text: str | None = None
+        self._json: Any = _NOT_READ
+        self._query: dict[str, list[str]] | None = None
+        self._cookies: dict[str, list[str]] | None = None
+        self._form: dict[str, list[str]] | None = None
+        self._multipart: tuple[Part, ...] | None = None
+
+        # Every choice of a rule starts with the path, so this one is not put off.
+        start = url.find("/", url.find("://") + 3)
+        path = url[start:] if start >= 0 else target
+        mark = path.find("?")
+        if mark >= 0:
+            path = path[:mark]
+        self.path = normal_path(path)
+
+    def __repr__(self) -> str:
+        return f"<RequestView {self.method} {self.url}>"
+
+    @property
+    def host(self) -> str:
+        """`hostname`, with the port unless it is the protocol's own."""
+        name = f"[{self.hostname}]" if ":" in self.hostname and self.hostname[0] != "[" else self.hostname
+        return name if self.port == DEFAULT_PORTS.get(self.protocol) else f"{name}:{self.port}"
+
+    @property
+    def query_string(self) -> str:
+        """The raw query with its `?`, or an empty text. A lone `?` counts as a query."""
+        mark = self.url.find("?")
+        return self.url[mark:] if mark >= 0 else ""
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """Decoded query parameters: name → values in order; `?a` and `?a=` both give an empty text."""
+        if self._query is None:
+            self._query = _pairs(self.query_string[1:])
+        return self._query
+
+    @property
+    def cookies(self) -> dict[str, list[str]]:
+        """Name → values, from the `Cookie` header (RFC 6265, 4.2); values are not decoded."""
+        if self._cookies is None:
+            self._cookies = _cookies(self.headers.get("cookie", ""))
+        return self._cookies
+
+    @property
+    def content_type(self) -> str:
+        """The `Content-Type` header as sent, or an empty text."""
+        value = self.headers.get("content-type", "")
+        return value if isinstance(value, str) else ", ".join(value)
+
+    @property
+    def body(self) -> bytes:
+        """The body with its content-encodings undone.
+
+        Raises ValueError, also the second time, when it cannot be decoded or is longer than what is kept.
+        """
+        if self._body is None:
+            if self._body_error is not None:
+                raise ValueError(self._body_error)
+            try:
+                self._body = b"" if self._read_body is None else self._read_body()
+            except ValueError as error:
+                self._body_error = str(error) or "the body cannot be decoded"
+                raise
+        return self._body
+
+    @property
+    def body_error(self) -> str | None:
+        """Why the body could not be read, once somebody has tried; None when it could."""
+        return self._body_error
+
+    @property
+    def text(self) -> str:
+        """The body as text, in the declared charset or UTF-8; what is not valid in it becomes U+FFFD.
+
+        Raises ValueError as `body` does.
+        """
+        if self._text is None:
+            self._text = self.body.decode(_charset(self.content_type), "replace")
+        return self._text
+
+    @property
+    def json(self) -> Any:
+        """The body parsed as JSON (RFC 8259), whatever its content-type. Raises ValueError."""
+        if self._json is _NOT_READ:
+            try:
+                self._json = json.loads(self.body, parse_constant=_no_constant)
+            except RecursionError:
+                raise ValueError("the JSON is nested too deeply") from None
+        return self._json
+
+    @property
+    def form(self) -> dict[str, list[str]]:
+        """Fields of an `application/x-www-form-urlencoded` body: name → values; empty for other types.
+
+        Raises ValueError as `body` does.
+        """
+        if self._form is None:
+            self._form = _pairs(self.text) if FORM_TYPE in self.content_type.lower() else {}
+        return self._form
+
+    @property
+    def multipart(self) -> tuple[Part, ...]:
+        """The parts of a `multipart/form-data` body (RFC 7578); empty for other types.
+
+        Raises ValueError as `body` does.
+        """
+        if self._multipart is None:
+            self._multipart = parse_multipart(self.body, self.content_type)
+        return self._multipart
+
+    def header_values(self, name: str) -> list[str]:
+        """The values of a header, one for each line it was sent in; `name` in lower case."""
+        joined = self.headers.get(name)
+        if joined is None:
+            return []
+        if not isinstance(joined, str):
+            return list(joined)
+        values = [pair[1].strip() for pair in self.raw_headers if pair[0].lower() == name]
+        return values or [joined]
+
+
+def _pairs(text: str) -> dict[str, list[str]]:
+    pairs: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
+        pairs.setdefault(name, []).append(value)
+    return pairs
+
+
+def _cookies(header: str | list[str]) -> dict[str, list[str]]:
+    cookies: dict[str, list[str]] = {}
+    text = header if isinstance(header, str) else "; ".join(header)
+    for crumb in text.split(";"):
+        name, _, value = crumb.partition("=")
+        if name.strip():
+            cookies.setdefault(name.strip(), []).append(value.strip())
+    return cookies
+
+
+def _charset(content_type: str) -> str:
+    name = header_parameter(content_type, "charset")
+    if not name:
+        return "utf-8"
+    try:
+        codec = codecs.lookup(name).name
+        "".encode(codec)  # refuses codecs between bytes and bytes, such as base64
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if codec.replace("-", "_") in _NOT_CHARSETS else codec
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,258 @@
+"""Templates: `{{ }}` in bodies, headers, JSON values and custom events, by Jinja2's sandbox.
+
+Jinja2 is imported when the first text with template marks is compiled; a text without any is itself. What may
+differ from one rendering to the next (time, ids, random numbers) comes in with the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mockrec.engine.rules.model import HeaderPairs, Place
+from mockrec.engine.rules.request import RequestView
+
+if TYPE_CHECKING:
+    import jinja2
+
+MAX_OUTPUT = 16 * 1024 * 1024
+"""Characters that one template may give."""
+
+_MARKS = ("{{", "{%", "{#")
+
+
+class TemplateError(Exception):
+    """A template is malformed, or failed on a request. `place_line` is a line of the rule file, from 1."""
+
+    def __init__(self, place_line: int, message: str) -> None:
+        self.place_line = place_line
+        self.message = message
+        super().__init__(f"line {place_line}: {message}")
+
+
+class TemplateRequest:
+    """The request as templates see it: texts where a RequestView has bytes and lists.
+
+    `query`, `cookies` and `form` give the first value of a name, `query_all`, `cookies_all` and `form_all`
+    the list of them. `body` is the text of the body.
+    """
+
+    __slots__ = (
+        "_view",
+        "headers",
+        "host",
+        "hostname",
+        "method",
+        "params",
+        "path",
+        "port",
+        "protocol",
+        "url",
+    )
+
+    def __init__(self, view: RequestView) -> None:
+        self._view = view
+        self.method = view.method
+        self.protocol = view.protocol
+        self.url = view.url
+        self.path = view.path
+        self.host = view.host
+        self.hostname = view.hostname
+        self.port = view.port
+        self.headers = view.headers
+        self.params = view.params
+
+    @property
+    def body(self) -> str:
+        return self._view.text
+
+    @property
+    def json(self) -> Any:
+        return self._view.json
+
+    @property
+    def query_all(self) -> Mapping[str, list[str]]:
+        return self._view.query
+
+    @property
+    def cookies_all(self) -> Mapping[str, list[str]]:
+        return self._view.cookies
+
+    @property
+    def form_all(self) -> Mapping[str, list[str]]:
+        return self._view.form
+
+    @property
+    def query(self) -> dict[str, str]:
+        return _firsts(self._view.query)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return _firsts(self._view.cookies)
+
+    @property
+    def form(self) -> dict[str, str]:
+        return _firsts(self._view.form)
+
+
+# What Jinja2 calls the object in "… has no attribute …": a name that says nothing to the author of a rule.
+_REQUEST_NAME = f"'{TemplateRequest.__module__}.{TemplateRequest.__qualname__} object'"
+
+
+def _firsts(values: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name: items[0] for name, items in values.items()}
+
+
+class Template:
+    """A compiled text. `is_static` where it has no marks and always renders to itself."""
+
+    __slots__ = ("_place", "_template", "_text", "is_static")
+
+    def __init__(self, text: str, place: Place) -> None:
+        self._text = text
+        self._place = place
+        self._template: jinja2.Template | None = None
+        self.is_static = not has_marks(text)
+        if not self.is_static:
+            self._template = _compile(text, place)
+
+    def render(self, context: Mapping[str, Any]) -> str:
+        """The text for a request.
+
+        `context` holds `request` (a RequestView), `count`, `now`, `uuid`, `random`. Raises TemplateError,
+        also for a name that is not defined.
+        """
+        if self._template is None:
+            return self._text
+        values = {
+            name: TemplateRequest(value) if isinstance(value, RequestView) else value for name, value in context.items()
+        }
+        pieces: list[str] = []
+        room = MAX_OUTPUT
+        try:
+            for piece in self._template.generate(values):
+                room -= len(piece)
+                if room < 0:
+                    raise ValueError(f"the text grows beyond {MAX_OUTPUT} characters")
+                pieces.append(piece)
+        except Exception as error:
+            # A template is the user's code: whatever it raises is told with its line, never a defect of ours.
+            raise _error(self._place, self._text, _failed_line(error), _reason(error)) from error
+        return "".join(pieces)
+
+
+class TemplateTree:
+    """A plain JSON value whose strings are templates; keys, numbers and the like stay as they are."""
+
+    __slots__ = ("_tree", "is_static")
+
+    def __init__(self, value: Any, place: Place) -> None:
+        self._tree = _compile_tree(value, place)
+        self.is_static = not _has_template(self._tree)
+
+    def render(self, context: Mapping[str, Any]) -> Any:
+        """The value for a request, with mappings as dict and sequences as list. Raises TemplateError."""
+        return _render_tree(self._tree, context)
+
+
+class HeaderTemplates:
+    """Header pairs whose values are templates; names stay as they are."""
+
+    __slots__ = ("_pairs", "_place", "is_static")
+
+    def __init__(self, pairs: HeaderPairs, place: Place) -> None:
+        self._place = place
+        self._pairs = tuple((name, Template(value, place)) for name, value in pairs)
+        self.is_static = all(template.is_static for _, template in self._pairs)
+
+    def render(self, context: Mapping[str, Any]) -> HeaderPairs:
+        """The pairs for a request. Raises TemplateError, also for a value that would break the head apart."""
+        rendered = []
+        for name, template in self._pairs:
+            value = template.render(context)
+            if not template.is_static and any(mark in value for mark in "\r\n\0"):
+                raise TemplateError(self._place.line, f"the value of header {name} has a line break or NUL in it")
+            rendered.append((name, value))
+        return tuple(rendered)
+
+
+def compile_template(text: str, place: Place) -> Template:
+    """Compiles a text that stands at `place` of the rule file. Raises TemplateError if it is malformed."""
+    return Template(text, place)
+
+
+def compile_tree(value: Any, place: Place) -> TemplateTree:
+    """Compiles all strings in a plain value. Raises TemplateError if one is malformed."""
+    return TemplateTree(value, place)
+
+
+def compile_headers(pairs: HeaderPairs, place: Place) -> HeaderTemplates:
+    """Compiles the values of header pairs. Raises TemplateError if one is malformed."""
+    return HeaderTemplates(pairs, place)
+
+
+def has_marks(text: str) -> bool:
+    """Whether a text can be anything else than itself as a template."""
+    return any(mark in text for mark in _MARKS)
+
+
+def _compile(text: str, place: Place) -> jinja2.Template:
+    from mockrec.engine.rules import sandbox
+
+    try:
+        return sandbox.compile_source(text)
+    except Exception as error:
+        line, message = sandbox.syntax_error(error) or (1, _reason(error))
+        raise _error(place, text, line, message) from error
+
+
+def _compile_tree(value: Any, place: Place) -> Any:
+    if isinstance(value, str):
+        return Template(value, place) if has_marks(value) else value
+    if isinstance(value, Mapping):
+        return {key: _compile_tree(item, place) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_compile_tree(item, place) for item in value]
+    return value
+
+
+def _has_template(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return any(_has_template(item) for item in tree.values())
+    if isinstance(tree, list):
+        return any(_has_template(item) for item in tree)
+    return isinstance(tree, Template)
+
+
+def _render_tree(tree: Any, context: Mapping[str, Any]) -> Any:
+    if isinstance(tree, Template):
+        return tree.render(context)
+    if isinstance(tree, dict):
+        return {key: _render_tree(item, context) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_render_tree(item, context) for item in tree]
+    return tree
+
+
+def _error(place: Place, text: str, line: int, message: str) -> TemplateError:
+    """`line` counts in the text. A block scalar begins where a line does, and its lines are the file's."""
+    if place.column == 1:
+        return TemplateError(place.line + line - 1, message)
+    if "\n" in text:
+        message = f"{message} (in line {line} of the text)"
+    return TemplateError(place.line, message)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).replace(_REQUEST_NAME, "the request") or type(error).__name__
+
+
+def _failed_line(error: Exception) -> int:
+    """The line of the template that raised: Jinja2 names it in the traceback."""
+    line = 1
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,58 @@
+"""The words of `upstream`: how real servers are reached. Steps that pass requests on take them too."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from mockrec.engine.config import UpstreamSettings
+from mockrec.engine.rules.containers import ByKind, List, MapOf
+from mockrec.engine.rules.records import Given, Key, Record
+from mockrec.engine.rules.shapes import Bool, Duration, FirstOf, Null, Str
+from mockrec.engine.rules.texts import File, Pattern
+
+_NAMES = List(Str(empty=False))
+_PROXY = Pattern("a proxy such as http://proxy:3128", r"(?:https?|socks5h?|socks4a?)://[^\s/?#]+/?")
+_CERTIFICATE = Record(
+    {
+        "cert": Key(File(), "The client certificate, PEM."),
+        "key": Key(File(), "Its key, PEM."),
+        "pfx": Key(File(), "Certificate and key, PKCS #12."),
+        "passphrase": Key(Str(), "The passphrase of the key or of the pfx file."),
+    },
+    lambda given: dict(given.values),
+    one_of=[("cert", "pfx"), ("key", "pfx")],
+    some_of=[("cert", "pfx"), ("key", "pfx")],
+)
+_UPSTREAM_TIMEOUTS = Record(
+    {
+        "connect": Key(Duration(), "How long connecting may take (10s)."),
+        "head": Key(Duration(), "How long the response head may take (60s)."),
+        "bodyIdle": Key(Duration(), "The longest pause inside a response body (60s)."),
+    },
+    lambda given: {f"{name}_timeout": value for name, value in given.fields().items()},
+)
+
+
+def upstream_keys(*, later: bool) -> dict[str, Key]:
+    """The options of a connection to a real server: `upstream`, and the steps that override it."""
+    hosts = ByKind(scalar=Bool(), items=_NAMES)
+    return {
+        "proxy": Key(FirstOf(Null(), _PROXY), "The proxy on the way to servers.", later=later),
+        "noProxy": Key(_NAMES, "Hosts that are reached without it.", later=later),
+        "trustedCAs": Key(List(File()), "Files of authorities that are trusted besides the system's.", later=later),
+        "ignoreTlsErrors": Key(hosts, "Hosts whose certificates are not checked, or true for all.", later=later),
+        "clientCertificates": Key(MapOf(_CERTIFICATE), "Host → client certificate.", later=later),
+        "dnsServers": Key(_NAMES, "Name servers to ask instead of the system's.", later=later),
+        "timeouts": Key(_UPSTREAM_TIMEOUTS, "How long a server may take.", later=later),
+        "simulateConnectionErrors": Key(Bool(), "Show the client a broken connection instead of a 502.", later=later),
+    }
+
+
+def _upstream(given: Given) -> UpstreamSettings:
+    certificates = MappingProxyType(given.get("clientCertificates", {}))
+    named = given.fields("proxy", "noProxy", "trustedCAs", "ignoreTlsErrors", "dnsServers", "simulateConnectionErrors")
+    return UpstreamSettings(**named, **given.get("timeouts", {}), client_certificates=certificates)
+
+
+UPSTREAM: Final = Record(upstream_keys(later=True), _upstream, may_be_nothing=True)

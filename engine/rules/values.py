@@ -1,0 +1,161 @@
+"""Comparing values: what `equals`, `regex`, `gt` … and plain expected values mean for texts and for JSON.
+
+JSON values keep their types: `1` and `1.0` are equal, `1` and `true` are not, and neither are `1` and `"1"`.
+Lists may come as lists or tuples.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mockrec.engine.rules.model import Condition, Expected
+
+TextCheck = Callable[[Sequence[str]], bool]
+"""Gets every value a name has in the request, in order; none when the name is not there."""
+
+JsonCheck = Callable[[Sequence[Any]], bool]
+"""Gets every JSON value that a path found."""
+
+
+def text_of(value: Any) -> str:
+    """An expected scalar as the text that stands in a header, query or form; null is the empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def text_check(expected: Expected) -> TextCheck:
+    """A scalar must equal one of the values, each item of a list must, a condition must hold for one."""
+    if isinstance(expected, Condition):
+        return _condition_check(expected, text_check)
+    if isinstance(expected, (list, tuple)):
+        wanted = tuple(text_of(item) for item in expected)
+        return lambda values: all(item in values for item in wanted)
+    text = text_of(expected)
+    return lambda values: text in values
+
+
+def json_check(expected: Expected) -> JsonCheck:
+    """As `text_check`, by JSON equality; a list may also equal, as a whole, one value that is a list."""
+    if isinstance(expected, Condition):
+        return _condition_check(expected, _json_equals)
+    if isinstance(expected, (list, tuple)):
+        whole = _json_equals(expected)
+        items = tuple(_json_equals(item) for item in expected)
+        return lambda values: whole(values) or (bool(items) and all(item(values) for item in items))
+    return _json_equals(expected)
+
+
+def _json_equals(expected: Any) -> JsonCheck:
+    return lambda values: any(json_equal(expected, value) for value in values)
+
+
+def _as_text(value: Any) -> str | None:
+    """What a regular expression sees of a JSON value: the text, or a number as it is written."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return json.dumps(value)
+    return None
+
+
+def _condition_check(condition: Condition, equals: Callable[[Any], JsonCheck]) -> JsonCheck:
+    """One value must pass all tests of the condition; `absent` asks that there is none."""
+    tests: list[Callable[[Any], bool]] = []
+    if condition.equals is not None:
+        same = equals(condition.equals)
+        tests.append(lambda value: same((value,)))
+    if condition.regex is not None:
+        search = re.compile(condition.regex).search
+        tests.append(lambda value: (text := _as_text(value)) is not None and search(text) is not None)
+    if condition.includes is not None:
+        part = condition.includes
+        tests.append(lambda value: isinstance(value, (str, list, tuple)) and part in value)
+    for bound, holds in _BOUNDS:
+        limit = getattr(condition, bound)
+        if limit is not None:
+            tests.append(_number_test(limit, holds))
+    if condition.absent:
+        return lambda values: not values
+    # Without tests this is `present`.
+    return lambda values: any(all(test(value) for test in tests) for value in values)
+
+
+_BOUNDS: tuple[tuple[str, Callable[[float, float], bool]], ...] = (
+    ("gt", lambda number, limit: number > limit),
+    ("gte", lambda number, limit: number >= limit),
+    ("lt", lambda number, limit: number < limit),
+    ("lte", lambda number, limit: number <= limit),
+)
+
+
+def _number_test(limit: float, holds: Callable[[float, float], bool]) -> Callable[[Any], bool]:
+    def test(value: Any) -> bool:
+        number = _number(value)
+        return number is not None and holds(number, limit)
+
+    return test
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def json_equal(expected: Any, value: Any) -> bool:
+    """Deep equality of JSON values: keys in any order, lists in the same order."""
+    if isinstance(expected, Mapping):
+        return (
+            isinstance(value, Mapping)
+            and len(expected) == len(value)
+            and all(key in value and json_equal(item, value[key]) for key, item in expected.items())
+        )
+    if isinstance(expected, (list, tuple)):
+        return (
+            isinstance(value, (list, tuple))
+            and len(expected) == len(value)
+            and all(json_equal(item, other) for item, other in zip(expected, value, strict=True))
+        )
+    if isinstance(expected, bool) or isinstance(value, bool):
+        return expected is value
+    return bool(expected == value)
+
+
+def json_includes(expected: Any, value: Any) -> bool:
+    """Recursive subset: a mapping's keys must be there, a list's items each need an item of their own."""
+    if isinstance(expected, Mapping):
+        return isinstance(value, Mapping) and all(
+            key in value and json_includes(item, value[key]) for key, item in expected.items()
+        )
+    if isinstance(expected, (list, tuple)):
+        return isinstance(value, (list, tuple)) and _assign(expected, value)
+    return json_equal(expected, value)
+
+
+def _assign(expected: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Whether every expected item can have a different value that includes it (bipartite matching)."""
+    if len(expected) > len(values):
+        return False
+    fits = [[i for i, value in enumerate(values) if json_includes(item, value)] for item in expected]
+    owner: dict[int, int] = {}
+
+    def place(item: int, tried: set[int]) -> bool:
+        for index in fits[item]:
+            if index in tried:
+                continue
+            tried.add(index)
+            if index not in owner or place(owner[index], tried):
+                owner[index] = item
+                return True
+        return False
+
+    return all(place(item, set()) for item in range(len(expected)))
