@@ -1,0 +1,56 @@
+"""A final answer as a rule means it, and the reason phrases.
+
+Most rules give the same answer every time, so an `Answer` keeps the heads it was framed into and the
+form its body has in the log. A framed head lives for a second, because it holds the `Date`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.channel import Channel
+from mockrec.engine.wire.parts import ResponseHead
+
+REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Answer:
+    """Status, headers and, where it is known beforehand, the whole body."""
+
+    __slots__ = ("_date", "_framed", "body", "headers", "logged_body", "reason", "status", "trailers")
+
+    def __init__(
+        self,
+        status: int,
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        *,
+        reason: str | None = None,
+        trailers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.status = status
+        self.reason = REASONS.get(status, "") if reason is None else reason
+        self.headers = headers
+        self.body = body
+        self.trailers = trailers
+        self.logged_body: dict[str, Any] | None = None
+        """Filled by the notes: how this body stands in the log."""
+        self._date = b""
+        self._framed: dict[object, ResponseHead] = {}
+
+    def framed(self, channel: Channel, *, streamed: bool = False) -> ResponseHead:
+        """The head for `channel`; trailers need a body of unknown length (RFC 9112, 7.1.2)."""
+        date = clock.http_date()
+        if date is not self._date:
+            self._date = date
+            self._framed.clear()
+        key = channel.framing_key
+        head = self._framed.get(key)
+        if head is None:
+            length = None if streamed or self.trailers else len(self.body)
+            head = channel.frame(self.status, self.reason, self.headers, length, date.decode("ascii"))
+            self._framed[key] = head
+        return head

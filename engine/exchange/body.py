@@ -1,0 +1,58 @@
+"""A body on its way: counted whole, kept up to the limit of the log, decoded when somebody asks."""
+
+from __future__ import annotations
+
+from mockrec.engine.wire import content
+from mockrec.engine.wire.parts import RawHeaders
+
+
+class Body:
+    """One direction's body. `size` counts every byte on the wire (chunk framing removed)."""
+
+    __slots__ = ("_chunks", "_kept", "complete", "limit", "size", "trailers")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self.complete = False
+        self.trailers: RawHeaders = ()
+        self._chunks: list[bytes] = []
+        self._kept = 0
+
+    def add(self, data: bytes) -> None:
+        """The next piece."""
+        self.size += len(data)
+        room = self.limit - self._kept
+        if room > 0:
+            piece = data if len(data) <= room else data[:room]
+            self._chunks.append(piece)
+            self._kept += len(piece)
+
+    @property
+    def kept(self) -> bytes:
+        """The first `limit` bytes of the wire."""
+        if len(self._chunks) > 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether more passed than was kept."""
+        return self.size > self._kept
+
+    def decoded(self, content_encoding: str) -> bytes:
+        """The whole body with its content codings undone, for matchers and handlers.
+
+        Raises UndecodableError, also where the body is longer than what was kept.
+        """
+        if self.truncated:
+            raise content.UndecodableError(
+                f"the body has {self.size} bytes, of which record.maxBodySize keeps {self.limit}"
+            )
+        codings = content.codings_of(content_encoding)
+        if not codings:
+            return self.kept
+        data, whole = content.decode(self.kept, codings, self.limit)
+        if not whole:
+            raise content.UndecodableError("the decoded body is longer than record.maxBodySize allows")
+        return data

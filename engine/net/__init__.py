@@ -1,0 +1,1 @@
+"""Sockets and tasks. Knows no rule and no log format."""

@@ -1,0 +1,126 @@
+"""Content codings (RFC 9110, 8.4): undone for matchers and for the log, never for the traffic.
+
+Decoding is bounded, because a few kilobytes on the wire can unfold into gigabytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+_IDENTITY = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
+_RATIO = 200
+_SLACK = 64 * 1024
+
+
+class UndecodableError(ValueError):
+    """The body is not what its Content-Encoding says, or the coding is unknown."""
+
+
+def codings_of(content_encoding: str) -> list[str]:
+    """The codings that change the bytes, in the order in which they were applied."""
+    names = [name.strip().lower() for name in content_encoding.split(",")]
+    return [name for name in names if name not in _IDENTITY]
+
+
+def decode(data: bytes, codings: list[str], limit: int, *, whole: bool = True) -> tuple[bytes, bool]:
+    """Undo `codings` from the last to the first.
+
+    Stops at `limit` + 64 KiB or 200 times the size of `data`, whichever is less. Returns the bytes and
+    whether that was all of them; with `whole=False` a stream that breaks off is not an error but cut.
+    Raises UndecodableError.
+    """
+    bound = min(limit + _SLACK, max(len(data) * _RATIO, _SLACK))
+    complete = True
+    for name in reversed(codings):
+        decoder = _DECODERS.get(name)
+        if decoder is None:
+            raise UndecodableError(f'unknown content coding "{name}"')
+        data, finished, ended = decoder(data, bound)
+        if not ended and finished and whole and complete:
+            raise UndecodableError(f"the {name} data breaks off")
+        complete = complete and finished and ended
+    return data, complete
+
+
+# Each decoder returns: the bytes, whether the bound left room for all of them, whether the data came to its end.
+_Decoded = tuple[bytes, bool, bool]
+
+
+def _inflate(data: bytes, bound: int, window_bits: int) -> _Decoded:
+    out = bytearray()
+    rest = data
+    while True:
+        engine = zlib.decompressobj(window_bits)
+        try:
+            out += engine.decompress(rest, bound + 1 - len(out))
+        except zlib.error as error:
+            raise UndecodableError(str(error)) from None
+        if len(out) > bound:
+            return bytes(out[:bound]), False, False
+        rest = engine.unused_data
+        # gzip files may be several members one after another (RFC 1952, 2.2).
+        if not engine.eof or not rest or window_bits < 16:
+            return bytes(out), True, engine.eof
+
+
+def _gzip(data: bytes, bound: int) -> _Decoded:
+    return _inflate(data, bound, 31)
+
+
+def _deflate(data: bytes, bound: int) -> _Decoded:
+    """The coding named deflate is zlib's format, but many senders leave out its wrapper (RFC 9110, 8.4.1.2)."""
+    wrapped = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+    return _inflate(data, bound, 15 if wrapped else -15)
+
+
+def _brotli(data: bytes, bound: int) -> _Decoded:
+    import brotli
+
+    engine = brotli.Decompressor()
+    out = bytearray()
+    try:
+        out += engine.process(data, output_buffer_limit=bound + 1)
+        while not engine.is_finished() and len(out) <= bound:
+            more = engine.process(b"", output_buffer_limit=bound + 1 - len(out))
+            if not more:
+                break
+            out += more
+    except brotli.error as error:
+        raise UndecodableError(str(error) or "not brotli data") from None
+    if len(out) > bound:
+        return bytes(out[:bound]), False, False
+    return bytes(out), True, bool(engine.is_finished())
+
+
+def _zstd(data: bytes, bound: int) -> _Decoded:
+    import zstandard
+
+    out = bytearray()
+    rest = data
+    while rest:
+        engine = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+        # decompressobj has no output bound of its own, so it is fed in small pieces.
+        try:
+            for start in range(0, len(rest), 1024):
+                out += engine.decompress(rest[start : start + 1024])
+                if len(out) > bound:
+                    return bytes(out[:bound]), False, False
+                if engine.eof:
+                    rest = engine.unused_data + rest[start + 1024 :]
+                    break
+            else:
+                return bytes(out), True, False
+        except zstandard.ZstdError as error:
+            raise UndecodableError(str(error)) from None
+    return bytes(out), True, True
+
+
+_DECODERS: dict[str, Callable[[bytes, int], _Decoded]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "x-deflate": _deflate,
+    "br": _brotli,
+    "zstd": _zstd,
+}

@@ -1,0 +1,166 @@
+"""HTTP/1 request heads: from bytes to `RequestHead`, or the fault in them.
+
+h11 forgives what a recorder must not (bare line feeds, folded lines) and names no error codes, so every
+head passes here first. The checks run in the order of the bytes, lines first and framing after them;
+that way a head gives the same fault however it was cut on its way.
+
+The codes are those of llhttp and Node's HTTP server (RFC 9112 sections stand beside the checks).
+"""
+
+from __future__ import annotations
+
+import re
+
+from mockrec.engine.wire.parts import Fault, RequestHead, header_table
+
+INVALID_METHOD = "HPE_INVALID_METHOD"
+INVALID_URL = "HPE_INVALID_URL"
+INVALID_CONSTANT = "HPE_INVALID_CONSTANT"
+INVALID_VERSION = "HPE_INVALID_VERSION"
+INVALID_HEADER = "HPE_INVALID_HEADER_TOKEN"
+INVALID_LENGTH = "HPE_INVALID_CONTENT_LENGTH"
+REPEATED_LENGTH = "HPE_UNEXPECTED_CONTENT_LENGTH"
+INVALID_CODING = "HPE_INVALID_TRANSFER_ENCODING"
+INVALID_CHUNK = "HPE_INVALID_CHUNK_SIZE"
+OVERFLOW = "HPE_HEADER_OVERFLOW"
+EARLY_EOF = "HPE_INVALID_EOF_STATE"
+BAD_HOST = "ERR_INVALID_URL"
+
+METHODS = frozenset(
+    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL"
+    b" MOVE NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE"
+    b" SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
+)
+_LONGEST_METHOD = max(map(len, METHODS))
+
+# The value may hold tabs and everything from 0x80 up (obs-text), no other control character.
+_HEADER_LINE = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
+)
+_BAD_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
+_DIGITS = re.compile(r"[0-9]{1,19}")
+
+_CACHED_HEADS = 1024
+_CACHED_HEAD_SIZE = 4096
+_heads: dict[bytes, RequestHead] = {}
+
+
+def read_head(raw: bytes) -> RequestHead | Fault:
+    """Read a complete head, the empty line included. The result is shared: never change it."""
+    known = _heads.get(raw)
+    if known is not None:
+        return known
+    lines = raw[:-4].split(b"\r\n")
+    fault = _syntax_fault(lines, raw)
+    if fault is not None:
+        return fault
+    head = _build(lines, raw)
+    if isinstance(head, RequestHead) and len(raw) <= _CACHED_HEAD_SIZE:
+        if len(_heads) >= _CACHED_HEADS:
+            _heads.clear()
+        _heads[raw] = head
+    return head
+
+
+def partial_fault(buffer: bytes) -> Fault | None:
+    """The fault that a head must end in, although it is not complete yet; None while it may become good."""
+    *lines, rest = buffer.split(b"\r\n")
+    if lines:
+        fault = _syntax_fault(lines, buffer)
+        if fault is not None:
+            return fault
+        return Fault(INVALID_VERSION, raw=buffer) if b"\n" in rest else None
+    method, space, target = rest.partition(b" ")
+    if not space:
+        # As long as no method is complete, what is there must begin one.
+        if any(known.startswith(method) for known in METHODS):
+            return None
+        return Fault(INVALID_METHOD, raw=buffer)
+    if method not in METHODS:
+        return Fault(INVALID_METHOD, raw=buffer)
+    target, space, version = target.partition(b" ")
+    # A line that can still become `… HTTP/1.x` waits for its end; a CR may be the first half of that end.
+    waits_for_version = b"HTTP/1.".startswith(version[:7]) and b" " not in version and b"\n" not in version
+    if waits_for_version if space else not _BAD_TARGET.search(target.rstrip(b"\r")):
+        return None
+    return _request_line_fault(rest, buffer)
+
+
+def _syntax_fault(lines: list[bytes], raw: bytes) -> Fault | None:
+    fault = _request_line_fault(lines[0], raw)
+    if fault is not None:
+        return fault
+    match = _HEADER_LINE.fullmatch
+    for line in lines[1:]:
+        if match(line) is None:
+            # A bare LF is a line break to some readers and not to others: the classic smuggling gap.
+            return Fault(INVALID_VERSION if b"\n" in line else INVALID_HEADER, raw=raw)
+    return None
+
+
+def _request_line_fault(line: bytes, raw: bytes) -> Fault | None:
+    """RFC 9112, 3: method SP request-target SP HTTP-version, single spaces only."""
+    words = line.split(b" ")
+    if words[0] not in METHODS:
+        return Fault(INVALID_METHOD, raw=raw)
+    if len(words) > 1:
+        target = words[1]
+        bad = _BAD_TARGET.search(target)
+        if bad is not None:
+            return Fault(INVALID_VERSION if bad[0] == b"\n" else INVALID_URL, raw=raw)
+        if not target or not _target_form_fits(words[0], target):
+            return Fault(INVALID_URL, raw=raw)
+    if len(words) < 3:
+        return Fault(INVALID_VERSION, raw=raw)
+    if not words[2].startswith(b"HTTP/"):
+        return Fault(INVALID_CONSTANT, raw=raw)
+    if len(words) > 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        return Fault(INVALID_VERSION, raw=raw)
+    return None
+
+
+def _target_form_fits(method: bytes, target: bytes) -> bool:
+    """RFC 9112, 3.2: origin-form, absolute-form, `*`; authority-form for CONNECT and only there."""
+    if method == b"CONNECT":
+        return not target.startswith(b"/")
+    return target.startswith(b"/") or target == b"*" or b"://" in target
+
+
+def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
+    method, target, version = lines[0].decode("latin-1").split(" ")
+    raw_headers: list[list[str]] = []
+    for line in lines[1:]:
+        matched = _HEADER_LINE.fullmatch(line)
+        assert matched is not None  # _syntax_fault has seen every line
+        raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
+    head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))
+    code = _read_framing(head)
+    return Fault(code, raw=raw) if code else head
+
+
+def _read_framing(head: RequestHead) -> str:
+    """Fill in what the headers say about the message; the error code if they contradict themselves."""
+    names = [name.lower() for name, _ in head.raw_headers]
+    headers = head.headers
+    lengths = names.count("content-length")
+    if lengths > 1:
+        return REPEATED_LENGTH
+    if "transfer-encoding" in headers:
+        # RFC 9112, 6.1 and 6.3: both lengths at once, or a coding we cannot undo, is an attack or a mistake.
+        if lengths or headers["transfer-encoding"].lower() != "chunked" or head.version == "1.0":
+            return INVALID_CODING
+        head.chunked = head.has_body = True
+    elif lengths:
+        if not _DIGITS.fullmatch(headers["content-length"]):
+            return INVALID_LENGTH
+        head.content_length = int(headers["content-length"])
+        head.has_body = head.content_length > 0
+    hosts = names.count("host")
+    if hosts > 1 or (hosts == 0 and head.version == "1.1"):
+        return BAD_HOST  # RFC 9112, 3.2
+    connection = [token.strip() for token in headers.get("connection", "").lower().split(",")]
+    head.keep_alive = head.version == "1.1" and "close" not in connection
+    if "upgrade" in connection and head.version == "1.1":
+        head.upgrade = headers.get("upgrade", "").lower()
+    head.expects_continue = head.version == "1.1" and headers.get("expect", "").lower() == "100-continue"
+    return ""

@@ -1,0 +1,126 @@
+"""The vocabulary of the wire: what one side said on one stream, whatever the protocol.
+
+Header lists are pairs of text decoded as latin-1, in wire order with the sender's case, so that
+encoding them again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+RawHeaders = Sequence[Sequence[str]]
+
+
+class RequestHead:
+    """A request head as read, with the tables that everybody needs decoded once.
+
+    Clients of a test suite send the same head again and again, so heads are shared between exchanges
+    (see `wire/head.py`). Nobody may change one; `address` is filled once by the exchange.
+    """
+
+    __slots__ = (
+        "address",
+        "chunked",
+        "content_length",
+        "expects_continue",
+        "has_body",
+        "headers",
+        "keep_alive",
+        "method",
+        "raw_headers",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        version: str,
+        raw_headers: list[list[str]],
+        headers: dict[str, Any],
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        """`1.0`, `1.1` (later `2.0`)."""
+        self.raw_headers = raw_headers
+        self.headers = headers
+        """Lower-case name → text (repeated ones joined), `set-cookie` → list."""
+        self.content_length: int | None = None
+        self.chunked = False
+        self.expects_continue = False
+        self.keep_alive = True
+        self.has_body = False
+        self.upgrade = ""
+        """The lower-case protocol of an `Upgrade` that `Connection` names, or empty."""
+        self.address: Any = None
+
+
+@dataclass(slots=True)
+class Request:
+    """The peer sent a complete request head."""
+
+    head: RequestHead
+
+
+@dataclass(slots=True)
+class Data:
+    """The peer sent a piece of its body, chunk framing removed."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class End:
+    """The peer's message is complete."""
+
+    trailers: RawHeaders = ()
+
+
+@dataclass(slots=True)
+class Fault:
+    """The peer broke the protocol or left in the middle of a message. Data, not an exception.
+
+    `code` is an llhttp or Node error name, which is what users of Mockttp look for. `status` is what to
+    answer, 0 where nobody is left to answer. `raw` is what was read of the message's head.
+    """
+
+    code: str
+    status: int = 400
+    raw: bytes = b""
+
+
+Part = Request | Data | End | Fault
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """A final response head exactly as it goes to the wire, framing included.
+
+    Reused between exchanges that get the same answer, so the codec may keep its own form in `wire`.
+    """
+
+    status: int
+    reason: str
+    raw_headers: list[list[str]]
+    headers: dict[str, Any]
+    wire: Any = field(default=None, compare=False, repr=False)
+
+
+def header_table(raw_headers: RawHeaders) -> dict[str, Any]:
+    """Lower-case name → value. Repeated fields are joined with `, ` (RFC 9110, 5.3), cookies with `; `
+    (RFC 9113, 8.2.3); `set-cookie` cannot be joined and is always a list."""
+    table: dict[str, Any] = {}
+    for raw_name, value in raw_headers:
+        name = raw_name.lower()
+        if name == "set-cookie":
+            table.setdefault(name, []).append(value)
+        elif name in table:
+            table[name] += ("; " if name == "cookie" else ", ") + value
+        else:
+            table[name] = value
+    return table
