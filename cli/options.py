@@ -1,0 +1,110 @@
+"""Options that several commands share, each once, and how durations and sizes are written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from mockrec.cli import printing
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_BYTES = {
+    "": 1,
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([a-z]*)", re.IGNORECASE)
+
+
+@dataclass
+class Invocation:
+    """How mockrec was called, beyond what options can say."""
+
+    command: list[str] | None = None
+    """What stood after the first `--`; None when there was none."""
+
+
+invocation = Invocation()
+"""Filled in by `main` before a command runs."""
+
+
+class Shape(StrEnum):
+    """`--as` of commands that print a session's content."""
+
+    text = "text"
+    json = "json"
+
+
+def duration(value: str | float) -> float:
+    """`100ms`, `2s`, `1.5m`, `1h` → seconds. For `typer.Option(parser=duration)`; a default is seconds."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = _DURATION.fullmatch(value.strip())
+    if match:
+        return float(match[1]) * _SECONDS[match[2]]
+    if value.strip() == "0":
+        return 0.0
+    raise typer.BadParameter(f"expected a duration such as 100ms, 2s or 1m, got {value!r}")
+
+
+def size(value: str | int) -> int:
+    """`64KiB`, `10MB`, `512` → bytes. For `typer.Option(parser=size)`; a default is bytes."""
+    if isinstance(value, int):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match and match[2].lower() in _BYTES:
+        return int(float(match[1]) * _BYTES[match[2].lower()])
+    raise typer.BadParameter(f"expected a size such as 64KiB or 10MB, got {value!r}")
+
+
+def file_mode(value: str | int) -> int:
+    """`0600`, `640` → the mode. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
+    if isinstance(value, int):
+        return value
+    if re.fullmatch(r"(?:0o?)?[0-7]{3}", value):
+        return int(value.removeprefix("0o"), 8)
+    raise typer.BadParameter(f"expected a file mode such as 0600 or 0640, got {value!r}")
+
+
+def _set_quiet(value: bool) -> bool:
+    printing.set_quiet(value)
+    return value
+
+
+def _set_verbose(value: bool) -> bool:
+    printing.set_verbose(value)
+    return value
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_set_quiet, help="Say nothing on stderr but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", callback=_set_verbose, help="Say more on stderr.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
+Output = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="Where to write; the extension decides the format (.jsonl, .jsonl.gz, .jsonl.zst), - is stdout. "
+        "May be given several times.",
+    ),
+]
+FileMode = Annotated[
+    int,
+    typer.Option("--file-mode", metavar="MODE", parser=file_mode, help="Permissions of files that are written."),
+]
+SessionPath = Annotated[
+    str,
+    typer.Argument(metavar="SESSION", help="A recorded session; - reads it from stdin.", show_default=False),
+]
+As = Annotated[Shape, typer.Option("--as", help="What is printed: text for people, or JSON Lines.")]

@@ -1,0 +1,163 @@
+"""The only place that prints: data to stdout, everything else to stderr, in plain text.
+
+What came from the wire goes through `escape` first: a recorded header must not steer a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TextIO
+
+_SAMPLE = 500
+"""Rows a table's column widths are taken from: longer tables are printed as they come."""
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+# C0 and C1 controls, line and paragraph separators, direction marks and overrides, lone surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+
+
+class _Level:
+    """How much is said on stderr: set by --quiet and --verbose, once a command."""
+
+    quiet = False
+    verbose = False
+
+
+def set_quiet(value: bool) -> None:
+    """Say only errors."""
+    _Level.quiet = value
+
+
+def set_verbose(value: bool) -> None:
+    """Say details too."""
+    _Level.verbose = value
+
+
+def data(text: str) -> None:
+    """What the command was asked for: a line (or several) on stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Something good to know, on stderr; muted by --quiet."""
+    if not _Level.quiet:
+        _to_stderr(text)
+
+
+def detail(text: str) -> None:
+    """Something for --verbose, on stderr."""
+    if _Level.verbose and not _Level.quiet:
+        _to_stderr(text)
+
+
+def warn(text: str) -> None:
+    """Something that may not be what the user wants, on stderr; muted by --quiet."""
+    if not _Level.quiet:
+        _to_stderr(f"{style('mockrec: warning:', 'yellow', sys.stderr)} {text}")
+
+
+def fail(text: str) -> None:
+    """Why the command did not do what it was asked, on stderr; never muted."""
+    _to_stderr(f"{style('mockrec:', 'red', sys.stderr)} {text}")
+
+
+def _to_stderr(text: str) -> None:
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # Nobody listens; that must not change what the command does.
+        pass
+
+
+def escape(text: str, *, keep_lines: bool = False) -> str:
+    """Text from the wire with control characters as `\\n`, `\\x1b`, `\\u202e`.
+
+    With `keep_lines`, line feeds and tabs stay.
+    """
+    return (_UNSAFE_BUT_LINES if keep_lines else _UNSAFE).sub(_escape_one, text)
+
+
+def _escape_one(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in _SHORT:
+        return _SHORT[character]
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def colour_wanted(stream: TextIO) -> bool:
+    """Colour is for terminals that did not ask for none (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, colour: str, stream: TextIO) -> str:
+    """`text` in a colour (or `bold`, `dim`) if it is going to a terminal."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if text and colour_wanted(stream) else text
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
+    """Columns on stdout, two spaces apart; those in `right` are aligned to the right.
+
+    The texts must be escaped already. Widths come from the first rows, so that a long table needs no
+    memory; a longer text further down pushes its line to the right.
+    """
+    for line in table_lines(header, rows, right=right):
+        data(line)
+
+
+def table_lines(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+) -> Iterator[str]:
+    """The lines of `table`."""
+    remaining = iter(rows)
+    sample = [header, *islice(remaining, _SAMPLE)]
+    widths = [max(len(row[column]) for row in sample) for column in range(len(header))]
+    for row in chain(sample, remaining):
+        cells = [
+            text.rjust(width) if column in right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def duration(milliseconds: float | None) -> str:
+    """`0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; empty for None."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1:
+        return f"{milliseconds:.2f}ms"
+    if milliseconds < 99.95:
+        return f"{milliseconds:.1f}ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f}ms"
+    if milliseconds < 59_995:
+        return f"{milliseconds / 1000:.2f}s"
+    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m{seconds:02d}s" if hours else f"{minutes}m{seconds:02d}s"
+
+
+def size(count: int) -> str:
+    """`17 B`, `1.5 KiB`, `3.0 MiB`."""
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("KiB", "MiB", "GiB"):
+        value /= 1024
+        if value < 1023.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} TiB"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 exchange`, `2 exchanges`."""
+    ending = "" if count == 1 else "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count} {noun}{ending}"

@@ -1,0 +1,168 @@
+"""`mockrec show SESSION [ID]`: what was recorded, as a list, or one exchange in full."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mockrec.cli import printing
+from mockrec.cli.options import As, Quiet, SessionPath, Shape, Verbose
+
+if TYPE_CHECKING:
+    from mockrec.formats.exchanges import Row
+    from mockrec.formats.session import Session
+
+_HEADER = ("STATUS", "METHOD", "URL", "DURATION", "RULE", "ID", "NOTE")
+_DURATION_COLUMN = 3
+_NOUNS = {"response": "exchange", "websocket-close": "exchange", "open": "unfinished"}
+_STATUS_WORDS = {
+    "abort": "abort",
+    "client-error": "error",
+    "tls-client-error": "tls",
+    "tls-passthrough-closed": "tunnel",
+    "raw-passthrough-closed": "tunnel",
+    "gap": "gap",
+    "callback-error": "error",
+    "open": "open",
+}
+_CANDIDATES = 10
+
+
+def show(
+    session: SessionPath,
+    identity: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="An exchange or tunnel, or the beginning of its id.", show_default=False),
+    ] = None,
+    shape: As = Shape.text,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the exchanges of a session, or show one in full."""
+    from mockrec.formats.session import open_session
+
+    with open_session(session) as opened:
+        if identity is None:
+            _list(opened, shape)
+        else:
+            _one(opened, identity, shape)
+        if opened.cut_off:
+            printing.warn(f"{printing.escape(opened.name)}: the session was cut off: {opened.cut_off}")
+
+
+def _list(session: Session, shape: Shape) -> None:
+    from mockrec.formats.exchanges import fold
+
+    kinds: Counter[str] = Counter()
+    rows = _counted(fold(session), kinds)
+    if shape is Shape.json:
+        for row in rows:
+            printing.data(_json(_row_record(row)))
+    else:
+        printing.table(_HEADER, map(_cells, rows), right=frozenset({_DURATION_COLUMN}))
+    printing.note(_summary(kinds))
+
+
+def _counted(rows: Iterable[Row], kinds: Counter[str]) -> Iterator[Row]:
+    for row in rows:
+        kinds[_NOUNS.get(row.kind, _STATUS_WORDS.get(row.kind, row.kind))] += 1
+        yield row
+
+
+def _summary(kinds: Counter[str]) -> str:
+    """`2 exchanges, 1 abort, 1 unfinished`."""
+    if not kinds:
+        return "no exchanges"
+    words = [
+        f"{count} {kind}" if kind in ("unfinished", "tls") else printing.plural(count, kind)
+        for kind, count in kinds.items()
+    ]
+    return ", ".join(words)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    # An exchange that was cut short says so even when a status had been sent already.
+    word = _STATUS_WORDS.get(row.kind)
+    status = " ".join(str(part) for part in (row.status, word) if part is not None)
+    return (
+        status,
+        printing.escape(row.method),
+        printing.escape(row.url),
+        printing.duration(row.duration),
+        printing.escape(row.rule),
+        printing.escape(row.id),
+        printing.escape(row.note),
+    )
+
+
+def _row_record(row: Row) -> dict[str, Any]:
+    """The row with the log's names; what is not known is left out."""
+    named = {
+        "type": row.kind,
+        "id": row.id,
+        "statusCode": row.status,
+        "method": row.method,
+        "url": row.url,
+        "duration": row.duration,
+        "matchedRuleId": row.rule,
+        "note": row.note,
+    }
+    return {key: value for key, value in named.items() if value not in (None, "")}
+
+
+def _one(session: Session, prefix: str, shape: Shape) -> None:
+    wanted = prefix.lower()
+    candidates: dict[str, list[Mapping[str, Any]]] = {}
+    """Records by id; once there are several ids, only the ids."""
+    for _, record in session:
+        identity = _belongs_to(record, wanted)
+        if identity is None:
+            continue
+        records = candidates.setdefault(identity, [])
+        if len(candidates) == 1 or identity == wanted:
+            records.append(record)
+    if wanted in candidates:
+        candidates = {wanted: candidates[wanted]}
+    if len(candidates) != 1:
+        _tell_candidates(session.name, prefix, list(candidates))
+        raise typer.Exit(2)
+    (records,) = candidates.values()
+    if shape is Shape.json:
+        for record in records:
+            printing.data(_json(record))
+        return
+    from mockrec.cli.story import story
+
+    for line in story(records, session.bodies_folder):
+        printing.data(line)
+
+
+def _belongs_to(record: Mapping[str, Any], prefix: str) -> str | None:
+    """The matching id: the exchange's own, or that of the exchange a client error broke."""
+    if not prefix:
+        return None
+    for key in ("exchangeId", "id"):
+        identity = record.get(key)
+        if isinstance(identity, str) and identity.startswith(prefix):
+            return identity
+    return None
+
+
+def _tell_candidates(name: str, prefix: str, candidates: list[str]) -> None:
+    asked = printing.escape(repr(prefix))
+    if not candidates:
+        printing.fail(f"{printing.escape(name)}: no id begins with {asked}; `mockrec show SESSION` lists them")
+        return
+    shown = [f"  {printing.escape(identity)}" for identity in candidates[:_CANDIDATES]]
+    if len(candidates) > _CANDIDATES:
+        shown.append(f"  … and {len(candidates) - _CANDIDATES} more")
+    printing.fail("\n".join([f"{printing.escape(name)}: {asked} is the beginning of several ids:", *shown]))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    from mockrec.formats.jsonl import encode_lines
+
+    return encode_lines([value]).decode().rstrip("\n")

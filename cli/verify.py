@@ -1,0 +1,134 @@
+"""`mockrec verify SESSION`: is the recording complete and as the log's guarantees say? And `--repair`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mockrec.cli import printing
+from mockrec.cli.options import FileMode, Force, Quiet, SessionPath, Verbose
+
+if TYPE_CHECKING:
+    from mockrec.formats.audit import Audit
+    from mockrec.formats.frames import Sink
+    from mockrec.formats.session import Session
+
+_SHOWN = 20
+"""Findings printed without --verbose."""
+
+
+def verify(
+    session: SessionPath,
+    repair: Annotated[
+        str | None,
+        typer.Option(
+            "--repair",
+            metavar="OUT",
+            help="Write the whole records to a new file and close it properly. Says nothing new about SESSION: "
+            "the exit code is still its own.",
+        ),
+    ] = None,
+    force: Force = False,
+    file_mode: FileMode = 0o600,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check that a session is complete and well-formed: exit code 0 if it is, 1 if not."""
+    from mockrec.formats.audit import Audit
+    from mockrec.formats.session import open_session
+
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_session(session))
+        audit = Audit(opened.header, opened.bodies_folder)
+        sink = None
+        if repair is not None:
+            _refuse_same_file(session, repair)
+            sink = _open_repair(repair, force, file_mode)
+            stack.callback(sink.close)
+        _read(opened, audit, sink)
+        if sink is not None:
+            _close_repair(opened, audit, sink)
+    complete = not opened.cut_off and not audit.finding_count
+    _tell(opened, audit, complete, verbose)
+    if repair is not None:
+        printing.note(f"repaired copy: {printing.escape(repair)}")
+    raise typer.Exit(0 if complete else 1)
+
+
+def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
+    from mockrec.formats.errors import SessionError
+
+    try:
+        for line in session.scan():
+            if line.record is not None:
+                audit.check(line.number, line.record)
+                if sink is not None:
+                    sink.write(line.raw + b"\n")
+            elif not line.torn:
+                audit.report(f"line {line.number}: {line.problem}")
+    except SessionError as error:
+        # A damaged frame: what follows it cannot be read, what came before it can.
+        audit.report(error.message)
+    audit.finish()
+
+
+def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
+    from mockrec.formats.jsonl import open_sink
+
+    return open_sink(path, force=force, file_mode=file_mode)
+
+
+def _refuse_same_file(session: str, out: str) -> None:
+    """--force must not empty the very file that is to be read."""
+    if session != "-" and out != "-" and Path(out).exists() and Path(out).samefile(session):
+        raise typer.BadParameter("it is the session itself", param_hint="--repair")
+
+
+def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
+    from mockrec.formats.jsonl import encode_lines
+
+    if session.ended is None and audit.last is not None:
+        sink.write(encode_lines([_ending(audit)]))
+    if audit.kept_beside:
+        printing.warn(
+            f"files in {session.bodies_folder} belong to the session ({audit.kept_beside} references): "
+            "copy that folder beside the repaired file"
+        )
+
+
+def _ending(audit: Audit) -> dict[str, Any]:
+    """The `session-ended` a cut-off session gets. Its time is that of the last record we know of."""
+    last = audit.last or {}
+    seq = last.get("seq")
+    return {
+        "seq": seq + 1 if isinstance(seq, int) else 0,
+        "type": "session-ended",
+        "timestamp": last.get("timestamp", ""),
+        "reason": "repaired",
+        "counts": dict(audit.counts),
+    }
+
+
+def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None:
+    name = printing.escape(session.name)
+    total = sum(audit.counts.values())
+    numbers = f"{printing.plural(total, 'record')}, {printing.plural(audit.exchange_count, 'exchange')}"
+    if complete:
+        verdict = "complete"
+    elif session.cut_off:
+        verdict = "cut off"
+    else:
+        verdict = "not complete"
+    printing.data(f"{name}: {verdict}: {numbers}")
+    if session.cut_off:
+        printing.data(f"  {session.cut_off}")
+    if audit.open_ids and (complete or session.cut_off):
+        printing.data(f"  {printing.plural(len(audit.open_ids), 'exchange')} without an end")
+    shown = audit.findings if verbose else audit.findings[:_SHOWN]
+    for finding in shown:
+        printing.data(f"  {printing.escape(finding)}")
+    if audit.finding_count > len(shown):
+        printing.data(f"  … and {audit.finding_count - len(shown)} more")
