@@ -1,0 +1,107 @@
+"""Drives a server and says how fast it answered; an answer that is not the mocked one voids the run.
+
+wrk measures. The loader built in here only serves `--smoke`, which must run where wrk is not
+installed and for less than wrk's shortest run of one second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import HERE, Bench, BenchError
+from rulefiles import write_payload
+
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one turn of load did."""
+
+    requests: int
+    per_second: float
+
+
+def drive(bench: Bench, port: int, *, seconds: float, upload: bool = False) -> Load:
+    """GET /hello, or POST /upload, over 16 keep-alive connections."""
+    with bench.scratch() as folder:
+        payload = write_payload(folder) if upload else None
+        if bench.smoke:
+            return asyncio.run(_builtin(port, seconds, request_bytes(payload.read_bytes() if payload else None)))
+        return _wrk(port, seconds, payload)
+
+
+def parse_wrk(text: str) -> Load:
+    """wrk goes on counting when answers are wrong or connections break, so both are looked for first.
+
+    A server that closes after each answer shows up as read errors; its rate would be that of connecting.
+    """
+    for pattern in (r"Socket errors: (?!connect 0, read 0, write 0, timeout 0).*", r"Non-2xx or 3xx.*"):
+        if wrong := re.search(pattern, text):
+            raise BenchError(f"wrk: {wrong.group()}")
+    requests = re.search(r"(\d+) requests in", text)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    if requests is None or rate is None or int(requests.group(1)) == 0:
+        raise BenchError(f"wrk measured nothing: {text.strip()[-500:]}")
+    return Load(int(requests.group(1)), float(rate.group(1)))
+
+
+def _wrk(port: int, seconds: float, payload: Path | None) -> Load:
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise BenchError("wrk is not installed (setup.sh installs it)")
+    argv = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, math.ceil(seconds))}s"]
+    environment = dict(os.environ)
+    if payload is not None:
+        argv += ["-s", str(HERE / "peers" / "post.lua")]
+        environment["BENCH_PAYLOAD"] = str(payload)
+    argv.append(f"http://127.0.0.1:{port}/{'hello' if payload is None else 'upload'}")
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"wrk ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+    return parse_wrk(done.stdout)
+
+
+def request_bytes(payload: bytes | None = None) -> bytes:
+    """One request as the loader sends it."""
+    if payload is None:
+        return b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    fields = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(payload)}")
+    return "\r\n".join(("POST /upload HTTP/1.1", *fields, "", "")).encode() + payload
+
+
+def body_size(head: bytes) -> int:
+    """The length of a mocked answer's body; every other answer is an error."""
+    length = re.search(rb"\r\ncontent-length: *(\d+)\r\n", head, re.IGNORECASE)
+    if not head.startswith(b"HTTP/1.1 200 ") or length is None:
+        raise BenchError(f"unexpected answer: {head[:200]!r}")
+    return int(length.group(1))
+
+
+async def _builtin(port: int, seconds: float, request: bytes) -> Load:
+    started = time.perf_counter()
+
+    async def client() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        count = 0
+        try:
+            while time.perf_counter() - started < seconds or not count:
+                writer.write(request)
+                await reader.readexactly(body_size(await reader.readuntil(b"\r\n\r\n")))
+                count += 1
+        except (OSError, EOFError) as error:
+            raise BenchError(f"a connection broke: {error!r}") from error
+        finally:
+            writer.close()
+        return count
+
+    total = sum(await asyncio.gather(*(client() for _ in range(CONNECTIONS))))
+    return Load(total, total / (time.perf_counter() - started))

@@ -1,0 +1,84 @@
+// Mockttp with the same mocked answers as mockrec's benchmark rules.
+//
+//   node mockttp.mjs --modules DIR [--record FILE] [--payload FILE]
+//
+// --modules  the folder that holds node_modules/mockttp (this file lives outside of it)
+// --record   write every event as one JSON line, as somebody who wants a log would do:
+//            four listeners, body text included, one buffered stream. Without it: no listener.
+// --payload  the text that POST /upload answers with
+//
+// When ready the port is printed on stdout. SIGTERM stops the server, flushes the log and then
+// prints {"events": N}: what was recorded, so that a log that is cut short can be noticed.
+
+import { createWriteStream, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Server } from 'node:net';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const { values: options } = parseArgs({
+    options: {
+        modules: { type: 'string' },
+        record: { type: 'string' },
+        payload: { type: 'string' },
+    },
+});
+
+const require = createRequire(join(resolve(options.modules), 'package.json'));
+const mockttp = require('mockttp');
+
+// Mockttp listens on every interface and has no option for it; benchmarks stay on loopback.
+const listen = Server.prototype.listen;
+Server.prototype.listen = function (port, ...rest) {
+    return listen.call(this, port, '127.0.0.1', ...rest);
+};
+
+// Explicit headers switch Mockttp's own framing off: without a content-length it would close the
+// connection after every answer, and a keep-alive benchmark would measure connecting.
+const answer = (text, type) => [
+    200,
+    text,
+    { 'content-type': type, 'content-length': String(Buffer.byteLength(text)) },
+];
+
+// recordTraffic keeps every exchange in memory for assertions; a long run would measure that.
+const server = mockttp.getLocal({ recordTraffic: false });
+await server.start(0);
+
+await server.forGet('/hello').thenReply(...answer('Hello', 'text/plain'));
+if (options.payload) {
+    const payload = readFileSync(options.payload, 'utf8');
+    await server.forPost('/upload').thenReply(...answer(payload, 'application/json'));
+}
+
+let events = 0;
+let log;
+const pending = new Set();
+
+async function write(type, event) {
+    const record = { type, ...event };
+    // A body is an object with accessors: a log of it holds its text.
+    if (event.body) record.body = await event.body.getText();
+    events += 1;
+    log.write(JSON.stringify(record) + '\n');
+}
+
+if (options.record) {
+    log = createWriteStream(options.record, { highWaterMark: 1 << 20 });
+    for (const type of ['request-initiated', 'request', 'response', 'abort']) {
+        await server.on(type, (event) => {
+            const written = write(type, event).finally(() => pending.delete(written));
+            pending.add(written);
+        });
+    }
+}
+
+process.once('SIGTERM', async () => {
+    await server.stop();
+    await Promise.all(pending);
+    if (log) await new Promise((done) => log.end(done));
+    console.log(JSON.stringify({ events }));
+    process.exit(0);
+});
+
+console.log(server.port);

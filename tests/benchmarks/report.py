@@ -1,0 +1,96 @@
+"""Turns rows into the table on the terminal and into docs/benchmarks.md and .json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rows import Row
+
+HEADINGS = ("#", "work", "mockrec", "compared with", "result", "target", "met")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    met = {True: "yes", False: "no", None: row.note or "–"}[row.met]
+    target = f"{row.target} {row.unit}" if row.target else "–"
+    return (row.item, row.work, row.mockrec or "–", row.other or "–", row.result, target, met)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Aligned columns for the terminal."""
+    lines = [HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join(text.rstrip() for text in texts)
+
+
+def _record(row: Row, commit: str, date: str) -> dict[str, Any]:
+    return {
+        "item": row.item,
+        "work": row.work,
+        "value": row.value,
+        "result": row.result,
+        "target": f"{row.target} {row.unit}" if row.target else None,
+        "met": row.met,
+        "note": row.note,
+        "commit": commit,
+        "date": date,
+        "runs": row.runs,
+        "cells": _cells(row),
+    }
+
+
+def document(
+    rows: Sequence[Row],
+    facts: dict[str, dict[str, str | int]],
+    commit: str,
+    date: str,
+    earlier: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The JSON document. Items that were not measured now stay from an earlier one of the same machine."""
+    measured = {row.item for row in rows}
+    records = [_record(row, commit, date) for row in rows]
+    if earlier and earlier.get("machine") == facts["machine"]:
+        records += [record for record in earlier["rows"] if record["item"] not in measured]
+    # Stable: the rows of one item keep the order they were measured in.
+    records.sort(key=lambda record: str(record["item"]))
+    return {**facts, "rows": records}
+
+
+def markdown(content: dict[str, Any]) -> str:
+    """The page people read."""
+    machine, versions = content["machine"], content["versions"]
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `python tests/benchmarks/run.py --write`. Absolute figures belong to the machine below;",
+        "what counts is the ratio, the median of rounds in which all sides took turns.",
+        "",
+        f"* Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}",
+        f"* Versions: {named}",
+        "* Load: wrk with one thread and 16 keep-alive connections on loopback, one server process",
+        "",
+        f"| {' | '.join((*HEADINGS, 'commit'))} |",
+        f"|{'---|' * (len(HEADINGS) + 1)}",
+    ]
+    lines += [f"| {' | '.join((*record['cells'], record['commit']))} |" for record in content["rows"]]
+    return "\n".join(lines) + "\n"
+
+
+def write(content: dict[str, Any], docs: Path) -> None:
+    """Both files, or neither when a record cannot be encoded."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    (docs / "benchmarks.json").write_text(text, encoding="utf-8")
+    (docs / "benchmarks.md").write_text(markdown(content), encoding="utf-8")
+
+
+def read_earlier(docs: Path) -> dict[str, Any] | None:
+    """What was written before, if it can still be read."""
+    try:
+        found = json.loads((docs / "benchmarks.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
