@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Iterator, Sequence
 
 import typer.main
 
 from mockrec.cli import printing
 from mockrec.cli.app import app
+from mockrec.cli.defects import tell_defect
 from mockrec.cli.options import invocation
+from mockrec.formats.errors import OutputError
 
 USAGE = 2
 DEFECT = 70
@@ -23,6 +23,7 @@ READER_GONE = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name; None: that of the process)."""
+    _replace_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation.command = None
     printing.set_quiet(False)
@@ -37,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     _survive_encodings()
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        printing.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        printing.forget_stdout()
         return READER_GONE
+    except OutputError as error:
+        return _tell(error)
     return code
 
 
@@ -67,16 +70,18 @@ def _tell(error: BaseException) -> int:
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return INTERRUPTED
     if not all(isinstance(getattr(leaf, "exit_code", None), int) for leaf in leaves):
-        _tell_defect(error)
+        tell_defect(error)
         return _own_failure(DEFECT)
     code = max(int(getattr(leaf, "exit_code", 0)) for leaf in leaves)
     if code == READER_GONE:
-        _forget_stdout()
+        printing.forget_stdout()
         return code
     for leaf in leaves:
         show = getattr(leaf, "show", None)  # a usage error: it knows the command's usage line
         if show is not None:
             show()
+        elif hasattr(leaf, "problems"):  # each stands for itself, in the form that editors read
+            printing.problems(printing.escape(str(leaf), keep_lines=True))
         else:
             printing.fail(printing.escape(str(leaf), keep_lines=True))
     return _own_failure(code)
@@ -96,27 +101,11 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _tell_defect(error: BaseException) -> None:
-    from mockrec.formats.version import mockrec_version
-
-    text = "".join(traceback.format_exception(error))
-    name = printing.escape(f"{type(error).__name__}: {error}")
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            prefix="mockrec-defect-",
-            suffix=".txt",
-            delete=False,
-            encoding="utf-8",
-            errors="backslashreplace",
-        ) as file:
-            file.write(f"mockrec {mockrec_version()}, Python {sys.version}, {sys.platform}\n\n{text}")
-    except OSError:
-        # No place for a file (the disk may be what is full): the terminal is better than nothing.
-        printing.fail(printing.escape(text, keep_lines=True))
-        printing.fail(f"a defect in mockrec: {name}; please report it with the lines above")
-        return
-    printing.fail(f"a defect in mockrec: {name}; please report it with {file.name}")
+def _replace_closed_streams() -> None:
+    """Started with `>&-` or `2>&-` there is no stream: what would be printed goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def _survive_encodings() -> None:
@@ -124,16 +113,6 @@ def _survive_encodings() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-
-
-def _forget_stdout() -> None:
-    """Nobody reads stdout any more: what is still buffered must not make the interpreter complain."""
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-    except (OSError, ValueError):
-        pass
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from mockrec.cli.options import Quiet, Verbose
 
 
 def check(
-    rules: Annotated[Path | None, typer.Argument(metavar="[RULES]", help="The rule file to check.")] = None,
+    rules: Annotated[Path | None, typer.Argument(metavar="RULES", help="The rule file to check.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of rule files, for editors.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

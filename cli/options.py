@@ -67,6 +67,23 @@ def size(value: str | int) -> int:
     raise typer.BadParameter(f"expected a size such as 64KiB or 10MB, got {value!r}")
 
 
+def port(value: str) -> tuple[int, int]:
+    """`8000`, `0`, `8000-8100` → first and last port to try. For `typer.Option(parser=port)`."""
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", value.strip())
+    if match:
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first <= last <= 65535 and (match[2] is None or first > 0):
+            return first, last
+    raise typer.BadParameter(f"expected a port, 0 for any free one, or a range such as 8000-8100, got {value!r}")
+
+
+def not_yet(value: object) -> object:
+    """For `typer.Option(callback=not_yet)`: refuses an option that this version does not have."""
+    if value is not None:
+        raise typer.BadParameter("not available yet in this version of mockrec")
+    return value
+
+
 def file_mode(value: str | int) -> int:
     """`0600`, `640` → the mode. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
     if isinstance(value, int):
@@ -101,7 +118,13 @@ Output = Annotated[
 ]
 FileMode = Annotated[
     int,
-    typer.Option("--file-mode", metavar="MODE", parser=file_mode, help="Permissions of files that are written."),
+    typer.Option(
+        "--file-mode",
+        metavar="MODE",
+        parser=file_mode,
+        show_default="0600",
+        help="Permissions of files that are written.",
+    ),
 ]
 SessionPath = Annotated[
     str,

@@ -5,12 +5,15 @@ What came from the wire goes through `escape` first: a recorded header must not 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TextIO
+from typing import NoReturn, TextIO
+
+from mockrec.formats.errors import OutputError
 
 _SAMPLE = 500
 """Rows a table's column widths are taken from: longer tables are printed as they come."""
@@ -41,8 +44,38 @@ def set_verbose(value: bool) -> None:
 
 
 def data(text: str) -> None:
-    """What the command was asked for: a line (or several) on stdout."""
-    sys.stdout.write(f"{text}\n")
+    """What the command was asked for: a line (or several) on stdout. `OutputError` when it takes no more."""
+    try:
+        sys.stdout.write(f"{text}\n")
+    except OSError as error:
+        _give_up_stdout(error)
+
+
+def flush() -> None:
+    """Hand over what `data` has still buffered. `OutputError` when stdout takes no more."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_stdout(error)
+
+
+def _give_up_stdout(error: OSError) -> NoReturn:
+    """Nobody reads stdout, or its disk is full. A reader who went away is `main`'s to know."""
+    forget_stdout()
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise OutputError("stdout", error.strerror or str(error)) from None
+
+
+def forget_stdout() -> None:
+    """What is still buffered for stdout must not make the interpreter complain at its end."""
+    try:
+        stdout = sys.stdout.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stdout)
+        os.close(null)
+    except (OSError, ValueError):
+        pass
 
 
 def note(text: str) -> None:
@@ -68,12 +101,17 @@ def fail(text: str) -> None:
     _to_stderr(f"{style('mockrec:', 'red', sys.stderr)} {text}")
 
 
+def problems(text: str) -> None:
+    """Lines that begin with their own place, `file:line:column:`, on stderr; never muted."""
+    _to_stderr(text)
+
+
 def _to_stderr(text: str) -> None:
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-    except BrokenPipeError:
-        # Nobody listens; that must not change what the command does.
+    except OSError:
+        # Nobody listens, or it goes to a full disk; that must not change what the command does.
         pass
 
 
@@ -129,9 +167,11 @@ def table_lines(
 
 
 def duration(milliseconds: float | None) -> str:
-    """`0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; empty for None."""
+    """`0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; empty for None, `?` for what is no time."""
     if milliseconds is None:
         return ""
+    if not math.isfinite(milliseconds):
+        return "?"
     if milliseconds < 1:
         return f"{milliseconds:.2f}ms"
     if milliseconds < 99.95:

@@ -35,7 +35,7 @@ def show(
     session: SessionPath,
     identity: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="An exchange or tunnel, or the beginning of its id.", show_default=False),
+        typer.Argument(metavar="ID", help="An exchange or tunnel, or the beginning of its id.", show_default=False),
     ] = None,
     shape: As = Shape.text,
     quiet: Quiet = False,

@@ -58,7 +58,8 @@ def story(records: Sequence[Record], bodies_folder: Path | None) -> Iterator[str
     head_shown = False
     for record in records:
         yield ""
-        yield f"{escape(str(record.get('timestamp', '')))}  {escape(record['type'])}  (seq {record.get('seq', '?')})"
+        when, seq = escape(str(record.get("timestamp", ""))), escape(str(record.get("seq", "?")))
+        yield f"{when}  {escape(record['type'])}  (seq {seq})"
         repeated = record["type"] in ("request", "abort", "websocket-request") and head_shown
         for line in _content(record, bodies_folder, repeated):
             yield f"{_INDENT}{line}".rstrip()

@@ -45,7 +45,7 @@ def verify(
         audit = Audit(opened.header, opened.bodies_folder)
         sink = None
         if repair is not None:
-            _refuse_same_file(session, repair)
+            _refuse_output(session, repair)
             sink = _open_repair(repair, force, file_mode)
             stack.callback(sink.close)
         _read(opened, audit, sink)
@@ -81,9 +81,11 @@ def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
     return open_sink(path, force=force, file_mode=file_mode)
 
 
-def _refuse_same_file(session: str, out: str) -> None:
-    """--force must not empty the very file that is to be read."""
-    if session != "-" and out != "-" and Path(out).exists() and Path(out).samefile(session):
+def _refuse_output(session: str, out: str) -> None:
+    """Stdout says what was found, and --force must not empty the very file that is to be read."""
+    if out == "-":
+        raise typer.BadParameter("name a file; stdout says what was found", param_hint="--repair")
+    if session != "-" and Path(out).exists() and Path(out).samefile(session):
         raise typer.BadParameter("it is the session itself", param_hint="--repair")
 
 
@@ -92,9 +94,10 @@ def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
 
     if session.ended is None and audit.last is not None:
         sink.write(encode_lines([_ending(audit)]))
-    if audit.kept_beside:
+    if audit.kept_beside and session.bodies_folder is not None:
+        folder = printing.escape(str(session.bodies_folder))
         printing.warn(
-            f"files in {session.bodies_folder} belong to the session ({audit.kept_beside} references): "
+            f"files in {folder} belong to the session ({audit.kept_beside} references): "
             "copy that folder beside the repaired file"
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,8 @@ BAD_URL = "ERR_INVALID_URL"
 BAD_PORT = "PREPROCESSING_FAILED"
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
-_AUTHORITY = re.compile(r"(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?::(.*))?")
+_USERINFO = re.compile(r"[^@/]*@")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?::(.*))?")
 _FORBIDDEN_IN_HOST = re.compile(r'[\x00-\x20#/:<>?@\[\\\]^|%`{}"]')
 _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
@@ -27,6 +29,8 @@ _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
 class Address:
     """The URL of a request, in the pieces that events and matchers ask for."""
 
+    spoken: str
+    """What the connection speaks, `http` or `https`."""
     protocol: str
     url: str
     """As the log shows it."""
@@ -43,24 +47,30 @@ class Address:
     destination: dict[str, Any]
 
 
-def read_address(head: RequestHead, local_port: int, protocol: str = "http") -> Address | str:
+def read_address(head: RequestHead, local_port: int, spoken: str = "http") -> Address | str:
     """The address of a request, or the error code of a client-error.
 
-    `protocol` is what the connection speaks; `local_port` serves requests that name no host.
+    `spoken` is what the connection speaks; `local_port` serves requests that name no host.
     """
-    if head.address is not None:
-        return head.address  # type: ignore[no-any-return]
+    known: Address | None = head.address
+    if known is not None and known.spoken == spoken:
+        return known
+    protocol = spoken
     absolute = _ABSOLUTE.fullmatch(head.target)
     raw_headers, headers = head.raw_headers, head.headers
     authority = headers.get("host", "")
     target = head.target
     if absolute is not None:
-        protocol, authority, target = absolute[1].lower(), absolute[2], absolute[3]
+        protocol, authority, target = absolute[1].lower(), _USERINFO.sub("", absolute[2], count=1), absolute[3]
+        if not authority:
+            return BAD_URL  # RFC 9110, 4.2.1
         if not target.startswith("/"):
             target = "/" + target
         if any(name in headers for name in _DROPPED_FOR_PROXIES):
             raw_headers = [pair for pair in raw_headers if pair[0].lower() not in _DROPPED_FOR_PROXIES]
             headers = header_table(raw_headers)
+    elif head.method == "CONNECT":
+        authority = target
     if head.upgrade == "websocket" and not head.has_body:
         protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
     default_port = DEFAULT_PORTS.get(protocol, 80)
@@ -69,8 +79,9 @@ def read_address(head: RequestHead, local_port: int, protocol: str = "http") -> 
         return located
     hostname, port = located
     host = hostname if port == default_port else f"{hostname}:{port}"
-    url = f"{protocol}://{host}{'' if target == '*' else _normal_target(target)}"
+    url = f"{protocol}://{host}{_normal_target(target) if target.startswith('/') else ''}"
     address = Address(
+        spoken,
         protocol,
         head.target if absolute is not None else url,
         url,
@@ -88,23 +99,33 @@ def read_address(head: RequestHead, local_port: int, protocol: str = "http") -> 
 
 
 def _split_authority(authority: str, default_port: int) -> tuple[str, int] | str:
-    matched = _AUTHORITY.fullmatch(authority)
+    matched = _HOST.fullmatch(authority)
     if matched is None or not matched[1]:
         return BAD_URL
-    hostname, port_text = matched[1].lower(), matched[2]
-    if not hostname.startswith("["):
-        if _FORBIDDEN_IN_HOST.search(hostname):
-            return BAD_URL
-        if not hostname.isascii():
-            try:
-                hostname = hostname.encode("latin-1").decode("utf-8").encode("idna").decode("ascii")
-            except UnicodeError:
-                return BAD_URL
+    hostname, port_text = matched[1], matched[2]
+    try:
+        hostname = _normal_name(hostname)
+    except ValueError:
+        return BAD_URL
     if not port_text:
         return hostname, default_port
     if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and int(port_text) <= 65535):
         return BAD_PORT
     return hostname, int(port_text)
+
+
+def _normal_name(name: str) -> str:
+    """Lower case, international names as punycode, IPv6 addresses compressed. Raises ValueError."""
+    if name.startswith("["):
+        return f"[{IPv6Address(name[1:-1])}]"
+    if name.isascii():
+        name = name.lower()
+    else:
+        name = name.encode("latin-1").decode("utf-8").encode("idna").decode("ascii").lower()
+    # Looked for last: the normal form of some letters is one of these (℀ gives a/c).
+    if not name or _FORBIDDEN_IN_HOST.search(name):
+        raise ValueError(name)
+    return name
 
 
 def _normal_target(target: str) -> str:

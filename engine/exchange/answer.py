@@ -41,16 +41,22 @@ class Answer:
         self._date = b""
         self._framed: dict[object, ResponseHead] = {}
 
-    def framed(self, channel: Channel, *, streamed: bool = False) -> ResponseHead:
-        """The head for `channel`; trailers need a body of unknown length (RFC 9112, 7.1.2)."""
+    def framed(self, channel: Channel, length: int | None = None, *, streamed: bool = False) -> ResponseHead:
+        """The head for `channel`; `length` is that of a streamed body, where it is known.
+
+        Trailers need a body of unknown length (RFC 9112, 7.1.2).
+        """
         date = clock.http_date()
         if date is not self._date:
             self._date = date
             self._framed.clear()
-        key = channel.framing_key
+        key = (channel.framing_key, streamed, length)
         head = self._framed.get(key)
         if head is None:
-            length = None if streamed or self.trailers else len(self.body)
+            if not streamed:
+                length = len(self.body)
+            if self.trailers:
+                length = None
             head = channel.frame(self.status, self.reason, self.headers, length, date.decode("ascii"))
             self._framed[key] = head
         return head

@@ -6,7 +6,7 @@ sent is noted here, at the moment of the cause, so that no step can forget it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,6 +22,7 @@ from mockrec.engine.wire.parts import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.notes import Notes
+    from mockrec.engine.exchange.pieces import PieceBatch
     from mockrec.engine.rules.select import CompiledRule
 
 _BODILESS = frozenset({204, 304})
@@ -43,27 +44,38 @@ class Exchange:
         "head",
         "headers_sent_at",
         "id",
-        "log_head",
         "notes",
+        "on_end",
         "peer",
         "request_body",
         "request_noted",
         "request_pieces",
         "response_body",
         "response_head",
+        "response_limit",
         "response_pieces",
         "response_sent_at",
+        "response_trailers",
         "rule",
         "start_time",
         "started_at",
         "tags",
+        "unmatched",
         "view",
         "websocket",
     )
 
     def __init__(
-        self, head: RequestHead, address: Address, peer: Peer, channel: Channel, notes: Notes, body_limit: int
+        self,
+        head: RequestHead,
+        address: Address,
+        peer: Peer,
+        channel: Channel,
+        notes: Notes,
+        request_limit: int,
+        response_limit: int,
     ) -> None:
+        """The limits are bytes of each body that are kept."""
         self.started_at = clock.now()
         self.start_time = int(clock.wall(self.started_at))
         self.id = new_id()
@@ -73,10 +85,11 @@ class Exchange:
         self.channel = channel
         self.notes = notes
         self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = Body(body_limit)
+        self.request_body = Body(request_limit)
+        self.response_limit = response_limit
         self.response_body: Body | None = None
         self.body_complete: anyio.Event | None = None
-        """Set when the request body is complete; made by whoever waits for it first."""
+        """Set when the request body is complete or will never be; made by whoever waits for it first."""
         self.body_received_at: float | None = None
         self.headers_sent_at: float | None = None
         self.response_sent_at: float | None = None
@@ -92,10 +105,13 @@ class Exchange:
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
         self.tags: tuple[str, ...] = ()
-        self.log_head: dict[str, Any] | None = None
-        """The head as records hold it; filled by the notes."""
-        self.request_pieces: Any = None
-        self.response_pieces: Any = None
+        self.unmatched = False
+        """Whether no rule answers, which the answer then explains."""
+        self.response_trailers: Sequence[Sequence[str]] = ()
+        self.on_end: list[Callable[[], None]] | None = None
+        """What is to be called when the exchange is over."""
+        self.request_pieces: PieceBatch | None = None
+        self.response_pieces: PieceBatch | None = None
         self.view = RequestView(
             head.method,
             address.protocol,
@@ -117,7 +133,8 @@ class Exchange:
     def take_data(self, data: bytes) -> None:
         """A piece of the request body has arrived."""
         self.request_body.add(data)
-        self.notes.request_data(self, data)
+        if self.aborted_at is None:
+            self.notes.request_data(self, data)
 
     def take_end(self, trailers: Sequence[Sequence[str]]) -> None:
         """The request is complete."""
@@ -125,14 +142,15 @@ class Exchange:
         self.request_body.trailers = trailers
         self.view.body_complete = True
         self.body_received_at = clock.now()
-        self.notes.request_data_end(self)
-        if self.chosen:
-            self.notes.request(self)
+        if self.aborted_at is None:
+            self.notes.request_data_end(self)
+            if self.chosen:
+                self.notes.request(self)
         if self.body_complete is not None:
             self.body_complete.set()
 
     async def wait_for_body(self) -> None:
-        """Return when the request is complete."""
+        """Return when the request is complete, or will never be."""
         if not self.request_body.complete:
             if self.body_complete is None:
                 self.body_complete = anyio.Event()
@@ -157,19 +175,21 @@ class Exchange:
         return self.response_head is not None
 
     async def reply(self, answer: Answer) -> None:
-        """Send a whole answer and finish the exchange."""
-        head = self._framed(answer, streamed=False)
+        """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
+        head = self._framed(answer, None, streamed=False)
         body = answer.body
-        if body and (self.channel.bodiless or answer.status in _BODILESS):
-            body = b""
+        trailers = answer.trailers
+        if self.channel.bodiless or answer.status in _BODILESS:
+            body, trailers = b"", ()
         self._begun(answer, head)
-        await self.channel.send_whole(head, body, answer.trailers)
+        await self.channel.send_whole(head, body, trailers)
+        self.response_trailers = trailers
         self._sent_everything(body)
 
-    async def begin(self, answer: Answer) -> None:
-        """Send a head whose body follows in pieces."""
-        head = self._framed(answer, streamed=True)
-        self.response_body = Body(self.request_body.limit)
+    async def begin(self, answer: Answer, length: int | None = None) -> None:
+        """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
+        head = self._framed(answer, length, streamed=True)
+        self.response_body = Body(self.response_limit)
         self._begun(answer, head)
         await self.channel.send_head(head)
 
@@ -182,10 +202,12 @@ class Exchange:
         self.response_body.add(data)
         self.notes.response_data(self, data)
 
-    async def finish(self, trailers: Sequence[Sequence[str]] = ()) -> None:
+    async def finish(self) -> None:
         """End the body that `begin` announced, and the exchange."""
         assert self.answer is not None
-        await self.channel.send_end(trailers or self.answer.trailers)
+        if not (self.channel.bodiless or self._status in _BODILESS):
+            self.response_trailers = self.answer.trailers
+        await self.channel.send_end(self.response_trailers)
         self._sent_everything(None)
 
     async def inform(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -194,17 +216,34 @@ class Exchange:
         self.notes.information(self, status, reason, headers)
         await self.channel.send_interim(status, reason, headers)
 
-    def abort(self, error: dict[str, Any] | None) -> None:
+    async def send_past_protocol(self, data: bytes, head: ResponseHead | None, body: bytes) -> None:
+        """Send bytes that need not be an answer; what of them looks like a head and body is kept for the log."""
+        if head is not None:
+            self.response_head = head
+            self.headers_sent_at = clock.now()
+            self.response_body = Body(self.response_limit)
+            self.response_body.add(body)
+        await self.channel.send_raw(data)
+
+    def abort(self, error: Mapping[str, Any] | None) -> None:
         """End the exchange before it is complete; once, and not after the answer is complete."""
         if not self.finished:
             self.aborted_at = clock.now()
             self.notes.abort(self, error)
+            if self.body_complete is not None:
+                self.body_complete.set()
+            self._over()
+
+    def _over(self) -> None:
+        if self.on_end is not None:
+            for call in self.on_end:
+                call()
 
     @property
     def _status(self) -> int:
         return self.response_head.status if self.response_head is not None else 0
 
-    def _framed(self, answer: Answer, *, streamed: bool) -> ResponseHead:
+    def _framed(self, answer: Answer, length: int | None, *, streamed: bool) -> ResponseHead:
         if self.extra_headers:
             own = {name.lower() for name, _ in answer.headers}
             added = tuple(pair for pair in self.extra_headers if pair[0].lower() not in own)
@@ -215,7 +254,7 @@ class Exchange:
                 reason=answer.reason,
                 trailers=answer.trailers,
             )
-        return answer.framed(self.channel, streamed=streamed)
+        return answer.framed(self.channel, length, streamed=streamed)
 
     def _begun(self, answer: Answer, head: ResponseHead) -> None:
         self.answer = answer
@@ -229,3 +268,4 @@ class Exchange:
             self.notes.response_data(self, whole)
         self.notes.response_data_end(self)
         self.notes.response(self, whole)
+        self._over()

@@ -35,9 +35,9 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._gone = False
         self._expired = False
         self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
         self._paused_reading = False
-        self._paused_writing = False
+        self._writable: asyncio.Event | None = None
+        """What senders wait for while the buffer is full."""
         self.peer: tuple[str, int] = ("", 0)
         """The client's address and port."""
         self.local: tuple[str, int] = ("", 0)
@@ -71,16 +71,15 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._gone = True
         self._lost = exc
         self._wake_reader()
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
+        self.resume_writing()
 
     def pause_writing(self) -> None:
-        self._paused_writing = True
+        self._writable = asyncio.Event()
 
     def resume_writing(self) -> None:
-        self._paused_writing = False
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():
@@ -91,16 +90,18 @@ class TransportStream(ByteStream, asyncio.Protocol):
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """All bytes that have arrived (`max_bytes` is not a bound here: nobody reads less than there is).
 
-        Raises EndOfStream at the peer's end, BrokenResourceError when the connection was reset, and
-        TimeoutError after `expire`.
+        Raises EndOfStream at the peer's end, BrokenResourceError when the connection was reset or closed
+        here, and TimeoutError after `expire`.
         """
         while not self._chunks:
             if self._expired:
                 raise TimeoutError
             if self._lost is not None:
                 raise anyio.BrokenResourceError from self._lost
-            if self._eof or self._gone:
+            if self._eof:
                 raise anyio.EndOfStream
+            if self._gone:
+                raise anyio.BrokenResourceError  # closed on our side, so it is not the peer's end
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader
@@ -120,18 +121,14 @@ class TransportStream(ByteStream, asyncio.Protocol):
         if self._gone or self._transport.is_closing():
             raise anyio.BrokenResourceError from self._lost
         self._transport.write(item)
-        while self._paused_writing and not self._gone:
-            self._writer = asyncio.get_running_loop().create_future()
-            try:
-                await self._writer
-            finally:
-                self._writer = None
+        while self._writable is not None:
+            await self._writable.wait()
         if self._gone:
             raise anyio.BrokenResourceError from self._lost
 
     async def send_eof(self) -> None:
         """Half-close: FIN after what was written."""
-        if not self._gone and self._transport.can_write_eof():
+        if not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
 
     async def aclose(self) -> None:
@@ -147,7 +144,7 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._transport.abort()
 
     def expire(self) -> None:
-        """Let a waiting `receive` raise TimeoutError, and every later one until `unexpire`."""
+        """Let a waiting `receive` raise TimeoutError, and every later one that would wait, until `unexpire`."""
         self._expired = True
         self._wake_reader()
 

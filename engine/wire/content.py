@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 _IDENTITY = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
 _RATIO = 200
 _SLACK = 64 * 1024
+_MOST_CODINGS = 8
+_MOST_MEMBERS = 10_000
 
 
 class UndecodableError(ValueError):
@@ -28,8 +31,12 @@ def decode(data: bytes, codings: list[str], limit: int, *, whole: bool = True) -
 
     Stops at `limit` + 64 KiB or 200 times the size of `data`, whichever is less. Returns the bytes and
     whether that was all of them; with `whole=False` a stream that breaks off is not an error but cut.
-    Raises UndecodableError.
+    No bytes at all are an empty body in any coding. Raises UndecodableError.
     """
+    if not data:
+        return data, True
+    if len(codings) > _MOST_CODINGS:
+        raise UndecodableError(f"more than {_MOST_CODINGS} content codings")
     bound = min(limit + _SLACK, max(len(data) * _RATIO, _SLACK))
     complete = True
     for name in reversed(codings):
@@ -47,31 +54,42 @@ def decode(data: bytes, codings: list[str], limit: int, *, whole: bool = True) -
 _Decoded = tuple[bytes, bool, bool]
 
 
-def _inflate(data: bytes, bound: int, window_bits: int) -> _Decoded:
+def _members(
+    data: bytes, bound: int, new_engine: Callable[[], Any], error: type[Exception], piece: int, most: int
+) -> _Decoded:
+    """Undo up to `most` members (or frames) that follow one another.
+
+    The engines have no bound of their own, or leave what is behind a member as a copy of all of it. Small
+    pieces bound both: what is unfolded too much, and what is copied for each member.
+    """
     out = bytearray()
-    rest = data
-    while True:
-        engine = zlib.decompressobj(window_bits)
-        try:
-            out += engine.decompress(rest, bound + 1 - len(out))
-        except zlib.error as error:
-            raise UndecodableError(str(error)) from None
-        if len(out) > bound:
-            return bytes(out[:bound]), False, False
-        rest = engine.unused_data
-        # gzip files may be several members one after another (RFC 1952, 2.2).
-        if not engine.eof or not rest or window_bits < 16:
+    view = memoryview(data)
+    position = 0
+    for _ in range(most):
+        engine = new_engine()
+        while position < len(data) and not engine.eof:
+            part = view[position : position + piece]
+            try:
+                out += engine.decompress(part)
+            except error as fault:
+                raise UndecodableError(str(fault)) from None
+            if len(out) > bound:
+                return bytes(out[:bound]), False, False
+            position += len(part) - len(engine.unused_data)
+        if not engine.eof or position == len(data) or most == 1:
             return bytes(out), True, engine.eof
+    raise UndecodableError(f"more than {most} members")
 
 
 def _gzip(data: bytes, bound: int) -> _Decoded:
-    return _inflate(data, bound, 31)
+    """gzip data may be several members one after another (RFC 1952, 2.2)."""
+    return _members(data, bound, lambda: zlib.decompressobj(31), zlib.error, 1024, _MOST_MEMBERS)
 
 
 def _deflate(data: bytes, bound: int) -> _Decoded:
     """The coding named deflate is zlib's format, but many senders leave out its wrapper (RFC 9110, 8.4.1.2)."""
     wrapped = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-    return _inflate(data, bound, 15 if wrapped else -15)
+    return _members(data, bound, lambda: zlib.decompressobj(15 if wrapped else -15), zlib.error, 1024, 1)
 
 
 def _brotli(data: bytes, bound: int) -> _Decoded:
@@ -96,24 +114,9 @@ def _brotli(data: bytes, bound: int) -> _Decoded:
 def _zstd(data: bytes, bound: int) -> _Decoded:
     import zstandard
 
-    out = bytearray()
-    rest = data
-    while rest:
-        engine = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
-        # decompressobj has no output bound of its own, so it is fed in small pieces.
-        try:
-            for start in range(0, len(rest), 1024):
-                out += engine.decompress(rest[start : start + 1024])
-                if len(out) > bound:
-                    return bytes(out[:bound]), False, False
-                if engine.eof:
-                    rest = engine.unused_data + rest[start + 1024 :]
-                    break
-            else:
-                return bytes(out), True, False
-        except zstandard.ZstdError as error:
-            raise UndecodableError(str(error)) from None
-    return bytes(out), True, True
+    decompressor = zstandard.ZstdDecompressor(max_window_size=2**27)
+    # Four bytes can unfold into 128 KiB, hence the smaller pieces.
+    return _members(data, bound, decompressor.decompressobj, zstandard.ZstdError, 128, _MOST_MEMBERS)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], _Decoded]] = {

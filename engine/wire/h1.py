@@ -1,25 +1,22 @@
 """HTTP/1.1 and 1.0, server side (RFC 9112): bytes in, parts out; answers in, bytes out.
 
-h11 keeps the state of the exchange and does the framing. This file decides what reaches h11: a head only
-after `head.py` has read it, a body only up to its end, so that nothing of the next request hides inside
-h11's buffer. Pipelined requests wait here until the answer before them is complete (`next_request`).
+h11 keeps the state of the exchange and frames the answer's body. This file decides what reaches h11: a head
+only after `head.py` has read it, a body only up to its end and of a chunked one only the end (`chunked.py`
+reads the rest), so that nothing of the next request hides inside h11's buffer. Pipelined requests wait here
+until the answer before them is complete (`next_request`). Heads of answers are written here too, because
+h11 reorders them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import h11
 
-from mockrec.engine.wire.head import (
-    EARLY_EOF,
-    INVALID_CHUNK,
-    INVALID_HEADER,
-    OVERFLOW,
-    partial_fault,
-    read_head,
-)
+from mockrec.engine.wire.chunked import ChunkedBody
+from mockrec.engine.wire.head import EARLY_EOF, INVALID_HEADER, OVERFLOW, partial_fault, read_head
 from mockrec.engine.wire.parts import (
     Data,
     End,
@@ -32,7 +29,10 @@ from mockrec.engine.wire.parts import (
 )
 
 _END = h11.EndOfMessage()
-_LONG_HEAD = 16 * 1024
+_FRAMING = ("content-length", "transfer-encoding")
+_LAST_CHUNK = b"0\r\n\r\n"
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
 class H1Server:
@@ -40,16 +40,19 @@ class H1Server:
 
     def __init__(self, head_limit: int) -> None:
         self._head_limit = head_limit
-        self._conn = self._new_connection()
+        self._conn = h11.Connection(h11.SERVER)
         self._buffer = bytearray()
         self._checked = 0
+        """How much of the buffer has been read as a part of a head and may become good."""
         self._head: RequestHead | None = None
         """The request that is being answered."""
         self._reading_body = False
+        self._left = 0
+        """Bytes of a body by length that have not come yet."""
+        self._chunks: ChunkedBody | None = None
+        self._chunking = False
+        """Whether the answer's body goes out in chunks."""
         self._faulty = False
-
-    def _new_connection(self) -> h11.Connection:
-        return h11.Connection(h11.SERVER, max_incomplete_event_size=max(self._head_limit, _LONG_HEAD))
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -72,14 +75,7 @@ class H1Server:
 
     def next_request(self) -> list[Part]:
         """Begin the next cycle on a connection that stays open: what a pipelining client has sent already."""
-        behind_body = self._conn.trailing_data[0]
-        if behind_body:
-            # What was pipelined behind a body is in h11's buffer and has to pass read_head as well. h11
-            # cannot hand bytes back, but with both sides done there is no state that a new one would miss.
-            self._conn = self._new_connection()
-            self._buffer[:0] = behind_body
-        else:
-            self._conn.start_next_cycle()
+        self._conn.start_next_cycle()
         self._head = None
         return self._next_head() if self._buffer else []
 
@@ -92,6 +88,11 @@ class H1Server:
     def buffered(self) -> int:
         """Bytes that wait for their turn (pipelined requests, or the start of a head)."""
         return len(self._buffer)
+
+    @property
+    def pending(self) -> bytes:
+        """What has come of a head that is not complete."""
+        return bytes(self._buffer) if self._head is None else b""
 
     @property
     def head_begun(self) -> bool:
@@ -125,8 +126,11 @@ class H1Server:
             return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._head = head
         if not head.has_body:
-            return [Request(head), *self._body(b"")]
+            self._conn.next_event()
+            return [Request(head), End()]
         self._reading_body = True
+        self._left = head.content_length or 0
+        self._chunks = ChunkedBody(self._head_limit) if head.chunked else None
         rest = bytes(buffer)
         buffer.clear()
         return [Request(head), *(self._body(rest) if rest else ())]
@@ -136,7 +140,7 @@ class H1Server:
         seen, self._checked = self._checked, len(buffer)
         # Only a new line, or a first line that is not complete, can tell anything new.
         if buffer.find(b"\n", seen) >= 0 or buffer.find(b"\n") < 0:
-            fault = partial_fault(bytes(buffer[: self._head_limit]))
+            fault = partial_fault(bytes(buffer[: self._head_limit]), seen)
             if fault is not None:
                 return [self._fault(fault)]
         if len(buffer) > self._head_limit:
@@ -144,24 +148,32 @@ class H1Server:
         return []
 
     def _body(self, data: bytes) -> list[Part]:
-        conn = self._conn
-        if data:
-            conn.receive_data(data)
-        parts: list[Part] = []
-        try:
-            while True:
-                event = conn.next_event()
-                if type(event) is h11.Data:
-                    parts.append(Data(bytes(event.data)))
-                elif type(event) is h11.EndOfMessage:
-                    parts.append(End(_text_pairs(event.headers) if event.headers else ()))
-                    self._reading_body = False
-                    return parts
-                else:
-                    return parts
-        except h11.RemoteProtocolError:
-            parts.append(self._fault(Fault(INVALID_CHUNK)))
-            return parts
+        if self._chunks is not None:
+            return self._chunked_body(self._chunks, data)
+        if len(data) > self._left:
+            self._buffer += data[self._left :]
+            data = data[: self._left]
+        self._left -= len(data)
+        self._conn.receive_data(data)
+        self._conn.next_event()
+        return [Data(data)] if self._left else [Data(data), self._ended(End())]
+
+    def _chunked_body(self, chunks: ChunkedBody, data: bytes) -> list[Part]:
+        parts = chunks.receive(data)
+        last = parts[-1] if parts else None
+        if type(last) is End:
+            self._buffer += chunks.rest
+            self._conn.receive_data(_LAST_CHUNK)
+            self._ended(last)
+        elif type(last) is Fault:
+            self._fault(last)
+        return parts
+
+    def _ended(self, end: End) -> End:
+        self._conn.next_event()
+        self._reading_body = False
+        self._chunks = None
+        return end
 
     def _fault(self, fault: Fault) -> Fault:
         self._faulty = True
@@ -182,7 +194,7 @@ class H1Server:
 
         Adds `date` where there is none, the framing (RFC 9112, 6; `length` None means unknown yet) and
         `connection: close` where the connection ends with this answer. The result depends only on the
-        arguments and on `framing_key`.
+        arguments and on `framing_key`. Raises ValueError for what no head can hold.
         """
         assert self._head is not None
         names = {name.lower() for name, _ in headers}
@@ -196,20 +208,21 @@ class H1Server:
         raw = [[name, value] for name, value in headers]
         if "date" not in names:
             raw.append(["Date", date])
-        if status == 204 or (length is None and status == 304):
-            raw = [pair for pair in raw if pair[0].lower() != "content-length"]
-        elif length is None:
-            raw = [pair for pair in raw if pair[0].lower() not in ("content-length", "transfer-encoding")]
+        if status in (204, 304):
+            # No body, and no framing but the length that a 304 may tell of what it stands for (RFC 9110, 8.6).
+            raw = _without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
+        elif length is None or "transfer-encoding" in names:
+            raw = _without(raw, "content-length", "transfer-encoding")
             if self._head.version == "1.1":
                 raw.append(["Transfer-Encoding", "chunked"])
             else:
                 close = True  # RFC 9112, 6.3: an HTTP/1.0 client learns the end from the connection's
         elif "content-length" not in names:
             raw.append(["Content-Length", str(length)])
-        if close:
-            raw = [pair for pair in raw if pair[0].lower() != "connection"]
+        if close and ("close" not in tokens or "keep-alive" in tokens):
+            raw = _without(raw, "connection")
             raw.append(["Connection", ", ".join(sorted((tokens - {"keep-alive", ""}) | {"close"}))])
-        return ResponseHead(status, reason, raw, header_table(raw))
+        return ResponseHead(status, reason, raw, header_table(raw), _Wire(status, reason, raw, close))
 
     @property
     def framing_key(self) -> tuple[bool, str]:
@@ -224,19 +237,16 @@ class H1Server:
 
     def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
         """A 1xx head (RFC 9110, 15.2)."""
-        return self._send(
-            h11.InformationalResponse(status_code=status, reason=reason.encode("latin-1"), headers=_byte_pairs(headers))
-        )
+        text = _head_bytes(status, reason, headers)
+        self._send(h11.InformationalResponse(status_code=status, headers=[]))
+        return text
 
     def send_head(self, head: ResponseHead) -> bytes:
         """The bytes of a final head made by `frame`."""
-        if head.wire is None:
-            head.wire = h11.Response(
-                status_code=head.status,
-                reason=head.reason.encode("latin-1"),
-                headers=_byte_pairs(head.raw_headers),
-            )
-        return self._send(head.wire)
+        wire: _Wire = head.wire
+        self._send(wire.event)
+        self._chunking = wire.chunked
+        return wire.text
 
     def send_data(self, data: bytes) -> bytes:
         """A piece of the body, in a chunk where the head said so."""
@@ -244,17 +254,42 @@ class H1Server:
 
     def send_end(self, trailers: Sequence[Sequence[str]] = ()) -> bytes:
         """The end of the answer. Trailers go out only with chunked framing (RFC 9112, 7.1.2)."""
-        if not trailers:
+        if not trailers or not self._chunking or self.bodiless:
             return self._send(_END)
-        return self._send(h11.EndOfMessage(headers=_byte_pairs(trailers)))
+        text = b"0\r\n" + _field_lines(trailers)
+        self._send(_END)
+        return text
 
     def _send(self, event: Any) -> bytes:
         return self._conn.send(event) or b""
 
 
-def _byte_pairs(pairs: Sequence[Sequence[str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+class _Wire:
+    """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
+
+    __slots__ = ("chunked", "event", "text")
+
+    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool) -> None:
+        self.text = _head_bytes(status, reason, raw_headers)
+        framing = [(b"connection", b"close")] if close else []
+        framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
+        self.event = h11.Response(status_code=status, headers=framing)
+        self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
 
 
-def _text_pairs(headers: Any) -> list[list[str]]:
-    return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers.raw_items()]
+def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
+    return [pair for pair in raw_headers if pair[0].lower() not in names]
+
+
+def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
+    if _BREAKS_HEAD.search(reason):
+        raise ValueError(f"a status line cannot hold {reason!r}")
+    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + _field_lines(headers)
+
+
+def _field_lines(headers: Sequence[Sequence[str]]) -> bytes:
+    """Header or trailer fields in the order and case given, and the empty line behind them."""
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name) or _BREAKS_HEAD.search(value):
+            raise ValueError(f"no head can hold the field {name!r}: {value!r}")
+    return "\r\n".join([*(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")

@@ -31,13 +31,14 @@ METHODS = frozenset(
     b" MOVE NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE"
     b" SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
 )
-_LONGEST_METHOD = max(map(len, METHODS))
 
 # The value may hold tabs and everything from 0x80 up (obs-text), no other control character.
-_HEADER_LINE = re.compile(
+HEADER_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
 )
 _BAD_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
+_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://")
+_AUTHORITY_FORM = re.compile(rb"[^/?#@]+")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 _CACHED_HEADS = 1024
@@ -62,36 +63,47 @@ def read_head(raw: bytes) -> RequestHead | Fault:
     return head
 
 
-def partial_fault(buffer: bytes) -> Fault | None:
-    """The fault that a head must end in, although it is not complete yet; None while it may become good."""
-    *lines, rest = buffer.split(b"\r\n")
-    if lines:
-        fault = _syntax_fault(lines, buffer)
-        if fault is not None:
-            return fault
-        return Fault(INVALID_VERSION, raw=buffer) if b"\n" in rest else None
-    method, space, target = rest.partition(b" ")
+def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
+    """The fault that a head must end in, although it is not complete yet; None while it may become good.
+
+    The first `checked` bytes were found good before; the lines that end in them are not read again.
+    """
+    line_end = buffer.rfind(b"\r\n", 0, checked)
+    *lines, rest = buffer[line_end + 2 if line_end >= 0 else 0 :].split(b"\r\n")
+    if line_end < 0 and not lines:
+        return _partial_request_line_fault(rest, buffer)
+    fault = _syntax_fault(lines, buffer) if line_end < 0 else _header_fault(lines, buffer)
+    if fault is None and b"\n" in rest:
+        return Fault(INVALID_VERSION, raw=buffer)
+    return fault
+
+
+def _partial_request_line_fault(line: bytes, raw: bytes) -> Fault | None:
+    method, space, target = line.partition(b" ")
     if not space:
-        # As long as no method is complete, what is there must begin one.
-        if any(known.startswith(method) for known in METHODS):
+        # As long as no method is complete, what is there must begin one. A CR may be half of the line's end,
+        # also of an empty line's.
+        if line == b"\r" or line.removesuffix(b"\r") in METHODS or any(known.startswith(line) for known in METHODS):
             return None
-        return Fault(INVALID_METHOD, raw=buffer)
+        return Fault(INVALID_METHOD, raw=raw)
     if method not in METHODS:
-        return Fault(INVALID_METHOD, raw=buffer)
+        return Fault(INVALID_METHOD, raw=raw)
     target, space, version = target.partition(b" ")
-    # A line that can still become `… HTTP/1.x` waits for its end; a CR may be the first half of that end.
+    # A line that can still become `… HTTP/1.x` waits for its end.
     waits_for_version = b"HTTP/1.".startswith(version[:7]) and b" " not in version and b"\n" not in version
-    if waits_for_version if space else not _BAD_TARGET.search(target.rstrip(b"\r")):
+    bad = _BAD_TARGET.search(target if space else target.removesuffix(b"\r"))
+    if bad is None and (waits_for_version or not space):
         return None
-    return _request_line_fault(rest, buffer)
+    return _request_line_fault(line, raw)
 
 
 def _syntax_fault(lines: list[bytes], raw: bytes) -> Fault | None:
-    fault = _request_line_fault(lines[0], raw)
-    if fault is not None:
-        return fault
-    match = _HEADER_LINE.fullmatch
-    for line in lines[1:]:
+    return _request_line_fault(lines[0], raw) or _header_fault(lines[1:], raw)
+
+
+def _header_fault(lines: list[bytes], raw: bytes) -> Fault | None:
+    match = HEADER_LINE.fullmatch
+    for line in lines:
         if match(line) is None:
             # A bare LF is a line break to some readers and not to others: the classic smuggling gap.
             return Fault(INVALID_VERSION if b"\n" in line else INVALID_HEADER, raw=raw)
@@ -122,15 +134,15 @@ def _request_line_fault(line: bytes, raw: bytes) -> Fault | None:
 def _target_form_fits(method: bytes, target: bytes) -> bool:
     """RFC 9112, 3.2: origin-form, absolute-form, `*`; authority-form for CONNECT and only there."""
     if method == b"CONNECT":
-        return not target.startswith(b"/")
-    return target.startswith(b"/") or target == b"*" or b"://" in target
+        return _AUTHORITY_FORM.fullmatch(target) is not None
+    return target.startswith(b"/") or target == b"*" or _ABSOLUTE_FORM.match(target) is not None
 
 
 def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
     method, target, version = lines[0].decode("latin-1").split(" ")
     raw_headers: list[list[str]] = []
     for line in lines[1:]:
-        matched = _HEADER_LINE.fullmatch(line)
+        matched = HEADER_LINE.fullmatch(line)
         assert matched is not None  # _syntax_fault has seen every line
         raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
     head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))

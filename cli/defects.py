@@ -1,0 +1,33 @@
+"""A defect in mockrec: told in one line, with the traceback in a file."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+
+from mockrec.cli import printing
+
+
+def tell_defect(error: BaseException) -> None:
+    """Say that it happened and where the details are."""
+    from mockrec.formats.version import mockrec_version
+
+    text = "".join(traceback.format_exception(error))
+    name = printing.escape(f"{type(error).__name__}: {error}")
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="mockrec-defect-",
+            suffix=".txt",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as file:
+            file.write(f"mockrec {mockrec_version()}, Python {sys.version}, {sys.platform}\n\n{text}")
+    except OSError:
+        # No place for a file (the disk may be what is full): the terminal is better than nothing.
+        printing.fail(printing.escape(text, keep_lines=True))
+        printing.fail(f"a defect in mockrec: {name}; please report it with the lines above")
+        return
+    printing.fail(f"a defect in mockrec: {name}; please report it with {file.name}")

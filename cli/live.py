@@ -1,0 +1,83 @@
+"""What people see while mockrec records: a line for each exchange, and a summary at the end."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mockrec.cli import printing
+
+if TYPE_CHECKING:
+    from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.rules.select import RuleSet
+
+_SLOWEST = 5
+_UNMATCHED = 10
+_COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
+
+
+class Live:
+    """Counts what ends; tells it where stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.unmatched = 0
+        self.defects = 0
+        self._terminal = sys.stderr.isatty()
+        self._classes: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
+        self._slowest: list[tuple[float, int, str]] = []
+
+    def ended(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        self.count += 1
+        if exchange.unmatched:
+            self.unmatched += 1
+        if not self._terminal:
+            return
+        end = exchange.aborted_at or exchange.response_sent_at or exchange.started_at
+        took = end - exchange.started_at
+        aborted = exchange.aborted_at is not None
+        status = exchange.response_head.status if exchange.response_head is not None else 0
+        self._classes["aborted" if aborted else f"{status // 100}xx"] += 1
+        what = f"{exchange.head.method} {exchange.address.path}"
+        if exchange.unmatched and (what in self._missed or len(self._missed) < 1000):
+            self._missed[what] += 1
+        entry = (took, self.count, what)
+        if len(self._slowest) < _SLOWEST:
+            heapq.heappush(self._slowest, entry)
+        elif entry > self._slowest[0]:
+            heapq.heapreplace(self._slowest, entry)
+        self._line("abort" if aborted else str(status), status, what, took, exchange)
+
+    def _line(self, word: str, status: int, what: str, took: float, exchange: Exchange) -> None:
+        rule = "no rule" if exchange.unmatched else exchange.rule.rule.id if exchange.rule else ""
+        shown = printing.style(word, "red" if word == "abort" else _COLOURS.get(status // 100, "dim"), sys.stderr)
+        text = f"{printing.escape(what)} {printing.duration(took)} {printing.escape(rule)}"
+        printing.note(f"{shown} {text}".rstrip())
+
+    def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
+        """What the run was, in a few lines; nothing where nobody watches."""
+        if not self._terminal:
+            return
+        classes = ", ".join(f"{count} {name}" for name, count in sorted(self._classes.items()))
+        printing.note(f"\n{printing.plural(self.count, 'exchange')}{f': {classes}' if classes else ''}")
+        if self._slowest:
+            slow = [
+                f"{printing.duration(took)} {printing.escape(what)}"
+                for took, _, what in sorted(self._slowest, reverse=True)
+            ]
+            printing.note(f"slowest: {', '.join(slow)}")
+        if self._missed:
+            common = self._missed.most_common(_UNMATCHED)
+            named = [printing.escape(what) + (f" ({count}×)" if count > 1 else "") for what, count in common]
+            printing.note(f"matched no rule: {', '.join(named)}")
+        unused = [rule.rule.id for rule in rules.rules if not rule.used]
+        if unused:
+            printing.note(f"rules never used: {printing.escape(', '.join(unused))}")
+        for path in outputs:
+            if path != "-":
+                printing.note(f"recorded to {printing.escape(path)}")

@@ -1,0 +1,179 @@
+"""A run at the command line: ready line and file, what ends it, live lines and summary, exit code."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import typer
+
+from mockrec.cli import printing
+from mockrec.cli.live import Live
+from mockrec.cli.options import duration
+from mockrec.cli.supervise import Supervisor
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.run import Ending, Hooks, Run, RunSettings, check_callbacks
+
+_OWN_FAILURE = 125
+_DEFECT = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What of the options concerns only the command line."""
+
+    ready_file: Path | None
+    stop_after: str | None
+    strict: bool
+    watch: bool
+    no_proxy: str | None
+
+
+def record(settings: RunSettings, choices: Choices) -> int:
+    """Record until something ends it; the exit code."""
+    count, seconds = _stop_after(choices.stop_after)
+    if choices.ready_file is not None:
+        choices.ready_file.unlink(missing_ok=True)
+    for sentence in check_callbacks(settings.record, settings.outputs):
+        printing.warn(printing.escape(sentence))
+
+    async def main() -> int:
+        live = Live()
+        run = Run(settings, Hooks())
+        supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
+        hooks = run.hooks
+        hooks.defect = _Defects().tell
+
+        def ended(exchange: Any) -> None:
+            live.ended(exchange)
+            if count is not None and live.count >= count:
+                supervisor.finish(Ending("stop-after"))
+
+        def settle(ending: Ending) -> Ending:
+            return _settled(ending, run, live, choices.strict)
+
+        hooks.exchange_ended = ended
+        hooks.settle = settle
+
+        async def serve(run: Run) -> Ending:
+            _tell_ready(run, choices.ready_file)
+            _tune_garbage_collection()
+            return await supervisor.wait(seconds)
+
+        async with anyio.create_task_group() as group:
+            await group.start(supervisor.watch_signals)
+            ending = await run.record(serve)
+            group.cancel_scope.cancel()
+        live.summary(settings.outputs, run.rules)
+        if run.failure is not None and run.failure.exit_code != 141:
+            printing.fail(printing.escape(str(run.failure)))
+        return ending.exit_code
+
+    try:
+        return anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
+    finally:
+        if choices.ready_file is not None:
+            choices.ready_file.unlink(missing_ok=True)
+
+
+def _has_uvloop() -> bool:
+    """uvloop where it exists; MOCKREC_LOOP=asyncio asks for the loop of the standard library."""
+    if os.environ.get("MOCKREC_LOOP") == "asyncio":
+        return False
+    import importlib.util
+
+    return importlib.util.find_spec("uvloop") is not None
+
+
+def _stop_after(text: str | None) -> tuple[int | None, float | None]:
+    """`1000` → exchanges, `30s` → seconds."""
+    if text is None:
+        return None, None
+    if re.fullmatch(r"[1-9][0-9]*", text):
+        return int(text), None
+    try:
+        return None, duration(text)
+    except typer.BadParameter:
+        raise typer.BadParameter(
+            f"expected a number of exchanges such as 1000 or a duration such as 30s, got {text!r}",
+            param_hint="--stop-after",
+        ) from None
+
+
+def _tell_ready(run: Run, ready_file: Path | None) -> None:
+    settings = run.settings
+    rules = printing.plural(len(settings.loaded.rule_file.rules), "rule")
+    to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
+    recording = f"recording to {printing.escape(to)}" if to else "not recording"
+    if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
+        printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
+    printing.note(f"mockrec ready on {run.url} · {rules} · {recording}")
+    if ready_file is not None:
+        content = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": None}
+        partial = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
+        try:
+            partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            os.replace(partial, ready_file)
+        except OSError as error:
+            raise ConfigError(f"cannot write the ready file {ready_file}: {error.strerror or error}") from None
+
+
+def _tune_garbage_collection() -> None:
+    """What is there at the start stays; and exchanges free themselves, so that collections seldom find anything."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _settled(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
+    """The final exit code, known only when everything that ran has ended."""
+    failure = run.failure
+    if failure is not None:
+        reason = "stdout closed" if failure.exit_code == 141 else "recording failed"
+        code = _OWN_FAILURE if run.settings.command is not None else failure.exit_code
+        return Ending(reason, code)
+    if ending.exit_code == 0 and strict:
+        pending = [rule.rule.id for rule in run.rules.pending()]
+        if pending or live.unmatched:
+            printing.fail(_strict_text(pending, live.unmatched))
+            return Ending(ending.reason, 1)
+    if ending.exit_code == 0 and live.defects:
+        return Ending(ending.reason, _DEFECT)
+    return ending
+
+
+def _strict_text(pending: list[str], unmatched: int) -> str:
+    words = []
+    if unmatched:
+        words.append(f"{printing.plural(unmatched, 'request')} matched no rule")
+    if pending:
+        words.append(f"not used as often as they say: {printing.escape(', '.join(pending))}")
+    return f"--strict: {'; '.join(words)}"
+
+
+class _Defects:
+    """Tells each kind of defect once: a busy recorder could repeat one without end."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def tell(self, error: BaseException) -> None:
+        name = f"{type(error).__name__}: {error}"
+        if name in self._told:
+            return
+        self._told.add(name)
+        from mockrec.cli.defects import tell_defect
+
+        tell_defect(error)
+
+
+def is_terminal() -> bool:
+    """Whether people read stderr."""
+    return sys.stderr.isatty()

@@ -1,0 +1,210 @@
+"""`mockrec run [RULES] [-- COMMAND]`: the recorder. Options in, settings out; `session.py` does the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mockrec.cli import printing
+from mockrec.cli.options import FileMode, Force, Output, Quiet, Verbose, duration, invocation, not_yet, port, size
+
+if TYPE_CHECKING:
+    from mockrec.engine.rules.load import Loaded
+    from mockrec.engine.run import RunSettings
+
+_FORMATS = "jsonl, jsonl.gz or jsonl.zst"
+
+
+def _later(*names: str, metavar: str, about: str) -> Any:
+    """An option of the contract that this version does not have: said at once, never ignored."""
+    return typer.Option(*names, metavar=metavar, callback=not_yet, help=f"{about} Not available yet.")
+
+
+def run(
+    rules: Annotated[
+        Path | None, typer.Argument(metavar="RULES", help="The rule file (YAML).", show_default=False)
+    ] = None,
+    output: Output = None,
+    output_format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help=f"The format of files: {_FORMATS}.")
+    ] = None,
+    force: Force = False,
+    file_mode: FileMode = 0o600,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
+    ports: Annotated[
+        Any,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            parser=port,
+            help="The port; 0 for any free one, 8000-8100 for the first free one.",
+            show_default="8000, with COMMAND 0",
+        ),
+    ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(metavar="TYPES", help="Which events: default, all, or types separated by commas."),
+    ] = None,
+    max_body_size: Annotated[
+        Any, typer.Option(metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB")
+    ] = None,
+    redact: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="Which secrets are replaced. Only none is available yet.", show_default="none"
+        ),
+    ] = None,
+    unmatched: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="What happens without a rule: reject. passthrough is not available yet."),
+    ] = None,
+    on_full: Annotated[
+        str, typer.Option(metavar="WHAT", help="When the disk is too slow: wait (traffic waits) or drop (records).")
+    ] = "wait",
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write url, port and pid there as JSON when ready.")
+    ] = None,
+    grace: Annotated[
+        Any,
+        typer.Option(metavar="TIME", parser=duration, help="What running exchanges get at the end.", show_default="2s"),
+    ] = 2.0,
+    stop_after: Annotated[
+        str | None, typer.Option(metavar="COUNT|TIME", help="Stop after so many exchanges, or so long.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Read the rule file again when it changes.")] = False,
+    no_proxy: Annotated[
+        str | None, typer.Option(metavar="HOSTS", help="Hosts that COMMAND reaches without the proxy.")
+    ] = None,
+    http2: Annotated[str | None, _later("--http2", metavar="WHAT", about="Whether HTTP/2 is spoken.")] = None,
+    socks: Annotated[bool | None, _later("--socks", metavar="", about="Whether SOCKS is spoken.")] = None,
+    ca_cert: Annotated[str | None, _later("--ca-cert", metavar="FILE", about="The authority for HTTPS.")] = None,
+    ca_key: Annotated[str | None, _later("--ca-key", metavar="FILE", about="Its key.")] = None,
+    upstream: Annotated[
+        str | None, _later("--upstream", metavar="URL", about="Pass requests on to this server.")
+    ] = None,
+    workers: Annotated[int | None, _later("--workers", metavar="N", about="Processes that share the work.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Answer HTTP by a rule file and record every event, until Ctrl-C or until COMMAND ends.
+
+    COMMAND stands after --; it gets the recorder as its proxy, and MOCKREC_URL and MOCKREC_PORT.
+    """
+    from mockrec.cli.recording import Choices, record
+
+    if rules is None:
+        raise typer.BadParameter(
+            "give a rule file; passing requests on is not available yet in this version of mockrec"
+        )
+    _check_word("--redact", redact, ("none",), later=("default",))
+    _check_word("--unmatched", unmatched, ("reject",), later=("passthrough",))
+    _check_word("--on-full", on_full, ("wait", "drop"))
+    loaded = _load(rules)
+    settings = _settings(
+        loaded,
+        output=output,
+        output_format=output_format,
+        force=force,
+        file_mode=file_mode,
+        host=host,
+        ports=ports,
+        events=events,
+        max_body_size=max_body_size,
+        drop=on_full == "drop",
+        grace=grace,
+    )
+    choices = Choices(ready_file=ready_file, stop_after=stop_after, strict=strict, watch=watch, no_proxy=no_proxy)
+    raise typer.Exit(record(settings, choices))
+
+
+def _check_word(option: str, word: str | None, known: tuple[str, ...], later: tuple[str, ...] = ()) -> None:
+    if word in later:
+        raise typer.BadParameter(f"{word} is not available yet in this version of mockrec", param_hint=option)
+    if word is not None and word not in known:
+        raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
+
+
+def _load(rules: Path) -> Loaded:
+    from mockrec.engine.rulefile import load_file
+
+    loaded = load_file(rules)
+    for warning in loaded.warnings:
+        printing.warn(printing.escape(str(warning)))
+    return loaded
+
+
+def _settings(
+    loaded: Loaded,
+    *,
+    output: list[str] | None,
+    output_format: str | None,
+    force: bool,
+    file_mode: int,
+    host: str | None,
+    ports: tuple[int, int] | None,
+    events: str | None,
+    max_body_size: int | None,
+    drop: bool,
+    grace: float,
+) -> RunSettings:
+    """The rule file's settings, with the options put over them."""
+    from dataclasses import replace
+
+    from mockrec.engine.run import RunSettings
+
+    server, recorded = loaded.rule_file.server, loaded.rule_file.record
+    if host is not None:
+        server = replace(server, host=host)
+    if ports is not None:
+        server = replace(server, ports=ports)
+    elif invocation.command is not None:
+        server = replace(server, ports=(0, 0))
+    if events is not None:
+        recorded = replace(recorded, events=_events(events))
+    if max_body_size is not None:
+        recorded = replace(recorded, max_body_size=max_body_size)
+    return RunSettings(
+        loaded=loaded,
+        server=server,
+        record=recorded,
+        outputs=_outputs(output),
+        output_format=output_format,
+        force=force,
+        file_mode=file_mode,
+        drop=drop,
+        grace=grace,
+        command=None if invocation.command is None else tuple(invocation.command),
+    )
+
+
+def _events(text: str) -> str | tuple[str, ...]:
+    if text in ("default", "all"):
+        return text
+    from mockrec.engine.rules.names import EVENT_TYPES
+    from mockrec.engine.rules.shapes import nearest_hint
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in EVENT_TYPES:
+            raise typer.BadParameter(nearest_hint(name, EVENT_TYPES, "unknown event type"), param_hint="--events")
+    return names
+
+
+def _outputs(given: list[str] | None) -> tuple[str, ...]:
+    if not given:
+        import time
+
+        return (time.strftime("session-%Y%m%d-%H%M%S.jsonl"),)
+    if given == ["none"]:
+        return ()
+    if "none" in given:
+        raise typer.BadParameter("none cannot be given with other outputs", param_hint="-o")
+    doubled = next((path for number, path in enumerate(given) if path in given[:number]), None)
+    if doubled is not None:
+        raise typer.BadParameter(f"{doubled} is given twice", param_hint="-o")
+    return tuple(given)

@@ -1,0 +1,134 @@
+"""What ends a run: signals, the end of COMMAND, a log that fails, a limit. And what a signal means meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskStatus
+
+from mockrec.cli import printing
+from mockrec.cli.child import Child
+from mockrec.engine.errors import ConfigError, RuleFileError
+from mockrec.engine.run import Ending, Run
+
+_WATCH_SECONDS = 0.5
+
+
+class Supervisor:
+    """Waits for the first thing that ends the run."""
+
+    def __init__(self, run: Run, *, watch: bool, no_proxy: str | None) -> None:
+        self._run = run
+        self._watch = watch
+        self._ended = anyio.Event()
+        self._ending = Ending("stopped")
+        command = run.settings.command
+        self._child = Child(command, no_proxy, stdout_taken="-" in run.settings.outputs) if command else None
+
+    def finish(self, ending: Ending) -> None:
+        """End the run; the first reason counts."""
+        if not self._ended.is_set():
+            self._ending = ending
+            self._ended.set()
+
+    async def wait(self, seconds: float | None) -> Ending:
+        """Return when the run has to end; `seconds` is the longest it may last."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._await_failure)
+            if seconds is not None:
+                group.start_soon(self._await_limit, seconds)
+            if self._watch:
+                group.start_soon(self._watch_file)
+            if self._child is not None:
+                group.start_soon(self._run_child, self._child)
+            await self._ended.wait()
+            if self._child is not None and self._child.running:
+                with anyio.CancelScope(shield=True):
+                    await self._child.end()
+            group.cancel_scope.cancel()
+        return self._ending
+
+    async def _await_failure(self) -> None:
+        await self._run.stop_asked.wait()
+        self.finish(Ending("recording failed", 3))
+
+    async def _await_limit(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self.finish(Ending("stop-after"))
+
+    async def _run_child(self, child: Child) -> None:
+        code = await child.run(self._run.url, self._run.port)
+        self.finish(Ending("command ended", code))
+
+    # ── signals ────────────────────────────────────────────────────────────────────────────────────
+
+    async def watch_signals(self, *, task_status: TaskStatus[None]) -> None:
+        """Act on signals until cancelled."""
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP"):
+            wanted.append(signal.SIGHUP)
+        with anyio.open_signal_receiver(*wanted) as received:
+            task_status.started()
+            await self._act_on(received)
+
+    async def _act_on(self, received: AsyncIterator[signal.Signals]) -> None:
+        async for one in received:
+            child = self._child
+            if self._ended.is_set():
+                # The second signal: no more grace, for exchanges and for COMMAND.
+                self._run.hurry()
+                if child is not None:
+                    child.kill()
+            elif child is not None and child.running:
+                if not (one == signal.SIGINT and _from_our_terminal()):
+                    child.signal(one)
+            elif one == getattr(signal, "SIGHUP", None) and not sys.stdin.isatty() and child is None:
+                self._reload()
+            else:
+                self.finish(Ending(one.name))
+
+    # ── rules ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _reload(self) -> None:
+        """Read the rules again; a file that cannot be used changes nothing."""
+        try:
+            loaded = self._run.reload()
+        except (ConfigError, RuleFileError) as error:
+            printing.problems(printing.escape(str(error), keep_lines=True))
+            printing.fail("the rules stay as they were")
+            return
+        for warning in loaded.warnings:
+            printing.warn(printing.escape(str(warning)))
+        printing.note(f"rules reloaded: {printing.plural(len(loaded.rule_file.rules), 'rule')}")
+
+    async def _watch_file(self) -> None:
+        path = Path(self._run.settings.loaded.rule_file.path)
+        before = _state(path)
+        while True:
+            await anyio.sleep(_WATCH_SECONDS)
+            now = _state(path)
+            if now is not None and now != before:
+                before = now
+                self._reload()
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file does; None while an editor has taken it away."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _from_our_terminal() -> bool:
+    """Whether a SIGINT came from Ctrl-C, which reaches COMMAND as well: it shares our process group."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):
+        return False

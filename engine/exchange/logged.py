@@ -1,0 +1,111 @@
+"""Bodies and heads in the form the log has them, from what the engine keeps."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+from typing import Any
+
+from mockrec.engine.exchange.body import Body
+from mockrec.engine.rules.multipart import header_parameter
+from mockrec.engine.wire import content
+from mockrec.engine.wire.parts import RawHeaders, header_table
+
+EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
+
+_UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
+# Codecs between texts, or for names: no character set of a message is meant.
+_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+
+
+class BodyLogger:
+    """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
+
+    def __init__(self, mode: str, limit: int) -> None:
+        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes."""
+        self._mode = mode
+        self._limit = limit
+        self.truncated = 0
+        """Bodies that were cut."""
+
+    def whole(self, data: bytes, headers: dict[str, Any]) -> dict[str, Any]:
+        """A body that is in memory as it went over the wire."""
+        if not data:
+            return EMPTY_BODY
+        return self._logged(data[: self._limit], len(data), headers)
+
+    def kept(self, body: Body, headers: dict[str, Any], *, incomplete: bool = False) -> dict[str, Any]:
+        """A body of which the first bytes were kept. `incomplete`: its end has not come."""
+        record = self._logged(body.kept, body.size, headers, incomplete) if body.size else EMPTY_BODY
+        return {**record, "incomplete": True} if incomplete else record
+
+    def piece(self, data: bytes) -> dict[str, Any]:
+        """A piece of a body as it stood on the wire."""
+        return self._form(data[: self._limit], len(data))
+
+    def _logged(self, kept: bytes, size: int, headers: dict[str, Any], incomplete: bool = False) -> dict[str, Any]:
+        encoding = headers.get("content-encoding")
+        codings = content.codings_of(encoding) if encoding and self._mode != "raw" else []
+        if not codings:
+            return self._form(kept, size, headers.get("content-type", ""))
+        cut = size > len(kept)
+        try:
+            data, complete = content.decode(kept, codings, self._limit, whole=not (cut or incomplete))
+        except content.UndecodableError:
+            return {**self._form(kept, size), "undecodable": True}
+        if len(data) > self._limit:
+            data, complete = data[: self._limit], False
+        record = self._form(data, len(data), headers.get("content-type", ""))
+        record["contentEncoding"] = encoding
+        record["encodedSize"] = size
+        if not (complete or incomplete):
+            self._mark_truncated(record)
+        if self._mode == "both":
+            record["raw"] = base64.b64encode(kept).decode("ascii")
+        return record
+
+    def _form(self, kept: bytes, size: int, content_type: Any = "") -> dict[str, Any]:
+        truncated = size > len(kept)
+        record = _encode(kept, size, content_type, truncated)
+        if truncated:
+            self._mark_truncated(record)
+        return record
+
+    def _mark_truncated(self, record: dict[str, Any]) -> None:
+        if "truncated" not in record:
+            record["truncated"] = True
+            self.truncated += 1
+
+
+def _encode(data: bytes, size: int, content_type: Any, cut: bool) -> dict[str, Any]:
+    """`text` where the bytes are UTF-8 or of another charset that is declared, otherwise `base64`."""
+    try:
+        return {"size": size, "text": data.decode()}
+    except UnicodeDecodeError as error:
+        # A cut may fall inside a character; what is before it is text all the same.
+        if cut and error.reason == "unexpected end of data" and len(data) - error.start < 4:
+            return {"size": size, "text": data[: error.start].decode()}
+    charset = header_parameter(content_type, "charset") if isinstance(content_type, str) else None
+    text = _converted(data, charset) if charset and charset.lower() not in _UTF8_NAMES else None
+    if text is not None:
+        return {"size": size, "text": text, "charset": charset}
+    return {"size": size, "base64": base64.b64encode(data).decode("ascii")}
+
+
+def _converted(data: bytes, charset: str) -> str | None:
+    """Text whose bytes in `charset` are exactly `data`, or None."""
+    try:
+        codec = codecs.lookup(charset).name
+        if codec.replace("-", "_") in _NOT_CHARSETS:
+            return None
+        text = data.decode(charset)
+        return text if text.encode(charset) == data else None
+    except (LookupError, ValueError):
+        return None
+
+
+def trailer_fields(trailers: RawHeaders) -> dict[str, Any]:
+    """`trailers` and `rawTrailers`, where there are any."""
+    if not trailers:
+        return {}
+    return {"trailers": header_table(trailers), "rawTrailers": [list(pair) for pair in trailers]}

@@ -1,0 +1,81 @@
+"""What can be told of a request that was not understood, from the bytes that came (`client-error`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.ids import new_id
+from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.wire.parts import Fault, header_table
+
+if TYPE_CHECKING:
+    from mockrec.engine.exchange.exchange import Exchange
+
+_LONGEST_METHOD = 15
+
+
+def partial_request(
+    peer: Peer,
+    fault: Fault,
+    exchange: Exchange | None,
+    bodies: BodyLogger,
+    timing: Mapping[str, Any],
+    tags: Sequence[str],
+) -> dict[str, Any]:
+    """The `request` of a client-error: of the exchange that was broken, or as much as `fault.raw` shows."""
+    record: dict[str, Any] = {"id": exchange.id if exchange is not None else new_id()}
+    if exchange is not None:
+        address = exchange.address
+        record |= {
+            "protocol": address.protocol,
+            "httpVersion": exchange.head.version,
+            "method": exchange.head.method,
+            "url": address.url,
+            "path": address.path,
+            "destination": address.destination,
+        }
+        raw_headers = address.raw_headers
+    else:
+        found, raw_headers = _read(fault.raw)
+        record |= found
+    if raw_headers:
+        record["headers"] = header_table(raw_headers)
+    record["rawHeaders"] = raw_headers
+    record["remoteIpAddress"] = peer.ip
+    record["remotePort"] = peer.port
+    record["timingEvents"] = timing
+    record["tags"] = tags
+    if fault.raw:
+        record["rawHead"] = bodies.piece(fault.raw)
+    return record
+
+
+def _read(raw: bytes) -> tuple[dict[str, Any], list[list[str]]]:
+    """Method, target, version and header fields, each as far as the text looks like one."""
+    first, *lines = raw.decode("latin-1").replace("\r\n", "\n").split("\n")
+    words = first.split(" ")
+    found: dict[str, Any] = {}
+    if len(words) < 2:
+        return found, []
+    raw_headers = [
+        [name, value.strip(" \t")] for name, colon, value in (line.partition(":") for line in lines) if colon
+    ]
+    found["method"] = words[0][:_LONGEST_METHOD]
+    target = words[1]
+    if len(words) > 2 and words[-1].startswith("HTTP/"):
+        found["httpVersion"] = words[-1][5:]
+        target = " ".join(words[1:-1])
+    host = next((value for name, value in raw_headers if name.lower() == "host"), "")
+    path = target if target.startswith("/") or "://" in target else f"/{target}"
+    if "://" in path:
+        found["protocol"] = path.partition("://")[0].lower()
+        found["url"] = path
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    else:
+        found["protocol"] = "http"
+        if host:
+            found["url"] = f"http://{host}{path}"
+    found["path"] = path
+    return found, raw_headers

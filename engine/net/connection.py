@@ -1,0 +1,319 @@
+"""One client connection from its first byte to its last: bytes → parts → exchanges, each answered in turn.
+
+The whole connection is one task. Only while a rule takes its time, or a body is still coming, a second one
+reads, so that the body goes on and a client that leaves is noticed.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Sequence
+
+import anyio
+import anyio.lowlevel
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.address import read_address
+from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.ids import new_id
+from mockrec.engine.net import cors
+from mockrec.engine.net.h1_channel import H1Channel
+from mockrec.engine.net.site import Site
+from mockrec.engine.net.stream import TransportStream
+from mockrec.engine.rules.match import MatcherError
+from mockrec.engine.rules.select import NEED_BODY, CompiledRule
+from mockrec.engine.steps.plan import Plan
+from mockrec.engine.steps.python import matcher_failed
+from mockrec.engine.wire.h1 import H1Server
+from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead, ResponseHead, header_table
+
+TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
+NO_TUNNELS = "ERR_TUNNEL_NOT_AVAILABLE"
+TOO_MANY = "ERR_TOO_MANY_CONNECTIONS"
+
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
+_MOST_PIPELINED = 256 * 1024
+"""Bytes of further requests that are read ahead while one is answered."""
+_TURNS = 32
+"""Pipelined exchanges that one connection may have before the others have their turn."""
+_LINGER_SECONDS = 1.0
+
+
+class _Gone(Exception):
+    """The client has left, and nothing is wrong with that."""
+
+
+class _Broken(Exception):
+    """The client broke the protocol."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+
+class Connection:
+    """One accepted connection. `serve` returns when it is over."""
+
+    def __init__(self, stream: TransportStream, site: Site) -> None:
+        self.deadline = math.inf
+        """When the client has taken too long, in monotonic milliseconds; the listener looks at it."""
+        self._stream = stream
+        self._site = site
+        self._codec = H1Server(site.limits.head)
+        self._channel = H1Channel(self._codec, stream)
+        self._exchange: Exchange | None = None
+        self._opened_at = self._head_began = clock.now()
+        self._first = True
+        self._stopping = False
+        ip, port = stream.peer
+        self._peer = Peer(new_id(), ip, port, stream.local[1])
+
+    # ── from outside ───────────────────────────────────────────────────────────────────────────────
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        self.deadline = math.inf
+        self._stream.expire()
+
+    async def stop(self) -> None:
+        """End as soon as nothing is under way: now, or after the exchange at hand."""
+        self._stopping = True
+        if self._exchange is None and not self._codec.head_begun:
+            await self._stream.aclose()
+
+    async def refuse(self) -> None:
+        """Turn the client away: there are as many connections as there may be."""
+        await self._refuse(Fault(TOO_MANY, status=503))
+        await self._stream.aclose()
+
+    # ── the conversation ───────────────────────────────────────────────────────────────────────────
+
+    async def serve(self) -> None:
+        """Answer everything the client asks, until one side ends the connection."""
+        try:
+            await self._converse()
+        except _Gone:
+            pass
+        except _Broken as broken:
+            await self._refuse(broken.fault)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass  # the client has gone while it was being answered; what was open is aborted below
+        except Exception as error:
+            self._site.report_defect(error)
+            if self._exchange is not None:
+                self._exchange.abort(_described(error))
+        finally:
+            if self._exchange is not None:
+                self._exchange.abort(None)
+            await self._stream.aclose()
+
+    async def _converse(self) -> None:
+        parts = await self._receive()
+        turns = 0
+        while True:
+            self._take(parts)
+            exchange = self._exchange
+            if exchange is None:
+                parts = await self._receive()
+                continue
+            await self._answer(exchange)
+            while not (exchange.request_body.complete or self._channel.ended):
+                # Answered early: the rest of the request is still recorded.
+                self._take(await self._receive())
+            self._exchange = None
+            if self._channel.ended or self._stopping or not self._codec.reusable:
+                await self._end()
+                return
+            parts = self._codec.next_request()
+            self._head_began = clock.now()
+            if parts:
+                turns += 1
+                if turns % _TURNS == 0:
+                    await anyio.lowlevel.checkpoint()
+            else:
+                parts = await self._receive()
+
+    async def _answer(self, exchange: Exchange) -> None:
+        """Find the rule and let it act."""
+        site = self._site
+        if exchange.head.expects_continue and not exchange.request_body.complete:
+            await exchange.inform(100)
+        if site.cors is not None and cors.prepare(exchange, site.cors):
+            exchange.choose(None)
+            await self._run(cors.PREFLIGHT, exchange)
+            return
+        rules = site.rules
+        try:
+            rule = rules.select(exchange.view)
+            while rule is NEED_BODY:
+                self._take(await self._receive())
+                rule = rules.select(exchange.view)
+        except MatcherError as error:
+            exchange.choose(None)
+            await self._run(matcher_failed(error), exchange)
+            return
+        if isinstance(rule, CompiledRule):
+            rules.use(rule)
+            exchange.choose(rule)
+            await self._run(rule.plan, exchange)
+        else:
+            exchange.choose(None)
+            await self._run(site.unmatched, exchange)
+
+    async def _run(self, plan: Plan, exchange: Exchange) -> None:
+        if plan.is_quick and exchange.request_body.complete:
+            await plan.run(exchange)
+        else:
+            await self._run_while_reading(plan, exchange)
+
+    async def _run_while_reading(self, plan: Plan, exchange: Exchange) -> None:
+        """Run the rule while the request body goes on; the client's leaving ends it."""
+        ended: list[_Gone | _Broken] = []
+        failed: list[Exception] = []
+        async with anyio.create_task_group() as group:
+
+            async def read() -> None:
+                try:
+                    while self._codec.buffered <= _MOST_PIPELINED:
+                        self._take(await self._receive())
+                except (_Gone, _Broken) as end:
+                    ended.append(end)
+                    group.cancel_scope.cancel()
+
+            group.start_soon(read)
+            try:
+                await plan.run(exchange)
+            except Exception as error:
+                failed.append(error)
+            group.cancel_scope.cancel()
+        if ended and not exchange.finished:
+            raise ended[0]
+        if failed:
+            raise failed[0]
+        if ended and not exchange.request_body.complete:
+            raise ended[0]
+
+    async def _end(self) -> None:
+        """FIN, and time for the client to read what is on its way before our side of the socket goes."""
+        await self._stream.send_eof()
+        if not self._stream.readable and not self._codec.buffered:
+            return
+        with anyio.move_on_after(_LINGER_SECONDS):
+            try:
+                while True:
+                    await self._stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError):
+                pass
+
+    # ── in ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _receive(self) -> Sequence[Part]:
+        """What the next bytes complete. Raises _Gone, or _Broken where the client must not stop."""
+        site, codec = self._site, self._codec
+        if site.backpressure.behind:
+            await site.backpressure.wait_for_room()
+        if self._exchange is None:
+            if codec.head_begun or self._first:
+                self.deadline = self._head_began + site.timeouts.head * 1000.0
+            else:
+                self.deadline = clock.now() + site.timeouts.keep_alive * 1000.0
+        elif codec.reading_body:
+            self.deadline = clock.now() + site.timeouts.body_idle * 1000.0
+        begun = codec.head_begun
+        try:
+            data = await self._stream.receive()
+        except anyio.EndOfStream:
+            parts = codec.receive_eof()
+            if not parts:
+                raise _Gone from None
+            return parts
+        except anyio.BrokenResourceError:
+            if not (begun or codec.reading_body):
+                raise _Gone from None
+            raise _Broken(Fault("ECONNRESET", status=0, raw=codec.pending)) from None
+        except TimeoutError:
+            if not (begun or codec.reading_body):
+                raise _Gone from None
+            self._stream.unexpire()
+            raise _Broken(Fault(TIMEOUT, status=408, raw=codec.pending)) from None
+        self.deadline = math.inf
+        if not begun and self._exchange is None:
+            self._head_began = clock.now()
+        return codec.receive(data)
+
+    def _take(self, parts: Sequence[Part]) -> None:
+        """Hand parts to the exchange they belong to; a request begins one."""
+        for part in parts:
+            kind = type(part)
+            if kind is Request:
+                self._begin(part.head)  # type: ignore[union-attr]
+            elif kind is Data:
+                self._exchange.take_data(part.data)  # type: ignore[union-attr]
+            elif kind is End:
+                self._exchange.take_end(part.trailers)  # type: ignore[union-attr]
+            else:
+                raise _Broken(part)  # type: ignore[arg-type]
+
+    def _begin(self, head: RequestHead) -> None:
+        self._first = False
+        address = read_address(head, self._peer.local_port)
+        if isinstance(address, str):
+            raise _Broken(Fault(address, raw=_as_sent(head)))
+        if head.method == "CONNECT":
+            raise _Broken(Fault(NO_TUNNELS, status=501, raw=_as_sent(head)))
+        site = self._site
+        exchange = Exchange(head, address, self._peer, self._channel, site.notes, site.match_limit, site.log_limit)
+        self._exchange = exchange
+        site.notes.request_initiated(exchange)
+
+    # ── what must not be ───────────────────────────────────────────────────────────────────────────
+
+    async def _refuse(self, fault: Fault) -> None:
+        """Tell the client, if it can still be told, and the log."""
+        exchange = self._exchange
+        answered = None
+        if fault.status and not (exchange is not None and (exchange.answering or self._channel.ended)):
+            reason = _REASONS[fault.status]
+            raw = [["Connection", "close"]]
+            answered = ResponseHead(fault.status, reason, raw, header_table(raw))
+            try:
+                await self._stream.send(f"HTTP/1.1 {fault.status} {reason}\r\nConnection: close\r\n\r\n".encode())
+            except anyio.BrokenResourceError:
+                answered = None
+        started_at = exchange.started_at if exchange is not None else self._head_began
+        self._site.notes.client_error(self._peer, fault, started_at=started_at, answered=answered, exchange=exchange)
+        if exchange is not None:
+            exchange.abort({"name": "ClientError", "code": fault.code, "message": _told(fault)})
+            self._exchange = None
+        if answered is not None:
+            await self._end()
+
+
+def _told(fault: Fault) -> str:
+    if fault.code == TIMEOUT:
+        return "the client took too long"
+    if fault.status == 0:
+        return "the client left before its request was complete"
+    return "the client broke the protocol"
+
+
+def _as_sent(head: RequestHead) -> bytes:
+    lines = [f"{head.method} {head.target} HTTP/{head.version}"]
+    lines += [f"{name}: {value}" for name, value in head.raw_headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _described(error: Exception) -> dict[str, str]:
+    return {
+        "name": type(error).__name__,
+        "code": "E_DEFECT",
+        "message": str(error),
+        "stack": "".join(traceback.format_exception(error)),
+    }

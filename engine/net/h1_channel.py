@@ -1,0 +1,67 @@
+"""The answering side of an HTTP/1 connection: answers in, bytes out. One object for all its exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockrec.engine.net.stream import TransportStream
+from mockrec.engine.wire.h1 import H1Server
+from mockrec.engine.wire.parts import ResponseHead
+
+
+class H1Channel:
+    """See `exchange/channel.py` for what each method means."""
+
+    __slots__ = ("_codec", "_stream", "ended")
+
+    def __init__(self, codec: H1Server, stream: TransportStream) -> None:
+        self._codec = codec
+        self._stream = stream
+        self.ended = False
+        """Whether the connection must not carry another exchange."""
+
+    @property
+    def framing_key(self) -> object:
+        return self._codec.framing_key
+
+    @property
+    def bodiless(self) -> bool:
+        return self._codec.bodiless
+
+    def frame(
+        self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
+    ) -> ResponseHead:
+        return self._codec.frame(status, reason, headers, length, date)
+
+    async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
+        await self._stream.send(self._codec.send_interim(status, reason, headers))
+
+    async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
+        codec = self._codec
+        data = codec.send_head(head)
+        if body:
+            data += codec.send_data(body)
+        await self._stream.send(data + codec.send_end(trailers))
+
+    async def send_head(self, head: ResponseHead) -> None:
+        await self._stream.send(self._codec.send_head(head))
+
+    async def send_data(self, data: bytes) -> None:
+        await self._stream.send(self._codec.send_data(data))
+
+    async def send_end(self, trailers: Sequence[Sequence[str]]) -> None:
+        data = self._codec.send_end(trailers)
+        if data:
+            await self._stream.send(data)
+
+    async def send_raw(self, data: bytes) -> None:
+        self.ended = True
+        if data:
+            await self._stream.send(data)
+
+    def close(self) -> None:
+        self.ended = True
+
+    def reset(self) -> None:
+        self.ended = True
+        self._stream.reset()

@@ -1,0 +1,149 @@
+"""Accepts connections, each a task, and ends those whose client takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mockrec.engine import clock
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.net.connection import Connection
+from mockrec.engine.net.site import Site
+from mockrec.engine.net.stream import TransportStream
+
+_BACKLOG = 2048
+
+
+class Listener:
+    """The listening sockets of a run, all on one port."""
+
+    def __init__(self, sockets: list[socket.socket], host: str, site: Site) -> None:
+        self._sockets = sockets
+        self._site = site
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._empty = anyio.Event()
+        self.host = host
+        self.port: int = sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find us."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
+
+    async def start(self, group: TaskGroup) -> None:
+        """Accept from now on; connections are tasks of `group`."""
+
+        def opened(stream: TransportStream) -> None:
+            connection = Connection(stream, self._site)
+            crowded = len(self._connections) >= self._site.limits.connections
+            self._connections.add(connection)
+            group.start_soon(self._serve, connection, crowded)
+
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            self._servers.append(await loop.create_server(lambda: TransportStream(opened), sock=sock, backlog=_BACKLOG))
+        group.start_soon(self._watch_deadlines)
+
+    async def _serve(self, connection: Connection, crowded: bool) -> None:
+        try:
+            await (connection.refuse() if crowded else connection.serve())
+        finally:
+            self._connections.discard(connection)
+            if not self._connections:
+                self._empty.set()
+
+    async def _watch_deadlines(self) -> None:
+        """One look over all connections instead of a timer for each read."""
+        timeouts = self._site.timeouts
+        shortest = min(timeouts.head, timeouts.body_idle, timeouts.keep_alive)
+        pause = max(0.01, min(0.5, shortest / 4))
+        while True:
+            await anyio.sleep(pause)
+            now = clock.now()
+            for connection in [one for one in self._connections if one.deadline < now]:
+                connection.expire()
+
+    async def stop(self, grace: float) -> None:
+        """Accept no more; give what is under way `grace` seconds to end."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            await connection.stop()
+        if self._connections:
+            self._empty = anyio.Event()
+            with anyio.move_on_after(grace):
+                await self._empty.wait()
+
+    def close(self) -> None:
+        """Close sockets that were bound and never used."""
+        for server in self._servers:
+            server.close()
+        for sock in self._sockets:
+            sock.close()
+
+
+def bind(host: str, ports: tuple[int, int]) -> list[socket.socket]:
+    """Bind the first free port of a range (0: any) on every address of `host`. Raises ConfigError."""
+    addresses = list(_addresses(host))
+    for port in range(ports[0], ports[1] + 1):
+        try:
+            return _bind_all(addresses, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or ports[0] != ports[1]:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise ConfigError(f"cannot listen on {host}:{port}: {reason}") from None
+            raise ConfigError(
+                f"port {port} on {host} is in use; give another one with --port (0 takes any free one)"
+            ) from None
+    raise ConfigError(f"all ports from {ports[0]} to {ports[1]} on {host} are in use")
+
+
+def _addresses(host: str) -> Iterator[tuple[socket.AddressFamily, str]]:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host!r}: {error.strerror or error}") from None
+    seen: set[str] = set()
+    for family, _, _, _, address in found:
+        name = str(address[0])
+        if family in (socket.AF_INET, socket.AF_INET6) and name not in seen:
+            seen.add(name)
+            yield family, name
+
+
+def _bind_all(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+    """Sockets on every address with one port. Addresses that this machine lacks are left out if one works."""
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        missing: OSError | None = None
+        for family, name in addresses:
+            sock = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            sock.setblocking(False)
+            if os.name == "posix":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                sock.bind((name, port or (sockets[0].getsockname()[1] if sockets else 0)))
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+                sock.close()
+                continue
+            sockets.append(sock)
+        if not sockets and missing is not None:
+            raise missing
+        opened.pop_all()
+        return sockets

@@ -1,0 +1,1 @@
+"""The log while it is recorded: numbering, batches, backpressure, the writer thread, callbacks."""

@@ -1,0 +1,102 @@
+"""`record.callbacks`: the user's functions, each called with typed events as they were recorded, one at a time."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import orjson
+from anyio.abc import TaskGroup
+
+from mockrec.engine import clock
+from mockrec.formats.events import Event, parse_event
+
+MOST_WAITING = 10_000
+
+Callback = Callable[[Event], Any]
+
+
+class Callbacks:
+    """Queue and task of the callbacks. `offer` never waits; `full` says when traffic has to."""
+
+    def __init__(self, functions: Mapping[str, Callback], names: Mapping[str, str]) -> None:
+        """Event type → function, and → its name in the rule file."""
+        self._functions = dict(functions)
+        self._names = names
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._some = anyio.Event()
+        self._room = anyio.Event()
+        self._idle = anyio.Event()
+        self._idle.set()
+        self._group: TaskGroup | None = None
+        self._add: Callable[[dict[str, Any]], None] | None = None
+
+    def start(self, group: TaskGroup, add: Callable[[dict[str, Any]], None]) -> None:
+        """Call them from a task of `group`; what they raise becomes records given to `add`."""
+        self._group = group
+        self._add = add
+        group.start_soon(self._run)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many events wait as may."""
+        return len(self._waiting) >= MOST_WAITING
+
+    def offer(self, kind: str, line: bytes) -> None:
+        """Queue an event, given as its line in the log."""
+        if kind in self._functions:
+            self._waiting.append((kind, line))
+            self._idle = anyio.Event() if self._idle.is_set() else self._idle
+            self._some.set()
+
+    async def wait_for_room(self) -> None:
+        """Return when fewer wait."""
+        while self.full:
+            self._room = anyio.Event()
+            await self._room.wait()
+
+    async def finish(self) -> None:
+        """Return when everything that was offered has been called."""
+        if self._group is not None:
+            await self._idle.wait()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                self._idle.set()
+                self._some = anyio.Event()
+                await self._some.wait()
+            kind, line = self._waiting.popleft()
+            if not self.full:
+                self._room.set()
+            event = parse_event(orjson.loads(line))
+            try:
+                result = self._functions[kind](event)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as error:
+                self._failed(kind, event, error)
+            await anyio.lowlevel.checkpoint()
+
+    def _failed(self, kind: str, event: Event, error: Exception) -> None:
+        if self._add is None:
+            return
+        record: dict[str, Any] = {"seq": 0, "type": "callback-error", "timestamp": clock.timestamp(clock.now())}
+        identity, connection = getattr(event, "id", None), getattr(event, "connection_id", None)
+        if identity:
+            record["id"] = identity
+        if connection:
+            record["connectionId"] = connection
+        record["eventType"] = kind
+        record["callback"] = self._names[kind]
+        record["error"] = {
+            "name": type(error).__name__,
+            "message": str(error),
+            "stack": "".join(traceback.format_exception(error)),
+        }
+        self._add(record)

@@ -1,0 +1,169 @@
+"""The log while it is recorded: numbers records, encodes them, gathers them into batches for the writer.
+
+A batch is handed on when it has 64 KiB, or 40 ms after its first record. When the disk cannot keep up,
+traffic waits (`behind`), or with `drop` records are left out and counted in a `gap` record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+import orjson
+from anyio import to_thread
+
+from mockrec.engine import clock
+from mockrec.engine.record.callbacks import Callbacks
+from mockrec.engine.record.writer import Writer
+from mockrec.formats.errors import FormatError
+from mockrec.formats.frames import Sink
+from mockrec.formats.jsonl import encode_lines
+
+Record = dict[str, Any]
+
+BATCH_BYTES = 64 * 1024
+BATCH_SECONDS = 0.04
+QUEUE_BYTES = 16 * 1024 * 1024
+"""What may wait for the disk before traffic does."""
+
+_LINE = orjson.OPT_APPEND_NEWLINE
+
+
+class Recorder:
+    """One session being recorded. Used by one event loop."""
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        drop: bool = False,
+        callbacks: Callbacks | None = None,
+        on_failure: Callable[[FormatError], None],
+    ) -> None:
+        """`on_failure` is called in the loop, once for each sink that takes no more."""
+        self.counts: Counter[str] = Counter()
+        """Records by type."""
+        self._loop = asyncio.get_running_loop()
+        self._on_failure = on_failure
+        self._drop = drop
+        self._callbacks = callbacks
+        self._seq = 0
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._queued = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._dropped: Counter[str] = Counter()
+        self._room = anyio.Event()
+        self._waiting = False
+        self._writer = Writer(sinks, self._failed, self._wrote) if sinks else None
+
+    # ── records ────────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, record: Record) -> None:
+        """Take the next record; its `seq` is set here."""
+        if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
+            return
+        self._take(record)
+
+    def _take(self, record: Record) -> None:
+        record["seq"] = self._seq
+        self._seq += 1
+        kind = record["type"]
+        self.counts[kind] += 1
+        try:
+            line = orjson.dumps(record, None, _LINE)
+        except orjson.JSONEncodeError:
+            line = encode_lines((record,))
+        if self._callbacks is not None:
+            self._callbacks.offer(kind, line)
+        if self._writer is None:
+            return
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= BATCH_BYTES:
+            self._flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(BATCH_SECONDS, self._flush)
+
+    def _resume(self, record: Record) -> bool:
+        """Whether there is room again; then what was left out is told first."""
+        if self._is_full() and record["type"] != "session-ended":
+            self._dropped[record["type"]] += 1
+            return False
+        if self._dropped:
+            counts, self._dropped = dict(self._dropped), Counter()
+            now = clock.timestamp(clock.now())
+            self._take({"seq": 0, "type": "gap", "timestamp": now, "counts": counts})
+        return True
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._lines or self._writer is None:
+            return
+        batch = b"".join(self._lines)
+        self._lines.clear()
+        self._size = 0
+        self._queued += len(batch)
+        self._writer.put(batch)
+
+    # ── backpressure ───────────────────────────────────────────────────────────────────────────────
+
+    def _is_full(self) -> bool:
+        return self._writer is not None and self._queued - self._writer.written > QUEUE_BYTES
+
+    @property
+    def behind(self) -> bool:
+        """Whether traffic must wait for the log (`wait_for_room`)."""
+        if self._callbacks is not None and self._callbacks.full:
+            return True
+        return not self._drop and self._is_full()
+
+    async def wait_for_room(self) -> None:
+        """Return when the disk and the callbacks have caught up."""
+        while self.behind:
+            if self._callbacks is not None and self._callbacks.full:
+                await self._callbacks.wait_for_room()
+                continue
+            self._room = anyio.Event()
+            self._waiting = True
+            # Looked at once more: the writer may have got ahead before it could see that somebody waits.
+            if self.behind:
+                await self._room.wait()
+
+    def _wrote(self) -> None:
+        if self._waiting and not self._is_full():
+            self._waiting = False
+            self._call(lambda: self._room.set())
+
+    def _failed(self, error: FormatError) -> None:
+        self._call(lambda: self._on_failure(error))
+
+    def _call(self, act: Callable[[], None]) -> None:
+        """From the writer's thread into the loop."""
+        try:
+            self._loop.call_soon_threadsafe(act)
+        except RuntimeError:
+            pass  # the loop has ended: nobody waits any more
+
+    # ── the end ────────────────────────────────────────────────────────────────────────────────────
+
+    async def close(self, last: Callable[[], Record]) -> None:
+        """Run the waiting callbacks, write the last record, close the outputs.
+
+        `last` is called when everything else is recorded, so that it can hold the final counts.
+        """
+        if self._callbacks is not None:
+            await self._callbacks.finish()
+        self.add(last())
+        self._flush()
+        if self._callbacks is not None:
+            await self._callbacks.finish()
+        if self._writer is not None:
+            self._writer.finish()
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._writer.join)

@@ -1,0 +1,70 @@
+"""The one thread that writes: takes batches of whole lines and hands each to every sink."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from mockrec.engine import clock
+from mockrec.formats.errors import FormatError
+from mockrec.formats.frames import Sink
+
+_SYNC_SECONDS = 0.05
+
+
+class Writer:
+    """Counts what it has written, so that others can tell how far it is behind."""
+
+    def __init__(self, sinks: Sequence[Sink], failed: Callable[[FormatError], None], wrote: Callable[[], None]) -> None:
+        """`failed` and `wrote` are called in the thread: for a sink that takes no more, and after each batch."""
+        self.written = 0
+        """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
+        self._sinks = list(sinks)
+        self._open = list(sinks)
+        self._failed = failed
+        self._wrote = wrote
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="mockrec-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, lines: bytes) -> None:
+        """Queue a batch."""
+        self._queue.put(lines)
+
+    def finish(self) -> None:
+        """No more batches will come: the thread writes what is queued and closes the sinks."""
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait until the thread is done."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                lines = self._queue.get(timeout=_SYNC_SECONDS)
+            except queue.Empty:
+                # Compressed logs close a frame that has become old, also while nothing happens.
+                self._each(lambda sink: sink.sync_point(clock.now()))
+                continue
+            if lines is None:
+                break
+            self._each(lambda sink, lines=lines: sink.write(lines))  # type: ignore[misc]
+            self._each(lambda sink: sink.sync_point(clock.now()))
+            self.written += len(lines)
+            self._wrote()
+        for sink in self._sinks:
+            try:
+                sink.close()
+            except FormatError as error:
+                if sink in self._open:
+                    self._failed(error)
+
+    def _each(self, act: Callable[[Sink], None]) -> None:
+        for sink in list(self._open):
+            try:
+                act(sink)
+            except FormatError as error:
+                self._open.remove(sink)
+                self._failed(error)

@@ -1,0 +1,1 @@
+"""What a chosen rule does, one file a family of steps."""

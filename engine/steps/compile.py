@@ -1,0 +1,76 @@
+"""Steps of the rule language → acts. The table of who does what."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mockrec.engine.rules import model
+from mockrec.engine.rules.select import RuleSet
+from mockrec.engine.steps import emit, faults, jsonrpc, python, reply, stream, timing
+from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.webhook import Webhooks, webhook_act
+
+_SLOW = (model.Stream, model.Python, model.Timeout, model.Delay)
+"""Steps that wait for something else than the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What acts share beyond their exchange."""
+
+    handlers: Handlers
+    webhooks: Webhooks
+    random: random.Random = field(default_factory=random.Random)
+
+
+def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
+    """A rule set whose rules have their plans. Raises ConfigError if a handler cannot be loaded."""
+    rule_set = RuleSet(rules, tools.handlers.resolve)
+    for compiled in rule_set.rules:
+        compiled.plan = plan_of(compiled.rule.steps, tools)
+    return rule_set
+
+
+def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
+    """The plan of a rule's steps."""
+    steps = tuple(steps)
+    is_quick = not any(isinstance(step, _SLOW) or _reads_file(step) for step in steps)
+    return Plan([_act(step, tools) for step in steps], is_quick=is_quick)
+
+
+def _reads_file(step: model.Step) -> bool:
+    return isinstance(step, model.Reply) and step.body.file is not None
+
+
+def _act(step: model.Step, tools: Tools) -> Act:
+    match step:
+        case model.Reply():
+            return reply.reply_act(step, tools.random)
+        case model.Stream():
+            return stream.stream_act(step)
+        case model.JsonRpc():
+            return jsonrpc.json_rpc_act(step)
+        case model.Python():
+            return python.python_act(tools.handlers.resolve(step.handler))
+        case model.Close():
+            return faults.close
+        case model.Reset():
+            return faults.reset
+        case model.Timeout():
+            return faults.never_answer
+        case model.Malformed():
+            return faults.malformed_act(step, tools.random)
+        case model.Delay():
+            return timing.delay_act(step, tools.random)
+        case model.WaitForBody():
+            return timing.wait_for_body
+        case model.Informational():
+            return timing.informational_act(step)
+        case model.Webhook():
+            return webhook_act(step, tools.webhooks)
+        case model.Emit():
+            return emit.emit_act(step, tools.random)
+    raise AssertionError(f"the language lets no {step.name} pass")

@@ -1,0 +1,58 @@
+"""What templates can name besides the request: count, now, uuid, random."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.exchange import Exchange
+
+
+class _Now(datetime):
+    """The present time in UTC; as text ISO 8601 with milliseconds and `Z`."""
+
+    def __str__(self) -> str:
+        return self.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.microsecond // 1000:03d}Z"
+
+    def __call__(self) -> _Now:
+        return self
+
+
+class _Uuid:
+    """A random UUID (version 4), another one each time it is written."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+
+    def __str__(self) -> str:
+        return str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
+
+    __call__ = __str__
+
+
+class _Random(float):
+    """A number from 0 up to 1; `random(6)` and `random(1, 6)` are whole numbers, both ends included."""
+
+    _dice: random.Random
+
+    def __new__(cls, dice: random.Random) -> _Random:
+        self = super().__new__(cls, dice.random())
+        self._dice = dice
+        return self
+
+    def __call__(self, first: int, last: int | None = None) -> int:
+        return self._dice.randint(0, first) if last is None else self._dice.randint(first, last)
+
+
+def template_context(exchange: Exchange, dice: random.Random) -> dict[str, Any]:
+    """The names of one rendering. `count` is how often the rule has been used, this time included."""
+    return {
+        "request": exchange.view,
+        "count": exchange.rule.used if exchange.rule is not None else 0,
+        "now": _Now.fromtimestamp(clock.wall(clock.now()) / 1000.0, UTC),
+        "uuid": _Uuid(dice),
+        "random": _Random(dice),
+    }

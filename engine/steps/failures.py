@@ -1,0 +1,42 @@
+"""A rule that cannot do what it says: a 500 that tells why, and a rule-event."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import Place
+from mockrec.engine.rules.template import TemplateError
+
+TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
+
+
+async def reply_failure(exchange: Exchange, message: str) -> None:
+    """Answer 500 with a text, or end the connection where an answer has begun."""
+    rule = exchange.rule
+    text = f"rule {rule.rule.id} ({rule.rule.place.file}:{rule.rule.place.line}): {message}" if rule else message
+    if exchange.answering:
+        exchange.abort({"name": "RuleError", "code": "E_RULE_FAILED", "message": text})
+        exchange.channel.close()
+        return
+    await exchange.reply(Answer(500, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace")))
+
+
+async def template_failed(exchange: Exchange, place: Place, error: TemplateError) -> None:
+    """Answer for a template that failed on this request."""
+    where = f"{place.file}:{error.place_line}"
+    exchange.notes.rule_event(
+        exchange, "template-error", {"message": error.message, "file": place.file, "line": error.place_line}
+    )
+    await reply_failure(exchange, f"the template in {where} failed: {error.message}")
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """An exception of a user's function as the log holds it, with its traceback."""
+    return {
+        "name": type(error).__name__,
+        "message": str(error),
+        "stack": "".join(traceback.format_exception(error)),
+    }

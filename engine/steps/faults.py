@@ -1,0 +1,91 @@
+"""Steps that answer wrongly or not at all: close, reset, timeout, malformed."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import anyio
+
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import Malformed, Reply
+from mockrec.engine.rules.template import TemplateError
+from mockrec.engine.steps.failures import reply_failure, template_failed
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.reply import answering
+from mockrec.engine.wire.parts import ResponseHead, header_table
+
+_STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?")
+
+
+async def close(exchange: Exchange) -> None:
+    """Ends the connection with FIN, without an answer."""
+    exchange.abort({"name": "AbortError", "code": "E_RULE_CLOSE", "message": "Connection closed intentionally by rule"})
+    exchange.channel.close()
+
+
+async def reset(exchange: Exchange) -> None:
+    """Ends the connection with RST."""
+    exchange.abort({"name": "AbortError", "code": "E_RULE_RESET", "message": "Connection reset intentionally by rule"})
+    exchange.channel.reset()
+
+
+async def never_answer(exchange: Exchange) -> None:
+    """Waits until the client leaves."""
+    await anyio.sleep_forever()
+
+
+def malformed_act(step: Malformed, dice: random.Random) -> Act:
+    """Sends what breaks the protocol, and closes."""
+    if step.reply is not None:
+        return _cut_act(step.reply, step.truncate_after or 0, dice)
+    data = step.raw or b""
+    head, body = _as_answer(data)
+
+    async def act(exchange: Exchange) -> None:
+        await exchange.send_past_protocol(data, head, body)
+        exchange.abort(_malformed(f"{len(data)} raw bytes sent by rule"))
+
+    return act
+
+
+def _cut_act(reply: Reply, count: int, dice: random.Random) -> Act:
+    answer_for = answering(reply, dice)
+
+    async def act(exchange: Exchange) -> None:
+        try:
+            answer = await answer_for(exchange)
+        except TemplateError as error:
+            await template_failed(exchange, reply.place, error)
+            return
+        except OSError as error:
+            await reply_failure(exchange, f"cannot read {error.filename}: {error.strerror or error}")
+            return
+        body = answer.body
+        await exchange.begin(Answer(answer.status, answer.headers, reason=answer.reason), len(body))
+        assert exchange.response_body is not None
+        piece = body[:count]
+        exchange.response_body.add(piece)
+        # Past the protocol: the head may promise any length.
+        await exchange.channel.send_raw(piece)
+        exchange.abort(_malformed(f"answer cut off by rule after {len(piece)} bytes of its body"))
+
+    return act
+
+
+def _malformed(message: str) -> dict[str, str]:
+    return {"name": "AbortError", "code": "E_RULE_MALFORMED", "message": message}
+
+
+def _as_answer(data: bytes) -> tuple[ResponseHead | None, bytes]:
+    """What a client would take for a head, and what is behind it."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    found = _STATUS_LINE.fullmatch(first)
+    if found is None:
+        return None, b""
+    pairs = [line.decode("latin-1").partition(":") for line in lines]
+    raw = [[name, value.strip(" \t")] for name, colon, value in pairs if colon]
+    reason = (found[2] or b"").decode("latin-1")
+    return ResponseHead(int(found[1]), reason, raw, header_table(raw)), body

@@ -1,0 +1,129 @@
+"""The step `python`: a function of the user's gets the complete request and gives the answer.
+
+It may return a mapping with the keys of `reply` (`status`, `statusMessage`, `headers`, one of `body` and
+`json`, `trailers`), the word `close` or `reset`, or None for an empty 200. Plain functions run in a
+worker thread, so that a slow one holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from anyio import to_thread
+
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.match import MatcherError
+from mockrec.engine.rules.shapes import nearest_hint
+from mockrec.engine.rules.suggest import quoted
+from mockrec.engine.steps import faults
+from mockrec.engine.steps.failures import described, reply_failure
+from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
+
+_KEYS = ("status", "statusMessage", "headers", "body", "json", "base64", "trailers")
+
+
+def python_act(function: Callable[..., Any]) -> Act:
+    """Answers what `function` returns; what it raises is a 500 and a rule-event with the traceback."""
+
+    async def act(exchange: Exchange) -> None:
+        await exchange.wait_for_body()
+        try:
+            result = await _call(function, exchange)
+            if result == "close" and isinstance(result, str):
+                await faults.close(exchange)
+            elif result == "reset" and isinstance(result, str):
+                await faults.reset(exchange)
+            else:
+                await exchange.reply(answer_of(result))
+        except Exception as error:
+            if exchange.answering or exchange.finished:
+                raise  # the client has gone, or the fault is not the function's
+            exchange.notes.rule_event(exchange, "python-error", {"error": described(error)})
+            await reply_failure(exchange, f"{_name(function)} failed: {type(error).__name__}: {error}")
+
+    return act
+
+
+def matcher_failed(error: MatcherError) -> Plan:
+    """The answer where a `python` matcher raised: nobody can tell which rule was meant."""
+
+    async def act(exchange: Exchange) -> None:
+        data = {"error": described(error.exception)}
+        exchange.notes.rule_event(exchange, "python-error", data, rule_id=error.rule_id)
+        await reply_failure(exchange, f"the python matcher of {error}")
+
+    return Plan([act], is_quick=True)
+
+
+async def _call(function: Callable[..., Any], exchange: Exchange) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(exchange.view)
+    result = await to_thread.run_sync(function, exchange.view, abandon_on_cancel=True)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def answer_of(result: Any) -> Answer:
+    """The answer that a function's result stands for. Raises TypeError or ValueError where it is none."""
+    if result is None:
+        return Answer(200)
+    if not isinstance(result, Mapping):
+        raise TypeError(
+            f'expected a mapping with the keys of reply, "close", "reset" or None, not {type(result).__name__}'
+            + (f" {quoted(result[:40])}" if isinstance(result, str) else "")
+        )
+    for key in result:
+        if key not in _KEYS:
+            raise ValueError(nearest_hint(str(key), _KEYS, "unknown key"))
+    status = result.get("status", 200)
+    if type(status) is not int or not 200 <= status <= 599:
+        raise ValueError(f"status: expected 200 to 599, got {status!r}")
+    reason = result.get("statusMessage")
+    if reason is not None and not isinstance(reason, str):
+        raise TypeError(f"statusMessage: expected text, got {reason!r}")
+    headers = pairs_of(result.get("headers"), "headers")
+    body, is_json = _body(result)
+    if is_json and not any(name.lower() == "content-type" for name, _ in headers):
+        headers = (*headers, JSON_TYPE)
+    # Framing is ours: a length that is not that of the body would break the connection.
+    headers = tuple(pair for pair in headers if pair[0].lower() not in ("content-length", "transfer-encoding"))
+    return Answer(status, headers, body, reason=reason, trailers=pairs_of(result.get("trailers"), "trailers"))
+
+
+def _body(result: Mapping[str, Any]) -> tuple[bytes, bool]:
+    given = [key for key in ("body", "json", "base64") if key in result]
+    if len(given) > 1:
+        raise ValueError(f"give only one of {' and '.join(given)}")
+    if "json" in result:
+        return json_bytes(result["json"]), True
+    if "base64" in result:
+        return base64.b64decode(result["base64"], validate=True), False
+    body = result.get("body", b"")
+    if isinstance(body, str):
+        return body.encode(), False
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        raise TypeError(f"body: expected text or bytes, got {type(body).__name__}; `json` takes data")
+    return bytes(body), False
+
+
+def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:
+    """Header fields as a mapping (values may be lists) or as pairs. Raises TypeError."""
+    if headers is None:
+        return ()
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: list[tuple[str, str]] = []
+    try:
+        for name, value in items:
+            values = value if isinstance(value, (list, tuple)) else (value,)
+            pairs += [(str(name), str(one)) for one in values]
+    except (TypeError, ValueError):
+        raise TypeError(f"{what}: expected a mapping or pairs, got {headers!r}") from None
+    return tuple(pairs)

@@ -1,0 +1,175 @@
+"""The step `reply`: a whole answer, the same for everybody, rendered for one request, or from a file."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
+from mockrec.engine.rules.template import TemplateError, compile_headers, compile_template, compile_tree
+from mockrec.engine.steps.context import template_context
+from mockrec.engine.steps.failures import reply_failure, template_failed
+from mockrec.engine.steps.plan import Act
+
+JSON_TYPE = ("Content-Type", "application/json")
+_WHOLE_FILE = 1024 * 1024
+"""Larger files are sent piece by piece."""
+_PIECE = 256 * 1024
+
+
+def reply_act(step: Reply, dice: random.Random) -> Act:
+    """Answers as the step says."""
+    if step.body.file is not None:
+        return _file_act(step, step.body.file, dice)
+    if step.template:
+        return _template_act(step, dice)
+    answer = _fixed(step)
+
+    async def act(exchange: Exchange) -> None:
+        await exchange.reply(answer)
+
+    return act
+
+
+def answering(step: Reply, dice: random.Random) -> Callable[[Exchange], Awaitable[Answer]]:
+    """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
+    fixed = None if step.template or step.body.file is not None else _fixed(step)
+    render = _rendering(step) if step.template else None
+    path = step.body.file
+
+    async def answer(exchange: Exchange) -> Answer:
+        if fixed is not None:
+            return fixed
+        if render is not None:
+            await exchange.wait_for_body()
+        result = _fixed(step) if render is None else render(template_context(exchange, dice))
+        if path is not None:
+            result.body = await anyio.Path(path).read_bytes()
+        return result
+
+    return answer
+
+
+def _fixed(step: Reply) -> Answer:
+    return Answer(
+        step.status, headers_of(step), body_bytes(step.body), reason=step.status_message, trailers=step.trailers
+    )
+
+
+def headers_of(step: Reply) -> HeaderPairs:
+    """The step's headers; JSON names its type unless the rule does."""
+    if step.body.is_json and not any(name.lower() == "content-type" for name, _ in step.headers):
+        return (*step.headers, JSON_TYPE)
+    return step.headers
+
+
+def body_bytes(source: BodySource) -> bytes:
+    """A body that is in the rule file."""
+    if source.is_json:
+        return json_bytes(source.json)
+    if source.data is not None:
+        return source.data
+    return (source.text or "").encode()
+
+
+def json_bytes(value: Any) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+# ── templates ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _template_act(step: Reply, dice: random.Random) -> Act:
+    answer = answering(step, dice)
+
+    async def act(exchange: Exchange) -> None:
+        try:
+            await exchange.reply(await answer(exchange))
+        except TemplateError as error:
+            await template_failed(exchange, step.place, error)
+        except ValueError as error:  # a rendered header that no head can hold
+            await template_failed(exchange, step.place, TemplateError(step.place.line, str(error)))
+
+    return act
+
+
+def _rendering(step: Reply) -> Callable[[dict[str, Any]], Answer]:
+    place = step.body.place or step.place
+    headers = compile_headers(headers_of(step), step.place)
+    trailers = compile_headers(step.trailers, step.place)
+    body = _body_rendering(step.body, place)
+
+    def render(context: dict[str, Any]) -> Answer:
+        return Answer(
+            step.status,
+            headers.render(context),
+            body(context),
+            reason=step.status_message,
+            trailers=trailers.render(context),
+        )
+
+    return render
+
+
+def _body_rendering(source: BodySource, place: Place) -> Callable[[dict[str, Any]], bytes]:
+    if source.is_json:
+        tree = compile_tree(source.json, place)
+        return lambda context: json_bytes(tree.render(context))
+    if source.text is not None:
+        text = compile_template(source.text, place)
+        return lambda context: text.render(context).encode("utf-8", "replace")
+    data = source.data or b""
+    return lambda context: data
+
+
+# ── files ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _file_act(step: Reply, path: str, dice: random.Random) -> Act:
+    """The file is read for every answer, so that it can be edited while mockrec runs."""
+    headers = compile_headers(step.headers, step.place) if step.template else None
+    trailers = compile_headers(step.trailers, step.place) if step.template else None
+
+    async def act(exchange: Exchange) -> None:
+        pairs, fields = step.headers, step.trailers
+        if headers is not None and trailers is not None:
+            await exchange.wait_for_body()
+            try:
+                context = template_context(exchange, dice)
+                pairs, fields = headers.render(context), trailers.render(context)
+            except TemplateError as error:
+                await template_failed(exchange, step.place, error)
+                return
+        try:
+            file = await anyio.open_file(path, "rb")
+        except OSError as error:
+            await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
+            return
+        async with file:
+            data = await file.read(_WHOLE_FILE + 1)
+            if len(data) <= _WHOLE_FILE:
+                await exchange.reply(Answer(step.status, pairs, data, reason=step.status_message, trailers=fields))
+                return
+            size = await file.seek(0, 2)
+            await file.seek(len(data))
+            await exchange.begin(Answer(step.status, pairs, reason=step.status_message, trailers=fields), size)
+            left = size
+            while data:
+                # A file that grows meanwhile must not break the length that was promised.
+                await exchange.send(data[:left])
+                left -= min(left, len(data))
+                data = await file.read(min(_PIECE, left)) if left else b""
+            if left:
+                exchange.abort({"name": "AbortError", "code": "E_RULE_FILE", "message": f"{path} became shorter"})
+                exchange.channel.close()
+                return
+            await exchange.finish()
+
+    return act

@@ -1,0 +1,27 @@
+"""The step `stream`: a body that is sent piece by piece, each when it falls due; also server-sent events."""
+
+from __future__ import annotations
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import Stream
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.timing import sleep_until
+
+
+def stream_act(step: Stream) -> Act:
+    """Sends the head at once, then the pieces."""
+    answer = Answer(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
+
+    async def act(exchange: Exchange) -> None:
+        await exchange.begin(answer)
+        due = clock.now()
+        for chunk in step.chunks:
+            if chunk.after:
+                due += chunk.after * 1000.0
+                await sleep_until(due)
+            await exchange.send(chunk.data)
+        await exchange.finish()
+
+    return act

@@ -1,0 +1,1 @@
+"""Requests that mockrec itself sends to other servers."""

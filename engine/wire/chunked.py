@@ -1,0 +1,102 @@
+"""The chunked coding of request bodies (RFC 9112, 7.1): bytes in, data and trailers out.
+
+h11 forgives bare line feeds and folded lines in trailers, and its limits depend on how the bytes were cut.
+Here every line is read for itself, in the order of the bytes, so that a body gives the same fault in any cut.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mockrec.engine.wire.head import HEADER_LINE, INVALID_CHUNK, INVALID_HEADER, OVERFLOW
+from mockrec.engine.wire.parts import Data, End, Fault, Part
+
+# The size, then extensions, which nobody reads (RFC 9112, 7.1.1); white space stands only before a semicolon.
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_HEX_DIGITS = b"0123456789ABCDEFabcdef"
+
+
+class ChunkedBody:
+    """One chunked body. `limit` bounds a size line, and the trailers together, line ends included."""
+
+    __slots__ = ("_awaits_crlf", "_buffer", "_in_trailers", "_left", "_limit", "_trailers")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._left = 0
+        """Bytes of the current chunk that have not come yet."""
+        self._awaits_crlf = False
+        self._in_trailers = False
+        self._trailers: list[list[str]] = []
+
+    @property
+    def rest(self) -> bytes:
+        """What came behind the end of the body."""
+        return bytes(self._buffer)
+
+    def receive(self, data: bytes) -> list[Part]:
+        """The parts that `data` completes; an `End` or a `Fault` is the last one ever."""
+        buffer = self._buffer
+        buffer += data
+        parts: list[Part] = []
+        while buffer:
+            if self._left:
+                piece = bytes(buffer[: self._left])
+                del buffer[: len(piece)]
+                self._left -= len(piece)
+                self._awaits_crlf = not self._left
+                parts.append(Data(piece))
+                continue
+            if self._awaits_crlf:
+                if not buffer.startswith(b"\r\n"):
+                    if buffer != b"\r":
+                        parts.append(Fault(INVALID_CHUNK))
+                    break
+                del buffer[:2]
+                self._awaits_crlf = False
+                continue
+            line = self._line()
+            if line is None:
+                break
+            if isinstance(line, Fault):
+                last: End | Fault | None = line
+            else:
+                last = self._trailer(line) if self._in_trailers else self._size(line)
+            if last is not None:
+                parts.append(last)
+                break
+        return parts
+
+    def _line(self) -> bytes | Fault | None:
+        """The next line without its end, or None until it is complete."""
+        buffer = self._buffer
+        end = buffer.find(b"\n")
+        if end >= self._limit or (end < 0 and len(buffer) >= self._limit):
+            return Fault(OVERFLOW, status=431) if self._in_trailers else Fault(INVALID_CHUNK)
+        if end < 0:
+            # No size begins with anything else, so there would be nothing to wait for.
+            return None if self._in_trailers or buffer[0] in _HEX_DIGITS else Fault(INVALID_CHUNK)
+        if end == 0 or buffer[end - 1] != 0x0D:
+            return Fault(INVALID_HEADER if self._in_trailers else INVALID_CHUNK)
+        line = bytes(buffer[: end - 1])
+        del buffer[: end + 1]
+        return line
+
+    def _size(self, line: bytes) -> Fault | None:
+        matched = _SIZE_LINE.fullmatch(line)
+        if matched is None:
+            return Fault(INVALID_CHUNK)
+        self._left = int(matched[1], 16)
+        self._in_trailers = not self._left
+        return None
+
+    def _trailer(self, line: bytes) -> End | Fault | None:
+        if not line:
+            return End(self._trailers)
+        self._limit -= len(line) + 2
+        matched = HEADER_LINE.fullmatch(line)
+        if matched is None:
+            return Fault(INVALID_HEADER)
+        self._trailers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
+        return None
