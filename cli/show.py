@@ -115,7 +115,7 @@ def _row_record(row: Row) -> dict[str, Any]:
 
 def _one(session: Session, prefix: str, shape: Shape) -> None:
     wanted = prefix.lower()
-    candidates: dict[str, list[Mapping[str, Any]]] = {}
+    candidates: dict[str, list[dict[str, Any]]] = {}
     """Records by id; once there are several ids, only the ids."""
     for _, record in session:
         identity = _belongs_to(record, wanted)

@@ -12,12 +12,12 @@ _anchor_wall_ms = time.time_ns() / 1e6
 _anchor_ms = time.perf_counter_ns() / 1e6
 _wall_minus_mono = _anchor_wall_ms - _anchor_ms
 
-_perf_counter = time.perf_counter
+_perf_counter_ns = time.perf_counter_ns
 
 
 def now() -> float:
     """Monotonic milliseconds, to a tenth of a microsecond."""
-    return round(_perf_counter() * 1000.0, 4)
+    return _perf_counter_ns() // 100 / 10_000.0  # a third of what round() takes
 
 
 def wall(mono_ms: float) -> float:
@@ -28,7 +28,7 @@ def wall(mono_ms: float) -> float:
 class _SecondCache:
     """The text of the second that was formatted last: thousands of records share it."""
 
-    second = -1
+    first_micro = -2_000_000
     iso = ""
     http = b""
 
@@ -36,23 +36,24 @@ class _SecondCache:
 def timestamp(mono_ms: float) -> str:
     """ISO 8601 in UTC with exactly six fraction digits, cut and not rounded, for a monotonic time."""
     micros = int((mono_ms + _wall_minus_mono) * 1000.0)
-    second, fraction = divmod(micros, 1_000_000)
-    if second != _SecondCache.second:
-        _fill(second)
+    fraction = micros - _SecondCache.first_micro
+    if not 0 <= fraction < 1_000_000:
+        _fill(micros // 1_000_000)
+        fraction = micros - _SecondCache.first_micro
     return f"{_SecondCache.iso}{fraction:06d}Z"
 
 
 def http_date() -> bytes:
     """The value of a `Date` header for now (RFC 9110, 5.6.7)."""
-    second = int((_perf_counter() * 1000.0 + _wall_minus_mono) / 1000.0)
-    if second != _SecondCache.second:
-        _fill(second)
+    micros = int((_perf_counter_ns() / 1e6 + _wall_minus_mono) * 1000.0)
+    if not 0 <= micros - _SecondCache.first_micro < 1_000_000:
+        _fill(micros // 1_000_000)
     return _SecondCache.http
 
 
 def _fill(second: int) -> None:
     parts = time.gmtime(second)
-    _SecondCache.second = second
+    _SecondCache.first_micro = second * 1_000_000
     _SecondCache.iso = time.strftime("%Y-%m-%dT%H:%M:%S.", parts)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[parts.tm_wday]
     month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][parts.tm_mon - 1]

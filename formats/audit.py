@@ -1,7 +1,7 @@
 """Checks a session against the log's guarantees, record by record.
 
-Remembers every exchange that has ended (one small entry each), so its memory grows with the number of
-exchanges, not with their size.
+Remembers every connection and every exchange that has ended (one small entry each), so its memory grows
+with their number, not with their size.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.formats.body import Body
+from mockrec.formats.check import check_shape, size_problem
 from mockrec.formats.errors import SessionError
-from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES, check_record
+from mockrec.formats.events import (
+    DEFAULT_EVENTS,
+    EVENT_CLASSES,
+    FIRST_TYPES,
+    TERMINAL_TYPES,
+    UnknownEvent,
+    check_record,
+)
 
 MAX_FINDINGS = 1000
 """Findings kept; further ones are only counted."""
@@ -25,7 +33,9 @@ _OPENERS = {
     "tls-passthrough-closed": "tls-passthrough-opened",
     "raw-passthrough-closed": "raw-passthrough-opened",
 }
-_TUNNEL = frozenset({*_OPENERS, *_OPENERS.values(), "raw-passthrough-data"})
+_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
+_TUNNEL = frozenset({*_OPENERS, *_CLOSERS, "raw-passthrough-data"})
+_AFTER_ACCEPTANCE = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
 _OUTSIDE = frozenset(
     {
         "session-started",
@@ -64,6 +74,8 @@ class Audit:
         self._done: dict[str, str] = {}
         """Exchange or tunnel → the type that ended it."""
         self._accepted: set[str] = set()
+        self._times: dict[str, str] = {}
+        """Connection → the timestamp of its last record."""
         self._ended: Mapping[str, Any] | None = None
 
     @property
@@ -79,22 +91,27 @@ class Audit:
     def check(self, line: int, record: Mapping[str, Any]) -> None:
         """Look at the next record."""
         kind = record["type"]
-        problems = check_record(record)
+        # A type of a later version is no fault of the session: readers skip what they do not know.
+        known = kind in EVENT_CLASSES
+        problems = check_record(record) if known else check_shape(UnknownEvent, record)
         for problem in problems:
             self.report(f"line {line}: {kind}: {problem}")
         if self._ended is not None:
             self.report(f"line {line}: {kind} after session-ended")
         if self.last is None and kind != "session-started":
             self.report(f"line {line}: the first record is {kind}, not session-started")
+        if self.last is not None and kind == "session-started" and self._begins_anew(record):
+            self.report(f"line {line}: session-started again")
         self._check_seq(line, record.get("seq"))
         self.counts[kind] += 1
         self.last = record
         if kind == "session-ended":
             self._ended = record
         identity = record.get("id")
-        if isinstance(identity, str) and kind not in _OUTSIDE:
+        if isinstance(identity, str) and known and kind not in _OUTSIDE:
             self._check_order(line, kind, identity)
         if not problems:
+            self._check_time(line, record)
             for body in _bodies(record):
                 self._check_hash(line, body)
 
@@ -105,9 +122,10 @@ class Audit:
             return
         repaired = ended.get("reason") == "repaired"
         # A repaired session has lost its end, and a gap says that records are missing: both are known.
-        if not repaired and not self.counts["gap"] and self._records_ends:
+        if not repaired and not self.counts["gap"]:
             for identity, kind in self._open.items():
-                self.report(f"{identity} ({kind}) has no end")
+                if self._records_end_of(kind):
+                    self.report(f"{identity} ({kind}) has no end")
         if self._from_start:
             self._check_counts(ended.get("counts"))
 
@@ -117,9 +135,24 @@ class Audit:
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(finding)
 
-    @property
-    def _records_ends(self) -> bool:
+    def _begins_anew(self, record: Mapping[str, Any]) -> bool:
+        """Neither a merge of sessions nor a further part of this one."""
+        return not self._header.get("derived") and record.get("part", 1) == 1
+
+    def _records_end_of(self, first: str) -> bool:
+        """Whether the end of what began with such a record is recorded at all."""
+        if first in _TUNNEL:
+            return _CLOSERS.get(first, "raw-passthrough-closed") in self._recorded
         return self._recorded >= TERMINAL_TYPES
+
+    def _check_time(self, line: int, record: Mapping[str, Any]) -> None:
+        connection, stamp = record.get("connectionId"), record["timestamp"]
+        if not isinstance(connection, str):
+            return
+        before = self._times.get(connection, stamp)
+        if stamp < before:
+            self.report(f"line {line}: timestamp {stamp} after {before} on connection {connection}")
+        self._times[connection] = stamp
 
     def _check_seq(self, line: int, seq: Any) -> None:
         if type(seq) is not int:
@@ -148,9 +181,11 @@ class Audit:
             self.report(f"line {line}: {kind} again for {identity}")
         if kind == "websocket-accepted":
             self._accepted.add(identity)
+        if kind in _AFTER_ACCEPTANCE and self._misses_acceptance(identity):
+            self.report(f"line {line}: {kind} of {identity}, which was not accepted")
+        if kind == "response" and identity in self._accepted:
+            self.report(f"line {line}: response of {identity}, which was accepted as a WebSocket")
         if kind in TERMINAL_TYPES or kind in _OPENERS:
-            if kind == "websocket-close" and self._misses_acceptance(identity):
-                self.report(f"line {line}: websocket-close of {identity}, which was not accepted")
             self._done[identity] = kind
             self._open.pop(identity, None)
             self._accepted.discard(identity)
@@ -160,13 +195,19 @@ class Audit:
         return kind == "websocket-request" and self._open[identity] == "request-initiated"
 
     def _misses_acceptance(self, identity: str) -> bool:
-        return self._from_start and "websocket-accepted" in self._recorded and identity not in self._accepted
+        recorded = self._has_all and "websocket-accepted" in self._recorded
+        return recorded and identity not in self._accepted
+
+    @property
+    def _has_all(self) -> bool:
+        """Nothing is known to be missing so far: neither earlier parts nor what a gap stands for."""
+        return self._from_start and not self.counts["gap"]
 
     def _check_first(self, line: int, kind: str, identity: str) -> None:
-        if not self._from_start:
+        if not self._has_all:
             return
         if kind in _TUNNEL:
-            wanted = _OPENERS.get(kind, "raw-passthrough-opened" if kind == "raw-passthrough-data" else kind)
+            wanted = "raw-passthrough-opened" if kind == "raw-passthrough-data" else _OPENERS.get(kind, kind)
             if kind != wanted and wanted in self._recorded:
                 self.report(f"line {line}: {kind} is the first record of {identity}, not {wanted}")
         elif kind not in FIRST_TYPES and self._recorded >= FIRST_TYPES:
@@ -194,6 +235,8 @@ class Audit:
             return
         if body.sha256 is not None and hashlib.sha256(data).hexdigest() != body.sha256:
             self.report(f"line {line}: a body is not what its sha256 says")
+        if problem := size_problem(record, len(data)):
+            self.report(f"line {line}: {body.file}: size {problem}")
 
 
 def _bodies(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

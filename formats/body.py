@@ -115,7 +115,7 @@ class Body:
         if self.inline_text is not None:
             try:
                 return self.inline_text.encode(self.charset or "utf-8")
-            except (LookupError, UnicodeEncodeError) as error:
+            except (LookupError, ValueError) as error:  # no such charset, or one that has no form for it
                 raise SessionError("body", f"its text is not {self.charset or 'utf-8'}: {error}") from None
         if self.inline_base64 is not None:
             return _from_base64(self.inline_base64)
@@ -156,14 +156,14 @@ class Body:
             raise SessionError(name, "refused: a body's file is named by two hex digits, '/', and its hash")
         if self.folder is None:
             raise SessionError(name, "the folder with the session's bodies is not known")
-        folder = self.folder.resolve()
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder):
-            raise SessionError(name, f"refused: it leads out of {folder}")
+        path = self.folder / name
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise SessionError(str(path), error.strerror or str(error)) from None
+            real = path.resolve()
+            if not real.is_relative_to(self.folder.resolve()):
+                raise SessionError(name, f"refused: it leads out of {self.folder}")
+            data = real.read_bytes()
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+            raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None
         if hashlib.sha256(data).hexdigest() != name[3:]:
             raise SessionError(str(path), "the content is not what its hash says")
         return data

@@ -45,13 +45,15 @@ def check_body(body: Any, where: str) -> list[str]:
     if not isinstance(body, Mapping):
         return [_expected(dict, body, where)]
     size = body.get("size")
-    if type(size) is not int or size < 0:
+    if not _is_size(size):
         return [f"{where}.size: expected a size in bytes, found {size!r}"]
     problems = [
         _expected(str, body[key], f"{where}.{key}")
         for key in _BODY_TEXTS
         if key in body and not isinstance(body[key], str)
     ]
+    if "encodedSize" in body and not _is_size(body["encodedSize"]):
+        problems.append(f"{where}.encodedSize: expected a size in bytes, found {body['encodedSize']!r}")
     problems += [
         f"{where}.{key}: expected true or no such key, found {body[key]!r}"
         for key in _BODY_FLAGS
@@ -66,19 +68,41 @@ def check_body(body: Any, where: str) -> list[str]:
 
 def _check_content(body: Mapping[str, Any], kept: str, where: str) -> list[str]:
     """The kept bytes agree with `size`. Those in a file are checked by who reads the file."""
+    if "sha256" in body and not _SHA256.fullmatch(body["sha256"]):
+        return [f"{where}.sha256: {body['sha256']!r} is no SHA-256 hash"]
     if kept == "file":
         if not FILE_NAME.fullmatch(body["file"]):
             return [f"{where}.file: {body['file']!r} is no name of a kept body"]
-        return []
-    if "sha256" in body and not _SHA256.fullmatch(body["sha256"]):
-        return [f"{where}.sha256: {body['sha256']!r} is no SHA-256 hash"]
+        return [] if "sha256" in body else [f"{where}.sha256: is missing beside file"]
     try:
-        length = len(Body.from_record(body).bytes)
+        known = Body.from_record(body)
+        data, _ = known.bytes, known.raw
     except SessionError as error:
         return [f"{where}: {error.message}"]
-    if length != body["size"] and not any(flag in body for flag in _BODY_FLAGS):
-        return [f"{where}.size: says {body['size']}, but {length} bytes are kept"]
+    if kept == "base64" and _is_utf8(data):
+        return [f"{where}.base64: these bytes are valid UTF-8, expected text"]
+    if problem := size_problem(body, len(data)):
+        return [f"{where}.size: {problem}"]
     return []
+
+
+def size_problem(body: Mapping[str, Any], kept: int) -> str:
+    """What is wrong with `size` when `kept` bytes were kept; empty when nothing is."""
+    if kept == body["size"] or any(flag in body for flag in _BODY_FLAGS):
+        return ""
+    return f"says {body['size']}, but {kept} bytes are kept"
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check(hint: Any, value: Any, where: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ _LINE = orjson.OPT_APPEND_NEWLINE
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 200
 """Below orjson's own limit of 254 levels."""
-_MAX_DIGITS = 4000
-"""Below Python's own limit for writing an integer in decimal."""
 
 
 def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
@@ -38,32 +36,61 @@ def _encode_one(record: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(record, None, _LINE)
     except orjson.JSONEncodeError:
-        return orjson.dumps(_plain(record, 0), None, _LINE)
+        return orjson.dumps(_plain(record, frozenset()), None, _LINE)
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: Any, inside: frozenset[int]) -> Any:
     """A value JSON can hold: lone surrogates become U+FFFD, integers beyond 64 bit their digits as text,
-    bytes the form of a body, everything else its `str()`."""
-    if depth > _MAX_DEPTH:
-        return "(nested too deep)"
-    if value is None or isinstance(value, (bool, float)):
+    bytes the form of a body, everything else what orjson makes of it, or its `str()`.
+
+    `inside` has the containers the value is in, by identity.
+    """
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
+        return _whole_text(value)
     if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else _digits(value)
+        return int(value) if -(2**63) <= value < 2**64 else _digits(int(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return encode_body(bytes(value))
+    if isinstance(value, Collection):
+        return _plain_collection(value, inside)
+    try:
+        return orjson.loads(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        return _text(value)
+
+
+def _plain_collection(value: Collection[Any], inside: frozenset[int]) -> Any:
+    if id(value) in inside:
+        return "(contains itself)"
+    if len(inside) > _MAX_DEPTH:
+        return "(nested too deep)"
+    inside |= {id(value)}
     if isinstance(value, Mapping):
-        return {_SURROGATE.sub("\ufffd", str(key)): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, Iterable):
-        return [_plain(item, depth + 1) for item in value]
-    return _SURROGATE.sub("\ufffd", str(value))
+        return {_text(key): _plain(item, inside) for key, item in value.items()}
+    return [_plain(item, inside) for item in value]
+
+
+def _text(value: Any) -> str:
+    try:
+        return _whole_text(str(value))
+    except Exception:  # whatever an object's own __str__ does: the record is worth more
+        return f"({type(value).__name__})"
+
+
+def _whole_text(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _digits(value: int) -> str:
-    # Python refuses to write very long integers in decimal (it takes quadratic time), never in hex.
-    return str(value) if value.bit_length() < _MAX_DIGITS * 3 else hex(value)
+    try:
+        return str(value)
+    except ValueError:
+        # Python refuses to write very long integers in decimal (it takes quadratic time), never in hex.
+        return hex(value)
 
 
 class JsonlSink:

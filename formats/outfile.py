@@ -22,9 +22,11 @@ class OutFile:
     def __init__(self, fd: int, name: str) -> None:
         self.name = name
         self._fd = fd
-        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        # A redirected stdout may already hold something, so the end is asked for, not assumed to be 0.
-        self._end = os.lseek(fd, 0, os.SEEK_CUR) if self._regular else 0
+        try:
+            self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        except OSError as error:
+            # A stdout that was closed before we started.
+            raise OutputError(name, error.strerror or str(error)) from None
         self._failure: OutputError | None = None
         self._closed = False
 
@@ -42,9 +44,8 @@ class OutFile:
                 written += self._write_some(view[written:])
         except OSError as error:
             kept = data.rfind(b"\n", 0, written) + 1 if lines else 0
-            self._failure = self._failed(error, kept)
+            self._failure = self._failed(error, written - kept)
             raise self._failure from None
-        self._end += written
 
     def close(self) -> None:
         """Close; calling it twice is fine. Stdout stays open, it is not ours."""
@@ -67,13 +68,13 @@ class OutFile:
             select.select([], [self._fd], [])
             return 0
 
-    def _failed(self, error: OSError, kept: int) -> OutputError:
+    def _failed(self, error: OSError, torn: int) -> OutputError:
         if error.errno == errno.EPIPE:
             return OutputClosedError(self.name)
-        if self._regular:
-            self._end += kept
+        if self._regular and torn:
             try:
-                os.ftruncate(self._fd, self._end)
+                # The end is asked for: a redirected stdout may have held something before.
+                os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR) - torn)
             except OSError:
                 # The torn end stays; readers accept it. The first error is the one to tell.
                 pass
@@ -93,6 +94,8 @@ def open_output(path: Path, *, force: bool, file_mode: int) -> OutFile:
     try:
         fd = os.open(path, flags, file_mode)
     except FileExistsError:
+        if path.is_dir():
+            raise OutputError(name, os.strerror(errno.EISDIR)) from None
         raise OutputExistsError(name) from None
     except OSError as error:
         raise OutputError(name, error.strerror or str(error)) from None

@@ -161,7 +161,7 @@ def specs(cls: type[Shape]) -> tuple[FieldSpec, ...]:
     """The fields of a shape in the order they are written. Made once a class: it takes a while."""
     if cls not in _specs:
         hints = get_type_hints(cls, include_extras=True)
-        _specs[cls] = tuple(
+        made = tuple(
             FieldSpec(
                 name=item.name,
                 key=camel(item.name),
@@ -171,7 +171,9 @@ def specs(cls: type[Shape]) -> tuple[FieldSpec, ...]:
             for item in fields(cls)
             if item.name != "extra"
         )
-        _known[cls] = frozenset(spec.key for spec in _specs[cls])
+        # In this order: another thread that finds the one must find the other.
+        _known[cls] = frozenset(spec.key for spec in made)
+        _specs[cls] = made
     return _specs[cls]
 
 

@@ -42,17 +42,18 @@ class _Decoder(Protocol):
 class Source:
     """An open session file. Iterate it once; then `torn` says whether its last frame is cut off."""
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+    def __init__(self, name: str, file: BinaryIO, *, ours: bool = True) -> None:
         self.name = name
         self.torn = ""
         """Empty, or a sentence about the frame that is cut off."""
         self._file = file
+        self._ours = ours
         self._head = self._read()
         self._compression = self._recognise()
 
     def close(self) -> None:
         """Close the file (not stdin)."""
-        if self._file is not sys.stdin.buffer:
+        if self._ours:
             self._file.close()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -104,18 +105,18 @@ class Source:
         for chunk in self._chunks():
             for start in range(0, len(chunk), _FEED):
                 data = chunk[start : start + _FEED]
+                end = offset + start + len(data)
                 while data:
                     if decoder is None:
                         decoder = self._new_decoder()
-                        frame = offset + start
+                        frame = end - len(data)
                     try:
-                        yield decoder.decompress(data)
-                    except SessionError:
-                        raise
+                        piece = decoder.decompress(data)
                     except Exception as error:  # zlib.error and zstandard.ZstdError share no base
                         raise SessionError(
                             self.name, f"the {self._compression} frame at byte {frame} is damaged: {error}"
                         ) from None
+                    yield piece
                     data = decoder.unused_data if decoder.eof else b""
                     if decoder.eof:
                         decoder = None
@@ -135,7 +136,9 @@ class Source:
 def open_source(path: str) -> Source:
     """Open a file by name, or stdin for `-`. Raises `SessionError`."""
     if path == "-":
-        return Source("stdin", sys.stdin.buffer)
+        if sys.stdin is None:
+            raise SessionError("stdin", "it is closed")
+        return Source("stdin", sys.stdin.buffer, ours=False)
     if Path(path).is_dir():
         raise SessionError(path, f"this is a folder; {_NOT_YET}")
     try:

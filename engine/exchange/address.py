@@ -45,6 +45,8 @@ class Address:
     raw_headers: list[list[str]]
     headers: dict[str, Any]
     destination: dict[str, Any]
+    logged: dict[str, Any] | None = None
+    """How this head stands in the log; filled by the notes."""
 
 
 def read_address(head: RequestHead, local_port: int, spoken: str = "http") -> Address | str:

@@ -19,7 +19,12 @@ def new_id() -> str:
     if tick <= _last:
         tick = _last + 1
     _last = tick
-    ms, fraction = tick >> 12, tick & 0xFFF
-    tail = _bits(62) | 0x8000_0000_0000_0000
-    text = f"{ms:012x}7{fraction:03x}{tail:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    tail = _bits(62)
+    # Faster than an f-string with as many fields.
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031
+        tick >> 28,
+        tick >> 12 & 0xFFFF,
+        tick & 0xFFF,
+        tail >> 48 | 0x8000,
+        tail & 0xFFFF_FFFF_FFFF,
+    )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import orjson
+
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.ids import new_id
-from mockrec.engine.exchange.logged import BodyLogger, trailer_fields
+from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
 from mockrec.engine.exchange.pieces import PieceBatch
 from mockrec.engine.exchange.refused import partial_request
 from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
@@ -22,6 +24,8 @@ from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
 Record = dict[str, Any]
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
 """What frames a session is in it whatever was asked for."""
+_LARGE = 32 * 1024
+"""Bytes of a body that are not held until a batch is full."""
 
 
 class Log(Protocol):
@@ -29,6 +33,9 @@ class Log(Protocol):
 
     def add(self, record: Record) -> None:
         """Take the next record; its `seq` is set here."""
+
+    def flush(self) -> None:
+        """Let go of what was added: it is large."""
 
 
 def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
@@ -43,6 +50,7 @@ class Notes:
 
     def __init__(self, log: Log, types: frozenset[str], bodies: BodyLogger) -> None:
         self._add = log.add
+        self._flush = log.flush
         self._bodies = bodies
         self._request_initiated = "request-initiated" in types
         self._request_data = "request-body-data" in types
@@ -90,12 +98,14 @@ class Notes:
             self._complete_request("request", exchange)
 
     def _complete_request(self, kind: str, exchange: Exchange) -> None:
-        record = self._request_head(kind, exchange, clock.now())
         body = exchange.request_body
-        record["body"] = self._bodies.kept(body, exchange.address.headers)
+        record = self._request_head(kind, exchange, clock.now())
+        record["body"] = self._bodies.kept(body, exchange.address.headers) if body.size else EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
         self._add(record)
+        if body.size > _LARGE:
+            self._flush()
 
     def _request_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         address, peer = exchange.address, exchange.peer
@@ -105,22 +115,14 @@ class Notes:
             "timestamp": clock.timestamp(now),
             "id": exchange.id,
             "connectionId": peer.connection_id,
+            **(address.logged or _logged_head(exchange)),
+            "remoteIpAddress": peer.ip,
+            "remotePort": peer.port,
+            "timingEvents": _timing(exchange),
+            "tags": exchange.tags,
         }
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
-        record["protocol"] = address.protocol
-        record["httpVersion"] = exchange.head.version
-        record["method"] = exchange.head.method
-        record["url"] = address.url
-        record["path"] = address.path
-        record["remoteIpAddress"] = peer.ip
-        record["remotePort"] = peer.port
-        record["destination"] = address.destination
-        if address.headers:
-            record["headers"] = address.headers
-        record["rawHeaders"] = address.raw_headers
-        record["timingEvents"] = _timing(exchange)
-        record["tags"] = exchange.tags
         return record
 
     # ── the answer ─────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +174,8 @@ class Notes:
             if exchange.response_trailers:
                 record.update(trailer_fields(exchange.response_trailers))
             self._add(record)
+            if record["body"]["size"] > _LARGE:
+                self._flush()
         if self.ended is not None:
             self.ended(exchange)
 
@@ -198,10 +202,7 @@ class Notes:
             "timestamp": clock.timestamp(now),
             "id": exchange.id,
             "connectionId": exchange.peer.connection_id,
-            "statusCode": head.status,
-            "statusMessage": head.reason,
-            "headers": head.headers,
-            "rawHeaders": head.raw_headers,
+            **(head.logged or _logged_answer(head)),
             "timingEvents": _timing(exchange),
             "tags": exchange.tags,
         }
@@ -335,6 +336,39 @@ def _envelope(kind: str, exchange: Exchange, now: float) -> Record:
         "id": exchange.id,
         "connectionId": exchange.peer.connection_id,
     }
+
+
+def _logged_head(exchange: Exchange) -> Record:
+    """What every record with this head says, encoded once: clients repeat their heads."""
+    head, address = exchange.head, exchange.address
+    logged: Record = {
+        "protocol": address.protocol,
+        "httpVersion": head.version,
+        "method": head.method,
+        "url": address.url,
+        "path": address.path,
+        "destination": _encoded(address.destination),
+    }
+    if address.headers:
+        logged["headers"] = _encoded(address.headers)
+    logged["rawHeaders"] = _encoded(address.raw_headers)
+    address.logged = logged
+    return logged
+
+
+def _logged_answer(head: ResponseHead) -> Record:
+    """The same for the head of an answer, which lives for a second."""
+    head.logged = {
+        "statusCode": head.status,
+        "statusMessage": head.reason,
+        "headers": _encoded(head.headers),
+        "rawHeaders": _encoded(head.raw_headers),
+    }
+    return head.logged
+
+
+def _encoded(value: Any) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(value))
 
 
 def _timing(exchange: Exchange) -> Record:

@@ -37,11 +37,7 @@ class H1Channel:
         await self._stream.send(self._codec.send_interim(status, reason, headers))
 
     async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
-        codec = self._codec
-        data = codec.send_head(head)
-        if body:
-            data += codec.send_data(body)
-        await self._stream.send(data + codec.send_end(trailers))
+        await self._stream.send(self._codec.send_whole(head, body, trailers))
 
     async def send_head(self, head: ResponseHead) -> None:
         await self._stream.send(self._codec.send_head(head))

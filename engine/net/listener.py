@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.net.connection import Connection
+from mockrec.engine.net.outbox import Outbox
 from mockrec.engine.net.site import Site
 from mockrec.engine.net.stream import TransportStream
 
@@ -49,8 +50,11 @@ class Listener:
             group.start_soon(self._serve, connection, crowded)
 
         loop = asyncio.get_running_loop()
+        outbox = Outbox()
         for sock in self._sockets:
-            self._servers.append(await loop.create_server(lambda: TransportStream(opened), sock=sock, backlog=_BACKLOG))
+            self._servers.append(
+                await loop.create_server(lambda: TransportStream(opened, outbox), sock=sock, backlog=_BACKLOG)
+            )
         group.start_soon(self._watch_deadlines)
 
     async def _serve(self, connection: Connection, crowded: bool) -> None:

@@ -17,16 +17,23 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream
 
+from mockrec.engine.net.outbox import Outbox
+
 _READ_AHEAD = 256 * 1024
 _WRITE_BUFFER = 256 * 1024
+_SMALL_WRITE = 16 * 1024
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
 class TransportStream(ByteStream, asyncio.Protocol):
     """One accepted TCP connection."""
 
-    def __init__(self, opened: Callable[[TransportStream], None]) -> None:
+    def __init__(self, opened: Callable[[TransportStream], None], outbox: Outbox | None = None) -> None:
+        """Small writes go through `outbox` where there is one."""
         self._opened = opened
+        self._outbox = outbox
+        self._waiting = b""
+        """What the outbox will have written."""
         self._transport: Any = None
         self._chunks: list[bytes] = []
         self._size = 0
@@ -117,23 +124,46 @@ class TransportStream(ByteStream, asyncio.Protocol):
         return data
 
     async def send(self, item: bytes) -> None:
-        """Write; waits while more than 256 KiB are on their way. Raises BrokenResourceError."""
+        """Write; waits while more than 256 KiB are on their way. Raises BrokenResourceError.
+
+        A failed write is known to the next operation.
+        """
         if self._gone or self._transport.is_closing():
             raise anyio.BrokenResourceError from self._lost
+        if self._outbox is not None and len(item) < _SMALL_WRITE:
+            if not self._waiting:
+                self._outbox.add(self)
+                self._waiting = item
+                return
+            self._waiting += item
+            if len(self._waiting) < _SMALL_WRITE:
+                return
+            item = b""
+        if self._waiting:
+            item, self._waiting = self._waiting + item, b""
         self._transport.write(item)
         while self._writable is not None:
             await self._writable.wait()
         if self._gone:
             raise anyio.BrokenResourceError from self._lost
 
+    def flush(self) -> None:
+        """Write what waits for the end of the turn."""
+        if self._waiting:
+            data, self._waiting = self._waiting, b""
+            if not self._transport.is_closing():
+                self._transport.write(data)
+
     async def send_eof(self) -> None:
         """Half-close: FIN after what was written."""
+        self.flush()
         if not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
 
     async def aclose(self) -> None:
         """FIN after what was written; does not wait for it."""
         if self._transport is not None:
+            self.flush()
             self._transport.close()
 
     def reset(self) -> None:

@@ -57,7 +57,8 @@ class Callbacks:
     async def wait_for_room(self) -> None:
         """Return when fewer wait."""
         while self.full:
-            self._room = anyio.Event()
+            if self._room.is_set():
+                self._room = anyio.Event()
             await self._room.wait()
 
     async def finish(self) -> None:

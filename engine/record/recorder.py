@@ -1,6 +1,6 @@
 """The log while it is recorded: numbers records, encodes them, gathers them into batches for the writer.
 
-A batch is handed on when it has 64 KiB, or 40 ms after its first record. When the disk cannot keep up,
+A batch is handed on when it has enough records, or 40 ms after its first one. When the disk cannot keep up,
 traffic waits (`behind`), or with `drop` records are left out and counted in a `gap` record.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import anyio
-import orjson
 from anyio import to_thread
 
 from mockrec.engine import clock
@@ -24,12 +24,13 @@ from mockrec.formats.jsonl import encode_lines
 
 Record = dict[str, Any]
 
-BATCH_BYTES = 64 * 1024
+BATCH_RECORDS = 256
+"""About 160 KiB of small exchanges; whoever adds a large record calls `flush`."""
 BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
 """What may wait for the disk before traffic does."""
 
-_LINE = orjson.OPT_APPEND_NEWLINE
+_type_of = itemgetter("type")
 
 
 class Recorder:
@@ -51,8 +52,8 @@ class Recorder:
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._records: list[Record] = []
+        self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
@@ -63,30 +64,17 @@ class Recorder:
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
     def add(self, record: Record) -> None:
-        """Take the next record; its `seq` is set here."""
+        """Take the next record, which nobody may change afterwards; its `seq` is set here."""
         if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
             return
-        self._take(record)
-
-    def _take(self, record: Record) -> None:
         record["seq"] = self._seq
         self._seq += 1
-        kind = record["type"]
-        self.counts[kind] += 1
-        try:
-            line = orjson.dumps(record, None, _LINE)
-        except orjson.JSONEncodeError:
-            line = encode_lines((record,))
-        if self._callbacks is not None:
-            self._callbacks.offer(kind, line)
-        if self._writer is None:
-            return
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= BATCH_BYTES:
-            self._flush()
+        records = self._records
+        records.append(record)
+        if len(records) >= self._batch:
+            self.flush()
         elif self._timer is None:
-            self._timer = self._loop.call_later(BATCH_SECONDS, self._flush)
+            self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
 
     def _resume(self, record: Record) -> bool:
         """Whether there is room again; then what was left out is told first."""
@@ -96,20 +84,29 @@ class Recorder:
         if self._dropped:
             counts, self._dropped = dict(self._dropped), Counter()
             now = clock.timestamp(clock.now())
-            self._take({"seq": 0, "type": "gap", "timestamp": now, "counts": counts})
+            self.add({"seq": 0, "type": "gap", "timestamp": now, "counts": counts})
         return True
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand the batch on, however large it is."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._lines or self._writer is None:
+        records = self._records
+        if not records:
             return
-        batch = b"".join(self._lines)
-        self._lines.clear()
-        self._size = 0
-        self._queued += len(batch)
-        self._writer.put(batch)
+        self._records = []
+        self.counts.update(map(_type_of, records))
+        if self._writer is None and self._callbacks is None:
+            return
+        lines = [encode_lines((record,)) for record in records] if self._callbacks else [encode_lines(records)]
+        if self._callbacks is not None:
+            for record, line in zip(records, lines, strict=True):
+                self._callbacks.offer(record["type"], line)
+        if self._writer is not None:
+            batch = b"".join(lines)
+            self._queued += len(batch)
+            self._writer.put(batch)
 
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +126,8 @@ class Recorder:
             if self._callbacks is not None and self._callbacks.full:
                 await self._callbacks.wait_for_room()
                 continue
-            self._room = anyio.Event()
+            if self._room.is_set():
+                self._room = anyio.Event()
             self._waiting = True
             # Looked at once more: the writer may have got ahead before it could see that somebody waits.
             if self.behind:
@@ -138,7 +136,10 @@ class Recorder:
     def _wrote(self) -> None:
         if self._waiting and not self._is_full():
             self._waiting = False
-            self._call(lambda: self._room.set())
+            self._call(self._make_room)
+
+    def _make_room(self) -> None:
+        self._room.set()
 
     def _failed(self, error: FormatError) -> None:
         self._call(lambda: self._on_failure(error))
@@ -160,7 +161,7 @@ class Recorder:
         if self._callbacks is not None:
             await self._callbacks.finish()
         self.add(last())
-        self._flush()
+        self.flush()
         if self._callbacks is not None:
             await self._callbacks.finish()
         if self._writer is not None:

@@ -41,15 +41,19 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        finished = False
+        while not finished:
             try:
-                lines = self._queue.get(timeout=_SYNC_SECONDS)
+                batches = [self._queue.get(timeout=_SYNC_SECONDS)]
             except queue.Empty:
                 # Compressed logs close a frame that has become old, also while nothing happens.
                 self._each(lambda sink: sink.sync_point(clock.now()))
                 continue
-            if lines is None:
-                break
+            # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
+            while not self._queue.empty():
+                batches.append(self._queue.get())
+            finished = batches[-1] is None
+            lines = b"".join([batch for batch in batches if batch is not None])
             self._each(lambda sink, lines=lines: sink.write(lines))  # type: ignore[misc]
             self._each(lambda sink: sink.sync_point(clock.now()))
             self.written += len(lines)

@@ -53,6 +53,10 @@ class H1Server:
         self._chunking = False
         """Whether the answer's body goes out in chunks."""
         self._faulty = False
+        self._unread = b""
+        """The request at hand while h11 has not seen it: without a body, it need not if the answer is whole."""
+        self._answered = False
+        """Whether it was answered without h11."""
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,14 +79,17 @@ class H1Server:
 
     def next_request(self) -> list[Part]:
         """Begin the next cycle on a connection that stays open: what a pipelining client has sent already."""
-        self._conn.start_next_cycle()
+        if self._answered:
+            self._answered = False
+        else:
+            self._conn.start_next_cycle()
         self._head = None
         return self._next_head() if self._buffer else []
 
     @property
     def reusable(self) -> bool:
         """Whether the request and its answer are complete and the connection may carry another pair."""
-        return self._conn.our_state is h11.DONE and self._conn.their_state is h11.DONE
+        return self._answered or (self._conn.our_state is h11.DONE and self._conn.their_state is h11.DONE)
 
     @property
     def buffered(self) -> int:
@@ -118,22 +125,34 @@ class H1Server:
         head = read_head(raw)
         if isinstance(head, Fault):
             return [self._fault(head)]
-        self._conn.receive_data(raw)
-        try:
-            self._conn.next_event()
-        except h11.RemoteProtocolError:
-            # read_head is meant to be the stricter of the two; this keeps the promise if h11 learns more.
-            return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._head = head
+        self._unread = raw
         if not head.has_body:
-            self._conn.next_event()
             return [Request(head), End()]
+        if not self._engage():
+            return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._reading_body = True
         self._left = head.content_length or 0
         self._chunks = ChunkedBody(self._head_limit) if head.chunked else None
         rest = bytes(buffer)
         buffer.clear()
         return [Request(head), *(self._body(rest) if rest else ())]
+
+    def _engage(self) -> bool:
+        """Show h11 the request, if it has not seen it; False if it finds fault with it.
+
+        read_head is meant to be the stricter of the two; this keeps the promise if h11 learns more.
+        """
+        raw, self._unread = self._unread, b""
+        if raw:
+            self._conn.receive_data(raw)
+            try:
+                self._conn.next_event()
+                if self._head is not None and not self._head.has_body:
+                    self._conn.next_event()
+            except h11.RemoteProtocolError:
+                return False
+        return True
 
     def _incomplete_head(self) -> list[Part]:
         buffer = self._buffer
@@ -241,6 +260,31 @@ class H1Server:
         self._send(h11.InformationalResponse(status_code=status, headers=[]))
         return text
 
+    def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]] = ()) -> bytes:
+        """Head, body and end of an answer.
+
+        Where both messages are complete and their framing plain, h11 has nothing to watch over and is left
+        out: it would cost as much as everything else that is done for such an exchange.
+        """
+        wire: _Wire = head.wire
+        request = self._head
+        if (
+            self._unread
+            and request is not None
+            and request.keep_alive
+            and not request.upgrade
+            and not trailers
+            and not wire.close
+            and (wire.length == len(body) or (not body and (wire.bodiless or self.bodiless)))
+        ):
+            self._unread = b""
+            self._answered = True
+            return wire.text + body if body else wire.text
+        data = self.send_head(head)
+        if body:
+            data += self.send_data(body)
+        return data + self.send_end(trailers)
+
     def send_head(self, head: ResponseHead) -> bytes:
         """The bytes of a final head made by `frame`."""
         wire: _Wire = head.wire
@@ -261,20 +305,26 @@ class H1Server:
         return text
 
     def _send(self, event: Any) -> bytes:
+        if self._unread:
+            self._engage()
         return self._conn.send(event) or b""
 
 
 class _Wire:
     """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
 
-    __slots__ = ("chunked", "event", "text")
+    __slots__ = ("bodiless", "chunked", "close", "event", "length", "text")
 
     def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool) -> None:
         self.text = _head_bytes(status, reason, raw_headers)
         framing = [(b"connection", b"close")] if close else []
         framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
         self.event = h11.Response(status_code=status, headers=framing)
+        self.close = close
+        self.bodiless = status in (204, 304)
         self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
+        lengths = [value for name, value in framing if name.lower() == b"content-length"]
+        self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
 
 
 def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:

@@ -101,7 +101,7 @@ Part = Request | Data | End | Fault
 class ResponseHead:
     """A final response head exactly as it goes to the wire, framing included.
 
-    Reused between exchanges that get the same answer, so the codec may keep its own form in `wire`.
+    Reused between exchanges that get the same answer, so the codec keeps its own form in `wire`.
     """
 
     status: int
@@ -109,6 +109,8 @@ class ResponseHead:
     raw_headers: list[list[str]]
     headers: dict[str, Any]
     wire: Any = field(default=None, compare=False, repr=False)
+    logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """How it stands in the log; filled by the notes."""
 
 
 def header_table(raw_headers: RawHeaders) -> dict[str, Any]:
