@@ -167,9 +167,9 @@ class Notes:
         """The response is completely sent; `whole` is its body if that was sent in one piece."""
         exchange.finished = True
         if self._response:
-            now = exchange.response_sent_at or clock.now()
-            record = self._response_head("response", exchange, now)
-            self._ending(record, exchange, now)
+            # Not the time of the cause: pieces of the body may have been written since.
+            record = self._response_head("response", exchange, clock.now())
+            self._ending(record, exchange, exchange.response_sent_at or exchange.started_at)
             record["body"] = self._response_body(exchange, whole)
             if exchange.response_trailers:
                 record.update(trailer_fields(exchange.response_trailers))
@@ -207,7 +207,7 @@ class Notes:
             "tags": exchange.tags,
         }
 
-    def _ending(self, record: Record, exchange: Exchange, now: float) -> None:
+    def _ending(self, record: Record, exchange: Exchange, end: float) -> None:
         """What every terminal record carries, so that one line tells the story."""
         address = exchange.address
         record["method"] = exchange.head.method
@@ -215,7 +215,7 @@ class Notes:
         record["host"] = address.host
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
-        record["duration"] = round(now - exchange.started_at, 4)
+        record["duration"] = round(end - exchange.started_at, 4)
 
     # ── ends that are none ─────────────────────────────────────────────────────────────────────────
 
@@ -228,10 +228,9 @@ class Notes:
         if exchange.websocket and not exchange.request_noted:
             self.request(exchange)
         if self._abort:
-            now = exchange.aborted_at or clock.now()
-            record = self._request_head("abort", exchange, now)
+            record = self._request_head("abort", exchange, clock.now())
             record["host"] = exchange.address.host
-            record["duration"] = round(now - exchange.started_at, 4)
+            record["duration"] = round((exchange.aborted_at or exchange.started_at) - exchange.started_at, 4)
             if error:
                 record["error"] = dict(error)
             if not exchange.request_noted and exchange.request_body.size:
