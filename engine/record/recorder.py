@@ -160,6 +160,7 @@ class Recorder:
         """
         if self._callbacks is not None:
             await self._callbacks.finish()
+        self.flush()  # counted when they are flushed, and the last record holds the counts
         self.add(last())
         self.flush()
         if self._callbacks is not None:
