@@ -7,7 +7,7 @@ with equal matchers and without `times` are no such pair: they take turns (first
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from mockrec.engine.errors import Problem
@@ -56,7 +56,10 @@ def _matchers(when: When) -> Matchers:
             if when.method is not None:
                 found.append((key, " ".join(sorted(when.method))))
         else:
-            found.append((key, json.dumps(when.source[key], sort_keys=True, default=str)))
+            value = when.source[key]
+            if key == "headers" and isinstance(value, Mapping):
+                value = {str(name).lower(): expected for name, expected in value.items()}
+            found.append((key, json.dumps(value, sort_keys=True, default=str)))
     return frozenset(found)
 
 

@@ -37,6 +37,8 @@ class Key:
 
     def refused(self, name: str, value: Any) -> str:
         """What is not available in this version, or nothing."""
+        if self.later is True and (value is None or value is False or value in ((), {})):
+            return ""  # says only that the thing is not used
         answer = self.later(value) if callable(self.later) else self.later
         return name if answer is True else answer or ""
 

@@ -236,7 +236,7 @@ def when_key(value: Any) -> Any:
     """A hashable form of a `when` (or of a value in one) that is equal exactly when the meaning is."""
     if isinstance(value, When):
         nulls = tuple(key for key in ("json", "jsonIncludes") if key in value.given)
-        return (nulls, *(when_key(getattr(value, name)) for name in _WHEN_FIELDS))
+        return (nulls, *(_field_key(name, getattr(value, name)) for name in _WHEN_FIELDS))
     if isinstance(value, Condition | MultipartPart):
         return (type(value).__name__, *(when_key(getattr(value, name)) for name in value.__slots__))
     if isinstance(value, Mapping):
@@ -244,6 +244,15 @@ def when_key(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return ("list", *(when_key(item) for item in value))
     return (type(value).__name__, value)
+
+
+def _field_key(name: str, value: Any) -> Any:
+    """The order of methods and the case of header names mean nothing."""
+    if value is not None and name == "method":
+        return frozenset(value)
+    if value is not None and name == "headers":
+        value = {header.lower(): expected for header, expected in value.items()}
+    return when_key(value)
 
 
 _WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "source"))

@@ -46,8 +46,10 @@ class NoOptions(Shape[None]):
     expects = "no options"
 
     def read(self, node: AnyNode, where: str, reading: Reading) -> None:
-        if isinstance(node, ScalarNode) and node.plain and core_value(node.text) in (None, True):
-            return
+        if isinstance(node, ScalarNode) and node.plain:
+            value = core_value(node.text)
+            if value is None or value is True:
+                return
         if not isinstance(node, MapNode) or node.pairs:
             raise self.unexpected(node, where, reading)
 

@@ -294,3 +294,13 @@ def test_python_matchers_need_somebody_to_find_them(request_of: RequestOf, rules
         RuleSet(rules)
     with pytest.raises(MatcherError, match="rule rule-1: KeyError"):
         RuleSet(rules, lambda name: broken).select(request_of())
+
+
+def test_rules_that_differ_only_in_writing_are_a_sequence(rules_of: RulesOf, request_of: RequestOf) -> None:
+    """The order of methods and the case of header names mean nothing."""
+    for first, second in (
+        (When(method=("GET", "POST")), When(method=("POST", "GET"))),
+        (When(headers={"X-A": "1"}), When(headers={"x-a": "1"})),
+    ):
+        rule_set = RuleSet(rules_of(first, second))
+        assert answers(rule_set, request_of(headers=[("x-a", "1")]), 3) == ["rule-1", "rule-2", "rule-2"]

@@ -1,0 +1,26 @@
+"""What is installed: every sub-package is listed, and every dependency has its reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_package_is_listed() -> None:
+    found = {
+        "mockrec." + ".".join(file.parent.relative_to(ROOT).parts)
+        for top in ("cli", "engine", "formats")
+        for file in (ROOT / top).rglob("__init__.py")
+    }
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == found
+
+
+def test_every_dependency_has_its_line() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    needed = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"]
+    names = [re.split(r"[><=;\[ ]", line)[0] for line in needed]
+    assert [name for name in names if f"[{name}]" not in page] == []
