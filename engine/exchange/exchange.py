@@ -7,6 +7,7 @@ sent is noted here, at the moment of the cause, so that no step can forget it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -122,11 +123,9 @@ class Exchange:
             address.headers,
             address.raw_headers,
             self.websocket,
-            self._decoded_request_body,
+            # Nothing that leads back to this exchange: it has to be freed without the garbage collector.
+            partial(self.request_body.decoded, address.headers.get("content-encoding", "")),
         )
-
-    def _decoded_request_body(self) -> bytes:
-        return self.request_body.decoded(self.address.headers.get("content-encoding", ""))
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
