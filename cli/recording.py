@@ -76,11 +76,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
             printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
 
-    try:
-        return anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
-    finally:
-        if choices.ready_file is not None:
-            choices.ready_file.unlink(missing_ok=True)
+    return anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
 
 
 def _has_uvloop() -> bool:

@@ -173,6 +173,15 @@ class Exchange:
         """Whether the final head has been sent."""
         return self.response_head is not None
 
+    @property
+    def sent_body(self) -> bytes:
+        """What was sent of the answer's body, as far as it is kept."""
+        if self.response_body is not None:
+            return self.response_body.kept
+        if self.answer is None or self.head.method == "HEAD" or self._status in _BODILESS:
+            return b""
+        return self.answer.body
+
     async def reply(self, answer: Answer) -> None:
         """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
         head = self._framed(answer, None, streamed=False)

@@ -243,12 +243,9 @@ class Notes:
             self.ended(exchange)
 
     def _partial_response(self, exchange: Exchange, head: ResponseHead) -> Record:
-        record: Record = {
-            "statusCode": head.status,
-            "statusMessage": head.reason,
-            "headers": head.headers,
-            "rawHeaders": head.raw_headers,
-        }
+        record: Record = {"statusCode": head.status, "statusMessage": head.reason, "rawHeaders": head.raw_headers}
+        if head.headers:
+            record["headers"] = head.headers
         if exchange.response_body is not None:
             record["body"] = self._bodies.kept(exchange.response_body, head.headers, incomplete=True)
         return record

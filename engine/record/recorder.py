@@ -30,6 +30,8 @@ BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
 """What may wait for the disk before traffic does."""
 
+_NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
+
 _type_of = itemgetter("type")
 
 
@@ -78,14 +80,20 @@ class Recorder:
 
     def _resume(self, record: Record) -> bool:
         """Whether there is room again; then what was left out is told first."""
-        if self._is_full() and record["type"] != "session-ended":
-            self._dropped[record["type"]] += 1
+        kind = record["type"]
+        if kind in _NEVER_LEFT_OUT:
+            return True
+        if self._is_full():
+            self._dropped[kind] += 1
             return False
+        self._tell_gap()
+        return True
+
+    def _tell_gap(self) -> None:
         if self._dropped:
             counts, self._dropped = dict(self._dropped), Counter()
             now = clock.timestamp(clock.now())
             self.add({"seq": 0, "type": "gap", "timestamp": now, "counts": counts})
-        return True
 
     def flush(self) -> None:
         """Hand the batch on, however large it is."""
@@ -160,6 +168,7 @@ class Recorder:
         """
         if self._callbacks is not None:
             await self._callbacks.finish()
+        self._tell_gap()
         self.flush()  # counted when they are flushed, and the last record holds the counts
         self.add(last())
         self.flush()

@@ -42,7 +42,8 @@ def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
 
 
 def _reads_file(step: model.Step) -> bool:
-    return isinstance(step, model.Reply) and step.body.file is not None
+    reply = step.reply if isinstance(step, model.Malformed) else step
+    return isinstance(reply, model.Reply) and reply.body.file is not None
 
 
 def _act(step: model.Step, tools: Tools) -> Act:

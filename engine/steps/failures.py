@@ -33,6 +33,11 @@ async def template_failed(exchange: Exchange, place: Place, error: TemplateError
     await reply_failure(exchange, f"the template in {where} failed: {error.message}")
 
 
+async def unsendable_head(exchange: Exchange, place: Place, error: ValueError) -> None:
+    """Answer for a header that a template has given and no head can hold."""
+    await template_failed(exchange, place, TemplateError(place.line, str(error)))
+
+
 def described(error: BaseException) -> dict[str, Any]:
     """An exception of a user's function as the log holds it, with its traceback."""
     return {

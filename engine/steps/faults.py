@@ -11,7 +11,7 @@ from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Malformed, Reply
 from mockrec.engine.rules.template import TemplateError
-from mockrec.engine.steps.failures import reply_failure, template_failed
+from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import answering
 from mockrec.engine.wire.parts import ResponseHead, header_table
@@ -63,7 +63,11 @@ def _cut_act(reply: Reply, count: int, dice: random.Random) -> Act:
             await reply_failure(exchange, f"cannot read {error.filename}: {error.strerror or error}")
             return
         body = answer.body
-        await exchange.begin(Answer(answer.status, answer.headers, reason=answer.reason), len(body))
+        try:
+            await exchange.begin(Answer(answer.status, answer.headers, reason=answer.reason), len(body))
+        except ValueError as error:
+            await unsendable_head(exchange, reply.place, error)
+            return
         assert exchange.response_body is not None
         piece = body[:count]
         exchange.response_body.add(piece)

@@ -14,7 +14,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
 from mockrec.engine.rules.template import TemplateError, compile_headers, compile_template, compile_tree
 from mockrec.engine.steps.context import template_context
-from mockrec.engine.steps.failures import reply_failure, template_failed
+from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act
 
 JSON_TYPE = ("Content-Type", "application/json")
@@ -94,8 +94,8 @@ def _template_act(step: Reply, dice: random.Random) -> Act:
             await exchange.reply(await answer(exchange))
         except TemplateError as error:
             await template_failed(exchange, step.place, error)
-        except ValueError as error:  # a rendered header that no head can hold
-            await template_failed(exchange, step.place, TemplateError(step.place.line, str(error)))
+        except ValueError as error:
+            await unsendable_head(exchange, step.place, error)
 
     return act
 
@@ -148,28 +148,37 @@ def _file_act(step: Reply, path: str, dice: random.Random) -> Act:
                 await template_failed(exchange, step.place, error)
                 return
         try:
-            file = await anyio.open_file(path, "rb")
-        except OSError as error:
-            await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
-            return
-        async with file:
-            data = await file.read(_WHOLE_FILE + 1)
-            if len(data) <= _WHOLE_FILE:
-                await exchange.reply(Answer(step.status, pairs, data, reason=step.status_message, trailers=fields))
-                return
-            size = await file.seek(0, 2)
-            await file.seek(len(data))
-            await exchange.begin(Answer(step.status, pairs, reason=step.status_message, trailers=fields), size)
-            left = size
-            while data:
-                # A file that grows meanwhile must not break the length that was promised.
-                await exchange.send(data[:left])
-                left -= min(left, len(data))
-                data = await file.read(min(_PIECE, left)) if left else b""
-            if left:
-                exchange.abort({"name": "AbortError", "code": "E_RULE_FILE", "message": f"{path} became shorter"})
-                exchange.channel.close()
-                return
-            await exchange.finish()
+            await _send_file(exchange, path, Answer(step.status, pairs, reason=step.status_message, trailers=fields))
+        except ValueError as error:
+            await unsendable_head(exchange, step.place, error)
 
     return act
+
+
+async def _send_file(exchange: Exchange, path: str, answer: Answer) -> None:
+    """`answer` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
+    try:
+        file = await anyio.open_file(path, "rb")
+    except OSError as error:
+        await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
+        return
+    async with file:
+        data = await file.read(_WHOLE_FILE + 1)
+        if len(data) <= _WHOLE_FILE:
+            answer.body = data
+            await exchange.reply(answer)
+            return
+        size = await file.seek(0, 2)
+        await file.seek(len(data))
+        await exchange.begin(answer, size)
+        left = size
+        while data:
+            # A file that grows meanwhile must not break the length that was promised.
+            await exchange.send(data[:left])
+            left -= min(left, len(data))
+            data = await file.read(min(_PIECE, left)) if left else b""
+        if left:
+            exchange.abort({"name": "AbortError", "code": "E_RULE_FILE", "message": f"{path} became shorter"})
+            exchange.channel.close()
+            return
+        await exchange.finish()

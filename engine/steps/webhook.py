@@ -110,15 +110,14 @@ def _request_data(exchange: Exchange) -> dict[str, Any]:
 
 
 def _response_data(exchange: Exchange) -> dict[str, Any]:
-    head, answer = exchange.response_head, exchange.answer
+    head = exchange.response_head
     assert head is not None
-    body = exchange.response_body.kept if exchange.response_body is not None else answer.body if answer else b""
     return {
         "id": exchange.id,
         "statusCode": head.status,
         "statusMessage": head.reason,
         "headers": head.headers,
-        **_message(exchange.response_trailers, body),
+        **_message(exchange.response_trailers, exchange.sent_body),
     }
 
 

@@ -1,15 +1,29 @@
-"""Rule files from text, for tests that need one: with the files beside it and the environment they name."""
+"""Builders for tests of the engine: rule files from text, and exchanges without a connection."""
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Awaitable, Callable, Sequence
 from textwrap import indent
+from typing import Any
 
+import anyio
+import orjson
 import pytest
 
 from mockrec.engine.errors import RuleFileError
+from mockrec.engine.exchange.address import read_address
+from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.exchange.notes import Notes
 from mockrec.engine.rules.load import Loaded, load_rules
 from mockrec.engine.rules.model import Rule, Step, When
+from mockrec.engine.rules.select import CompiledRule
+from mockrec.engine.wire.head import read_head
+from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
+from mockrec.formats.events import EVENT_TYPES, check_record
+from mockrec.formats.jsonl import encode_lines
 
 
 class RuleFiles:
@@ -78,3 +92,168 @@ def _file(rule: str) -> str:
 @pytest.fixture
 def rule_files() -> RuleFiles:
     return RuleFiles()
+
+
+# ── exchanges ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class ListLog:
+    """A log in memory. Each record is encoded when it is added, as nobody may change it afterwards."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._added: list[dict[str, Any]] = []
+        self.flushed = 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        record["seq"] = len(self._added)
+        self._added.append(record)
+        self._lines.append(encode_lines((record,)))
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """All records, which have to be as the schema says and unchanged since they were added."""
+        assert [encode_lines((record,)) for record in self._added] == self._lines
+        records = [orjson.loads(line) for line in self._lines]
+        for record in records:
+            assert check_record(record) == [], record
+        return records
+
+    @property
+    def types(self) -> list[str]:
+        return [record["type"] for record in self.records]
+
+    def only(self, kind: str) -> dict[str, Any]:
+        """The one record of a type."""
+        (record,) = [record for record in self.records if record["type"] == kind]
+        return record
+
+
+class ChannelLog:
+    """A channel that remembers what it is told, in order."""
+
+    def __init__(self, *, bodiless: bool = False, gone_after: int | None = None) -> None:
+        self.framing_key = "fake"
+        self.bodiless = bodiless
+        self.done: list[tuple[Any, ...]] = []
+        self._gone_after = gone_after
+        """Sends after which the client has gone."""
+
+    def frame(
+        self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
+    ) -> ResponseHead:
+        if any("\n" in value for _, value in headers):
+            raise ValueError("no head can hold that")
+        raw = [[name, value] for name, value in headers]
+        raw.append(["Transfer-Encoding", "chunked"] if length is None else ["Content-Length", str(length)])
+        return ResponseHead(status, reason, raw, header_table(raw))
+
+    async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
+        self._send("interim", status, reason, [tuple(pair) for pair in headers])
+
+    async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
+        self._send("whole", head.status, _pairs(head), body, tuple(trailers))
+
+    async def send_head(self, head: ResponseHead) -> None:
+        self._send("head", head.status, _pairs(head))
+
+    async def send_data(self, data: bytes) -> None:
+        self._send("data", data)
+
+    async def send_end(self, trailers: Sequence[Sequence[str]]) -> None:
+        self._send("end", tuple(trailers))
+
+    async def send_raw(self, data: bytes) -> None:
+        self._send("raw", data)
+
+    def close(self) -> None:
+        self.done.append(("close",))
+
+    def reset(self) -> None:
+        self.done.append(("reset",))
+
+    def _send(self, *what: Any) -> None:
+        if self._gone_after is not None and len(self.done) >= self._gone_after:
+            raise anyio.BrokenResourceError
+        self.done.append(what)
+
+
+def _pairs(head: ResponseHead) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in head.raw_headers]
+
+
+class Stage:
+    """Exchanges with a channel and a log that only remember."""
+
+    def __init__(self) -> None:
+        self.log = ListLog()
+        self.bodies = BodyLogger("decoded", 1024)
+        self.notes = Notes(self.log, frozenset(EVENT_TYPES), self.bodies)
+        self.channel = ChannelLog()
+        self.limit = 1024
+
+    def record(self, *types: str, mode: str = "decoded", limit: int = 1024) -> None:
+        """Record only these types (none given: all), and bodies in this way."""
+        self.bodies = BodyLogger(mode, limit)
+        self.limit = limit
+        self.notes = Notes(self.log, frozenset(types or EVENT_TYPES), self.bodies)
+
+    def exchange(
+        self,
+        start: str = "GET /",
+        *headers: tuple[str, str],
+        body: bytes = b"",
+        complete: bool = True,
+        version: str = "1.1",
+        rule: CompiledRule | None = None,
+    ) -> Exchange:
+        """A request that has come, with its body unless it is not `complete`."""
+        fields = (("Host", "example.test"), *headers)
+        lines = [f"{start} HTTP/{version}", *(f"{name}: {value}" for name, value in fields), "", ""]
+        head = read_head("\r\n".join(lines).encode("latin-1"))
+        assert isinstance(head, RequestHead), head
+        address = read_address(head, 8000)
+        assert not isinstance(address, str), address
+        self.channel.bodiless = head.method == "HEAD"
+        peer = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
+        exchange = Exchange(head, address, peer, self.channel, self.notes, 1 << 20, self.limit)
+        self.notes.request_initiated(exchange)
+        if body:
+            exchange.take_data(body)
+        if complete:
+            exchange.take_end(())
+        exchange.choose(rule)
+        return exchange
+
+    async def act(
+        self, act: Callable[[Exchange], Awaitable[None]], start: str = "GET /", *headers: tuple[str, str], **more: Any
+    ) -> Exchange:
+        """What an act does with an exchange of its own."""
+        exchange = self.exchange(start, *headers, **more)
+        await act(exchange)
+        return exchange
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def compiled(rule_files: RuleFiles) -> Callable[[str], CompiledRule]:
+    """A rule, given as the keys of one, that has been used once."""
+
+    def build(text: str) -> CompiledRule:
+        rule = CompiledRule(rule_files.rule(text), lambda handler: lambda request: True)
+        rule.used = 1
+        return rule
+
+    return build
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

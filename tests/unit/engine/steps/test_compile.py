@@ -1,0 +1,90 @@
+"""Every step of the language is done by something; rule sets get plans."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.rules import model
+from mockrec.engine.rules.model import BodySource, Malformed, Place, Reply
+from mockrec.engine.steps.compile import Tools, compile_rules, plan_of
+from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.webhook import Webhooks
+
+pytestmark = pytest.mark.anyio
+
+PLACE = Place("rules.yaml", 1, 1, "")
+KINDS = [
+    kind
+    for _, kind in inspect.getmembers(model, inspect.isclass)
+    if issubclass(kind, model.Step) and kind not in (model.Step, model.Later)
+]
+SLOW = {"stream", "python", "timeout", "delay"}
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    (tmp_path / "handlers.py").write_text("def answer(request): ...\ndef matches(request): return True\n")
+    return Tools(Handlers(), Webhooks())
+
+
+def test_the_language_has_these_steps() -> None:
+    assert {kind.name for kind in KINDS} == {
+        "reply", "stream", "jsonRpc", "python", "close", "reset", "timeout", "malformed",
+        "delay", "waitForBody", "informational", "webhook", "emit",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: Tools, tmp_path: Path) -> None:
+    more = {"handler": f"{tmp_path}/handlers.py:answer"} if kind is model.Python else {}
+    plan = plan_of([kind(PLACE, **more)], tools)
+    assert inspect.iscoroutinefunction(plan.run)
+    assert plan.is_quick == (kind.name not in SLOW)
+
+
+def test_a_step_of_a_later_version_is_never_compiled(tools: Tools) -> None:
+    with pytest.raises(AssertionError, match="lets no"):
+        plan_of([model.Later(PLACE, kind="echo")], tools)
+
+
+def test_one_slow_step_makes_a_plan_slow(tools: Tools) -> None:
+    reply = Reply(PLACE)
+    assert plan_of([model.WaitForBody(PLACE), reply], tools).is_quick
+    assert not plan_of([model.Delay(PLACE, fixed=1.0), reply], tools).is_quick
+
+
+def test_reading_a_file_is_slow(tools: Tools) -> None:
+    reply = Reply(PLACE, body=BodySource(file="/x"))
+    assert not plan_of([reply], tools).is_quick
+    assert not plan_of([Malformed(PLACE, truncate_after=1, reply=reply)], tools).is_quick
+    assert plan_of([Malformed(PLACE, truncate_after=1, reply=Reply(PLACE))], tools).is_quick
+
+
+async def test_steps_act_in_turn(stage: Any, steps: Any) -> None:
+    await steps.run(stage, "- informational: {status: 102}\n- emit: {type: t}\n- reply: {}")
+    assert [sent[0] for sent in stage.channel.done] == ["interim", "whole"]
+    assert stage.log.types[-3:-1] == ["response-initiated", "response-body-data"]
+    assert stage.log.types.index("response-information") < stage.log.types.index("rule-event")
+
+
+def test_a_rule_set_gets_plans_and_functions(rule_files: Any, tools: Tools, tmp_path: Path) -> None:
+    rule_files.files[f"{tmp_path}/handlers.py"] = b""
+    text = f"version: 1\nrules:\n  - when: {{python: '{tmp_path}/handlers.py:matches'}}\n    then: close\n  - then: reset\n"
+    rules = compile_rules(rule_files.load(text).rule_file.rules, tools)
+    assert [rule.plan.is_quick for rule in rules.rules] == [True, True]
+
+
+@pytest.mark.parametrize("where", ["when", "then"])
+def test_a_function_that_is_missing_is_told_before_anything_starts(
+    rule_files: Any, tools: Tools, tmp_path: Path, where: str
+) -> None:
+    rule_files.files[f"{tmp_path}/handlers.py"] = b""
+    then = "" if where == "then" else "\n    then: close"
+    text = f"version: 1\nrules:\n  - {where}: {{python: '{tmp_path}/handlers.py:none'}}{then}\n"
+    with pytest.raises(ConfigError, match="there is no function none; there are answer, matches"):
+        compile_rules(rule_files.load(text).rule_file.rules, tools)
