@@ -40,7 +40,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
     """Record until something ends it; the exit code."""
     count, seconds = _stop_after(choices.stop_after)
     if choices.ready_file is not None:
-        choices.ready_file.unlink(missing_ok=True)
+        _remove_stale(choices.ready_file)
     for sentence in check_callbacks(settings.record, settings.outputs):
         printing.warn(printing.escape(sentence))
 
@@ -77,6 +77,14 @@ def record(settings: RunSettings, choices: Choices) -> int:
         return ending.exit_code
 
     return anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
+
+
+def _remove_stale(ready_file: Path) -> None:
+    """The ready file of an earlier run would be taken for ours."""
+    try:
+        ready_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot replace the ready file {ready_file}: {error.strerror or error}") from None
 
 
 def _has_uvloop() -> bool:

@@ -87,7 +87,7 @@ class Supervisor:
             elif child is not None and child.running:
                 if not (one == signal.SIGINT and _from_our_terminal()):
                     child.signal(one)
-            elif one == getattr(signal, "SIGHUP", None) and not sys.stdin.isatty() and child is None:
+            elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
                 self._reload()
             else:
                 self.finish(Ending(one.name))
@@ -124,6 +124,11 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _on_a_terminal() -> bool:
+    """Whether a SIGHUP means that our terminal has gone; without one it asks for the rules to be read again."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _from_our_terminal() -> bool:

@@ -244,7 +244,8 @@ class Exchange:
 
     def _over(self) -> None:
         if self.on_end is not None:
-            for call in self.on_end:
+            calls, self.on_end = self.on_end, None
+            for call in calls:
                 call()
 
     @property

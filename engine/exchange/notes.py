@@ -87,6 +87,7 @@ class Notes:
             if exchange.request_pieces is None:
                 exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece)
             exchange.request_pieces.end()
+            exchange.request_pieces = None  # it leads back to the exchange
 
     def request(self, exchange: Exchange) -> None:
         """The request is complete, and what answers it is known."""
@@ -162,6 +163,7 @@ class Notes:
             if exchange.response_pieces is None:
                 exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece)
             exchange.response_pieces.end()
+            exchange.response_pieces = None
 
     def response(self, exchange: Exchange, whole: bytes | None) -> None:
         """The response is completely sent; `whole` is its body if that was sent in one piece."""
@@ -225,6 +227,7 @@ class Notes:
         for pieces in (exchange.request_pieces, exchange.response_pieces):
             if pieces is not None:
                 pieces.flush()
+        exchange.request_pieces = exchange.response_pieces = None
         if exchange.websocket and not exchange.request_noted:
             self.request(exchange)
         if self._abort:

@@ -80,11 +80,11 @@ class Callbacks:
                 result = self._functions[kind](event)
                 if inspect.isawaitable(result):
                     await result
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a callback must not end the recorder
                 self._failed(kind, event, error)
             await anyio.lowlevel.checkpoint()
 
-    def _failed(self, kind: str, event: Event, error: Exception) -> None:
+    def _failed(self, kind: str, event: Event, error: BaseException) -> None:
         if self._add is None:
             return
         record: dict[str, Any] = {"seq": 0, "type": "callback-error", "timestamp": clock.timestamp(clock.now())}

@@ -26,7 +26,7 @@ _TIERS = {"head": 0, "mixed": 1, "body": 2}
 class MatcherError(Exception):
     """A user's `python` matcher raised, or returned something that is neither true nor false."""
 
-    def __init__(self, rule_id: str, exception: Exception) -> None:
+    def __init__(self, rule_id: str, exception: BaseException) -> None:
         self.rule_id = rule_id
         self.exception = exception
         super().__init__(f"rule {rule_id}: {type(exception).__name__}: {exception}")
@@ -128,7 +128,7 @@ def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
             if hasattr(answer, "close"):
                 answer.close()  # a coroutine that nobody will await
             raise TypeError(f"a matcher must return True or False, not {type(answer).__name__}")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise MatcherError(rule_id, error) from error
 
     return check

@@ -40,7 +40,7 @@ def python_act(function: Callable[..., Any]) -> Act:
                 await faults.reset(exchange)
             else:
                 await exchange.reply(answer_of(result))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a handler must not end the recorder
             if exchange.answering or exchange.finished:
                 raise  # the client has gone, or the fault is not the function's
             exchange.notes.rule_event(exchange, "python-error", {"error": described(error)})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
     `out` names the log inside the test's folder, None for no `-o` at all. Whatever is still running at the end is killed.
     """
     running: list[subprocess.Popen[bytes]] = []
+    numbers = count()
 
     def start(
         rules: str | Path,
@@ -111,9 +113,9 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Recorder:
-        number = len(running)
+        number = next(numbers)  # tests may start several at once
         if isinstance(rules, str):
-            path = tmp_path / "rules.yaml"
+            path = tmp_path / (f"rules-{number}.yaml" if number else "rules.yaml")
             path.write_text(rules, encoding="utf-8")
         else:
             path = rules

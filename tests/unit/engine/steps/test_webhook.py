@@ -66,7 +66,7 @@ async def test_the_request_and_the_response_are_posted(stage: Any, steps: Any, h
         "id": exchange.id,
         "statusCode": 201,
         "statusMessage": "Created",
-        "headers": {"a": "b"},
+        "headers": {"a": "b", "transfer-encoding": "chunked"},
         "trailers": {"t": "1"},
         "body": {"format": "base64", "data": base64.b64encode(b"hi").decode()},
     }

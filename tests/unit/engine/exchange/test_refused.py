@@ -1,0 +1,70 @@
+"""What can be told of a request that was not understood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.exchange.refused import partial_request
+from mockrec.engine.wire.parts import Fault
+
+PEER = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
+CERTAIN = {"id", "rawHeaders", "remoteIpAddress", "remotePort", "timingEvents", "tags"}
+
+
+def told(raw: bytes, exchange: Any = None) -> dict[str, Any]:
+    return partial_request(PEER, Fault("X", raw=raw), exchange, BodyLogger("decoded", 64), {}, ["t"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"", {}),
+        (b"\x16\x03\x01\x02\x00", {}),
+        (b"GET", {}),
+        (b"GET ", {"method": "GET", "path": "/", "protocol": "http"}),
+        (b"get /x HTTP/1.1", {"method": "get", "path": "/x", "httpVersion": "1.1", "protocol": "http"}),
+        (b"A-METHOD-THAT-IS-LONG /x", {"method": "A-METHOD-THAT-I", "path": "/x", "protocol": "http"}),
+        (b"GET x HTTP/3.0\r\n", {"method": "GET", "path": "/x", "httpVersion": "3.0", "protocol": "http"}),
+        (b"GET /a b HTTP/1.1\r\n", {"method": "GET", "path": "/a b", "httpVersion": "1.1", "protocol": "http"}),
+        (
+            b"GET HTTPS://h/x?y HTTP/1.1\r\n",
+            {"method": "GET", "protocol": "https", "url": "HTTPS://h/x?y", "path": "/x?y", "httpVersion": "1.1"},
+        ),
+        (b"GET http://h HTTP/1.1", {"method": "GET", "protocol": "http", "url": "http://h", "path": "/", "httpVersion": "1.1"}),
+    ],
+)
+def test_as_much_as_the_first_line_shows(raw: bytes, found: dict[str, Any]) -> None:
+    record = told(raw)
+    assert {key: value for key, value in record.items() if key not in CERTAIN | {"rawHead"}} == found
+    assert record["rawHeaders"] == []
+    assert record["remoteIpAddress"] == "127.0.0.1"
+    assert record["remotePort"] == 50000
+    assert record["tags"] == ["t"]
+    assert ("rawHead" in record) == bool(raw)
+
+
+def test_header_fields_as_far_as_they_look_like_some() -> None:
+    record = told(b"GET / HTTP/1.1\nHost: h.test\r\nno colon\r\nA:\t1 \r\na: 2\r\n\r\n")
+    assert record["rawHeaders"] == [["Host", "h.test"], ["A", "1"], ["a", "2"]]
+    assert record["headers"] == {"host": "h.test", "a": "1, 2"}
+    assert record["url"] == "http://h.test/"
+
+
+def test_the_bytes_are_kept_up_to_the_limit() -> None:
+    assert told(b"\xff" * 10)["rawHead"]["size"] == 10
+    assert told(b"x" * 100)["rawHead"] == {"size": 100, "text": "x" * 64, "truncated": True}
+
+
+def test_the_exchange_that_was_broken_is_told_as_it_was_understood(stage: Any) -> None:
+    exchange = stage.exchange("POST /p?q", ("X", "y"))
+    record = told(b"", exchange)
+    assert record["id"] == exchange.id
+    assert record["url"] == "http://example.test/p?q"
+    assert record["path"] == "/p?q"
+    assert record["headers"] == {"host": "example.test", "x": "y"}
+    assert record["destination"] == {"hostname": "example.test", "port": 80}
+    assert told(b"GET /")["id"] != exchange.id
