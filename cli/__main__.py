@@ -102,7 +102,15 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _replace_closed_streams() -> None:
-    """Started with `>&-` or `2>&-` there is no stream: what would be printed goes nowhere."""
+    """Started with `<&-`, `>&-` or `2>&-` there is no stream: what would be printed goes nowhere.
+
+    The descriptors must not be left free either, or a socket would become somebody's stdin.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free one, which is this
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _KILL_SECONDS = 5.0
+_LOOPBACK = re.compile(r"(?:\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?)(?::\d+)?", re.IGNORECASE)
 
 
 class Child:
@@ -52,7 +54,7 @@ class Child:
             code = await self._process.wait()
         finally:
             self._done.set()
-        return 128 - code if code < 0 else code
+        return self._exit_code(code)
 
     def signal(self, number: int) -> None:
         """Pass a signal on."""
@@ -64,12 +66,18 @@ class Child:
         if self._process is not None and self.running:
             self._process.kill()
 
-    async def end(self) -> None:
-        """SIGTERM, and after a while SIGKILL."""
+    async def end(self) -> int:
+        """SIGTERM, and after a while SIGKILL; the exit code."""
         self.signal(signal.SIGTERM)
         with anyio.move_on_after(_KILL_SECONDS):
             await self._done.wait()
         self.kill()
+        return self._exit_code(await self._process.wait()) if self._process is not None else 0
+
+    @staticmethod
+    def _exit_code(code: int) -> int:
+        """As shells say it: 128+N for a signal."""
+        return 128 - code if code < 0 else code
 
 
 def environment(outer: Mapping[str, str], url: str, port: int, no_proxy: str | None) -> dict[str, str]:
@@ -77,9 +85,23 @@ def environment(outer: Mapping[str, str], url: str, port: int, no_proxy: str | N
     env = dict(outer)
     for name in _PROXY_VARIABLES:
         env[name] = env[name.lower()] = url
-    # Loopback is where tests have their servers: exceptions for it would hide them from the recorder.
     for name in ("NO_PROXY", "no_proxy"):
-        env[name] = no_proxy or ""
+        env[name] = _without_loopback(outer.get(name, "")) if no_proxy is None else no_proxy
+    env["NODE_USE_ENV_PROXY"] = "1"
+    host = url.partition("://")[2].rpartition(":")[0]
+    java = [
+        f"-D{scheme}.proxy{key}={value}"
+        for scheme in ("http", "https")
+        for key, value in (("Host", host), ("Port", port))
+    ]
+    java.append(f"-Dhttp.nonProxyHosts={(no_proxy or '').replace(',', '|')}")  # loopback is an exception by default
+    env["JAVA_TOOL_OPTIONS"] = " ".join([*outer.get("JAVA_TOOL_OPTIONS", "").split(), *java])
     env["MOCKREC_URL"] = url
     env["MOCKREC_PORT"] = str(port)
     return env
+
+
+def _without_loopback(no_proxy: str) -> str:
+    """Loopback is where tests have their servers: exceptions for it would hide them from the recorder."""
+    hosts = [host.strip() for host in no_proxy.split(",")]
+    return ",".join(host for host in hosts if host and not _LOOPBACK.fullmatch(host))

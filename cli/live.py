@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mockrec.cli import printing
+from mockrec.cli.defects import tell_defect
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -26,6 +27,7 @@ class Live:
         self.count = 0
         self.unmatched = 0
         self.defects = 0
+        self._told: set[str] = set()
         self._terminal = sys.stderr.isatty()
         self._classes: Counter[str] = Counter()
         self._missed: Counter[str] = Counter()
@@ -52,6 +54,14 @@ class Live:
         elif entry > self._slowest[0]:
             heapq.heapreplace(self._slowest, entry)
         self._line("abort" if aborted else str(status), status, what, took, exchange)
+
+    def defect(self, error: BaseException) -> None:
+        """Something of ours went wrong; each kind is told once, for a busy recorder could repeat it without end."""
+        self.defects += 1
+        name = f"{type(error).__name__}: {error}"
+        if name not in self._told:
+            self._told.add(name)
+            tell_defect(error)
 
     def _line(self, word: str, status: int, what: str, took: float, exchange: Exchange) -> None:
         rule = "no rule" if exchange.unmatched else exchange.rule.rule.id if exchange.rule else ""

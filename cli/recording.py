@@ -6,10 +6,9 @@ import gc
 import json
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import anyio
 import typer
@@ -20,6 +19,9 @@ from mockrec.cli.options import duration
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.run import Ending, Hooks, Run, RunSettings, check_callbacks
+
+if TYPE_CHECKING:
+    from mockrec.engine.exchange.exchange import Exchange
 
 _OWN_FAILURE = 125
 _DEFECT = 70
@@ -39,28 +41,23 @@ class Choices:
 def record(settings: RunSettings, choices: Choices) -> int:
     """Record until something ends it; the exit code."""
     count, seconds = _stop_after(choices.stop_after)
-    if choices.ready_file is not None:
-        _remove_stale(choices.ready_file)
     for sentence in check_callbacks(settings.record, settings.outputs):
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:
         live = Live()
-        run = Run(settings, Hooks())
-        supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
-        hooks = run.hooks
-        hooks.defect = _Defects().tell
 
-        def ended(exchange: Any) -> None:
+        def ended(exchange: Exchange) -> None:
             live.ended(exchange)
             if count is not None and live.count >= count:
+                run.stop_answering()
                 supervisor.finish(Ending("stop-after"))
 
         def settle(ending: Ending) -> Ending:
-            return _settled(ending, run, live, choices.strict)
+            return _failed(_strict(ending, run, live, choices.strict), run, live)
 
-        hooks.exchange_ended = ended
-        hooks.settle = settle
+        run = Run(settings, Hooks(exchange_ended=ended, defect=live.defect, settle=settle))
+        supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
         async def serve(run: Run) -> Ending:
             _tell_ready(run, choices.ready_file)
@@ -71,6 +68,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
             await group.start(supervisor.watch_signals)
             ending = await run.record(serve)
             group.cancel_scope.cancel()
+        ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
         if run.failure is not None and run.failure.exit_code != 141:
             printing.fail(printing.escape(str(run.failure)))
@@ -79,8 +77,10 @@ def record(settings: RunSettings, choices: Choices) -> int:
     return anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
 
 
-def _remove_stale(ready_file: Path) -> None:
-    """The ready file of an earlier run would be taken for ours."""
+def remove_stale(ready_file: Path) -> None:
+    """The ready file of an earlier run would be taken for ours. Raises ConfigError, also where none can be written."""
+    if not os.access(ready_file.absolute().parent, os.W_OK):
+        raise ConfigError(f"cannot write the ready file {ready_file}: its folder is not there, or not writable")
     try:
         ready_file.unlink(missing_ok=True)
     except OSError as error:
@@ -136,20 +136,24 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _settled(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
-    """The final exit code, known only when everything that ran has ended."""
+def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
+    """What --strict makes of an otherwise good run."""
+    pending = [rule.rule.id for rule in run.rules.pending()]
+    if not strict or ending.exit_code != 0 or not (pending or live.unmatched):
+        return ending
+    printing.fail(_strict_text(pending, live.unmatched))
+    return Ending(ending.reason, 1)
+
+
+def _failed(ending: Ending, run: Run, live: Live) -> Ending:
+    """What a log that could not be kept, or a defect of ours, makes of any run."""
     failure = run.failure
+    with_command = run.settings.command is not None
     if failure is not None:
         reason = "stdout closed" if failure.exit_code == 141 else "recording failed"
-        code = _OWN_FAILURE if run.settings.command is not None else failure.exit_code
-        return Ending(reason, code)
-    if ending.exit_code == 0 and strict:
-        pending = [rule.rule.id for rule in run.rules.pending()]
-        if pending or live.unmatched:
-            printing.fail(_strict_text(pending, live.unmatched))
-            return Ending(ending.reason, 1)
-    if ending.exit_code == 0 and live.defects:
-        return Ending(ending.reason, _DEFECT)
+        return Ending(reason, _OWN_FAILURE if with_command else failure.exit_code)
+    if live.defects:
+        return Ending(ending.reason, _OWN_FAILURE if with_command else _DEFECT)
     return ending
 
 
@@ -160,24 +164,3 @@ def _strict_text(pending: list[str], unmatched: int) -> str:
     if pending:
         words.append(f"not used as often as they say: {printing.escape(', '.join(pending))}")
     return f"--strict: {'; '.join(words)}"
-
-
-class _Defects:
-    """Tells each kind of defect once: a busy recorder could repeat one without end."""
-
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-
-    def tell(self, error: BaseException) -> None:
-        name = f"{type(error).__name__}: {error}"
-        if name in self._told:
-            return
-        self._told.add(name)
-        from mockrec.cli.defects import tell_defect
-
-        tell_defect(error)
-
-
-def is_terminal() -> bool:
-    """Whether people read stderr."""
-    return sys.stderr.isatty()

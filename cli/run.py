@@ -1,4 +1,4 @@
-"""`mockrec run [RULES] [-- COMMAND]`: the recorder. Options in, settings out; `session.py` does the rest."""
+"""`mockrec run [RULES] [-- COMMAND]`: the recorder. Options in, settings out; `recording.py` does the rest."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run(
 
     COMMAND stands after --; it gets the recorder as its proxy, and MOCKREC_URL and MOCKREC_PORT.
     """
-    from mockrec.cli.recording import Choices, record
+    from mockrec.cli.recording import Choices, record, remove_stale
 
     if rules is None:
         raise typer.BadParameter(
@@ -104,6 +104,8 @@ def run(
     _check_word("--redact", redact, ("none",), later=("default",))
     _check_word("--unmatched", unmatched, ("reject",), later=("passthrough",))
     _check_word("--on-full", on_full, ("wait", "drop"))
+    if ready_file is not None:
+        remove_stale(ready_file)
     loaded = _load(rules)
     settings = _settings(
         loaded,

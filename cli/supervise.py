@@ -17,6 +17,8 @@ from mockrec.engine.errors import ConfigError, RuleFileError
 from mockrec.engine.run import Ending, Run
 
 _WATCH_SECONDS = 0.5
+_CTRL_CS = 2
+"""Many programs need two: the first one asks them to end, the second one means it."""
 
 
 class Supervisor:
@@ -28,6 +30,7 @@ class Supervisor:
         self._ended = anyio.Event()
         self._ending = Ending("stopped")
         command = run.settings.command
+        self._signals = 0
         self._child = Child(command, no_proxy, stdout_taken="-" in run.settings.outputs) if command else None
 
     def finish(self, ending: Ending) -> None:
@@ -49,7 +52,7 @@ class Supervisor:
             await self._ended.wait()
             if self._child is not None and self._child.running:
                 with anyio.CancelScope(shield=True):
-                    await self._child.end()
+                    self._ending.exit_code = await self._child.end()
             group.cancel_scope.cancel()
         return self._ending
 
@@ -79,14 +82,20 @@ class Supervisor:
     async def _act_on(self, received: AsyncIterator[signal.Signals]) -> None:
         async for one in received:
             child = self._child
+            self._signals += 1
             if self._ended.is_set():
                 # The second signal: no more grace, for exchanges and for COMMAND.
                 self._run.hurry()
                 if child is not None:
                     child.kill()
             elif child is not None and child.running:
-                if not (one == signal.SIGINT and _from_our_terminal()):
+                if one == signal.SIGINT and _from_our_terminal():
+                    patience = _CTRL_CS
+                else:
+                    patience = 1
                     child.signal(one)
+                if self._signals > patience:
+                    self.finish(Ending(one.name))  # COMMAND has not listened
             elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
                 self._reload()
             else:

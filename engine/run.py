@@ -82,6 +82,7 @@ class Run:
         self.hooks = hooks
         self._webhooks = Webhooks()
         self._grace = anyio.CancelScope()
+        self._patience = anyio.CancelScope()
         handlers = Handlers()
         rules = compile_rules(settings.loaded.rule_file.rules, Tools(handlers, self._webhooks))
         self._callbacks = _callbacks(settings.record, handlers)
@@ -125,14 +126,19 @@ class Run:
             recorder.add(session_started(settings, self._listener, wanted_types(settings.record.events)))
             try:
                 async with anyio.create_task_group() as serving:
-                    self._webhooks.start(background)
+                    self._webhooks.start(serving)
                     await self._listener.start(serving)
                     ending = await body(self)
                     await self._stop(serving)
                 ending = self.hooks.settle(ending)
             finally:
-                self._listener.close()
-                await recorder.close(lambda: session_ended(ending, recorder.counts, self._site.rules, bodies))
+                with anyio.CancelScope(shield=True):
+                    self._listener.close()
+                    with self._patience:
+                        await recorder.finish_callbacks()
+                    await recorder.close(lambda: session_ended(ending, recorder.counts, self._site.rules, bodies))
+                    with self._patience:
+                        await recorder.finish_callbacks()  # one may wait for the last record
                 background.cancel_scope.cancel()
         return ending
 
@@ -169,8 +175,13 @@ class Run:
         return loaded
 
     def hurry(self) -> None:
-        """Give running exchanges no more time."""
+        """Give running exchanges and waiting callbacks no more time."""
         self._grace.cancel()
+        self._patience.cancel()
+
+    def stop_answering(self) -> None:
+        """Let connections end after the exchange they are at."""
+        self._site.closing = True
 
     def _recording_failed(self, error: FormatError) -> None:
         # A closed pipe and a full disk may come together: the one that is worse is told.
@@ -179,9 +190,9 @@ class Run:
         self.stop_asked.set()
 
     async def _stop(self, serving: TaskGroup) -> None:
-        with self._grace:
-            await self._listener.stop(self.settings.grace)
-            await self._webhooks.wait(self.settings.grace)
+        with self._grace, anyio.move_on_after(self.settings.grace):
+            await self._listener.stop()
+            await self._webhooks.wait()
         serving.cancel_scope.cancel()
 
 

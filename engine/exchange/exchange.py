@@ -189,6 +189,8 @@ class Exchange:
         trailers = answer.trailers
         if self.channel.bodiless or answer.status in _BODILESS:
             body, trailers = b"", ()
+        elif trailers and "transfer-encoding" not in head.headers:
+            trailers = ()  # an HTTP/1.0 client knows none
         self._begun(answer, head)
         await self.channel.send_whole(head, body, trailers)
         self.response_trailers = trailers
@@ -213,7 +215,8 @@ class Exchange:
     async def finish(self) -> None:
         """End the body that `begin` announced, and the exchange."""
         assert self.answer is not None
-        if not (self.channel.bodiless or self._status in _BODILESS):
+        assert self.response_head is not None
+        if "transfer-encoding" in self.response_head.headers and not self.channel.bodiless:
             self.response_trailers = self.answer.trailers
         await self.channel.send_end(self.response_trailers)
         self._sent_everything(None)
@@ -241,6 +244,14 @@ class Exchange:
             if self.body_complete is not None:
                 self.body_complete.set()
             self._over()
+
+    def leave(self) -> None:
+        """The connection has ended: nothing more will come for this exchange."""
+        self.abort(None)
+        if self.request_pieces is not None:
+            self.request_pieces.flush()
+        if self.body_complete is not None:
+            self.body_complete.set()
 
     def _over(self) -> None:
         if self.on_end is not None:

@@ -44,15 +44,16 @@ class BodyLogger:
         return self._form(data[: self._limit], len(data))
 
     def _logged(self, kept: bytes, size: int, headers: dict[str, Any], incomplete: bool = False) -> dict[str, Any]:
+        """`kept` may be more than the log keeps: matchers see more of a body."""
         encoding = headers.get("content-encoding")
         codings = content.codings_of(encoding) if encoding and self._mode != "raw" else []
         if not codings:
-            return self._form(kept, size, headers.get("content-type", ""))
+            return self._form(kept[: self._limit], size, headers.get("content-type", ""))
         cut = size > len(kept)
         try:
             data, complete = content.decode(kept, codings, self._limit, whole=not (cut or incomplete))
         except content.UndecodableError:
-            return {**self._form(kept, size), "undecodable": True}
+            return {**self._form(kept[: self._limit], size), "undecodable": True}
         if len(data) > self._limit:
             data, complete = data[: self._limit], False
         record = self._form(data, len(data), headers.get("content-type", ""))
@@ -61,7 +62,7 @@ class BodyLogger:
         if not (complete or incomplete):
             self._mark_truncated(record)
         if self._mode == "both":
-            record["raw"] = base64.b64encode(kept).decode("ascii")
+            record["raw"] = base64.b64encode(kept[: self._limit]).decode("ascii")
         return record
 
     def _form(self, kept: bytes, size: int, content_type: Any = "") -> dict[str, Any]:

@@ -82,8 +82,8 @@ class Notes:
             exchange.request_pieces.add(data)
 
     def request_data_end(self, exchange: Exchange) -> None:
-        """The request body is complete."""
-        if self._request_data:
+        """The request body is complete. An upgrade's end is told after its first record, `websocket-request`."""
+        if self._request_data and (exchange.request_noted or not exchange.websocket):
             if exchange.request_pieces is None:
                 exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece)
             exchange.request_pieces.end()
@@ -91,14 +91,16 @@ class Notes:
 
     def request(self, exchange: Exchange) -> None:
         """The request is complete, and what answers it is known."""
-        exchange.request_noted = True
         if exchange.websocket:
             if self._websocket_request:
                 self._complete_request("websocket-request", exchange)
+            exchange.request_noted = True
+            self.request_data_end(exchange)
         elif self._request:
             self._complete_request("request", exchange)
 
     def _complete_request(self, kind: str, exchange: Exchange) -> None:
+        exchange.request_noted = True
         body = exchange.request_body
         record = self._request_head(kind, exchange, clock.now())
         record["body"] = self._bodies.kept(body, exchange.address.headers) if body.size else EMPTY_BODY

@@ -111,7 +111,7 @@ class Connection:
                 self._exchange.abort(_described(error))
         finally:
             if self._exchange is not None:
-                self._exchange.abort(None)
+                self._exchange.leave()
             await self._stream.aclose()
 
     async def _converse(self) -> None:
@@ -128,8 +128,8 @@ class Connection:
                 # Answered early: the rest of the request is still recorded.
                 self._take(await self._receive())
             self._exchange = None
-            if self._channel.ended or self._stopping or not self._codec.reusable:
-                await self._end()
+            if self._channel.ended or self._stopping or self._site.closing or not self._codec.reusable:
+                await self._end(linger=not exchange.request_body.complete)
                 return
             parts = self._codec.next_request()
             self._head_began = clock.now()
@@ -200,10 +200,13 @@ class Connection:
         if ended and not exchange.request_body.complete:
             raise ended[0]
 
-    async def _end(self) -> None:
-        """FIN, and time for the client to read what is on its way before our side of the socket goes."""
+    async def _end(self, *, linger: bool) -> None:
+        """FIN. With `linger`, or bytes that nobody will read, the client has time to read what is on its way:
+
+        closing a socket that has unread bytes resets the connection, and takes the answer away again.
+        """
         await self._stream.send_eof()
-        if not self._stream.readable and not self._codec.buffered:
+        if not (linger or self._stream.readable or self._codec.buffered):
             return
         with anyio.move_on_after(_LINGER_SECONDS):
             try:
@@ -293,7 +296,7 @@ class Connection:
             exchange.abort({"name": "ClientError", "code": fault.code, "message": _told(fault)})
             self._exchange = None
         if answered is not None:
-            await self._end()
+            await self._end(linger=True)
 
 
 def _told(fault: Fault) -> str:

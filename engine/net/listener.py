@@ -31,6 +31,7 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._empty = anyio.Event()
+        self._stopping = False
         self.host = host
         self.port: int = sockets[0].getsockname()[1]
 
@@ -44,6 +45,9 @@ class Listener:
         """Accept from now on; connections are tasks of `group`."""
 
         def opened(stream: TransportStream) -> None:
+            if self._stopping:
+                stream.close()
+                return
             connection = Connection(stream, self._site)
             crowded = len(self._connections) >= self._site.limits.connections
             self._connections.add(connection)
@@ -76,16 +80,16 @@ class Listener:
             for connection in [one for one in self._connections if one.deadline < now]:
                 connection.expire()
 
-    async def stop(self, grace: float) -> None:
-        """Accept no more; give what is under way `grace` seconds to end."""
+    async def stop(self) -> None:
+        """Accept no more; return when what is under way has ended."""
+        self._stopping = True
         for server in self._servers:
             server.close()
         for connection in list(self._connections):
             await connection.stop()
         if self._connections:
             self._empty = anyio.Event()
-            with anyio.move_on_after(grace):
-                await self._empty.wait()
+            await self._empty.wait()
 
     def close(self) -> None:
         """Close sockets that were bound and never used."""
@@ -140,6 +144,7 @@ def _bind_all(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> l
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
                 sock.bind((name, port or (sockets[0].getsockname()[1] if sockets else 0)))
+                sock.listen(_BACKLOG)  # only this tells that nobody else has the port
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mockrec.engine.config import Cors, Limits, Timeouts
@@ -36,5 +36,7 @@ class Site:
     """Bytes of a request body that are kept for matchers, templates and handlers."""
     log_limit: int
     """Bytes of a body that are kept for the log."""
+    closing: bool = field(default=False, init=False)
+    """Whether connections end after the exchange they are at."""
     report_defect: Callable[[BaseException], None]
     """Told of exceptions that must not happen; the connection they happened on is lost, nothing else."""

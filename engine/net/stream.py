@@ -117,6 +117,7 @@ class TransportStream(ByteStream, asyncio.Protocol):
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
+        self._expired = False  # the data came first
         if self._paused_reading:
             self._paused_reading = False
             if not self._gone:
@@ -128,6 +129,8 @@ class TransportStream(ByteStream, asyncio.Protocol):
 
         A failed write is known to the next operation.
         """
+        if self._writable is not None:
+            await self._drained()
         if self._gone or self._transport.is_closing():
             raise anyio.BrokenResourceError from self._lost
         if self._outbox is not None and len(item) < _SMALL_WRITE:
@@ -142,10 +145,15 @@ class TransportStream(ByteStream, asyncio.Protocol):
         if self._waiting:
             item, self._waiting = self._waiting + item, b""
         self._transport.write(item)
-        while self._writable is not None:
-            await self._writable.wait()
+        if self._writable is not None:
+            await self._drained()
         if self._gone:
             raise anyio.BrokenResourceError from self._lost
+
+    async def _drained(self) -> None:
+        """Return when the buffer has room, or the connection has gone."""
+        while self._writable is not None:
+            await self._writable.wait()
 
     def flush(self) -> None:
         """Write what waits for the end of the turn."""
@@ -162,12 +170,17 @@ class TransportStream(ByteStream, asyncio.Protocol):
 
     async def aclose(self) -> None:
         """FIN after what was written; does not wait for it."""
+        self.close()
+
+    def close(self) -> None:
+        """The same, for those who cannot wait."""
         if self._transport is not None:
             self.flush()
             self._transport.close()
 
     def reset(self) -> None:
-        """RST at once; what was not sent yet is dropped."""
+        """RST at once; what the kernel has not taken is dropped."""
+        self.flush()
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._gone:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)

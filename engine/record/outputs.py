@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Protocol
 
+from mockrec.formats.errors import OutputError, OutputExistsError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import open_sink
 
@@ -26,6 +28,7 @@ def open_outputs(settings: OutputSettings) -> list[Sink]:
     """The sinks. Raises OutputError or FormatError; files that were made by then are removed again."""
     sinks: list[Sink] = []
     made: list[str] = []
+    _check_places(settings)
     try:
         for path in settings.outputs:
             is_new = path != "-" and not os.path.exists(path)
@@ -46,3 +49,23 @@ def open_outputs(settings: OutputSettings) -> list[Sink]:
             os.unlink(path)
         raise
     return sinks
+
+
+def _check_places(settings: OutputSettings) -> None:
+    """Refuse what cannot be written before --force empties anything."""
+    seen: set[str] = set()
+    for path in settings.outputs:
+        if path == "-":
+            continue
+        real = os.path.realpath(path)
+        if real in seen:
+            raise OutputError(path, "it is given twice")
+        seen.add(real)
+        folder = os.path.dirname(real)
+        if not os.path.isdir(folder):
+            raise OutputError(path, os.strerror(errno.ENOENT))
+        target = real if os.path.exists(real) else folder
+        if not os.access(target, os.W_OK):
+            raise OutputError(path, os.strerror(errno.EACCES))
+        if os.path.exists(real) and os.path.isfile(real) and not settings.force:
+            raise OutputExistsError(path)

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio import to_thread
 
 from mockrec.engine import clock
@@ -59,6 +60,7 @@ class Recorder:
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
+        self._closed = False
         self._room = anyio.Event()
         self._waiting = False
         self._writer = Writer(sinks, self._failed, self._wrote) if sinks else None
@@ -66,7 +68,12 @@ class Recorder:
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
     def add(self, record: Record) -> None:
-        """Take the next record, which nobody may change afterwards; its `seq` is set here."""
+        """Take the next record, which nobody may change afterwards; its `seq` is set here.
+
+        What comes after the last record is refused: the session is closed.
+        """
+        if self._closed:
+            return
         if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
             return
         record["seq"] = self._seq
@@ -161,20 +168,24 @@ class Recorder:
 
     # ── the end ────────────────────────────────────────────────────────────────────────────────────
 
-    async def close(self, last: Callable[[], Record]) -> None:
-        """Run the waiting callbacks, write the last record, close the outputs.
-
-        `last` is called when everything else is recorded, so that it can hold the final counts.
-        """
-        if self._callbacks is not None:
-            await self._callbacks.finish()
-        self._tell_gap()
-        self.flush()  # counted when they are flushed, and the last record holds the counts
-        self.add(last())
+    async def finish_callbacks(self) -> None:
+        """Return when the callbacks have seen everything that is recorded so far."""
         self.flush()
         if self._callbacks is not None:
             await self._callbacks.finish()
+
+    async def close(self, last: Callable[[], Record]) -> None:
+        """Write the last record and close the outputs.
+
+        `last` is called when everything else is recorded, so that it can hold the final counts.
+        """
+        self._tell_gap()
+        self.flush()  # counted when they are flushed, and the last record holds the counts
+        self.add(last())
+        self._closed = True
+        self.flush()
         if self._writer is not None:
             self._writer.finish()
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._writer.join)
+                await anyio.lowlevel.checkpoint()  # what the thread said at its end has been heard

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from mockrec.engine import clock
-from mockrec.formats.errors import FormatError
+from mockrec.formats.errors import FormatError, OutputError
 from mockrec.formats.frames import Sink
 
 _SYNC_SECONDS = 0.05
@@ -52,7 +52,7 @@ class Writer:
             # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
             while not self._queue.empty():
                 batches.append(self._queue.get())
-            finished = batches[-1] is None
+            finished = None in batches
             lines = b"".join([batch for batch in batches if batch is not None])
             self._each(lambda sink, lines=lines: sink.write(lines))  # type: ignore[misc]
             self._each(lambda sink: sink.sync_point(clock.now()))
@@ -70,5 +70,10 @@ class Writer:
             try:
                 act(sink)
             except FormatError as error:
-                self._open.remove(sink)
-                self._failed(error)
+                self._give_up(sink, error)
+            except Exception as error:  # a thread that dies in silence would lose everything that follows
+                self._give_up(sink, OutputError(sink.name, f"{type(error).__name__}: {error}"))
+
+    def _give_up(self, sink: Sink, error: FormatError) -> None:
+        self._open.remove(sink)
+        self._failed(error)

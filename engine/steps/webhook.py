@@ -49,12 +49,11 @@ class Webhooks:
             if not self._running:
                 self._idle.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return when no post is under way any more, or after `seconds`."""
+    async def wait(self) -> None:
+        """Return when no post is under way any more."""
         if self._running:
             self._idle = anyio.Event()
-            with anyio.move_on_after(seconds):
-                await self._idle.wait()
+            await self._idle.wait()
 
     async def send(self, exchange: Exchange, url: str, kind: str, data: Mapping[str, Any]) -> None:
         """Post one event; failures are rule-events."""

@@ -81,7 +81,9 @@ def test_plain_logs(recorder: Callable[..., Any], program: Callable[..., Any], h
         assert [record["seq"] for record in records] == list(range(len(records)))
         logged = {record["path"] for record in records if record["type"] == "request"}
         assert len(rest) < 10_000, "at most the last line is torn"
-        missing = [path for when, path in answered if when < at - PROMISED_SECONDS - MARGIN_SECONDS and path not in logged]
+        missing = [
+            path for when, path in answered if when < at - PROMISED_SECONDS - MARGIN_SECONDS and path not in logged
+        ]
         assert missing == []
     said = program("verify", killed[0][0])
     assert said.returncode == 1

@@ -34,7 +34,10 @@ def told(raw: bytes, exchange: Any = None) -> dict[str, Any]:
             b"GET HTTPS://h/x?y HTTP/1.1\r\n",
             {"method": "GET", "protocol": "https", "url": "HTTPS://h/x?y", "path": "/x?y", "httpVersion": "1.1"},
         ),
-        (b"GET http://h HTTP/1.1", {"method": "GET", "protocol": "http", "url": "http://h", "path": "/", "httpVersion": "1.1"}),
+        (
+            b"GET http://h HTTP/1.1",
+            {"method": "GET", "protocol": "http", "url": "http://h", "path": "/", "httpVersion": "1.1"},
+        ),
     ],
 )
 def test_as_much_as_the_first_line_shows(raw: bytes, found: dict[str, Any]) -> None:

@@ -41,7 +41,9 @@ def test_a_file_is_run_once_for_all_its_functions(tmp_path: Path) -> None:
 
 
 def test_what_can_be_called_is_a_handler(tmp_path: Path) -> None:
-    path = write(tmp_path, "import functools\nclass C:\n  def __call__(self): return 1\nc = C()\np = functools.partial(int, 2)")
+    path = write(
+        tmp_path, "import functools\nclass C:\n  def __call__(self): return 1\nc = C()\np = functools.partial(int, 2)"
+    )
     assert Handlers().resolve(f"{path}:c")() == 1
     assert Handlers().resolve(f"{path}:p")() == 2
 

@@ -39,7 +39,12 @@ JSON = ("Content-Type", "application/json")
         ({"base64": "AAE="}, 200, (), b"\x00\x01"),
         ({"headers": {"X": 1, "Y": ["a", "b"]}}, 200, (("X", "1"), ("Y", "a"), ("Y", "b")), b""),
         ({"headers": [("X", "a"), ["X", "b"]]}, 200, (("X", "a"), ("X", "b")), b""),
-        ({"body": "ab", "headers": {"Content-Length": 99, "TRANSFER-encoding": "x", "Z": 1}}, 200, (("Z", "1"),), b"ab"),
+        (
+            {"body": "ab", "headers": {"Content-Length": 99, "TRANSFER-encoding": "x", "Z": 1}},
+            200,
+            (("Z", "1"),),
+            b"ab",
+        ),
         (MappingProxyType({"status": 299}), 299, (), b""),
     ],
 )

@@ -116,9 +116,7 @@ async def test_base64_is_no_template(stage: Any, steps: Any) -> None:
         ("{template: true, headers: {X: \"{{ 'a\\\\nb' }}\"}}", ""),
     ],
 )
-async def test_a_template_that_fails_is_a_500_that_says_where(
-    stage: Any, steps: Any, reply: str, message: str
-) -> None:
+async def test_a_template_that_fails_is_a_500_that_says_where(stage: Any, steps: Any, reply: str, message: str) -> None:
     await steps.run(stage, f"reply: {reply}", "POST /", body=b"no json")
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
@@ -225,9 +223,7 @@ async def test_headers_beside_a_file_may_be_templates(stage: Any, tmp_path: Path
 
 @pytest.mark.parametrize("size", [7, MIB + 1])
 @pytest.mark.parametrize("value", ["{{ request.query.none }}", "{{ 'a\nb' }}"])
-async def test_headers_beside_a_file_that_cannot_be_rendered(
-    stage: Any, tmp_path: Path, value: str, size: int
-) -> None:
+async def test_headers_beside_a_file_that_cannot_be_rendered(stage: Any, tmp_path: Path, value: str, size: int) -> None:
     (tmp_path / "body").write_bytes(bytes(size))
     step = from_file(tmp_path / "body", headers=(("X", value),), template=True)
     await stage.act(reply_act(step, random.Random(1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import anyio
@@ -22,8 +23,6 @@ class Hook:
         self.answer: int | PostError = 200
 
     async def post(self, url: str, body: bytes, own: set[tuple[str, int]]) -> int:
-        import json
-
         self.posts.append((url, json.loads(body)))
         if isinstance(self.answer, PostError):
             raise self.answer
@@ -46,7 +45,7 @@ async def run(stage: Any, steps: Any, text: str, start: str = "GET /", *headers:
     async with anyio.create_task_group() as tasks:
         steps.tools.webhooks.start(tasks)
         exchange = await steps.run(stage, text, start, *headers, **more)
-        await steps.tools.webhooks.wait(20)
+        await steps.tools.webhooks.wait()
     return exchange
 
 
@@ -108,7 +107,7 @@ async def test_a_request_that_never_ends_is_not_posted(stage: Any, steps: Any, h
         tasks.start_soon(plan.run, exchange)
         await anyio.wait_all_tasks_blocked()
         exchange.abort(None)
-        await steps.tools.webhooks.wait(20)
+        await steps.tools.webhooks.wait()
         tasks.cancel_scope.cancel()
     assert hook.posts == []
 
@@ -153,5 +152,7 @@ async def test_the_exchange_does_not_wait(stage: Any, steps: Any, hook: Hook, mo
         steps.tools.webhooks.start(tasks)
         await steps.run(stage, "- webhook: {url: 'http://h.test'}\n- reply: {}")
         assert stage.log.types[-1] == "response"
-        await steps.tools.webhooks.wait(0.0)
+        with anyio.move_on_after(0) as waited:
+            await steps.tools.webhooks.wait()
+        assert waited.cancelled_caught
         tasks.cancel_scope.cancel()

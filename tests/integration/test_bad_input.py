@@ -1,0 +1,180 @@
+"""Bad input of every kind: one clear message with its place, the right exit code, never a traceback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Program = Callable[..., Any]
+
+GOOD = "version: 1\nrules:\n  - {when: {path: /a}, then: {reply: {body: A}}}\n"
+
+RULE_FILES = {
+    "unknown key": (
+        "version: 1\nrules:\n  - when: {path: /a}\n    then: {reply: {statsuMessage: x}}\n",
+        'rules.yaml:4:20: rules[0].then.reply: unknown key "statsuMessage"; did you mean "statusMessage"?',
+    ),
+    "wrong type": (
+        "version: 1\nrules:\n  - when: {path: /a}\n    then: {reply: {status: abc}}\n",
+        'rules.yaml:4:28: rules[0].then.reply.status: expected 100–599, got "abc"',
+    ),
+    "duplicate id": (
+        "version: 1\nrules:\n  - {id: a, then: close}\n  - {id: a, then: close}\n",
+        'rules.yaml:4:10: rules[1].id: the id "a" is already used by the rule in line 3',
+    ),
+    "tab": (
+        "version: 1\nrules:\n\t- then: close\n",
+        "rules.yaml:3:1: YAML forbids tabs for indentation; use spaces",
+    ),
+    "regex": (
+        'version: 1\nrules:\n  - {when: {pathRegex: "["}, then: close}\n',
+        "rules.yaml:3:24: rules[0].when.pathRegex: ",
+    ),
+    "template": (
+        'version: 1\nrules:\n  - then: {reply: {template: true, body: "{{ oops"}}\n',
+        "rules.yaml:3:42: rules[0].then.reply.body: not a template: ",
+    ),
+    "not available": (
+        "version: 1\nrules:\n  - then: passthrough\n",
+        'rules.yaml:3:11: rules[0].then.passthrough: "passthrough" is not available yet in this version of mockrec',
+    ),
+    "environment": (
+        "version: 1\nrules:\n  - then: {reply: {body: '${MOCKREC_TEST_NOT_SET}'}}\n",
+        "the environment variable MOCKREC_TEST_NOT_SET is not set",
+    ),
+    "empty": ("", "rules.yaml:1:1: the file is empty"),
+}
+
+
+@pytest.fixture(params=["run", "check"])
+def command(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def arguments(command: str, rules: str | Path) -> list[str | Path]:
+    return [command, rules, *(("--port", "0", "-o", "s.jsonl") if command == "run" else ())]
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_rule_files(program: Program, tmp_path: Path, command: str, name: str) -> None:
+    text, message = RULE_FILES[name]
+    (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
+    done = program(*arguments(command, "rules.yaml"))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "s.jsonl").exists()
+
+
+def test_all_problems_are_told_at_once(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "version: 1\nrules:\n  - {whne: {}, then: close}\n  - {then: {reply: {status: 700}}}\n  - {then: {delay: soon}}\n",
+        encoding="utf-8",
+    )
+    done = program("run", "rules.yaml", "-o", "s.jsonl")
+    assert [line.split(":")[1] for line in done.stderr.splitlines()] == ["3", "4", "5"]
+
+
+def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: str) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"version: 1\nrules: [{then: {reply: {body: caf\xe9}}}]\n")
+    for rules, message in (
+        ("missing.yaml", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        ("latin.yaml", "latin.yaml:2:34: not UTF-8: byte 0xe9"),
+    ):
+        done = program(*arguments(command, rules))
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--port", "70000"], "expected a port"),
+        (["--events", "respones"], 'did you mean "response"?'),
+        (["--max-body-size", "much"], "expected a size"),
+        (["--grace", "soon"], "expected a duration"),
+        (["--stop-after", "never"], "expected a number of exchanges such as 1000 or a duration"),
+        (["--on-full", "panic"], "expected wait or drop"),
+        (["--format", "xml"], "xml"),
+        (["--format", "har"], "not available"),
+        (["-o", "s.parquet"], "not available"),
+        (["-o", "none", "-o", "x.jsonl"], "none cannot be given with other outputs"),
+        (["-o", "x.jsonl", "-o", "x.jsonl"], "given twice"),
+        (["--redact", "default"], "not available yet"),
+        (["--unmatched", "passthrough"], "not available yet"),
+        (["--workers", "2"], "not available yet"),
+        (["--http2", "true"], "not available yet"),
+        (["--upstream", "http://127.0.0.1:1"], "not available yet"),
+        (["--frobnicate"], "No such option"),
+    ],
+)
+def test_options(program: Program, tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
+    done = program("run", "rules.yaml", "--port", "0", *options)
+    assert done.returncode == 2, done.stderr
+    assert message in " ".join(done.stderr.split()).replace("│", "")
+    assert "Traceback" not in done.stderr
+
+
+def test_no_rule_file(program: Program) -> None:
+    done = program("run", "-o", "s.jsonl")
+    assert done.returncode == 2
+    assert "give a rule file" in done.stderr
+
+
+def test_a_port_in_use(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = program("run", "rules.yaml", "--port", str(port), "-o", "s.jsonl")
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr
+    assert not (tmp_path / "s.jsonl").exists()
+
+
+def test_outputs_that_cannot_be_written(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "there.jsonl").write_text("keep me", encoding="utf-8")
+    done = program("run", "rules.yaml", "--port", "0", "-o", "new.jsonl", "-o", "there.jsonl")
+    assert done.returncode == 2
+    assert "there.jsonl" in done.stderr and "--force" in done.stderr
+    assert (tmp_path / "there.jsonl").read_text() == "keep me"
+    assert not (tmp_path / "new.jsonl").exists(), "what was made before the failure is removed"
+    done = program("run", "rules.yaml", "--port", "0", "-o", "no/such/folder/s.jsonl")
+    assert done.returncode == 3
+    assert "no/such/folder/s.jsonl: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import nothing_like_this\n", "handlers.py:1: ModuleNotFoundError"),
+        ("def answer(request:\n", "handlers.py:1: SyntaxError"),
+        ("x = 1\nraise SystemExit(3)\n", "handlers.py:2: SystemExit"),
+        ("def answr(request): ...\n", "handlers.py: there is no function answer; there are answr"),
+        ("answer = 3\n", "handlers.py: answer is not a function but int"),
+    ],
+)
+def test_handlers(program: Program, tmp_path: Path, source: str, message: str) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "version: 1\nrules: [{then: {python: handlers.py:answer}}]\n", encoding="utf-8"
+    )
+    (tmp_path / "handlers.py").write_text(source, encoding="utf-8")
+    done = program("run", "rules.yaml", "--port", "0", "-o", "s.jsonl")
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_with_a_command_our_own_failures_have_their_own_code(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("version: 2\n", encoding="utf-8")
+    done = program("run", "rules.yaml", "-o", "s.jsonl", "--", "true")
+    assert done.returncode == 125
+    assert "rules.yaml:1:10" in done.stderr

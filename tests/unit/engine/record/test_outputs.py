@@ -1,0 +1,71 @@
+"""Opening the outputs of a run: all of them, or none."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mockrec.engine.record.outputs import open_outputs
+from mockrec.formats.errors import FormatError, OutputError, OutputExistsError
+
+
+def settings(*outputs: str | Path, **more: Any) -> Any:
+    values = {"output_format": None, "force": False, "file_mode": 0o600, **more}
+    return SimpleNamespace(outputs=tuple(str(output) for output in outputs), **values)
+
+
+def written(*outputs: str | Path, **more: Any) -> None:
+    for sink in open_outputs(settings(*outputs, **more)):
+        sink.write(b"{}\n")
+        sink.close()
+
+
+def test_no_output_is_no_sink() -> None:
+    assert open_outputs(settings()) == []
+
+
+def test_every_output_has_its_sink(tmp_path: Path) -> None:
+    written(tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz", tmp_path / "c.jsonl.zst")
+    assert (tmp_path / "a.jsonl").read_bytes() == b"{}\n"
+    assert (tmp_path / "b.jsonl.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert (tmp_path / "c.jsonl.zst").read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
+
+
+def test_the_format_may_be_given(tmp_path: Path) -> None:
+    written(tmp_path / "log", output_format="jsonl.gz")
+    assert (tmp_path / "log").read_bytes()[:2] == b"\x1f\x8b"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_files_have_the_mode_that_was_asked_for(tmp_path: Path, mode: int) -> None:
+    written(tmp_path / "a.jsonl", file_mode=mode)
+    assert stat.S_IMODE((tmp_path / "a.jsonl").stat().st_mode) == mode
+
+
+def test_stdout_is_an_output_and_has_no_format(capfd: pytest.CaptureFixture[str]) -> None:
+    (sink,) = open_outputs(settings("-", output_format="jsonl.gz"))
+    sink.write(b"{}\n")
+    sink.close()
+    assert capfd.readouterr().out == "{}\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "error"),
+    [("there.jsonl", OutputExistsError), ("none/b.jsonl", OutputError), ("b.har", FormatError)],
+)
+def test_where_one_cannot_be_opened_none_is_left_behind(tmp_path: Path, second: str, error: type[FormatError]) -> None:
+    (tmp_path / "there.jsonl").write_bytes(b"mine")
+    with pytest.raises(error):
+        open_outputs(settings(tmp_path / "a.jsonl", tmp_path / second))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["there.jsonl"]
+    assert (tmp_path / "there.jsonl").read_bytes() == b"mine"
+
+
+def test_force_replaces_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"mine")
+    written(tmp_path / "a.jsonl", force=True)
+    assert (tmp_path / "a.jsonl").read_bytes() == b"{}\n"
