@@ -89,11 +89,7 @@ def environment(outer: Mapping[str, str], url: str, port: int, no_proxy: str | N
         env[name] = _without_loopback(outer.get(name, "")) if no_proxy is None else no_proxy
     env["NODE_USE_ENV_PROXY"] = "1"
     host = url.partition("://")[2].rpartition(":")[0]
-    java = [
-        f"-D{scheme}.proxy{key}={value}"
-        for scheme in ("http", "https")
-        for key, value in (("Host", host), ("Port", port))
-    ]
+    java = [f"-D{scheme}.proxy{key}" for scheme in ("http", "https") for key in (f"Host={host}", f"Port={port}")]
     java.append(f"-Dhttp.nonProxyHosts={(no_proxy or '').replace(',', '|')}")  # loopback is an exception by default
     env["JAVA_TOOL_OPTIONS"] = " ".join([*outer.get("JAVA_TOOL_OPTIONS", "").split(), *java])
     env["MOCKREC_URL"] = url

@@ -26,7 +26,8 @@ class Supervisor:
 
     def __init__(self, run: Run, *, watch: bool, no_proxy: str | None) -> None:
         self._run = run
-        self._watch = watch
+        # As it was when the rules were read: a change from now on must not be missed.
+        self._watched = _state(Path(run.settings.loaded.rule_file.path)) if watch else None
         self._ended = anyio.Event()
         self._ending = Ending("stopped")
         command = run.settings.command
@@ -45,7 +46,7 @@ class Supervisor:
             group.start_soon(self._await_failure)
             if seconds is not None:
                 group.start_soon(self._await_limit, seconds)
-            if self._watch:
+            if self._watched is not None:
                 group.start_soon(self._watch_file)
             if self._child is not None:
                 group.start_soon(self._run_child, self._child)
@@ -117,12 +118,11 @@ class Supervisor:
 
     async def _watch_file(self) -> None:
         path = Path(self._run.settings.loaded.rule_file.path)
-        before = _state(path)
         while True:
             await anyio.sleep(_WATCH_SECONDS)
             now = _state(path)
-            if now is not None and now != before:
-                before = now
+            if now is not None and now != self._watched:
+                self._watched = now
                 self._reload()
 
 

@@ -47,7 +47,8 @@ async def post(url: str, body: bytes, own: set[tuple[str, int]]) -> int:
     except (anyio.EndOfStream, anyio.BrokenResourceError):
         raise PostError("the connection was closed before an answer", "ECONNRESET") from None
     except (OSError, ssl.SSLError) as error:
-        raise PostError(error.strerror or str(error), _errno_name(error)) from None
+        cause = _first_cause(error)
+        raise PostError(cause.strerror or str(cause), _errno_name(cause)) from None
 
 
 async def _secured(stream: ByteStream, host: str) -> ByteStream:
@@ -80,6 +81,14 @@ async def _exchange(stream: ByteStream, split: SplitResult, body: bytes) -> int:
             return event.status_code
         elif isinstance(event, h11.ConnectionClosed):
             raise anyio.EndOfStream
+
+
+def _first_cause(error: OSError) -> OSError:
+    """What the system said: anyio tries every address of a name, and raises an error of its own over theirs."""
+    cause: BaseException | None = error.__cause__
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause if isinstance(cause, OSError) else error
 
 
 def _errno_name(error: OSError) -> str:

@@ -176,8 +176,7 @@ class _Reader:
         self._data = data
         self._at = 0
 
-    @property
-    def at_end(self) -> bool:
+    def ended(self) -> bool:
         return self._at == len(self._data)
 
     def take(self, count: int) -> bytes:
@@ -223,11 +222,11 @@ def _read_extensions(reader: _Reader) -> tuple[tuple[int, ...], dict[int, bytes]
     """The types in wire order, and the contents by type; the first of each, as none may come twice."""
     types: list[int] = []
     contents: dict[int, bytes] = {}
-    if not reader.at_end:  # RFC 5246, 7.4.1.2: the whole block may be absent
+    if not reader.ended():  # RFC 5246, 7.4.1.2: the whole block may be absent
         block = _Reader(reader.vector(2))
-        if not reader.at_end:
+        if not reader.ended():
             raise _Malformed
-        while not block.at_end:
+        while not block.ended():
             types.append(block.number(2))
             contents.setdefault(types[-1], block.vector(2))
     return tuple(types), contents
@@ -237,7 +236,7 @@ def _read_server_name(content: bytes) -> str | None:
     """RFC 6066, 3: a list of (type, name); type 0 is a host name."""
     try:
         names = _Reader(_whole_vector(content, 2))
-        while not names.at_end:
+        while not names.ended():
             kind, name = names.number(1), names.vector(2)
             if kind == 0:
                 return name.decode("ascii") if _HOST_NAME.fullmatch(name) else None
@@ -251,7 +250,7 @@ def _read_alpn(content: bytes) -> tuple[str, ...]:
     protocols: list[str] = []
     try:
         names = _Reader(_whole_vector(content, 2))
-        while not names.at_end:
+        while not names.ended():
             protocols.append(names.vector(1).decode("latin-1"))
     except _Malformed:
         return ()
@@ -268,7 +267,7 @@ def _read_numbers(content: bytes, *, length_width: int = 2, width: int = 2) -> t
 def _whole_vector(content: bytes, width: int) -> bytes:
     reader = _Reader(content)
     vector = reader.vector(width)
-    if not reader.at_end:
+    if not reader.ended():
         raise _Malformed
     return vector
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Literal, TypeVar
+from ipaddress import ip_address
+from typing import Literal
 
 import orjson
 
@@ -41,11 +41,12 @@ OVERFLOW = "SOCKS_FIELD_OVERFLOW"
 EARLY_EOF = "SOCKS_INVALID_EOF_STATE"
 
 FIELD_LIMIT = 255
-"""Bytes of a SOCKS 4 user id or host name; those of SOCKS 5 cannot be longer."""
+"""Bytes of a SOCKS 4 user id or host name; no field of SOCKS 5 can be longer."""
 
 METADATA_USER = b"metadata"
 METADATA_TAG = "socket-metadata:"
 
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _METHOD_CODES: dict[AuthMethod, int] = {"no-auth": 0, "user-password-metadata": 2}
 _NO_METHOD_CODE = 0xFF
 _REFUSAL_CODES: dict[Refusal, int] = {  # RFC 1928, 6
@@ -60,53 +61,54 @@ _REFUSAL_CODES: dict[Refusal, int] = {  # RFC 1928, 6
 }
 _V4_GRANTED = b"\x00\x5a"
 _V4_REJECTED = b"\x00\x5b"
-_NOWHERE = IPv4Address(0)
 _CONNECT = 1
-_IPV4, _NAME, _IPV6 = 1, 3, 4
+_NAME = 3
+_ADDRESS_SIZES = {1: 4, 4: 16}  # by address type
+_ADDRESS_TYPES = {4: 1, 6: 4}  # by IP version
 _AUTH_VERSION = 1  # RFC 1929, 2: in its replies too, where many servers wrongly send 5
 _HOST = re.compile(rb"[^\x00-\x20\"#/<>?@\\\[\]^`{|}\x7f-\xff]+")  # what a name in a URL may hold, `:` for IPv6 text
 
 
 @dataclass(frozen=True, slots=True)
 class SocksRequest:
-    """The client wants a tunnel to this address. Answer with `accept` or `refuse`."""
+    """The client wants a tunnel to this address. Send it what `accept` or `refuse` give."""
 
     version: Literal[4, 5]
     host: str
-    """A name as sent, or an address in its canonical text (RFC 5952)."""
+    """A name as sent, or an address in the text form of RFC 5952."""
     port: int
     tags: tuple[str, ...] = ()
     """`socket-metadata:…`, from the authentication."""
 
+    def accept(self, bound_host: str = "0.0.0.0", bound_port: int = 0) -> bytes:
+        """The tunnel is open; bound is the IP address that it goes out from, if that is to be told."""
+        if self.version == 5:
+            return _reply5(0, bound_host, bound_port)
+        return _reply4(_V4_GRANTED, bound_host, bound_port)
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why a message is refused, and the reply that says so."""
-
-    code: str
-    reply: bytes = b""
-
-
-_Result = TypeVar("_Result")
-# A message that was read: what it says, and how many bytes it had. None while it is not complete.
-_Read = tuple[_Result | _Failure, int] | None
+    def refuse(self, reason: Refusal) -> bytes:
+        """There will be no tunnel; close the connection behind this. SOCKS 4 cannot say why."""
+        return _refusal(self.version, reason)
 
 
 class SocksServer:
-    """One connection up to its tunnel. `methods`: what is allowed, the most wanted first."""
+    """One connection up to its tunnel. `methods` are those allowed, the most wanted first.
 
-    __slots__ = ("_buffer", "_methods", "_result", "_stage", "_tags", "_version")
+    SOCKS 4 has no authentication, so it is served only where `no-auth` is allowed.
+    """
+
+    __slots__ = ("_buffer", "_methods", "_result", "_stage", "_tags")
 
     def __init__(self, methods: Sequence[AuthMethod] = ("no-auth",)) -> None:
         unknown = [method for method in methods if method not in _METHOD_CODES]
         if unknown or not methods:
-            raise ValueError(f"not SOCKS authentication methods: {unknown}" if unknown else "no SOCKS methods")
+            raise ValueError(f"unknown SOCKS authentication: {unknown}" if unknown else "no SOCKS authentication")
         self._methods = tuple(methods)
         self._buffer = bytearray()
-        self._stage: Literal["greeting", "password", "request"] = "greeting"
-        self._version: Literal[4, 5] = 5
         self._tags: tuple[str, ...] = ()
         self._result: SocksRequest | Fault | None = None
+        # Reads one message if it is complete: the reply to it, or None.
+        self._stage: Callable[[SocksServer], bytes | None] = SocksServer._greeting
 
     @property
     def rest(self) -> bytes:
@@ -114,21 +116,173 @@ class SocksServer:
         return bytes(self._buffer) if isinstance(self._result, SocksRequest) else b""
 
     def receive(self, data: bytes) -> tuple[bytes, SocksRequest | Fault | None]:
-        """Take bytes from the client: what to send it, and how the handshake ended, once it did.
+        """Take bytes from the client: what to send it, and how the handshake ended, in the call in which it does.
 
-        After a `Fault` the connection is to be closed behind what is sent; anything more is ignored. After a
-        request what comes is added to `rest`.
+        After a `Fault` close the connection behind what is sent; what still comes is ignored. After a request
+        what comes is added to `rest`.
         """
-        if isinstance(self._result, Fault):
+        if self._result is not None:
+            if isinstance(self._result, SocksRequest):
+                self._buffer += data
             return b"", None
         self._buffer += data
-        reply = b""
-        while self._result is None:
-            step = self._step()
-            if step is None:
-                break
-            reply += step
-        else:
-            if not reply and not data:
-                return b"", None
-        return reply, self._result
+        out = b""
+        while self._result is None and (reply := self._stage(self)) is not None:
+            out += reply
+        return out, self._result
+
+    def receive_eof(self) -> Fault | None:
+        """The client will send nothing more. In the middle of the handshake that is a fault."""
+        untouched = self._stage is SocksServer._greeting and not self._buffer
+        if self._result is not None or untouched:
+            return None
+        self._fail(EARLY_EOF, b"" if self._stage is SocksServer._password else bytes(self._buffer))
+        return self._result
+
+    # ── one message each ───────────────────────────────────────────────────────────────────────────
+
+    def _greeting(self) -> bytes | None:
+        """RFC 1928, 3: VER, NMETHODS, METHODS; and by VER the way to SOCKS 4."""
+        buffer = self._buffer
+        if not buffer:
+            return None
+        if buffer[0] == 4:
+            self._stage = SocksServer._request4
+            return b""
+        if buffer[0] != 5:
+            return self._fail(BAD_VERSION, bytes(buffer[:1]))
+        message = self._take(2 + buffer[1]) if len(buffer) > 1 else None
+        if message is None:
+            return None
+        for method in self._methods:
+            code = _METHOD_CODES[method]
+            if code in message[2:]:
+                self._stage = SocksServer._request5 if method == "no-auth" else SocksServer._password
+                return bytes((5, code))
+        return self._fail(NO_METHOD, message, bytes((5, _NO_METHOD_CODE)))
+
+    def _password(self) -> bytes | None:
+        """RFC 1929, 2: VER, ULEN, UNAME, PLEN, PASSWD. What failed is not kept: it may be a real password."""
+        buffer = self._buffer
+        if buffer and buffer[0] != _AUTH_VERSION:
+            return self._fail(BAD_VERSION, b"", bytes((_AUTH_VERSION, 1)))
+        password_at = 3 + buffer[1] if len(buffer) > 1 else 3
+        message = self._take(password_at + buffer[password_at - 1]) if len(buffer) >= password_at else None
+        if message is None:
+            return None
+        if message[2 : password_at - 1] != METADATA_USER:
+            return self._fail(AUTH_FAILED, b"", bytes((_AUTH_VERSION, 1)))
+        tags = read_metadata_tags(message[password_at:])
+        if tags is None:
+            return self._fail(BAD_METADATA, b"", bytes((_AUTH_VERSION, 2)))
+        self._tags = tags
+        self._stage = SocksServer._request5
+        return bytes((_AUTH_VERSION, 0))
+
+    def _request5(self) -> bytes | None:
+        """RFC 1928, 4: VER, CMD, RSV, ATYP, DST.ADDR, DST.PORT."""
+        buffer = self._buffer
+        if buffer and buffer[0] != 5:
+            return self._fail(BAD_VERSION, bytes(buffer[:1]), _refusal(5, "general-failure"))
+        if len(buffer) < 5:
+            return None
+        command, kind = buffer[1], buffer[3]
+        host_at = 5 if kind == _NAME else 4
+        host_size = buffer[4] if kind == _NAME else _ADDRESS_SIZES.get(kind)
+        if host_size is None:  # where the message ends cannot be known
+            raw = bytes(buffer[:4])
+            if command != _CONNECT:
+                return self._fail(BAD_COMMAND, raw, _refusal(5, "command-not-supported"))
+            return self._fail(BAD_ADDRESS_TYPE, raw, _refusal(5, "address-type-not-supported"))
+        message = self._take(host_at + host_size + 2)
+        if message is None:
+            return None
+        if command != _CONNECT:
+            return self._fail(BAD_COMMAND, message, _refusal(5, "command-not-supported"))
+        raw_host = message[host_at:-2]
+        return self._finish(5, _name(raw_host) if kind == _NAME else str(ip_address(raw_host)), message[-2:], message)
+
+    def _request4(self) -> bytes | None:
+        """SOCKS 4: VN, CD, DSTPORT, DSTIP, USERID, NUL; 4a adds a name and NUL where DSTIP is 0.0.0.x, x not 0."""
+        buffer = self._buffer
+        end = self._text_end(8)
+        if not end:
+            return None if end is None else self._fail(OVERFLOW, bytes(buffer[:8]), _refusal(4))
+        named = buffer[4:7] == b"\x00\x00\x00" and buffer[7] != 0
+        name_at = end
+        if named:
+            end = self._text_end(name_at)
+            if not end:
+                return None if end is None else self._fail(OVERFLOW, bytes(buffer[:name_at]), _refusal(4))
+        message = bytes(buffer[:end])
+        del buffer[:end]
+        if "no-auth" not in self._methods:
+            return self._fail(NO_METHOD, message, _refusal(4))
+        if message[1] != _CONNECT:
+            return self._fail(BAD_COMMAND, message, _refusal(4))
+        host = _name(message[name_at:-1]) if named else str(ip_address(message[4:8]))
+        return self._finish(4, host, message[2:4], message)
+
+    # ── helpers ────────────────────────────────────────────────────────────────────────────────────
+
+    def _text_end(self, start: int) -> int | None:
+        """Where the text that begins at `start` has ended with its NUL; None if it has not, 0 if it is too long."""
+        limit = start + FIELD_LIMIT + 1
+        found = self._buffer.find(0, start, limit)
+        if found >= 0:
+            return found + 1
+        return 0 if len(self._buffer) >= limit else None
+
+    def _take(self, size: int) -> bytes | None:
+        """The message of `size` bytes at the front, if it is complete."""
+        buffer = self._buffer
+        if len(buffer) < size:
+            return None
+        message = bytes(buffer[:size])
+        del buffer[:size]
+        return message
+
+    def _finish(self, version: Literal[4, 5], host: str | None, port: bytes, raw: bytes) -> bytes:
+        if host is None:
+            return self._fail(BAD_HOST, raw, _refusal(version))
+        self._result = SocksRequest(version, host, int.from_bytes(port), self._tags)
+        return b""
+
+    def _fail(self, code: str, raw: bytes, reply: bytes = b"") -> bytes:
+        self._result = Fault(code, status=0, raw=raw)
+        self._buffer.clear()
+        return reply
+
+
+def read_metadata_tags(secret: bytes) -> tuple[str, ...] | None:
+    """The tags in a client's metadata: JSON, or base64 of it in either alphabet; None if it is neither.
+
+    JSON that is not an object, or has no `tags`, says nothing; nor do tags that are not text.
+    """
+    try:
+        if secret.startswith(b"e"):  # no JSON text begins so, and base64 of an object always does
+            secret = base64.b64decode(secret.translate(_URL_SAFE).rstrip(b"=") + b"=" * (-len(secret.rstrip(b"=")) % 4))
+        metadata = orjson.loads(secret)
+    except ValueError:
+        return None
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    return tuple(METADATA_TAG + tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+
+
+def _name(raw: bytes) -> str | None:
+    return raw.decode("ascii") if _HOST.fullmatch(raw) else None
+
+
+def _refusal(version: Literal[4, 5], reason: Refusal = "general-failure") -> bytes:
+    return _reply5(_REFUSAL_CODES[reason]) if version == 5 else _reply4(_V4_REJECTED)
+
+
+def _reply5(code: int, bound_host: str = "0.0.0.0", bound_port: int = 0) -> bytes:
+    """RFC 1928, 6: VER, REP, RSV, ATYP, BND.ADDR, BND.PORT."""
+    address = ip_address(bound_host)
+    return bytes((5, code, 0, _ADDRESS_TYPES[address.version])) + address.packed + bound_port.to_bytes(2)
+
+
+def _reply4(answer: bytes, bound_host: str = "0.0.0.0", bound_port: int = 0) -> bytes:
+    address = ip_address(bound_host)
+    return answer + bound_port.to_bytes(2) + (address.packed if address.version == 4 else bytes(4))
