@@ -91,12 +91,10 @@ def test_curl_waits_for_100_and_uploads(recorder: Start, tmp_path: Path) -> None
     assert body["size"] == 2 * 1024 * 1024
     assert base64.b64decode(body["base64"]) == (tmp_path / "two.bin").read_bytes()
     identity = session.one("request")["id"]
-    assert [record["type"] for record in session.of(identity)] == [
-        "request-initiated",
-        "response-information",
-        "request",
-        "response",
-    ]
+    kinds = [record["type"] for record in session.of(identity)]
+    assert kinds[:2] == ["request-initiated", "response-information"]
+    # The rule does not wait for the body, so its answer may be complete first.
+    assert sorted(kinds[2:]) == ["request", "response"]
 
 
 @needs_curl
