@@ -131,10 +131,10 @@ def read_client_hello(buffer: bytes | bytearray) -> ClientHello | NeedMore | Not
     at = 0
     for _ in range(RECORD_COUNT_LIMIT):
         header = buffer[at : at + 5]
-        if not _HANDSHAKE_RECORD.startswith(header[:2]):
-            return NotTls("not a handshake record")
         if at + 5 > HELLO_LIMIT:
             return NotTls("too long")
+        if not _HANDSHAKE_RECORD.startswith(header[:2]):
+            return NotTls("not a handshake record")
         if len(header) < 5:
             return NeedMore(at + 5)
         at += 5

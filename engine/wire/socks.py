@@ -260,8 +260,9 @@ def read_metadata_tags(secret: bytes) -> tuple[str, ...] | None:
     JSON that is not an object, or has no `tags`, says nothing; nor do tags that are not text.
     """
     try:
-        if secret.startswith(b"e"):  # no JSON text begins so, and base64 of an object always does
-            secret = base64.b64decode(secret.translate(_URL_SAFE).rstrip(b"=") + b"=" * (-len(secret.rstrip(b"=")) % 4))
+        if secret.startswith(b"e"):  # no JSON text begins so, and base64 of `{"` always does
+            digits = secret.translate(_URL_SAFE).rstrip(b"=")
+            secret = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
         metadata = orjson.loads(secret)
     except ValueError:
         return None

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,14 +205,15 @@ def without_marks(value: Any) -> Any:
     return value
 
 
-def test_the_same_requests_give_the_same_records(recorder: Start) -> None:
+def test_the_same_requests_give_the_same_records(recorder: Start, tmp_path: Path) -> None:
     """Guarantee 6."""
+    rules = tmp_path / "same.yaml"
+    rules.write_text(RULES, encoding="utf-8")
     logs = []
     for number in range(2):
-        program = recorder(RULES, out=f"{number}.jsonl")
+        program = recorder(rules, out=f"{number}.jsonl")
         traffic(program.port)
         logs.append([without_marks(record) for record in program.stop().records[1:]])
-    print([r["body"]["text"] for l in logs for r in l if r["type"] == "response" and r["statusCode"] == 503])
     for first, second in zip(*logs, strict=True):
         assert first == second
     assert len(logs[0]) > 40
