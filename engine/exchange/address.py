@@ -12,11 +12,11 @@ from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import quote
 
+from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 BAD_URL = "ERR_INVALID_URL"
 BAD_PORT = "PREPROCESSING_FAILED"
-DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _USERINFO = re.compile(r"[^@/]*@")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?::(.*))?")

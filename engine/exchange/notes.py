@@ -77,16 +77,12 @@ class Notes:
     def request_data(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the request body has come."""
         if self._request_data:
-            if exchange.request_pieces is None:
-                exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece)
-            exchange.request_pieces.add(data)
+            self._request_pieces(exchange).add(data)
 
     def request_data_end(self, exchange: Exchange) -> None:
         """The request body is complete. An upgrade's end is told after its first record, `websocket-request`."""
         if self._request_data and (exchange.request_noted or not exchange.websocket):
-            if exchange.request_pieces is None:
-                exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece)
-            exchange.request_pieces.end()
+            self._request_pieces(exchange).end()
             exchange.request_pieces = None  # it leads back to the exchange
 
     def request(self, exchange: Exchange) -> None:
@@ -155,16 +151,12 @@ class Notes:
     def response_data(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the response body is sent."""
         if self._response_data:
-            if exchange.response_pieces is None:
-                exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece)
-            exchange.response_pieces.add(data)
+            self._response_pieces(exchange).add(data)
 
     def response_data_end(self, exchange: Exchange) -> None:
         """The response body is complete."""
         if self._response_data:
-            if exchange.response_pieces is None:
-                exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece)
-            exchange.response_pieces.end()
+            self._response_pieces(exchange).end()
             exchange.response_pieces = None
 
     def response(self, exchange: Exchange, whole: bytes | None) -> None:
@@ -320,6 +312,16 @@ class Notes:
             self._add({"seq": 0, "type": "rules-reloaded", "timestamp": now, "rules": rules, "rulesSha256": sha256})
 
     # ── pieces ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _request_pieces(self, exchange: Exchange) -> PieceBatch:
+        if exchange.request_pieces is None:
+            exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece)
+        return exchange.request_pieces
+
+    def _response_pieces(self, exchange: Exchange) -> PieceBatch:
+        if exchange.response_pieces is None:
+            exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece)
+        return exchange.response_pieces
 
     def _piece(self, exchange: Exchange, kind: str, data: bytes, at: float, is_ended: bool) -> None:
         record = _envelope(kind, exchange, clock.now())
