@@ -37,8 +37,8 @@ class Child:
         """Whether it has been started and has not ended."""
         return self._process is not None and self._process.returncode is None
 
-    async def run(self, url: str, port: int) -> int:
-        """Start it and wait for its end; the exit code for mockrec (128+N for a signal)."""
+    async def start(self, url: str, port: int) -> int | None:
+        """Start it; the exit code for mockrec if that is not possible, None if it runs."""
         try:
             self._process = await anyio.open_process(
                 self._command,
@@ -50,6 +50,11 @@ class Child:
         except OSError as error:
             printing.fail(f"cannot run {printing.escape(self._command[0])}: {error.strerror or error}")
             return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+        return None
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code for mockrec (128+N for a signal)."""
+        assert self._process is not None
         try:
             code = await self._process.wait()
         finally:

@@ -42,6 +42,11 @@ class Supervisor:
 
     async def wait(self, seconds: float | None) -> Ending:
         """Return when the run has to end; `seconds` is the longest it may last."""
+        if self._child is not None:
+            # Before anything that could end the run: nobody would end a process that is only half started.
+            code = await self._child.start(self._run.url, self._run.port)
+            if code is not None:
+                return Ending("command ended", code)
         async with anyio.create_task_group() as group:
             group.start_soon(self._await_failure)
             if seconds is not None:
@@ -66,8 +71,7 @@ class Supervisor:
         self.finish(Ending("stop-after"))
 
     async def _run_child(self, child: Child) -> None:
-        code = await child.run(self._run.url, self._run.port)
-        self.finish(Ending("command ended", code))
+        self.finish(Ending("command ended", await child.wait()))
 
     # ── signals ────────────────────────────────────────────────────────────────────────────────────
 

@@ -427,9 +427,11 @@ def test_a_full_disk_is_loud(recorder: Start, program: Program, tmp_path: Path) 
         "--",
         "sh",
         "-c",
-        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        "echo $$ > pid; exec sleep 1000",
     )
     assert done.returncode == 125
+    with pytest.raises(ProcessLookupError):  # it may have been ended before it could say its number
+        os.kill(int((tmp_path / "pid").read_text()) if (tmp_path / "pid").exists() else 0x7FFFFFFF, 0)
     assert program("run", "rules.yaml", "--force", "-o", "/dev/full", "--", "true").returncode == 125
 
 
