@@ -184,6 +184,8 @@ class Connection:
                     while self._codec.buffered <= _MOST_PIPELINED:
                         self._take(await self._receive())
                 except (_Gone, _Broken) as end:
+                    if plan.is_quick and isinstance(end, _Gone) and exchange.request_body.complete:
+                        return  # it may have closed its side only, and the answer is about to be there
                     ended.append(end)
                     group.cancel_scope.cancel()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ from mockrec.engine.steps.failures import described, reply_failure
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NOT_IN_VALUES = re.compile(r"[^\x01-\xff]|[\r\n]")
 _KEYS = ("status", "statusMessage", "headers", "body", "json", "base64", "trailers")
 
 
@@ -115,7 +118,7 @@ def _body(result: Mapping[str, Any]) -> tuple[bytes, bool]:
 
 
 def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:
-    """Header fields as a mapping (values may be lists) or as pairs. Raises TypeError."""
+    """Header fields as a mapping (values may be lists) or as pairs. Raises TypeError, ValueError."""
     if headers is None:
         return ()
     items = headers.items() if isinstance(headers, Mapping) else headers
@@ -126,4 +129,7 @@ def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:
             pairs += [(str(name), str(one)) for one in values]
     except (TypeError, ValueError):
         raise TypeError(f"{what}: expected a mapping or pairs, got {headers!r}") from None
+    for name, value in pairs:
+        if not _NAME.fullmatch(name) or _NOT_IN_VALUES.search(value):
+            raise ValueError(f"{what}: no message can hold the field {name!r}: {value!r}")
     return tuple(pairs)

@@ -130,6 +130,7 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
                 stderr=stderr,
                 env={**os.environ, **(env or {})},
                 cwd=cwd or tmp_path,
+                process_group=0,  # so that COMMAND can be killed with it
             )
         running.append(process)
         found = _ready(process, ready, errors)
@@ -138,7 +139,7 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
     yield start
     for process in running:
         if process.poll() is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

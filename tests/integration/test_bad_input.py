@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,18 @@ RULE_FILES = {
     "not available": (
         "version: 1\nrules:\n  - then: passthrough\n",
         'rules.yaml:3:11: rules[0].then.passthrough: "passthrough" is not available yet in this version of mockrec',
+    ),
+    "unknown event type": (
+        "version: 1\nrecord: {events: [respones]}\nrules: []\n",
+        'rules.yaml:2:19: record.events[0]: unknown event type "respones"; did you mean "response"?',
+    ),
+    "unknown value": (
+        "version: 1\nrecord: {bodies: all}\nrules: []\n",
+        'rules.yaml:2:18: record.bodies: expected decoded, raw or both, got "all"',
+    ),
+    "key given twice": (
+        "version: 1\nrules:\n  - {when: {method: GET, method: PUT}, then: close}\n",
+        'rules.yaml:3:26: rules[0].when: the key "method" is given twice, first in line 3',
     ),
     "environment": (
         "version: 1\nrules:\n  - then: {reply: {body: '${MOCKREC_TEST_NOT_SET}'}}\n",
@@ -109,6 +122,7 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["-o", "x.jsonl", "-o", "x.jsonl"], "given twice"),
         (["--redact", "default"], "not available yet"),
         (["--unmatched", "passthrough"], "not available yet"),
+        (["--ca-cert", "a.pem"], "not available yet"),
         (["--workers", "2"], "not available yet"),
         (["--http2", "true"], "not available yet"),
         (["--upstream", "http://127.0.0.1:1"], "not available yet"),
@@ -119,8 +133,9 @@ def test_options(program: Program, tmp_path: Path, options: list[str], message: 
     (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
     done = program("run", "rules.yaml", "--port", "0", *options)
     assert done.returncode == 2, done.stderr
-    assert message in " ".join(done.stderr.split()).replace("│", "")
+    (line,) = [line for line in done.stderr.splitlines() if message in line]
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.jsonl"))
 
 
 def test_no_rule_file(program: Program) -> None:
@@ -150,6 +165,26 @@ def test_outputs_that_cannot_be_written(program: Program, tmp_path: Path) -> Non
     done = program("run", "rules.yaml", "--port", "0", "-o", "no/such/folder/s.jsonl")
     assert done.returncode == 3
     assert "no/such/folder/s.jsonl: No such file or directory" in done.stderr
+    assert program("run", "rules.yaml", "--port", "0", "-o", "rules.yaml/s.jsonl").returncode == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_must_not_be_written(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "closed").mkdir(mode=0o555)
+    done = program("run", "rules.yaml", "--port", "0", "-o", "closed/s.jsonl")
+    assert done.returncode == 3
+    assert "closed/s.jsonl: Permission denied" in done.stderr
+
+
+def test_ready_files_that_cannot_be_written(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
+    for ready in ("no/such/ready.json", tmp_path):
+        done = program("run", "rules.yaml", "--port", "0", "-o", "s.jsonl", "--ready-file", ready)
+        assert done.returncode == 2
+        assert str(ready) in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "s.jsonl").exists()
 
 
 @pytest.mark.parametrize(

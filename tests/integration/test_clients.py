@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import http.client
 import json
 import shutil
 import socket
@@ -31,6 +32,7 @@ rules:
     then: {reply: {headers: [[X-One, "1"], [Content-Type, text/plain], [x-one, "2"], [Set-Cookie, a=1], [Set-Cookie, b=2]], body: Hello}}
   - {id: upload, when: {method: [POST, PUT], path: /upload}, then: {reply: {status: 201, json: {ok: true}}}}
   - {id: json, when: {path: /json, json: {name: Ada}}, then: {reply: {status: 202, json: {got: it}}}}
+  - {id: binary, when: {path: /binary}, then: {reply: {base64: "AP+A/g==", headers: {Content-Type: application/octet-stream}}}}
   - {id: trailers, when: {path: /trailers}, then: {reply: {body: abc, trailers: {X-Sum: "7"}}}}
   - {id: big, when: {path: /big}, then: {reply: {body: "BIG"}}}
 """.replace('"BIG"', '"' + "0123456789" * 100_000 + '"')
@@ -103,12 +105,15 @@ def test_curl_chunked_http10_and_reuse(recorder: Start, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("x" * 70_000, encoding="utf-8")
     assert '"ok"' in curl("-H", "Transfer-Encoding: chunked", "-T", tmp_path / "text", f"{run.url}/upload")
     assert curl("--http1.0", f"{run.url}/hello") == "Hello"
+    posted = curl("-d", '{"name": "Ada"}', "-H", "Content-Type: application/json", f"{run.url}/json")
+    assert posted == '{"got":"it"}'
     assert curl(f"{run.url}/hello", f"{run.url}/hello", f"{run.url}/hello") == "HelloHelloHello"
     session = run.stop()
-    uploaded, old, *reused = session.by_type("request")
+    uploaded, old, post, *reused = session.by_type("request")
     assert uploaded["body"]["size"] == 70_000
     assert uploaded["headers"]["transfer-encoding"] == "chunked"
     assert old["httpVersion"] == "1.0"
+    assert (post["method"], post["body"]) == ("POST", {"size": 15, "text": '{"name": "Ada"}'})
     assert len({request["connectionId"] for request in reused}) == 1
 
 
@@ -158,6 +163,32 @@ def test_requests(recorder: Start) -> None:
     assert session.by_type("request")[1]["body"] == {"size": 4, "text": "abcd"}
 
 
+def test_http_client(recorder: Start) -> None:
+    """One connection: HEAD has no body that the next answer could be mistaken for, chunks arrive whole."""
+    run = recorder(RULES)
+    client = http.client.HTTPConnection("127.0.0.1", run.port, timeout=20)
+
+    def ask(method: str, path: str, *rest: Any, **options: Any) -> tuple[http.client.HTTPResponse, bytes]:
+        client.request(method, path, *rest, **options)
+        answer = client.getresponse()
+        return answer, answer.read()
+
+    assert ask("HEAD", "/hello")[1] == b""
+    answer, body = ask("GET", "/hello")
+    assert body == b"Hello"
+    assert answer.getheaders()[:3] == [("X-One", "1"), ("Content-Type", "text/plain"), ("x-one", "2")]
+    assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+    pieces = [b"ab", b"c" * 70_000, b"d"]
+    answer, _ = ask("PUT", "/upload", iter(pieces), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+    assert answer.status == 201
+    assert ask("GET", "/binary")[1] == b"\x00\xff\x80\xfe"
+    client.close()
+    session = run.stop()
+    assert len({record["connectionId"] for record in session.by_type("request")}) == 1
+    assert session.by_type("request")[2]["body"] == {"size": 70_003, "text": b"".join(pieces).decode()}
+    assert session.by_type("response")[3]["body"] == {"size": 4, "base64": "AP+A/g=="}
+
+
 def test_aiohttp_many_at_once(recorder: Start) -> None:
     run = recorder(RULES)
 
@@ -186,15 +217,21 @@ def test_node_fetch(recorder: Start) -> None:
         const base = process.argv[1];
         const answer = await fetch(base + '/json', {method: 'POST', body: JSON.stringify({name: 'Ada'})});
         const cookies = (await fetch(base + '/hello')).headers.getSetCookie();
-        console.log(JSON.stringify([answer.status, await answer.json(), cookies]));
+        const bytes = new Uint8Array(5 * 1024 * 1024).map((_, at) => at % 251);
+        const upload = await fetch(base + '/upload', {method: 'POST', body: bytes});
+        const big = await (await fetch(base + '/big')).arrayBuffer();
+        console.log(JSON.stringify([answer.status, await answer.json(), cookies, upload.status, big.byteLength]));
     """
     done = subprocess.run(
         ["node", "--input-type=module", "-e", script, run.url], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [202, {"got": "it"}, ["a=1", "b=2"]]
+    assert json.loads(done.stdout) == [202, {"got": "it"}, ["a=1", "b=2"], 201, 1_000_000]
     session = run.stop()
-    assert [record["matchedRuleId"] for record in session.by_type("response")] == ["json", "hello"]
+    assert [record["matchedRuleId"] for record in session.by_type("response")] == ["json", "hello", "upload", "big"]
+    size = 5 * 1024 * 1024
+    uploaded = session.by_type("request")[2]["body"]
+    assert base64.b64decode(uploaded["base64"]) == (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
 # ── bytes ────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,8 +317,13 @@ def test_what_is_cut_is_marked_and_the_traffic_is_not(recorder: Start) -> None:
     assert session.records[-1]["truncatedBodies"] == 2
 
 
-def test_a_large_body_is_exact(recorder: Start) -> None:
+def test_large_bodies_are_exact_both_ways(recorder: Start, tmp_path: Path) -> None:
     data = bytes(range(256)) * 20_000
-    run = recorder(RULES)
+    (tmp_path / "large.bin").write_bytes(data)
+    run = recorder(RULES + "  - {id: large, when: {path: /large}, then: {reply: {file: large.bin}}}\n")
     assert httpx.post(f"{run.url}/upload", content=data, trust_env=False, timeout=30).status_code == 201
-    assert base64.b64decode(run.stop().one("request")["body"]["base64"]) == data
+    assert httpx.get(f"{run.url}/large", trust_env=False, timeout=30).content == data
+    session = run.stop()
+    for body in (session.by_type("request")[0]["body"], session.by_type("response")[1]["body"]):
+        assert body["size"] == len(data)
+        assert base64.b64decode(body["base64"]) == data

@@ -43,6 +43,9 @@ def get(port: int, path: str) -> tuple[int, bytes]:
         client.close()
 
 
+both_loops = pytest.mark.parametrize("env", [{}, {"MOCKREC_LOOP": "asyncio"}], ids=["default loop", "asyncio"])
+
+
 class Background(threading.Thread):
     """One request whose answer is awaited elsewhere."""
 
@@ -66,6 +69,22 @@ def accepts(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def until_there(path: Path) -> None:
+    """Wait for a file that another program makes."""
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} is not there"
+        time.sleep(0.005)
+
+
+def until_said(run: Any, words: str) -> None:
+    """Wait for words on stderr."""
+    deadline = time.monotonic() + 20
+    while words not in run.stderr:
+        assert time.monotonic() < deadline, run.stderr
+        time.sleep(0.005)
 
 
 def until_logged(log: Path, kind: str, count: int = 1) -> None:
@@ -103,9 +122,20 @@ def test_ready_and_stopped(recorder: Start, number: int) -> None:
     assert ended["rules"][1]["pending"] is True
 
 
-def test_log_files_are_private(recorder: Start) -> None:
+def test_the_ready_file_says_it_all(recorder: Start, tmp_path: Path) -> None:
+    run = recorder(RULES)
+    content = json.loads((tmp_path / "ready-0.json").read_text(encoding="utf-8"))
+    assert content == {"url": run.url, "port": run.port, "pid": run.process.pid, "ca": None}
+    assert [path.name for path in tmp_path.iterdir() if "ready" in path.name] == ["ready-0.json"], "nothing partial"
+    run.stop()
+
+
+def test_log_files_are_private_unless_told_otherwise(recorder: Start) -> None:
     run = recorder(RULES)
     assert run.log.stat().st_mode & 0o777 == 0o600
+    run.stop()
+    run = recorder(RULES, "--file-mode", "0640", out="shared.jsonl")
+    assert run.log.stat().st_mode & 0o777 == 0o640
     run.stop()
 
 
@@ -116,8 +146,9 @@ def test_a_stale_ready_file_is_removed_before_anything_else(program: Program, tm
     assert not (tmp_path / "ready.json").exists()
 
 
-def test_running_exchanges_get_their_grace(recorder: Start) -> None:
-    run = recorder(RULES)
+@both_loops
+def test_running_exchanges_get_their_grace(recorder: Start, env: dict[str, str]) -> None:
+    run = recorder(RULES, env=env)
     slow = Background(run.port, "/slow")
     until_logged(run.log, "request")
     session = run.stop()
@@ -126,8 +157,9 @@ def test_running_exchanges_get_their_grace(recorder: Start) -> None:
     assert session.one("response")["matchedRuleId"] == "slow"
 
 
-def test_what_outlasts_the_grace_is_aborted_and_recorded(recorder: Start) -> None:
-    run = recorder(RULES, "--grace", "100ms")
+@both_loops
+def test_what_outlasts_the_grace_is_aborted_and_recorded(recorder: Start, env: dict[str, str]) -> None:
+    run = recorder(RULES, "--grace", "100ms", env=env)
     never = Background(run.port, "/never")
     until_logged(run.log, "request")
     session = run.stop()
@@ -138,8 +170,9 @@ def test_what_outlasts_the_grace_is_aborted_and_recorded(recorder: Start) -> Non
     assert session.records[-1]["type"] == "session-ended"
 
 
-def test_a_second_signal_ends_the_grace(recorder: Start) -> None:
-    run = recorder(RULES, "--grace", "1h")
+@both_loops
+def test_a_second_signal_ends_the_grace(recorder: Start, env: dict[str, str]) -> None:
+    run = recorder(RULES, "--grace", "1h", env=env)
     never = Background(run.port, "/never")
     until_logged(run.log, "request")
     run.process.send_signal(signal.SIGTERM)
@@ -147,7 +180,9 @@ def test_a_second_signal_ends_the_grace(recorder: Start) -> None:
         pass
     session = run.stop(signal.SIGTERM)
     never.join()
+    assert session.code == 0
     assert session.one("abort")["url"].endswith("/never")
+    assert session.records[-1]["reason"] == "SIGTERM"
 
 
 def test_an_idle_connection_does_not_hold_the_end_up(recorder: Start) -> None:
@@ -170,6 +205,16 @@ def test_a_port_range_and_two_at_once(recorder: Start) -> None:
     for run in runs:
         assert get(run.port, "/hi") == (200, b"hi")
         assert run.stop().code == 0
+
+
+def test_a_port_range_that_is_taken(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = program("run", "rules.yaml", "-o", "s.jsonl", "--port", f"{port}-{port}")
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+    assert not (tmp_path / "s.jsonl").exists()
 
 
 def test_on_the_standard_librarys_loop(recorder: Start) -> None:
@@ -205,6 +250,26 @@ def test_the_exit_code_is_that_of_command(program: Program, tmp_path: Path, comm
     assert done.returncode == code, done.stderr
     last = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[-1])
     assert (last["type"], last["reason"], last["exitCode"]) == ("session-ended", "command ended", code)
+
+
+def test_command_on_the_standard_librarys_loop(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
+    for command, code in (("exit 7", 7), ("kill -KILL $$", 128 + signal.SIGKILL)):
+        env = {**os.environ, "MOCKREC_LOOP": "asyncio"}
+        done = program("run", "rules.yaml", "--force", "-o", "s.jsonl", "--", "sh", "-c", command, env=env)
+        assert done.returncode == code, done.stderr
+        assert program("verify", "s.jsonl").returncode == 0
+
+
+def test_command_reaches_the_mock_under_any_name(program: Program, tmp_path: Path) -> None:
+    """The variables make the recorder its proxy: it need not know that there is one."""
+    call = "import httpx, os; print(httpx.get('http://shop.test/hi').text, httpx.get(os.environ['MOCKREC_URL'] + '/hi').text)"
+    done = with_command(program, tmp_path, sys.executable, "-c", call)
+    assert (done.returncode, done.stdout) == (0, "hi hi\n"), done.stderr
+    records = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    url = records[0]["listen"]["url"]
+    assert [record["url"] for record in records if record["type"] == "request"] == ["http://shop.test/hi", f"{url}/hi"]
+    assert program("verify", "s.jsonl").returncode == 0
 
 
 def test_what_command_finds_in_its_environment(program: Program, tmp_path: Path) -> None:
@@ -279,20 +344,69 @@ def test_with_the_log_on_stdout_command_speaks_on_stderr(program: Program, tmp_p
 
 
 def test_a_signal_to_us_alone_is_passed_on(recorder: Start, tmp_path: Path) -> None:
-    script = f"trap 'exit 5' TERM; touch {shlex.quote(str(tmp_path / 'up'))}; while :; do read -t 1 line < /dev/zero || :; done"
+    script = f"trap 'exit 5' TERM; touch {shlex.quote(str(tmp_path / 'up'))}; while :; do sleep 0.05; done"
     run = recorder(RULES, "--", "bash", "-c", script)
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "up").exists():
-        assert time.monotonic() < deadline
+    until_there(tmp_path / "up")
     assert run.stop(signal.SIGTERM).code == 5
+
+
+def test_a_hangup_reaches_command(recorder: Start, tmp_path: Path) -> None:
+    """With COMMAND, SIGHUP is no wish to read the rules again."""
+    script = f"trap 'exit 6' HUP; touch {shlex.quote(str(tmp_path / 'up'))}; while :; do sleep 0.05; done"
+    run = recorder(RULES, "--", "bash", "-c", script)
+    until_there(tmp_path / "up")
+    session = run.stop(signal.SIGHUP)
+    assert session.code == 6
+    assert session.by_type("rules-reloaded") == []
+    assert (session.records[-1]["reason"], session.records[-1]["exitCode"]) == ("command ended", 6)
+
+
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+COUNTS_CTRL_C = """
+import signal, sys, time
+def count(*_):
+    with open("counted", "a") as file: file.write("x")
+signal.signal(signal.SIGINT, count)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+open("up", "w").close()
+while True: time.sleep(1)
+"""
+
+
+def test_ctrl_c_on_a_terminal_reaches_command_once(tmp_path: Path) -> None:
+    """The terminal sends it to both: passed on, COMMAND would see two, and the second one means it."""
+    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
+    ours, terminal = os.openpty()
+    run = [sys.executable, "-m", "mockrec.cli", "run", "rules.yaml", "-q", "-o", "s.jsonl"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *run, "--", sys.executable, "-c", COUNTS_CTRL_C],
+        cwd=tmp_path, stdin=terminal, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until_there(tmp_path / "up")
+        os.write(ours, b"\x03")
+        until_there(tmp_path / "counted")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 9
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.close(ours)
+        os.close(terminal)
+    assert (tmp_path / "counted").read_text() == "x"
+    assert (tmp_path / "s.jsonl").read_text().splitlines()[-1].count("session-ended")
 
 
 def test_a_command_that_does_not_listen_is_ended_in_the_end(recorder: Start, tmp_path: Path) -> None:
     script = f"trap '' TERM INT; touch {shlex.quote(str(tmp_path / 'up'))}; exec sleep 1000"
     run = recorder(RULES, "--", "bash", "-c", script)
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "up").exists():
-        assert time.monotonic() < deadline
+    until_there(tmp_path / "up")
     for _ in range(3):
         run.process.send_signal(signal.SIGTERM)
         time.sleep(0.1)  # signals of one kind that come together are one
@@ -302,8 +416,9 @@ def test_a_command_that_does_not_listen_is_ended_in_the_end(recorder: Start, tmp
 # ── limits and strictness ────────────────────────────────────────────────────────────────────────────
 
 
-def test_stop_after_exchanges(recorder: Start) -> None:
-    run = recorder(RULES, "--stop-after", "2")
+@both_loops
+def test_stop_after_exchanges(recorder: Start, env: dict[str, str]) -> None:
+    run = recorder(RULES, "--stop-after", "2", env=env)
     with socket.create_connection(("127.0.0.1", run.port)) as client:
         client.sendall(b"GET /hi HTTP/1.1\r\nHost: a\r\n\r\n" * 5)
         received = b""
@@ -318,6 +433,8 @@ def test_stop_after_exchanges(recorder: Start) -> None:
 def test_stop_after_time(program: Program, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     assert program("run", "rules.yaml", "--port", "0", "-o", "s.jsonl", "--stop-after", "50ms").returncode == 0
+    last = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[-1])
+    assert (last["type"], last["reason"], last["exitCode"]) == ("session-ended", "stop-after", 0)
 
 
 def test_strict(program: Program, tmp_path: Path) -> None:
@@ -329,9 +446,13 @@ def test_strict(program: Program, tmp_path: Path) -> None:
         ([], 1, "not used as often as they say: hi"),
         (["/hi", "/x"], 1, "1 request matched no rule"),
     ):
-        done = program("run", "rules.yaml", "-o", "none", "--strict", "--", sys.executable, "-c", call, *paths)
+        done = program(
+            "run", "rules.yaml", "--force", "-o", "s.jsonl", "--strict", "--", sys.executable, "-c", call, *paths
+        )
         assert done.returncode == code
         assert said in done.stderr
+        last = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[-1])
+        assert (last["reason"], last["exitCode"]) == ("command ended", code)
 
 
 # ── reloading ────────────────────────────────────────────────────────────────────────────────────────
@@ -347,9 +468,7 @@ def test_sighup_reads_the_rules_again(recorder: Start, tmp_path: Path) -> None:
     assert get(run.port, "/") == (200, b"two")
     rules.write_text("version: 1\nrules: [{then: {reply: {bdy: three}}}]\n", encoding="utf-8")
     run.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 20
-    while "the rules stay as they were" not in run.stderr:
-        assert time.monotonic() < deadline
+    until_said(run, "the rules stay as they were")
     assert 'rules.yaml:2:25: rules[0].then.reply: unknown key "bdy"' in run.stderr
     assert get(run.port, "/") == (200, b"two")
     session = run.stop()
@@ -361,7 +480,31 @@ def test_watch(recorder: Start, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("version: 1\nrules: [{then: {reply: {body: longer}}}]\n", encoding="utf-8")
     until_logged(run.log, "rules-reloaded")
     assert get(run.port, "/") == (200, b"longer")
-    run.stop()
+    (tmp_path / "rules.yaml").write_text("version: 1\nrules: [{then: {reply: {bdy: broken}}}]\n", encoding="utf-8")
+    until_said(run, "the rules stay as they were")
+    assert get(run.port, "/") == (200, b"longer")
+    session = run.stop()
+    assert len(session.by_type("rules-reloaded")) == 1
+
+
+# ── what is recorded ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_events_all_and_a_list(recorder: Start) -> None:
+    """The option is stronger than the rule file."""
+    only = RULES + "record: {events: [abort]}\n"
+    whole = {"request-initiated", "request", "response"}
+    pieces = {"request-body-data", "response-initiated", "response-body-data"}
+    for events, kinds in (("all", whole | pieces), ("response,request", {"request", "response"}), ("default", whole)):
+        run = recorder(only, "--events", events, out=f"{events}.jsonl")
+        assert get(run.port, "/hi") == (200, b"hi")
+        client = http.client.HTTPConnection("127.0.0.1", run.port, timeout=20)
+        client.request("POST", "/hi", b"body")
+        client.getresponse().read()
+        client.close()
+        session = run.stop()
+        assert {record["type"] for record in session.records} == kinds | {"session-started", "session-ended"}
+        assert len(session.by_type("response")) == 2
 
 
 # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────
@@ -496,7 +639,7 @@ def test_a_slow_disk_slows_the_traffic_down(recorder: Start, tmp_path: Path) -> 
 
     asking = threading.Thread(target=ask)
     asking.start()
-    asking.join(3)
+    asking.join(1.5)
     assert asking.is_alive(), "24 MB do not fit into what may wait for the disk"
     pipe.read()
     asking.join(30)
@@ -532,7 +675,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     look = (
         "import sys\nfrom mockrec.cli.__main__ import main\n"
         "for argv in (['--help'], ['run', '--help']):\n  main(argv)\n"
-        "heavy = [name for name in ('anyio', 'h11', 'OpenSSL', 'pyarrow', 'orjson', 'mockrec.engine.run', 'yaml', 'jinja2') if name in sys.modules]\n"
+        "heavy = [name for name in ('anyio', 'asyncio', 'h11', 'OpenSSL', 'pyarrow', 'orjson', 'mockrec.engine', 'yaml', 'jinja2') if name in sys.modules]\n"
         "sys.exit(' '.join(heavy) or 0)"
     )
     done = subprocess.run(
@@ -545,6 +688,11 @@ def test_the_console_script(tmp_path: Path) -> None:
     script = Path(sys.executable).parent / "mockrec"
     done = subprocess.run([script, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert re.fullmatch(r"mockrec \d+\.\d+\.\d+\S*\n", done.stdout)
+    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
+    command = [script, "run", "rules.yaml", "-q", "-o", "s.jsonl", "--", "sh", "-c", "exit 7"]
+    assert subprocess.run(command, cwd=tmp_path, check=False, timeout=60).returncode == 7
+    verify = [script, "verify", "s.jsonl"]
+    assert subprocess.run(verify, cwd=tmp_path, check=False, timeout=60, capture_output=True).returncode == 0
 
 
 def test_started_without_standard_streams(tmp_path: Path) -> None:

@@ -80,9 +80,10 @@ class Pair:
 async def pair() -> AsyncIterator[Pair]:
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[TransportStream] = loop.create_future()
-    server = await loop.create_server(lambda: TransportStream(opened.set_result), "127.0.0.1", 0)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = await loop.create_server(lambda: TransportStream(opened.set_result), sock=listening)
     client = Client()
-    await client.connect(server.sockets[0].getsockname())
+    await client.connect(listening.getsockname())
     stream = await opened
     yield Pair(stream, client)
     client.socket.close()
@@ -91,6 +92,7 @@ async def pair() -> AsyncIterator[Pair]:
         await checkpoint()
     server.close()
     await server.wait_closed()
+    listening.close()
 
 
 # ── receiving ──────────────────────────────────────────────────────────────────────────────────────

@@ -83,6 +83,12 @@ def test_reason_and_trailers_of_a_result() -> None:
         ({"headers": 1}, TypeError, "headers: expected a mapping or pairs, got 1"),
         ({"headers": ["abc"]}, TypeError, "headers: expected a mapping or pairs"),
         ({"trailers": [("a",)]}, TypeError, "trailers: expected a mapping or pairs"),
+        ({"headers": {"X": "a\nb"}}, ValueError, "headers: no message can hold the field 'X': 'a\\nb'"),
+        ({"headers": {"a b": "c"}}, ValueError, "headers: no message can hold the field 'a b'"),
+        ({"headers": {"": "c"}}, ValueError, "headers: no message can hold"),
+        ({"trailers": {"X": "a\r"}}, ValueError, "trailers: no message can hold"),
+        ({"trailers": {"X": "\0"}}, ValueError, "trailers: no message can hold"),
+        ({"trailers": {"X": "€"}}, ValueError, "trailers: no message can hold"),
     ],
 )
 def test_what_stands_for_nothing(result: Any, error: type[Exception], message: str) -> None:
