@@ -133,7 +133,7 @@ def test_options(program: Program, tmp_path: Path, options: list[str], message: 
     (tmp_path / "rules.yaml").write_text(GOOD, encoding="utf-8")
     done = program("run", "rules.yaml", "--port", "0", *options)
     assert done.returncode == 2, done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if message in line]
+    assert sum(message in line for line in done.stderr.splitlines()) == 1, "one line says it"
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*.jsonl"))
 

@@ -689,9 +689,9 @@ def test_the_console_script(tmp_path: Path) -> None:
     done = subprocess.run([script, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert re.fullmatch(r"mockrec \d+\.\d+\.\d+\S*\n", done.stdout)
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
-    command = [script, "run", "rules.yaml", "-q", "-o", "s.jsonl", "--", "sh", "-c", "exit 7"]
+    command: list[str | Path] = [script, "run", "rules.yaml", "-q", "-o", "s.jsonl", "--", "sh", "-c", "exit 7"]
     assert subprocess.run(command, cwd=tmp_path, check=False, timeout=60).returncode == 7
-    verify = [script, "verify", "s.jsonl"]
+    verify: list[str | Path] = [script, "verify", "s.jsonl"]
     assert subprocess.run(verify, cwd=tmp_path, check=False, timeout=60, capture_output=True).returncode == 0
 
 
