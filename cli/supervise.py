@@ -31,7 +31,8 @@ class Supervisor:
         self._ended = anyio.Event()
         self._ending = Ending("stopped")
         command = run.settings.command
-        self._signals = 0
+        self._ctrl_cs = 0
+        self._passed_on = 0
         self._child = Child(command, no_proxy, stdout_taken="-" in run.settings.outputs) if command else None
 
     def finish(self, ending: Ending) -> None:
@@ -87,7 +88,6 @@ class Supervisor:
     async def _act_on(self, received: AsyncIterator[signal.Signals]) -> None:
         async for one in received:
             child = self._child
-            self._signals += 1
             if self._ended.is_set():
                 # The second signal: no more grace, for exchanges and for COMMAND.
                 self._run.hurry()
@@ -95,11 +95,11 @@ class Supervisor:
                     child.kill()
             elif child is not None and child.running:
                 if one == signal.SIGINT and _from_our_terminal():
-                    patience = _CTRL_CS
+                    self._ctrl_cs += 1
                 else:
-                    patience = 1
+                    self._passed_on += 1
                     child.signal(one)
-                if self._signals > patience:
+                if self._passed_on > 1 or self._ctrl_cs > _CTRL_CS:
                     self.finish(Ending(one.name))  # COMMAND has not listened
             elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
                 self._reload()

@@ -106,13 +106,15 @@ def assert_no_hole(records: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("half", range(2))
 def test_plain_logs(recorder: Callable[..., Any], capsys: pytest.CaptureFixture[str], half: int) -> None:
     seeds = range(half * KILLS // 2, (half + 1) * KILLS // 2)
-    killed = all_killed(recorder, [(seed, f"{seed}.jsonl") for seed in seeds], (0.05, 0.5))
-    for one in killed:
+    killed = all_killed(recorder, [(seed, f"{seed}.jsonl") for seed in seeds], (0.05, 0.45))
+    for number, one in enumerate(killed):
         *lines, rest = one.log.read_bytes().split(b"\n")
         records = [orjson.loads(line) for line in lines]
         assert_no_hole(records)
         assert len(rest) < 10_000, "at most the last line is torn"
         assert one.due(PROMISED_SECONDS) <= answered_urls(records)
+        if number % 3:
+            continue  # it reads every line once more, which takes its time
         capsys.readouterr()
         assert main(["verify", str(one.log)]) == 1
         said = capsys.readouterr().out
