@@ -106,7 +106,10 @@ def assert_no_hole(records: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("half", range(2))
 def test_plain_logs(recorder: Callable[..., Any], capsys: pytest.CaptureFixture[str], half: int) -> None:
     seeds = range(half * KILLS // 2, (half + 1) * KILLS // 2)
-    killed = all_killed(recorder, [(seed, f"{seed}.jsonl") for seed in seeds], (0.05, 0.45))
+    names = [(seed, f"{seed}.jsonl") for seed in seeds]
+    killed = all_killed(recorder, [one for one in names if one[0] % 5], (0.05, 0.4))
+    # Later than what may be missing and the margin together, so that there is something that must not be missing.
+    killed += all_killed(recorder, [one for one in names if one[0] % 5 == 0], (0.6, 0.9))
     for number, one in enumerate(killed):
         *lines, rest = one.log.read_bytes().split(b"\n")
         records = [orjson.loads(line) for line in lines]
@@ -120,7 +123,7 @@ def test_plain_logs(recorder: Callable[..., Any], capsys: pytest.CaptureFixture[
         said = capsys.readouterr().out
         assert f"{one.log}: cut off: {len(records)} record" in said, "and what is there is read"
         assert "Traceback" not in said
-    assert sum(len(one.due(PROMISED_SECONDS)) for one in killed) > 200, "the promise was put to the test"
+    assert any(one.due(PROMISED_SECONDS) for one in killed), "the promise was put to the test"
 
 
 @pytest.mark.parametrize("extension", ["jsonl.gz", "jsonl.zst"])
@@ -131,13 +134,12 @@ def test_compressed_logs(recorder: Callable[..., Any], program: Callable[..., An
         with open_session(one.log) as session:
             records = [record for _, record in session]
         assert_no_hole(records)
-        due = one.due(PROMISED_SECONDS_COMPRESSED)
-        assert due, "the promise was put to the test"
-        assert due <= answered_urls(records)
+        assert one.due(PROMISED_SECONDS_COMPRESSED) <= answered_urls(records)
         done = program("verify", one.log)
         assert done.returncode == 1
         assert "cut off" in done.stdout
         assert "Traceback" not in done.stderr
+    assert any(one.due(PROMISED_SECONDS_COMPRESSED) for one in killed), "the promise was put to the test"
 
 
 @pytest.mark.parametrize("extension", ["jsonl.gz", "jsonl.zst"])
