@@ -41,7 +41,8 @@ class Choices:
 def record(settings: RunSettings, choices: Choices) -> int:
     """Record until something ends it; the exit code."""
     count, seconds = _stop_after(choices.stop_after)
-    for sentence in check_callbacks(settings.record, settings.outputs):
+    # Without an output only what callbacks ask for is made, so each of them is called.
+    for sentence in check_callbacks(settings.record) if settings.outputs else ():
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:

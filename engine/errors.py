@@ -5,6 +5,7 @@ A peer's fault is not an error here: it is data (a `Fault` part, a `client-error
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,3 +48,12 @@ class RuleFileError(MockrecError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """An exception as the log holds it, with its traceback."""
+    return {
+        "name": type(error).__name__,
+        "message": str(error),
+        "stack": "".join(traceback.format_exception(error)),
+    }

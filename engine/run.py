@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Run:
     """A recording. `Run(settings)` checks everything and takes the port; `record` does the rest."""
 
     def __init__(self, settings: RunSettings, hooks: Hooks) -> None:
-        """Raises ConfigError (handlers, port); nothing listens and no file is touched yet."""
+        """Raises ConfigError (handlers, port); no connection is accepted and no file is touched yet."""
         self.settings = settings
         self.failure: FormatError | None = None
         """Why the recording could not be kept."""
@@ -97,10 +97,6 @@ class Run:
     @property
     def port(self) -> int:
         return self._listener.port
-
-    @property
-    def host(self) -> str:
-        return self._listener.host
 
     @property
     def rules(self) -> Any:
@@ -204,11 +200,11 @@ def _callbacks(record: RecordSettings, handlers: Handlers) -> Callbacks | None:
     return Callbacks(functions, names)
 
 
-def check_callbacks(record: RecordSettings, outputs: Mapping[str, str] | tuple[str, ...]) -> list[str]:
-    """Sentences about callbacks that would never be called."""
+def check_callbacks(record: RecordSettings) -> list[str]:
+    """Sentences about callbacks that would never be called, because nothing of their type is recorded."""
     types = wanted_types(record.events)
     return [
         f"record.callbacks: {kind} is not among the recorded events, so {os.path.basename(name)} is never called"
         for kind, name in record.callbacks.items()
-        if outputs and kind not in types
+        if kind not in types
     ]

@@ -7,13 +7,13 @@ reads, so that the body goes on and a client that leaves is noticed.
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Sequence
 
 import anyio
 import anyio.lowlevel
 
 from mockrec.engine import clock
+from mockrec.engine.errors import described
 from mockrec.engine.exchange.address import read_address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
@@ -69,7 +69,7 @@ class Connection:
         self._codec = H1Server(site.limits.head)
         self._channel = H1Channel(self._codec, stream)
         self._exchange: Exchange | None = None
-        self._opened_at = self._head_began = clock.now()
+        self._head_began = clock.now()
         self._first = True
         self._stopping = False
         ip, port = stream.peer
@@ -108,7 +108,7 @@ class Connection:
         except Exception as error:
             self._site.report_defect(error)
             if self._exchange is not None:
-                self._exchange.abort(_described(error))
+                self._exchange.abort({"code": "E_DEFECT", **described(error)})
         finally:
             if self._exchange is not None:
                 self._exchange.leave()
@@ -313,12 +313,3 @@ def _as_sent(head: RequestHead) -> bytes:
     lines = [f"{head.method} {head.target} HTTP/{head.version}"]
     lines += [f"{name}: {value}" for name, value in head.raw_headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-def _described(error: Exception) -> dict[str, str]:
-    return {
-        "name": type(error).__name__,
-        "code": "E_DEFECT",
-        "message": str(error),
-        "stack": "".join(traceback.format_exception(error)),
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ import orjson
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
+from mockrec.engine.errors import described
 from mockrec.formats.events import Event, parse_event
 
 MOST_WAITING = 10_000
@@ -95,9 +95,5 @@ class Callbacks:
             record["connectionId"] = connection
         record["eventType"] = kind
         record["callback"] = self._names[kind]
-        record["error"] = {
-            "name": type(error).__name__,
-            "message": str(error),
-            "stack": "".join(traceback.format_exception(error)),
-        }
+        record["error"] = described(error)
         self._add(record)

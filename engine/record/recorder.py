@@ -151,10 +151,7 @@ class Recorder:
     def _wrote(self) -> None:
         if self._waiting and not self._is_full():
             self._waiting = False
-            self._call(self._make_room)
-
-    def _make_room(self) -> None:
-        self._room.set()
+            self._call(lambda: self._room.set())  # the one that is waited for by then
 
     def _failed(self, error: FormatError) -> None:
         self._call(lambda: self._on_failure(error))

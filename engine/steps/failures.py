@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
-from typing import Any
-
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Place
@@ -36,12 +33,3 @@ async def template_failed(exchange: Exchange, place: Place, error: TemplateError
 async def unsendable_head(exchange: Exchange, place: Place, error: ValueError) -> None:
     """Answer for a header that a template has given and no head can hold."""
     await template_failed(exchange, place, TemplateError(place.line, str(error)))
-
-
-def described(error: BaseException) -> dict[str, Any]:
-    """An exception of a user's function as the log holds it, with its traceback."""
-    return {
-        "name": type(error).__name__,
-        "message": str(error),
-        "stack": "".join(traceback.format_exception(error)),
-    }

@@ -15,13 +15,14 @@ from typing import Any
 
 from anyio import to_thread
 
+from mockrec.engine.errors import described
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.match import MatcherError
 from mockrec.engine.rules.shapes import nearest_hint
 from mockrec.engine.rules.suggest import quoted
 from mockrec.engine.steps import faults
-from mockrec.engine.steps.failures import described, reply_failure
+from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 
