@@ -8,11 +8,13 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import anyio
 from anyio.abc import Process
 
 from mockrec.cli import printing
+from mockrec.engine.config import UpstreamSettings
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
@@ -100,6 +102,31 @@ def environment(outer: Mapping[str, str], url: str, port: int, no_proxy: str | N
     env["MOCKREC_URL"] = url
     env["MOCKREC_PORT"] = str(port)
     return env
+
+
+def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> UpstreamSettings:
+    """The way to servers from here, where COMMAND would have gone through the proxy of our own environment.
+
+    What the rule file says is stronger. Loopback is never reached through it: it would be another machine's.
+    """
+    if upstream.proxy is not None:
+        return upstream
+    found = {name: outer.get(name.lower()) or outer.get(name) for name in _PROXY_VARIABLES}
+    plain = found["HTTP_PROXY"] or found["ALL_PROXY"]
+    secure = found["HTTPS_PROXY"] or found["ALL_PROXY"]
+    if not (plain or secure):
+        return upstream
+    exceptions = [host.strip() for host in (outer.get("no_proxy") or outer.get("NO_PROXY") or "").split(",")]
+    return replace(
+        upstream,
+        proxy=_with_scheme(plain),
+        secure_proxy=_with_scheme(secure),
+        no_proxy=(*upstream.no_proxy, *filter(None, exceptions), "localhost", "127.0.0.1", "::1"),
+    )
+
+
+def _with_scheme(url: str | None) -> str | None:
+    return url if not url or "://" in url else f"http://{url}"
 
 
 def _without_loopback(no_proxy: str) -> str:

@@ -77,6 +77,17 @@ def port(value: str) -> tuple[int, int]:
     raise typer.BadParameter(f"expected a port, 0 for any free one, or a range such as 8000-8100, got {value!r}")
 
 
+def server_url(value: str) -> tuple[str, str, int]:
+    """`http://localhost:3000` → protocol, host, port. For `typer.Option(parser=server_url)`."""
+    text = value.strip()
+    match = re.fullmatch(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(\d{1,5}))?/?", text, re.IGNORECASE)
+    if match is None or not 0 < int(match[3] or 1) < 65536:
+        hint = "; a path, query or password cannot be given" if match is None and "://" in text else ""
+        raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {value!r}{hint}")
+    protocol = (match[1] or "http").lower()
+    return protocol, match[2].strip("[]").lower(), int(match[3] or (443 if protocol == "https" else 80))
+
+
 def not_yet(value: object) -> object:
     """For `typer.Option(callback=not_yet)`: refuses an option that this version does not have."""
     if value is not None:

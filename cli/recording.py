@@ -114,20 +114,34 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
 
 def _tell_ready(run: Run, ready_file: Path | None) -> None:
     settings = run.settings
-    rules = printing.plural(len(settings.loaded.rule_file.rules), "rule")
+    rules = _what_answers(settings)
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
     recording = f"recording to {printing.escape(to)}" if to else "not recording"
     if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
     printing.note(f"mockrec ready on {run.url} · {rules} · {recording}")
+    if run.ca_problem is not None:
+        printing.warn(f"HTTPS cannot be intercepted: {printing.escape(str(run.ca_problem))}")
     if ready_file is not None:
-        content = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": None}
+        content = {"url": run.url, "port": run.port, "pid": os.getpid(), "ca": run.ca}
         partial = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
         try:
             partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
             os.replace(partial, ready_file)
         except OSError as error:
             raise ConfigError(f"cannot write the ready file {ready_file}: {error.strerror or error}") from None
+
+
+def _what_answers(settings: RunSettings) -> str:
+    """`3 rules`, and what else answers."""
+    rules = settings.loaded.rule_file.rules
+    words = [printing.plural(len(rules), "rule")] if rules or settings.loaded.rule_file.path else []
+    if settings.before is not None:
+        protocol, host, port = settings.before
+        words.append(f"before {protocol}://{f'[{host}]' if ':' in host else host}:{port}")
+    if settings.unmatched == "passthrough":
+        words.append("passing on the rest" if words else "passing everything on")
+    return " · ".join(words)
 
 
 def _tune_garbage_collection() -> None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.options import FileMode, Force, Output, Quiet, Verbose, duration, invocation, not_yet, port, size
+from mockrec.cli.options import (
+    FileMode,
+    Force,
+    Output,
+    Quiet,
+    Verbose,
+    duration,
+    invocation,
+    not_yet,
+    port,
+    server_url,
+    size,
+)
 
 if TYPE_CHECKING:
     from mockrec.engine.rules.load import Loaded
@@ -24,7 +37,10 @@ def _later(*names: str, metavar: str, about: str) -> Any:
 
 def run(
     rules: Annotated[
-        Path | None, typer.Argument(metavar="RULES", help="The rule file (YAML).", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="RULES", help="The rule file (YAML); without one, everything is passed on.", show_default=False
+        ),
     ] = None,
     output: Output = None,
     output_format: Annotated[
@@ -58,7 +74,19 @@ def run(
     ] = None,
     unmatched: Annotated[
         str | None,
-        typer.Option(metavar="WHAT", help="What happens without a rule: reject. passthrough is not available yet."),
+        typer.Option(
+            metavar="WHAT",
+            help="What happens without a matching rule: reject, or passthrough to the server that is meant.",
+            show_default="reject, without RULES passthrough",
+        ),
+    ] = None,
+    upstream: Annotated[
+        Any,
+        typer.Option(
+            metavar="URL",
+            parser=server_url,
+            help="Stand before this server: requests for the recorder itself that no rule matches go there.",
+        ),
     ] = None,
     on_full: Annotated[
         str, typer.Option(metavar="WHAT", help="When the disk is too slow: wait (traffic waits) or drop (records).")
@@ -81,12 +109,17 @@ def run(
         str | None, typer.Option(metavar="HOSTS", help="Hosts that COMMAND reaches without the proxy.")
     ] = None,
     http2: Annotated[str | None, _later("--http2", metavar="WHAT", about="Whether HTTP/2 is spoken.")] = None,
-    socks: Annotated[bool | None, _later("--socks", metavar="", about="Whether SOCKS is spoken.")] = None,
-    ca_cert: Annotated[str | None, _later("--ca-cert", metavar="FILE", about="The authority for HTTPS.")] = None,
-    ca_key: Annotated[str | None, _later("--ca-key", metavar="FILE", about="Its key.")] = None,
-    upstream: Annotated[
-        str | None, _later("--upstream", metavar="URL", about="Pass requests on to this server.")
+    socks: Annotated[bool | None, typer.Option("--socks/--no-socks", help="Speak SOCKS 4, 4a and 5 too.")] = None,
+    ca_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The certificate (PEM) of the authority for HTTPS.", show_default="your own"),
     ] = None,
+    ca_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its key (PEM), with --ca-cert.", show_default=False)
+    ] = None,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Let other machines use the proxy without a password.")
+    ] = False,
     workers: Annotated[int | None, _later("--workers", metavar="N", about="Processes that share the work.")] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -97,12 +130,12 @@ def run(
     """
     from mockrec.cli.recording import Choices, record, remove_stale
 
-    if rules is None:
-        raise typer.BadParameter(
-            "give a rule file; passing requests on is not available yet in this version of mockrec"
-        )
+    if rules is None and watch:
+        raise typer.BadParameter("there is no rule file to watch", param_hint="--watch")
+    if (ca_cert is None) != (ca_key is None):
+        raise typer.BadParameter("give both, --ca-cert and --ca-key")
     _check_word("--redact", redact, ("none",), later=("default",))
-    _check_word("--unmatched", unmatched, ("reject",), later=("passthrough",))
+    _check_word("--unmatched", unmatched, ("reject", "passthrough"))
     _check_word("--on-full", on_full, ("wait", "drop"))
     if ready_file is not None:
         remove_stale(ready_file)
@@ -119,6 +152,11 @@ def run(
         max_body_size=max_body_size,
         drop=on_full == "drop",
         grace=grace,
+        socks=socks,
+        ca=None if ca_cert is None or ca_key is None else (ca_cert, ca_key),
+        unmatched=unmatched,
+        before=upstream,
+        is_open=is_open,
     )
     choices = Choices(ready_file=ready_file, stop_after=stop_after, strict=strict, watch=watch, no_proxy=no_proxy)
     raise typer.Exit(record(settings, choices))
@@ -131,10 +169,10 @@ def _check_word(option: str, word: str | None, known: tuple[str, ...], later: tu
         raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
 
 
-def _load(rules: Path) -> Loaded:
-    from mockrec.engine.rulefile import load_file
+def _load(rules: Path | None) -> Loaded:
+    from mockrec.engine.rulefile import load_file, no_file
 
-    loaded = load_file(rules)
+    loaded = no_file() if rules is None else load_file(rules)
     for warning in loaded.warnings:
         printing.warn(printing.escape(str(warning)))
     return loaded
@@ -153,13 +191,20 @@ def _settings(
     max_body_size: int | None,
     drop: bool,
     grace: float,
+    socks: bool | None,
+    ca: tuple[Path, Path] | None,
+    unmatched: str | None,
+    before: tuple[str, str, int] | None,
+    is_open: bool,
 ) -> RunSettings:
     """The rule file's settings, with the options put over them."""
     from dataclasses import replace
 
+    from mockrec.cli.child import outer_proxy
     from mockrec.engine.run import RunSettings
 
-    server, recorded = loaded.rule_file.server, loaded.rule_file.record
+    rule_file = loaded.rule_file
+    server, recorded, tls, upstream = rule_file.server, rule_file.record, rule_file.tls, rule_file.upstream
     if host is not None:
         server = replace(server, host=host)
     if ports is not None:
@@ -170,10 +215,23 @@ def _settings(
         recorded = replace(recorded, events=_events(events))
     if max_body_size is not None:
         recorded = replace(recorded, max_body_size=max_body_size)
+    if socks is not None:
+        server = replace(server, socks=socks)
+    if ca is not None:
+        tls = replace(tls, ca_cert=str(ca[0]), ca_key=str(ca[1]))
+    if invocation.command is not None:
+        upstream = outer_proxy(upstream, os.environ)
+    if unmatched is None:
+        unmatched = rule_file.unmatched if rule_file.path or before is not None else "passthrough"
     return RunSettings(
         loaded=loaded,
         server=server,
         record=recorded,
+        tls=tls,
+        upstream=upstream,
+        unmatched=unmatched,
+        before=before,
+        is_open=is_open,
         outputs=_outputs(output),
         output_format=output_format,
         force=force,

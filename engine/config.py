@@ -104,6 +104,8 @@ class UpstreamSettings:
     """How real servers are reached; the defaults of every passthrough step."""
 
     proxy: str | None = None
+    secure_proxy: str | None = None
+    """Another proxy for https and wss; only the environment (HTTPS_PROXY) tells them apart."""
     no_proxy: tuple[str, ...] = ()
     trusted_cas: tuple[str, ...] = ()
     ignore_tls_errors: tuple[str, ...] | bool = ()

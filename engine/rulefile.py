@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.load import Loaded, load_rules
+from mockrec.engine.rules.model import RuleFile
 
 
 def load_file(path: Path) -> Loaded:
@@ -36,3 +38,8 @@ def _probe(path: str) -> None:
     """Raises OSError if a file cannot be read; a folder is none."""
     with open(path, "rb") as file:
         file.read(1)
+
+
+def no_file() -> Loaded:
+    """What a run without a rule file has: the defaults, and no rule."""
+    return Loaded(RuleFile(path="", folder=os.getcwd(), sha256=hashlib.sha256(b"").hexdigest()), (), ())

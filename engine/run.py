@@ -11,11 +11,16 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from mockrec.engine.config import RecordSettings, ServerSettings
+from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Notes, wanted_types
+from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.listener import Listener, bind
+from mockrec.engine.net.own import own_addresses
+from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.record.callbacks import Callbacks
 from mockrec.engine.record.framing import session_ended, session_started, told_rules
@@ -23,12 +28,23 @@ from mockrec.engine.record.outputs import open_outputs
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.rulefile import load_file
 from mockrec.engine.rules.load import Loaded
-from mockrec.engine.steps.compile import Tools, compile_rules
+from mockrec.engine.rules.model import Passthrough
+from mockrec.engine.steps.compile import Tools, compile_rules, options_of
 from mockrec.engine.steps.handlers import Handlers
-from mockrec.engine.steps.unmatched import explain_plan
+from mockrec.engine.steps.plan import Plan
+from mockrec.engine.steps.unmatched import explain_plan, passing_plan
 from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.tls.authority import Authority
+from mockrec.engine.tls.client import ClientContexts
+from mockrec.engine.tls.keylog import KeyLog
+from mockrec.engine.tls.server import NoProtocol, ServerContexts
+from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_ca
+from mockrec.engine.upstream.dial import Dialer
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.wire.socks import AuthMethod
 from mockrec.formats.errors import FormatError
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST_MATCHED = 10 * 1024 * 1024
 """Matchers see at least so much of a body, however little of it the log keeps."""
 
@@ -40,6 +56,14 @@ class RunSettings:
     loaded: Loaded
     server: ServerSettings
     record: RecordSettings
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    unmatched: str = "reject"
+    """`reject` or `passthrough`."""
+    before: tuple[str, str, int] | None = None
+    """Protocol, host and port of the server that we stand before (a reverse proxy)."""
+    is_open: bool = False
+    """Whether everybody may use the proxy without a password, also from other machines."""
     outputs: tuple[str, ...] = ()
     """Paths, `-` for stdout; empty: nothing is recorded."""
     output_format: str | None = None
@@ -84,10 +108,58 @@ class Run:
         self._grace = anyio.CancelScope()
         self._patience = anyio.CancelScope()
         handlers = Handlers()
-        rules = compile_rules(settings.loaded.rule_file.rules, Tools(handlers, self._webhooks))
+        server = settings.server
+        _check_openness(settings)
+        self._key_log = KeyLog(settings.tls.key_log_file) if settings.tls.key_log_file else None
+        contexts = ClientContexts(self._key_log)
+        connector = Connector()
+        self._gateway = Gateway(Dialer(connector.connect, contexts, self._is_own), self._match_limit)
+        self._options = options_of(settings.upstream, self._gateway)
+        self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
+        self.ca: str | None = None
+        """Path of the authority's certificate."""
+        self.ca_problem: ConfigError | None = None
+        """Why there is no authority: only TLS needs one."""
+        self._ca_key = ""
+        self._find_ca(settings.tls)
+        rules = compile_rules(settings.loaded.rule_file.rules, self._tools(handlers))
         self._callbacks = _callbacks(settings.record, handlers)
-        self._sockets = bind(settings.server.host, settings.server.ports)
+        self._sockets = bind(server.host, server.ports)
+        self._is_own_address = own_addresses(server.host, self._sockets[0].getsockname()[1])
         self._rules = rules
+
+    @property
+    def _match_limit(self) -> int:
+        return max(self.settings.record.max_body_size, _LEAST_MATCHED)
+
+    def _is_own(self, host: str, port: int) -> bool:
+        return self._is_own_address(host, port)
+
+    def _tools(self, handlers: Handlers) -> Tools:
+        return Tools(handlers, self._webhooks, self._gateway, self._options)
+
+    def _find_ca(self, tls: TlsSettings) -> None:
+        """The authority that is named has to be good; that of the user is made, if it can be."""
+        if tls.ca_cert is not None:
+            self.ca, self._ca_key = tls.ca_cert, tls.ca_key or ""
+            self._authority()
+            return
+        try:
+            cert, key = ensure_ca(ca_folder(os.environ))
+        except ConfigError as error:
+            self.ca_problem = error
+        else:
+            self.ca, self._ca_key = str(cert), str(key)
+
+    def _authority(self) -> Authority:
+        """Raises ConfigError."""
+        if self.ca is None:
+            raise self.ca_problem or ConfigError("there is no certificate authority")
+        tls = self.settings.tls
+        return Authority(load_ca(Path(self.ca), Path(self._ca_key)), key_type=tls.key_type, key_length=tls.key_length)
+
+    def _server_contexts(self) -> ServerContexts:
+        return ServerContexts(self._authority(), self.settings.tls, choose_alpn, self._key_log)
 
     @property
     def url(self) -> str:
@@ -135,6 +207,8 @@ class Run:
                     await recorder.close(lambda: session_ended(ending, recorder.counts, self._site.rules, bodies))
                     with self._patience:
                         await recorder.finish_callbacks()  # one may wait for the last record
+                if self._key_log is not None:
+                    self._key_log.close()
                 background.cancel_scope.cancel()
         return ending
 
@@ -145,27 +219,45 @@ class Run:
             kept = frozenset(settings.record.callbacks)
         notes = Notes(recorder, kept, bodies)
         notes.ended = self.hooks.exchange_ended
-        limit = settings.record.max_body_size
+        limit, server = settings.record.max_body_size, settings.server
+        self._gateway.backpressure = recorder
         self._site = Site(
             rules=self._rules,
-            unmatched=explain_plan(lambda: self._site.rules),
+            unmatched=self._unmatched_plan(),
             notes=notes,
             backpressure=recorder,
-            timeouts=settings.server.timeouts,
-            limits=settings.server.limits,
-            cors=settings.server.cors,
-            match_limit=max(limit, _LEAST_MATCHED),
+            timeouts=server.timeouts,
+            limits=server.limits,
+            cors=server.cors,
+            match_limit=self._match_limit,
             log_limit=limit,
             report_defect=self.hooks.defect,
+            gateway=self._gateway,
+            options=self._options,
+            interception=Interception(settings.tls, self._server_contexts),
+            connection_notes=ConnectionNotes(recorder, kept, bodies, keeps_data=settings.record.raw_data),
+            is_own=self._is_own,
+            socks=_socks_methods(server.socks),
+            passes_unknown="unknown-protocol" in server.passthrough,
+            auth=_user_and_password(server.auth),
+            is_reverse=settings.before is not None,
         )
         return self._site
+
+    def _unmatched_plan(self) -> Plan:
+        settings = self.settings
+        others = settings.unmatched == "passthrough"
+        if not others and settings.before is None:
+            return explain_plan(lambda: self._site.rules)
+        tools = self._tools(Handlers())
+        return passing_plan(lambda: self._site.rules, tools, self._is_own, others=others, upstream=settings.before)
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
 
     def reload(self) -> Loaded:
         """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
         loaded = load_file(Path(self.settings.loaded.rule_file.path))
-        rules = compile_rules(loaded.rule_file.rules, Tools(Handlers(), self._webhooks))
+        rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers()))
         self._site.rules = rules
         self._site.notes.rules_reloaded(told_rules(loaded.rule_file), loaded.rule_file.sha256)
         return loaded
@@ -190,6 +282,42 @@ class Run:
             await self._listener.stop()
             await self._webhooks.wait()
         serving.cancel_scope.cancel()
+
+
+def choose_alpn(offers: list[bytes]) -> bytes | None:
+    """HTTP/1.1 where it is offered. Raises NoProtocol for a client that speaks only HTTP/2 (RFC 7301, 3.2)."""
+    if b"http/1.1" in offers:
+        return b"http/1.1"
+    if b"h2" in offers:
+        raise NoProtocol
+    return None
+
+
+def _check_openness(settings: RunSettings) -> None:
+    """A proxy that the network can reach passes on what anybody asks for. Raises ConfigError."""
+    server, rules = settings.server, settings.loaded.rule_file.rules
+    if server.auth is not None or settings.is_open or server.host.strip("[]") in _LOOPBACK:
+        return
+    steps = [step for rule in rules for step in rule.steps]
+    passes = settings.unmatched == "passthrough" or server.passthrough or settings.tls.passthrough
+    if passes or settings.tls.intercept_only or any(type(step) is Passthrough for step in steps):
+        raise ConfigError(
+            f"whoever reaches {server.host} could use this recorder as a proxy; give a password with server.auth"
+            " (user:password), or say --open"
+        )
+
+
+def _socks_methods(setting: object) -> tuple[AuthMethod, ...] | None:
+    if setting is True:
+        return ("no-auth",)
+    return tuple(setting) if isinstance(setting, tuple) and setting else None
+
+
+def _user_and_password(setting: str | None) -> tuple[str, str] | None:
+    if setting is None:
+        return None
+    user, _, password = setting.partition(":")
+    return user, password
 
 
 def _callbacks(record: RecordSettings, handlers: Handlers) -> Callbacks | None:

@@ -1,14 +1,15 @@
 """Where a request was meant to go: the absolute URL and destination behind a request target.
 
-Origin-form targets are completed from `Host` and normalised as the WHATWG URL standard does it;
-absolute-form targets (a proxy's, RFC 9112, 3.2.2) speak for themselves and are kept as they came.
+Origin-form targets are completed from the tunnel they came through, from `Host` or from the TLS server name, and
+normalised as the WHATWG URL standard does it; absolute-form targets (a proxy's, RFC 9112, 3.2.2) speak for
+themselves and are kept as they came.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -25,12 +26,29 @@ _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a connection says of the requests on it before it has carried any."""
+
+    protocol: str = "http"
+    """`https` where the innermost layer is TLS."""
+    tunnel: tuple[str, int | None] | None = None
+    """Host and port that the innermost tunnel was asked for; without a port, it is the protocol's default."""
+    server_name: str | None = None
+    """By TLS (SNI)."""
+
+
+PLAIN = Origin()
+
+
 @dataclass(slots=True)
 class Address:
     """The URL of a request, in the pieces that events and matchers ask for."""
 
-    spoken: str
-    """What the connection speaks, `http` or `https`."""
+    origin: Origin
+    """Of the connection it came on."""
+    is_absolute: bool
+    """Whether the request target was a whole URL: it was meant for a proxy."""
     protocol: str
     url: str
     """As the log shows it."""
@@ -49,15 +67,15 @@ class Address:
     """How this head stands in the log; filled by the notes."""
 
 
-def read_address(head: RequestHead, local_port: int, spoken: str = "http") -> Address | str:
+def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> Address | str:
     """The address of a request, or the error code of a client-error.
 
-    `spoken` is what the connection speaks; `local_port` serves requests that name no host.
+    `local_port` serves requests that name no host.
     """
     known: Address | None = head.address
-    if known is not None and known.spoken == spoken:
+    if known is not None and (known.origin is origin or known.origin == origin):
         return known
-    protocol = spoken
+    protocol = origin.protocol
     absolute = _ABSOLUTE.fullmatch(head.target)
     raw_headers, headers = head.raw_headers, head.headers
     authority = headers.get("host", "")
@@ -76,14 +94,21 @@ def read_address(head: RequestHead, local_port: int, spoken: str = "http") -> Ad
     if head.upgrade == "websocket" and not head.has_body:
         protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
     default_port = DEFAULT_PORTS.get(protocol, 80)
-    located = _split_authority(authority, default_port) if authority else ("localhost", local_port)
+    destination: str | None = None
+    if absolute is None and origin.tunnel is not None:
+        destination, tunnel_port = origin.tunnel
+        located = _in_tunnel(destination, tunnel_port or default_port, authority, origin)
+    else:
+        named = authority or origin.server_name
+        located = _split_authority(named, default_port) if named else ("localhost", local_port)
     if isinstance(located, str):
         return located
     hostname, port = located
     host = hostname if port == default_port else f"{hostname}:{port}"
     url = f"{protocol}://{host}{_normal_target(target) if target.startswith('/') else ''}"
     address = Address(
-        spoken,
+        origin,
+        absolute is not None,
         protocol,
         head.target if absolute is not None else url,
         url,
@@ -93,11 +118,35 @@ def read_address(head: RequestHead, local_port: int, spoken: str = "http") -> Ad
         host,
         raw_headers,
         headers,
-        {"hostname": hostname.strip("[]"), "port": port},
+        {"hostname": destination or hostname.strip("[]"), "port": port},
     )
-    if authority:
+    if authority or origin.tunnel is not None:
         head.address = address
     return address
+
+
+def _in_tunnel(host: str, port: int, authority: str, origin: Origin) -> tuple[str, int] | str:
+    """The name and port of a request in a tunnel: the tunnel's name; where that is an address, the name that the
+    request gives or TLS gave. The port is always the tunnel's, whatever else says another."""
+    if _is_address(host):
+        named = _split_authority(authority, port) if authority else origin.server_name or ""
+        if isinstance(named, tuple):
+            return named[0], port
+        if authority:
+            return named
+        host = named or (f"[{host}]" if ":" in host else host)
+    try:
+        return _normal_name(host), port
+    except ValueError:
+        return BAD_URL
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _split_authority(authority: str, default_port: int) -> tuple[str, int] | str:

@@ -20,7 +20,7 @@ REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStat
 class Answer:
     """Status, headers and, where it is known beforehand, the whole body."""
 
-    __slots__ = ("_date", "_framed", "body", "headers", "logged_body", "reason", "status", "trailers")
+    __slots__ = ("_date", "_framed", "body", "headers", "logged_body", "reason", "relayed", "status", "trailers")
 
     def __init__(
         self,
@@ -30,12 +30,15 @@ class Answer:
         *,
         reason: str | None = None,
         trailers: tuple[tuple[str, str], ...] = (),
+        relayed: bool = False,
     ) -> None:
+        """`relayed`: a server has said this, so nothing is added that is not needed on this connection."""
         self.status = status
         self.reason = REASONS.get(status, "") if reason is None else reason
         self.headers = headers
         self.body = body
         self.trailers = trailers
+        self.relayed = relayed
         self.logged_body: dict[str, Any] | None = None
         """Filled by the notes: how this body stands in the log."""
         self._date = b""
@@ -57,6 +60,7 @@ class Answer:
                 length = len(self.body)
             if self.trailers:
                 length = None
-            head = channel.frame(self.status, self.reason, self.headers, length, date.decode("ascii"))
+            text = "" if self.relayed else date.decode("ascii")
+            head = channel.frame(self.status, self.reason, self.headers, length, text)
             self._framed[key] = head
         return head

@@ -9,10 +9,12 @@ from mockrec.engine.wire.parts import RawHeaders
 class Body:
     """One direction's body. `size` counts every byte on the wire (chunk framing removed)."""
 
-    __slots__ = ("_chunks", "_kept", "complete", "limit", "size", "trailers")
+    __slots__ = ("_chunks", "_holds", "_kept", "complete", "limit", "size", "trailers")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, holds: bool = False) -> None:
+        """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`."""
         self.limit = limit
+        self._holds = holds
         self.size = 0
         self.complete = False
         self.trailers: RawHeaders = ()
@@ -23,22 +25,37 @@ class Body:
         """The next piece."""
         self.size += len(data)
         room = self.limit - self._kept
-        if room > 0:
+        if self._holds:
+            self._chunks.append(data)
+            self._kept += len(data)
+        elif room > 0:
             piece = data if len(data) <= room else data[:room]
             self._chunks.append(piece)
             self._kept += len(piece)
+
+    def release(self) -> list[bytes]:
+        """From now on nothing over the limit is kept. Returns everything that has come so far."""
+        held = self._chunks
+        if self._holds:
+            self._holds = False
+            if self._kept > self.limit:
+                self._chunks = [b"".join(held)[: self.limit]]
+                self._kept = self.limit
+            else:
+                self._chunks = held.copy()
+        return held
 
     @property
     def kept(self) -> bytes:
         """The first `limit` bytes of the wire."""
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
-        return self._chunks[0] if self._chunks else b""
+        return self._chunks[0][: self.limit] if self._chunks else b""
 
     @property
     def truncated(self) -> bool:
-        """Whether more passed than was kept."""
-        return self.size > self._kept
+        """Whether more passed than is kept."""
+        return self.size > self.limit
 
     def decoded(self, content_encoding: str) -> bytes:
         """The whole body with its content codings undone, for matchers and handlers.

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from mockrec.engine.wire.parts import ResponseHead
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Peer:
-    """The client end of a connection, as every event of the connection names it."""
+    """The client end of a connection, as every event of the connection names it, and what is kept for it."""
 
     connection_id: str
     ip: str
     port: int
     local_port: int
+    local_ip: str = ""
+    tags: tuple[str, ...] = ()
+    """What tunnels have said of the client (`socket-metadata:…`)."""
+    tls: dict[str, Any] | None = None
+    """`tlsMetadata` of the innermost TLS connection."""
+    pool: Any = None
+    """Its connections to servers; made and known by `upstream/`."""
 
 
 class Channel(Protocol):
@@ -36,7 +43,8 @@ class Channel(Protocol):
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
     ) -> ResponseHead:
-        """The final head with everything the protocol adds; `length` None: not known yet."""
+        """The final head with everything the protocol adds; `length` None: not known yet. Without a `date` it is
+        another server's head, to which only what this connection needs is added."""
 
     async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
         """A 1xx."""

@@ -18,6 +18,7 @@ from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.channel import Channel, Peer
 from mockrec.engine.exchange.ids import new_id
+from mockrec.engine.exchange.reader import RequestReader
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 
@@ -48,6 +49,7 @@ class Exchange:
         "notes",
         "on_end",
         "peer",
+        "reader",
         "request_body",
         "request_noted",
         "request_pieces",
@@ -86,7 +88,9 @@ class Exchange:
         self.channel = channel
         self.notes = notes
         self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = Body(request_limit)
+        self.request_body = Body(request_limit, holds=True)
+        self.reader: RequestReader | None = None
+        """Where the request body goes that is passed on."""
         self.response_limit = response_limit
         self.response_body: Body | None = None
         self.body_complete: anyio.Event | None = None
@@ -105,7 +109,7 @@ class Exchange:
         self.response_head: ResponseHead | None = None
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
-        self.tags: tuple[str, ...] = ()
+        self.tags: tuple[str, ...] = peer.tags
         self.unmatched = False
         """Whether no rule answers, which the answer then explains."""
         self.response_trailers: Sequence[Sequence[str]] = ()
@@ -132,6 +136,8 @@ class Exchange:
     def take_data(self, data: bytes) -> None:
         """A piece of the request body has arrived."""
         self.request_body.add(data)
+        if self.reader is not None:
+            self.reader.feed(data)
         if self.aborted_at is None:
             self.notes.request_data(self, data)
 
@@ -145,20 +151,29 @@ class Exchange:
             self.notes.request_data_end(self)
             if self.chosen:
                 self.notes.request(self)
+        if self.reader is not None:
+            self.reader.end()
         if self.body_complete is not None:
             self.body_complete.set()
 
-    async def wait_for_body(self) -> None:
-        """Return when the request is complete, or will never be."""
+    async def wait_for_body(self, *, ahead: bool = False) -> None:
+        """Return when the request is complete, or will never be. `ahead`: before anybody passes the body on, so that
+        all of it has to be held."""
+        if ahead and self.reader is not None:
+            self.reader.unbound()
         if not self.request_body.complete:
             if self.body_complete is None:
                 self.body_complete = anyio.Event()
             await self.body_complete.wait()
 
-    def choose(self, rule: CompiledRule | None) -> None:
-        """Keep the rule that answers (None: nothing matched)."""
+    def choose(self, rule: CompiledRule | None, *, forwards: bool = False) -> None:
+        """Keep the rule that answers (None: nothing matched); `forwards`: it may want to pass the body on."""
         self.rule = rule
         self.chosen = True
+        if self.head.has_body:
+            held = self.request_body.release()
+            if forwards:
+                self.reader = RequestReader(held, ended=self.request_body.complete)
         if self.request_body.complete:
             self.notes.request(self)
 
@@ -212,12 +227,12 @@ class Exchange:
         self.response_body.add(data)
         self.notes.response_data(self, data)
 
-    async def finish(self) -> None:
-        """End the body that `begin` announced, and the exchange."""
+    async def finish(self, trailers: Sequence[Sequence[str]] = ()) -> None:
+        """End the body that `begin` announced, and the exchange; `trailers` if the answer has no own."""
         assert self.answer is not None
         assert self.response_head is not None
         if "transfer-encoding" in self.response_head.headers and not self.channel.bodiless:
-            self.response_trailers = self.answer.trailers
+            self.response_trailers = self.answer.trailers or trailers
         await self.channel.send_end(self.response_trailers)
         self._sent_everything(None)
 
@@ -252,8 +267,12 @@ class Exchange:
             self.request_pieces.flush()
         if self.body_complete is not None:
             self.body_complete.set()
+        if self.reader is not None:
+            self.reader.end()
 
     def _over(self) -> None:
+        if self.reader is not None:
+            self.reader.drop()
         if self.on_end is not None:
             calls, self.on_end = self.on_end, None
             for call in calls:
@@ -273,6 +292,7 @@ class Exchange:
                 answer.body,
                 reason=answer.reason,
                 trailers=answer.trailers,
+                relayed=answer.relayed,
             )
         return answer.framed(self.channel, length, streamed=streamed)
 

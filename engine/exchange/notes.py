@@ -122,6 +122,8 @@ class Notes:
         }
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
+        if peer.tls:
+            record["tlsMetadata"] = peer.tls
         return record
 
     # ── the answer ─────────────────────────────────────────────────────────────────────────────────
@@ -310,6 +312,10 @@ class Notes:
         if self._rules_reloaded:
             now = clock.timestamp(clock.now())
             self._add({"seq": 0, "type": "rules-reloaded", "timestamp": now, "rules": rules, "rulesSha256": sha256})
+
+    def piece(self, data: bytes) -> Record:
+        """Bytes in the form the log has them, as they stood on the wire."""
+        return self._bodies.piece(data)
 
     # ── pieces ─────────────────────────────────────────────────────────────────────────────────────
 

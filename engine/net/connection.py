@@ -1,61 +1,38 @@
-"""One client connection from its first byte to its last: bytes → parts → exchanges, each answered in turn.
+"""One client connection, layer by layer: its first bytes say what it is, and so do those of each tunnel inside it.
 
-The whole connection is one task. Only while a rule takes its time, or a body is still coming, a second one
-reads, so that the body goes on and a client that leaves is noticed.
+TLS → certificate, and what is inside; SOCKS and CONNECT → a tunnel, and what is inside; HTTP → a conversation
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import anyio
-import anyio.lowlevel
 
 from mockrec.engine import clock
-from mockrec.engine.errors import described
-from mockrec.engine.exchange.address import read_address
+from mockrec.engine.exchange.address import PLAIN, Origin
 from mockrec.engine.exchange.channel import Peer
-from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.connection_notes import FailureCause, Times
 from mockrec.engine.exchange.ids import new_id
-from mockrec.engine.net import cors
-from mockrec.engine.net.h1_channel import H1Channel
+from mockrec.engine.net import secure, tunnel
+from mockrec.engine.net.conversation import Conversation
+from mockrec.engine.net.relay import relay
 from mockrec.engine.net.site import Site
 from mockrec.engine.net.stream import TransportStream
-from mockrec.engine.rules.match import MatcherError
-from mockrec.engine.rules.select import NEED_BODY, CompiledRule
-from mockrec.engine.steps.plan import Plan
-from mockrec.engine.steps.python import matcher_failed
-from mockrec.engine.wire.h1 import H1Server
-from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead, ResponseHead, header_table
+from mockrec.engine.pipe import Pipe
+from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.upstream.dial import Route
+from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
+from mockrec.engine.wire.sniff import sniff
+from mockrec.engine.wire.socks import SocksServer
 
-TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
-NO_TUNNELS = "ERR_TUNNEL_NOT_AVAILABLE"
-TOO_MANY = "ERR_TOO_MANY_CONNECTIONS"
-
-_REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-}
-_MOST_PIPELINED = 256 * 1024
-"""Bytes of further requests that are read ahead while one is answered."""
-_TURNS = 32
-"""Pipelined exchanges that one connection may have before the others have their turn."""
-_LINGER_SECONDS = 1.0
+NO_DESTINATION = "UNKNOWN_PROTOCOL_NO_DESTINATION"
+NO_PORT = "UNKNOWN_PROTOCOL_NO_DESTINATION_PORT"
+_MOST_LAYERS = 32
 
 
-class _Gone(Exception):
-    """The client has left, and nothing is wrong with that."""
-
-
-class _Broken(Exception):
-    """The client broke the protocol."""
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
+class _Over(Exception):
+    """There is nothing more to do on this connection."""
 
 
 class Connection:
@@ -65,15 +42,14 @@ class Connection:
         self.deadline = math.inf
         """When the client has taken too long, in monotonic milliseconds; the listener looks at it."""
         self._stream = stream
+        self._pipe: Pipe = stream
         self._site = site
-        self._codec = H1Server(site.limits.head)
-        self._channel = H1Channel(self._codec, stream)
-        self._exchange: Exchange | None = None
-        self._head_began = clock.now()
-        self._first = True
-        self._stopping = False
+        self._conversation: Conversation | None = None
+        self._passes_on = False
         ip, port = stream.peer
-        self._peer = Peer(new_id(), ip, port, stream.local[1])
+        self._peer = Peer(new_id(), ip, port, stream.local[1], stream.local[0])
+        self._origin = PLAIN
+        self._times = Times(clock.now())
 
     # ── from outside ───────────────────────────────────────────────────────────────────────────────
 
@@ -84,232 +60,156 @@ class Connection:
 
     async def stop(self) -> None:
         """End as soon as nothing is under way: now, or after the exchange at hand."""
-        self._stopping = True
-        if self._exchange is None and not self._codec.head_begun:
-            await self._stream.aclose()
+        if self._conversation is not None:
+            await self._conversation.stop()
+        elif not self._passes_on:
+            await self._pipe.aclose()
 
     async def refuse(self) -> None:
         """Turn the client away: there are as many connections as there may be."""
-        await self._refuse(Fault(TOO_MANY, status=503))
-        await self._stream.aclose()
+        await Conversation(self._pipe, self._site, self._peer, PLAIN, self).refuse()
+        await self._pipe.aclose()
 
-    # ── the conversation ───────────────────────────────────────────────────────────────────────────
+    # ── the layers ─────────────────────────────────────────────────────────────────────────────────
 
     async def serve(self) -> None:
-        """Answer everything the client asks, until one side ends the connection."""
+        """Do what the client wants, until one side ends the connection."""
         try:
-            await self._converse()
-        except _Gone:
+            await self._serve()
+        except (_Over, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
             pass
-        except _Broken as broken:
-            await self._refuse(broken.fault)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # the client has gone while it was being answered; what was open is aborted below
         except Exception as error:
             self._site.report_defect(error)
-            if self._exchange is not None:
-                self._exchange.abort({"code": "E_DEFECT", **described(error)})
         finally:
-            if self._exchange is not None:
-                self._exchange.leave()
-            await self._stream.aclose()
+            if self._peer.pool is not None:
+                self._peer.pool.close()
+            await self._pipe.aclose()
 
-    async def _converse(self) -> None:
-        parts = await self._receive()
-        turns = 0
-        while True:
-            self._take(parts)
-            exchange = self._exchange
-            if exchange is None:
-                parts = await self._receive()
-                continue
-            await self._answer(exchange)
-            while not (exchange.request_body.complete or self._channel.ended):
-                # Answered early: the rest of the request is still recorded.
-                self._take(await self._receive())
-            self._exchange = None
-            if self._channel.ended or self._stopping or self._site.closing or not self._codec.reusable:
-                await self._end(linger=not exchange.request_body.complete)
+    async def _serve(self) -> None:
+        first = b""
+        for _ in range(_MOST_LAYERS):
+            opening, first = await self._sniff(first)
+            if opening == "tls":
+                await self._secure(first)
+                first = b""
+            elif opening in ("socks4", "socks5"):
+                first = self._enter(await self._negotiate_socks(first))
+            elif opening == "unknown" and self._site.passes_unknown:
+                await self._pass_raw_on(first)
                 return
-            parts = self._codec.next_request()
-            self._head_began = clock.now()
-            if parts:
-                turns += 1
-                if turns % _TURNS == 0:
-                    await anyio.lowlevel.checkpoint()
             else:
-                parts = await self._receive()
+                self._conversation = Conversation(self._pipe, self._site, self._peer, self._origin, self)
+                opened = await self._conversation.hold(first)
+                self._conversation = None
+                if opened is None:
+                    return
+                first = self._enter(opened)
 
-    async def _answer(self, exchange: Exchange) -> None:
-        """Find the rule and let it act."""
-        site = self._site
-        if exchange.head.expects_continue and not exchange.request_body.complete:
-            await exchange.inform(100)
-        if site.cors is not None and cors.prepare(exchange, site.cors):
-            exchange.choose(None)
-            await self._run(cors.PREFLIGHT, exchange)
-            return
-        rules = site.rules
-        try:
-            rule = rules.select(exchange.view)
-            while rule is NEED_BODY:
-                self._take(await self._receive())
-                rule = rules.select(exchange.view)
-        except MatcherError as error:
-            exchange.choose(None)
-            await self._run(matcher_failed(error), exchange)
-            return
-        if isinstance(rule, CompiledRule):
-            rules.use(rule)
-            exchange.choose(rule)
-            await self._run(rule.plan, exchange)
-        else:
-            exchange.choose(None)
-            await self._run(site.unmatched, exchange)
-
-    async def _run(self, plan: Plan, exchange: Exchange) -> None:
-        if plan.is_quick and exchange.request_body.complete:
-            await plan.run(exchange)
-        else:
-            await self._run_while_reading(plan, exchange)
-
-    async def _run_while_reading(self, plan: Plan, exchange: Exchange) -> None:
-        """Run the rule while the request body goes on; the client's leaving ends it."""
-        ended: list[_Gone | _Broken] = []
-        failed: list[Exception] = []
-        async with anyio.create_task_group() as group:
-
-            async def read() -> None:
-                try:
-                    while self._codec.buffered <= _MOST_PIPELINED:
-                        self._take(await self._receive())
-                except (_Gone, _Broken) as end:
-                    if plan.is_quick and isinstance(end, _Gone) and exchange.request_body.complete:
-                        return  # it may have closed its side only, and the answer is about to be there
-                    ended.append(end)
-                    group.cancel_scope.cancel()
-
-            group.start_soon(read)
+    async def _sniff(self, first: bytes) -> tuple[str, bytes]:
+        """What the first bytes of the innermost layer begin; there is at least one of them."""
+        self.deadline = clock.now() + self._site.timeouts.head * 1000.0
+        while (opening := sniff(first, socks=self._site.socks is not None)) == "more":
             try:
-                await plan.run(exchange)
-            except Exception as error:
-                failed.append(error)
-            group.cancel_scope.cancel()
-        if ended and not exchange.finished:
-            raise ended[0]
-        if failed:
-            raise failed[0]
-        if ended and not exchange.request_body.complete:
-            raise ended[0]
-
-    async def _end(self, *, linger: bool) -> None:
-        """FIN. With `linger`, or bytes that nobody will read, the client has time to read what is on its way:
-
-        closing a socket that has unread bytes resets the connection, and takes the answer away again.
-        """
-        await self._stream.send_eof()
-        if not (linger or self._stream.readable or self._codec.buffered):
-            return
-        with anyio.move_on_after(_LINGER_SECONDS):
-            try:
-                while True:
-                    await self._stream.receive()
-            except (anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError):
-                pass
-
-    # ── in ─────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _receive(self) -> Sequence[Part]:
-        """What the next bytes complete. Raises _Gone, or _Broken where the client must not stop."""
-        site, codec = self._site, self._codec
-        if site.backpressure.behind:
-            await site.backpressure.wait_for_room()
-        if self._exchange is None:
-            if codec.head_begun or self._first:
-                self.deadline = self._head_began + site.timeouts.head * 1000.0
-            else:
-                self.deadline = clock.now() + site.timeouts.keep_alive * 1000.0
-        elif codec.reading_body:
-            self.deadline = clock.now() + site.timeouts.body_idle * 1000.0
-        begun = codec.head_begun
-        try:
-            data = await self._stream.receive()
-        except anyio.EndOfStream:
-            parts = codec.receive_eof()
-            if not parts:
-                raise _Gone from None
-            return parts
-        except anyio.BrokenResourceError:
-            if not (begun or codec.reading_body):
-                raise _Gone from None
-            raise _Broken(Fault("ECONNRESET", status=0, raw=codec.pending)) from None
-        except TimeoutError:
-            if not (begun or codec.reading_body):
-                raise _Gone from None
-            self._stream.unexpire()
-            raise _Broken(Fault(TIMEOUT, status=408, raw=codec.pending)) from None
+                first += await self._pipe.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError) as error:
+                if first:
+                    break  # HTTP says what is wrong with them
+                self._note_rejection(error)
+                raise _Over from None
         self.deadline = math.inf
-        if not begun and self._exchange is None:
-            self._head_began = clock.now()
-        return codec.receive(data)
+        return opening, first
 
-    def _take(self, parts: Sequence[Part]) -> None:
-        """Hand parts to the exchange they belong to; a request begins one."""
-        for part in parts:
-            kind = type(part)
-            if kind is Request:
-                self._begin(part.head)  # type: ignore[union-attr]
-            elif kind is Data:
-                self._exchange.take_data(part.data)  # type: ignore[union-attr]
-            elif kind is End:
-                self._exchange.take_end(part.trailers)  # type: ignore[union-attr]
-            else:
-                raise _Broken(part)  # type: ignore[arg-type]
+    def _enter(self, opened: tunnel.Opened) -> bytes:
+        """What comes now is inside a tunnel; its first bytes."""
+        self._origin = Origin("http", opened.target)
+        self._peer.tls = None  # it was of the layer around the tunnel
+        self._peer.tags = tuple(dict.fromkeys((*self._peer.tags, *opened.tags)))
+        self._times = self._times.now(tunnel=clock.now())
+        return opened.rest
 
-    def _begin(self, head: RequestHead) -> None:
-        self._first = False
-        address = read_address(head, self._peer.local_port)
-        if isinstance(address, str):
-            raise _Broken(Fault(address, raw=_as_sent(head)))
-        if head.method == "CONNECT":
-            raise _Broken(Fault(NO_TUNNELS, status=501, raw=_as_sent(head)))
+    # ── TLS ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _secure(self, first: bytes) -> None:
+        """Put TLS over the pipe. Raises _Over if there is none to be had, or the connection was passed on."""
+        site, interception = self._site, self._site.interception
+        self.deadline = clock.now() + site.timeouts.handshake * 1000.0
+        hello = None
+        try:
+            hello = await secure.read_hello(self._pipe, first)
+            if interception.passes(self._origin, hello.server_name):
+                self.deadline = math.inf
+                await self._pass_tls_on(hello)
+                raise _Over
+            secured = await interception.accept(self._pipe, hello, self._origin, self._peer.local_ip)
+        except secure.HandshakeFailed as failed:
+            self._note_failure(failed.cause, None if hello is None else hello.metadata)
+            raise _Over from None
+        self.deadline = math.inf
+        self._pipe = secured
+        self._origin = Origin("https", self._origin.tunnel, hello.server_name)
+        self._times = self._times.now(handshake=clock.now())
+        self._peer.tls = secure.negotiated(secured, hello)
+
+    def _note_failure(self, cause: FailureCause, metadata: dict[str, object] | None) -> None:
+        notes = self._site.connection_notes
+        notes.tls_client_error(self._peer, self._times, cause, self._destination(443), metadata)
+
+    def _note_rejection(self, error: Exception) -> None:
+        """A client that leaves right after the handshake, without a word, has not liked our certificate."""
+        times = self._times
+        if times.handshake is None or self._origin.protocol != "https" or self._site.closing:
+            return
+        cause = secure.rejected_after(error, times.handshake, times.tunnel or times.connect)
+        if cause is not None:
+            told = {key: value for key, value in (self._peer.tls or {}).items() if key not in ("version", "cipher")}
+            self._note_failure(cause, told)
+
+    async def _pass_tls_on(self, hello: secure.Hello) -> None:
+        """To the tunnel's own address, or else to the server that SNI names."""
+        host, port = self._origin.tunnel or (hello.server_name or "", 443)
+        route = Route(False, host, port or 443, hello.server_name or host, self._site.options, raw=True)
+        await self._pass_on("tls-passthrough", hello.received, route, hello.metadata)
+
+    # ── tunnels ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _negotiate_socks(self, first: bytes) -> tunnel.Opened:
         site = self._site
-        exchange = Exchange(head, address, self._peer, self._channel, site.notes, site.match_limit, site.log_limit)
-        self._exchange = exchange
-        site.notes.request_initiated(exchange)
+        assert site.socks is not None
+        self.deadline = clock.now() + site.timeouts.head * 1000.0
+        result = await tunnel.negotiate_socks(self._pipe, first, SocksServer(site.socks, site.accepts_user))
+        self.deadline = math.inf
+        if isinstance(result, Fault):
+            if result.code:
+                self._note_fault(result)
+            raise _Over
+        return result
 
-    # ── what must not be ───────────────────────────────────────────────────────────────────────────
-
-    async def _refuse(self, fault: Fault) -> None:
-        """Tell the client, if it can still be told, and the log."""
-        exchange = self._exchange
-        answered = None
-        if fault.status and not (exchange is not None and (exchange.answering or self._channel.ended)):
-            reason = _REASONS[fault.status]
+    async def _pass_raw_on(self, first: bytes) -> None:
+        """Another protocol than ours, to where the tunnel leads."""
+        host, port = self._origin.tunnel or ("", None)
+        if port is None:
+            code = NO_DESTINATION if self._origin.tunnel is None else NO_PORT
+            await self._pipe.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
             raw = [["Connection", "close"]]
-            answered = ResponseHead(fault.status, reason, raw, header_table(raw))
-            try:
-                await self._stream.send(f"HTTP/1.1 {fault.status} {reason}\r\nConnection: close\r\n\r\n".encode())
-            except anyio.BrokenResourceError:
-                answered = None
-        started_at = exchange.started_at if exchange is not None else self._head_began
-        self._site.notes.client_error(self._peer, fault, started_at=started_at, answered=answered, exchange=exchange)
-        if exchange is not None:
-            exchange.abort({"name": "ClientError", "code": fault.code, "message": _told(fault)})
-            self._exchange = None
-        if answered is not None:
-            await self._end(linger=True)
+            self._note_fault(Fault(code, raw=first), ResponseHead(400, "Bad Request", raw, header_table(raw)))
+            return
+        secured = self._origin.protocol == "https"
+        name = self._origin.server_name or host
+        alpn = tuple(str(offer).encode("latin-1") for offer in (self._peer.tls or {}).get("clientAlpn", ()))
+        route = Route(secured, host, port, name, self._site.options, alpn if secured else (), raw=True)
+        await self._pass_on("raw-passthrough", first, route, None)
 
+    async def _pass_on(self, kind: str, first: bytes, route: Route, metadata: dict[str, object] | None) -> None:
+        destination = {"hostname": route.host, "port": route.port}
+        opened = self._site.connection_notes.tunnel(kind, self._peer, self._times, destination, metadata)  # type: ignore[arg-type]
+        self._passes_on = True
+        await relay(self._site, self._pipe, first, route, opened)
 
-def _told(fault: Fault) -> str:
-    if fault.code == TIMEOUT:
-        return "the client took too long"
-    if fault.status == 0:
-        return "the client left before its request was complete"
-    return "the client broke the protocol"
+    def _note_fault(self, fault: Fault, answered: ResponseHead | None = None) -> None:
+        self._site.notes.client_error(self._peer, fault, started_at=self._times.connect, answered=answered)
 
-
-def _as_sent(head: RequestHead) -> bytes:
-    lines = [f"{head.method} {head.target} HTTP/{head.version}"]
-    lines += [f"{name}: {value}" for name, value in head.raw_headers]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    def _destination(self, default_port: int) -> dict[str, object] | None:
+        if self._origin.tunnel is None:
+            return None
+        host, port = self._origin.tunnel
+        return {"hostname": host, "port": port or DEFAULT_PORTS.get(self._origin.protocol, default_port)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockrec.engine.net.stream import TransportStream
+from mockrec.engine.pipe import Pipe
 from mockrec.engine.wire.h1 import H1Server
 from mockrec.engine.wire.parts import ResponseHead
 
@@ -14,7 +14,7 @@ class H1Channel:
 
     __slots__ = ("_codec", "_stream", "ended")
 
-    def __init__(self, codec: H1Server, stream: TransportStream) -> None:
+    def __init__(self, codec: H1Server, stream: Pipe) -> None:
         self._codec = codec
         self._stream = stream
         self.ended = False

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from mockrec.engine.config import Cors, Limits, Timeouts
+from mockrec.engine.exchange.address import Address
+from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.notes import Notes
+from mockrec.engine.net.secure import Interception
+from mockrec.engine.net.tunnel import is_allowed
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps.plan import Plan
-
-
-class Backpressure(Protocol):
-    """Says when the log cannot keep up, so that traffic has to wait for it."""
-
-    @property
-    def behind(self) -> bool: ...
-
-    async def wait_for_room(self) -> None: ...
+from mockrec.engine.upstream.gateway import Backpressure, Gateway
+from mockrec.engine.upstream.options import Options
+from mockrec.engine.wire.socks import AuthMethod
 
 
 @dataclass(slots=True)
@@ -36,7 +34,34 @@ class Site:
     """Bytes of a request body that are kept for matchers, templates and handlers."""
     log_limit: int
     """Bytes of a body that are kept for the log."""
-    closing: bool = field(default=False, init=False)
-    """Whether connections end after the exchange they are at."""
     report_defect: Callable[[BaseException], None]
     """Told of exceptions that must not happen; the connection they happened on is lost, nothing else."""
+    gateway: Gateway
+    options: Options
+    """The way to servers where no rule says another."""
+    interception: Interception
+    connection_notes: ConnectionNotes
+    is_own: Callable[[str, int], bool]
+    """Whether we listen on an address (or a name for one) and port."""
+    socks: tuple[AuthMethod, ...] | None = None
+    """The authentication methods of SOCKS, or None where it is not spoken."""
+    passes_unknown: bool = False
+    """Whether protocols that we do not speak are passed on."""
+    auth: tuple[str, str] | None = None
+    """User and password that clients of the proxy have to give."""
+    is_reverse: bool = False
+    """Whether requests that name any host are for us: we stand before a server."""
+    closing: bool = field(default=False, init=False)
+    """Whether connections end after the exchange they are at."""
+
+    @property
+    def accepts_user(self) -> Callable[[bytes, bytes], bool] | None:
+        """Judges a user name and password, where clients have to give them."""
+        auth = self.auth
+        return None if auth is None else lambda user, password: is_allowed((user, password), auth)
+
+    def is_for_others(self, address: Address, peer: Peer) -> bool:
+        """Whether a request is one for a proxy: it names another server than this one."""
+        if address.is_absolute:
+            return True
+        return not (self.is_reverse or self.is_own(address.hostname.strip("[]"), address.port))

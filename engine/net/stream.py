@@ -26,10 +26,10 @@ _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
 class TransportStream(ByteStream, asyncio.Protocol):
-    """One accepted TCP connection."""
+    """One TCP connection, accepted or made."""
 
-    def __init__(self, opened: Callable[[TransportStream], None], outbox: Outbox | None = None) -> None:
-        """Small writes go through `outbox` where there is one."""
+    def __init__(self, opened: Callable[[TransportStream], None] | None = None, outbox: Outbox | None = None) -> None:
+        """`opened` is called when the connection is there; small writes go through `outbox` where there is one."""
         self._opened = opened
         self._outbox = outbox
         self._waiting = b""
@@ -46,7 +46,7 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._writable: asyncio.Event | None = None
         """What senders wait for while the buffer is full."""
         self.peer: tuple[str, int] = ("", 0)
-        """The client's address and port."""
+        """The other side's address and port."""
         self.local: tuple[str, int] = ("", 0)
 
     # ── what the event loop calls ──────────────────────────────────────────────────────────────────
@@ -59,7 +59,8 @@ class TransportStream(ByteStream, asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._opened(self)
+        if self._opened is not None:
+            self._opened(self)
 
     def data_received(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -150,6 +151,12 @@ class TransportStream(ByteStream, asyncio.Protocol):
         if self._gone:
             raise anyio.BrokenResourceError from self._lost
 
+    def put(self, data: bytes) -> None:
+        """Write without waiting for room, and without a word if it is too late."""
+        if not (self._gone or self._transport.is_closing()):
+            self.flush()
+            self._transport.write(data)
+
     async def _drained(self) -> None:
         """Return when the buffer has room, or the connection has gone."""
         while self._writable is not None:
@@ -199,3 +206,8 @@ class TransportStream(ByteStream, asyncio.Protocol):
     def readable(self) -> bool:
         """Whether `receive` would return without waiting."""
         return bool(self._chunks)
+
+    @property
+    def alive(self) -> bool:
+        """Whether neither side has ended it and nothing has come that was not read."""
+        return not (self._gone or self._eof or self._chunks or self._transport.is_closing())

@@ -185,7 +185,6 @@ _FILE: Final = Record(
         "unmatched": Key(
             Enum("reject", "passthrough"),
             "What happens to requests that no rule matches: a 503 that explains (reject), or passthrough.",
-            later=lambda value: value if value != "reject" else False,
         ),
         "rules": Key(_Rules(), "The rules; of equal ones the first that matches answers."),
     },

@@ -6,6 +6,7 @@ Steps that answer carry a `final` class attribute; only the last step of a rule 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,6 +14,8 @@ from typing import Any, ClassVar
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 
 HeaderPairs = tuple[tuple[str, str], ...]
+Replacements = tuple[tuple[re.Pattern[str], str], ...]
+"""Pattern and template (`\\1`, `\\g<name>`), applied one after another, each to all that it finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +243,97 @@ class Emit(Step):
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+# ── passing on ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderChanges:
+    """Either `replace`, or any of the others."""
+
+    set: HeaderPairs = ()
+    """These replace all of the same name."""
+    add: HeaderPairs = ()
+    remove: tuple[str, ...] = ()
+    replace: HeaderPairs | None = None
+    """All headers, instead of the message's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyChange:
+    """What becomes of a body; exactly one is given."""
+
+    data: bytes | None = None
+    """Another body: `body` in UTF-8, or `json` as compact JSON."""
+    is_json: bool = False
+    """Whether `data` comes from `json`."""
+    file: str | None = None
+    """Absolute path, read at each use."""
+    merge_json: Any = None
+    """Only meaningful when `has_merge` (JSON null is a value)."""
+    has_merge: bool = False
+    patch_json: tuple[Mapping[str, Any], ...] | None = None
+    """Operations of RFC 6902."""
+    match_replace: Replacements | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestChanges:
+    """What is changed in a request on its way to the server; at most one of `host` and `match_replace_host`."""
+
+    method: str | None = None
+    host: str | None = None
+    """`name[:port]`."""
+    protocol: str | None = None
+    """`http` or `https`, also where the file says `ws` or `wss`."""
+    update_host_header: bool | str | None = None
+    """False: Host stays; a text: it becomes that; otherwise it follows the server."""
+    match_replace_host: Replacements = ()
+    match_replace_path: Replacements = ()
+    match_replace_query: Replacements = ()
+    headers: HeaderChanges = field(default_factory=HeaderChanges)
+    body: BodyChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseChanges:
+    """What is changed in a response on its way to the client."""
+
+    status: int | None = None
+    headers: HeaderChanges = field(default_factory=HeaderChanges)
+    body: BodyChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passthrough(Step):
+    name: ClassVar[str] = "passthrough"
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    """The given options only, under the names of `UpstreamSettings`' fields."""
+    request: RequestChanges = field(default_factory=RequestChanges)
+    response: ResponseChanges = field(default_factory=ResponseChanges)
+    delay: Delay | None = None
+    """Before the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward(Passthrough):
+    """`passthrough` to another server; what `request` says of host and protocol comes after `to`."""
+
+    name: ClassVar[str] = "forward"
+    to_protocol: str | None = None
+    """`http` or `https`; None where `to` has no scheme: the request's own."""
+    to_host: str = ""
+    """Lower-case, an IPv6 address without brackets."""
+    to_port: int | None = None
+    """None: the protocol's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Later(Step):
     """A step of the language that this version checks but cannot run: its options as plain values."""
 
     name: ClassVar[str] = ""
     kind: str = ""
-    """`passthrough`, `forward`, `echo`, `listen`, `reject`, `script` or `replay`."""
+    """`echo`, `listen`, `reject`, `script` or `replay`."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

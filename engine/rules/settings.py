@@ -16,6 +16,8 @@ from mockrec.engine.config import (
 )
 from mockrec.engine.rules.containers import ByKind, List, MapOf, OneOrMany
 from mockrec.engine.rules.names import EventType, Selector
+from mockrec.engine.rules.nodes import AnyNode
+from mockrec.engine.rules.reading import Reading
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.shapes import (
     Bool,
@@ -26,6 +28,7 @@ from mockrec.engine.rules.shapes import (
     Null,
     Scalar,
     Schema,
+    Shape,
     Size,
     Str,
     Unfit,
@@ -69,6 +72,20 @@ class _Http2(Scalar[str]):
         return or_variable({"enum": [True, False, "fallback"]}, defs)
 
 
+class _NewFile(Shape[str | None]):
+    """The name of a file that need not exist, relative to the rule file's folder → absolute path; or null."""
+
+    expects = "the name of a file or null"
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> str | None:
+        name = _FILE_NAME.read(node, where, reading)
+        return None if name is None else reading.absolute(name)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return _FILE_NAME.schema(defs)
+
+
+_FILE_NAME = FirstOf(Null(), Str(empty=False), expects="the name of a file or null")
 _NAMES = List(Str(empty=False))
 
 
@@ -155,20 +172,17 @@ SERVER: Final = Record(
                 ),
             ),
             "Whether SOCKS proxy connections are accepted (false).",
-            later=lambda value: value is not False,
         ),
         "cors": Key(CORS, "Answer CORS preflights and add the headers (false)."),
         "passthrough": Key(
             List(Enum("unknown-protocol")),
             "What is tunnelled without being read ([]).",
-            later=lambda value: bool(value),
         ),
         "timeouts": Key(TIMEOUTS, "How long a client may take."),
         "limits": Key(LIMITS, "How much a client may ask for."),
         "auth": Key(
             FirstOf(Null(), Pattern("user:password", "[^:]+:.*")),
             "user:password that a client of the proxy has to give.",
-            later=lambda value: value is not None,
         ),
     },
     _server,
@@ -195,19 +209,17 @@ TLS: Final = Record(
                 lambda given: dict(given.values),
             ),
             "The authority that signs the certificates shown to clients.",
-            later=True,
         ),
-        "defaultDomain": Key(Str(empty=False), "The name for clients that send none (localhost).", later=True),
-        "keyType": Key(Enum("ecdsa", "rsa"), "The kind of keys made (ecdsa).", later=True),
-        "keyLength": Key(Int(1024, 16384), "The length of RSA keys (2048).", later=True),
+        "defaultDomain": Key(Str(empty=False), "The name for clients that send none (localhost)."),
+        "keyType": Key(Enum("ecdsa", "rsa"), "The kind of keys made (ecdsa)."),
+        "keyLength": Key(Int(1024, 16384), "The length of RSA keys (2048)."),
         "minVersion": Key(
             Enum("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
             "The lowest version accepted (TLSv1.2).",
-            later=True,
         ),
-        "passthrough": Key(_NAMES, "Host names that are not intercepted.", later=True),
-        "interceptOnly": Key(_NAMES, "The only host names that are intercepted.", later=True),
-        "keyLogFile": Key(FirstOf(Null(), Str(empty=False)), "Where TLS keys are logged (NSS format).", later=True),
+        "passthrough": Key(_NAMES, "Host names that are not intercepted."),
+        "interceptOnly": Key(_NAMES, "The only host names that are intercepted."),
+        "keyLogFile": Key(_NewFile(), "Where TLS keys are logged (NSS format)."),
     },
     _tls,
     one_of=[("passthrough", "interceptOnly")],

@@ -20,6 +20,7 @@ from mockrec.engine.rules.model import (
     Webhook,
 )
 from mockrec.engine.rules.nodes import AnyNode, ListNode, MapNode, ScalarNode
+from mockrec.engine.rules.passthrough_language import PASSTHROUGH_STEPS
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.records import LATER, Given, Key, Record
 from mockrec.engine.rules.reply_language import (
@@ -128,6 +129,7 @@ STEPS: Final[dict[str, StepWord]] = {
         _emit,
         final=False,
     ),
+    **PASSTHROUGH_STEPS,
     **LATER_STEPS,
 }
 BARE_STEPS: Final = tuple(name for name, word in STEPS.items() if word.bare)

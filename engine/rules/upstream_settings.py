@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.containers import ByKind, List, MapOf
@@ -34,25 +34,30 @@ _UPSTREAM_TIMEOUTS = Record(
 )
 
 
-def upstream_keys(*, later: bool) -> dict[str, Key]:
+def upstream_keys() -> dict[str, Key]:
     """The options of a connection to a real server: `upstream`, and the steps that override it."""
     hosts = ByKind(scalar=Bool(), items=_NAMES)
     return {
-        "proxy": Key(FirstOf(Null(), _PROXY), "The proxy on the way to servers.", later=later),
-        "noProxy": Key(_NAMES, "Hosts that are reached without it.", later=later),
-        "trustedCAs": Key(List(File()), "Files of authorities that are trusted besides the system's.", later=later),
-        "ignoreTlsErrors": Key(hosts, "Hosts whose certificates are not checked, or true for all.", later=later),
-        "clientCertificates": Key(MapOf(_CERTIFICATE), "Host → client certificate.", later=later),
-        "dnsServers": Key(_NAMES, "Name servers to ask instead of the system's.", later=later),
-        "timeouts": Key(_UPSTREAM_TIMEOUTS, "How long a server may take.", later=later),
-        "simulateConnectionErrors": Key(Bool(), "Show the client a broken connection instead of a 502.", later=later),
+        "proxy": Key(FirstOf(Null(), _PROXY), "The proxy on the way to servers."),
+        "noProxy": Key(_NAMES, "Hosts that are reached without it."),
+        "trustedCAs": Key(List(File()), "Files of authorities that are trusted besides the system's."),
+        "ignoreTlsErrors": Key(hosts, "Hosts whose certificates are not checked, or true for all."),
+        "clientCertificates": Key(MapOf(_CERTIFICATE), "Host → client certificate."),
+        "dnsServers": Key(_NAMES, "Name servers to ask instead of the system's."),
+        "timeouts": Key(_UPSTREAM_TIMEOUTS, "How long a server may take."),
+        "simulateConnectionErrors": Key(Bool(), "Show the client a broken connection instead of a 502."),
     }
 
 
-def _upstream(given: Given) -> UpstreamSettings:
-    certificates = MappingProxyType(given.get("clientCertificates", {}))
-    named = given.fields("proxy", "noProxy", "trustedCAs", "ignoreTlsErrors", "dnsServers", "simulateConnectionErrors")
-    return UpstreamSettings(**named, **given.get("timeouts", {}), client_certificates=certificates)
+_KEYS: Final = upstream_keys()
 
 
-UPSTREAM: Final = Record(upstream_keys(later=True), _upstream, may_be_nothing=True)
+def upstream_fields(given: Given) -> dict[str, Any]:
+    """The given options under the names of the fields of `UpstreamSettings`."""
+    named = given.fields(*(key for key in _KEYS if key != "timeouts"))
+    if "client_certificates" in named:
+        named["client_certificates"] = MappingProxyType(named["client_certificates"])
+    return {**named, **given.get("timeouts", {})}
+
+
+UPSTREAM: Final = Record(_KEYS, lambda given: UpstreamSettings(**upstream_fields(given)), may_be_nothing=True)

@@ -13,14 +13,19 @@ from mockrec.engine.rules.model import (
     Condition,
     Delay,
     Emit,
+    Forward,
+    HeaderChanges,
     Informational,
     JsonRpc,
     Later,
     Malformed,
     MultipartPart,
+    Passthrough,
     Python,
     Reply,
+    RequestChanges,
     Reset,
+    ResponseChanges,
     Rule,
     Step,
     Stream,
@@ -189,6 +194,8 @@ def step_words(step: Step) -> str:
             return f"webhook {shorten(printable(step.url))}"
         case Emit():
             return f"emit {shown(step.type)}"
+        case Passthrough():
+            return _passing_words(step)
         case Later():
             return step.kind
         case _:
@@ -201,6 +208,51 @@ def _delay_words(step: Delay) -> str:
     if step.lognormal is not None:
         return f"about {seconds(step.lognormal[0])}"
     return seconds(step.fixed or 0.0)
+
+
+def _passing_words(step: Passthrough) -> str:
+    """`pass it on to http://localhost:3000, changing the request (method, body), delayed by 1s`."""
+    words = [f"pass it on to {_server_words(step)}" if isinstance(step, Forward) else "pass it on"]
+    changes = []
+    for name, changed in (
+        ("request", _changed_in_request(step.request)),
+        ("response", _changed_in_response(step.response)),
+    ):
+        if changed:
+            changes.append(f"the {name} ({', '.join(changed)})")
+    if changes:
+        words.append(f"changing {' and '.join(changes)}")
+    if step.delay is not None:
+        words.append(f"delayed by {_delay_words(step.delay)}")
+    return ", ".join(words)
+
+
+def _server_words(step: Forward) -> str:
+    host = shorten(printable(f"[{step.to_host}]" if ":" in step.to_host else step.to_host))
+    scheme = "" if step.to_protocol is None else f"{step.to_protocol}://"
+    return f"{scheme}{host}" if step.to_port is None else f"{scheme}{host}:{step.to_port}"
+
+
+def _changed_in_request(changes: RequestChanges) -> list[str]:
+    given = {
+        "method": changes.method,
+        "protocol": changes.protocol,
+        "host": changes.host or changes.match_replace_host,
+        "path": changes.match_replace_path,
+        "query": changes.match_replace_query,
+        "headers": changes.update_host_header is not None or changes.headers != HeaderChanges(),
+        "body": changes.body is not None,
+    }
+    return [name for name, value in given.items() if value]
+
+
+def _changed_in_response(changes: ResponseChanges) -> list[str]:
+    given = {
+        "status": changes.status,
+        "headers": changes.headers != HeaderChanges(),
+        "body": changes.body is not None,
+    }
+    return [name for name, value in given.items() if value]
 
 
 def times_words(rule: Rule) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mockrec.engine.config import UpstreamSettings
+from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.select import RuleSet
-from mockrec.engine.steps import emit, faults, jsonrpc, python, reply, stream, timing
+from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.options import Options
 
-_SLOW = (model.Stream, model.Python, model.Timeout, model.Delay)
+_SLOW = (model.Stream, model.Python, model.Timeout, model.Delay, model.Passthrough)
 """Steps that wait for something else than the request."""
 
 
@@ -23,6 +27,9 @@ class Tools:
 
     handlers: Handlers
     webhooks: Webhooks
+    gateway: Gateway
+    options: Options
+    """The way to servers where a step says nothing else."""
     random: random.Random = field(default_factory=random.Random)
 
 
@@ -38,7 +45,27 @@ def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
     """The plan of a rule's steps."""
     steps = tuple(steps)
     is_quick = not any(isinstance(step, _SLOW) or _reads_file(step) for step in steps)
-    return Plan([_act(step, tools) for step in steps], is_quick=is_quick)
+    forwards = any(isinstance(step, model.Passthrough) for step in steps)
+    return Plan([_act(step, tools) for step in steps], is_quick=is_quick, forwards=forwards)
+
+
+def _options(step: model.Passthrough, tools: Tools) -> Options:
+    """The run's options, with the step's own put over them. Raises ConfigError."""
+    if not step.upstream:
+        return tools.options
+    return options_of(replace(tools.options.settings, **step.upstream), tools.gateway, f"{step.place.where}: ")
+
+
+def options_of(settings: UpstreamSettings, gateway: Gateway, where: str = "") -> Options:
+    """Options that can be used: files are there, URLs are URLs. Raises ConfigError."""
+    try:
+        options = Options(settings)
+        gateway.dialer.check(options)
+    except ValueError as error:
+        raise ConfigError(f"{where}upstream.proxy: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from None
+    return options
 
 
 def _reads_file(step: model.Step) -> bool:
@@ -48,6 +75,9 @@ def _reads_file(step: model.Step) -> bool:
 
 def _act(step: model.Step, tools: Tools) -> Act:
     match step:
+        case model.Passthrough():
+            options = _options(step, tools)
+            return passthrough.passthrough_act(step, options, tools.gateway, tools.random)
         case model.Reply():
             return reply.reply_act(step, tools.random)
         case model.Stream():

@@ -39,7 +39,7 @@ def _seconds(step: Delay, dice: random.Random) -> float:
 
 async def wait_for_body(exchange: Exchange) -> None:
     """Goes on when the request is complete."""
-    await exchange.wait_for_body()
+    await exchange.wait_for_body(ahead=True)
 
 
 def informational_act(step: Informational) -> Act:

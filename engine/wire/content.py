@@ -1,4 +1,4 @@
-"""Content codings (RFC 9110, 8.4): undone for matchers and for the log, never for the traffic.
+"""Content codings (RFC 9110, 8.4): undone for matchers and for the log, in traffic only where a rule changes a body.
 
 Decoding is bounded, because a few kilobytes on the wire can unfold into gigabytes.
 """
@@ -126,4 +126,56 @@ _DECODERS: dict[str, Callable[[bytes, int], _Decoded]] = {
     "x-deflate": _deflate,
     "br": _brotli,
     "zstd": _zstd,
+}
+
+# ── the other way ──────────────────────────────────────────────────────────────────────────────────
+
+_LEVEL = 1
+"""A changed body is made once and sent once: speed counts for more than size."""
+
+
+class UnencodableError(ValueError):
+    """There is no such coding, or there are too many."""
+
+
+def encode(data: bytes, codings: list[str]) -> bytes:
+    """Apply `codings` from the first to the last. The same bytes give the same result. Raises UnencodableError."""
+    if len(codings) > _MOST_CODINGS:
+        raise UnencodableError(f"more than {_MOST_CODINGS} content codings")
+    for name in codings:
+        encoder = _ENCODERS.get(name)
+        if encoder is None:
+            raise UnencodableError(f'unknown content coding "{name}"')
+        data = encoder(data)
+    return data
+
+
+def _to_gzip(data: bytes) -> bytes:
+    """zlib's own header has no time in it."""
+    return zlib.compress(data, _LEVEL, wbits=31)
+
+
+def _to_deflate(data: bytes) -> bytes:
+    return zlib.compress(data, _LEVEL)
+
+
+def _to_brotli(data: bytes) -> bytes:
+    import brotli
+
+    return bytes(brotli.compress(data, quality=_LEVEL))
+
+
+def _to_zstd(data: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+
+
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": _to_gzip,
+    "x-gzip": _to_gzip,
+    "deflate": _to_deflate,
+    "x-deflate": _to_deflate,
+    "br": _to_brotli,
+    "zstd": _to_zstd,
 }

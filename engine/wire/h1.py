@@ -30,6 +30,7 @@ from mockrec.engine.wire.parts import (
 
 _END = h11.EndOfMessage()
 _FRAMING = ("content-length", "transfer-encoding")
+_FRAMING_NAMES = frozenset(_FRAMING)
 _LAST_CHUNK = b"0\r\n\r\n"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
@@ -90,6 +91,12 @@ class H1Server:
     def reusable(self) -> bool:
         """Whether the request and its answer are complete and the connection may carry another pair."""
         return self._answered or (self._conn.our_state is h11.DONE and self._conn.their_state is h11.DONE)
+
+    def take_rest(self) -> bytes:
+        """What has come behind the request at hand: the first bytes of the tunnel that it has asked for."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
 
     @property
     def buffered(self) -> int:
@@ -211,8 +218,8 @@ class H1Server:
     ) -> ResponseHead:
         """A final head as this connection must send it for the request at hand.
 
-        Adds `date` where there is none, the framing (RFC 9112, 6; `length` None means unknown yet) and
-        `connection: close` where the connection ends with this answer. The result depends only on the
+        Adds `date` (unless it is empty) where there is none, the framing (RFC 9112, 6; `length` None means unknown
+        yet) and `connection: close` where the connection ends with this answer. The result depends only on the
         arguments and on `framing_key`. Raises ValueError for what no head can hold.
         """
         assert self._head is not None
@@ -225,16 +232,21 @@ class H1Server:
         }
         close = not self._head.keep_alive or "close" in tokens
         raw = [[name, value] for name, value in headers]
-        if "date" not in names:
+        if date and "date" not in names:
             raw.append(["Date", date])
         if status in (204, 304):
             # No body, and no framing but the length that a 304 may tell of what it stands for (RFC 9110, 8.6).
             raw = _without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
+        elif not date and self.bodiless and not names & _FRAMING_NAMES:
+            pass  # another server's answer to HEAD need not tell the length (RFC 9110, 9.3.2)
         elif length is None or "transfer-encoding" in names:
-            raw = _without(raw, "content-length", "transfer-encoding")
+            raw = _without(raw, "content-length")
             if self._head.version == "1.1":
-                raw.append(["Transfer-Encoding", "chunked"])
+                if "transfer-encoding" not in names or not _is_chunked(raw):
+                    raw = _without(raw, "transfer-encoding")
+                    raw.append(["Transfer-Encoding", "chunked"])
             else:
+                raw = _without(raw, "transfer-encoding")
                 close = True  # RFC 9112, 6.3: an HTTP/1.0 client learns the end from the connection's
         elif "content-length" not in names:
             raw.append(["Content-Length", str(length)])
@@ -300,7 +312,7 @@ class H1Server:
         """The end of the answer. Trailers go out only with chunked framing (RFC 9112, 7.1.2)."""
         if not trailers or not self._chunking or self.bodiless:
             return self._send(_END)
-        text = b"0\r\n" + _field_lines(trailers)
+        text = b"0\r\n" + field_lines(trailers)
         self._send(_END)
         return text
 
@@ -327,6 +339,10 @@ class _Wire:
         self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
 
 
+def _is_chunked(raw_headers: list[list[str]]) -> bool:
+    return [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"] == ["chunked"]
+
+
 def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
     return [pair for pair in raw_headers if pair[0].lower() not in names]
 
@@ -334,10 +350,10 @@ def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
 def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
     if _BREAKS_HEAD.search(reason):
         raise ValueError(f"a status line cannot hold {reason!r}")
-    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + _field_lines(headers)
+    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers)
 
 
-def _field_lines(headers: Sequence[Sequence[str]]) -> bytes:
+def field_lines(headers: Sequence[Sequence[str]]) -> bytes:
     """Header or trailer fields in the order and case given, and the empty line behind them."""
     for name, value in headers:
         if not _TOKEN.fullmatch(name) or _BREAKS_HEAD.search(value):

@@ -94,23 +94,41 @@ class Fault:
     raw: bytes = b""
 
 
-Part = Request | Data | End | Fault
-
-
 @dataclass(slots=True)
 class ResponseHead:
-    """A final response head exactly as it goes to the wire, framing included.
+    """A response head exactly as it stands on the wire, framing included.
 
-    Reused between exchanges that get the same answer, so the codec keeps its own form in `wire`.
+    One that is sent is reused between exchanges that get the same answer, so the codec keeps its own form in `wire`.
     """
 
     status: int
     reason: str
     raw_headers: list[list[str]]
     headers: dict[str, Any]
+    version: str = field(default="1.1", kw_only=True)
+    """Of the message, where it was received."""
     wire: Any = field(default=None, compare=False, repr=False)
     logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """How it stands in the log; filled by the notes."""
+
+
+@dataclass(slots=True)
+class Interim:
+    """The server sent a 1xx."""
+
+    head: ResponseHead
+
+
+@dataclass(slots=True)
+class Response:
+    """The server sent a complete final response head."""
+
+    head: ResponseHead
+    keep_alive: bool = True
+    """Whether the connection may carry another request after this response."""
+
+
+Part = Request | Interim | Response | Data | End | Fault
 
 
 def header_table(raw_headers: RawHeaders) -> dict[str, Any]:

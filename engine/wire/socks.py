@@ -97,13 +97,19 @@ class SocksServer:
     SOCKS 4 has no authentication, so it is served only where `no-auth` is allowed.
     """
 
-    __slots__ = ("_buffer", "_methods", "_result", "_stage", "_tags")
+    __slots__ = ("_accepts", "_buffer", "_methods", "_result", "_stage", "_tags")
 
-    def __init__(self, methods: Sequence[AuthMethod] = ("no-auth",)) -> None:
+    def __init__(
+        self,
+        methods: Sequence[AuthMethod] = ("no-auth",),
+        accepts: Callable[[bytes, bytes], bool] | None = None,
+    ) -> None:
+        """`accepts` judges user names and passwords (RFC 1929); with it, clients without them are not served."""
         unknown = [method for method in methods if method not in _METHOD_CODES]
         if unknown or not methods:
             raise ValueError(f"unknown SOCKS authentication: {unknown}" if unknown else "no SOCKS authentication")
-        self._methods = tuple(methods)
+        self._methods: tuple[AuthMethod, ...] = tuple(methods) if accepts is None else ("user-password-metadata",)
+        self._accepts = accepts
         self._buffer = bytearray()
         self._tags: tuple[str, ...] = ()
         self._result: SocksRequest | Fault | None = None
@@ -170,6 +176,11 @@ class SocksServer:
         message = self._take(password_at + buffer[password_at - 1]) if len(buffer) >= password_at else None
         if message is None:
             return None
+        if self._accepts is not None:
+            if not self._accepts(message[2 : password_at - 1], message[password_at:]):
+                return self._fail(AUTH_FAILED, b"", bytes((_AUTH_VERSION, 1)))
+            self._stage = SocksServer._request5
+            return bytes((_AUTH_VERSION, 0))
         if message[2 : password_at - 1] != METADATA_USER:
             return self._fail(AUTH_FAILED, b"", bytes((_AUTH_VERSION, 1)))
         tags = read_metadata_tags(message[password_at:])

@@ -13,7 +13,7 @@ import anyio
 import orjson
 import pytest
 
-from mockrec.engine.config import Limits, Timeouts
+from mockrec.engine.config import Limits, Timeouts, UpstreamSettings
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Notes
 from mockrec.engine.net.connection import Connection
@@ -24,6 +24,10 @@ from mockrec.engine.steps.compile import Tools, compile_rules
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.unmatched import explain_plan
 from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.tls.client import ClientContexts
+from mockrec.engine.upstream.dial import Dialer
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.options import Options
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES, TERMINAL_TYPES, check_record
 from mockrec.formats.jsonl import encode_lines
 
@@ -43,6 +47,17 @@ rules:
   - {when: {path: /close}, then: [waitForBody, close]}
   - {when: {path: /cut}, then: [waitForBody, {malformed: {truncateAfter: 1, body: abc}}]}
 """
+
+
+async def _no_network(address: str, port: int) -> Any:
+    raise AssertionError(f"nobody connects to {address}:{port} here")
+
+
+def offline() -> tuple[Gateway, Options]:
+    """The way to servers, of which there are none."""
+    return Gateway(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), Options(
+        UpstreamSettings()
+    )
 
 
 class ListLog:
@@ -78,7 +93,7 @@ class Place:
         self.log = ListLog()
         self.defects: list[BaseException] = []
         notes = Notes(self.log, frozenset(types), BodyLogger("decoded", 1000))
-        tools = Tools(Handlers(), Webhooks(), random.Random(1))
+        tools = Tools(Handlers(), Webhooks(), *offline(), random.Random(1))
         self.site = Site(
             rules=compile_rules(self.rules, tools),
             unmatched=explain_plan(lambda: self.site.rules),

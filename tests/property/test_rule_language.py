@@ -187,6 +187,75 @@ REPLIES = st.builds(
     ),
     BODIES,
 )
+REPLACEMENTS = st.lists(
+    st.tuples(st.sampled_from(["a", "(b)+", "^$"]), VALUES.map(lambda text: text.replace("\\", "/"))).map(list),
+    min_size=1,
+    max_size=2,
+)
+HEADER_CHANGES = st.one_of(
+    st.just({}),
+    HEADERS.map(lambda headers: {"replaceHeaders": headers}),
+    st.fixed_dictionaries(
+        {}, optional={"set": HEADERS, "add": HEADERS, "remove": st.sampled_from(["a", ["a", "B"]])}
+    ).map(lambda changes: {"headers": changes}),
+)
+BODY_CHANGES = st.one_of(
+    st.just({}),
+    WORDS.map(lambda text: {"body": text}),
+    DATA.map(lambda value: {"json": value}),
+    DATA.map(lambda value: {"mergeJson": value}),
+    st.just({"file": "body.txt"}),
+    st.just({"patchJson": [{"op": "add", "path": "/a~1b", "value": None}, {"op": "move", "from": "", "path": "/c"}]}),
+    REPLACEMENTS.map(lambda pairs: {"matchReplaceBody": pairs}),
+)
+REQUEST_CHANGES = st.builds(
+    lambda *parts: {key: value for part in parts for key, value in part.items()},
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "method": st.sampled_from(["PUT", "get"]),
+            "protocol": st.sampled_from(["http", "https", "ws", "wss"]),
+            "updateHostHeader": st.sampled_from([True, False, "example.com:81"]),
+            "matchReplacePath": REPLACEMENTS,
+            "matchReplaceQuery": REPLACEMENTS,
+        },
+    ),
+    st.one_of(
+        st.just({}),
+        st.sampled_from(["a", "[::1]:8"]).map(lambda host: {"host": host}),
+        REPLACEMENTS.map(lambda pairs: {"matchReplaceHost": pairs}),
+    ),
+    HEADER_CHANGES,
+    BODY_CHANGES,
+)
+RESPONSE_CHANGES = st.builds(
+    lambda *parts: {key: value for part in parts for key, value in part.items()},
+    st.fixed_dictionaries({}, optional={"status": st.integers(200, 599)}),
+    HEADER_CHANGES,
+    BODY_CHANGES,
+)
+UPSTREAM = {
+    "proxy": st.sampled_from([None, "http://proxy:3128", "socks5h://user:word@proxy"]),
+    "noProxy": st.just(["localhost"]),
+    "trustedCAs": st.just(["body.txt"]),
+    "ignoreTlsErrors": st.sampled_from([True, False, ["a.test"]]),
+    "clientCertificates": st.just({"a.test": {"cert": "body.txt", "key": "body.txt", "passphrase": "x"}}),
+    "dnsServers": st.just(["127.0.0.1"]),
+    "timeouts": st.fixed_dictionaries({}, optional={"connect": DURATIONS, "head": DURATIONS, "bodyIdle": DURATIONS}),
+    "simulateConnectionErrors": st.booleans(),
+}
+PASSING = {**UPSTREAM, "request": REQUEST_CHANGES, "response": RESPONSE_CHANGES, "delay": DURATIONS}
+PASSING_STEPS = st.one_of(
+    st.just("passthrough"),
+    st.fixed_dictionaries({"passthrough": st.one_of(st.none(), st.fixed_dictionaries({}, optional=PASSING))}),
+    st.fixed_dictionaries(
+        {
+            "forward": st.fixed_dictionaries(
+                {"to": st.sampled_from(["localhost", "http://localhost:3000", "wss://[::1]/", "a:1"])}, optional=PASSING
+            )
+        }
+    ),
+)
 LAST_STEPS = st.one_of(
     st.fixed_dictionaries({"reply": REPLIES}),
     st.fixed_dictionaries(
@@ -205,6 +274,7 @@ LAST_STEPS = st.one_of(
             {"python": "handlers.py:name"},
         ]
     ),
+    PASSING_STEPS,
 )
 FIRST_STEPS = st.one_of(
     st.fixed_dictionaries({"delay": DURATIONS}),
@@ -245,8 +315,9 @@ RULE_FILES = st.fixed_dictionaries(
                 "port": st.one_of(st.integers(0, 65535), st.just("8000-8100")),
                 "http2": st.booleans(),
                 "cors": st.sampled_from([True, False, {"origins": "a", "maxAge": "1h"}]),
-                "socks": st.just(False),
-                "auth": st.none(),
+                "socks": st.sampled_from([True, False, {"auth": ["no-auth"]}]),
+                "passthrough": st.just(["unknown-protocol"]),
+                "auth": st.sampled_from([None, "user:password"]),
                 "limits": st.just({"head": "64KiB", "connections": 5}),
             },
         ),
@@ -259,8 +330,20 @@ RULE_FILES = st.fixed_dictionaries(
                 "callbacks": st.just({"request": "handlers.py:seen"}),
             },
         ),
-        "unmatched": st.just("reject"),
-        "tls": st.just({}),
+        "upstream": st.one_of(st.none(), st.fixed_dictionaries({}, optional=UPSTREAM)),
+        "unmatched": st.sampled_from(["reject", "passthrough"]),
+        "tls": st.fixed_dictionaries(
+            {},
+            optional={
+                "ca": st.just({"cert": "body.txt", "key": "body.txt"}),
+                "defaultDomain": st.just("example.test"),
+                "keyType": st.sampled_from(["ecdsa", "rsa"]),
+                "keyLength": st.integers(1024, 16384),
+                "minVersion": st.sampled_from(["TLSv1", "TLSv1.3"]),
+                "passthrough": st.just(["*.bank.test"]),
+                "keyLogFile": st.sampled_from([None, "keys.log"]),
+            },
+        ),
     },
 )
 slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.exchange.address import Address, read_address
+from mockrec.engine.exchange.address import Address, Origin, read_address
 from mockrec.engine.wire.head import read_head
 from mockrec.engine.wire.parts import RequestHead
 
@@ -277,7 +277,7 @@ UPGRADE = (b"Connection: Upgrade", b"Upgrade: WebSocket")
 
 @pytest.mark.parametrize(("spoken", "protocol"), [("http", "ws"), ("https", "wss")])
 def test_a_websocket_upgrade_has_its_own_protocol(spoken: str, protocol: str) -> None:
-    found = read_address(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, spoken)
+    found = read_address(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, Origin(spoken))
     assert isinstance(found, Address)
     assert (found.protocol, found.url) == (protocol, f"{protocol}://a.test/chat")
     assert found.port == (443 if spoken == "https" else 80)
@@ -299,6 +299,8 @@ def test_equal_heads_are_located_once() -> None:
 def test_equal_heads_of_other_connections_are_located_again() -> None:
     head = head_of("/", b"Host: a.test")
     urls = [
-        found.url for spoken in ("http", "https", "http") if isinstance(found := read_address(head, 1, spoken), Address)
+        found.url
+        for spoken in ("http", "https", "http")
+        if isinstance(found := read_address(head, 1, Origin(spoken)), Address)
     ]
     assert urls == ["http://a.test/", "https://a.test/", "http://a.test/"]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mockrec.engine.rules.model import (
+    BodyChange,
     Chunk,
     Close,
     Condition,
     Delay,
     Emit,
+    Forward,
+    HeaderChanges,
     Informational,
     JsonRpc,
     Later,
     Malformed,
     MultipartPart,
+    Passthrough,
     Place,
     Python,
     Reply,
+    RequestChanges,
     Reset,
+    ResponseChanges,
     Rule,
     Step,
     Stream,
@@ -42,6 +49,7 @@ from mockrec.engine.rules.words import (
 )
 
 PLACE = Place("rules.yaml", 1, 1, "")
+REPLACED = ((re.compile("a"), "b"),)
 
 
 def test_values_are_shown_as_json_on_one_line() -> None:
@@ -136,6 +144,37 @@ def test_whens(when: When, words: str) -> None:
         (Informational(PLACE, status=103), "informational 103"),
         (Webhook(PLACE, url="http://x/"), "webhook http://x/"),
         (Emit(PLACE, type="a"), 'emit "a"'),
+        (Passthrough(PLACE), "pass it on"),
+        (
+            Passthrough(
+                PLACE,
+                request=RequestChanges(
+                    method="PUT",
+                    protocol="https",
+                    match_replace_host=REPLACED,
+                    match_replace_path=REPLACED,
+                    match_replace_query=REPLACED,
+                    headers=HeaderChanges(replace=()),
+                    body=BodyChange(data=b""),
+                ),
+                response=ResponseChanges(201, HeaderChanges(remove=("a",)), BodyChange(has_merge=True)),
+                delay=Delay(PLACE, fixed=0.1),
+            ),
+            "pass it on, changing the request (method, protocol, host, path, query, headers, body)"
+            " and the response (status, headers, body), delayed by 100ms",
+        ),
+        (
+            Passthrough(PLACE, request=RequestChanges(host="a", update_host_header=False)),
+            "pass it on, changing the request (host, headers)",
+        ),
+        (
+            Forward(PLACE, to_protocol="http", to_host="localhost", to_port=3000),
+            "pass it on to http://localhost:3000",
+        ),
+        (
+            Forward(PLACE, to_host="::1", response=ResponseChanges(status=500)),
+            "pass it on to [::1], changing the response (status)",
+        ),
         (Later(PLACE, kind="echo"), "echo"),
         (Step(PLACE), ""),
     ],

@@ -8,11 +8,27 @@ from typing import Any
 
 import pytest
 
+from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.select import CompiledRule
 from mockrec.engine.steps.compile import Tools, plan_of
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.tls.client import ClientContexts
+from mockrec.engine.upstream.dial import Dialer
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.options import Options
+
+
+async def _no_network(address: str, port: int) -> Any:
+    raise AssertionError(f"nobody connects to {address}:{port} here")
+
+
+def offline() -> tuple[Gateway, Options]:
+    """The way to servers, of which there are none."""
+    return Gateway(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), Options(
+        UpstreamSettings()
+    )
 
 
 class Steps:
@@ -20,7 +36,7 @@ class Steps:
 
     def __init__(self, compiled: Callable[[str], CompiledRule]) -> None:
         self._compiled = compiled
-        self.tools = Tools(Handlers(), Webhooks(), random.Random(7))
+        self.tools = Tools(Handlers(), Webhooks(), *offline(), random.Random(7))
 
     def plan(self, text: str) -> tuple[Plan, CompiledRule]:
         rule = self._compiled("id: it\nthen:\n" + "\n".join(f"  {line}" for line in text.splitlines()))

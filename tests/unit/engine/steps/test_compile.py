@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.model import BodySource, Malformed, Place, Reply
 from mockrec.engine.steps.compile import Tools, compile_rules, plan_of
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.tls.client import ClientContexts
+from mockrec.engine.upstream.dial import Dialer
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.options import Options
 
 pytestmark = pytest.mark.anyio
 
@@ -23,19 +28,30 @@ KINDS = [
     for _, kind in inspect.getmembers(model, inspect.isclass)
     if issubclass(kind, model.Step) and kind not in (model.Step, model.Later)
 ]
-SLOW = {"stream", "python", "timeout", "delay"}
+SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward"}
+
+
+async def _no_network(address: str, port: int) -> Any:
+    raise AssertionError(f"nobody connects to {address}:{port} here")
+
+
+def offline() -> tuple[Gateway, Options]:
+    """The way to servers, of which there are none."""
+    return Gateway(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), Options(
+        UpstreamSettings()
+    )
 
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     (tmp_path / "handlers.py").write_text("def answer(request): ...\ndef matches(request): return True\n")
-    return Tools(Handlers(), Webhooks())
+    return Tools(Handlers(), Webhooks(), *offline())
 
 
 def test_the_language_has_these_steps() -> None:
     assert {kind.name for kind in KINDS} == {
         "reply", "stream", "jsonRpc", "python", "close", "reset", "timeout", "malformed",
-        "delay", "waitForBody", "informational", "webhook", "emit",
+        "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward",
     }  # fmt: skip
 
 

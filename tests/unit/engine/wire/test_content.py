@@ -11,7 +11,7 @@ import brotli
 import pytest
 import zstandard
 
-from mockrec.engine.wire.content import UndecodableError, codings_of, decode
+from mockrec.engine.wire.content import UndecodableError, UnencodableError, codings_of, decode, encode
 
 KIB = 1024
 NOISE = random.Random(1).randbytes(100 * KIB)
@@ -205,3 +205,45 @@ def test_the_limit_is_exact(coding: str, extra: int, whole: bool) -> None:
     decoded, complete = decode(ENCODERS[coding](text), [coding], 10_000)
     assert complete is whole
     assert decoded == text[: 10_000 + 64 * KIB]
+
+
+# ── the other way ──────────────────────────────────────────────────────────────────────────────────
+
+
+@EVERY_CODING
+@pytest.mark.parametrize("text", [b"", b"a", TEXT, NOISE])
+def test_what_is_encoded_can_be_decoded(coding: str, text: bytes) -> None:
+    data = encode(text, [coding])
+    assert data != text
+    assert undone(data, coding) == text
+
+
+def test_several_codings_are_applied_from_the_first_to_the_last() -> None:
+    data = encode(TEXT, ["deflate", "gzip"])
+    assert zlib.decompress(gzip.decompress(data)) == TEXT
+    assert undone(encode(TEXT, list(ENCODERS)), *ENCODERS) == TEXT
+
+
+def test_no_coding_leaves_the_same_bytes() -> None:
+    assert encode(TEXT, []) is TEXT
+
+
+@EVERY_CODING
+def test_the_same_bytes_are_encoded_alike(coding: str) -> None:
+    assert encode(TEXT, [coding]) == encode(TEXT, [coding])
+    assert len(encode(TEXT, [coding])) < len(TEXT) / 4
+
+
+def test_gzip_has_no_time_in_it() -> None:
+    assert encode(TEXT, ["gzip"])[4:8] == bytes(4)
+
+
+def test_deflate_is_sent_with_its_wrapper() -> None:
+    assert zlib.decompress(encode(TEXT, ["deflate"])) == TEXT
+
+
+def test_an_unknown_coding_and_too_many_are_not_applied() -> None:
+    with pytest.raises(UnencodableError, match='unknown content coding "rot13"'):
+        encode(TEXT, ["gzip", "rot13"])
+    with pytest.raises(UnencodableError, match="more than 8 content codings"):
+        encode(TEXT, ["gzip"] * 9)

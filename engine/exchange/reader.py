@@ -1,0 +1,92 @@
+"""A request body on its way to somebody who wants all of it: a server that it is passed on to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import anyio
+
+_ROOM = 256 * 1024
+"""Bytes that may wait; the client waits while there are more."""
+
+
+class RequestReader:
+    """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
+
+    __slots__ = ("_news", "_pieces", "_room", "_size", "_unbounded", "ended")
+
+    def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
+        """`pieces` have come already."""
+        self._pieces = deque(pieces)
+        self._size = sum(map(len, self._pieces))
+        self.ended = ended
+        """Whether nothing more will come: the body is complete, or its client has left."""
+        self._news: anyio.Event | None = None
+        self._room: anyio.Event | None = None
+        self._unbounded = False
+
+    def feed(self, data: bytes) -> None:
+        """A piece has come."""
+        self._pieces.append(data)
+        self._size += len(data)
+        self._tell()
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.ended = True
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    async def next(self) -> bytes:
+        """What has come since, waiting for it; nothing at the end."""
+        while not self._pieces and not self.ended:
+            if self._news is None:
+                self._news = anyio.Event()
+            await self._news.wait()
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        self._make_room()
+        return data
+
+    def ready(self) -> bytes | None:
+        """The whole body, if it has come and nobody has read of it; it counts as read then."""
+        if not self.ended:
+            return None
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return data
+
+    def unbound(self) -> None:
+        """Somebody waits for the whole body before anybody reads it."""
+        self._unbounded = True
+        self._make_room()
+
+    def drop(self) -> None:
+        """Nobody will read any more."""
+        self._pieces.clear()
+        self._size = 0
+        self.unbound()
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    @property
+    def full(self) -> bool:
+        """Whether the client has to wait."""
+        return self._size > _ROOM and not self._unbounded
+
+    async def wait_for_room(self) -> None:
+        """Return when it need not wait any longer."""
+        while self.full:
+            if self._room is None:
+                self._room = anyio.Event()
+            await self._room.wait()

@@ -1,0 +1,89 @@
+"""A request as it goes on to a server: where to, with which head, after the changes of the rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import Forward, Passthrough
+from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.steps.transform import changed_headers, changed_host, changed_path
+from mockrec.engine.upstream.dial import Route
+from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.options import Options
+
+_PLAIN = {"ws": "http", "wss": "https"}
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What the server will be asked."""
+
+    route: Route
+    protocol: str
+    """`http` or `https`."""
+    method: str
+    target: str
+    """Path and query."""
+    raw_headers: list[list[str]]
+
+    @property
+    def url(self) -> str:
+        """For people."""
+        default = self.route.port == DEFAULT_PORTS[self.protocol]
+        name = f"[{self.route.name}]" if ":" in self.route.name else self.route.name
+        return f"{self.protocol}://{name}{'' if default else f':{self.route.port}'}{self.target}"
+
+
+def outgoing(exchange: Exchange, step: Passthrough, options: Options) -> Outgoing:
+    """The request without its body. Raises TransformError."""
+    address, changes = exchange.address, step.request
+    protocol = _PLAIN.get(address.protocol, address.protocol)
+    host, port = address.destination["hostname"], address.destination["port"]
+    name = address.hostname.strip("[]")
+    moved = False
+    if isinstance(step, Forward):
+        protocol = step.to_protocol or protocol
+        host = name = step.to_host
+        port = step.to_port or DEFAULT_PORTS[protocol]
+        moved = True
+    if changes.protocol is not None:
+        wanted = _PLAIN.get(changes.protocol, changes.protocol)
+        if port == DEFAULT_PORTS[protocol]:
+            port = DEFAULT_PORTS[wanted]
+        protocol = wanted
+    new_name, new_port = changed_host(name, port, changes)
+    if new_name != name or new_port != port:
+        host = name = new_name
+        port = new_port or DEFAULT_PORTS[protocol]
+        moved = True
+    authority = f"[{name}]" if ":" in name else name
+    if port != DEFAULT_PORTS[protocol]:
+        authority += f":{port}"
+    update = changes.update_host_header
+    raw_headers = with_host(
+        end_to_end(address.raw_headers),
+        update if isinstance(update, str) else authority,
+        replace=isinstance(update, str) or update is True or (moved and update is None),
+    )
+    route = Route(protocol == "https", host, port, name, options)
+    method = changes.method or exchange.head.method
+    raw_headers = changed_headers(raw_headers, changes.headers)
+    target = changed_path(address.path, changes)
+    return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers))
+
+
+def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:
+    """The framing of the body that the client sends, whatever a rule has made of the fields that told it."""
+    head = exchange.head
+    if head.chunked:
+        return with_chunks(raw_headers)
+    framing = [value for name, value in raw_headers if name.lower() in ("content-length", "transfer-encoding")]
+    length = head.content_length
+    if framing == ([] if length is None else [str(length)]):
+        return raw_headers
+    return (
+        without(raw_headers, "content-length", "transfer-encoding")
+        if length is None
+        else with_length(raw_headers, length)
+    )

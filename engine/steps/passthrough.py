@@ -1,0 +1,406 @@
+"""The steps `passthrough` and `forward`: the request goes on to a server, its response comes back to the client.
+
+Bodies that no change touches are passed on piece by piece and never held. What is said to the server and by it is
+told in rule-events; what the client gets is told by the exchange, as with every step.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.answer import REASONS, Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
+from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
+from mockrec.engine.steps.outgoing import Outgoing, outgoing
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.reply import JSON_TYPE
+from mockrec.engine.steps.timing import delay_act
+from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers
+from mockrec.engine.upstream.dial import basic
+from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.headers import end_to_end, with_length
+from mockrec.engine.upstream.http import UpstreamConnection
+from mockrec.engine.upstream.options import Options
+from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
+
+_BAD_GATEWAY = "Error communicating with upstream server"
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+
+
+def passthrough_act(
+    step: Passthrough,
+    options: Options,
+    gateway: Gateway,
+    dice: random.Random,
+    *,
+    name: str | None = None,
+    on_loop: Act | None = None,
+) -> Act:
+    """Passes the request on. `name` stands for the rule in the log where no rule says this; `on_loop` answers where
+    the server would be this recorder itself."""
+    delay = delay_act(step.delay, dice) if step.delay is not None else None
+
+    async def act(exchange: Exchange) -> None:
+        if exchange.websocket:
+            text = "passing WebSocket connections on is not available yet in this version of mockrec\n"
+            await exchange.reply(Answer(501, (TEXT_TYPE,), text.encode()))
+            return
+        try:
+            request = outgoing(exchange, step, options)
+            if gateway.dialer.is_ours((exchange.peer.ip, exchange.peer.port)):
+                raise UpstreamError(LOOP, "that is this recorder itself")
+            await Passing(exchange, step, request, gateway, delay, name).run()
+        except TransformError as error:
+            await reply_failure(exchange, str(error))
+        except UpstreamError as error:
+            if error.code != LOOP:
+                await _failed(exchange, request, error, simulate=options.settings.simulate_connection_errors)
+            elif on_loop is not None:
+                await on_loop(exchange)
+            else:
+                await reply_failure(exchange, f"Passthrough loop detected: {request.url} leads back to this recorder")
+
+    return act
+
+
+async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *, simulate: bool) -> None:
+    """Tell the client that its server did not answer, or show it the same."""
+    exchange.tag(*error.tags)
+    route = request.route
+    server = f"{request.protocol}://{route}"
+    if route.host != route.name:
+        server += f" (at {route.host})"
+    text = f"{_BAD_GATEWAY} {server}: {error} [{error.code}]"
+    if not (simulate or exchange.answering):
+        await exchange.reply(Answer(502, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace"), reason=_BAD_GATEWAY))
+        return
+    exchange.abort({"name": "UpstreamError", "code": error.code, "message": f"Upstream connection error: {text}"})
+    head = exchange.response_head
+    framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
+    if simulate or not framed:
+        exchange.channel.reset()  # a FIN would look like the end of a body that ends with the connection
+    else:
+        exchange.channel.close()
+
+
+class Passing:
+    """One request on its way to a server, and the response on its way back."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        step: Passthrough,
+        request: Outgoing,
+        gateway: Gateway,
+        delay: Act | None,
+        name: str | None,
+    ) -> None:
+        self._exchange = exchange
+        self._step = step
+        self._request = request
+        self._gateway = gateway
+        self._delay = delay
+        self._name = name
+        self._settings = request.route.options.settings
+        self._connection: UpstreamConnection | None = None
+        self._asked_at = 0.0
+        self._waiting: anyio.CancelScope | None = None
+        """While the response head has not come."""
+        self._told = False
+
+    async def run(self) -> None:
+        """Raises UpstreamError and TransformError; the connection to the server is closed or kept in any case."""
+        try:
+            body = await self._new_body()
+            self._tell_request(body)
+            await self._pass_on(body)
+        except UpstreamError as error:
+            self._tell_abort(error, by_client=False)
+            raise
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.get_cancelled_exc_class()):
+            self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
+            raise
+        finally:
+            if self._connection is not None:
+                self._gateway.keep(self._exchange.peer, self._request.route, self._connection)
+
+    # ── the request ────────────────────────────────────────────────────────────────────────────────
+
+    async def _new_body(self) -> bytes | None:
+        """The body that the rule puts in place of the client's, if it does. Raises TransformError."""
+        change, exchange, request = self._step.request.body, self._exchange, self._request
+        if change is None:
+            return None
+        original = b""
+        if change.data is None and change.file is None:
+            await exchange.wait_for_body(ahead=True)
+            body = exchange.request_body
+            if body.size > self._gateway.body_limit:
+                raise TransformError(_too_long("request", body.size, self._gateway.body_limit))
+            original = body.kept
+        encoding = exchange.address.headers.get("content-encoding", "")
+        changed = await _changed(original, encoding, request.raw_headers, change, self._gateway.body_limit)
+        if exchange.reader is not None:
+            exchange.reader.drop()
+        request.raw_headers = _with_type(with_length(request.raw_headers, len(changed)), change)
+        return changed
+
+    async def _pass_on(self, body: bytes | None) -> None:
+        exchange, request, gateway = self._exchange, self._request, self._gateway
+        again = body is not None or not exchange.head.has_body
+        self._connection = gateway.idle(exchange.peer, request.route)
+        if self._connection is not None:
+            try:
+                await self._converse(self._connection, body)
+                return
+            except UpstreamError as error:
+                # The server may have closed the idle connection while the request was on its way (RFC 9112, 9.3.1).
+                lost = error.code in (RESET, "EPIPE") and not self._connection.codec.answered
+                if not (lost and again and request.method in _IDEMPOTENT):
+                    raise
+                self._connection.close()
+                self._connection = None
+        to_self = isinstance(self._step, Forward) or self._step.request.host is not None
+        self._connection = await gateway.connect(exchange.peer, request.route, to_self=to_self)
+        await self._converse(self._connection, body)
+
+    async def _converse(self, connection: UpstreamConnection, body: bytes | None) -> None:
+        """One request and its response on a connection."""
+        exchange, request, codec = self._exchange, self._request, connection.codec
+        connection.used += 1
+        reader = exchange.reader if body is None else None
+        target, raw_headers = request.target, request.raw_headers
+        proxy = connection.dialed.proxy
+        if connection.dialed.wants_urls:
+            target = request.url
+            if proxy is not None and proxy.user is not None:
+                raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
+        data = codec.send_request(request.method, target, raw_headers, body=body is not None or reader is not None)
+        whole = reader.ready() if reader is not None else body
+        self._asked_at = clock.now()
+        if whole is not None:
+            trailers = exchange.request_body.trailers if body is None else ()
+            data += codec.send_data(whole) + codec.send_end(trailers)
+        await connection.send(data)
+        if reader is None or whole is not None:
+            await self._receive(connection, sent=True)
+            return
+        failed: list[Exception] = []
+        async with anyio.create_task_group() as group:
+
+            async def send() -> None:
+                try:
+                    await self._send_body(connection)
+                except UpstreamError as error:
+                    # A server that has said why it hangs up is still heard.
+                    if error.code == TIMED_OUT:
+                        failed.append(error)
+                        group.cancel_scope.cancel()
+
+            group.start_soon(send)
+            try:
+                await self._receive(connection, sent=False)
+            except Exception as error:
+                failed.append(error)
+            group.cancel_scope.cancel()
+        if failed:
+            raise failed[0]
+
+    async def _send_body(self, connection: UpstreamConnection) -> None:
+        """Pass the client's body on as it comes."""
+        exchange, codec = self._exchange, connection.codec
+        reader, seconds = exchange.reader, self._settings.body_idle_timeout
+        assert reader is not None
+        while data := await reader.next():
+            await connection.send(codec.send_data(data), seconds)
+        if not exchange.request_body.complete:
+            return  # the client has left, and its connection ends this
+        end = codec.send_end(exchange.request_body.trailers)
+        if end:
+            await connection.send(end, seconds)
+        if self._waiting is not None:
+            self._waiting.deadline = anyio.current_time() + self._settings.head_timeout
+
+    # ── the response ───────────────────────────────────────────────────────────────────────────────
+
+    async def _receive(self, connection: UpstreamConnection, *, sent: bool) -> None:
+        """`sent`: the request is complete, so that the server may be asked to hurry."""
+        response, parts = await self._head(connection, sent=sent)
+        head = response.head
+        self._tell_head(connection, head)
+        if self._delay is not None:
+            await self._delay(self._exchange)
+        change = self._step.response.body
+        if change is not None and self._exchange.head.method != "HEAD":
+            await self._change_body(connection, head, parts, change)
+            return
+        self._tell("passthrough-response-body", {"overridden": False})
+        answer = self._answer(head)
+        if parts and type(parts[-1]) is End:
+            answer.body = b"".join([part.data for part in parts if type(part) is Data])
+            answer.trailers = tuple((name, value) for name, value in parts[-1].trailers)
+            await self._exchange.reply(answer)
+            return
+        length = head.headers.get("content-length")
+        await self._exchange.begin(answer, int(length.partition(",")[0]) if length else None)
+        await self._exchange.finish(await self._relay(connection, parts))
+
+    async def _head(self, connection: UpstreamConnection, *, sent: bool) -> tuple[Response, list[Part]]:
+        """The final head and what came with it; interim ones go to the client at once."""
+        seconds = self._settings.head_timeout
+        with anyio.CancelScope() as scope:
+            self._waiting = scope
+            if sent:
+                scope.deadline = anyio.current_time() + seconds
+            while True:
+                parts = await connection.receive()
+                for index, part in enumerate(parts):
+                    if isinstance(part, Response):
+                        self._waiting = None
+                        self._first_byte = clock.now() - self._asked_at
+                        return part, parts[index + 1 :]
+                    if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
+                        await self._exchange.inform(part.head.status, [(n, v) for n, v in part.head.raw_headers])
+        self._waiting = None
+        raise UpstreamError(TIMED_OUT, f"no answer within {seconds:g}s")
+
+    def _answer(self, head: ResponseHead) -> Answer:
+        changes = self._step.response
+        raw_headers = changed_headers(end_to_end(head.raw_headers), changes.headers)
+        headers = tuple([(name, value) for name, value in raw_headers])
+        status = changes.status or head.status
+        reason = head.reason if changes.status is None else REASONS.get(status, "")
+        return Answer(status, headers, reason=reason, relayed=True)
+
+    async def _relay(self, connection: UpstreamConnection, parts: Sequence[Part]) -> RawHeaders:
+        """The body to the client, piece by piece; its trailers."""
+        exchange, backpressure, seconds = self._exchange, self._gateway.backpressure, self._settings.body_idle_timeout
+        with anyio.CancelScope() as scope:
+            while True:
+                for part in parts:
+                    if type(part) is Data:
+                        await exchange.send(part.data)
+                    elif type(part) is End:
+                        return part.trailers
+                if backpressure.behind:
+                    await backpressure.wait_for_room()
+                scope.deadline = anyio.current_time() + seconds
+                parts = await connection.receive()
+                scope.deadline = math.inf
+        raise UpstreamError(TIMED_OUT, f"no more of its answer within {seconds:g}s")
+
+    async def _change_body(
+        self, connection: UpstreamConnection, head: ResponseHead, parts: Sequence[Part], change: BodyChange
+    ) -> None:
+        """Read the whole body, change it, and answer with what has become of it."""
+        pieces: list[bytes] = []
+        size, limit = 0, self._gateway.body_limit
+        seconds = self._settings.body_idle_timeout
+        while not (parts and type(parts[-1]) is End):
+            for part in parts:
+                if type(part) is Data:
+                    pieces.append(part.data)
+                    size += len(part.data)
+            if size > limit:
+                raise TransformError(_too_long("response", size, limit))
+            with anyio.move_on_after(seconds):
+                parts = await connection.receive()
+                continue
+            raise UpstreamError(TIMED_OUT, f"no more of its answer within {seconds:g}s")
+        original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
+        answer = self._answer(head)
+        self._tell("passthrough-response-body", {"overridden": True, "rawBody": self._exchange.notes.piece(original)})
+        body = await _changed(original, head.headers.get("content-encoding", ""), answer.headers, change, limit)
+        raw_headers = _with_type(with_length(answer.headers, len(body)), change)
+        answer.headers = tuple([(name, value) for name, value in raw_headers])
+        answer.body = body
+        await self._exchange.reply(answer)
+
+    # ── what the log is told ───────────────────────────────────────────────────────────────────────
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        self._exchange.notes.rule_event(self._exchange, kind, data, rule_id=self._name)
+
+    def _tell_request(self, body: bytes | None) -> None:
+        request = self._request
+        self._told = True
+        self._tell(
+            "passthrough-request-head",
+            {
+                "method": request.method,
+                "protocol": request.protocol,
+                "hostname": request.route.name,
+                "port": str(request.route.port),
+                "path": request.target,
+                "rawHeaders": request.raw_headers,
+            },
+        )
+        told: dict[str, Any] = {"overridden": body is not None}
+        if body is not None:
+            told["rawBody"] = self._exchange.notes.piece(body)
+        self._tell("passthrough-request-body", told)
+
+    def _tell_head(self, connection: UpstreamConnection, head: ResponseHead) -> None:
+        timings = {**(connection.dialed.timings if connection.used == 1 else {})}
+        timings["firstByte"] = round(self._first_byte, 4)
+        ip, port = connection.pipe.peer
+        told = {
+            "statusCode": head.status,
+            "statusMessage": head.reason,
+            "httpVersion": head.version,
+            "rawHeaders": head.raw_headers,
+            "remoteIpAddress": ip,
+            "remotePort": port,
+            "timings": timings,
+        }
+        if connection.used > 1:
+            told["reused"] = True
+        self._tell("passthrough-response-head", told)
+
+    def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
+        if not self._told:
+            return
+        if error.code == LOOP:
+            return
+        self._tell(
+            "passthrough-abort",
+            {
+                "downstreamAborted": by_client,
+                "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
+                "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
+            },
+        )
+
+
+async def _changed(body: bytes, encoding: str, raw_headers: RawHeaders, change: BodyChange, limit: int) -> bytes:
+    """A body after a change, in the content coding that its head will name. Raises TransformError."""
+    resulting = ", ".join(value for name, value in raw_headers if name.lower() == "content-encoding")
+    data = None
+    if change.file is not None:
+        try:
+            data = await anyio.Path(change.file).read_bytes()
+        except OSError as error:
+            raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
+    return changed_body(body, encoding, resulting, change, limit, data)
+
+
+def _with_type(raw_headers: list[list[str]], change: BodyChange) -> list[list[str]]:
+    """JSON names its type unless the message does."""
+    if change.is_json and not any(name.lower() == "content-type" for name, _ in raw_headers):
+        return [*raw_headers, [*JSON_TYPE]]
+    return raw_headers
+
+
+def _too_long(what: str, size: int, limit: int) -> str:
+    return (
+        f"the {what} has {'at least ' if what == 'response' else ''}{size} bytes; a rule can change bodies of up to"
+        f" {limit} (record.maxBodySize, at least 10 MiB)"
+    )

@@ -1,0 +1,222 @@
+"""Changes of what is passed on: headers, path, host and body as a rule wants them. Pure: nothing is sent or read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mockrec.engine.rules.model import BodyChange, HeaderChanges, HeaderPairs, Replacements, RequestChanges
+from mockrec.engine.rules.shapes import Unfit
+from mockrec.engine.rules.texts import HOST
+from mockrec.engine.rules.urls import split_host
+from mockrec.engine.steps.json_patch import PatchError, apply_patch
+from mockrec.engine.wire.content import UndecodableError, UnencodableError, codings_of, decode, encode
+
+_NOT_IN_PATHS = re.compile(r"[^!-~]+|[?#]")
+_NOT_IN_QUERIES = re.compile(r"[^!-~]+|#")
+
+
+class TransformError(ValueError):
+    """A message cannot be changed as the rule wants; the text says what was found."""
+
+
+def _replaced(text: str, replacements: Replacements) -> str:
+    for pattern, template in replacements:
+        text = pattern.sub(template, text)
+    return text
+
+
+# ── headers ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed_headers(pairs: Sequence[Sequence[str]], changes: HeaderChanges) -> list[list[str]]:
+    """The headers as new pairs: first `remove`, then `set`, then `add`; or `replace` alone."""
+    if changes.replace is not None:
+        return [list(pair) for pair in changes.replace]
+    gone = {name.lower() for name in changes.remove}
+    kept = [list(pair) for pair in pairs if pair[0].lower() not in gone]
+    if changes.set:
+        kept = _with_set(kept, changes.set)
+    return kept + [list(pair) for pair in changes.add]
+
+
+def _with_set(pairs: list[list[str]], new: HeaderPairs) -> list[list[str]]:
+    """New values stand where the first old one stood, or at the end."""
+    waiting: dict[str, list[list[str]]] = {}
+    for name, value in new:
+        waiting.setdefault(name.lower(), []).append([name, value])
+    names = set(waiting)
+    result = []
+    for pair in pairs:
+        name = pair[0].lower()
+        if name not in names:
+            result.append(pair)
+        else:
+            result += waiting.pop(name, ())
+    return result + [pair for group in waiting.values() for pair in group]
+
+
+# ── where to ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed_path(path_with_query: str, changes: RequestChanges) -> str:
+    """The path and query to ask for, fit for a request line; exactly the given ones where nothing is replaced."""
+    path, mark, query = path_with_query.partition("?")
+    path, query = path or "/", mark + query
+    new_path = _replaced(path, changes.match_replace_path)
+    new_query = _replaced(query, changes.match_replace_query)
+    if new_path != path:
+        path = _NOT_IN_PATHS.sub(_escaped, new_path)
+    if path != "*" and not path.startswith("/"):
+        path = f"/{path}"
+    if new_query != query:
+        query = _NOT_IN_QUERIES.sub(_escaped, new_query)
+    if query and not query.startswith("?"):
+        query = f"?{query}"
+    return path + query
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
+
+
+def changed_host(hostname: str, port: int, changes: RequestChanges) -> tuple[str, int | None]:
+    """The server to ask: its name (an IPv6 address without brackets) and port; None is the protocol's own.
+
+    `matchReplaceHost` sees `name:port`, with brackets around an IPv6 address. Raises TransformError.
+    """
+    if changes.host is not None:
+        return split_host(changes.host)
+    if not changes.match_replace_host:
+        return hostname, port
+    name = f"[{hostname}]" if ":" in hostname and not hostname.startswith("[") else hostname
+    before = f"{name}:{port}"
+    after = _replaced(before, changes.match_replace_host)
+    if after == before:
+        return hostname, port
+    try:
+        return split_host(HOST.parse(after, False))
+    except Unfit as fault:
+        why = f" ({fault})" if str(fault) else ""
+        raise TransformError(f'matchReplaceHost made "{after}" of "{before}", which is no host{why}') from None
+
+
+# ── bodies ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed_body(
+    body: bytes, content_encoding: str, new_encoding: str, change: BodyChange, limit: int, file_data: bytes | None
+) -> bytes:
+    """The body to send instead of `body`: decoded, changed, and encoded again.
+
+    `content_encoding` is the header's value as received, `new_encoding` after the headers were changed. `limit`
+    bounds what is decoded, `file_data` is what `change.file` holds. Where nothing changes and both codings are
+    the same, `body` itself is returned. Raises TransformError.
+    """
+    before, after = codings_of(content_encoding), codings_of(new_encoding)
+    if change.data is not None:
+        return _encoded(change.data, after)
+    if change.file is not None:
+        if file_data is None:
+            raise AssertionError("a file has to be read before it can be a body")
+        return _encoded(file_data, after)
+    data = _decoded(body, before, limit)
+    if change.match_replace is not None:
+        changed = _replaced_in_text(data, change.match_replace)
+    else:
+        changed = _changed_json(data, change)
+    if changed is None:
+        return body if before == after else _encoded(data, after)
+    return _encoded(changed, after)
+
+
+def _decoded(body: bytes, codings: list[str], limit: int) -> bytes:
+    try:
+        data, complete = decode(body, codings, limit)
+    except UndecodableError as error:
+        raise TransformError(f"the body cannot be decoded ({', '.join(codings)}): {error}") from None
+    if not complete or len(data) > limit:
+        raise TransformError(f"the body is too large to be changed: more than {limit} bytes when decoded")
+    return data
+
+
+def _encoded(data: bytes, codings: list[str]) -> bytes:
+    try:
+        return encode(data, codings)
+    except UnencodableError as error:
+        raise TransformError(f"the body cannot be encoded: {error}") from None
+
+
+def _replaced_in_text(data: bytes, replacements: Replacements) -> bytes | None:
+    """None where nothing changes. Bytes that are not UTF-8 are taken as Latin-1, in which every byte is something."""
+    encoding = "utf-8"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        encoding = "latin-1"
+        text = data.decode(encoding)
+    changed = _replaced(text, replacements)
+    if changed == text:
+        return None
+    try:
+        return changed.encode(encoding)
+    except UnicodeEncodeError as error:
+        character = changed[error.start]
+        raise TransformError(f'the body is not UTF-8, so "{character}" cannot be put into it') from None
+
+
+# ── JSON ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _changed_json(data: bytes, change: BodyChange) -> bytes | None:
+    """The JSON after `mergeJson` or `patchJson`; None where nothing changes."""
+    try:
+        document = json.loads(data, parse_constant=_no_constant)
+        text = _json_text(document)
+        if change.has_merge:
+            document = _merged(document, change.merge_json)
+        else:
+            document = apply_patch(document, change.patch_json or ())
+        changed = _json_text(document)
+    except PatchError as error:
+        raise TransformError(f"patchJson[{error.index}] cannot be done: {error.reason}") from None
+    except RecursionError:
+        raise TransformError("the body is JSON that is nested too deeply") from None
+    except ValueError as error:
+        raise TransformError(f"the body is not JSON that can be changed: {_why(data, error)}") from None
+    if changed == text:
+        return None
+    try:
+        return changed.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+        return _json_text(document, ascii_only=True).encode()
+
+
+def _why(data: bytes, error: ValueError) -> str:
+    if not data.strip():
+        return "it is empty"
+    return "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _json_text(document: Any, *, ascii_only: bool = False) -> str:
+    """Compact JSON. Raises ValueError for numbers that only `1e999` could say: they would come out as Infinity."""
+    return json.dumps(document, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _merged(target: Any, source: Any) -> Any:
+    """`source` over `target`: mappings key by key, lists item by item, everything else as it is (also null)."""
+    if isinstance(source, Mapping):
+        old = target if isinstance(target, dict) else {}
+        new = {key: _merged(old.get(key), value) for key, value in source.items()}
+        return {**old, **new}
+    if isinstance(source, (list, tuple)):
+        items = target if isinstance(target, list) else []
+        pairs = [_merged(items[i] if i < len(items) else None, value) for i, value in enumerate(source)]
+        return [*pairs, *items[len(pairs) :]]
+    return source

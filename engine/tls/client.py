@@ -1,0 +1,230 @@
+"""TLS towards servers: what is trusted, with which certificate we come, and whether a server is who it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
+from OpenSSL import SSL, crypto
+
+from mockrec.engine.errors import ConfigError
+
+_LEGACY_SERVER_CONNECT = 0x4
+_CIPHERS_OF_OLD = b"ALL:@SECLEVEL=0"
+
+# X509_V_ERR_… (openssl-verification-options) → the names that OpenSSL's and Node's users know.
+_VERIFY_CODES = {
+    2: "UNABLE_TO_GET_ISSUER_CERT",
+    7: "CERT_SIGNATURE_FAILURE",
+    9: "CERT_NOT_YET_VALID",
+    10: "CERT_HAS_EXPIRED",
+    18: "DEPTH_ZERO_SELF_SIGNED_CERT",
+    19: "SELF_SIGNED_CERT_IN_CHAIN",
+    20: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    21: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    22: "CERT_CHAIN_TOO_LONG",
+    23: "CERT_REVOKED",
+    24: "INVALID_CA",
+    26: "INVALID_PURPOSE",
+    27: "CERT_UNTRUSTED",
+    28: "CERT_REJECTED",
+}
+_VERIFY_TEXTS = {
+    "CERT_NOT_YET_VALID": "its certificate is not yet valid",
+    "CERT_HAS_EXPIRED": "its certificate has expired",
+    "DEPTH_ZERO_SELF_SIGNED_CERT": "its certificate is self-signed and not among the trusted ones",
+    "SELF_SIGNED_CERT_IN_CHAIN": "the authority of its certificate is not trusted",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": "the authority of its certificate is not known",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE": "the authority of its certificate is not known",
+    "CERT_REVOKED": "its certificate has been revoked",
+}
+WRONG_NAME = "ERR_TLS_CERT_ALTNAME_INVALID"
+UNVERIFIED = "UNABLE_TO_VERIFY_CERTIFICATE"
+
+
+class Verdict:
+    """What is wrong with a server's certificate: the first thing OpenSSL found, if any."""
+
+    __slots__ = ("code", "text")
+
+    def __init__(self) -> None:
+        self.code = ""
+        self.text = ""
+
+    def hear(self, number: int) -> None:
+        """OpenSSL has found fault with the chain."""
+        if not self.code:
+            self.code = _VERIFY_CODES.get(number, UNVERIFIED)
+            self.text = _VERIFY_TEXTS.get(self.code) or f"OpenSSL does not accept its certificate (error {number})"
+
+
+class ClientContexts:
+    """One SSL context for each set of options: loading the roots takes longer than a handshake."""
+
+    def __init__(self, key_log: Callable[[bytes], None] | None = None) -> None:
+        self._key_log = key_log
+        self._made: dict[tuple[object, ...], SSL.Context] = {}
+
+    def context_for(
+        self, trusted_cas: tuple[str, ...], *, verify: bool, certificate: Mapping[str, str] | None = None
+    ) -> SSL.Context:
+        """The context for connections that trust these CA files besides the system's, or verify nothing.
+
+        `certificate` is `{cert, key}` or `{pfx, passphrase}`. Raises ConfigError for a file that cannot be used.
+        """
+        key = (trusted_cas, verify, tuple(sorted(certificate.items())) if certificate else None)
+        context = self._made.get(key)
+        if context is None:
+            context = self._made[key] = self._make(trusted_cas, verify, certificate)
+        return context
+
+    def _make(self, trusted_cas: tuple[str, ...], verify: bool, certificate: Mapping[str, str] | None) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        if verify:
+            context.set_min_proto_version(SSL.TLS1_2_VERSION)
+            _trust(context, trusted_cas)
+            context.set_verify(SSL.VERIFY_PEER, _verify)
+        else:
+            context.set_min_proto_version(SSL.TLS1_VERSION)
+            context.set_cipher_list(_CIPHERS_OF_OLD)
+            context.set_options(_LEGACY_SERVER_CONNECT)
+            context.set_verify(SSL.VERIFY_NONE)
+        if certificate is not None:
+            _present(context, certificate)
+        key_log = self._key_log
+        if key_log is not None:
+            context.set_keylog_callback(lambda connection, line: key_log(line))
+        return context
+
+
+def client_connection(
+    context: SSL.Context, hostname: str, verdict: Verdict | None = None, alpn: list[bytes] | None = None
+) -> SSL.Connection:
+    """A new connection to `hostname`, which is named in SNI unless it is an address (RFC 6066, 3)."""
+    connection = SSL.Connection(context, None)
+    connection.set_app_data(verdict)
+    connection.set_connect_state()
+    if not _is_address(hostname):
+        connection.set_tlsext_host_name(_a_label(hostname))
+    if alpn:
+        connection.set_alpn_protos(alpn)
+    return connection
+
+
+def check_name(connection: SSL.Connection, hostname: str) -> str:
+    """Why the certificate that was shown is not one for `hostname` (RFC 9525), or nothing."""
+    from service_identity import CertificateError, VerificationError
+    from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return "the server showed no certificate"
+    try:
+        if _is_address(hostname):
+            verify_certificate_ip_address(certificate, hostname)
+        else:
+            verify_certificate_hostname(certificate, _a_label(hostname).decode("ascii"))
+    except (VerificationError, CertificateError, ValueError):
+        return f"its certificate is for {_names(certificate)}, not for {hostname}"
+    return ""
+
+
+def _names(certificate: x509.Certificate) -> str:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+    except (x509.ExtensionNotFound, ValueError):
+        names = []
+    return ", ".join(names[:5]) or "no name (it has no subjectAltName)"
+
+
+def _is_address(hostname: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        ip_address(hostname)
+    except ValueError:
+        return False
+    return True
+
+
+def _a_label(hostname: str) -> bytes:
+    return hostname.encode("ascii" if hostname.isascii() else "idna")
+
+
+def _verify(connection: SSL.Connection, certificate: object, number: int, depth: int, good: int) -> bool:
+    verdict = connection.get_app_data()
+    if not good and verdict is not None:
+        verdict.hear(number)
+    return bool(good)
+
+
+def _trust(context: SSL.Context, trusted_cas: tuple[str, ...]) -> None:
+    """The system's roots, or certifi's where there are none, and these files."""
+    context.set_default_verify_paths()
+    store = context.get_cert_store()
+    assert store is not None
+    # A file may hold an intermediate, or the very certificate of the server: that is what its owner trusts.
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    if not _system_has_roots():
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    for path in trusted_cas:
+        for certificate in _certificates(path, "trustedCAs"):
+            store.add_cert(crypto.X509.from_cryptography(certificate))
+
+
+def _system_has_roots() -> bool:
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    return bool(paths.cafile or paths.capath) or any(Path(path).exists() for path in SYSTEM_BUNDLES)
+
+
+SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # macOS, BSD
+)
+"""Where systems keep their roots in one PEM file."""
+
+
+def _certificates(path: str, option: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"upstream.{option}: cannot read {path}: {error.strerror or error}") from None
+    except ValueError:
+        raise ConfigError(f"upstream.{option}: {path} holds no PEM certificate") from None
+
+
+def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
+    """Come with a client certificate."""
+    passphrase = files["passphrase"].encode() if files.get("passphrase") else None
+    path = files.get("pfx") or files.get("key") or files.get("cert", "")
+    try:
+        if "pfx" in files:
+            key, certificate, more = pkcs12.load_key_and_certificates(Path(path).read_bytes(), passphrase)
+            chain = [certificate, *more]
+        else:
+            chain = list(_certificates(files["cert"], "clientCertificates"))
+            path = files.get("key") or files["cert"]
+            key = load_pem_private_key(Path(path).read_bytes(), passphrase)
+        if key is None or chain[0] is None:
+            raise ConfigError(f"upstream.clientCertificates: {path} holds no certificate with its key")
+        context.use_certificate(crypto.X509.from_cryptography(chain[0]))
+        context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
+        for further in chain[1:]:
+            assert further is not None
+            context.add_extra_chain_cert(crypto.X509.from_cryptography(further))
+        context.check_privatekey()
+    except OSError as error:
+        raise ConfigError(f"upstream.clientCertificates: cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"upstream.clientCertificates: cannot use {path}: {error}") from None
+    except SSL.Error:
+        raise ConfigError(f"upstream.clientCertificates: the key in {path} is not that of the certificate") from None

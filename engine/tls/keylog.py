@@ -1,0 +1,31 @@
+"""The TLS key log (NSS format): with it, tools such as Wireshark read a capture of the traffic."""
+
+from __future__ import annotations
+
+import os
+
+from mockrec.engine.errors import ConfigError
+
+
+class KeyLog:
+    """Appends lines to a file that only its owner reads. One for both sides."""
+
+    def __init__(self, path: str) -> None:
+        """Raises ConfigError."""
+        try:
+            self._file = open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write the TLS key log {path}: {error.strerror or error}; see tls.keyLogFile"
+            ) from None
+
+    def __call__(self, line: bytes) -> None:
+        """Add one line."""
+        try:
+            self._file.write(line + b"\n")
+        except (OSError, ValueError):
+            pass  # a key log helps to debug; no connection may fail for want of it
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,320 @@
+"""The CA on disk: where it lives, how it is made once, how one is read, and what identifies it.
+
+The key's file is the promise: whoever writes it first has chosen the CA, and everybody makes the certificate that is
+still missing from that key. So processes that start together, and a process that died in between, need no lock.
+"""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import os
+import re
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from mockrec.engine import clock
+from mockrec.engine.errors import ConfigError
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+SKEW = timedelta(hours=24)
+"""How long ago certificates began to be valid: clocks of clients, of phones above all, may be behind."""
+_LIFETIME = timedelta(days=3650)
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_COMMON_NAME = "mockrec testing CA ({}) - do not trust elsewhere"
+_NAME_LENGTH = 64  # RFC 5280, ub-common-name and ub-organizational-unit-name
+_PEM_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class CaPair:
+    """A CA that can sign."""
+
+    chain: tuple[x509.Certificate, ...]
+    """The CA first, then whatever else its file holds: the way from it to a root."""
+    key: PrivateKey
+
+
+class _Unusable(Exception):
+    """What is wrong with a CA file, and what to do when it is the user's own."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}; {fix}")
+        self.problem = problem
+
+
+def now() -> datetime:
+    """The wall clock's time in UTC."""
+    return datetime.fromtimestamp(clock.wall(clock.now()) / 1000, UTC)
+
+
+def ca_folder(env: Mapping[str, str]) -> Path:
+    """Where this user's CA lives. Nothing is made. Raises ConfigError."""
+    if env.get("MOCKREC_CA_DIR"):
+        return Path(env["MOCKREC_CA_DIR"])
+    if sys.platform == "win32":
+        local = env.get("LOCALAPPDATA")
+        return (Path(local) if local else _home(env) / "AppData" / "Local") / "mockrec"
+    if sys.platform == "darwin":
+        return _home(env) / "Library" / "Application Support" / "mockrec"
+    data = env.get("XDG_DATA_HOME", "")
+    # "All paths must be absolute. If … relative, … consider the path invalid and ignore it." (XDG Base Directory)
+    return (Path(data) if os.path.isabs(data) else _home(env) / ".local" / "share") / "mockrec"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    if env.get("HOME"):
+        return Path(env["HOME"])
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise ConfigError("there is no home folder for the CA; give a folder with MOCKREC_CA_DIR") from None
+
+
+def ensure_ca(folder: Path) -> tuple[Path, Path]:
+    """The paths of `ca.pem` and `ca.key` in `folder`, made now if they are not there. Raises ConfigError."""
+    cert, key = folder / "ca.pem", folder / "ca.key"
+    try:
+        try:
+            if not (cert.exists() and key.exists()):
+                _make(folder, cert, key)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ConfigError(f"cannot make a CA in {folder}: {why}; give another folder with MOCKREC_CA_DIR") from None
+        _read_pair(cert, key)
+    except _Unusable as error:
+        raise ConfigError(
+            f"{error.problem}; delete {cert} and {key} to get a new CA at the next start (clients have to trust the "
+            "new one then), or give another folder with MOCKREC_CA_DIR"
+        ) from None
+    return cert, key
+
+
+def _make(folder: Path, cert: Path, key: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not key.exists():
+        if cert.exists():
+            return  # its key is lost, which reading it will say: somebody may trust it, so it is not ours to replace
+        made = ec.generate_private_key(ec.SECP256R1())
+        _publish(key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    # What is there now counts, not what we made: another process may have been first.
+    _publish(cert, _self_signed(_read_key(key)).public_bytes(Encoding.PEM))
+
+
+def _publish(path: Path, data: bytes) -> None:
+    """Write a file, 0600, that appears at once and whole; one that is there already stays."""
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            _write_new(path, data)
+    finally:
+        os.unlink(temporary)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """For file systems without links. Exclusive too, but a reader may come too early."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    except FileExistsError:
+        return
+    with open(fd, "wb") as file:
+        file.write(data)
+
+
+def _self_signed(key: PrivateKey) -> x509.Certificate:
+    public = key.public_key()
+    owner = _owner()
+    room = _NAME_LENGTH - len(_COMMON_NAME.format(""))
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "mockrec"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, owner[:_NAME_LENGTH]),
+            x509.NameAttribute(NameOID.COMMON_NAME, _COMMON_NAME.format(owner[:room])),
+        ]
+    )
+    usage = key_usage(digital_signature=True, key_cert_sign=True, crl_sign=True)
+    at = now().replace(microsecond=0)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(at - SKEW)
+        .not_valid_after(at + _LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def key_usage(
+    *,
+    digital_signature: bool = False,
+    key_encipherment: bool = False,
+    key_cert_sign: bool = False,
+    crl_sign: bool = False,
+) -> x509.KeyUsage:
+    """The extension with these bits and no others."""
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_encipherment=key_encipherment,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _owner() -> str:
+    """`user@host`, so that the CAs of several people can be told apart in a list of trusted ones."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's user may have no name
+        user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
+    text = f"{user}@{socket.gethostname().partition('.')[0]}"
+    return "".join(character if character.isascii() and character.isprintable() else "?" for character in text)
+
+
+def load_ca(cert: Path, key: Path) -> CaPair:
+    """Read a CA that can sign: PEM; RSA or EC on P-256, P-384 or P-521. Raises ConfigError."""
+    try:
+        return _read_pair(cert, key)
+    except _Unusable as error:
+        raise ConfigError(str(error)) from None
+
+
+def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """All certificates of a PEM file, at least one. Raises ConfigError."""
+    try:
+        return _read_certificates(path)
+    except _Unusable as error:
+        raise ConfigError(str(error)) from None
+
+
+def _read_pair(cert: Path, key: Path) -> CaPair:
+    chain = _read_certificates(cert)
+    private = _read_key(key)
+    try:
+        belongs = chain[0].public_key() == private.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        belongs = False  # a kind of key that we would not have read
+    if not belongs:
+        raise _Unusable(
+            f"the key in {key} does not belong to the certificate in {cert}",
+            "give the pair that was made together (the CA's certificate comes first in its file)",
+        )
+    _check_authority(cert, chain[0])
+    return CaPair(chain, private)
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise _Unusable(f"cannot read the CA's {what} {path}: {why}", "give a PEM file that can be read") from None
+
+
+def _read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    data = _read(path, "certificate")
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        raise _Unusable(
+            f"{path} holds no PEM certificate",
+            "give a file with BEGIN CERTIFICATE in it (openssl x509 -inform DER -in FILE makes one of DER)",
+        )
+    try:
+        return tuple(x509.load_pem_x509_certificates(data))
+    except ValueError as error:
+        raise _Unusable(f"a certificate in {path} cannot be read: {error}", "make it anew") from None
+
+
+def _read_key(path: Path) -> PrivateKey:
+    found = _PEM_KEY.search(_read(path, "key"))
+    if found is None:
+        raise _Unusable(
+            f"{path} holds no PEM private key",
+            "give a file with BEGIN PRIVATE KEY in it (openssl pkey -inform DER -in FILE makes one of DER)",
+        )
+    try:
+        key = load_pem_private_key(found[0], None)
+    except TypeError:
+        raise _Unusable(
+            f"the key in {path} is encrypted", f"give it without a passphrase: openssl pkey -in {path} -out plain.key"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _Unusable(f"the key in {path} cannot be read: {error}", "give an RSA or EC key in PEM") from None
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES):
+        return key
+    raise _Unusable(f"the key in {path} is of a kind that clients do not accept", "give RSA, P-256, P-384 or P-521")
+
+
+def _check_authority(path: Path, certificate: x509.Certificate) -> None:
+    if not _may_sign(path, certificate):
+        raise _Unusable(
+            f"the certificate in {path} is not that of a CA",
+            "give one with CA:TRUE in its basic constraints, and keyCertSign if it has a key usage",
+        )
+    if certificate.not_valid_after_utc <= now():
+        raise _Unusable(f"the CA in {path} expired at {certificate.not_valid_after_utc}", "renew it or give another")
+
+
+def _may_sign(path: Path, certificate: x509.Certificate) -> bool:
+    try:
+        extensions = certificate.extensions
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise _Unusable(
+            f"the extensions of the certificate in {path} cannot be read: {error}", "make it anew"
+        ) from None
+    ca = signs = None
+    for extension in extensions:
+        if isinstance(extension.value, x509.BasicConstraints):
+            ca = extension.value.ca
+        elif isinstance(extension.value, x509.KeyUsage):
+            signs = extension.value.key_cert_sign
+    return bool(ca) and signs is not False
+
+
+def spki_sha256(cert: x509.Certificate) -> str:
+    """The hash of the public key in base64, as Chromium's --ignore-certificate-errors-spki-list takes it."""
+    spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(spki).digest()).decode("ascii")
+
+
+def fingerprint_sha256(cert: x509.Certificate) -> str:
+    """`AB:CD:…`, as browsers and `openssl x509 -fingerprint -sha256` show it."""
+    return cert.fingerprint(hashes.SHA256()).hex(":").upper()

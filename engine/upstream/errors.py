@@ -1,0 +1,94 @@
+"""What can go wrong on the way to a server, with the code that users of Node and OpenSSL know and a sentence."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+
+from mockrec.engine.tls.session import TlsError
+
+TIMED_OUT = "ETIMEDOUT"
+NOT_FOUND = "ENOTFOUND"
+RESET = "ECONNRESET"
+LOOP = "ERR_PASSTHROUGH_LOOP"
+PROXY_FAILED = "ERR_PROXY_FAILED"
+TLS_FAILED = "EPROTO"
+
+_SENTENCES = {
+    "ECONNREFUSED": "the connection was refused",
+    "ECONNRESET": "the connection was reset",
+    "EHOSTUNREACH": "there is no way to the host",
+    "ENETUNREACH": "there is no way to the network",
+    "EADDRNOTAVAIL": "the address is not available on this machine",
+    "ETIMEDOUT": "the connection timed out",
+    "EPIPE": "the connection was closed",
+}
+# RFC 8446, 6 and RFC 5246, 7.2: alerts by OpenSSL's words for them.
+_ALERTS = {
+    "unexpected message": 10,
+    "bad record mac": 20,
+    "record overflow": 22,
+    "handshake failure": 40,
+    "no certificate": 41,
+    "bad certificate": 42,
+    "unsupported certificate": 43,
+    "certificate revoked": 44,
+    "certificate expired": 45,
+    "certificate unknown": 46,
+    "illegal parameter": 47,
+    "unknown ca": 48,
+    "access denied": 49,
+    "decode error": 50,
+    "decrypt error": 51,
+    "protocol version": 70,
+    "insufficient security": 71,
+    "internal error": 80,
+    "inappropriate fallback": 86,
+    "user cancelled": 90,
+    "no renegotiation": 100,
+    "missing extension": 109,
+    "unsupported extension": 110,
+    "unrecognized name": 112,
+    "unknown psk identity": 115,
+    "certificate required": 116,
+    "no application protocol": 120,
+}
+_ALERT = re.compile(r"(?:ssl/tls|sslv3|tlsv1|tlsv13)(?: alert)? (.+)")
+
+
+class UpstreamError(Exception):
+    """A server could not be reached, or did not answer as it must. The text is a sentence without the server's name."""
+
+    def __init__(self, code: str, message: str, *tags: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.tags = (f"passthrough-error:{code}", *tags)
+        """What the exchange is tagged with."""
+
+
+def system_error(error: OSError) -> UpstreamError:
+    """What the operating system said."""
+    if isinstance(error, socket.gaierror):
+        code = "EAI_AGAIN" if error.errno == socket.EAI_AGAIN else NOT_FOUND
+        return UpstreamError(code, "its name cannot be resolved" if code == NOT_FOUND else "no name server answers")
+    code = errno.errorcode.get(error.errno or 0, "EIO")
+    return UpstreamError(code, _SENTENCES.get(code) or (error.strerror or str(error)).lower())
+
+
+def alert_number(reason: str) -> int | None:
+    """The number of the alert in OpenSSL's words for one that was received."""
+    found = _ALERT.fullmatch(reason)
+    return _ALERTS.get(found[1]) if found else None
+
+
+def tls_error(error: TlsError) -> UpstreamError:
+    """TLS has failed, by our own or the server's judgement."""
+    alert = alert_number(error.reason)
+    if alert is None:
+        return UpstreamError(TLS_FAILED, f"TLS failed: {error.reason}")
+    return UpstreamError(
+        TLS_FAILED,
+        f"TLS failed: {error.reason} (SSL alert number {alert})",
+        f"passthrough-tls-error:ssl-alert-{alert}",
+    )

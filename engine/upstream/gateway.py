@@ -1,0 +1,53 @@
+"""What all steps share that pass requests on: how servers are reached, and what that may cost."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.upstream.dial import Dialer, Route
+from mockrec.engine.upstream.http import Pool, UpstreamConnection
+
+
+class Backpressure(Protocol):
+    """Says when the log cannot keep up, so that traffic has to wait for it."""
+
+    @property
+    def behind(self) -> bool: ...
+
+    async def wait_for_room(self) -> None: ...
+
+
+class _NoLog:
+    behind = False
+
+    async def wait_for_room(self) -> None:
+        """Nothing is recorded."""
+
+
+class Gateway:
+    """One for a run."""
+
+    def __init__(self, dialer: Dialer, body_limit: int) -> None:
+        """`body_limit`: the longest body that a transform is given, in bytes."""
+        self.dialer = dialer
+        self.body_limit = body_limit
+        self.backpressure: Backpressure = _NoLog()
+
+    def idle(self, peer: Peer, route: Route) -> UpstreamConnection | None:
+        """A connection of this client that stands open."""
+        return peer.pool.take(route) if peer.pool is not None else None
+
+    async def connect(self, peer: Peer, route: Route, *, to_self: bool) -> UpstreamConnection:
+        """A new connection for this client. Raises UpstreamError."""
+        dialed = await self.dialer.dial(route, peer.ip, to_self=to_self)
+        return UpstreamConnection(dialed, self._forget)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self.dialer.forget(connection.pipe)
+
+    def keep(self, peer: Peer, route: Route, connection: UpstreamConnection) -> None:
+        """Keep a connection for the client's next request, if it can carry one."""
+        if peer.pool is None:
+            peer.pool = Pool()
+        peer.pool.give(route, connection)

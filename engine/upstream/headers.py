@@ -1,0 +1,74 @@
+"""Header fields on their way through us: what belongs to one connection stays on it, the rest passes as it is.
+
+RFC 9110, 7.6.1: `Connection` and what it names; RFC 9112, 6: the framing of the body. A field that is as true on the
+other connection as on this one is left where it stands, so that most messages arrive as they were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+RawHeaders = Sequence[Sequence[str]]
+
+_HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
+_NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "content-encoding", "content-type", "te"})
+"""What a `Connection` header cannot take away, whatever it says."""
+_FRAMING = ("content-length", "transfer-encoding")
+
+
+def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
+    """The fields without those of the connection. `Connection: keep-alive` is what the other connection does too."""
+    tokens = {
+        token.strip().lower()
+        for name, value in raw_headers
+        if name.lower() == "connection"
+        for token in value.split(",")
+    } - {""}
+    if not tokens and not any(name.lower() in _HOP_BY_HOP for name, _ in raw_headers):
+        return [list(pair) for pair in raw_headers]
+    dropped = (_HOP_BY_HOP | tokens) - _NEVER_NAMED
+    if tokens == {"keep-alive"}:
+        dropped -= {"connection"}
+    kept = [list(pair) for pair in raw_headers if pair[0].lower() not in dropped]
+    if "te" in tokens and any(name.lower() == "te" for name, _ in kept):
+        kept.append(["Connection", "TE"])  # RFC 9110, 10.1.4: we pass trailers on, so this holds here as well
+    return kept
+
+
+def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:
+    """The fields with a Content-Length, where the framing stood, and no other framing."""
+    framed: list[list[str]] = []
+    placed = False
+    for name, value in raw_headers:
+        lower = name.lower()
+        if lower not in _FRAMING:
+            framed.append([name, value])
+        elif not placed:
+            placed = True
+            framed.append([name if lower == "content-length" else "Content-Length", str(length)])
+    if not placed:
+        framed.append(["Content-Length", str(length)])
+    return framed
+
+
+def with_chunks(raw_headers: RawHeaders) -> list[list[str]]:
+    """The fields with `Transfer-Encoding: chunked`, where it stood, and no other framing."""
+    named = [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"]
+    if named == ["chunked"]:
+        return without(raw_headers, "content-length")
+    return [*without(raw_headers, *_FRAMING), ["Transfer-Encoding", "chunked"]]
+
+
+def without(raw_headers: RawHeaders, *names: str) -> list[list[str]]:
+    """The fields without those of these lower-case names."""
+    return [list(pair) for pair in raw_headers if pair[0].lower() not in names]
+
+
+def with_host(raw_headers: RawHeaders, authority: str, *, replace: bool) -> list[list[str]]:
+    """The fields with a `Host`: the given one, or, unless `replace`, the one that is there."""
+    found = any(name.lower() == "host" for name, _ in raw_headers)
+    if not found:
+        return [["Host", authority], *(list(pair) for pair in raw_headers)]
+    if not replace:
+        return [list(pair) for pair in raw_headers]
+    return [[name, authority] if name.lower() == "host" else [name, value] for name, value in raw_headers]

@@ -1,0 +1,114 @@
+"""An HTTP/1 connection to a server, as steps use it: requests out, parts of the response in, one after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+
+from mockrec.engine.tls.session import TlsError
+from mockrec.engine.upstream.dial import Dialed
+from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError, tls_error
+from mockrec.engine.wire.h1_client import HUNG_UP, H1Client
+from mockrec.engine.wire.head import EARLY_EOF
+from mockrec.engine.wire.parts import Fault, Part
+
+_HEAD_LIMIT = 256 * 1024
+
+
+class UpstreamConnection:
+    """All methods raise UpstreamError, whatever happens to the connection."""
+
+    def __init__(self, dialed: Dialed, forget: Callable[[UpstreamConnection], None]) -> None:
+        """`forget` is called once, when the connection has been closed."""
+        self.dialed = dialed
+        self.pipe = dialed.pipe
+        self.codec = H1Client(_HEAD_LIMIT)
+        self.used = 0
+        """Requests it has carried."""
+        self._forget = forget
+        self._closed = False
+
+    async def send(self, data: bytes, seconds: float = math.inf) -> None:
+        """Write; the server has so long to take what is before it."""
+        try:
+            with anyio.fail_after(seconds):
+                await self.pipe.send(data)
+        except TimeoutError:
+            raise UpstreamError(TIMED_OUT, f"it has taken no data for {seconds:g}s") from None
+        except anyio.BrokenResourceError as error:
+            raise _broken(error) from None
+
+    async def receive(self) -> list[Part]:
+        """The parts that the next bytes complete. A fault of the server is an UpstreamError."""
+        try:
+            parts = self.codec.receive(await self.pipe.receive())
+        except anyio.EndOfStream:
+            parts = self.codec.receive_eof()
+        except anyio.BrokenResourceError as error:
+            raise _broken(error) from None
+        if parts and isinstance(parts[-1], Fault):
+            raise _at_fault(parts[-1], self.codec.answered)
+        return parts
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request can go out on it, as far as is known."""
+        return not self._closed and self.codec.reusable and self.pipe.alive
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if not self._closed:
+            self._closed = True
+            self._forget(self)
+            self.pipe.close()
+
+
+def _broken(error: anyio.BrokenResourceError) -> UpstreamError:
+    if isinstance(error, TlsError):
+        return tls_error(error)
+    return UpstreamError(RESET, "the connection was reset")
+
+
+def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
+    if fault.code == HUNG_UP:
+        return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)")
+    if fault.code == EARLY_EOF:
+        return UpstreamError(RESET, "it closed the connection in the middle of its answer")
+    return UpstreamError(fault.code, f"its answer is not HTTP/1 ({fault.code})")
+
+
+class Pool:
+    """The idle connections to servers of one client connection; never shared with another client."""
+
+    __slots__ = ("_idle", "closed")
+
+    def __init__(self) -> None:
+        self._idle: dict[object, list[UpstreamConnection]] = {}
+        self.closed = False
+
+    def take(self, route: object) -> UpstreamConnection | None:
+        """A connection that can carry another request, if there is one."""
+        idle = self._idle.get(route)
+        while idle:
+            connection = idle.pop()
+            if connection.reusable:
+                return connection
+            connection.close()
+        return None
+
+    def give(self, route: object, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request, if it can carry one."""
+        if self.closed or not connection.reusable:
+            connection.close()
+        else:
+            self._idle.setdefault(route, []).append(connection)
+
+    def close(self) -> None:
+        """The client has gone."""
+        self.closed = True
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.close()
+        self._idle.clear()

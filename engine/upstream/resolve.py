@@ -1,0 +1,80 @@
+"""Names of servers → addresses: by the system, or by name servers of the user's choice."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import anyio
+
+from mockrec.engine.upstream.errors import NOT_FOUND, UpstreamError, system_error
+
+_LOOPBACK = ["::1", "127.0.0.1"]
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def resolve(host: str, servers: Sequence[str] = ()) -> list[str]:
+    """The addresses of a host, the two families taking turns. Raises UpstreamError."""
+    if is_address(host):
+        return [host]
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return list(_LOOPBACK)  # RFC 6761, 6.3
+    if servers:
+        found = await _asked(host, servers)
+        if found:
+            return _in_turns(found)
+    try:
+        known = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise system_error(error) from None
+    except UnicodeError:
+        raise UpstreamError(NOT_FOUND, "its name is not one that can be resolved") from None
+    return _in_turns([str(entry[4][0]) for entry in known])
+
+
+async def _asked(host: str, servers: Sequence[str]) -> list[str]:
+    """What these name servers know; empty where the system has to be asked after all."""
+    import dns.asyncresolver
+    import dns.exception
+
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    addresses: list[Any] = []
+    for server in servers:
+        address, colon, port = server.rpartition(":")
+        if colon and port.isdigit() and (is_address(address.strip("[]"))):
+            addresses.append(address.strip("[]"))
+            resolver.nameserver_ports[addresses[-1]] = int(port)
+        else:
+            addresses.append(server.strip("[]"))
+    resolver.nameservers = addresses
+    resolver.lifetime = 5.0
+    found: list[str] = []
+    for kind in ("AAAA", "A"):
+        try:
+            answer = await resolver.resolve(host, kind, raise_on_no_answer=False)
+            found += [record.address for record in answer]
+        except (dns.exception.DNSException, OSError):
+            continue
+    return found
+
+
+def _in_turns(addresses: Sequence[str]) -> list[str]:
+    """Each once; IPv6 and IPv4 by turns in the order of the resolver (RFC 8305, 4)."""
+    unique = list(dict.fromkeys(addresses))
+    first = [address for address in unique if (":" in address) == (":" in unique[0])]
+    second = [address for address in unique if address not in first]
+    mixed: list[str] = []
+    for index in range(max(len(first), len(second))):
+        mixed += first[index : index + 1] + second[index : index + 1]
+    return mixed

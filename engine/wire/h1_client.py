@@ -1,0 +1,180 @@
+"""HTTP/1.1, client side (RFC 9112): requests in, bytes out; bytes of the server in, parts out.
+
+The twin of `h1.py`. It watches over less: what is sent has been read by the server side before, so h11 has no
+say here, and the framing of a response is read by `response_head.py` and `chunked.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockrec.engine.wire.chunked import ChunkedBody
+from mockrec.engine.wire.h1 import field_lines
+from mockrec.engine.wire.head import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response
+from mockrec.engine.wire.response_head import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    body_length,
+    head_end,
+    keeps_alive,
+    read_response_head,
+)
+
+HUNG_UP = "ECONNRESET"
+"""The server ended the connection before it answered."""
+UNASKED_SWITCH = "HPE_UNEXPECTED_SWITCH"
+
+_STATUS_LINE_START = b"HTTP/1."
+
+
+class H1Client:
+    """One HTTP/1 connection to a server: one request after another."""
+
+    def __init__(self, head_limit: int) -> None:
+        self._head_limit = head_limit
+        self._buffer = bytearray()
+        self._checked = 0
+        self._method = ""
+        self._chunking = False
+        self._sent = True
+        """Whether our message is complete."""
+        self._awaits_head = False
+        self._left = 0
+        self._chunks: ChunkedBody | None = None
+        self._over = True
+        """Whether the response is complete, or will never be."""
+        self._keep_alive = True
+
+    # ── out ────────────────────────────────────────────────────────────────────────────────────────
+
+    def send_request(self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, body: bool) -> bytes:
+        """The bytes of a request head, written as given; `body`: data follows. Raises ValueError for a bad field."""
+        self._method = method
+        self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
+        self._sent = not body
+        self._awaits_head, self._over = True, False
+        self._checked = 0
+        return f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers)
+
+    def send_data(self, data: bytes) -> bytes:
+        """A piece of the request body."""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunking and data else data
+
+    def send_end(self, trailers: Sequence[Sequence[str]] = ()) -> bytes:
+        """The end of the request body."""
+        self._sent = True
+        if not self._chunking:
+            return b""
+        return b"0\r\n" + field_lines(trailers)
+
+    # ── in ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, data: bytes) -> list[Part]:
+        """Take bytes from the server; the parts they complete. Nothing follows a `Fault` or an `End`."""
+        if self._over:
+            self._buffer += data
+            return []
+        if self._awaits_head:
+            self._buffer += data
+            return self._heads()
+        return self._body(data)
+
+    def receive_eof(self) -> list[Part]:
+        """The server will send nothing more."""
+        self._keep_alive = False
+        if self._over:
+            return []
+        self._over = True
+        if self._awaits_head:
+            raw = bytes(self._buffer)
+            return [Fault(EARLY_EOF if raw.strip() else HUNG_UP, status=0, raw=raw)]
+        if self._left == UNTIL_CLOSE:
+            return [End()]
+        return [Fault(EARLY_EOF, status=0)]
+
+    @property
+    def reusable(self) -> bool:
+        """Whether both messages are complete and the connection may carry another pair."""
+        return self._over and self._sent and self._keep_alive and not self._buffer
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything of the response has come."""
+        return not self._awaits_head or bool(self._buffer)
+
+    @property
+    def rest(self) -> bytes:
+        """What came behind the end of the response."""
+        return bytes(self._buffer)
+
+    def _heads(self) -> list[Part]:
+        buffer = self._buffer
+        parts: list[Part] = []
+        while True:
+            end = head_end(buffer, self._checked)
+            if end < 0 or end > self._head_limit:
+                self._checked = len(buffer)
+                fault = self._partial_fault()
+                return [*parts, self._fault(fault)] if fault is not None else parts
+            raw = bytes(buffer[:end])
+            del buffer[:end]
+            self._checked = 0
+            head = read_response_head(raw)
+            if isinstance(head, Fault):
+                return [*parts, self._fault(head)]
+            if head.status == 101:
+                return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw))]
+            if head.status >= 200:
+                break
+            parts.append(Interim(head))
+        length = body_length(head, self._method)
+        if isinstance(length, Fault):
+            return [*parts, self._fault(Fault(length.code, raw=raw))]
+        self._awaits_head = False
+        self._left = length
+        self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE
+        self._chunks = ChunkedBody(self._head_limit) if length == CHUNKED else None
+        parts.append(Response(head, self._keep_alive))
+        rest = bytes(buffer)
+        if length == 0:
+            self._over = True
+            parts.append(End())
+        elif rest:
+            buffer.clear()
+            parts += self._body(rest)
+        return parts
+
+    def _partial_fault(self) -> Fault | None:
+        """What is already wrong with a head that is not complete."""
+        buffer = self._buffer
+        if not (buffer.startswith(_STATUS_LINE_START) or _STATUS_LINE_START.startswith(buffer)):
+            return Fault(INVALID_CONSTANT, raw=bytes(buffer[: self._head_limit]))
+        if len(buffer) > self._head_limit:
+            return Fault(OVERFLOW, raw=bytes(buffer[: self._head_limit]))
+        return None
+
+    def _body(self, data: bytes) -> list[Part]:
+        if self._chunks is not None:
+            parts = self._chunks.receive(data)
+            last = type(parts[-1]) if parts else None
+            if last is End or last is Fault:
+                self._over = True
+                self._keep_alive = self._keep_alive and last is End
+                self._buffer += self._chunks.rest
+                self._chunks = None
+            return parts
+        if self._left == UNTIL_CLOSE:
+            return [Data(data)]
+        if len(data) > self._left:
+            self._buffer += data[self._left :]
+            data = data[: self._left]
+        self._left -= len(data)
+        if self._left:
+            return [Data(data)]
+        self._over = True
+        return [Data(data), End()]
+
+    def _fault(self, fault: Fault) -> Fault:
+        self._over, self._keep_alive = True, False
+        return fault
