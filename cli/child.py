@@ -9,11 +9,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 from anyio.abc import Process
 
 from mockrec.cli import printing
+from mockrec.cli.trust import TrustFiles
 from mockrec.engine.config import UpstreamSettings
 
 NOT_EXECUTABLE = 126
@@ -26,8 +28,12 @@ _LOOPBACK = re.compile(r"(?:\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?)(?:
 class Child:
     """COMMAND, once."""
 
-    def __init__(self, command: Sequence[str], no_proxy: str | None, *, stdout_taken: bool) -> None:
-        """`stdout_taken`: the log goes to stdout, so COMMAND's output goes to stderr."""
+    def __init__(
+        self, command: Sequence[str], no_proxy: str | None, *, stdout_taken: bool, ca: str | None = None
+    ) -> None:
+        """`stdout_taken`: the log goes to stdout, so COMMAND's output goes to stderr. `ca`: the certificate that it has
+        to trust."""
+        self._trust = None if ca is None else TrustFiles(Path(ca))
         self._command = list(command)
         self._no_proxy = no_proxy
         self._stdout_taken = stdout_taken
@@ -47,9 +53,10 @@ class Child:
                 stdin=None,
                 stdout=sys.stderr.fileno() if self._stdout_taken else None,
                 stderr=None,
-                env=environment(os.environ, url, port, self._no_proxy),
+                env=environment(os.environ, url, port, self._no_proxy, self._trust),
             )
         except OSError as error:
+            self._remove_files()
             printing.fail(f"cannot run {printing.escape(self._command[0])}: {error.strerror or error}")
             return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
         return None
@@ -61,7 +68,12 @@ class Child:
             code = await self._process.wait()
         finally:
             self._done.set()
+            self._remove_files()
         return self._exit_code(code)
+
+    def _remove_files(self) -> None:
+        if self._trust is not None:
+            self._trust.remove()
 
     def signal(self, number: int) -> None:
         """Pass a signal on."""
@@ -87,8 +99,10 @@ class Child:
         return 128 - code if code < 0 else code
 
 
-def environment(outer: Mapping[str, str], url: str, port: int, no_proxy: str | None) -> dict[str, str]:
-    """The environment of COMMAND: the recorder is its proxy, loopback included."""
+def environment(
+    outer: Mapping[str, str], url: str, port: int, no_proxy: str | None, trust: TrustFiles | None = None
+) -> dict[str, str]:
+    """The environment of COMMAND: the recorder is its proxy, loopback included, and its authority is trusted."""
     env = dict(outer)
     for name in _PROXY_VARIABLES:
         env[name] = env[name.lower()] = url
@@ -98,6 +112,9 @@ def environment(outer: Mapping[str, str], url: str, port: int, no_proxy: str | N
     host = url.partition("://")[2].rpartition(":")[0]
     java = [f"-D{scheme}.proxy{key}" for scheme in ("http", "https") for key in (f"Host={host}", f"Port={port}")]
     java.append(f"-Dhttp.nonProxyHosts={(no_proxy or '').replace(',', '|')}")  # loopback is an exception by default
+    if trust is not None:
+        env |= trust.variables(outer)
+        java += trust.java_options()
     env["JAVA_TOOL_OPTIONS"] = " ".join([*outer.get("JAVA_TOOL_OPTIONS", "").split(), *java])
     env["MOCKREC_URL"] = url
     env["MOCKREC_PORT"] = str(port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -43,6 +44,10 @@ class Pipe(Protocol):
 
     def unexpire(self) -> None:
         """Take `expire` back."""
+
+    def watch(self, ended: Callable[[], None] | None) -> None:
+        """Call `ended` once when the peer ends its direction or the connection is gone: for those who do not read just
+        now. None: no longer. It may have happened already."""
 
     @property
     def readable(self) -> bool:

@@ -195,6 +195,7 @@ class Run:
             try:
                 async with anyio.create_task_group() as serving:
                     self._webhooks.start(serving)
+                    serving.start_soon(self._gateway.watch_deadlines)
                     await self._listener.start(serving)
                     ending = await body(self)
                     await self._stop(serving)

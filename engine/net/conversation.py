@@ -173,10 +173,23 @@ class Conversation:
             await self._run(site.unmatched, exchange)
 
     async def _run(self, plan: Plan, exchange: Exchange) -> None:
-        if plan.is_quick and exchange.request_body.complete:
+        if not exchange.request_body.complete:
+            await self._run_while_reading(plan, exchange)
+        elif plan.is_quick:
             await plan.run(exchange)
         else:
-            await self._run_while_reading(plan, exchange)
+            await self._run_while_watching(plan, exchange)
+
+    async def _run_while_watching(self, plan: Plan, exchange: Exchange) -> None:
+        """Run the rule; the client's leaving ends it. Pipelined requests wait unread."""
+        with anyio.CancelScope() as scope:
+            self._pipe.watch(scope.cancel)
+            try:
+                await plan.run(exchange)
+            finally:
+                self._pipe.watch(None)
+        if scope.cancelled_caught and not exchange.finished:
+            raise Gone
 
     async def _run_while_reading(self, plan: Plan, exchange: Exchange) -> None:
         """Run the rule while the request body goes on; the client's leaving ends it."""

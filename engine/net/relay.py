@@ -16,7 +16,7 @@ async def relay(site: Site, client: Pipe, first: bytes, route: Route, tunnel: Tu
     errors: list[str] = []
     server: Pipe | None = None
     try:
-        if site.gateway.dialer.is_ours(client.peer):
+        if site.gateway.dialer.is_ours(client.peer, client.local):
             raise UpstreamError("ERR_PASSTHROUGH_LOOP", "that is this recorder itself")
         server = (await site.gateway.dialer.dial(route, client.peer[0])).pipe
         tunnel.data("received", first)

@@ -105,7 +105,7 @@ class Interception:
         try:
             if name is None:
                 # Clients leave SNI out where they were given an address: ours.
-                context = self._contexts.context_for(self._settings.default_domain)
+                context = self._contexts.context_for(self._settings.default_domain, also=local_ip)
             else:
                 context = self._contexts.context_for(name)
         except ValueError:

@@ -42,6 +42,7 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._gone = False
         self._expired = False
         self._reader: asyncio.Future[None] | None = None
+        self._watcher: Callable[[], None] | None = None
         self._paused_reading = False
         self._writable: asyncio.Event | None = None
         """What senders wait for while the buffer is full."""
@@ -73,12 +74,14 @@ class TransportStream(ByteStream, asyncio.Protocol):
     def eof_received(self) -> bool:
         self._eof = True
         self._wake_reader()
+        self._tell_watcher()
         return True  # keep our side open: the answer may still be on its way
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True
         self._lost = exc
         self._wake_reader()
+        self._tell_watcher()
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -92,6 +95,17 @@ class TransportStream(ByteStream, asyncio.Protocol):
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+    def _tell_watcher(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher()
+
+    def watch(self, ended: Callable[[], None] | None) -> None:
+        """Call `ended` when the peer ends its direction or the connection is gone."""
+        self._watcher = ended
+        if self._eof or self._gone:
+            self._tell_watcher()
 
     # ── what the connection calls ──────────────────────────────────────────────────────────────────
 

@@ -55,7 +55,8 @@ def passthrough_act(
             return
         try:
             request = outgoing(exchange, step, options)
-            if gateway.dialer.is_ours((exchange.peer.ip, exchange.peer.port)):
+            peer = exchange.peer
+            if gateway.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
             await Passing(exchange, step, request, gateway, delay, name).run()
         except TransformError as error:
@@ -112,8 +113,7 @@ class Passing:
         self._settings = request.route.options.settings
         self._connection: UpstreamConnection | None = None
         self._asked_at = 0.0
-        self._waiting: anyio.CancelScope | None = None
-        """While the response head has not come."""
+        self._first_byte = 0.0
         self._told = False
 
     async def run(self) -> None:
@@ -226,8 +226,8 @@ class Passing:
         end = codec.send_end(exchange.request_body.trailers)
         if end:
             await connection.send(end, seconds)
-        if self._waiting is not None:
-            self._waiting.deadline = anyio.current_time() + self._settings.head_timeout
+        if not codec.answered:
+            connection.allow(self._settings.head_timeout)
 
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
@@ -255,22 +255,15 @@ class Passing:
 
     async def _head(self, connection: UpstreamConnection, *, sent: bool) -> tuple[Response, list[Part]]:
         """The final head and what came with it; interim ones go to the client at once."""
-        seconds = self._settings.head_timeout
-        with anyio.CancelScope() as scope:
-            self._waiting = scope
-            if sent:
-                scope.deadline = anyio.current_time() + seconds
-            while True:
-                parts = await connection.receive()
-                for index, part in enumerate(parts):
-                    if isinstance(part, Response):
-                        self._waiting = None
-                        self._first_byte = clock.now() - self._asked_at
-                        return part, parts[index + 1 :]
-                    if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                        await self._exchange.inform(part.head.status, [(n, v) for n, v in part.head.raw_headers])
-        self._waiting = None
-        raise UpstreamError(TIMED_OUT, f"no answer within {seconds:g}s")
+        seconds = self._settings.head_timeout if sent else math.inf
+        while True:
+            parts = await connection.receive(seconds)
+            for index, part in enumerate(parts):
+                if isinstance(part, Response):
+                    self._first_byte = clock.now() - self._asked_at
+                    return part, parts[index + 1 :]
+                if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
+                    await self._exchange.inform(part.head.status, [(n, v) for n, v in part.head.raw_headers])
 
     def _answer(self, head: ResponseHead) -> Answer:
         changes = self._step.response
@@ -283,19 +276,15 @@ class Passing:
     async def _relay(self, connection: UpstreamConnection, parts: Sequence[Part]) -> RawHeaders:
         """The body to the client, piece by piece; its trailers."""
         exchange, backpressure, seconds = self._exchange, self._gateway.backpressure, self._settings.body_idle_timeout
-        with anyio.CancelScope() as scope:
-            while True:
-                for part in parts:
-                    if type(part) is Data:
-                        await exchange.send(part.data)
-                    elif type(part) is End:
-                        return part.trailers
-                if backpressure.behind:
-                    await backpressure.wait_for_room()
-                scope.deadline = anyio.current_time() + seconds
-                parts = await connection.receive()
-                scope.deadline = math.inf
-        raise UpstreamError(TIMED_OUT, f"no more of its answer within {seconds:g}s")
+        while True:
+            for part in parts:
+                if type(part) is Data:
+                    await exchange.send(part.data)
+                elif type(part) is End:
+                    return part.trailers
+            if backpressure.behind:
+                await backpressure.wait_for_room()
+            parts = await connection.receive(seconds)
 
     async def _change_body(
         self, connection: UpstreamConnection, head: ResponseHead, parts: Sequence[Part], change: BodyChange
@@ -311,10 +300,7 @@ class Passing:
                     size += len(part.data)
             if size > limit:
                 raise TransformError(_too_long("response", size, limit))
-            with anyio.move_on_after(seconds):
-                parts = await connection.receive()
-                continue
-            raise UpstreamError(TIMED_OUT, f"no more of its answer within {seconds:g}s")
+            parts = await connection.receive(seconds)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head)
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": self._exchange.notes.piece(original)})

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Webhook
 from mockrec.engine.steps.plan import Act
-from mockrec.engine.upstream.post import PostError, post
+from mockrec.engine.upstream.post import Ends, PostError, post
 from mockrec.engine.wire.parts import RawHeaders, header_table
 
 
@@ -22,8 +22,8 @@ class Webhooks:
 
     def __init__(self) -> None:
         self._group: TaskGroup | None = None
-        self._own: set[tuple[str, int]] = set()
-        """Our ends of the connections that posts go out on."""
+        self._own: set[Ends] = set()
+        """The ends of the connections that posts go out on."""
         self._running = 0
         self._idle = anyio.Event()
 
@@ -33,7 +33,7 @@ class Webhooks:
 
     def is_own(self, exchange: Exchange) -> bool:
         """Whether a request is one of our posts: posting that as well would never end."""
-        return (exchange.peer.ip, exchange.peer.port) in self._own
+        return (exchange.peer.ip, exchange.peer.port, exchange.peer.local_port) in self._own
 
     def later(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a task beside the exchange."""

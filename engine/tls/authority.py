@@ -68,9 +68,13 @@ class Authority:
             .add_extension(self._issuer_key, critical=False)
         )
 
-    def leaf(self, name: str) -> Leaf:
-        """A new certificate for a host name, a wildcard (`*.x.test`) or an IP address. Raises ValueError for others."""
+    def leaf(self, name: str, also: str = "") -> Leaf:
+        """A new certificate for a host name, a wildcard (`*.x.test`) or an IP address. Raises ValueError for others.
+
+        `also` is a second name for the same server.
+        """
         san = subject_of(name)
+        names = [san] if not also else list(dict.fromkeys((san, subject_of(also))))
         text = str(san.value)
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, text)] if len(text) <= _COMMON_NAME else []
         at = now().replace(microsecond=0)
@@ -81,7 +85,7 @@ class Authority:
             .not_valid_before(min(at, end) - SKEW)
             .not_valid_after(end)
             # RFC 5280, 4.2.1.6: critical when it is the only name
-            .add_extension(x509.SubjectAlternativeName([san]), critical=not subject)
+            .add_extension(x509.SubjectAlternativeName(names), critical=not subject)
             .sign(self._pair.key, self._hash)
         )
         # Where the CA ends soon, a shorter time, or each certificate would be due when it is made.

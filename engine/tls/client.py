@@ -216,11 +216,11 @@ def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
             key = load_pem_private_key(Path(path).read_bytes(), passphrase)
         if key is None or chain[0] is None:
             raise ConfigError(f"upstream.clientCertificates: {path} holds no certificate with its key")
-        context.use_certificate(crypto.X509.from_cryptography(chain[0]))
-        context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
+        context.use_certificate(chain[0])
+        context.use_privatekey(key)  # type: ignore[arg-type]
         for further in chain[1:]:
             assert further is not None
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(further))
+            context.add_extra_chain_cert(further)
         context.check_privatekey()
     except OSError as error:
         raise ConfigError(f"upstream.clientCertificates: cannot read {path}: {error.strerror or error}") from None

@@ -53,20 +53,23 @@ class ServerContexts:
         self._old = settings.min_version in _NEEDS_OLD_HASHES
         self._choose_alpn = choose_alpn
         self._key_log = key_log
-        self._made: OrderedDict[str, tuple[SSL.Context, float]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str], tuple[SSL.Context, float]] = OrderedDict()
         """By name, used last at the end: the context, and when it is due (milliseconds since the epoch)."""
 
-    def context_for(self, name: str) -> SSL.Context:
-        """The context to answer `name` with. Raises ValueError for what can be no host's name."""
-        name = name.lower()
-        made = self._made.get(name)
+    def context_for(self, name: str, *, also: str = "") -> SSL.Context:
+        """The context to answer `name` with, and `also`, if the client is to accept that too.
+
+        Raises ValueError for what can be no host's name.
+        """
+        key = (name.lower(), also)
+        made = self._made.get(key)
         if made is not None and clock.wall(clock.now()) < made[1]:
-            self._made.move_to_end(name)
+            self._made.move_to_end(key)
             return made[0]
-        leaf = self._authority.leaf(name)
+        leaf = self._authority.leaf(key[0], also)
         context = self._make(leaf)
-        self._made[name] = (context, leaf.renew_at.timestamp() * 1000)
-        self._made.move_to_end(name)
+        self._made[key] = (context, leaf.renew_at.timestamp() * 1000)
+        self._made.move_to_end(key)
         if len(self._made) > _MOST_NAMES:
             self._made.popitem(last=False)
         return context

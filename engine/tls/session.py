@@ -6,6 +6,8 @@ one of these over another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 from OpenSSL import SSL
 
@@ -166,6 +168,10 @@ class TlsPipe:
     def unexpire(self) -> None:
         """See `Pipe`."""
         self.below.unexpire()
+
+    def watch(self, ended: Callable[[], None] | None) -> None:
+        """See `Pipe`; a close_notify without FIN is not noticed."""
+        self.below.watch(ended)
 
     @property
     def readable(self) -> bool:

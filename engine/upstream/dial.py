@@ -79,7 +79,8 @@ class Dialer:
         self._connect = connect
         self._contexts = contexts
         self._is_own = is_own
-        self._ends: set[tuple[str, int]] = set()
+        self._made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
+        """Both ends of each connection: one port may serve several connections to different servers."""
 
     def check(self, options: Options) -> None:
         """Load the files that options name. Raises ConfigError."""
@@ -89,13 +90,13 @@ class Dialer:
         for files in settings.client_certificates.values():
             self._contexts.context_for(settings.trusted_cas, verify=True, certificate=files)
 
-    def is_ours(self, peer: tuple[str, int]) -> bool:
+    def is_ours(self, peer: tuple[str, int], local: tuple[str, int]) -> bool:
         """Whether a connection that was accepted is one that we have made: what it asks for would go round for ever."""
-        return peer in self._ends
+        return (peer, local) in self._made
 
     def forget(self, pipe: Pipe) -> None:
         """A connection made here has ended."""
-        self._ends.discard(pipe.local)
+        self._made.discard((pipe.local, pipe.peer))
 
     async def dial(self, route: Route, client_ip: str = "", *, to_self: bool = False) -> Dialed:
         """Connect. `client_ip` is who asks: to others than this machine, our loopback means theirs. `to_self`: the
@@ -215,7 +216,7 @@ class Dialer:
             pipe = await self._connect(address, port)
         except OSError as error:
             raise system_error(error) from None
-        self._ends.add(pipe.local)
+        self._made.add((pipe.local, pipe.peer))
         return pipe
 
     async def _secured(

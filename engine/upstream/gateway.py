@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
+import anyio
+
+from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.upstream.dial import Dialer, Route
 from mockrec.engine.upstream.http import Pool, UpstreamConnection
@@ -33,6 +37,9 @@ class Gateway:
         self.dialer = dialer
         self.body_limit = body_limit
         self.backpressure: Backpressure = _NoLog()
+        self._connections: set[UpstreamConnection] = set()
+        self._shortest = math.inf
+        """Of the timeouts that connections are under, in seconds."""
 
     def idle(self, peer: Peer, route: Route) -> UpstreamConnection | None:
         """A connection of this client that stands open."""
@@ -41,9 +48,23 @@ class Gateway:
     async def connect(self, peer: Peer, route: Route, *, to_self: bool) -> UpstreamConnection:
         """A new connection for this client. Raises UpstreamError."""
         dialed = await self.dialer.dial(route, peer.ip, to_self=to_self)
-        return UpstreamConnection(dialed, self._forget)
+        connection = UpstreamConnection(dialed, self._forget)
+        self._connections.add(connection)
+        settings = route.options.settings
+        self._shortest = min(self._shortest, settings.head_timeout, settings.body_idle_timeout)
+        return connection
+
+    async def watch_deadlines(self) -> None:
+        """One look over all connections instead of a timer for each read; runs until it is cancelled."""
+        while True:
+            await anyio.sleep(max(0.01, min(0.25, self._shortest / 4)))
+            now = clock.now()
+            for connection in [one for one in self._connections if one.deadline < now]:
+                connection.deadline = math.inf
+                connection.pipe.expire()
 
     def _forget(self, connection: UpstreamConnection) -> None:
+        self._connections.discard(connection)
         self.dialer.forget(connection.pipe)
 
     def keep(self, peer: Peer, route: Route, connection: UpstreamConnection) -> None:

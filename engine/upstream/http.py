@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import anyio
 
+from mockrec.engine import clock
 from mockrec.engine.tls.session import TlsError
 from mockrec.engine.upstream.dial import Dialed
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError, tls_error
@@ -27,30 +28,47 @@ class UpstreamConnection:
         self.codec = H1Client(_HEAD_LIMIT)
         self.used = 0
         """Requests it has carried."""
+        self.deadline = math.inf
+        """When the server has taken too long, in monotonic milliseconds; the gateway looks at it."""
+        self._allowed = math.inf
         self._forget = forget
         self._closed = False
 
-    async def send(self, data: bytes, seconds: float = math.inf) -> None:
+    async def send(self, data: bytes, seconds: float | None = None) -> None:
         """Write; the server has so long to take what is before it."""
         try:
-            with anyio.fail_after(seconds):
+            if seconds is None:
                 await self.pipe.send(data)
+            else:
+                with anyio.fail_after(seconds):
+                    await self.pipe.send(data)
         except TimeoutError:
             raise UpstreamError(TIMED_OUT, f"it has taken no data for {seconds:g}s") from None
         except anyio.BrokenResourceError as error:
             raise _broken(error) from None
 
-    async def receive(self) -> list[Part]:
-        """The parts that the next bytes complete. A fault of the server is an UpstreamError."""
+    async def receive(self, seconds: float) -> list[Part]:
+        """The parts that the next bytes complete, which have so long to come. A server's fault is an UpstreamError."""
+        self.allow(seconds)
         try:
             parts = self.codec.receive(await self.pipe.receive())
+        except TimeoutError:
+            self.pipe.unexpire()
+            what = "no more of its answer" if self.codec.answered else "no answer"
+            raise UpstreamError(TIMED_OUT, f"{what} within {self._allowed:g}s") from None
         except anyio.EndOfStream:
             parts = self.codec.receive_eof()
         except anyio.BrokenResourceError as error:
             raise _broken(error) from None
+        self.deadline = math.inf
         if parts and isinstance(parts[-1], Fault):
             raise _at_fault(parts[-1], self.codec.answered)
         return parts
+
+    def allow(self, seconds: float) -> None:
+        """Give the server so long from now for what is being waited for."""
+        self._allowed = seconds
+        self.deadline = clock.now() + seconds * 1000.0
 
     @property
     def reusable(self) -> bool:

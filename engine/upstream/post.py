@@ -21,10 +21,14 @@ class PostError(Exception):
         self.code = code
 
 
-async def post(url: str, body: bytes, own: set[tuple[str, int]]) -> int:
+Ends = tuple[str, int, int]
+"""Our address and port, and the other side's port, of a connection."""
+
+
+async def post(url: str, body: bytes, own: set[Ends]) -> int:
     """Post JSON; the status of the answer, whose body is not read.
 
-    While the connection lasts, our end of it is in `own`. Raises PostError.
+    While the connection lasts, its ends are in `own`. Raises PostError.
     """
     split = urlsplit(url)
     is_tls = split.scheme == "https"
@@ -34,7 +38,7 @@ async def post(url: str, body: bytes, own: set[tuple[str, int]]) -> int:
             stream = await anyio.connect_tcp(host, split.port or (443 if is_tls else 80))
             async with stream:
                 local = stream.extra(SocketAttribute.local_address)
-                end = (str(local[0]), int(local[1]))
+                end = (str(local[0]), int(local[1]), int(stream.extra(SocketAttribute.remote_address)[1]))
                 own.add(end)
                 try:
                     return await _exchange(await _secured(stream, host) if is_tls else stream, split, body)

@@ -325,18 +325,24 @@ class H1Server:
 class _Wire:
     """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
 
-    __slots__ = ("bodiless", "chunked", "close", "event", "length", "text")
+    __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
 
     def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool) -> None:
         self.text = _head_bytes(status, reason, raw_headers)
         framing = [(b"connection", b"close")] if close else []
         framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
-        self.event = h11.Response(status_code=status, headers=framing)
+        self._status = status
+        self._framing = framing
         self.close = close
         self.bodiless = status in (204, 304)
         self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
         lengths = [value for name, value in framing if name.lower() == b"content-length"]
         self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
+
+    @property
+    def event(self) -> h11.Response:
+        """What h11 has to know of the head; most answers go out without it."""
+        return h11.Response(status_code=self._status, headers=self._framing)
 
 
 def _is_chunked(raw_headers: list[list[str]]) -> bool:

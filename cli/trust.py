@@ -1,0 +1,128 @@
+"""Files that make COMMAND trust the recorder's authority, and the variables by which each client finds them.
+
+Each file also holds what the client would have trusted otherwise: the system's roots, and what its variable named.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+JAVA_PASSWORD = "changeit"
+
+# Variable → what reads it. Their files replace the system's roots, so these have to be in them.
+_BUNDLES = (
+    "SSL_CERT_FILE",  # OpenSSL, Python's ssl, Go, Ruby, PHP, Rust's native roots
+    "REQUESTS_CA_BUNDLE",  # Python requests
+    "CURL_CA_BUNDLE",  # curl, and requests where the former is not set
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+)
+# These files are read besides the client's own roots.
+_EXTRAS = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
+
+
+class TrustFiles:
+    """A folder with these files; `remove` takes it away."""
+
+    def __init__(self, ca: Path) -> None:
+        self._ca = ca
+        self._folder = Path(tempfile.mkdtemp(prefix="mockrec-trust-"))
+
+    def remove(self) -> None:
+        """COMMAND has ended."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def variables(self, outer: Mapping[str, str]) -> dict[str, str]:
+        """The variables for COMMAND; `outer` are those it would have had."""
+        authority = self._ca.read_bytes()
+        roots = _system_roots()
+        env = {"MOCKREC_CA": str(self._ca)}
+        for name in _BUNDLES:
+            env[name] = self._write(name, outer, roots, authority)
+        for name in _EXTRAS:
+            env[name] = self._write(name, outer, b"", authority)
+        env["WGETRC"] = self._wget(outer, env["SSL_CERT_FILE"])
+        return env
+
+    def java_options(self) -> list[str]:
+        """What a Java program has to be told, where there is Java."""
+        if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+            return []
+        from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+        path = self._folder / "java.p12"
+        if not path.exists():
+            pem = _system_roots() + b"\n" + self._ca.read_bytes()
+            unique = dict.fromkeys(_readable(pem))
+            entries = [
+                pkcs12.PKCS12Certificate(certificate, f"root-{number}".encode())
+                for number, certificate in enumerate(unique)
+            ]
+            path.write_bytes(pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(JAVA_PASSWORD.encode())))
+        return [
+            f"-Djavax.net.ssl.trustStore={path}",
+            f"-Djavax.net.ssl.trustStorePassword={JAVA_PASSWORD}",
+            "-Djavax.net.ssl.trustStoreType=PKCS12",
+        ]
+
+    def _write(self, name: str, outer: Mapping[str, str], roots: bytes, authority: bytes) -> str:
+        before = _read(outer.get(name, ""))
+        kind = name.lower() if before else ("bundle" if roots else "authority")
+        path = self._folder / f"{kind}.pem"
+        if not path.exists():
+            path.write_bytes(b"\n".join(part.strip() for part in (roots, before, authority) if part) + b"\n")
+        return str(path)
+
+    def _wget(self, outer: Mapping[str, str], bundle: str) -> str:
+        """wget has no variable for roots, but one for its settings."""
+        before = _read(outer.get("WGETRC", "") or os.path.expanduser("~/.wgetrc"))
+        path = self._folder / "wgetrc"
+        path.write_bytes(before.rstrip() + f"\nca_certificate = {bundle}\n".encode())
+        return str(path)
+
+
+def _system_roots() -> bytes:
+    """The roots that clients trust here, PEM."""
+    from mockrec.engine.tls.client import SYSTEM_BUNDLES
+
+    for path in SYSTEM_BUNDLES:
+        if found := _read(path):
+            return found
+    try:
+        import certifi
+    except ImportError:
+        return b""
+    return _read(certifi.where())
+
+
+def _readable(pem: bytes) -> Iterator[Certificate]:
+    """The certificates of a bundle without those that the library will not read: systems keep a few odd old roots."""
+    from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    end = b"-----END CERTIFICATE-----"
+    for block in pem.split(end)[:-1]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                yield x509.load_pem_x509_certificate(block[block.find(b"-----BEGIN") :] + end)
+        except ValueError:
+            continue
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes() if path else b""
+    except OSError:
+        return b""
