@@ -14,7 +14,7 @@ _ROOM = 256 * 1024
 class RequestReader:
     """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
 
-    __slots__ = ("_news", "_pieces", "_room", "_size", "_unbounded", "ended")
+    __slots__ = ("_dropped", "_news", "_pieces", "_room", "_size", "_unbounded", "ended")
 
     def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
         """`pieces` have come already."""
@@ -25,9 +25,12 @@ class RequestReader:
         self._news: anyio.Event | None = None
         self._room: anyio.Event | None = None
         self._unbounded = False
+        self._dropped = False
 
     def feed(self, data: bytes) -> None:
         """A piece has come."""
+        if self._dropped:
+            return
         self._pieces.append(data)
         self._size += len(data)
         self._tell()
@@ -70,6 +73,7 @@ class RequestReader:
 
     def drop(self) -> None:
         """Nobody will read any more."""
+        self._dropped = True
         self._pieces.clear()
         self._size = 0
         self.unbound()
