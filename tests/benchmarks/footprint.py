@@ -10,7 +10,7 @@ from statistics import median
 
 from bench import Bench
 from idle import allow_files, idle_connections
-from load import drive
+from load import Work, drive
 from process import rss_bytes, seconds_to_run, wait_until_written
 from rows import Row, Target
 from servers import Server, mockrec
@@ -57,7 +57,7 @@ def _load_until(bench: Bench, server: Server, done: int, wanted: int) -> int:
     seconds = min(1.0, bench.seconds)
     started_with = done
     while done < wanted or done == started_with:
-        load = drive(bench, server.port, seconds=seconds)
+        load = drive(bench, server.port, Work(), seconds=seconds)
         done += load.requests
         seconds = max(min(1.0, bench.seconds), min((wanted - done) / load.per_second, 60.0))
     return done

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -30,13 +31,24 @@ class Load:
     per_second: float
 
 
-def drive(bench: Bench, port: int, *, seconds: float, upload: bool = False) -> Load:
-    """GET /hello, or POST /upload, over 16 keep-alive connections."""
+@dataclass(frozen=True)
+class Work:
+    """What is asked for: GET /hello, or POST /upload."""
+
+    upload: bool = False
+    tls: bool = False
+    target: int | None = None
+    """The port of the server that a proxy is to ask."""
+
+
+def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
+    """One request after another over 16 keep-alive connections."""
     with bench.scratch() as folder:
-        payload = write_payload(folder) if upload else None
+        payload = write_payload(folder) if work.upload else None
         if bench.smoke:
-            return asyncio.run(_builtin(port, seconds, request_bytes(payload.read_bytes() if payload else None)))
-        return _wrk(port, seconds, payload)
+            request = request_bytes(payload.read_bytes() if payload else None, work.target)
+            return asyncio.run(_builtin(port, seconds, request, tls=work.tls))
+        return _wrk(port, seconds, payload, work)
 
 
 def parse_wrk(text: str) -> Load:
@@ -54,28 +66,34 @@ def parse_wrk(text: str) -> Load:
     return Load(int(requests.group(1)), float(rate.group(1)))
 
 
-def _wrk(port: int, seconds: float, payload: Path | None) -> Load:
+def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise BenchError("wrk is not installed (setup.sh installs it)")
     argv = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, math.ceil(seconds))}s"]
     environment = dict(os.environ)
+    environment.pop("BENCH_PAYLOAD", None)
     if payload is not None:
-        argv += ["-s", str(HERE / "peers" / "post.lua")]
         environment["BENCH_PAYLOAD"] = str(payload)
-    argv.append(f"http://127.0.0.1:{port}/{'hello' if payload is None else 'upload'}")
+    if work.target is not None:
+        environment["BENCH_TARGET"] = f"127.0.0.1:{work.target}"
+        argv += ["-s", str(HERE / "peers" / "proxy.lua")]
+    elif payload is not None:
+        argv += ["-s", str(HERE / "peers" / "post.lua")]
+    argv.append(f"{'https' if work.tls else 'http'}://127.0.0.1:{port}/{'hello' if payload is None else 'upload'}")
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"wrk ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     return parse_wrk(done.stdout)
 
 
-def request_bytes(payload: bytes | None = None) -> bytes:
-    """One request as the loader sends it."""
+def request_bytes(payload: bytes | None = None, target: int | None = None) -> bytes:
+    """One request as the loader sends it; `target` as in `Work`."""
+    server = b"" if target is None else b"http://127.0.0.1:%d" % target
     if payload is None:
-        return b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        return b"GET %b/hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % server
     fields = ("Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(payload)}")
-    return "\r\n".join(("POST /upload HTTP/1.1", *fields, "", "")).encode() + payload
+    return "\r\n".join((f"POST {server.decode()}/upload HTTP/1.1", *fields, "", "")).encode() + payload
 
 
 def body_size(head: bytes) -> int:
@@ -86,11 +104,16 @@ def body_size(head: bytes) -> int:
     return int(length.group(1))
 
 
-async def _builtin(port: int, seconds: float, request: bytes) -> Load:
+async def _builtin(port: int, seconds: float, request: bytes, *, tls: bool = False) -> Load:
+    context = None
+    if tls:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     started = time.perf_counter()
 
     async def client() -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         count = 0
         try:
             while time.perf_counter() - started < seconds or not count:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from bench import Bench, BenchError, PeerMissing
-from load import Load, drive
+from load import Load, Work, drive
 from rows import Row, Target
 from rulefiles import PAYLOAD_BYTES
 from servers import Server, Start, mitmdump, mockrec, mockttp
 
 Rates = list[dict[str, float]]
+_HELLO = Work()
 
 
 def check_log(server: Server, answered: int, log: Path) -> None:
@@ -36,21 +37,26 @@ def check_log(server: Server, answered: int, log: Path) -> None:
         raise BenchError(f"{server.name}: {answered} answers, but {written} response records")
 
 
-def _turn(bench: Bench, start: Start, upload: bool) -> float:
+def _turn(bench: Bench, start: Start, work: Work) -> float:
     """One turn: start, warm up, measure, stop; returns requests a second."""
     done: list[Load] = []
     with start() as server:
         if bench.warmup:
-            done.append(drive(bench, server.port, seconds=bench.warmup, upload=upload))
-        done.append(drive(bench, server.port, seconds=bench.seconds, upload=upload))
+            done.append(drive(bench, server.port, work, seconds=bench.warmup))
+        done.append(drive(bench, server.port, work, seconds=bench.seconds))
         if server.name == "mockrec" and server.log is not None:
             # Checked after the stop, but before the log is removed with its folder.
             server.after_stop = partial(check_log, server, sum(load.requests for load in done), server.log)
     return done[-1].per_second
 
 
-def alternate(bench: Bench, sides: dict[str, Start], *, upload: bool = False) -> tuple[Rates, set[str]]:
+def alternate(bench: Bench, sides: dict[str, Start], work: Work = _HELLO) -> tuple[Rates, set[str]]:
     """The rates of each round, and the names of the sides that are not installed."""
+    return take_turns(bench, sides, lambda start: _turn(bench, start, work))
+
+
+def take_turns(bench: Bench, sides: dict[str, Start], turn: Callable[[Start], float]) -> tuple[Rates, set[str]]:
+    """The rates that `turn` gives for each side, in each round."""
     missing: set[str] = set()
     rounds: Rates = []
     for number in range(bench.rounds):
@@ -58,7 +64,7 @@ def alternate(bench: Bench, sides: dict[str, Start], *, upload: bool = False) ->
         rates: dict[str, float] = {}
         for name in names if number % 2 == 0 else reversed(names):
             try:
-                rates[name] = _turn(bench, sides[name], upload)
+                rates[name] = turn(sides[name])
             except PeerMissing:
                 missing.add(name)
         rounds.append(rates)
@@ -129,7 +135,7 @@ def p8(bench: Bench) -> Sequence[Row]:
         "Mockttp": partial(mockttp, bench, upload=True),
         **plain,
     }
-    rounds, _ = alternate(bench, sides, upload=True)
+    rounds, _ = alternate(bench, sides, Work(upload=True))
     megabytes = 2 * PAYLOAD_BYTES / 1e6
     work = "100 KiB bodies both ways, against Mockttp recording"
     row = compare("P8", work, Target(1.0, True), rounds, ("mockrec", "Mockttp"), megabytes)

@@ -18,17 +18,28 @@ from tempfile import TemporaryDirectory
 import footprint
 import machine
 import measures
+import proxying
 import report
-from bench import HERE, Bench, BenchError, find_mockrec
+from bench import HERE, Bench, BenchError, PeerMissing, find_mockrec
 from rows import Row
+
+
+def _p8(bench: Bench) -> Sequence[Row]:
+    """Mocked, and through the proxy."""
+    return [*measures.p8(bench), *proxying.p8_proxied(bench)]
+
 
 ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "P1": measures.p1,
     "P2": measures.p2,
-    "P8": measures.p8,
+    "P3": proxying.p3,
+    "P5": proxying.p5,
+    "P7": proxying.p7,
+    "P8": _p8,
     "S1": footprint.s1,
     "S2": measures.s2,
     "M1": footprint.m1,
+    "M2": proxying.m2,
     "M3": footprint.m3,
 }
 DOCS = HERE.parent.parent / "docs"
@@ -82,6 +93,8 @@ def _measure(bench: Bench, names: Sequence[str]) -> tuple[list[Row], bool]:
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
             rows += ITEMS[name](bench)
+        except PeerMissing as error:
+            rows.append(Row(name, "–", note=f"{error} is not installed"))
         except BenchError as error:
             failed = True
             print(f"{name}: {error}", file=sys.stderr)

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,9 @@ def _tail(path: Path) -> str:
 
 
 @contextmanager
-def _process(argv: Sequence[str | Path], errors: Path, stop_signal: int) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    argv: Sequence[str | Path], errors: Path, stop_signal: int, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `argv`; on the way out stops it, and checks that it ended well unless we fail already.
 
     A session of its own keeps a Ctrl-C at the terminal for the harness, which stops servers in order.
@@ -60,6 +62,7 @@ def _process(argv: Sequence[str | Path], errors: Path, stop_signal: int) -> Iter
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
+            env={**os.environ, **(env or {})},
         )
     try:
         yield process
@@ -109,16 +112,18 @@ def mockrec(
     record: bool = True,
     rules: int = 1,
     upload: bool = False,
+    proxy: bool = False,
 ) -> Iterator[Server]:
-    """`mockrec run` with its defaults, recording JSON Lines; stopped with SIGINT as a user would."""
+    """`mockrec run` with its defaults, recording JSON Lines; stopped with SIGINT as a user would. `proxy`: without
+    rules, so that everything is passed on."""
     with bench.scratch() as folder:
-        rule_file = write_rules(folder, count=rules, upload=upload)
+        rule_file = [] if proxy else [write_rules(folder, count=rules, upload=upload)]
         log = folder / "session.jsonl" if record else None
         ready, errors = folder / "ready.json", folder / "stderr"
         argv = [
             bench.mockrec,
             "run",
-            rule_file,
+            *rule_file,
             "--port",
             "0",
             "--ready-file",
@@ -127,7 +132,7 @@ def mockrec(
             log or "none",
             *options,
         ]
-        with _process(argv, errors, signal.SIGINT) as process:
+        with _process(argv, errors, signal.SIGINT, {"MOCKREC_CA_DIR": str(bench.work / "ca")}) as process:
             found = _ready_file(process, ready, errors)
             port, pid = found.get("port"), found.get("pid")
             if not isinstance(port, int) or not isinstance(pid, int):
@@ -139,14 +144,15 @@ def mockrec(
 
 
 @contextmanager
-def mockttp(bench: Bench, *, record: bool = True, upload: bool = False) -> Iterator[Server]:
-    """Mockttp in one Node process, its events written as JSON lines by four listeners."""
+def mockttp(bench: Bench, *modes: str, record: bool = True, upload: bool = False) -> Iterator[Server]:
+    """Mockttp in one Node process, its events written as JSON lines by four listeners. `modes` are options of
+    peers/mockttp.mjs: --tls, --proxy, --max-body=BYTES."""
     node, modules = shutil.which("node"), bench.peers / "mockttp"
     if node is None or not (modules / "node_modules" / "mockttp").is_dir():
         raise PeerMissing("Mockttp")
     with bench.scratch() as folder:
         log, errors = folder / "events.jsonl", folder / "stderr"
-        argv: list[str | Path] = [node, HERE / "peers" / "mockttp.mjs", "--modules", modules]
+        argv: list[str | Path] = [node, HERE / "peers" / "mockttp.mjs", "--modules", modules, *modes]
         if record:
             argv += ["--record", log]
         if upload:
@@ -157,15 +163,16 @@ def mockttp(bench: Bench, *, record: bool = True, upload: bool = False) -> Itera
 
 
 @contextmanager
-def mitmdump(bench: Bench) -> Iterator[Server]:
-    """mitmdump writing its flow file, every answer mocked by an addon; it never dials upstream."""
+def mitmdump(bench: Bench, *, proxy: bool = False) -> Iterator[Server]:
+    """mitmdump writing its flow file, every answer mocked by an addon, so that it never dials; or as a proxy."""
     program = bench.peers / "mitmproxy" / "bin" / "mitmdump"
     if not os.access(program, os.X_OK):
         raise PeerMissing("mitmdump")
     with bench.scratch() as folder:
         log, errors = folder / "flows", folder / "stderr"
         options = ["--set", "connection_strategy=lazy", "--set", f"confdir={folder / 'conf'}"]
-        argv: list[str | Path] = [program, "-q", "-w", log, "-s", HERE / "peers" / "mitm_mock.py"]
-        argv += ["--mode", "reverse:http://127.0.0.1:9", *options, "--listen-host", "127.0.0.1"]
+        argv: list[str | Path] = [program, "-q", "-w", log]
+        argv += ["-s", HERE / "peers" / ("mitm_proxy.py" if proxy else "mitm_mock.py")]
+        argv += ["--mode", "regular" if proxy else "reverse:http://127.0.0.1:9", *options, "--listen-host", "127.0.0.1"]
         with _process([*argv, "--listen-port", "0"], errors, signal.SIGTERM) as process:
             yield Server("mitmdump", _port_line(process, errors), process.pid, log)

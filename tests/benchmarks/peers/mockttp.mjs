@@ -6,6 +6,9 @@
 // --record   write every event as one JSON line, as somebody who wants a log would do:
 //            four listeners, body text included, one buffered stream. Without it: no listener.
 // --payload  the text that POST /upload answers with
+// --tls      speak TLS as well, with an authority made at the start
+// --proxy    pass every request on
+// --max-body bytes of a body that are kept
 //
 // When ready the port is printed on stdout. SIGTERM stops the server, flushes the log and then
 // prints {"events": N}: what was recorded, so that a log that is cut short can be noticed.
@@ -21,6 +24,9 @@ const { values: options } = parseArgs({
         modules: { type: 'string' },
         record: { type: 'string' },
         payload: { type: 'string' },
+        tls: { type: 'boolean' },
+        proxy: { type: 'boolean' },
+        'max-body': { type: 'string' },
     },
 });
 
@@ -42,9 +48,13 @@ const answer = (text, type) => [
 ];
 
 // recordTraffic keeps every exchange in memory for assertions; a long run would measure that.
-const server = mockttp.getLocal({ recordTraffic: false });
+const settings = { recordTraffic: false };
+if (options.tls) settings.https = await mockttp.generateCACertificate();
+if (options['max-body']) settings.maxBodySize = Number(options['max-body']);
+const server = mockttp.getLocal(settings);
 await server.start(0);
 
+if (options.proxy) await server.forAnyRequest().thenPassThrough();
 await server.forGet('/hello').thenReply(...answer('Hello', 'text/plain'));
 if (options.payload) {
     const payload = readFileSync(options.payload, 'utf8');
