@@ -40,8 +40,8 @@ RULE_FILES = {
         "rules.yaml:3:42: rules[0].then.reply.body: not a template: ",
     ),
     "not available": (
-        "version: 1\nrules:\n  - then: passthrough\n",
-        'rules.yaml:3:11: rules[0].then.passthrough: "passthrough" is not available yet in this version of mockrec',
+        "version: 1\nrules:\n  - then: echo\n",
+        'rules.yaml:3:11: rules[0].then.echo: "echo" is not available yet in this version of mockrec',
     ),
     "unknown event type": (
         "version: 1\nrecord: {events: [respones]}\nrules: []\n",
@@ -121,11 +121,14 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["-o", "none", "-o", "x.jsonl"], "none cannot be given with other outputs"),
         (["-o", "x.jsonl", "-o", "x.jsonl"], "given twice"),
         (["--redact", "default"], "not available yet"),
-        (["--unmatched", "passthrough"], "not available yet"),
-        (["--ca-cert", "a.pem"], "not available yet"),
+        (["--unmatched", "guess"], "expected reject or passthrough"),
+        (["--ca-cert", "a.pem"], "give both, --ca-cert and --ca-key"),
+        (["--ca-cert", "a.pem", "--ca-key", "a.key"], "a.pem"),
         (["--workers", "2"], "not available yet"),
         (["--http2", "true"], "not available yet"),
-        (["--upstream", "http://127.0.0.1:1"], "not available yet"),
+        (["--upstream", "http://127.0.0.1:1/path"], "expected a server such as http://localhost:3000"),
+        (["--upstream", "ftp://127.0.0.1"], "expected a server such as http://localhost:3000"),
+        (["--host", "0.0.0.0", "--unmatched", "passthrough"], "--open"),
         (["--frobnicate"], "No such option"),
     ],
 )
@@ -139,9 +142,9 @@ def test_options(program: Program, tmp_path: Path, options: list[str], message: 
 
 
 def test_no_rule_file(program: Program) -> None:
-    done = program("run", "-o", "s.jsonl")
+    done = program("run", "-o", "s.jsonl", "--watch")
     assert done.returncode == 2
-    assert "give a rule file" in done.stderr
+    assert "no rule file to watch" in done.stderr
 
 
 def test_a_port_in_use(program: Program, tmp_path: Path) -> None:

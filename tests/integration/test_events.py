@@ -253,11 +253,10 @@ FAULTS = [
     ("ERR_INVALID_URL", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
     ("PREPROCESSING_FAILED", b"GET / HTTP/1.1\r\nHost: a:port\r\n\r\n"),
     ("PREPROCESSING_FAILED", b"GET http://a:port/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("ERR_TUNNEL_NOT_AVAILABLE", b"CONNECT mock.test:443 HTTP/1.1\r\nHost: mock.test:443\r\n\r\n"),
+    ("PREPROCESSING_FAILED", b"CONNECT mock.test:66666 HTTP/1.1\r\nHost: mock.test:66666\r\n\r\n"),
 ]
 LINES = {
     "HPE_HEADER_OVERFLOW": "HTTP/1.1 431 Request Header Fields Too Large",
-    "ERR_TUNNEL_NOT_AVAILABLE": "HTTP/1.1 501 Not Implemented",
 }
 
 

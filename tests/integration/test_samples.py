@@ -96,7 +96,7 @@ def sample(recorder: Start, request: pytest.FixtureRequest, tmp_path: Path) -> A
     """The sample that the test is named after; at its end every command of the comments must have been tried."""
     name = request.node.name.removeprefix("test_").replace("_", "-") + ".yaml"
     path, port = SAMPLES / name, "0"
-    if name == "webhook-emit.yaml":  # with another port, the webhook has to follow
+    if name in ("webhook-emit.yaml", "forward.yaml"):  # with another port, what they send to themselves has to follow
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = str(free.getsockname()[1])
         path = tmp_path / name
@@ -282,6 +282,20 @@ def test_json_rpc(sample: Calls) -> None:
     }  # fmt: skip
     assert sample.call("POST", "/rpc", {"method": "ping"})[0] == 400
     assert sample.call("POST", "/rpc", [{"jsonrpc": "2.0", "id": 1, "method": "ping"}])[0] == 400
+
+
+def test_forward(sample: Calls) -> None:
+    assert sample.json("GET", "/shop/prices") == (200, {"bread": 3.2, "milk": 1.1})
+    status, body, headers = sample.call("GET", "/sale/prices")
+    assert (status, json.loads(body), headers["server"]) == (200, {"bread": 0.5}, "sale")
+    began = time.monotonic()
+    assert sample.json("GET", "/slow/prices") == (200, {"bread": 3.2, "milk": 1.1})
+    assert time.monotonic() - began >= 0.3
+    status, body, _ = sample.call("GET", "/gone/prices")
+    assert status == 502
+    assert b"ECONNREFUSED" in body
+    told = [record["eventData"] for record in sample.program.stop().by_type("rule-event")]
+    assert [data["path"] for data in told if "path" in data] == ["/shop/prices", "/shop/prices", "/gone/prices"]
 
 
 def test_webhook_emit(sample: Calls) -> None:

@@ -29,7 +29,12 @@ def test_every_command_and_option_is_on_the_page(name: str) -> None:
 
 
 def test_the_page_names_no_option_that_is_not_there() -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    known = {
+        option
+        for command in COMMANDS.values()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     known |= {"--help", "--version", "--install-completion", "--"}
     named = set(re.findall(r"(?<![\w-])--[a-z0-9-]*[a-z0-9]", PAGE))
     assert named - known == set()
