@@ -22,6 +22,8 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _KILL_SECONDS = 5.0
+_PORT = re.compile(r"([^:]+|\[.*\]):\d+")
+_ADDRESS = re.compile(r"[\d.]+|\[?[\da-fA-F:.]*:[\da-fA-F:.]*\]?")
 _LOOPBACK = re.compile(r"(?:\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?)(?::\d+)?", re.IGNORECASE)
 
 
@@ -111,11 +113,11 @@ def environment(
     env["NODE_USE_ENV_PROXY"] = "1"
     host = url.partition("://")[2].rpartition(":")[0]
     java = [f"-D{scheme}.proxy{key}" for scheme in ("http", "https") for key in (f"Host={host}", f"Port={port}")]
-    java.append(f"-Dhttp.nonProxyHosts={(no_proxy or '').replace(',', '|')}")  # loopback is an exception by default
+    java.append(f"-Dhttp.nonProxyHosts={_for_java(env['NO_PROXY'])}")  # loopback is an exception by default
     if trust is not None:
         env |= trust.variables(outer)
         java += trust.java_options()
-    env["JAVA_TOOL_OPTIONS"] = " ".join([*outer.get("JAVA_TOOL_OPTIONS", "").split(), *java])
+    env["JAVA_TOOL_OPTIONS"] = " ".join([*filter(None, [outer.get("JAVA_TOOL_OPTIONS")]), *java])
     env["MOCKREC_URL"] = url
     env["MOCKREC_PORT"] = str(port)
     return env
@@ -144,6 +146,20 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
 
 def _with_scheme(url: str | None) -> str | None:
     return url if not url or "://" in url else f"http://{url}"
+
+
+def _for_java(no_proxy: str) -> str:
+    """NO_PROXY names domains with all that is below them, Java has patterns; and it knows no ports there."""
+    patterns: list[str] = []
+    for host in filter(None, (part.strip() for part in no_proxy.split(","))):
+        name = _PORT.sub(r"\1", host).removeprefix("*").removeprefix(".")
+        if not name:
+            patterns.append("*")
+        elif _ADDRESS.fullmatch(name):
+            patterns.append(f"[{name}]" if ":" in name and name[0] != "[" else name)
+        else:
+            patterns += [name, f"*.{name}"]
+    return "|".join(dict.fromkeys(patterns))
 
 
 def _without_loopback(no_proxy: str) -> str:

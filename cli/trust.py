@@ -47,7 +47,7 @@ class TrustFiles:
         """The variables for COMMAND; `outer` are those it would have had."""
         authority = self._ca.read_bytes()
         roots = _system_roots()
-        env = {"MOCKREC_CA": str(self._ca)}
+        env = {"MOCKREC_CA": os.path.abspath(self._ca)}
         for name in _BUNDLES:
             env[name] = self._write(name, outer, roots, authority)
         for name in _EXTRAS:

@@ -94,10 +94,10 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
     if head.upgrade == "websocket" and not head.has_body:
         protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
     default_port = DEFAULT_PORTS.get(protocol, 80)
-    destination: str | None = None
+    asked: str | None = None
     if absolute is None and origin.tunnel is not None:
-        destination, tunnel_port = origin.tunnel
-        located = _in_tunnel(destination, tunnel_port or default_port, authority, origin)
+        asked, tunnel_port = origin.tunnel
+        located = _in_tunnel(asked, tunnel_port or default_port, authority, origin)
     else:
         named = authority or origin.server_name
         located = _split_authority(named, default_port) if named else ("localhost", local_port)
@@ -118,7 +118,7 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
         host,
         raw_headers,
         headers,
-        {"hostname": destination or hostname.strip("[]"), "port": port},
+        {"hostname": asked if asked is not None and _is_address(asked) else hostname.strip("[]"), "port": port},
     )
     if authority or origin.tunnel is not None:
         head.address = address

@@ -34,15 +34,14 @@ class Body:
             self._kept += len(piece)
 
     def release(self) -> list[bytes]:
-        """From now on nothing over the limit is kept. Returns everything that has come so far."""
+        """From now on nothing over the limit is kept. Returns everything that was kept until now."""
         held = self._chunks
-        if self._holds:
-            self._holds = False
-            if self._kept > self.limit:
-                self._chunks = [b"".join(held)[: self.limit]]
-                self._kept = self.limit
-            else:
-                self._chunks = held.copy()
+        self._holds = False
+        if self._kept > self.limit:
+            self._chunks = [b"".join(held)[: self.limit]]
+            self._kept = self.limit
+        else:
+            self._chunks = held.copy()
         return held
 
     @property

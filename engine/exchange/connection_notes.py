@@ -27,9 +27,13 @@ class Times:
     tunnel: float | None = None
     handshake: float | None = None
 
-    def now(self, **milestones: float) -> Times:
-        """With further milestones."""
-        return replace(self, **milestones)
+    def entered(self, now: float) -> Times:
+        """A tunnel begins; a handshake before it was not that of what is inside."""
+        return Times(self.connect, now)
+
+    def secured(self, now: float) -> Times:
+        """A handshake is over."""
+        return replace(self, handshake=now)
 
     def record(self, **more: float) -> Record:
         """As the log has them."""
@@ -58,7 +62,7 @@ class ConnectionNotes:
         if "tls-client-error" not in self._types:
             return
         now = clock.now()
-        record = {
+        record: Record = {
             "seq": 0,
             "type": "tls-client-error",
             "timestamp": clock.timestamp(now),
@@ -67,11 +71,11 @@ class ConnectionNotes:
             "failureCause": cause,
             "remoteIpAddress": peer.ip,
             "remotePort": peer.port,
-            "tags": peer.tags,
-            "timingEvents": times.record(failureTimestamp=now),
         }
         if destination is not None:
             record["destination"] = destination
+        record["tags"] = peer.tags
+        record["timingEvents"] = times.record(failureTimestamp=now)
         if metadata:
             record["tlsMetadata"] = metadata
         self._add(record)
@@ -111,8 +115,7 @@ class Tunnel:
             "remoteIpAddress": peer.ip,
             "remotePort": peer.port,
         }
-        if metadata and kind == "tls-passthrough":
-            self._told["tlsMetadata"] = metadata
+        self._metadata: Record = {"tlsMetadata": metadata} if metadata and kind == "tls-passthrough" else {}
         self.received = 0
         """Bytes from the client."""
         self.sent = 0
@@ -121,7 +124,7 @@ class Tunnel:
 
     def _record(self, kind: str, timing: Record, tags: Sequence[str]) -> Record:
         record = self._envelope(kind, clock.now())
-        return {**record, **self._told, "tags": tags, "timingEvents": timing}
+        return {**record, **self._told, "tags": tags, "timingEvents": timing, **self._metadata}
 
     def _envelope(self, kind: str, now: float) -> Record:
         return {

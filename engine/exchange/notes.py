@@ -262,7 +262,7 @@ class Notes:
         if not self._client_error:
             return
         now = clock.now()
-        tags = [f"client-error:{fault.code}"]
+        tags = [*peer.tags, f"client-error:{fault.code}"]
         if fault.status == 431:
             tags.append("header-overflow")
         timing = {"startTime": int(clock.wall(started_at)), "startTimestamp": started_at}

@@ -14,7 +14,7 @@ _ROOM = 256 * 1024
 class RequestReader:
     """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
 
-    __slots__ = ("_dropped", "_news", "_pieces", "_room", "_size", "_unbounded", "ended")
+    __slots__ = ("_dropped", "_news", "_pieces", "_read", "_room", "_size", "_unbounded", "ended")
 
     def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
         """`pieces` have come already."""
@@ -26,6 +26,8 @@ class RequestReader:
         self._room: anyio.Event | None = None
         self._unbounded = False
         self._dropped = False
+        self._read = False
+        """Whether somebody has read of it."""
 
     def feed(self, data: bytes) -> None:
         """A piece has come."""
@@ -51,19 +53,18 @@ class RequestReader:
             if self._news is None:
                 self._news = anyio.Event()
             await self._news.wait()
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
-        self._size = 0
-        self._make_room()
-        return data
+        return self._take()
 
     def ready(self) -> bytes | None:
         """The whole body, if it has come and nobody has read of it; it counts as read then."""
-        if not self.ended:
-            return None
-        data = b"".join(self._pieces)
+        return self._take() if self.ended and not self._read else None
+
+    def _take(self) -> bytes:
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._size = 0
+        self._read = True
+        self._make_room()
         return data
 
     def unbound(self) -> None:

@@ -46,6 +46,7 @@ class Connection:
         self._site = site
         self._conversation: Conversation | None = None
         self._passes_on = False
+        self._stopping = False
         ip, port = stream.peer
         self._peer = Peer(new_id(), ip, port, stream.local[1], stream.local[0])
         self._origin = PLAIN
@@ -60,6 +61,7 @@ class Connection:
 
     async def stop(self) -> None:
         """End as soon as nothing is under way: now, or after the exchange at hand."""
+        self._stopping = True
         if self._conversation is not None:
             await self._conversation.stop()
         elif not self._passes_on:
@@ -124,7 +126,7 @@ class Connection:
         self._origin = Origin("http", opened.target)
         self._peer.tls = None  # it was of the layer around the tunnel
         self._peer.tags = tuple(dict.fromkeys((*self._peer.tags, *opened.tags)))
-        self._times = self._times.now(tunnel=clock.now())
+        self._times = self._times.entered(clock.now())
         return opened.rest
 
     # ── TLS ────────────────────────────────────────────────────────────────────────────────────────
@@ -147,17 +149,19 @@ class Connection:
         self.deadline = math.inf
         self._pipe = secured
         self._origin = Origin("https", self._origin.tunnel, hello.server_name)
-        self._times = self._times.now(handshake=clock.now())
+        self._times = self._times.secured(clock.now())
         self._peer.tls = secure.negotiated(secured, hello)
 
     def _note_failure(self, cause: FailureCause, metadata: dict[str, object] | None) -> None:
+        if self._stopping:
+            return  # it was us
         notes = self._site.connection_notes
-        notes.tls_client_error(self._peer, self._times, cause, self._destination(443), metadata)
+        notes.tls_client_error(self._peer, self._times, cause, self._destination(), metadata)
 
     def _note_rejection(self, error: Exception) -> None:
         """A client that leaves right after the handshake, without a word, has not liked our certificate."""
         times = self._times
-        if times.handshake is None or self._origin.protocol != "https" or self._site.closing:
+        if times.handshake is None or self._site.closing:
             return
         cause = secure.rejected_after(error, times.handshake, times.tunnel or times.connect)
         if cause is not None:
@@ -168,7 +172,9 @@ class Connection:
         """To the tunnel's own address, or else to the server that SNI names."""
         host, port = self._origin.tunnel or (hello.server_name or "", 443)
         route = Route(False, host, port or 443, hello.server_name or host, self._site.options, raw=True)
-        await self._pass_on("tls-passthrough", hello.received, route, hello.metadata)
+        # Without a tunnel nobody has been asked for a password yet, and TLS has no way to ask.
+        refused = tunnel.AUTH_REQUIRED if self._origin.tunnel is None and self._site.auth is not None else ""
+        await self._pass_on("tls-passthrough", hello.received, route, hello.metadata, refused)
 
     # ── tunnels ────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,7 +185,7 @@ class Connection:
         result = await tunnel.negotiate_socks(self._pipe, first, SocksServer(site.socks, site.accepts_user))
         self.deadline = math.inf
         if isinstance(result, Fault):
-            if result.code:
+            if result.code and not self._stopping:
                 self._note_fault(result)
             raise _Over
         return result
@@ -199,17 +205,23 @@ class Connection:
         route = Route(secured, host, port, name, self._site.options, alpn if secured else (), raw=True)
         await self._pass_on("raw-passthrough", first, route, None)
 
-    async def _pass_on(self, kind: str, first: bytes, route: Route, metadata: dict[str, object] | None) -> None:
+    async def _pass_on(
+        self, kind: str, first: bytes, route: Route, metadata: dict[str, object] | None, refused: str = ""
+    ) -> None:
         destination = {"hostname": route.host, "port": route.port}
         opened = self._site.connection_notes.tunnel(kind, self._peer, self._times, destination, metadata)  # type: ignore[arg-type]
+        if refused:
+            opened.closed(refused)
+            self._pipe.reset()
+            return
         self._passes_on = True
         await relay(self._site, self._pipe, first, route, opened)
 
     def _note_fault(self, fault: Fault, answered: ResponseHead | None = None) -> None:
         self._site.notes.client_error(self._peer, fault, started_at=self._times.connect, answered=answered)
 
-    def _destination(self, default_port: int) -> dict[str, object] | None:
+    def _destination(self) -> dict[str, object] | None:
         if self._origin.tunnel is None:
             return None
         host, port = self._origin.tunnel
-        return {"hostname": host, "port": port or DEFAULT_PORTS.get(self._origin.protocol, default_port)}
+        return {"hostname": host, "port": port or DEFAULT_PORTS["https"]}

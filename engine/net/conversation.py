@@ -310,7 +310,8 @@ class Conversation:
             raise _Broken(Fault(target, raw=_as_sent(head)))
         if head.has_body:
             raise _Broken(Fault(tunnel.CONNECT_WITH_BODY, raw=_as_sent(head)))
-        tags = tunnel.admitted(head.headers, self._site.auth)
+        inside = self._origin.tunnel is not None  # the password here is that of another proxy, or was said already
+        tags = tunnel.admitted(head.headers, None if inside else self._site.auth)
         if tags is None:
             raise _Broken(Fault(tunnel.AUTH_REQUIRED, status=407, raw=_as_sent(head)))
         self._peer.tags += tags

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def own_addresses(host: str, port: int) -> Callable[[str, int], bool]:
@@ -32,20 +33,34 @@ def _is_here(name: str, host: str) -> bool:
     everywhere = host in ("", "0.0.0.0", "::")
     if name == "localhost" or name.endswith(".localhost"):
         return everywhere or _is_loopback(host)
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return everywhere and name in (socket.gethostname().lower(), socket.getfqdn().lower())
-    if address.is_loopback:
+    address = _address(name)
+    if address is None:
+        return everywhere and name in _names()
+    # A connection to 0.0.0.0 goes to this machine.
+    if address.is_loopback or address.is_unspecified:
         return everywhere or _is_loopback(host)
-    return everywhere and _can_bind(name)
+    return address == _address(host) or (everywhere and _can_bind(str(address)))
+
+
+@cache
+def _names() -> tuple[str, str]:
+    """This machine's own; asking for the second may take a name server's time."""
+    return socket.gethostname().lower(), socket.getfqdn().lower()
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that is meant: IPv4 where it is written in IPv6 (RFC 4291, 2.5.5.2)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
 
 
 def _can_bind(address: str) -> bool:

@@ -27,6 +27,7 @@ async def relay(site: Site, client: Pipe, first: bytes, route: Route, tunnel: Tu
         client.reset()
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         errors.append(RESET)
+        client.reset()
     finally:
         tunnel.closed(*errors)
         if server is not None:
@@ -54,6 +55,7 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
                 if not errors:
                     errors.append(RESET)
                 # One side has broken off: so does the other.
+                source.reset()
                 sink.reset()
                 group.cancel_scope.cancel()
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from OpenSSL import SSL
 
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
+from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.address import Origin
 from mockrec.engine.exchange.connection_notes import FailureCause
 from mockrec.engine.pipe import Pipe
@@ -99,19 +99,17 @@ class Interception:
 
     async def accept(self, pipe: Pipe, hello: Hello, origin: Origin, local_ip: str) -> TlsPipe:
         """Speak TLS with the client. Raises HandshakeFailed."""
-        if self._contexts is None:
-            self._contexts = self._make()
         name = hello.server_name or (origin.tunnel[0] if origin.tunnel is not None else None)
         try:
+            if self._contexts is None:
+                self._contexts = self._make()
             if name is None:
                 # Clients leave SNI out where they were given an address: ours.
-                context = self._contexts.context_for(self._settings.default_domain, also=local_ip)
+                tls = self._contexts.connection_for(self._settings.default_domain, also=local_ip)
             else:
-                context = self._contexts.context_for(name)
-        except ValueError:
+                tls = self._contexts.connection_for(name)
+        except (ConfigError, ValueError):  # no authority (said at the start), or no name
             raise HandshakeFailed("unknown") from None
-        tls = SSL.Connection(context, None)
-        tls.set_accept_state()
         secured = TlsPipe(pipe, tls, hello.received)
         try:
             await secured.handshake()
@@ -127,6 +125,8 @@ def rejected_after(error: Exception, handshake: float, began: float) -> FailureC
     """
     if isinstance(error, TlsError) and _CERTIFICATE_ALERT.search(error.reason):
         return "cert-rejected"
+    if isinstance(error, TimeoutError):
+        return None  # it has not left: we have waited long enough
     window = max(_SHORTEST_WINDOW, _WINDOW_FACTOR * (handshake - began))
     return "closed" if clock.now() - handshake <= window else None
 

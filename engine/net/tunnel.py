@@ -8,6 +8,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any, Final
 
 import anyio
@@ -19,10 +20,11 @@ from mockrec.engine.wire.socks import METADATA_USER, SocksRequest, SocksServer, 
 AUTH_REQUIRED: Final = "ERR_PROXY_AUTH_REQUIRED"
 BAD_AUTHORITY: Final = "ERR_INVALID_URL"
 BAD_PORT: Final = "PREPROCESSING_FAILED"
+SOCKS_TIMEOUT: Final = "SOCKS_TIMEOUT"
 CONNECT_WITH_BODY: Final = "HPE_UNEXPECTED_CONTENT_LENGTH"
 ESTABLISHED: Final = b"HTTP/1.1 200 OK\r\n\r\n"
 
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+)(?::([0-9]{0,5}))?")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+)(?::([0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,18 @@ def read_authority(text: str) -> tuple[str, int | None] | str:
     found = _AUTHORITY.fullmatch(text)
     if found is None:
         return BAD_AUTHORITY
-    port = int(found[2]) if found[2] else None
-    if port is not None and not 0 < port < 65536:
+    host, digits = found[1], found[2]
+    if host.startswith("["):
+        host = host[1:-1]
+        try:
+            IPv6Address(host)
+        except ValueError:
+            return BAD_AUTHORITY
+    if not digits:
+        return host, None
+    if len(digits) > 5 or not 0 < int(digits) < 65536:
         return BAD_PORT
-    return found[1].strip("[]"), port
+    return host, int(digits)
 
 
 def admitted(headers: Mapping[str, Any], auth: tuple[str, str] | None) -> tuple[str, ...] | None:
@@ -79,7 +89,7 @@ def _credentials(header: str) -> tuple[bytes, bytes] | None:
 
 
 async def negotiate_socks(pipe: Pipe, first: bytes, server: SocksServer) -> Opened | Fault:
-    """The greetings of SOCKS; the client has been told how it ended. Raises what pipes raise, but not EndOfStream."""
+    """The greetings of SOCKS; the client has been told how it ended. Raises BrokenResourceError."""
     data = first
     while True:
         reply, result = server.receive(data)
@@ -92,5 +102,7 @@ async def negotiate_socks(pipe: Pipe, first: bytes, server: SocksServer) -> Open
             return result
         try:
             data = await pipe.receive()
-        except anyio.EndOfStream:
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
             return server.receive_eof() or Fault("", status=0)
+        except TimeoutError:
+            return Fault(SOCKS_TIMEOUT, status=0)

@@ -151,7 +151,8 @@ def _is_address(hostname: str) -> bool:
 
 
 def _a_label(hostname: str) -> bytes:
-    return hostname.encode("ascii" if hostname.isascii() else "idna")
+    """As it stands in SNI and in certificates: without the final dot (RFC 6066, 3)."""
+    return hostname.removesuffix(".").encode("ascii" if hostname.isascii() else "idna")
 
 
 def _verify(connection: SSL.Connection, certificate: object, number: int, depth: int, good: int) -> bool:

@@ -40,6 +40,10 @@ class TlsPipe:
         self._plain = b""
         self._ended = False
         """Whether the peer has said that nothing more comes."""
+        self._may_renegotiate = False
+        """Whether it is TLS 1.2 or older, where a handshake may come in the middle of the data."""
+        self._failed = ""
+        """What is wrong with what came behind data that was still good."""
         self._closed = False
         if received:
             tls.bio_write(received)
@@ -61,6 +65,7 @@ class TlsPipe:
                 self._last_words()
                 raise TlsError(reason_of(error)) from error
         await self._flush(_ROOM)
+        self._may_renegotiate = tls.get_protocol_version() < SSL.TLS1_3_VERSION
 
     async def receive(self, max_bytes: int = _PIECE) -> bytes:
         """All bytes that have come; see `Pipe`."""
@@ -73,10 +78,14 @@ class TlsPipe:
                 return data
             if self._ended:
                 raise anyio.EndOfStream
+            if self._may_renegotiate:
+                await self._flush(_ROOM)  # the peer may wait for an answer of OpenSSL's before it goes on
             self.tls.bio_write(await self.below.receive())
 
     def _decrypted(self) -> bytes:
         """What OpenSSL can decrypt by now."""
+        if self._failed:
+            raise TlsError(self._failed)
         tls = self.tls
         pieces: list[bytes] = []
         try:
@@ -87,10 +96,10 @@ class TlsPipe:
         except SSL.ZeroReturnError:
             self._ended = True
         except SSL.Error as error:
+            self._last_words()
+            self._failed = reason_of(error)  # OpenSSL says it only once
             if not pieces:
-                self._last_words()
-                raise TlsError(reason_of(error)) from error
-            # What came before the fault counts; OpenSSL will say it again.
+                raise TlsError(self._failed) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def send(self, item: bytes) -> None:

@@ -174,17 +174,17 @@ class Dialer:
         if not to_self and any(self._is_own(address, port) for address in addresses):
             raise UpstreamError(LOOP, "that is this recorder itself")
         try:
-            pipe = await self._race(addresses, port)
+            pipe = await self._race(addresses, port, opened)
         except UpstreamError as error:
             raise error if proxy is None else _of_proxy(proxy, error) from None
         timings["connect"] = round(clock.now() - resolved, 4)
-        opened.append(pipe)
         return pipe
 
-    async def _race(self, addresses: list[str], port: int) -> Pipe:
+    async def _race(self, addresses: list[str], port: int, opened: list[Pipe]) -> Pipe:
         """The first connection that comes about; a next address is tried after a quarter of a second, or a failure."""
         if len(addresses) == 1:
-            return await self._open(addresses[0], port)
+            opened.append(await self._open(addresses[0], port))
+            return opened[-1]
         winners: list[Pipe] = []
         errors: list[UpstreamError] = []
         async with anyio.create_task_group() as group:
@@ -199,6 +199,7 @@ class Dialer:
                 if winners:  # two in one turn of the loop
                     self._drop([pipe])
                 else:
+                    opened.append(pipe)
                     winners.append(pipe)
                     group.cancel_scope.cancel()
 

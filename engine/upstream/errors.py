@@ -28,7 +28,9 @@ _SENTENCES = {
 _ALERTS = {
     "unexpected message": 10,
     "bad record mac": 20,
+    "decryption failed": 21,
     "record overflow": 22,
+    "decompression failure": 30,
     "handshake failure": 40,
     "no certificate": 41,
     "bad certificate": 42,
@@ -41,6 +43,7 @@ _ALERTS = {
     "access denied": 49,
     "decode error": 50,
     "decrypt error": 51,
+    "export restriction": 60,
     "protocol version": 70,
     "insufficient security": 71,
     "internal error": 80,
@@ -49,12 +52,15 @@ _ALERTS = {
     "no renegotiation": 100,
     "missing extension": 109,
     "unsupported extension": 110,
+    "certificate unobtainable": 111,
     "unrecognized name": 112,
+    "bad certificate status response": 113,
+    "bad certificate hash value": 114,
     "unknown psk identity": 115,
     "certificate required": 116,
     "no application protocol": 120,
 }
-_ALERT = re.compile(r"(?:ssl/tls|sslv3|tlsv1|tlsv13)(?: alert)? (.+)")
+_ALERT = re.compile(r"(?:ssl/tls|sslv3|tls|tlsv1|tlsv13)(?: alert)? (.+)")
 
 
 class UpstreamError(Exception):

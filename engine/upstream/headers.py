@@ -11,6 +11,7 @@ from collections.abc import Sequence
 RawHeaders = Sequence[Sequence[str]]
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
+_OF_A_CONNECTION = _HOP_BY_HOP | {"te"}
 _NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "content-encoding", "content-type", "te"})
 """What a `Connection` header cannot take away, whatever it says."""
 _FRAMING = ("content-length", "transfer-encoding")
@@ -24,15 +25,20 @@ def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
         if name.lower() == "connection"
         for token in value.split(",")
     } - {""}
-    if not tokens and not any(name.lower() in _HOP_BY_HOP for name, _ in raw_headers):
+    if not tokens and not any(name.lower() in _OF_A_CONNECTION for name, _ in raw_headers):
         return [list(pair) for pair in raw_headers]
     dropped = (_HOP_BY_HOP | tokens) - _NEVER_NAMED
     if tokens == {"keep-alive"}:
         dropped -= {"connection"}
-    kept = [list(pair) for pair in raw_headers if pair[0].lower() not in dropped]
+    kept = [list(pair) for pair in raw_headers if pair[0].lower() not in dropped and not _asks_for_codings(pair)]
     if "te" in tokens and any(name.lower() == "te" for name, _ in kept):
         kept.append(["Connection", "TE"])  # RFC 9110, 10.1.4: we pass trailers on, so this holds here as well
     return kept
+
+
+def _asks_for_codings(pair: Sequence[str]) -> bool:
+    """Whether it is a `TE` with more than `trailers`: we know no transfer coding but chunked (RFC 9110, 10.1.4)."""
+    return pair[0].lower() == "te" and pair[1].strip(" \t").lower() != "trailers"
 
 
 def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:

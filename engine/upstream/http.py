@@ -111,6 +111,7 @@ class Pool:
         idle = self._idle.get(route)
         while idle:
             connection = idle.pop()
+            connection.pipe.watch(None)
             if connection.reusable:
                 return connection
             connection.close()
@@ -122,6 +123,7 @@ class Pool:
             connection.close()
         else:
             self._idle.setdefault(route, []).append(connection)
+            connection.pipe.watch(connection.close)  # when the server ends it, so do we
 
     def close(self) -> None:
         """The client has gone."""

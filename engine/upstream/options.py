@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.urls import normal_hostname
+from mockrec.engine.upstream.resolve import is_address
 
 _PROXY_PORTS = {
     "http": 80,
@@ -36,7 +38,8 @@ class ProxyAddress:
         return self.scheme in ("http", "https")
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 class Options:
@@ -47,15 +50,19 @@ class Options:
         self._proxy = read_proxy(settings.proxy)
         self._secure_proxy = read_proxy(settings.secure_proxy) or self._proxy
         self._no_proxy = [_exception(text) for text in settings.no_proxy]
+        ignored = settings.ignore_tls_errors
+        self._unverified = frozenset() if isinstance(ignored, bool) else frozenset(map(_server, ignored))
+        self._certificates = {_server(text): files for text, files in settings.client_certificates.items()}
 
     def proxy_for(self, hostname: str, port: int, *, secure: bool) -> ProxyAddress | None:
         """The proxy on the way to a server, unless `noProxy` names it: a domain with all below it, or `*`."""
         proxy = self._secure_proxy if secure else self._proxy
         if proxy is None:
             return None
-        name = normal_hostname(hostname)
+        name = _normal_name(hostname)
+        below = "" if is_address(name) else name  # no address is below another
         for domain, only_port in self._no_proxy:
-            if only_port in (None, port) and (domain in ("*", name) or name.endswith(f".{domain}")):
+            if only_port in (None, port) and (domain in ("*", name) or below.endswith(f".{domain}")):
                 return None
         return proxy
 
@@ -64,17 +71,16 @@ class Options:
         ignored = self.settings.ignore_tls_errors
         if isinstance(ignored, bool):
             return not ignored
-        name = normal_hostname(hostname)
-        return not any(entry.lower() in (name, f"{name}:{port}") for entry in ignored)
+        name = _normal_name(hostname)
+        return not self._unverified & {(name, None), (name, port)}
 
     def certificate_for(self, hostname: str, port: int) -> Mapping[str, str] | None:
         """Our certificate for a server: by `host:port`, `host` or `*`."""
-        certificates = self.settings.client_certificates
+        certificates = self._certificates
         if not certificates:
             return None
-        name = normal_hostname(hostname)
-        by_name = {host.lower(): files for host, files in certificates.items()}
-        return by_name.get(f"{name}:{port}") or by_name.get(name) or by_name.get("*")
+        name = _normal_name(hostname)
+        return certificates.get((name, port)) or certificates.get((name, None)) or certificates.get(("*", None))
 
 
 def read_proxy(url: str | None) -> ProxyAddress | None:
@@ -82,21 +88,30 @@ def read_proxy(url: str | None) -> ProxyAddress | None:
     if not url:
         return None
     parts = urlsplit(url)
-    if parts.scheme not in _PROXY_PORTS or not parts.hostname:
+    if parts.scheme not in _PROXY_PORTS or not parts.hostname or parts.port == 0:
         raise ValueError(f"not the URL of a proxy: {url}")
     user = None if parts.username is None else unquote(parts.username)
     password = unquote(parts.password or "")
     return ProxyAddress(parts.scheme, parts.hostname, parts.port or _PROXY_PORTS[parts.scheme], user, password)
 
 
+def _normal_name(hostname: str) -> str:
+    name = normal_hostname(hostname)
+    return str(ip_address(name)) if is_address(name) else name
+
+
+def _server(text: str) -> tuple[str, int | None]:
+    """`host`, `host:port`, an address (with a port in brackets) → name and port."""
+    text = text.strip()
+    host, colon, port = text.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and (":" not in host or host.endswith("]")):
+        return _normal_name(host), int(port)
+    return _normal_name(text), None
+
+
 def _exception(text: str) -> tuple[str, int | None]:
     """`.example.com`, `*.example.com`, `example.com:8080`, `*` → domain and port."""
-    text = text.strip().lower()
-    host, colon, port = text.rpartition(":")
-    if colon and port.isdigit() and (":" not in host or host.endswith("]")):
-        only_port: int | None = int(port)
-    else:
-        host, only_port = text, None
-    if host != "*":
-        host = host.removeprefix("*").removeprefix(".")
-    return (host if host == "*" else normal_hostname(host)), only_port
+    text = text.strip()
+    if text.startswith("*."):
+        text = text[1:]
+    return _server(text.removeprefix("."))

@@ -38,9 +38,20 @@ async def resolve(host: str, servers: Sequence[str] = ()) -> list[str]:
         known = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise system_error(error) from None
-    except UnicodeError:
+    except ValueError:
         raise UpstreamError(NOT_FOUND, "its name is not one that can be resolved") from None
     return _in_turns([str(entry[4][0]) for entry in known])
+
+
+def read_server(text: str) -> tuple[str, int]:
+    """A name server, `address[:port]`, IPv6 with a port in brackets. Raises UpstreamError for what is none."""
+    address, port = text.strip("[]"), "53"
+    if not is_address(address):
+        address, _, port = text.rpartition(":")
+        address = address.strip("[]")
+    if not (is_address(address) and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise UpstreamError(NOT_FOUND, f"{text} is not the address of a name server")
+    return address, int(port)
 
 
 async def _asked(host: str, servers: Sequence[str]) -> list[str]:
@@ -51,12 +62,9 @@ async def _asked(host: str, servers: Sequence[str]) -> list[str]:
     resolver = dns.asyncresolver.Resolver(configure=False)
     addresses: list[Any] = []
     for server in servers:
-        address, colon, port = server.rpartition(":")
-        if colon and port.isdigit() and (is_address(address.strip("[]"))):
-            addresses.append(address.strip("[]"))
-            resolver.nameserver_ports[addresses[-1]] = int(port)
-        else:
-            addresses.append(server.strip("[]"))
+        address, port = read_server(server)
+        addresses.append(address)
+        resolver.nameserver_ports[address] = port
     resolver.nameservers = addresses
     resolver.lifetime = 5.0
     found: list[str] = []

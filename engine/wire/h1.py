@@ -234,6 +234,8 @@ class H1Server:
         raw = [[name, value] for name, value in headers]
         if date and "date" not in names:
             raw.append(["Date", date])
+        elif not date and "content-length" in names:
+            raw = _with_one_length(raw)
         if status in (204, 304):
             # No body, and no framing but the length that a 304 may tell of what it stands for (RFC 9110, 8.6).
             raw = _without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
@@ -283,14 +285,12 @@ class H1Server:
         if (
             self._unread
             and request is not None
-            and request.keep_alive
             and not request.upgrade
             and not trailers
-            and not wire.close
             and (wire.length == len(body) or (not body and (wire.bodiless or self.bodiless)))
         ):
             self._unread = b""
-            self._answered = True
+            self._answered = not wire.close
             return wire.text + body if body else wire.text
         data = self.send_head(head)
         if body:
@@ -343,6 +343,16 @@ class _Wire:
     def event(self) -> h11.Response:
         """What h11 has to know of the head; most answers go out without it."""
         return h11.Response(status_code=self._status, headers=self._framing)
+
+
+def _with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
+    """Another server may repeat its length; it must not be passed on so (RFC 9112, 6.3)."""
+    lengths = [pair for pair in raw_headers if pair[0].lower() == "content-length"]
+    if len(lengths) == 1 and "," not in lengths[0][1]:
+        return raw_headers
+    first = lengths[0]
+    one = [first[0], first[1].partition(",")[0].strip()]
+    return [one if pair is first else pair for pair in raw_headers if pair is first or pair not in lengths]
 
 
 def _is_chunked(raw_headers: list[list[str]]) -> bool:

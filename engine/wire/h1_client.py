@@ -6,6 +6,7 @@ say here, and the framing of a response is read by `response_head.py` and `chunk
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mockrec.engine.wire.chunked import ChunkedBody
@@ -26,6 +27,7 @@ HUNG_UP = "ECONNRESET"
 UNASKED_SWITCH = "HPE_UNEXPECTED_SWITCH"
 
 _STATUS_LINE_START = b"HTTP/1."
+_BREAKS_REQUEST_LINE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class H1Client:
@@ -49,13 +51,19 @@ class H1Client:
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
     def send_request(self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, body: bool) -> bytes:
-        """The bytes of a request head, written as given; `body`: data follows. Raises ValueError for a bad field."""
+        """The bytes of a request head, written as given; `body`: data follows.
+
+        Raises ValueError for what no head can hold; nothing has changed then.
+        """
+        if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
+            raise ValueError(f"no request line can hold {method!r} and {target!r}")
+        head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers)
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
         self._sent = not body
         self._awaits_head, self._over = True, False
         self._checked = 0
-        return f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers)
+        return head
 
     def send_data(self, data: bytes) -> bytes:
         """A piece of the request body."""

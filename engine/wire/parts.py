@@ -92,6 +92,32 @@ class Fault:
     code: str
     status: int = 400
     raw: bytes = b""
+    detail: str = ""
+    """What was wrong, in words; only HTTP/2 tells."""
+    error: int = 0
+    """The HTTP/2 error code that was sent for it."""
+    tag: str = ""
+    """What else its record should be found by."""
+
+
+@dataclass(slots=True)
+class Reset:
+    """An HTTP/2 stream was given up, by the peer or, where it broke a rule on this stream alone, by the codec."""
+
+    code: int
+    """The HTTP/2 error code."""
+    reason: str = ""
+    """What was wrong, where the codec gave it up."""
+    by_peer: bool = True
+
+
+@dataclass(slots=True)
+class GoAway:
+    """The peer of an HTTP/2 connection will take no new streams; those up to `last_stream` go on."""
+
+    code: int
+    last_stream: int
+    debug: bytes = b""
 
 
 @dataclass(slots=True)

@@ -50,22 +50,25 @@ def read_response_head(raw: bytes) -> ResponseHead | Fault:
 def body_length(head: ResponseHead, method: str) -> int | Fault:
     """Bytes of the body, UNTIL_CLOSE or CHUNKED (RFC 9112, 6.3), or what is wrong with its framing."""
     headers, status = head.headers, head.status
-    coding = headers.get("transfer-encoding")
-    if coding is not None and coding.lower() != "chunked":
-        return Fault(INVALID_CODING)
+    if method == "CONNECT" and 200 <= status < 300:
+        return 0  # a tunnel begins, whatever the fields say
     length = headers.get("content-length")
     if length is not None:
         lengths = {text.strip() for text in length.split(",")}
         if len(lengths) > 1 or not _DIGITS.fullmatch(length := lengths.pop()):
             return Fault(INVALID_LENGTH)
-    if method == "HEAD" or status < 200 or status in (204, 304) or (method == "CONNECT" and status < 300):
+    if method == "HEAD" or status < 200 or status in (204, 304):
         return 0
+    coding = headers.get("transfer-encoding")
     if coding is not None:
-        return CHUNKED
+        return CHUNKED if coding.lower() == "chunked" else Fault(INVALID_CODING)
     return UNTIL_CLOSE if length is None else int(length)
 
 
 def keeps_alive(head: ResponseHead) -> bool:
-    """Whether the server means to go on after this response (RFC 9112, 9.3)."""
-    tokens = [token.strip() for token in head.headers.get("connection", "").lower().split(",")]
+    """Whether the server means to go on after this response (RFC 9112, 9.3), and it is certain where that ends."""
+    headers = head.headers
+    if "transfer-encoding" in headers and ("content-length" in headers or head.version == "1.0"):
+        return False  # RFC 9112, 6.1 and 6.3: it is read as chunked, but somebody may have meant something else
+    tokens = [token.strip() for token in headers.get("connection", "").lower().split(",")]
     return "close" not in tokens and (head.version == "1.1" or "keep-alive" in tokens)

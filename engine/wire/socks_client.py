@@ -38,14 +38,16 @@ def connect5(host: str, port: int, user: str | None, password: str) -> Handshake
     if reply[1] == 2 and user is not None:
         name, secret = user.encode(), password.encode()
         if not 0 < len(name) < 256 or len(secret) > 255:
-            raise SocksRefused("a user name or password for SOCKS 5 has at most 255 bytes")
+            raise SocksRefused("a user name for SOCKS 5 has 1 to 255 bytes, a password at most 255")
         reply = yield bytes((1, len(name))) + name + bytes((len(secret),)) + secret, 2
         if reply[1] != 0:
             raise SocksRefused("it does not accept the user name and password")
     elif reply[1] != 0:
         raise SocksRefused("it wants an authentication that was not given")
     reply = yield b"\x05\x01\x00" + _address(host) + port.to_bytes(2), 4
-    if reply[0] != 5 or reply[1] != 0:
+    if reply[0] != 5:
+        raise SocksRefused("it does not speak SOCKS 5")
+    if reply[1] != 0:
         raise SocksRefused(_REASONS_5.get(reply[1], f"error {reply[1]}"))
     if reply[3] == 3:
         length = yield b"", 1
@@ -56,6 +58,8 @@ def connect5(host: str, port: int, user: str | None, password: str) -> Handshake
 
 def connect4(host: str, port: int, user: str | None) -> Handshake:
     """Ask a SOCKS 4 proxy for a connection to an IPv4 address, or by SOCKS 4a to a name."""
+    if "\x00" in (user or ""):
+        raise SocksRefused("a user name for SOCKS 4 cannot hold a NUL")
     name = (user or "").encode() + b"\x00"
     try:
         address = IPv4Address(host).packed
@@ -63,7 +67,7 @@ def connect4(host: str, port: int, user: str | None) -> Handshake:
         if ":" in host:
             raise SocksRefused("SOCKS 4 knows no IPv6") from None
         address = b"\x00\x00\x00\x01"
-        name += host.encode("idna") + b"\x00"
+        name += _name(host) + b"\x00"
     reply = yield b"\x04\x01" + port.to_bytes(2) + address + name, 8
     if reply[0] != 0 or reply[1] != 0x5A:
         raise SocksRefused(_REASONS_4.get(reply[1], "it does not speak SOCKS 4"))
@@ -73,8 +77,17 @@ def _address(host: str) -> bytes:
     try:
         address = ip_address(host)
     except ValueError:
-        name = host.encode("idna") if not host.isascii() else host.encode("ascii")
-        if not 0 < len(name) < 256:
-            raise SocksRefused("a host name for SOCKS 5 has at most 255 bytes") from None
+        name = _name(host)
         return bytes((3, len(name))) + name
     return bytes((1 if address.version == 4 else 4,)) + address.packed
+
+
+def _name(host: str) -> bytes:
+    """A host name as it stands in a request. Raises SocksRefused."""
+    try:
+        name = host.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError:
+        name = b""
+    if not 0 < len(name) < 256 or b"\x00" in name:
+        raise SocksRefused("SOCKS knows no such host name") from None
+    return name

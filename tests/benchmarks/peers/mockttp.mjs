@@ -54,8 +54,9 @@ if (options['max-body']) settings.maxBodySize = Number(options['max-body']);
 const server = mockttp.getLocal(settings);
 await server.start(0);
 
+// A rule that answers by itself would win over the one that passes on, once that has been used.
 if (options.proxy) await server.forAnyRequest().thenPassThrough();
-await server.forGet('/hello').thenReply(...answer('Hello', 'text/plain'));
+else await server.forGet('/hello').thenReply(...answer('Hello', 'text/plain'));
 if (options.payload) {
     const payload = readFileSync(options.payload, 'utf8');
     await server.forPost('/upload').thenReply(...answer(payload, 'application/json'));

@@ -58,10 +58,10 @@ def test_the_default_port_is_not_shown(host: str, port: int, shown: str) -> None
 
 
 def test_the_default_port_is_the_protocols() -> None:
-    found = read_address(head_of("/", b"Host: a.test:443"), LOCAL_PORT, "https")
+    found = read_address(head_of("/", b"Host: a.test:443"), LOCAL_PORT, Origin("https"))
     assert isinstance(found, Address)
     assert (found.url, found.port) == ("https://a.test/", 443)
-    found = read_address(head_of("/", b"Host: a.test"), LOCAL_PORT, "https")
+    found = read_address(head_of("/", b"Host: a.test"), LOCAL_PORT, Origin("https"))
     assert isinstance(found, Address)
     assert (found.url, found.port) == ("https://a.test/", 443)
 

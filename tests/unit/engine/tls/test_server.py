@@ -59,11 +59,9 @@ class Client:
         if alpn:
             self.context.set_alpn_protocols(list(alpn))
 
-    def connect(self, context: SSL.Context, name: str, session: ssl.SSLSession | None = None) -> ssl.SSLObject:
+    def connect(self, tls: SSL.Connection, name: str, session: ssl.SSLSession | None = None) -> ssl.SSLObject:
         """Shake hands and read a greeting. Raises what the client sees; the server's side is `self.server_error`."""
         self.server_error: Exception | None = None
-        tls = SSL.Connection(context, None)
-        tls.set_accept_state()
         to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = self.context.wrap_bio(to_client, to_server, server_hostname=name, session=session)
         agreed = False
@@ -108,20 +106,20 @@ def test_names(folder: Path, authority: Authority, version: ssl.TLSVersion, kind
         ("bücher.test", "xn--bcher-kva.test"),
         ("any.x.test", "*.x.test"),
     ):
-        assert Client(folder, version).connect(contexts.context_for(shown), asked)
+        assert Client(folder, version).connect(contexts.connection_for(shown), asked)
 
 
 def test_another_name_is_refused(folder: Path, contexts: ServerContexts) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        Client(folder).connect(contexts.context_for("a.test"), "b.test")
+        Client(folder).connect(contexts.connection_for("a.test"), "b.test")
 
 
 @pytest.mark.parametrize("version", [V1, V1_1, V1_2, V1_3])
 def test_sessions_are_resumed(folder: Path, authority: Authority, version: ssl.TLSVersion) -> None:
     contexts = ServerContexts(authority, TlsSettings(min_version="TLSv1"), choose, None)
     client = Client(folder, version)
-    first = client.connect(contexts.context_for("a.test"), "a.test")
-    second = client.connect(contexts.context_for("a.test"), "a.test", first.session)
+    first = client.connect(contexts.connection_for("a.test"), "a.test")
+    second = client.connect(contexts.connection_for("a.test"), "a.test", first.session)
     assert (first.session_reused, second.session_reused) == (False, True)
     assert first.version() == second.version() == version.name.replace("_", ".")
 
@@ -144,17 +142,17 @@ def test_the_lowest_version(
     contexts = ServerContexts(authority, TlsSettings(min_version=lowest), choose, None)
     client = Client(folder, version)
     if good:
-        assert client.connect(contexts.context_for("a.test"), "a.test")
+        assert client.connect(contexts.connection_for("a.test"), "a.test")
     else:
         with pytest.raises(ssl.SSLError, match="alert protocol version"):
-            client.connect(contexts.context_for("a.test"), "a.test")
+            client.connect(contexts.connection_for("a.test"), "a.test")
 
 
 def test_short_rsa_keys(folder: Path) -> None:
     short = Authority(load_ca(folder / "ca.pem", folder / "ca.key"), key_type="rsa", key_length=1024)
     client = Client(folder)
     client.context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    assert client.connect(ServerContexts(short, TlsSettings(), choose, None).context_for("a.test"), "a.test")
+    assert client.connect(ServerContexts(short, TlsSettings(), choose, None).connection_for("a.test"), "a.test")
 
 
 # ── ALPN ───────────────────────────────────────────────────────────────────────────────────────────
@@ -162,7 +160,7 @@ def test_short_rsa_keys(folder: Path) -> None:
 
 @pytest.mark.parametrize(("offers", "chosen"), [(["h2", "http/1.1"], "h2"), (["nothing"], None), ([], None)])
 def test_the_protocol(folder: Path, contexts: ServerContexts, offers: list[str], chosen: str | None) -> None:
-    connected = Client(folder, None, *offers).connect(contexts.context_for("a.test"), "a.test")
+    connected = Client(folder, None, *offers).connect(contexts.connection_for("a.test"), "a.test")
     assert connected.selected_alpn_protocol() == chosen
 
 
@@ -171,13 +169,12 @@ def test_the_protocol(folder: Path, contexts: ServerContexts, offers: list[str],
 def test_a_refused_client_gets_the_alert(
     folder: Path, contexts: ServerContexts, version: ssl.TLSVersion, offer: str, kind: type[Exception]
 ) -> None:
-    context = contexts.context_for("a.test")
     client = Client(folder, version, offer)
     with pytest.raises(ssl.SSLError, match="alert no application protocol"):
-        client.connect(context, "a.test")
+        client.connect(contexts.connection_for("a.test"), "a.test")
     assert isinstance(client.server_error, kind)
     # Nothing of it is left for whoever comes next.
-    assert Client(folder, version, "h2").connect(context, "a.test")
+    assert Client(folder, version, "h2").connect(contexts.connection_for("a.test"), "a.test")
 
 
 def test_a_refusal_is_a_failed_handshake() -> None:
@@ -190,39 +187,39 @@ def test_a_refusal_is_a_failed_handshake() -> None:
 def test_keys_are_logged(folder: Path, authority: Authority) -> None:
     lines: list[bytes] = []
     contexts = ServerContexts(authority, TlsSettings(), choose, lines.append)
-    Client(folder, V1_3).connect(contexts.context_for("a.test"), "a.test")
+    Client(folder, V1_3).connect(contexts.connection_for("a.test"), "a.test")
     assert {line.split()[0] for line in lines} >= {b"CLIENT_TRAFFIC_SECRET_0", b"SERVER_TRAFFIC_SECRET_0"}
     assert all(len(line.split()) == 3 and b"\n" not in line for line in lines)
 
 
-def test_a_context_is_kept(contexts: ServerContexts) -> None:
-    assert contexts.context_for("a.test") is contexts.context_for("A.test")
-    assert contexts.context_for("b.test") is not contexts.context_for("a.test")
+def test_a_certificate_is_kept(contexts: ServerContexts) -> None:
+    assert contexts.leaf_for("a.test") is contexts.leaf_for("A.test")
+    assert contexts.leaf_for("b.test") is not contexts.leaf_for("a.test")
 
 
 def test_the_names_used_longest_ago_are_forgotten(contexts: ServerContexts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_MOST_NAMES", 2)
-    first, second = contexts.context_for("a.test"), contexts.context_for("b.test")
-    assert contexts.context_for("a.test") is first
-    contexts.context_for("c.test")
-    assert contexts.context_for("a.test") is first
-    assert contexts.context_for("b.test") is not second
+    first, second = contexts.leaf_for("a.test"), contexts.leaf_for("b.test")
+    assert contexts.leaf_for("a.test") is first
+    contexts.leaf_for("c.test")
+    assert contexts.leaf_for("a.test") is first
+    assert contexts.leaf_for("b.test") is not second
 
 
-def test_a_context_is_renewed_before_its_certificate_ends(
+def test_a_certificate_is_renewed_before_it_ends(
     contexts: ServerContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall, days = clock.wall, [0.0]
     monkeypatch.setattr(clock, "wall", lambda at: wall(at) + days[0] * 86_400_000)
-    first = contexts.context_for("a.test")
+    first = contexts.leaf_for("a.test")
     days[0] = 44.9
-    assert contexts.context_for("a.test") is first
+    assert contexts.leaf_for("a.test") is first
     days[0] = 44.97
-    second = contexts.context_for("a.test")
+    second = contexts.leaf_for("a.test")
     assert second is not first
-    assert contexts.context_for("a.test") is second
+    assert contexts.leaf_for("a.test") is second
 
 
 def test_no_name(contexts: ServerContexts) -> None:
     with pytest.raises(ValueError):
-        contexts.context_for("a b")
+        contexts.connection_for("a b")

@@ -442,6 +442,12 @@ def test_an_http_1_0_client_learns_the_end_from_the_connection() -> None:
 
 def test_a_rule_that_asks_for_chunks_gets_them_alone() -> None:
     head = server(GET).frame(200, "OK", (("transfer-encoding", "chunked"), ("content-length", "5")), 5, DATE)
+    assert head.raw_headers == [["transfer-encoding", "chunked"], ["Date", DATE]]
+
+
+@pytest.mark.parametrize("given", [("gzip",), ("gzip, chunked",), ("chunked", "chunked")])
+def test_a_coding_that_we_do_not_make_is_not_announced(given: tuple[str, ...]) -> None:
+    head = server(GET).frame(200, "OK", tuple(("transfer-encoding", coding) for coding in given), 5, DATE)
     assert head.raw_headers == [["Date", DATE], ["Transfer-Encoding", "chunked"]]
 
 
@@ -556,3 +562,91 @@ def test_trailers_that_break_apart_are_refused() -> None:
     one.send_head(one.frame(200, "OK", (), None, DATE))
     with pytest.raises(ValueError):
         one.send_end((("X", "a\r\nb"),))
+
+
+# ── another server's answers ───────────────────────────────────────────────────────────────────────
+
+
+def relayed(raw: bytes, *headers: tuple[str, str], status: int = 200, length: int | None = None) -> list[list[str]]:
+    """The fields of a head that another server has sent."""
+    return server(raw).frame(status, "OK", headers, length, "").raw_headers
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "headers", "length"),
+    [
+        (GET, 200, (("X", "y"), ("content-LENGTH", "5")), 5),
+        (GET, 200, (("transfer-Encoding", "CHUNKED"), ("X", "y")), None),
+        (GET, 200, (("date", "then"), ("Content-Length", "0")), 0),
+        (GET, 204, (("X", "y"),), None),
+        (GET, 304, (("Content-Length", "5"), ("X", "y")), None),
+        (HEAD, 200, (("X", "y"),), 0),
+        (HEAD, 200, (("X", "y"),), None),
+        (HEAD, 200, (("Content-Length", "5"),), 0),
+        (HEAD, 200, (("Transfer-Encoding", "chunked"),), 0),
+    ],
+)
+def test_a_head_that_needs_nothing_gets_nothing(
+    raw: bytes, status: int, headers: tuple[tuple[str, str], ...], length: int | None
+) -> None:
+    assert relayed(raw, *headers, status=status, length=length) == [list(pair) for pair in headers]
+
+
+def test_a_body_that_ended_with_the_connection_goes_on_in_chunks() -> None:
+    assert relayed(GET, ("X", "y")) == [["X", "y"], ["Transfer-Encoding", "chunked"]]
+    assert relayed(OLD_GET, ("X", "y")) == [["X", "y"], ["Connection", "close"]]
+
+
+def test_a_body_that_is_there_at_once_gets_its_length() -> None:
+    assert relayed(GET, ("X", "y"), length=5) == [["X", "y"], ["Content-Length", "5"]]
+
+
+def test_a_length_beside_chunks_is_not_passed_on() -> None:
+    fields = (("Content-Length", "5"), ("Transfer-Encoding", "chunked"))
+    assert relayed(GET, *fields, length=5) == [["Transfer-Encoding", "chunked"]]
+    assert relayed(HEAD, *fields) == [["Transfer-Encoding", "chunked"]]
+
+
+@pytest.mark.parametrize(("raw", "status"), [(GET, 200), (HEAD, 200), (GET, 304)])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (("X", "y"), ("content-length", "5"), ("Content-Length", "5")),
+        (("X", "y"), ("content-length", "5, 5")),
+        (("X", "y"), ("content-length", "5,5"), ("content-length", "5")),
+    ],
+)
+def test_a_repeated_length_is_passed_on_once(raw: bytes, status: int, fields: tuple[tuple[str, str], ...]) -> None:
+    assert relayed(raw, *fields, status=status, length=5) == [["X", "y"], ["content-length", "5"]]
+
+
+@pytest.mark.parametrize("raw", [GET, HEAD, OLD_GET])
+@pytest.mark.parametrize("status", [200, 204, 304, 404])
+@pytest.mark.parametrize("fields", [(), (("Content-Length", "3"),), (("Transfer-Encoding", "chunked"),)])
+def test_a_head_that_is_passed_on_can_be_sent_piece_by_piece(
+    raw: bytes, status: int, fields: tuple[tuple[str, str], ...]
+) -> None:
+    one = server(raw)
+    out = one.send_head(one.frame(status, "OK", fields, None, ""))
+    bodiless = raw == HEAD or status in (204, 304)
+    if not bodiless:
+        out += one.send_data(b"abc")
+    out += one.send_end()
+    assert b"abc" not in out if bodiless else b"abc" in out
+    assert b"date" not in out.lower()
+    assert one.reusable is (raw != OLD_GET)
+
+
+# ── tunnels ────────────────────────────────────────────────────────────────────────────────────────
+
+CONNECT = b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n"
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_what_comes_behind_a_request_for_a_tunnel_is_taken_out(step: int) -> None:
+    one, raw = server(), CONNECT + b"\x16\x03\x01\r\n\r\nGET"
+    parts = [part for at in range(0, len(raw), step) for part in one.receive(raw[at : at + step])]
+    assert targets(parts) == ["a.test:443"]
+    assert one.take_rest() == b"\x16\x03\x01\r\n\r\nGET"
+    assert one.take_rest() == b""
+    assert one.buffered == 0

@@ -354,3 +354,52 @@ def test_unknown_or_no_methods_are_a_mistake() -> None:
         SocksServer(())
     with pytest.raises(ValueError, match="unknown SOCKS authentication.*gssapi"):
         SocksServer(("no-auth", "gssapi"))  # type: ignore[arg-type]
+
+
+# ── user names and passwords ───────────────────────────────────────────────────────────────────────
+
+
+def judged(raw: bytes, step: int, methods: tuple[AuthMethod, ...] = BOTH) -> tuple[Seen, list[tuple[bytes, bytes]]]:
+    """What a server says that knows `me` with `secret`, and whom it was asked about."""
+    asked: list[tuple[bytes, bytes]] = []
+
+    def accepts(user: bytes, secret: bytes) -> bool:
+        asked.append((user, secret))
+        return (user, secret) == (b"me", b"secret")
+
+    server, sent, result = SocksServer(methods, accepts), b"", None
+    for at in range(0, len(raw), step):
+        out, news = server.receive(raw[at : at + step])
+        sent += out
+        result = result or news
+    return (sent, result, server.rest), asked
+
+
+@STEPS
+@pytest.mark.parametrize("methods", [("no-auth",), BOTH, METADATA_ONLY])
+def test_the_right_password_opens_a_tunnel(methods: tuple[AuthMethod, ...], step: int) -> None:
+    raw = greeting(0, 2) + password(b"me", b"secret") + named5(b"a.test") + b"rest"
+    seen, asked = judged(raw, step, methods)
+    assert seen == (b"\x05\x02\x01\x00", SocksRequest(5, "a.test", 443), b"rest")
+    assert asked == [(b"me", b"secret")]
+
+
+@STEPS
+@pytest.mark.parametrize(
+    ("user", "secret"), [(b"me", b"wrong"), (b"you", b"secret"), (b"", b""), (b"metadata", TAGS), (b"mesecret", b"")]
+)
+def test_a_wrong_password_does_not_and_is_not_kept(user: bytes, secret: bytes, step: int) -> None:
+    seen, asked = judged(greeting(2) + password(user, secret) + named5(b"a.test"), step)
+    assert seen == (b"\x05\x02\x01\x01", Fault("SOCKS_AUTH_FAILED", status=0), b"")
+    assert asked == [(user, secret)]
+
+
+@STEPS
+@pytest.mark.parametrize(
+    ("raw", "reply"),
+    [(greeting(0), b"\x05\xff"), (greeting(0, 1), b"\x05\xff"), (request4(LOCAL, b"me"), NO4)],
+)
+def test_a_client_without_a_password_is_not_served(raw: bytes, reply: bytes, step: int) -> None:
+    seen, asked = judged(raw, step)
+    assert seen == (reply, Fault("SOCKS_NO_ACCEPTABLE_METHOD", status=0, raw=raw), b"")
+    assert asked == []
