@@ -14,8 +14,10 @@ from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, rep
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
+from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.resolve import read_server
 
 _SLOW = (model.Stream, model.Python, model.Timeout, model.Delay, model.Passthrough)
 """Steps that wait for something else than the request."""
@@ -61,8 +63,12 @@ def options_of(settings: UpstreamSettings, gateway: Gateway, where: str = "") ->
     try:
         options = Options(settings)
         gateway.dialer.check(options)
+        for server in settings.dns_servers:
+            read_server(server)
     except ValueError as error:
         raise ConfigError(f"{where}upstream.proxy: {error}") from None
+    except UpstreamError as error:
+        raise ConfigError(f"{where}upstream.dnsServers: {error}; write address or address:port") from None
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
     return options

@@ -61,16 +61,24 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options) -> Outgoin
     if port != DEFAULT_PORTS[protocol]:
         authority += f":{port}"
     update = changes.update_host_header
+    if update is None:
+        # RFC 9112, 3.2.2: a proxy goes by the URL, whatever Host says beside it.
+        update = moved or (address.is_absolute and not _names(address.headers.get("host", ""), address.host))
     raw_headers = with_host(
         end_to_end(address.raw_headers),
         update if isinstance(update, str) else authority,
-        replace=isinstance(update, str) or update is True or (moved and update is None),
+        replace=bool(update),
     )
     route = Route(protocol == "https", host, port, name, options)
     method = changes.method or exchange.head.method
     raw_headers = changed_headers(raw_headers, changes.headers)
     target = changed_path(address.path, changes)
     return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers))
+
+
+def _names(field: str, host: str) -> bool:
+    """Whether a Host field means this host; it may be written in capitals or tell the default port."""
+    return field.lower().removesuffix(":80").removesuffix(":443") == host.removesuffix(":80").removesuffix(":443")
 
 
 def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:

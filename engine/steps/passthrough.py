@@ -163,7 +163,8 @@ class Passing:
                 return
             except UpstreamError as error:
                 # The server may have closed the idle connection while the request was on its way (RFC 9112, 9.3.1).
-                lost = error.code in (RESET, "EPIPE") and not self._connection.codec.answered
+                codec = self._connection.codec
+                lost = error.code in (RESET, "EPIPE") and not (codec.answered or codec.informed)
                 if not (lost and again and request.method in _IDEMPOTENT):
                     raise
                 self._connection.close()

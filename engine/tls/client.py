@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
 from OpenSSL import SSL, crypto
 
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.tls.session import reason_of
 
 _LEGACY_SERVER_CONNECT = 0x4
 _CIPHERS_OF_OLD = b"ALL:@SECLEVEL=0"
@@ -30,6 +32,7 @@ _VERIFY_CODES = {
     26: "INVALID_PURPOSE",
     27: "CERT_UNTRUSTED",
     28: "CERT_REJECTED",
+    79: "INVALID_CA",  # from OpenSSL 3 on
 }
 _VERIFY_TEXTS = {
     "CERT_NOT_YET_VALID": "its certificate is not yet valid",
@@ -39,6 +42,7 @@ _VERIFY_TEXTS = {
     "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": "the authority of its certificate is not known",
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE": "the authority of its certificate is not known",
     "CERT_REVOKED": "its certificate has been revoked",
+    "INVALID_CA": "what has signed its certificate is no authority",
 }
 WRONG_NAME = "ERR_TLS_CERT_ALTNAME_INVALID"
 UNVERIFIED = "UNABLE_TO_VERIFY_CERTIFICATE"
@@ -225,7 +229,12 @@ def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
         context.check_privatekey()
     except OSError as error:
         raise ConfigError(f"upstream.clientCertificates: cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"upstream.clientCertificates: cannot use {path}: {error}") from None
-    except SSL.Error:
-        raise ConfigError(f"upstream.clientCertificates: the key in {path} is not that of the certificate") from None
+    except SSL.Error as error:
+        reason = reason_of(error)
+        if "mismatch" in reason:
+            text = f"the key in {path} is not that of the certificate"
+        else:
+            text = f"OpenSSL does not accept {path}: {reason}"
+        raise ConfigError(f"upstream.clientCertificates: {text}") from None

@@ -204,5 +204,7 @@ def reason_of(error: SSL.Error) -> str:
         return "the connection was closed in the middle of TLS"
     stack = error.args[0] if error.args else None
     if isinstance(stack, list) and stack:
-        return str(stack[-1][-1]) or str(stack[-1])
+        # OpenSSL 3.2 and later put this over the cause.
+        cause = stack[-2] if len(stack) > 1 and stack[-1][-1] == "record layer failure" else stack[-1]
+        return str(cause[-1]) or str(cause)
     return str(error) or type(error).__name__

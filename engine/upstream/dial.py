@@ -115,6 +115,9 @@ class Dialer:
         except TlsError as error:
             self._drop(opened)
             raise tls_error(error) from None
+        except UnicodeError:
+            self._drop(opened)
+            raise UpstreamError(NOT_FOUND, "its name is not one that can be resolved") from None
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             self._drop(opened)
             raise UpstreamError(RESET, "the connection was closed while it was being set up") from None

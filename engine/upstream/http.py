@@ -31,6 +31,7 @@ class UpstreamConnection:
         self.deadline = math.inf
         """When the server has taken too long, in monotonic milliseconds; the gateway looks at it."""
         self._allowed = math.inf
+        self._fault: Fault | None = None
         self._forget = forget
         self._closed = False
 
@@ -49,6 +50,8 @@ class UpstreamConnection:
 
     async def receive(self, seconds: float) -> list[Part]:
         """The parts that the next bytes complete, which have so long to come. A server's fault is an UpstreamError."""
+        if self._fault is not None:
+            raise _at_fault(self._fault, self.codec.answered)
         self.allow(seconds)
         try:
             parts = self.codec.receive(await self.pipe.receive())
@@ -62,7 +65,11 @@ class UpstreamConnection:
             raise _broken(error) from None
         self.deadline = math.inf
         if parts and isinstance(parts[-1], Fault):
-            raise _at_fault(parts[-1], self.codec.answered)
+            fault = parts.pop()
+            assert isinstance(fault, Fault)
+            if not parts:
+                raise _at_fault(fault, self.codec.answered)
+            self._fault = fault  # what came before it counts
         return parts
 
     def allow(self, seconds: float) -> None:

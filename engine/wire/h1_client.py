@@ -42,6 +42,8 @@ class H1Client:
         self._sent = True
         """Whether our message is complete."""
         self._awaits_head = False
+        self.informed = False
+        """Whether an interim response to the request at hand has come."""
         self._left = 0
         self._chunks: ChunkedBody | None = None
         self._over = True
@@ -61,6 +63,7 @@ class H1Client:
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
         self._sent = not body
+        self.informed = False
         self._awaits_head, self._over = True, False
         self._checked = 0
         return head
@@ -135,6 +138,7 @@ class H1Client:
                 return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw))]
             if head.status >= 200:
                 break
+            self.informed = True
             parts.append(Interim(head))
         length = body_length(head, self._method)
         if isinstance(length, Fault):

@@ -585,7 +585,9 @@ class Pki:
     def server(self, *names: str, foreign: bool = False, self_signed: bool = False, **options: Any) -> ssl.SSLContext:
         """A server's context with a certificate for these names."""
         issuer = (self.foreign, self.foreign_key) if foreign else (self.ca, self.ca_key)
-        cert, key = self.issue(*(names or ("localhost", "127.0.0.1", "::1")), issuer=None if self_signed else issuer, **options)
+        cert, key = self.issue(
+            *(names or ("localhost", "127.0.0.1", "::1")), issuer=None if self_signed else issuer, **options
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         return context

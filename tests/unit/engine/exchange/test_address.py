@@ -304,3 +304,140 @@ def test_equal_heads_of_other_connections_are_located_again() -> None:
         if isinstance(found := read_address(head, 1, Origin(spoken)), Address)
     ]
     assert urls == ["http://a.test/", "https://a.test/", "http://a.test/"]
+
+
+# ── tunnels and TLS ────────────────────────────────────────────────────────────────────────────────
+
+TunnelTarget = tuple[str, int | None]
+
+
+def through(
+    target: str = "/x",
+    host: str | None = "a.test",
+    *fields: bytes,
+    tunnel: TunnelTarget | None = None,
+    tls: bool = False,
+    sni: str | None = None,
+) -> Address | str:
+    """The address of a request that came through a tunnel, inside TLS or not."""
+    lines = () if host is None else (f"Host: {host}".encode(),)
+    head = head_of(target, *lines, *fields, version="1.1" if host is not None else "1.0")
+    return read_address(head, LOCAL_PORT, Origin("https" if tls else "http", tunnel, sni))
+
+
+V4, V6 = "192.0.2.7", "2001:db8::7"
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "tls", "sni", "host", "url", "destination"),
+    [
+        # A tunnel to a name: it is the name, and its port the port, whatever Host and SNI say.
+        (("t.test", 443), True, "t.test", "t.test", "https://t.test/x", ("t.test", 443)),
+        (("t.test", 443), True, "s.test", "h.test", "https://t.test/x", ("t.test", 443)),
+        (("t.test", 8443), True, "t.test", "t.test", "https://t.test:8443/x", ("t.test", 8443)),
+        (("t.test", 8443), True, None, "t.test:9999", "https://t.test:8443/x", ("t.test", 8443)),
+        (("t.test", 443), True, None, None, "https://t.test/x", ("t.test", 443)),
+        (("t.test", 80), False, None, "h.test", "http://t.test/x", ("t.test", 80)),
+        (("t.test", 443), False, None, "t.test", "http://t.test:443/x", ("t.test", 443)),
+        (("t.test", 80), True, None, "t.test", "https://t.test:80/x", ("t.test", 80)),
+        (("T.Test", 80), False, None, None, "http://t.test/x", ("t.test", 80)),
+        (("t.test", 80), False, None, "not a host", "http://t.test/x", ("t.test", 80)),
+        # A tunnel to an address: the name is Host's, or else SNI's, or else there is none; the address stays the
+        # destination.
+        ((V4, 443), True, "s.test", "h.test", "https://h.test/x", (V4, 443)),
+        ((V4, 443), True, "s.test", "h.test:9999", "https://h.test/x", (V4, 443)),
+        ((V4, 8443), True, "s.test", "h.test", "https://h.test:8443/x", (V4, 8443)),
+        ((V4, 443), True, "S.Test", None, "https://s.test/x", (V4, 443)),
+        ((V4, 443), True, "s.test", "", "https://s.test/x", (V4, 443)),
+        ((V4, 443), True, None, None, f"https://{V4}/x", (V4, 443)),
+        ((V4, 80), False, None, "h.test", "http://h.test/x", (V4, 80)),
+        ((V4, 80), False, None, "192.0.2.8", "http://192.0.2.8/x", (V4, 80)),
+        ((V4, 8080), False, None, None, f"http://{V4}:8080/x", (V4, 8080)),
+        ((V6, 443), True, "s.test", None, "https://s.test/x", (V6, 443)),
+        ((V6, 443), True, None, None, f"https://[{V6}]/x", (V6, 443)),
+        ((V6, 8080), False, None, None, f"http://[{V6}]:8080/x", (V6, 8080)),
+        ((V6, 80), False, None, f"[{V6}]:99", f"http://[{V6}]/x", (V6, 80)),
+        # A tunnel without a port has the protocol's.
+        (("t.test", None), False, None, "t.test:99", "http://t.test/x", ("t.test", 80)),
+        (("t.test", None), True, "t.test", "t.test:99", "https://t.test/x", ("t.test", 443)),
+        ((V4, None), True, "s.test", None, "https://s.test/x", (V4, 443)),
+        # No tunnel: Host, or else SNI, or else this server.
+        (None, True, "s.test", "h.test", "https://h.test/x", ("h.test", 443)),
+        (None, True, "s.test", "h.test:8443", "https://h.test:8443/x", ("h.test", 8443)),
+        (None, True, "S.Test", None, "https://s.test/x", ("s.test", 443)),
+        (None, True, None, None, "https://localhost:8000/x", ("localhost", 8000)),
+        (None, False, None, None, "http://localhost:8000/x", ("localhost", 8000)),
+    ],
+)
+def test_where_a_request_is_meant_to_go(
+    tunnel: TunnelTarget | None,
+    tls: bool,
+    sni: str | None,
+    host: str | None,
+    url: str,
+    destination: tuple[str, int],
+) -> None:
+    found = through("/x", host, tunnel=tunnel, tls=tls, sni=sni)
+    assert isinstance(found, Address), found
+    assert found.url == found.matched_url == url
+    assert found.destination == {"hostname": destination[0], "port": destination[1]}
+    assert found.port == destination[1]
+    assert not found.is_absolute
+
+
+@pytest.mark.parametrize("tunnel", [("t.test", 443), (V4, 443), None])
+def test_an_absolute_target_ignores_tunnel_tls_and_host(tunnel: TunnelTarget | None) -> None:
+    found = through("http://b.test:81/y", "h.test", tunnel=tunnel, tls=True, sni="s.test")
+    assert isinstance(found, Address)
+    assert (found.url, found.is_absolute, found.protocol) == ("http://b.test:81/y", True, "http")
+    assert found.destination == {"hostname": "b.test", "port": 81}
+
+
+@pytest.mark.parametrize(("tls", "url"), [(False, "ws://t.test/x"), (True, "wss://t.test/x")])
+def test_a_websocket_in_a_tunnel_has_its_own_default_port(tls: bool, url: str) -> None:
+    found = through("/x", "h.test", *UPGRADE, tunnel=("t.test", None), tls=tls)
+    assert isinstance(found, Address)
+    assert found.url == url
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "host", "code"),
+    [
+        ((V4, 80), "a b", "ERR_INVALID_URL"),
+        ((V4, 80), "h.test:x", "PREPROCESSING_FAILED"),
+        (("a:b", 80), "h.test", "ERR_INVALID_URL"),
+        ((":::", 80), "h.test", "ERR_INVALID_URL"),
+    ],
+)
+def test_a_tunnel_or_host_that_makes_no_url_is_refused(tunnel: TunnelTarget, host: str, code: str) -> None:
+    assert through("/x", host, tunnel=tunnel) == code
+
+
+@pytest.mark.parametrize("tunnel", [(V4, 443), None])
+def test_a_server_name_that_makes_no_url_is_refused(tunnel: TunnelTarget | None) -> None:
+    assert through("/x", None, tunnel=tunnel, tls=True, sni="a/b") == "ERR_INVALID_URL"
+
+
+def test_equal_heads_in_other_tunnels_are_located_again() -> None:
+    head = head_of("/", b"Host: h.test")
+    origins = [Origin("http", ("t.test", 80)), Origin("http", ("u.test", 80)), Origin(), Origin("http", (V4, 80))]
+    found = [read_address(head, 1, origin) for origin in (*origins, origins[0])]
+    assert [one.url for one in found if isinstance(one, Address)] == [
+        "http://t.test/",
+        "http://u.test/",
+        "http://h.test/",
+        "http://h.test/",
+        "http://t.test/",
+    ]
+
+
+def test_equal_heads_without_a_host_are_located_by_each_connections_name() -> None:
+    head = head_of("/", version="1.0")
+    found = [read_address(head, 1, Origin("https", None, name)) for name in ("a.test", "b.test", None)]
+    assert [one.hostname for one in found if isinstance(one, Address)] == ["a.test", "b.test", "localhost"]
+
+
+def test_equal_origins_are_one() -> None:
+    head = head_of("/", b"Host: h.test")
+    first, second = (read_address(head, 1, Origin("https", ("t.test", 1), "s")) for _ in range(2))
+    assert first is second

@@ -81,3 +81,64 @@ def test_a_body_that_unfolds_beyond_the_limit_cannot_be_decoded() -> None:
     bomb = gzip.compress(bytes(1_000_000))
     with pytest.raises(UndecodableError, match="longer than"):
         body_of(bomb, limit=len(bomb)).decoded("gzip")
+
+
+# ── held until it is known who wants it ────────────────────────────────────────────────────────────
+
+
+def held(*pieces: bytes, limit: int = 4) -> Body:
+    body = Body(limit, holds=True)
+    for piece in pieces:
+        body.add(piece)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kept", "truncated"),
+    [
+        ((), b"", False),
+        ((b"ab", b"c"), b"abc", False),
+        ((b"abcd",), b"abcd", False),
+        ((b"abcdef",), b"abcd", True),
+        ((b"abc", b"def", b"ghi"), b"abcd", True),
+    ],
+)
+def test_a_held_body_shows_no_more_than_another(pieces: tuple[bytes, ...], kept: bytes, truncated: bool) -> None:
+    body = held(*pieces)
+    assert (body.kept, body.truncated, body.size) == (kept, truncated, sum(map(len, pieces)))
+    body.release()
+    assert (body.kept, body.truncated, body.size) == (kept, truncated, sum(map(len, pieces)))
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize("pieces", [(), (b"ab",), (b"abcd",), (b"ab", b"cd", b"ef"), (b"abcdef", b"g")])
+def test_release_gives_everything_that_has_come(pieces: tuple[bytes, ...], looked_at: bool) -> None:
+    body = held(*pieces)
+    if looked_at:
+        assert body.kept == b"".join(pieces)[:4]
+    assert b"".join(body.release()) == b"".join(pieces)
+    assert b"".join(body.release()) == b"".join(pieces)[:4]
+
+
+@pytest.mark.parametrize("before", [b"", b"ab", b"abcd", b"abcdef"])
+def test_after_release_only_the_first_bytes_are_kept(before: bytes) -> None:
+    body = held(before)
+    released = body.release()
+    body.add(b"xyz")
+    body.add(b"w" * 1000)
+    assert b"".join(released) == before
+    whole = before + b"xyz" + b"w" * 1000
+    assert (body.kept, body.size, body.truncated) == (whole[:4], len(whole), True)
+    assert sum(map(len, body._chunks)) == 4
+
+
+def test_what_was_released_belongs_to_the_caller() -> None:
+    body = held(b"ab")
+    body.release().append(b"cd")
+    body.release().append(b"cd")
+    assert body.kept == b"ab"
+
+
+def test_a_held_body_over_the_limit_is_not_decoded() -> None:
+    with pytest.raises(UndecodableError, match="the body has 5 bytes"):
+        held(b"abcde").decoded("")

@@ -136,7 +136,7 @@ async def test_every_2xx_is_well(stage: Any, steps: Any, hook: Hook) -> None:
 
 
 async def test_our_own_posts_start_no_webhook(stage: Any, steps: Any, hook: Hook) -> None:
-    steps.tools.webhooks._own.add(("127.0.0.1", 50000))
+    steps.tools.webhooks._own.add(("127.0.0.1", 50000, 8000))
     await run(stage, steps, "- webhook: {url: 'http://h.test'}\n- reply: {}")
     assert hook.posts == []
     assert stage.log.types[-1] == "response"

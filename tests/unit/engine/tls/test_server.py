@@ -206,9 +206,7 @@ def test_the_names_used_longest_ago_are_forgotten(contexts: ServerContexts, monk
     assert contexts.leaf_for("b.test") is not second
 
 
-def test_a_certificate_is_renewed_before_it_ends(
-    contexts: ServerContexts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_certificate_is_renewed_before_it_ends(contexts: ServerContexts, monkeypatch: pytest.MonkeyPatch) -> None:
     wall, days = clock.wall, [0.0]
     monkeypatch.setattr(clock, "wall", lambda at: wall(at) + days[0] * 86_400_000)
     first = contexts.leaf_for("a.test")

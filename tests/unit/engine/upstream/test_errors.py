@@ -104,7 +104,8 @@ def test_alerts_of_later_kinds(number: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["", "no shared cipher", "wrong version number", "tlsv1 alert", "tlsv1 alert something new", "bad record mac"]
+    "reason",
+    ["", "no shared cipher", "wrong version number", "tlsv1 alert", "tlsv1 alert something new", "bad record mac"],
 )
 def test_what_no_server_has_said_is_no_alert(reason: str) -> None:
     assert alert_number(reason) is None

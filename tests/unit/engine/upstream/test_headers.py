@@ -61,9 +61,7 @@ def test_keep_alive_with_something_else_is_not() -> None:
     assert end_to_end(fields("Connection:keep-alive", "connection:close", "A:b")) == fields("A:b")
 
 
-@pytest.mark.parametrize(
-    "name", ["Host", "Content-Length", "Transfer-Encoding", "Content-Encoding", "content-type"]
-)
+@pytest.mark.parametrize("name", ["Host", "Content-Length", "Transfer-Encoding", "Content-Encoding", "content-type"])
 def test_connection_cannot_take_away_what_the_message_needs(name: str) -> None:
     assert end_to_end([["Connection", f"{name}, close"], [name, "x"]]) == [[name, "x"]]
 

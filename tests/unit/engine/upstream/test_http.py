@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import anyio
 import pytest
@@ -31,6 +32,7 @@ class FakePipe:
         self.alive = True
         self.closed = 0
         self.unexpired = 0
+        self.watcher: Callable[[], None] | None = None
 
     async def receive(self, max_bytes: int = 0) -> bytes:
         said = self.said.pop(0)
@@ -51,6 +53,15 @@ class FakePipe:
     def unexpire(self) -> None:
         self.unexpired += 1
 
+    def watch(self, ended: Callable[[], None] | None) -> None:
+        self.watcher = ended
+
+    def end(self) -> None:
+        """The server closes the connection."""
+        self.alive = False
+        if self.watcher is not None:
+            self.watcher()
+
 
 class Made:
     """A connection, its pipe, and how often it was forgotten."""
@@ -64,10 +75,11 @@ class Made:
         self.connection.codec.send_request("GET", "/", [["Host", "a"]], body=False)
 
     async def failure(self) -> tuple[str, str]:
-        with pytest.raises(UpstreamError) as caught:
+        try:
             while True:
                 await self.connection.receive(2.5)
-        return caught.value.code, str(caught.value)
+        except UpstreamError as error:
+            return error.code, str(error)
 
 
 # ── the pool ───────────────────────────────────────────────────────────────────────────────────────
@@ -96,6 +108,22 @@ def test_a_connection_that_has_ended_meanwhile_is_not_given_out() -> None:
     ended.pipe.alive = False
     assert pool.take("a") is good.connection
     assert (ended.pipe.closed, ended.forgotten) == (1, [ended.connection])
+
+
+def test_an_idle_connection_ends_with_its_server() -> None:
+    pool, made = Pool(), Made()
+    pool.give("a", made.connection)
+    made.pipe.end()
+    assert (made.pipe.closed, made.forgotten) == (1, [made.connection])
+    assert pool.take("a") is None
+
+
+def test_a_connection_in_use_is_left_to_its_user() -> None:
+    pool, made = Pool(), Made()
+    pool.give("a", made.connection)
+    pool.take("a")
+    made.pipe.end()
+    assert made.pipe.closed == 0
 
 
 def test_a_connection_with_an_open_request_is_not_kept() -> None:

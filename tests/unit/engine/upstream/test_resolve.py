@@ -43,7 +43,9 @@ async def test_an_address_is_its_own_answer(system: System, host: str) -> None:
     assert system.asked == []
 
 
-@pytest.mark.parametrize("host", ["", "a.test", "1.2.3", "127.1", "1.2.3.4.5", "256.1.1.1", "[::1]", "0x7f.0.0.1", ":::"])
+@pytest.mark.parametrize(
+    "host", ["", "a.test", "1.2.3", "127.1", "1.2.3.4.5", "256.1.1.1", "[::1]", "0x7f.0.0.1", ":::"]
+)
 async def test_what_is_no_address_is_a_name(system: System, host: str) -> None:
     system.addresses = ["192.0.2.1"]
     assert not is_address(host)
@@ -115,7 +117,17 @@ async def test_a_name_server_is_an_address_with_or_without_a_port(text: str, ser
 
 @pytest.mark.parametrize(
     "text",
-    ["", "dns.test", "dns.test:53", "https://1.1.1.1/dns-query", "1.1.1.1:", "1.1.1.1:x", "1.1.1.1:0", "1.1.1.1:65536", "1.1.1.1:" + "9" * 5000],
+    [
+        "",
+        "dns.test",
+        "dns.test:53",
+        "https://1.1.1.1/dns-query",
+        "1.1.1.1:",
+        "1.1.1.1:x",
+        "1.1.1.1:0",
+        "1.1.1.1:65536",
+        "1.1.1.1:" + "9" * 5000,
+    ],
 )
 async def test_a_name_server_by_name_is_none(system: System, text: str) -> None:
     with pytest.raises(UpstreamError, match="is not the address of a name server") as caught:

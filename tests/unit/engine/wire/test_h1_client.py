@@ -224,7 +224,9 @@ def test_a_head_that_is_none_is_a_fault_with_its_bytes(head: bytes, code: str, s
 
 
 @STEPS
-@pytest.mark.parametrize("raw", [b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02", b"\r\nHTTP/1.1 200 OK\r\n\r\n", b"HTTQ", b"HTTP/2"])
+@pytest.mark.parametrize(
+    "raw", [b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02", b"\r\nHTTP/1.1 200 OK\r\n\r\n", b"HTTQ", b"HTTP/2"]
+)
 def test_another_protocol_is_a_fault_at_once(raw: bytes, step: int) -> None:
     client = asked()
     assert only_code(read(client, raw, step)) == "HPE_INVALID_CONSTANT"

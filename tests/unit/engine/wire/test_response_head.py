@@ -64,7 +64,9 @@ def test_an_empty_line_that_comes_in_pieces_is_found(mark: bytes, seen: int) -> 
 
 
 def test_a_head_is_read_as_it_stands() -> None:
-    read = read_response_head(b"HTTP/1.1 404 Not  \xe9Found \r\nX-A:  b \r\nset-cookie: a\r\nSet-Cookie:b\r\nx-a:\r\n\r\n")
+    read = read_response_head(
+        b"HTTP/1.1 404 Not  \xe9Found \r\nX-A:  b \r\nset-cookie: a\r\nSet-Cookie:b\r\nx-a:\r\n\r\n"
+    )
     assert isinstance(read, ResponseHead)
     assert (read.status, read.reason, read.version) == (404, "Not  éFound ", "1.1")
     assert read.raw_headers == [["X-A", "b"], ["set-cookie", "a"], ["Set-Cookie", "b"], ["x-a", ""]]
@@ -140,8 +142,12 @@ FIVE = "Content-Length: 5"
 IN_CHUNKS = "Transfer-Encoding: chunked"
 
 
-@pytest.mark.parametrize("fields", [(), (FIVE,), (IN_CHUNKS,), (FIVE, IN_CHUNKS), ("Transfer-Encoding: gzip, chunked",)])
-@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("HEAD", 404), ("GET", 204), ("POST", 304), ("GET", 103)])
+@pytest.mark.parametrize(
+    "fields", [(), (FIVE,), (IN_CHUNKS,), (FIVE, IN_CHUNKS), ("Transfer-Encoding: gzip, chunked",)]
+)
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", 200), ("HEAD", 404), ("GET", 204), ("POST", 304), ("GET", 103)]
+)
 def test_some_responses_never_have_a_body(fields: tuple[str, ...], method: str, status: int) -> None:
     assert length(*fields, method=method, status=status) == 0
 

@@ -1,0 +1,200 @@
+"""Changes of requests and responses on their way, each as the server and the client see it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import brotli
+import pytest
+
+Start = Callable[..., Any]
+Make = Callable[..., Any]
+
+SENT = "X-A: 1\r\nX-B: 2\r\nx-a: 3\r\n"
+
+
+def rules(server: Any, changes: str) -> str:
+    return f"version: 1\nrules:\n  - then:\n      forward: {{to: '{server.url}', {changes}}}\n"
+
+
+# request changes → request line, and fields without Host
+REQUESTS = {
+    "method": ("method: PUT", "PUT /a/b?q=1 HTTP/1.1", [["X-A", "1"], ["X-B", "2"], ["x-a", "3"]]),
+    "path": ("matchReplacePath: [['^/a', '/z'], [b, 'c d']]", "GET /z/c%20d?q=1 HTTP/1.1", None),
+    "query": ("matchReplaceQuery: [['q=1', 'q=2&r=\\g<0>']]", "GET /a/b?q=2&r=q=1 HTTP/1.1", None),
+    "set": ("headers: {set: {X-A: new, X-C: 4}}", None, [["X-A", "new"], ["X-B", "2"], ["X-C", "4"]]),
+    "add": ("headers: {add: {x-b: [3, 4]}}", None, [["X-A", "1"], ["X-B", "2"], ["x-a", "3"], ["x-b", "3"], ["x-b", "4"]]),
+    "remove": ("headers: {remove: [x-a]}", None, [["X-B", "2"]]),
+    "replace": ("replaceHeaders: {Only: this}", None, [["Only", "this"]]),
+    "body": ("body: hey", None, [["X-A", "1"], ["X-B", "2"], ["x-a", "3"], ["Content-Length", "3"]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_changes_of_a_request(recorder: Start, upstream: Make, client: Make, name: str) -> None:
+    changes, line, fields = REQUESTS[name]
+    server = upstream()
+    run = recorder(rules(server, f"request: {{{changes}}}"))
+    assert client(run.port).ask(f"GET /a/b?q=1 HTTP/1.1\r\nHost: here\r\n{SENT}\r\n").text == "ok"
+    received = server.request
+    assert received.start == (line or "GET /a/b?q=1 HTTP/1.1")
+    hosts = [value for field, value in received.fields if field.lower() == "host"]
+    assert hosts == ([] if name == "replace" else [server.authority])
+    if fields is not None:
+        assert [pair for pair in received.fields if pair[0] != "Host"] == fields
+    session = run.stop()
+    told = dict(session.told())
+    assert told["passthrough-request-head"]["rawHeaders"] == received.fields
+    assert (
+        f"{told['passthrough-request-head']['method']} {told['passthrough-request-head']['path']} HTTP/1.1"
+        == received.start
+    )
+    assert told["passthrough-request-body"] == (
+        {"overridden": True, "rawBody": {"size": 3, "text": "hey"}} if name == "body" else {"overridden": False}
+    )
+    # What the client has asked is recorded as it was.
+    assert session.one("request")["path"] == "/a/b?q=1"
+
+
+@pytest.mark.parametrize(
+    ("update", "host"),
+    [("", "{new}"), ("updateHostHeader: true,", "{new}"), ("updateHostHeader: false,", "old.test"), ("updateHostHeader: v.test,", "v.test")],
+)  # fmt: skip
+def test_another_host_moves_the_connection(
+    recorder: Start, upstream: Make, client: Make, update: str, host: str
+) -> None:
+    server = upstream()
+    run = recorder(
+        f"version: 1\nrules: [{{then: {{passthrough: {{request: {{{update} host: '{server.authority}'}}}}}}}}]\n"
+    )
+    assert client(run.port).ask("GET http://old.test/ HTTP/1.1\r\nHost: old.test\r\n\r\n").text == "ok"
+    assert server.request.headers["host"] == host.format(new=server.authority)
+    run.stop()
+
+
+def test_a_host_by_pattern_and_another_protocol(recorder: Start, upstream: Make, client: Make, pki: Any) -> None:
+    server = upstream(tls=pki.server())
+    run = recorder(
+        f"version: 1\nupstream: {{trustedCAs: ['{pki.ca}']}}\nrules:\n  - then:\n      passthrough:\n"
+        f"        request: {{protocol: https, matchReplaceHost: [['^old\\.test:\\d+$', 'localhost:{server.port}']]}}\n"
+    )
+    assert client(run.port).ask("GET http://old.test/ HTTP/1.1\r\nHost: old.test\r\n\r\n").text == "ok"
+    assert server.request.headers["host"] == f"localhost:{server.port}"
+    run.stop()
+
+
+ORIGINAL = {"a": 1, "list": [1, {"x": 2}], "big": 12345678901234567890, "text": "ä"}
+# changes of a JSON body → what becomes of it
+BODIES: dict[str, tuple[str, Any]] = {
+    "json": ("json: {new: [1, null]}", {"new": [1, None]}),
+    "mergeJson": ("mergeJson: {a: null, list: [9], more: true}", {**ORIGINAL, "a": None, "list": [9, {"x": 2}], "more": True}),
+    "patchJson": ("patchJson: [{op: replace, path: /list/1/x, value: 7}, {op: remove, path: /a}]", {"list": [1, {"x": 7}], "big": ORIGINAL["big"], "text": "ä"}),
+    "matchReplaceBody": ("matchReplaceBody: [['\"a\":\\s*1', '\"a\": 2']]", {**ORIGINAL, "a": 2}),
+}  # fmt: skip
+CODINGS = {"": lambda data: data, "gzip": gzip.compress, "br": brotli.compress}
+
+
+def decoded(coding: str, data: bytes) -> bytes:
+    return {"": lambda: data, "gzip": lambda: gzip.decompress(data), "br": lambda: brotli.decompress(data)}[coding]()
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("name", BODIES)
+def test_changes_of_both_bodies(recorder: Start, upstream: Make, client: Make, name: str, coding: str) -> None:
+    change, expected = BODIES[name]
+    data = CODINGS[coding](json.dumps(ORIGINAL, ensure_ascii=False).encode())
+    fields = f"Content-Length: {len(data)}\r\n" + (f"Content-Encoding: {coding}\r\n" if coding else "")
+    server = upstream(f"HTTP/1.1 200 OK\r\n{fields}\r\n".encode() + data)
+    run = recorder(rules(server, f"request: {{{change}}}, response: {{{change}}}"))
+    said = client(run.port)
+    said.send(f"POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode() + data)
+    got = said.answer("POST")
+    assert json.loads(decoded(coding, got.body)) == expected
+    assert json.loads(decoded(coding, server.request.body)) == expected
+    assert got.headers["content-length"] == str(len(got.body))
+    assert server.request.headers["content-length"] == str(len(server.request.body))
+    assert said.get("/again").status == 200 if name == "json" else True
+    session = run.stop()
+    record = session.by_type("response")[0]
+    assert json.loads(record["body"]["text"]) == expected
+    told = [data for kind, data in session.told() if kind == "passthrough-response-body"]
+    assert told[0]["overridden"] is True
+    assert told[0]["rawBody"]["size"] == len(data)
+
+
+def test_changes_of_an_answers_head(recorder: Start, upstream: Make, client: Make) -> None:
+    server = upstream(b"HTTP/1.1 200 Fine\r\nServer: real\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nok")
+    run = recorder(rules(server, "response: {status: 404, headers: {set: {Server: fake}, remove: x-a, add: {X-N: 1}}}"))
+    got = client(run.port).get("/")
+    assert got.status_line == "HTTP/1.1 404 Not Found"
+    assert got.fields == [["Server", "fake"], ["Content-Length", "2"], ["X-N", "1"]]
+    told = dict(run.stop().told())
+    assert (told["passthrough-response-head"]["statusCode"], told["passthrough-response-head"]["statusMessage"]) == (
+        200,
+        "Fine",
+    )
+
+
+def test_a_body_from_a_file_is_read_each_time(recorder: Start, upstream: Make, client: Make, tmp_path: Path) -> None:
+    file = tmp_path / "body.txt"
+    file.write_text("one")
+    server = upstream(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    run = recorder(rules(server, "response: {file: body.txt}"))
+    said = client(run.port)
+    assert said.get("/").text == "one"
+    file.write_text("another")
+    got = said.get("/")
+    assert (got.text, got.headers["content-length"]) == ("another", "7")
+    assert "transfer-encoding" not in got.headers
+    file.unlink()
+    got = said.get("/")
+    assert got.status == 500
+    assert "body.txt: No such file" in got.text
+    run.stop()
+
+
+FAILURES = {
+    "no JSON": ("mergeJson: {a: 1}", b"<p>", "JSON"),
+    "a patch that does not fit": ("patchJson: [{op: remove, path: /nope}]", b"{}", "/nope"),
+    "a coding that is wrong": ("matchReplaceBody: [[a, b]]", b"not gzip", "gzip"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("side", ["request", "response"])
+def test_a_change_that_cannot_be_made_is_a_500(
+    recorder: Start, upstream: Make, client: Make, side: str, name: str
+) -> None:
+    change, data, text = FAILURES[name]
+    coding = "Content-Encoding: gzip\r\n" if text == "gzip" else ""
+    server = upstream(f"HTTP/1.1 200 OK\r\n{coding}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+    run = recorder(rules(server, f"{side}: {{{change}}}"))
+    said = client(run.port)
+    said.send(f"POST / HTTP/1.1\r\nHost: a\r\n{coding}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+    got = said.answer("POST")
+    assert got.status == 500
+    assert text in got.text
+    assert "rule-1 (" in got.text
+    assert len(server.requests) == (side == "response")
+    run.stop()
+
+
+def test_head_and_304_keep_their_heads(recorder: Start, upstream: Make, client: Make) -> None:
+    server = upstream(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n")
+    run = recorder(rules(server, "response: {headers: {add: {X-N: 1}}}"))
+    got = client(run.port).get("/")
+    assert (got.status, got.fields) == (304, [["ETag", "x"], ["X-N", "1"]])
+    run.stop()
+
+
+def test_the_answer_waits_as_long_as_the_rule_says(recorder: Start, upstream: Make, client: Make) -> None:
+    server = upstream()
+    run = recorder(rules(server, "delay: 200ms"))
+    assert client(run.port).get("/").text == "ok"
+    session = run.stop()
+    assert session.one("response")["duration"] >= 200
+    assert dict(session.told())["passthrough-response-head"]["timings"]["firstByte"] < 200
