@@ -108,12 +108,13 @@ def environment(
     env = dict(outer)
     for name in _PROXY_VARIABLES:
         env[name] = env[name.lower()] = url
-    for name in ("NO_PROXY", "no_proxy"):
-        env[name] = _without_loopback(outer.get(name, "")) if no_proxy is None else no_proxy
+    if no_proxy is None:
+        no_proxy = _without_loopback(_no_proxy(outer))
+    env["NO_PROXY"] = env["no_proxy"] = no_proxy
     env["NODE_USE_ENV_PROXY"] = "1"
     host = url.partition("://")[2].rpartition(":")[0]
     java = [f"-D{scheme}.proxy{key}" for scheme in ("http", "https") for key in (f"Host={host}", f"Port={port}")]
-    java.append(f"-Dhttp.nonProxyHosts={_for_java(env['NO_PROXY'])}")  # loopback is an exception by default
+    java.append(f"-Dhttp.nonProxyHosts={_for_java(no_proxy)}")  # loopback is an exception by default
     if trust is not None:
         env |= trust.variables(outer)
         java += trust.java_options()
@@ -135,13 +136,18 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
     secure = found["HTTPS_PROXY"] or found["ALL_PROXY"]
     if not (plain or secure):
         return upstream
-    exceptions = [host.strip() for host in (outer.get("no_proxy") or outer.get("NO_PROXY") or "").split(",")]
+    exceptions = [host.strip() for host in _no_proxy(outer).split(",")]
     return replace(
         upstream,
         proxy=_with_scheme(plain),
         secure_proxy=_with_scheme(secure),
         no_proxy=(*upstream.no_proxy, *filter(None, exceptions), "localhost", "127.0.0.1", "::1"),
     )
+
+
+def _no_proxy(outer: Mapping[str, str]) -> str:
+    """One name is often set without the other, and clients that look for both take the first, also if it is empty."""
+    return outer.get("no_proxy") or outer.get("NO_PROXY") or ""
 
 
 def _with_scheme(url: str | None) -> str | None:

@@ -116,9 +116,10 @@ def _readable(pem: bytes) -> Iterator[Certificate]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-                yield x509.load_pem_x509_certificate(block[block.find(b"-----BEGIN") :] + end)
+                certificate = x509.load_pem_x509_certificate(block[block.find(b"-----BEGIN") :] + end)
         except ValueError:
             continue
+        yield certificate
 
 
 def _read(path: str) -> bytes:
