@@ -19,7 +19,7 @@ from bench import Bench, BenchError, PeerMissing
 from rulefiles import write_payload
 
 _CONFIG = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
     access_log off; client_max_body_size 0; keepalive_requests 1000000; sendfile on;
@@ -52,15 +52,14 @@ def nginx(bench: Bench, *, huge: int = 0) -> Iterator[int]:
         raise PeerMissing("nginx")
     with bench.scratch() as folder:
         (folder / "www").mkdir()
-        folder.chmod(0o755)
-        bench.work.chmod(0o755)
         os.rename(write_payload(folder), folder / "www" / "payload.json")
         (folder / "www" / "upload").touch()
         with (folder / "www" / "huge.bin").open("wb") as file:
             file.truncate(huge)
         port = _free_port()
         config = folder / "nginx.conf"
-        config.write_text(_CONFIG.format(folder=folder, port=port), encoding="utf-8")
+        user = "user root;" if os.geteuid() == 0 else ""  # its workers must be able to read the folder
+        config.write_text(_CONFIG.format(folder=folder, port=port, user=user), encoding="utf-8")
         process = subprocess.Popen(
             [program, "-c", config, "-p", folder],
             stdin=subprocess.DEVNULL,
