@@ -17,6 +17,7 @@ from anyio.abc import Process
 from mockrec.cli import printing
 from mockrec.cli.trust import TrustFiles
 from mockrec.engine.config import UpstreamSettings
+from mockrec.engine.errors import ConfigError
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
@@ -24,7 +25,7 @@ _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _KILL_SECONDS = 5.0
 _PORT = re.compile(r"([^:]+|\[.*\]):\d+")
 _ADDRESS = re.compile(r"[\d.]+|\[?[\da-fA-F:.]*:[\da-fA-F:.]*\]?")
-_LOOPBACK = re.compile(r"(?:\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?)(?::\d+)?", re.IGNORECASE)
+_LOOPBACK = re.compile(r"(?:\*|\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?(?:/\d+)?)(?::\d+)?", re.IGNORECASE)
 
 
 class Child:
@@ -110,7 +111,10 @@ def environment(
         env[name] = env[name.lower()] = url
     if no_proxy is None:
         no_proxy = _without_loopback(_no_proxy(outer))
-    env["NO_PROXY"] = env["no_proxy"] = no_proxy
+        env["no_proxy"] = no_proxy  # curl reads it first
+        env["NO_PROXY"] = _without_loopback(outer.get("NO_PROXY") or outer.get("no_proxy") or "")
+    else:
+        env["NO_PROXY"] = env["no_proxy"] = no_proxy
     env["NODE_USE_ENV_PROXY"] = "1"
     host = url.partition("://")[2].rpartition(":")[0]
     java = [f"-D{scheme}.proxy{key}" for scheme in ("http", "https") for key in (f"Host={host}", f"Port={port}")]
@@ -137,6 +141,8 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
     if not (plain or secure):
         return upstream
     exceptions = [host.strip() for host in _no_proxy(outer).split(",")]
+    for name, url in (("HTTP_PROXY", plain), ("HTTPS_PROXY", secure)):
+        _check_proxy(name, _with_scheme(url))
     return replace(
         upstream,
         proxy=_with_scheme(plain),
@@ -148,6 +154,16 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
 def _no_proxy(outer: Mapping[str, str]) -> str:
     """One name is often set without the other, and clients that look for both take the first, also if it is empty."""
     return outer.get("no_proxy") or outer.get("NO_PROXY") or ""
+
+
+def _check_proxy(name: str, url: str | None) -> None:
+    """Raises ConfigError: our own environment names a proxy that is none."""
+    from mockrec.engine.upstream.options import read_proxy
+
+    try:
+        read_proxy(url)
+    except ValueError as error:
+        raise ConfigError(f"the variable {name} (or ALL_PROXY): {error}") from None
 
 
 def _with_scheme(url: str | None) -> str | None:
@@ -169,6 +185,6 @@ def _for_java(no_proxy: str) -> str:
 
 
 def _without_loopback(no_proxy: str) -> str:
-    """Loopback is where tests have their servers: exceptions for it would hide them from the recorder."""
+    """Loopback is where tests have their servers: exceptions for it, or for all, would hide them from the recorder."""
     hosts = [host.strip() for host in no_proxy.split(",")]
     return ",".join(host for host in hosts if host and not _LOOPBACK.fullmatch(host))

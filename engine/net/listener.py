@@ -72,7 +72,7 @@ class Listener:
     async def _watch_deadlines(self) -> None:
         """One look over all connections instead of a timer for each read."""
         timeouts = self._site.timeouts
-        shortest = min(timeouts.head, timeouts.body_idle, timeouts.keep_alive)
+        shortest = min(timeouts.head, timeouts.body_idle, timeouts.keep_alive, timeouts.handshake)
         pause = max(0.01, min(0.5, shortest / 4))
         while True:
             await anyio.sleep(pause)

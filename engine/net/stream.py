@@ -187,7 +187,10 @@ class TransportStream(ByteStream, asyncio.Protocol):
         """Half-close: FIN after what was written."""
         self.flush()
         if not self._transport.is_closing() and self._transport.can_write_eof():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:
+                pass  # the peer has reset the connection, which the loop has not noticed yet
 
     async def aclose(self) -> None:
         """FIN after what was written; does not wait for it."""

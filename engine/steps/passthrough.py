@@ -26,12 +26,16 @@ from mockrec.engine.steps.transform import TransformError, changed_body, changed
 from mockrec.engine.upstream.dial import basic
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, with_length
+from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_length, without
 from mockrec.engine.upstream.http import UpstreamConnection
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 
 _BAD_GATEWAY = "Error communicating with upstream server"
+_PIECE = 256 * 1024
+"""Bytes of a whole body that go to a server at once."""
+_BODILESS = (204, 304)
+_FRAMING = ("content-length", "transfer-encoding")
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
@@ -115,13 +119,17 @@ class Passing:
         self._asked_at = 0.0
         self._first_byte = 0.0
         self._told = False
+        self._sent = False
+        """Whether the server has the whole request, so that it may be asked to hurry."""
 
     async def run(self) -> None:
         """Raises UpstreamError and TransformError; the connection to the server is closed or kept in any case."""
+        kept = False
         try:
             body = await self._new_body()
             self._tell_request(body)
             await self._pass_on(body)
+            kept = self._sent
         except UpstreamError as error:
             self._tell_abort(error, by_client=False)
             raise
@@ -129,8 +137,12 @@ class Passing:
             self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
             raise
         finally:
-            if self._connection is not None:
+            if self._connection is None:
+                pass
+            elif kept:
                 self._gateway.keep(self._exchange.peer, self._request.route, self._connection)
+            else:
+                self._connection.abandon()
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
@@ -186,20 +198,25 @@ class Passing:
                 raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
         data = codec.send_request(request.method, target, raw_headers, body=body is not None or reader is not None)
         whole = reader.ready() if reader is not None else body
+        trailers = exchange.request_body.trailers if body is None else ()
         self._asked_at = clock.now()
-        if whole is not None:
-            trailers = exchange.request_body.trailers if body is None else ()
+        self._sent = reader is None and body is None
+        if whole is not None and len(whole) <= _PIECE:
             data += codec.send_data(whole) + codec.send_end(trailers)
+            self._sent = True
         await connection.send(data)
-        if reader is None or whole is not None:
-            await self._receive(connection, sent=True)
+        if self._sent:
+            await self._receive(connection)
             return
         failed: list[Exception] = []
         async with anyio.create_task_group() as group:
 
             async def send() -> None:
                 try:
-                    await self._send_body(connection)
+                    if whole is None:
+                        await self._send_body(connection)
+                    else:
+                        await self._send_whole(connection, whole, trailers)
                 except UpstreamError as error:
                     # A server that has said why it hangs up is still heard.
                     if error.code == TIMED_OUT:
@@ -208,7 +225,7 @@ class Passing:
 
             group.start_soon(send)
             try:
-                await self._receive(connection, sent=False)
+                await self._receive(connection)
             except Exception as error:
                 failed.append(error)
             group.cancel_scope.cancel()
@@ -217,48 +234,58 @@ class Passing:
 
     async def _send_body(self, connection: UpstreamConnection) -> None:
         """Pass the client's body on as it comes."""
-        exchange, codec = self._exchange, connection.codec
-        reader, seconds = exchange.reader, self._settings.body_idle_timeout
+        exchange = self._exchange
+        reader = exchange.reader
         assert reader is not None
         while data := await reader.next():
-            await connection.send(codec.send_data(data), seconds)
-        if not exchange.request_body.complete:
-            return  # the client has left, and its connection ends this
-        end = codec.send_end(exchange.request_body.trailers)
+            await connection.send(connection.codec.send_data(data), self._settings.body_idle_timeout)
+        if exchange.request_body.complete:  # otherwise the client has left, and its connection ends this
+            await self._send_end(connection, exchange.request_body.trailers)
+
+    async def _send_whole(self, connection: UpstreamConnection, body: bytes, trailers: RawHeaders) -> None:
+        """A body that is there: in pieces, so that a server that takes none of it is noticed."""
+        for start in range(0, len(body), _PIECE):
+            data = connection.codec.send_data(body[start : start + _PIECE])
+            await connection.send(data, self._settings.body_idle_timeout)
+        await self._send_end(connection, trailers)
+
+    async def _send_end(self, connection: UpstreamConnection, trailers: RawHeaders) -> None:
+        end = connection.codec.send_end(trailers)
         if end:
-            await connection.send(end, seconds)
-        if not codec.answered:
+            await connection.send(end, self._settings.body_idle_timeout)
+        self._sent = True
+        if not connection.codec.answered:
             connection.allow(self._settings.head_timeout)
 
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
-    async def _receive(self, connection: UpstreamConnection, *, sent: bool) -> None:
-        """`sent`: the request is complete, so that the server may be asked to hurry."""
-        response, parts = await self._head(connection, sent=sent)
+    async def _receive(self, connection: UpstreamConnection) -> None:
+        response, parts = await self._head(connection)
         head = response.head
         self._tell_head(connection, head)
         if self._delay is not None:
             await self._delay(self._exchange)
         change = self._step.response.body
-        if change is not None and self._exchange.head.method != "HEAD":
+        has_none = head.status in _BODILESS and self._step.response.status is None
+        if change is not None and not (has_none or self._exchange.channel.bodiless):
             await self._change_body(connection, head, parts, change)
             return
         self._tell("passthrough-response-body", {"overridden": False})
-        answer = self._answer(head)
         if parts and type(parts[-1]) is End:
-            answer.body = b"".join([part.data for part in parts if type(part) is Data])
+            body = b"".join([part.data for part in parts if type(part) is Data])
+            answer = self._answer(head, len(body))
+            answer.body = body
             answer.trailers = tuple((name, value) for name, value in parts[-1].trailers)
             await self._exchange.reply(answer)
             return
-        length = head.headers.get("content-length")
-        await self._exchange.begin(answer, int(length.partition(",")[0]) if length else None)
+        length = _length_of(head)
+        await self._exchange.begin(self._answer(head, length), length)
         await self._exchange.finish(await self._relay(connection, parts))
 
-    async def _head(self, connection: UpstreamConnection, *, sent: bool) -> tuple[Response, list[Part]]:
+    async def _head(self, connection: UpstreamConnection) -> tuple[Response, list[Part]]:
         """The final head and what came with it; interim ones go to the client at once."""
-        seconds = self._settings.head_timeout if sent else math.inf
         while True:
-            parts = await connection.receive(seconds)
+            parts = await connection.receive(self._settings.head_timeout if self._sent else math.inf)
             for index, part in enumerate(parts):
                 if isinstance(part, Response):
                     self._first_byte = clock.now() - self._asked_at
@@ -266,13 +293,31 @@ class Passing:
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
                     await self._exchange.inform(part.head.status, [(n, v) for n, v in part.head.raw_headers])
 
-    def _answer(self, head: ResponseHead) -> Answer:
+    def _answer(self, head: ResponseHead, length: int | None) -> Answer:
+        """The head as the client gets it; `length` is that of its body, where it is known."""
         changes = self._step.response
-        raw_headers = changed_headers(end_to_end(head.raw_headers), changes.headers)
-        headers = tuple([(name, value) for name, value in raw_headers])
         status = changes.status or head.status
+        raw_headers = changed_headers(end_to_end(head.raw_headers), changes.headers)
+        raw_headers = self._framed(raw_headers, head, status, length)
+        headers = tuple([(name, value) for name, value in raw_headers])
         reason = head.reason if changes.status is None else REASONS.get(status, "")
         return Answer(status, headers, reason=reason, relayed=True)
+
+    def _framed(
+        self, raw_headers: list[list[str]], head: ResponseHead, status: int, length: int | None
+    ) -> list[list[str]]:
+        """The framing that the body has, whatever a rule has made of the fields that tell it. Without a body they tell
+        what the server says of the one that there would be."""
+        chunked = "transfer-encoding" in head.headers
+        if self._exchange.channel.bodiless or status in _BODILESS:
+            length = _length_of(head) if self._step.response.body is None else None
+            chunked = chunked and self._step.response.body is None
+        if chunked:
+            return with_chunks(raw_headers)
+        if length is None:
+            return without(raw_headers, *_FRAMING)
+        framing = [(name.lower(), value) for name, value in raw_headers if name.lower() in _FRAMING]
+        return raw_headers if framing == [("content-length", str(length))] else with_length(raw_headers, length)
 
     async def _relay(self, connection: UpstreamConnection, parts: Sequence[Part]) -> RawHeaders:
         """The body to the client, piece by piece; its trailers."""
@@ -303,7 +348,7 @@ class Passing:
                 raise TransformError(_too_long("response", size, limit))
             parts = await connection.receive(seconds)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
-        answer = self._answer(head)
+        answer = self._answer(head, len(original))
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": self._exchange.notes.piece(original)})
         body = await _changed(original, head.headers.get("content-encoding", ""), answer.headers, change, limit)
         raw_headers = _with_type(with_length(answer.headers, len(body)), change)
@@ -377,6 +422,12 @@ async def _changed(body: bytes, encoding: str, raw_headers: RawHeaders, change: 
         except OSError as error:
             raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
     return changed_body(body, encoding, resulting, change, limit, data)
+
+
+def _length_of(head: ResponseHead) -> int | None:
+    """What a server tells of the length of a body that is not chunked; it may tell it several times."""
+    length = head.headers.get("content-length")
+    return int(length.partition(",")[0]) if length and "transfer-encoding" not in head.headers else None
 
 
 def _with_type(raw_headers: list[list[str]], change: BodyChange) -> list[list[str]]:

@@ -9,6 +9,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any, cast
 
 import anyio
 
@@ -104,51 +105,50 @@ class Dialer:
 
         Raises UpstreamError; nothing is left open then.
         """
-        opened: list[Pipe] = []
+        attempt = _Attempt()
         seconds = route.options.settings.connect_timeout
         try:
             with anyio.fail_after(seconds):
-                dialed = await self._dial(route, client_ip, opened, to_self)
-        except TimeoutError:
-            self._drop(opened)
-            raise UpstreamError(TIMED_OUT, f"no connection within {seconds:g}s") from None
-        except TlsError as error:
-            self._drop(opened)
-            raise tls_error(error) from None
-        except UnicodeError:
-            self._drop(opened)
-            raise UpstreamError(NOT_FOUND, "its name is not one that can be resolved") from None
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
-            self._drop(opened)
-            raise UpstreamError(RESET, "the connection was closed while it was being set up") from None
+                return await self._dial(route, client_ip, attempt, to_self)
+        except Exception as error:
+            self._drop(attempt.opened)
+            failure = _failure(error, seconds)
+            if failure is None:
+                raise
+            raise attempt.blamed(failure) from None
         except BaseException:
-            self._drop(opened)
+            self._drop(attempt.opened)
             raise
-        return dialed
 
     def _drop(self, opened: list[Pipe]) -> None:
         for pipe in opened:
             self.forget(pipe)
             pipe.close()
 
-    async def _dial(self, route: Route, client_ip: str, opened: list[Pipe], to_self: bool) -> Dialed:
+    async def _dial(self, route: Route, client_ip: str, attempt: _Attempt, to_self: bool) -> Dialed:
         proxy = route.options.proxy_for(route.name, route.port, secure=route.secure)
         timings: dict[str, float] = {}
-        dialed = Dialed(await self._reach(route, proxy, client_ip, opened, timings, to_self), timings=timings)
+        dialed = Dialed(await self._reach(route, proxy, client_ip, attempt, timings, to_self), timings=timings)
+        received = b""
         if proxy is not None:
             dialed.proxy = proxy
+            host = route.host if proxy.is_http else await _host_for(proxy, route)
+            attempt.blame = f"the proxy {proxy} cannot be used"
             if proxy.scheme == "https":
                 dialed.pipe = await self._secured(dialed.pipe, proxy.host, proxy.port, route.options)
             if not proxy.is_http:
-                await _socks(dialed.pipe, proxy, route)
+                received = await _socks(dialed.pipe, proxy, host, route.port)
             elif route.secure or route.raw:
-                await _connect(dialed.pipe, proxy, route)
+                received = await _connect(dialed.pipe, proxy, route)
             else:
                 dialed.wants_urls = True
+            attempt.blame = ""
         if route.secure:
             began = clock.now()
-            dialed.pipe = await self._secured(dialed.pipe, route.name, route.port, route.options, route.alpn)
+            dialed.pipe = await self._secured(dialed.pipe, route.name, route.port, route.options, route.alpn, received)
             timings["tls"] = round(clock.now() - began, 4)
+        elif received:
+            dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))
         return dialed
 
     async def _reach(
@@ -156,17 +156,16 @@ class Dialer:
         route: Route,
         proxy: ProxyAddress | None,
         client_ip: str,
-        opened: list[Pipe],
+        attempt: _Attempt,
         timings: dict[str, float],
         to_self: bool,
     ) -> Pipe:
         """A TCP connection to the proxy, or else to the server."""
         host, port = (route.host, route.port) if proxy is None else (proxy.host, proxy.port)
         began = clock.now()
-        try:
-            addresses = await resolve(host, route.options.settings.dns_servers)
-        except UpstreamError as error:
-            raise error if proxy is None else _of_proxy(proxy, error) from None
+        if proxy is not None:
+            attempt.blame = f"the proxy {proxy} cannot be reached"
+        addresses = await resolve(host, route.options.settings.dns_servers)
         if not addresses:
             raise UpstreamError(NOT_FOUND, "its name has no address")
         if proxy is None and client_ip and not _is_loopback(client_ip) and all(map(_is_loopback, addresses)):
@@ -176,11 +175,9 @@ class Dialer:
             timings["dns"] = round(resolved - began, 4)
         if not to_self and any(self._is_own(address, port) for address in addresses):
             raise UpstreamError(LOOP, "that is this recorder itself")
-        try:
-            pipe = await self._race(addresses, port, opened)
-        except UpstreamError as error:
-            raise error if proxy is None else _of_proxy(proxy, error) from None
+        pipe = await self._race(addresses, port, attempt.opened)
         timings["connect"] = round(clock.now() - resolved, 4)
+        attempt.blame = ""
         return pipe
 
     async def _race(self, addresses: list[str], port: int, opened: list[Pipe]) -> Pipe:
@@ -224,15 +221,24 @@ class Dialer:
         return pipe
 
     async def _secured(
-        self, below: Pipe, name: str, port: int, options: Options, alpn: tuple[bytes, ...] = ()
+        self,
+        below: Pipe,
+        name: str,
+        port: int,
+        options: Options,
+        alpn: tuple[bytes, ...] = (),
+        received: bytes = b"",
     ) -> TlsPipe:
-        """TLS with a server that has to be who it should be. Raises UpstreamError, TlsError and what pipes raise."""
+        """TLS with a server that has to be who it should be; `received` has been read of the pipe below already.
+
+        Raises UpstreamError, TlsError and what pipes raise.
+        """
         verify = options.verifies(name, port)
         context = self._contexts.context_for(
             options.settings.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
         )
         verdict = Verdict()
-        pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)))
+        pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)), received)
         try:
             await pipe.handshake()
         except TlsError:
@@ -244,12 +250,59 @@ class Dialer:
         return pipe
 
 
-def _of_proxy(proxy: ProxyAddress, error: UpstreamError) -> UpstreamError:
-    return UpstreamError(error.code, f"the proxy {proxy} cannot be reached: {error}")
+@dataclass(slots=True)
+class _Attempt:
+    """What a connection that does not come about leaves behind."""
+
+    opened: list[Pipe] = field(default_factory=list)
+    blame: str = ""
+    """Half a sentence about whom we are talking to, where it is not the server."""
+
+    def blamed(self, error: UpstreamError) -> UpstreamError:
+        """The error with the one who has made it, who is the server unless the text says another."""
+        if not self.blame or error.code in (LOOP, PROXY_FAILED):
+            return error
+        return UpstreamError(error.code, f"{self.blame}: {error}", *error.tags[1:])
 
 
-async def _connect(pipe: Pipe, proxy: ProxyAddress, route: Route) -> None:
-    """A tunnel through an HTTP proxy (RFC 9110, 9.3.6)."""
+def _failure(error: Exception, seconds: float) -> UpstreamError | None:
+    """What has come in the way, or None for what should not have."""
+    if isinstance(error, UpstreamError):
+        return error
+    if isinstance(error, TimeoutError):
+        return UpstreamError(TIMED_OUT, f"no connection within {seconds:g}s")
+    if isinstance(error, TlsError):
+        return tls_error(error)
+    if isinstance(error, UnicodeError):
+        return UpstreamError(NOT_FOUND, "its name is not one that can be resolved")
+    if isinstance(error, (anyio.EndOfStream, anyio.BrokenResourceError)):
+        return UpstreamError(RESET, "the connection was closed while it was being set up")
+    return None
+
+
+class _Begun:
+    """A pipe of which something has been read already: a server's first words came with those of the proxy."""
+
+    def __init__(self, below: Pipe, received: bytes) -> None:
+        self._below = below
+        self._received = received
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._below, name)
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """See `Pipe`."""
+        received, self._received = self._received, b""
+        return received or await self._below.receive(max_bytes)
+
+    @property
+    def readable(self) -> bool:
+        """See `Pipe`."""
+        return bool(self._received) or self._below.readable
+
+
+async def _connect(pipe: Pipe, proxy: ProxyAddress, route: Route) -> bytes:
+    """A tunnel through an HTTP proxy (RFC 9110, 9.3.6); what has come out of it already."""
     authority = str(route)
     headers = [["Host", authority]]
     if proxy.user is not None:
@@ -262,7 +315,7 @@ async def _connect(pipe: Pipe, proxy: ProxyAddress, route: Route) -> None:
                 raise UpstreamError(PROXY_FAILED, f"the proxy {proxy} does not answer as HTTP proxies do")
             if isinstance(part, Response):
                 if 200 <= part.head.status < 300:
-                    return
+                    return codec.rest
                 status = f"{part.head.status} {part.head.reason}".rstrip()
                 raise UpstreamError(PROXY_FAILED, f"the proxy {proxy} refuses: {status}")
 
@@ -272,20 +325,24 @@ def basic(proxy: ProxyAddress) -> str:
     return "Basic " + base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode("ascii")
 
 
-async def _socks(pipe: Pipe, proxy: ProxyAddress, route: Route) -> None:
-    """A tunnel through a SOCKS proxy; only `socks5h` and `socks4a` leave names to the proxy."""
-    host = route.host
-    if proxy.scheme in ("socks5", "socks4", "socks") and not is_address(host):
-        addresses = await resolve(host, route.options.settings.dns_servers)
-        if proxy.scheme == "socks4":
-            addresses = [address for address in addresses if ":" not in address]
-        if not addresses:
-            raise UpstreamError(NOT_FOUND, "its name has no address that the proxy could use")
-        host = addresses[-1] if ":" in addresses[0] and ":" not in addresses[-1] else addresses[0]
+async def _host_for(proxy: ProxyAddress, route: Route) -> str:
+    """What a SOCKS proxy is told; only `socks5h` and `socks4a` leave names to it."""
+    if proxy.scheme not in ("socks5", "socks4", "socks") or is_address(route.host):
+        return route.host
+    addresses = await resolve(route.host, route.options.settings.dns_servers)
+    if proxy.scheme == "socks4":
+        addresses = [address for address in addresses if ":" not in address]
+    if not addresses:
+        raise UpstreamError(NOT_FOUND, "its name has no address that the proxy could use")
+    return addresses[-1] if ":" in addresses[0] and ":" not in addresses[-1] else addresses[0]
+
+
+async def _socks(pipe: Pipe, proxy: ProxyAddress, host: str, port: int) -> bytes:
+    """A tunnel through a SOCKS proxy; what has come out of it already."""
     if proxy.scheme in ("socks4", "socks4a"):
-        handshake: Handshake = connect4(host, route.port, proxy.user)
+        handshake: Handshake = connect4(host, port, proxy.user)
     else:
-        handshake = connect5(host, route.port, proxy.user, proxy.password)
+        handshake = connect5(host, port, proxy.user, proxy.password)
     buffer = b""
     try:
         out, wanted = next(handshake)
@@ -297,7 +354,7 @@ async def _socks(pipe: Pipe, proxy: ProxyAddress, route: Route) -> None:
             read, buffer = buffer[:wanted], buffer[wanted:]
             out, wanted = handshake.send(read)
     except StopIteration:
-        return
+        return buffer
     except SocksRefused as refused:
         raise UpstreamError(PROXY_FAILED, f"the proxy {proxy} refuses: {refused}") from None
 

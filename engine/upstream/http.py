@@ -89,6 +89,13 @@ class UpstreamConnection:
             self._forget(self)
             self.pipe.close()
 
+    def abandon(self) -> None:
+        """Break it off in the middle: what the server has not taken must not keep the connection open."""
+        if not self._closed:
+            self._closed = True
+            self._forget(self)
+            self.pipe.reset()
+
 
 def _broken(error: anyio.BrokenResourceError) -> UpstreamError:
     if isinstance(error, TlsError):

@@ -67,6 +67,7 @@ def recorded(
     def record(*command: str | Path, code: int = 0) -> tuple[str, list[dict[str, Any]]]:
         argv = [str(word).replace("{url}", f"https://localhost:{server.port}/x") for word in command]
         env = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+        env["MOCKREC_CA_DIR"] = str(tmp_path / "ca")
         done = program("run", "rules.yaml", "-o", "s.jsonl", "--", *argv, env=env)
         assert done.returncode == code, done.stdout + done.stderr
         records = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -260,7 +260,7 @@ def test_a_client_that_leaves_later_or_after_a_request_has_nothing_against_us(st
 
 def test_a_client_that_has_nothing_to_say(start: Start, ca: Path) -> None:
     """That its time for a request is over says nothing of the certificate."""
-    run = start("version: 1\nserver: {timeouts: {head: 40ms}}\nrules: []\n")
+    run = start("version: 1\nserver: {timeouts: {head: 60ms}}\nrules: []\n")
     with trusting(ca).wrap_socket(direct(run.port), server_hostname="localhost") as sock:
         assert sock.recv(1) == b""
     assert run.stop().by_type("tls-client-error") == []

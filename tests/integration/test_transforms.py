@@ -198,3 +198,97 @@ def test_the_answer_waits_as_long_as_the_rule_says(recorder: Start, upstream: Ma
     session = run.stop()
     assert session.one("response")["duration"] >= 200
     assert dict(session.told())["passthrough-response-head"]["timings"]["firstByte"] < 200
+
+
+# ── framing stays right ────────────────────────────────────────────────────────────────────────────
+
+FRAMING = """
+version: 1
+rules:
+  - {when: {path: /as-head}, then: {forward: {to: "@", request: {method: HEAD}}}}
+  - {when: {path: /as-get}, then: {forward: {to: "@", request: {method: GET}}}}
+  - {when: {path: /200}, then: {forward: {to: "@", response: {status: 200}}}}
+  - {when: {path: /204}, then: {forward: {to: "@", response: {status: 204}}}}
+  - {when: {path: /304}, then: {forward: {to: "@", response: {status: 304}}}}
+  - {when: {path: /lie}, then: {forward: {to: "@", request: {headers: {set: {Content-Length: "1"}}}, response: {headers: {set: {content-length: "1"}}}}}}
+  - {when: {path: /gone}, then: {forward: {to: "@", request: {headers: {remove: [content-length, transfer-encoding]}}, response: {headers: {remove: [content-length, transfer-encoding]}}}}}
+  - {when: {path: /coded}, then: {forward: {to: "@", request: {headers: {set: {Transfer-Encoding: gzip}}}, response: {headers: {set: {Transfer-Encoding: gzip}}}}}}
+  - {when: {path: /replaced}, then: {forward: {to: "@", request: {replaceHeaders: {Host: b}}, response: {replaceHeaders: {Only: this}}}}}
+  - {when: {path: /twice}, then: {forward: {to: "@", request: {headers: {add: {Content-Length: "2"}}}, response: {headers: {add: {Content-Length: "2"}}}}}}
+"""  # fmt: skip
+
+
+def test_a_method_that_changes_the_framing(recorder: Start, upstream: Make, client: Make) -> None:
+    def answer(received: Any) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + (b"" if received.method == "HEAD" else b"hello")
+
+    server = upstream(answer)
+    run = recorder(FRAMING.replace("@", server.url))
+    said = client(run.port)
+    got = said.get("/as-head")
+    assert (got.status, got.headers["content-length"], got.body) == (200, "0", b"")
+    got = said.ask("HEAD /as-get HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (got.status, got.headers["content-length"], got.body) == (200, "5", b"")
+    assert said.ask("POST /as-get HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").text == "hello"
+    assert [received.method for received in server.requests] == ["HEAD", "GET", "GET"]
+    assert server.requests[-1].body == b"hi"
+    assert server.accepted == 1
+    run.stop()
+
+
+@pytest.mark.parametrize("status", [200, 204, 304])
+def test_a_status_that_changes_the_framing(recorder: Start, upstream: Make, client: Make, status: int) -> None:
+    fields = "X-A: 1\r\n" + ("" if status == 204 else "Content-Length: 5\r\n")
+    server = upstream(f"HTTP/1.1 {status} Was\r\n{fields}\r\n".encode() + (b"hello" if status == 200 else b""))
+    run = recorder(FRAMING.replace("@", server.url))
+    said = client(run.port)
+    for new in (200, 204, 304, 200):
+        got = said.get(f"/{new}")
+        assert got.status == new
+        assert got.body == (b"hello" if (status, new) == (200, 200) else b"")
+        if new == 200:
+            assert got.headers["content-length"] == str(len(got.body))
+    assert server.accepted == 1
+    run.stop()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [5, 300_000])
+def test_fields_that_lie_about_the_body(
+    recorder: Start, upstream: Make, client: Make, chunked: bool, size: int
+) -> None:
+    body = b"x" * size
+    field = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+    message = f"Host: a\r\n{field}\r\n\r\n".encode() + (b"%x\r\n%b\r\n0\r\n\r\n" % (size, body) if chunked else body)
+    server = upstream(b"HTTP/1.1 200 OK\r\n" + message)
+    run = recorder(FRAMING.replace("@", server.url))
+    said = client(run.port)
+    for path in ("lie", "gone", "coded", "replaced", "twice"):
+        got = said.ask(f"POST /{path} HTTP/1.1\r\n".encode() + message)
+        assert (got.status, got.body) == (200, body), path
+        received = server.requests[-1]
+        assert (received.target, received.body) == (f"/{path}", body)
+        for fields in (got.fields, received.fields):
+            framing = [pair for pair in fields if pair[0].lower() in ("content-length", "transfer-encoding")]
+            assert len(framing) == 1, (path, fields)
+    assert server.accepted == 1
+    session = run.stop()
+    assert [record["body"]["size"] for record in session.by_type("response")] == [size] * 5
+
+
+def test_an_answer_without_a_body_has_none_to_change(recorder: Start, upstream: Make, client: Make) -> None:
+    def answer(received: Any) -> bytes:
+        if received.target == "/304":
+            return b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"
+        if received.target == "/204":
+            return b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + (b"" if received.method == "HEAD" else b'{"a": 0}')
+
+    server = upstream(answer)
+    run = recorder(rules(server, "response: {mergeJson: {a: 1}, headers: {add: {X-N: 1}}}"))
+    said = client(run.port)
+    assert [said.get(path).status for path in ("/304", "/204")] == [304, 204]
+    head = said.ask("HEAD /200 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (head.status, head.headers["x-n"]) == (200, "1")
+    assert said.get("/200").text == '{"a":1}'
+    run.stop()

@@ -233,3 +233,142 @@ def test_nothing_is_left_open(recorder: Start, upstream: Make, client: Make, eve
     eventually(lambda: run.descriptors == before, "descriptors are left open")
     session = run.stop()
     assert len(session.by_type("response")) + len(session.by_type("abort")) == 1 + 3 * len(faults)
+
+
+# ── servers that take their time ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"])
+def test_a_server_that_promises_more_and_hangs(recorder: Start, upstream: Make, client: Make, interim: bytes) -> None:
+    begun = threading.Event()
+
+    def serve(connection: Any) -> None:
+        connection.head()
+        begun.set()
+        connection.exactly(4)
+        connection.send(interim)
+        connection.hang()
+
+    server = upstream(serve=serve)
+    run = recorder(RULES % "false")
+    said = client(run.port)
+    said.send(f"POST {server.url}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nda")
+    assert begun.wait(20)
+    said.send("ta")
+    got = said.answer("POST")
+    assert got.status == 502
+    assert got.text.endswith("no answer within 0.3s [ETIMEDOUT]\n")
+    run.stop()
+
+
+WHOLE = """\
+version: 1
+upstream: {timeouts: {head: 300ms, bodyIdle: 300ms}}
+rules:
+  - {when: {path: /waited}, then: [waitForBody, passthrough]}
+  - {when: {path: /file}, then: {passthrough: {request: {file: big.bin}}}}
+"""
+
+
+@pytest.mark.parametrize("path", ["waited", "file"])
+def test_a_server_that_does_not_read_a_whole_body(
+    recorder: Start, upstream: Make, client: Make, eventually: Wait, tmp_path: Any, path: str
+) -> None:
+    body = b"x" * 12_000_000
+    (tmp_path / "big.bin").write_bytes(body)
+    leave = threading.Event()
+
+    def serve(connection: Any) -> None:
+        connection.head()
+        leave.wait(20)
+
+    server = upstream(serve=serve)
+    run = recorder(WHOLE)
+    assert client(run.port).get("http://127.0.0.1:1/waited").status == 502
+    before = run.descriptors
+    said = client(run.port)
+    said.send(f"POST {server.url}/{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n")
+    said.send(body)
+    got = said.answer("POST")
+    assert got.status == 502
+    assert "[ETIMEDOUT]" in got.text
+    said.leave()
+    eventually(lambda: run.descriptors == before, "what the server does not read keeps its connection open")
+    leave.set()
+    run.stop()
+
+
+@pytest.mark.parametrize("path", ["waited", "file"])
+def test_a_server_that_answers_while_it_is_told_a_whole_body(
+    recorder: Start, upstream: Make, client: Make, tmp_path: Any, path: str
+) -> None:
+    """An echo: it reads no further until what it has said is read."""
+    body = bytes(range(256)) * 40_000
+    (tmp_path / "big.bin").write_bytes(body)
+
+    def serve(connection: Any) -> None:
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        left = len(body)
+        while left:
+            piece = connection.exactly(min(left, 100_000))
+            connection.send(piece)
+            left -= len(piece)
+
+    server = upstream(serve=serve)
+    run = recorder(WHOLE)
+    said = client(run.port)
+    said.send(f"POST {server.url}/{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n")
+    said.send(body)
+    got = said.answer("POST")
+    assert (got.status, got.body == body) == (200, True)
+    run.stop()
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_a_server_that_does_not_let_us_in(
+    recorder: Start, upstream: Make, client: Make, eventually: Wait, protocol: str
+) -> None:
+    """http: its queue is full, so TCP does not come about; https: nobody says anything to our hello."""
+    run = recorder((RULES % "false").replace("connect: 2s", "connect: 200ms"))
+    said = client(run.port)
+    assert said.get("http://127.0.0.1:1/").status == 502
+    before = run.descriptors
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(3 if protocol == "http" else 0)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        got = said.get(f"{protocol}://127.0.0.1:{port}/")
+        for filler in fillers:
+            filler.close()
+    assert got.status == 502
+    assert got.text.endswith(f"{protocol}://127.0.0.1:{port}: no connection within 0.2s [ETIMEDOUT]\n")
+    eventually(lambda: run.descriptors == before)
+    run.stop()
+
+
+def test_a_server_that_does_not_read_a_short_request(
+    recorder: Start, upstream: Make, client: Make, eventually: Wait
+) -> None:
+    """What is in the buffers when the time is up must not keep the connection open."""
+    leave = threading.Event()
+
+    def serve(connection: Any) -> None:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        leave.wait(20)
+
+    server = upstream(serve=serve)
+    run = recorder(RULES % "false")
+    said = client(run.port)
+    assert said.get("http://127.0.0.1:1/").status == 502
+    before = run.descriptors
+    size = 6_000_000
+    said.send(f"POST {server.url}/ HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size)
+    assert said.answer("POST").status == 502
+    eventually(lambda: run.descriptors == before)
+    leave.set()
+    run.stop()

@@ -205,3 +205,105 @@ def test_localhost_is_looked_for_on_both_addresses(recorder: Start, upstream: Ma
     run = recorder(passing(""))
     assert client(run.port).get(f"http://localhost:{server.port}/").text == "ok"
     run.stop()
+
+
+# ── proxies that fail ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4a", "socks5h"])
+@pytest.mark.parametrize("how", ["closes", "hangs"])
+def test_a_proxy_that_says_nothing_is_named(
+    recorder: Start, upstream: Make, client: Make, eventually: Callable[..., None], scheme: str, how: str
+) -> None:
+    proxy = upstream(serve=lambda connection: connection.more() and how == "hangs" and connection.hang())
+    run = recorder(passing(f"timeouts: {{connect: 200ms}}, proxy: '{scheme}://127.0.0.1:{proxy.port}'"))
+    said = client(run.port)
+    assert said.get("https://server.test/").status == 502
+    before = run.descriptors
+    got = said.get("https://server.test/")
+    assert got.status == 502
+    assert "https://server.test:443: " in got.text
+    assert f"the proxy {scheme}://127.0.0.1:{proxy.port}" in got.text
+    eventually(lambda: run.descriptors == before)
+    session = run.stop()
+    (tag,) = session.by_type("response")[-1]["tags"]
+    assert tag in (
+        ("passthrough-error:ETIMEDOUT",)
+        if how == "hangs"
+        else ("passthrough-error:ECONNRESET", "passthrough-error:EPROTO")
+    )
+
+
+def test_an_https_proxy_with_a_bad_certificate_is_named(
+    recorder: Start, upstream: Make, client: Make, pki: Any
+) -> None:
+    proxy = upstream(tls=pki.server(days=(-9, -3)))
+    run = recorder(passing(f"proxy: 'https://127.0.0.1:{proxy.port}', trustedCAs: ['{pki.ca}']"))
+    got = client(run.port).get("http://server.test/")
+    assert got.status == 502
+    assert f"the proxy https://127.0.0.1:{proxy.port}" in got.text
+    assert got.text.endswith("its certificate has expired [CERT_HAS_EXPIRED]\n")
+    run.stop()
+
+
+def test_a_failing_server_behind_a_proxy_is_not_the_proxys_fault(
+    recorder: Start, upstream: Make, client: Make, pki: Any, proxy: Any
+) -> None:
+    server = upstream(tls=pki.server(days=(-9, -3)))
+    tunnel = upstream(serve=lambda connection: _connect_to(connection, server.port))
+    run = recorder(passing(f"proxy: 'http://127.0.0.1:{tunnel.port}', trustedCAs: ['{pki.ca}']"))
+    got = client(run.port).get(f"https://localhost:{server.port}/")
+    assert got.status == 502
+    assert got.text.endswith(f"https://localhost:{server.port}: its certificate has expired [CERT_HAS_EXPIRED]\n")
+    run.stop()
+
+
+def _connect_to(connection: Any, port: int) -> None:
+    """What an HTTP proxy does with CONNECT."""
+    assert connection.head().method == "CONNECT"
+    connection.send(b"HTTP/1.1 200 Connection established\r\nVia: tests\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port), 20) as server:
+
+        def copy() -> None:
+            try:
+                while data := server.recv(65536):
+                    connection.send(data)
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=copy)
+        thread.start()
+        try:
+            while connection.more():
+                server.sendall(connection.buffer)
+                connection.buffer = b""
+        except OSError:
+            pass
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_server_behind_a_proxy_that_speaks_first(recorder: Start, upstream: Make, client: Make, scheme: str) -> None:
+    """Its first words may come in one segment with the proxy's."""
+
+    def serve(connection: Any) -> None:
+        if scheme == "http":
+            connection.head()
+            connection.send(b"HTTP/1.1 200 OK\r\n\r\n220 hello\r\n")
+        else:
+            connection.exactly(3)
+            connection.send(b"\x05\x00")
+            connection.exactly(5 + len("mail.test") + 2)
+            connection.send(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x19220 hello\r\n")
+        connection.hang()
+
+    proxy = upstream(serve=serve)
+    run = recorder(
+        f"version: 1\nserver: {{passthrough: [unknown-protocol]}}\nupstream: {{proxy: '{scheme}://127.0.0.1:{proxy.port}'}}\n"
+    )
+    said = client(run.port).tunnel("mail.test:25")
+    said.send("\x00EHLO\r\n")
+    assert said.exactly(11) == b"220 hello\r\n"
+    run.stop()

@@ -13,10 +13,13 @@ import anyio
 import orjson
 import pytest
 
-from mockrec.engine.config import Limits, Timeouts, UpstreamSettings
+from mockrec.engine.config import Limits, Timeouts, TlsSettings, UpstreamSettings
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Notes
 from mockrec.engine.net.connection import Connection
+from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.net.stream import TransportStream
 from mockrec.engine.rules.load import load_rules
@@ -84,6 +87,10 @@ class NoBackpressure:
     async def wait_for_room(self) -> None: ...
 
 
+def _no_certificates() -> Any:
+    raise ConfigError("there is no authority here")
+
+
 class Place:
     """A site that records into a list, and connections to it."""
 
@@ -93,7 +100,8 @@ class Place:
         self.log = ListLog()
         self.defects: list[BaseException] = []
         notes = Notes(self.log, frozenset(types), BodyLogger("decoded", 1000))
-        tools = Tools(Handlers(), Webhooks(), *offline(), random.Random(1))
+        gateway, options = offline()
+        tools = Tools(Handlers(), Webhooks(), gateway, options, random.Random(1))
         self.site = Site(
             rules=compile_rules(self.rules, tools),
             unmatched=explain_plan(lambda: self.site.rules),
@@ -105,6 +113,11 @@ class Place:
             match_limit=1 << 20,
             log_limit=1000,
             report_defect=self.defects.append,
+            gateway=gateway,
+            options=options,
+            interception=Interception(TlsSettings(), _no_certificates),
+            connection_notes=ConnectionNotes(self.log, frozenset(types), BodyLogger("decoded", 1000), keeps_data=False),
+            is_own=lambda host, port: False,
         )
 
     async def talk(self, pieces: list[bytes], *, leave: bool) -> tuple[bytes, list[Record]]:
@@ -185,7 +198,7 @@ BROKEN = [
     b"POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"POST /wait HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"GET /wait HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 3000 + b"\r\n\r\n",
-    b"CONNECT mock.test:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"CONNECT mock.test:0 HTTP/1.1\r\nHost: a\r\n\r\n",
 ]
 
 

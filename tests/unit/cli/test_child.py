@@ -90,3 +90,33 @@ def test_the_proxy_of_the_outer_environment(outer: dict[str, str], plain: str | 
 def test_the_rule_file_is_stronger_than_the_environment() -> None:
     settings = UpstreamSettings(proxy="http://mine:1")
     assert outer_proxy(settings, {"HTTP_PROXY": "http://a:1"}) is settings
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_exceptions_are_kept_under_both_names_without_those_that_hide_tests(name: str) -> None:
+    hosts = "a.test, localhost,127.0.0.1:80,.localhost,::1,[::1]:8080,127.0.0.0/8,::1/128,*,10.0.0.0/8"
+    env = environment({name: hosts}, URL, 8123, None)
+    assert env["NO_PROXY"] == env["no_proxy"] == "a.test,10.0.0.0/8"
+    env = environment({name: hosts}, URL, 8123, "localhost,*")
+    assert env["NO_PROXY"] == env["no_proxy"] == "localhost,*", "what the option says holds as it is"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "patterns"),
+    [
+        ("", ""),
+        ("*", "*"),
+        ("a.test", "a.test|*.a.test"),
+        (".a.test:80, *.b.test", "a.test|*.a.test|b.test|*.b.test"),
+        ("10.0.0.1:80,::1,[::1]:80", "10.0.0.1|[::1]"),
+    ],
+)
+def test_exceptions_in_the_language_of_java(hosts: str, patterns: str) -> None:
+    env = environment({"JAVA_TOOL_OPTIONS": "-Da='b  c'"}, URL, 8123, hosts)
+    assert env["JAVA_TOOL_OPTIONS"].startswith("-Da='b  c' -Dhttp.proxyHost=127.0.0.1 "), "and its own stay as they are"
+    assert env["JAVA_TOOL_OPTIONS"].endswith(f"-Dhttp.nonProxyHosts={patterns}")
+
+
+def test_exceptions_to_everything_hold_on_the_way_out() -> None:
+    found = outer_proxy(UpstreamSettings(), {"HTTP_PROXY": "http://a:1", "NO_PROXY": "*"})
+    assert found.no_proxy[0] == "*"
