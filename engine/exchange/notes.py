@@ -370,7 +370,7 @@ def _logged_answer(head: ResponseHead) -> Record:
     head.logged = {
         "statusCode": head.status,
         "statusMessage": head.reason,
-        "headers": _encoded(head.headers),
+        **({"headers": _encoded(head.headers)} if head.headers else {}),
         "rawHeaders": _encoded(head.raw_headers),
     }
     return head.logged

@@ -41,33 +41,37 @@ def ends(session: Any) -> list[Record]:
 # ── byte for byte ──────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"])
-def test_a_request_and_its_answer_pass_as_they_are(recorder: Start, upstream: Make, client: Make, method: str) -> None:
-    answer = (
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND")
+
+
+def test_a_request_and_its_answer_pass_as_they_are(recorder: Start, upstream: Make, client: Make) -> None:
+    head = (
         b"HTTP/1.1 207 Quite  fine\r\nServer: tests\r\nX-One: 1\r\nSet-Cookie: a=1; Path=/\r\nx-ONE: 2\r\n"
         b"Set-Cookie: b=2\r\nContent-Length: 5\r\nConnection: keep-alive\r\nX-Empty: \r\nX-Latin: caf\xe9\r\n\r\n"
     )
-    body = b"" if method == "HEAD" else b"hello"
-    server = upstream(answer + body)
+    server = upstream(lambda received: head + (b"" if received.method == "HEAD" else b"hello"))
     run = recorder(PASS)
     fields = (
         f"Host: 127.0.0.1:{server.port}\r\nX-A: 1\r\naccept: */*\r\nx-a: 2\r\nCookie: k=v\r\nX-Latin: caf\xe9\r\n"
         "Authorization: Basic YTpi\r\n"
     )
-    sent = "" if method in ("GET", "HEAD") else "Content-Length: 4\r\n"
     said = client(run.port)
-    got = said.ask(f"{method} {server.url}/a%20b/../c?x=1&x=%41 HTTP/1.1\r\n{fields}{sent}\r\n{'data' if sent else ''}")
-    assert got.head == answer
-    assert got.body == body
-    assert server.request.head == f"{method} /a%20b/../c?x=1&x=%41 HTTP/1.1\r\n{fields}{sent}\r\n".encode("latin-1")
-    assert server.request.body == (b"data" if sent else b"")
+    for method in METHODS:
+        sent, body = ("", "") if method in ("GET", "HEAD") else ("Content-Length: 4\r\n", "data")
+        target = "/a%20b/../c?x=1&x=%41"
+        got = said.ask(f"{method} {server.url}{target} HTTP/1.1\r\n{fields}{sent}\r\n{body}")
+        assert got.head == head
+        assert got.body == (b"" if method == "HEAD" else b"hello")
+        assert server.requests[-1].head == f"{method} {target} HTTP/1.1\r\n{fields}{sent}\r\n".encode("latin-1")
+        assert server.requests[-1].body == body.encode()
+    assert server.accepted == 1
     session = run.stop()
-    record = session.one("response")
-    assert record["statusCode"] == 207
-    assert record["statusMessage"] == "Quite  fine"
-    assert record["rawHeaders"] == [*got.fields[:-2], ["X-Empty", ""], ["X-Latin", "caf\xe9"]]
-    assert record["body"] == {"size": len(body), "text": body.decode()}
-    assert session.one("request")["body"]["size"] == len(server.request.body)
+    for method, request, response in zip(METHODS, session.by_type("request"), session.by_type("response"), strict=True):
+        assert request["method"] == response["method"] == method
+        assert request["body"]["size"] == (0 if method in ("GET", "HEAD") else 4)
+        assert (response["statusCode"], response["statusMessage"]) == (207, "Quite  fine")
+        assert response["rawHeaders"] == [*got.fields[:-2], ["X-Empty", ""], ["X-Latin", "caf\xe9"]]
+        assert response["body"] == ({"size": 0, "text": ""} if method == "HEAD" else {"size": 5, "text": "hello"})
 
 
 def test_an_answer_of_nginx_is_the_original_one(recorder: Start, client: Make, nginx: Make, tmp_path: Path) -> None:
@@ -121,45 +125,46 @@ def test_chunked_bodies_and_trailers_both_ways(recorder: Start, upstream: Make, 
     assert session.one("response")["body"] == {"size": 5, "text": "hello"}
 
 
-@pytest.mark.parametrize(
-    ("answer", "fields", "body"),
-    [
-        (b"HTTP/1.0 200 OK\r\nServer: old\r\n\r\nuntil the end", [["Server", "old"], ["Transfer-Encoding", "chunked"]], b"until the end"),
-        (b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", [["Content-Length", "0"]], b""),
-        (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", [["Content-Length", "2"]], b"ok"),
-        (b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", [["X-A", "1"]], b""),
-        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: x\r\n\r\n", [["Content-Length", "99"], ["ETag", "x"]], b""),
-        (b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", [["Content-Length", "0"]], b""),
-        (b"HTTP/1.1 599 What\r\nContent-Length: 1\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\r\n!", [["Content-Length", "1"]], b"!"),
-        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", [["Content-Length", "2"]], b"ok"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", [["Content-Length", "2"]], b"ok"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", [["Content-Length", "2"]], b"ok"),
-        (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-            [["Transfer-Encoding", "chunked"]],
-            b"ok",
-        ),
-    ],
-)  # fmt: skip
-def test_every_framing_of_an_answer(
-    recorder: Start, upstream: Make, client: Make, answer: bytes, fields: list[list[str]], body: bytes
-) -> None:
-    def serve(connection: Any) -> None:
-        while connection.request() is not None:
-            connection.send(answer)
-            if b"HTTP/1.0" in answer:
-                return
+# answer of the server → fields and body that the client gets
+FRAMINGS: list[tuple[bytes, list[list[str]], bytes]] = [
+    (b"HTTP/1.0 200 OK\r\nServer: old\r\n\r\nuntil the end", [["Server", "old"], ["Transfer-Encoding", "chunked"]], b"until the end"),
+    (b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", [["Content-Length", "0"]], b""),
+    (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", [["Content-Length", "2"]], b"ok"),
+    (b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", [["X-A", "1"]], b""),
+    (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: x\r\n\r\n", [["Content-Length", "99"], ["ETag", "x"]], b""),
+    (b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", [["Content-Length", "0"]], b""),
+    (b"HTTP/1.1 599 What\r\nContent-Length: 1\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\r\n!", [["Content-Length", "1"]], b"!"),
+    (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", [["Content-Length", "2"]], b"ok"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", [["Content-Length", "2"]], b"ok"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", [["Content-Length", "2"]], b"ok"),
+    (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        [["Transfer-Encoding", "chunked"]],
+        b"ok",
+    ),
+]  # fmt: skip
 
-    server = upstream(serve=serve)
+
+def test_every_framing_of_an_answer(recorder: Start, upstream: Make, client: Make) -> None:
     run = recorder(PASS)
     said = client(run.port)
-    for _ in range(2):  # the client's connection is as good as before
-        got = said.get(f"{server.url}/")
-        assert got.status == int(answer[9:12])
-        assert got.fields == fields
-        assert got.body == body
+    for answer, fields, body in FRAMINGS:
+
+        def serve(connection: Any, answer: bytes = answer) -> None:
+            while connection.request() is not None:
+                connection.send(answer)
+                if b"HTTP/1.0" in answer:
+                    return
+
+        server = upstream(serve=serve)
+        for _ in range(2):  # the client's connection is as good as before
+            got = said.get(f"{server.url}/")
+            assert got.status == int(answer[9:12]), answer
+            assert got.fields == fields, answer
+            assert got.body == body, answer
     session = run.stop()
-    assert [record["body"]["size"] for record in session.by_type("response")] == [len(body)] * 2
+    sizes = [len(body) for _, _, body in FRAMINGS for _ in range(2)]
+    assert [record["body"]["size"] for record in session.by_type("response")] == sizes
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])

@@ -34,30 +34,34 @@ REQUESTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REQUESTS)
-def test_changes_of_a_request(recorder: Start, upstream: Make, client: Make, name: str) -> None:
-    changes, line, fields = REQUESTS[name]
+def test_changes_of_a_request(recorder: Start, upstream: Make, client: Make) -> None:
     server = upstream()
-    run = recorder(rules(server, f"request: {{{changes}}}"))
-    assert client(run.port).ask(f"GET /a/b?q=1 HTTP/1.1\r\nHost: here\r\n{SENT}\r\n").text == "ok"
-    received = server.request
-    assert received.start == (line or "GET /a/b?q=1 HTTP/1.1")
-    hosts = [value for field, value in received.fields if field.lower() == "host"]
-    assert hosts == ([] if name == "replace" else [server.authority])
-    if fields is not None:
-        assert [pair for pair in received.fields if pair[0] != "Host"] == fields
+    run = recorder(
+        "version: 1\nrules:\n"
+        + "".join(
+            f"  - {{id: {name}, times: once, then: {{forward: {{to: '{server.url}', request: {{{changes}}}}}}}}}\n"
+            for name, (changes, _, _) in REQUESTS.items()
+        )
+    )
+    said = client(run.port)
+    for name, (_, line, fields) in REQUESTS.items():
+        assert said.ask(f"GET /a/b?q=1 HTTP/1.1\r\nHost: here\r\n{SENT}\r\n").text == "ok"
+        received = server.requests[-1]
+        assert received.start == (line or "GET /a/b?q=1 HTTP/1.1"), name
+        hosts = [value for field, value in received.fields if field.lower() == "host"]
+        assert hosts == ([] if name == "replace" else [server.authority]), name
+        if fields is not None:
+            assert [pair for pair in received.fields if pair[0] != "Host"] == fields, name
     session = run.stop()
-    told = dict(session.told())
-    assert told["passthrough-request-head"]["rawHeaders"] == received.fields
-    assert (
-        f"{told['passthrough-request-head']['method']} {told['passthrough-request-head']['path']} HTTP/1.1"
-        == received.start
-    )
-    assert told["passthrough-request-body"] == (
-        {"overridden": True, "rawBody": {"size": 3, "text": "hey"}} if name == "body" else {"overridden": False}
-    )
+    for name, received in zip(REQUESTS, server.requests, strict=True):
+        told = dict(session.told(name))
+        head = told["passthrough-request-head"]
+        assert head["rawHeaders"] == received.fields
+        assert f"{head['method']} {head['path']} HTTP/1.1" == received.start
+        changed = {"overridden": True, "rawBody": {"size": 3, "text": "hey"}}
+        assert told["passthrough-request-body"] == (changed if name == "body" else {"overridden": False})
     # What the client has asked is recorded as it was.
-    assert session.one("request")["path"] == "/a/b?q=1"
+    assert {record["path"] for record in session.by_type("request")} == {"/a/b?q=1"}
 
 
 @pytest.mark.parametrize(
@@ -102,28 +106,32 @@ def decoded(coding: str, data: bytes) -> bytes:
     return {"": lambda: data, "gzip": lambda: gzip.decompress(data), "br": lambda: brotli.decompress(data)}[coding]()
 
 
-@pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("name", BODIES)
-def test_changes_of_both_bodies(recorder: Start, upstream: Make, client: Make, name: str, coding: str) -> None:
+def test_changes_of_both_bodies(recorder: Start, upstream: Make, client: Make, name: str) -> None:
     change, expected = BODIES[name]
-    data = CODINGS[coding](json.dumps(ORIGINAL, ensure_ascii=False).encode())
-    fields = f"Content-Length: {len(data)}\r\n" + (f"Content-Encoding: {coding}\r\n" if coding else "")
-    server = upstream(f"HTTP/1.1 200 OK\r\n{fields}\r\n".encode() + data)
+    original = json.dumps(ORIGINAL, ensure_ascii=False).encode()
+    messages = []
+    for coding, encode in CODINGS.items():
+        data = encode(original)
+        fields = f"Content-Length: {len(data)}\r\n" + (f"Content-Encoding: {coding}\r\n" if coding else "")
+        messages.append(f"{fields}\r\n".encode() + data)
+    server = upstream(lambda received: b"HTTP/1.1 200 OK\r\n" + messages[int(received.target[1:])])
     run = recorder(rules(server, f"request: {{{change}}}, response: {{{change}}}"))
     said = client(run.port)
-    said.send(f"POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode() + data)
-    got = said.answer("POST")
-    assert json.loads(decoded(coding, got.body)) == expected
-    assert json.loads(decoded(coding, server.request.body)) == expected
-    assert got.headers["content-length"] == str(len(got.body))
-    assert server.request.headers["content-length"] == str(len(server.request.body))
-    assert said.get("/again").status == 200 if name == "json" else True
+    for number, (coding, message) in enumerate(zip(CODINGS, messages, strict=True)):
+        got = said.ask(f"POST /{number} HTTP/1.1\r\nHost: a\r\n".encode() + message)
+        assert json.loads(decoded(coding, got.body)) == expected
+        assert json.loads(decoded(coding, server.requests[-1].body)) == expected
+        assert got.headers["content-length"] == str(len(got.body))
+        assert server.requests[-1].headers["content-length"] == str(len(server.requests[-1].body))
+    if name == "json":
+        assert said.get("/0").status == 200, "there need not be a body that it takes the place of"
     session = run.stop()
-    record = session.by_type("response")[0]
-    assert json.loads(record["body"]["text"]) == expected
     told = [data for kind, data in session.told() if kind == "passthrough-response-body"]
-    assert told[0]["overridden"] is True
-    assert told[0]["rawBody"]["size"] == len(data)
+    for record, data, message in zip(session.by_type("response"), told, messages, strict=False):
+        assert json.loads(record["body"]["text"]) == expected
+        assert data["overridden"] is True
+        assert data["rawBody"]["size"] == len(message.partition(b"\r\n\r\n")[2])
 
 
 def test_changes_of_an_answers_head(recorder: Start, upstream: Make, client: Make) -> None:
@@ -164,22 +172,27 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
 @pytest.mark.parametrize("side", ["request", "response"])
-def test_a_change_that_cannot_be_made_is_a_500(
-    recorder: Start, upstream: Make, client: Make, side: str, name: str
-) -> None:
-    change, data, text = FAILURES[name]
-    coding = "Content-Encoding: gzip\r\n" if text == "gzip" else ""
-    server = upstream(f"HTTP/1.1 200 OK\r\n{coding}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-    run = recorder(rules(server, f"{side}: {{{change}}}"))
+def test_a_change_that_cannot_be_made_is_a_500(recorder: Start, upstream: Make, client: Make, side: str) -> None:
+    messages = []
+    for _, data, text in FAILURES.values():
+        coding = "Content-Encoding: gzip\r\n" if text == "gzip" else ""
+        messages.append(f"{coding}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+    server = upstream(lambda received: b"HTTP/1.1 200 OK\r\n" + messages[int(received.target[1:])])
+    run = recorder(
+        "version: 1\nrules:\n"
+        + "".join(
+            f"  - {{when: {{path: /{number}}}, then: {{forward: {{to: '{server.url}', {side}: {{{change}}}}}}}}}\n"
+            for number, (change, _, _) in enumerate(FAILURES.values())
+        )
+    )
     said = client(run.port)
-    said.send(f"POST / HTTP/1.1\r\nHost: a\r\n{coding}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-    got = said.answer("POST")
-    assert got.status == 500
-    assert text in got.text
-    assert "rule-1 (" in got.text
-    assert len(server.requests) == (side == "response")
+    for number, (_, _, text) in enumerate(FAILURES.values()):
+        got = said.ask(f"POST /{number} HTTP/1.1\r\nHost: a\r\n".encode() + messages[number])
+        assert got.status == 500
+        assert text in got.text
+        assert f"rule-{number + 1} (" in got.text
+    assert len(server.requests) == (len(FAILURES) if side == "response" else 0)
     run.stop()
 
 
@@ -252,28 +265,27 @@ def test_a_status_that_changes_the_framing(recorder: Start, upstream: Make, clie
     run.stop()
 
 
-@pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("size", [5, 300_000])
-def test_fields_that_lie_about_the_body(
-    recorder: Start, upstream: Make, client: Make, chunked: bool, size: int
-) -> None:
+def test_fields_that_lie_about_the_body(recorder: Start, upstream: Make, client: Make, size: int) -> None:
     body = b"x" * size
-    field = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
-    message = f"Host: a\r\n{field}\r\n\r\n".encode() + (b"%x\r\n%b\r\n0\r\n\r\n" % (size, body) if chunked else body)
-    server = upstream(b"HTTP/1.1 200 OK\r\n" + message)
+    by_length = f"Host: a\r\nContent-Length: {size}\r\n\r\n".encode() + body
+    chunked = b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, body)
+    message = by_length
+    server = upstream(lambda received: b"HTTP/1.1 200 OK\r\n" + message)
     run = recorder(FRAMING.replace("@", server.url))
     said = client(run.port)
-    for path in ("lie", "gone", "coded", "replaced", "twice"):
-        got = said.ask(f"POST /{path} HTTP/1.1\r\n".encode() + message)
-        assert (got.status, got.body) == (200, body), path
-        received = server.requests[-1]
-        assert (received.target, received.body) == (f"/{path}", body)
-        for fields in (got.fields, received.fields):
-            framing = [pair for pair in fields if pair[0].lower() in ("content-length", "transfer-encoding")]
-            assert len(framing) == 1, (path, fields)
+    for message in (by_length, chunked):
+        for path in ("lie", "gone", "coded", "replaced", "twice"):
+            got = said.ask(f"POST /{path} HTTP/1.1\r\n".encode() + message)
+            assert (got.status, got.body == body) == (200, True), path
+            received = server.requests[-1]
+            assert (received.target, received.body == body) == (f"/{path}", True)
+            for fields in (got.fields, received.fields):
+                framing = [pair for pair in fields if pair[0].lower() in ("content-length", "transfer-encoding")]
+                assert len(framing) == 1, (path, fields)
     assert server.accepted == 1
     session = run.stop()
-    assert [record["body"]["size"] for record in session.by_type("response")] == [size] * 5
+    assert [record["body"]["size"] for record in session.by_type("response")] == [size] * 10
 
 
 def test_an_answer_without_a_body_has_none_to_change(recorder: Start, upstream: Make, client: Make) -> None:

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
+import requests
 
 Start = Callable[..., Any]
 Make = Callable[..., Any]
@@ -60,65 +62,96 @@ WITHIN = {
 }
 
 
-@pytest.mark.parametrize("name", BEFORE)
-def test_before_the_answer_it_is_a_502(recorder: Start, upstream: Make, client: Make, name: str) -> None:
-    data, end, code = BEFORE[name]
-    server = upstream(serve=serving(data, end))
+def told_by(session: Any, identity: str) -> dict[str, Any]:
+    return {
+        record["eventType"]: record["eventData"] for record in session.of(identity) if record["type"] == "rule-event"
+    }
+
+
+def test_before_the_answer_it_is_a_502(recorder: Start, upstream: Make, client: Make) -> None:
     run = recorder(RULES % "false")
-    got = client(run.port).get(f"{server.url}/x")
-    assert got.status_line == "HTTP/1.1 502 Error communicating with upstream server"
-    assert got.text.startswith(f"Error communicating with upstream server http://127.0.0.1:{server.port}: ")
-    assert got.text.endswith(f" [{code}]\n")
+    codes = {}
+    for data, end, code in BEFORE.values():
+        server = upstream(serve=serving(data, end))
+        codes[f"{server.url}/x"] = code
+        got = client(run.port).get(f"{server.url}/x")
+        assert got.status_line == "HTTP/1.1 502 Error communicating with upstream server"
+        assert got.text.startswith(f"Error communicating with upstream server http://127.0.0.1:{server.port}: ")
+        assert got.text.endswith(f" [{code}]\n")
     session = run.stop()
-    record = session.one("response")
-    assert record["tags"] == [f"passthrough-error:{code}"]
-    told = dict(session.told())
-    assert told["passthrough-abort"]["error"]["code"] == code
-    assert told["passthrough-abort"]["downstreamAborted"] is False
-    assert told["passthrough-abort"]["tags"] == [f"passthrough-error:{code}"]
+    responses = session.by_type("response")
+    assert len(responses) == len(BEFORE)
+    for record in responses:
+        tags = [f"passthrough-error:{codes[record['url']]}"]
+        assert record["tags"] == tags
+        abort = told_by(session, record["id"])["passthrough-abort"]
+        assert abort["error"]["code"] == codes[record["url"]]
+        assert abort["downstreamAborted"] is False
+        assert abort["tags"] == tags
 
 
-@pytest.mark.parametrize("name", BEFORE)
-def test_or_a_reset_where_that_is_to_be_shown(recorder: Start, upstream: Make, client: Make, name: str) -> None:
-    data, end, code = BEFORE[name]
-    server = upstream(serve=serving(data, end))
+def test_or_a_reset_where_that_is_to_be_shown(recorder: Start, upstream: Make, client: Make) -> None:
     run = recorder(RULES % "true")
-    said = client(run.port)
-    said.send(f"GET {server.url}/x HTTP/1.1\r\nHost: a\r\n\r\n")
-    with pytest.raises(ConnectionResetError):
-        said.rest()
-    session = run.stop()
-    error = session.one("abort")["error"]
-    assert error["code"] == code
-    assert error["message"].startswith("Upstream connection error: ")
-    assert session.one("abort")["tags"] == [f"passthrough-error:{code}"]
-    assert session.by_type("response") == []
-
-
-@pytest.mark.parametrize("name", WITHIN)
-@pytest.mark.parametrize("simulate", ["false", "true"])
-def test_within_a_body_the_body_breaks_off(
-    recorder: Start, upstream: Make, client: Make, name: str, simulate: str
-) -> None:
-    data, end, code = WITHIN[name]
-    server = upstream(serve=serving(data, end))
-    run = recorder(RULES % simulate)
-    said = client(run.port)
-    said.send(f"GET {server.url}/x HTTP/1.1\r\nHost: a\r\n\r\n")
-    if simulate == "true":
+    codes = {}
+    for data, end, code in BEFORE.values():
+        server = upstream(serve=serving(data, end))
+        codes[f"{server.url}/x"] = code
+        said = client(run.port)
+        said.send(f"GET {server.url}/x HTTP/1.1\r\nHost: a\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             said.rest()
-    else:
-        received = said.rest()
-        assert received.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"some" in received
-        assert not received.endswith(b"0\r\n\r\n")
     session = run.stop()
-    record = session.one("abort")
-    assert record["error"]["code"] == code
-    assert record["response"]["body"]["text"] == "some"
-    assert record["response"]["body"]["incomplete"] is True
-    assert dict(session.told())["passthrough-abort"]["error"]["code"] == code
+    assert session.by_type("response") == []
+    aborts = session.by_type("abort")
+    assert len(aborts) == len(BEFORE)
+    for record in aborts:
+        assert record["error"]["code"] == codes[record["url"]]
+        assert record["error"]["message"].startswith("Upstream connection error: ")
+        assert record["tags"] == [f"passthrough-error:{codes[record['url']]}"]
+
+
+@pytest.mark.parametrize("simulate", ["false", "true"])
+def test_within_a_body_the_body_breaks_off(recorder: Start, upstream: Make, client: Make, simulate: str) -> None:
+    run = recorder(RULES % simulate)
+    codes = {}
+    for data, end, code in WITHIN.values():
+        server = upstream(serve=serving(data, end))
+        codes[f"{server.url}/x"] = code
+        said = client(run.port)
+        said.send(f"GET {server.url}/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        if simulate == "true":
+            with pytest.raises(ConnectionResetError):
+                said.rest()
+        else:
+            received = said.rest()
+            assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"some" in received
+            assert not received.endswith(b"0\r\n\r\n")
+    session = run.stop()
+    aborts = session.by_type("abort")
+    assert len(aborts) == len(WITHIN)
+    for record in aborts:
+        assert record["error"]["code"] == codes[record["url"]]
+        assert record["response"]["body"]["text"] == "some"
+        assert record["response"]["body"]["incomplete"] is True
+        assert told_by(session, record["id"])["passthrough-abort"]["error"]["code"] == codes[record["url"]]
+
+
+@pytest.mark.parametrize("library", ["httpx", "requests"])
+def test_real_clients_notice_a_body_that_breaks_off(recorder: Start, upstream: Make, library: str) -> None:
+    run = recorder(RULES % "false")
+    for data, end, _ in WITHIN.values():
+        url = upstream(serve=serving(data, end)).url
+        if library == "httpx":
+            with httpx.Client(proxy=run.url, trust_env=False) as session, pytest.raises(httpx.RemoteProtocolError):
+                session.get(url)
+        else:
+            with requests.Session() as session:
+                session.trust_env = False
+                session.proxies = {"http": run.url}
+                with pytest.raises(requests.exceptions.ChunkedEncodingError):
+                    session.get(url)
+    run.stop()
 
 
 def test_a_body_that_ends_with_the_connection_is_reset_for_an_old_client(
@@ -154,6 +187,28 @@ def test_a_name_that_nobody_has(recorder: Start, client: Make) -> None:
     assert "http://nope.invalid:80: " in got.text
     (tag,) = run.stop().one("response")["tags"]
     assert tag in ("passthrough-error:ENOTFOUND", "passthrough-error:EAI_AGAIN")
+
+
+def test_what_cannot_be_reached_is_a_reset_where_that_is_to_be_shown(
+    recorder: Start, upstream: Make, client: Make, pki: Any, eventually: Wait
+) -> None:
+    run = recorder(RULES % "true")
+    server = upstream(tls=pki.server(self_signed=True))
+    urls = ["http://127.0.0.1:1/", "http://nope.invalid/", f"{server.url}/"]
+    before = run.descriptors
+    for url in urls:
+        said = client(run.port)
+        said.send(f"GET {url} HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            said.rest()
+    eventually(lambda: run.descriptors == before)
+    aborts = run.stop().by_type("abort")
+    assert [record["url"] for record in aborts] == urls
+    codes = [record["error"]["code"] for record in aborts]
+    assert codes[0] == "ECONNREFUSED"
+    assert codes[1] in ("ENOTFOUND", "EAI_AGAIN")
+    assert codes[2] == "DEPTH_ZERO_SELF_SIGNED_CERT"
+    assert [record["tags"] for record in aborts] == [[f"passthrough-error:{code}"] for code in codes]
 
 
 def test_a_server_that_does_not_read(recorder: Start, upstream: Make, client: Make) -> None:
@@ -193,25 +248,36 @@ CERTIFICATES = {
 }
 
 
-@pytest.mark.parametrize("name", [*CERTIFICATES, "wrong name"])
-def test_certificates_that_are_not_good(recorder: Start, upstream: Make, client: Make, pki: Any, name: str) -> None:
-    options, code = CERTIFICATES.get(name, ({}, "ERR_TLS_CERT_ALTNAME_INVALID"))
-    server = upstream(tls=pki.server(*(["other.test"] if name == "wrong name" else []), **options))
-    rules = f"version: 1\nupstream: {{trustedCAs: ['{pki.ca}']}}\nrules: [{{id: on, then: passthrough}}, {{id: lax, then: passthrough}}]\n"
-    run = recorder(rules)
-    got = client(run.port).get(f"https://127.0.0.1:{server.port}/")
-    assert got.status == 502, got.text
-    assert got.text.endswith(f"[{code}]\n")
-    assert run.stop().one("response")["tags"] == [f"passthrough-error:{code}"]
-    # And the same server where nobody looks.
-    run = recorder(rules.replace("trustedCAs", "ignoreTlsErrors: ['127.0.0.1'], trustedCAs"), out="lax.jsonl")
-    assert client(run.port).get(f"https://127.0.0.1:{server.port}/").text == "ok"
-    run.stop()
+def test_certificates_that_are_not_good(recorder: Start, upstream: Make, client: Make, pki: Any) -> None:
+    options = f"upstream: {{trustedCAs: ['{pki.ca}']}}"
+    run = recorder(
+        f"version: 1\n{options}\nrules:\n  - {{when: {{path: /strict}}, then: passthrough}}\n"
+        "  - {when: {path: /all}, then: {passthrough: {ignoreTlsErrors: true}}}\n"
+        "  - {when: {path: /one}, then: {passthrough: {ignoreTlsErrors: ['127.0.0.1']}}}\n"
+        "  - {when: {path: /other}, then: {passthrough: {ignoreTlsErrors: [localhost]}}}\n"
+    )
+    codes = []
+    for name in (*CERTIFICATES, "wrong name"):
+        issued, code = CERTIFICATES.get(name, ({}, "ERR_TLS_CERT_ALTNAME_INVALID"))
+        server = upstream(tls=pki.server(*(["other.test"] if name == "wrong name" else []), **issued))
+        for path in ("/strict", "/other"):
+            got = client(run.port).get(f"{server.url}{path}")
+            assert got.status == 502, got.text
+            assert got.text.startswith(
+                f"Error communicating with upstream server {server.url}: its certificate"
+            ) or code.startswith("UNABLE")
+            assert got.text.endswith(f"[{code}]\n")
+            codes.append(code)
+        # And the same server where nobody looks.
+        for path in ("/all", "/one"):
+            assert client(run.port).get(f"{server.url}{path}").text == "ok"
+    records = [record for record in run.stop().by_type("response") if record["statusCode"] == 502]
+    assert [record["tags"] for record in records] == [[f"passthrough-error:{code}"] for code in codes]
 
 
 def test_a_server_without_tls(recorder: Start, upstream: Make, client: Make) -> None:
     server = upstream(serve=serving(b"", "close"))
-    run = recorder(RULES % "false")
+    run = recorder((RULES % "false").replace("connect: 2s", "connect: 300ms"))
     got = client(run.port).get(f"https://127.0.0.1:{server.port}/")
     assert got.status == 502
     run.stop()
@@ -225,14 +291,14 @@ def test_nothing_is_left_open(recorder: Start, upstream: Make, client: Make, eve
     assert first.get("http://127.0.0.1:1/").status == 502
     before = run.descriptors
     for server in servers.values():
-        for _ in range(3):
+        for _ in range(2):
             said = client(run.port)
             said.send(f"GET {server.url}/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             said.rest()
             said.leave()
     eventually(lambda: run.descriptors == before, "descriptors are left open")
     session = run.stop()
-    assert len(session.by_type("response")) + len(session.by_type("abort")) == 1 + 3 * len(faults)
+    assert len(session.by_type("response")) + len(session.by_type("abort")) == 1 + 2 * len(faults)
 
 
 # ── servers that take their time ───────────────────────────────────────────────────────────────────

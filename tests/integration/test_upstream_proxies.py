@@ -30,20 +30,18 @@ def proxy(recorder: Start, pki: Any) -> Any:
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks4a", "socks5", "socks5h"])
-@pytest.mark.parametrize("tls", [False, True])
-def test_through_a_proxy(
-    recorder: Start, upstream: Make, client: Make, pki: Any, proxy: Any, scheme: str, tls: bool
-) -> None:
-    server = upstream(tls=pki.server() if tls else None)
+def test_through_a_proxy(recorder: Start, upstream: Make, client: Make, pki: Any, proxy: Any, scheme: str) -> None:
+    servers = {"http": upstream(), "https": upstream(tls=pki.server())}
     run = recorder(passing(f"proxy: '{scheme}://127.0.0.1:{proxy.port}', trustedCAs: ['{pki.ca}']"))
     said = client(run.port)
-    for _ in range(2):
-        assert said.get(f"{'https' if tls else 'http'}://localhost:{server.port}/x").text == "ok"
-    assert server.accepted == 1
+    urls = [f"{protocol}://localhost:{server.port}/x" for protocol, server in servers.items() for _ in range(2)]
+    for url in urls:
+        assert said.get(url).text == "ok"
+    assert [server.accepted for server in servers.values()] == [1, 1]
     run.stop()
-    seen = proxy.stop()
-    assert [record["url"].endswith(f"://localhost:{server.port}/x") for record in seen.by_type("request")] == [True] * 2
-    destinations = {record["destination"]["hostname"] for record in seen.by_type("request")}
+    seen = proxy.stop().by_type("request")
+    assert [record["url"] for record in seen] == urls
+    destinations = {record["destination"]["hostname"] for record in seen}
     # socks5 resolves names here; then the proxy sees an address, and TLS or Host tell it the name.
     assert destinations <= ({"127.0.0.1", "::1"} if scheme == "socks5" else {"localhost"})
 
@@ -111,8 +109,9 @@ def test_a_step_may_say_it_itself(recorder: Start, upstream: Make, client: Make)
 # ── certificates ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("form", ["pem", "pfx"])
-@pytest.mark.parametrize("host", ["localhost", "localhost:{port}", "'*'"])
+@pytest.mark.parametrize(
+    ("form", "host"), [("pem", "localhost"), ("pfx", "localhost"), ("pem", "localhost:{port}"), ("pem", "'*'")]
+)
 def test_a_client_certificate(
     recorder: Start, upstream: Make, client: Make, pki: Any, tmp_path: Any, form: str, host: str
 ) -> None:
@@ -306,4 +305,5 @@ def test_a_server_behind_a_proxy_that_speaks_first(recorder: Start, upstream: Ma
     said = client(run.port).tunnel("mail.test:25")
     said.send("\x00EHLO\r\n")
     assert said.exactly(11) == b"220 hello\r\n"
+    said.leave()
     run.stop()
