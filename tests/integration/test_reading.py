@@ -30,6 +30,9 @@ rules:
   - id: gone
     when: {path: /gone}
     then: close
+  - id: never                # lets the answer to the call with a body wait for that
+    when: {path: /orders/9, json: {no: such}}
+    then: close
 """
 CALLS = """
 import http.client, os
