@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio
 from anyio.abc import Process
@@ -32,11 +33,19 @@ class Child:
     """COMMAND, once."""
 
     def __init__(
-        self, command: Sequence[str], no_proxy: str | None, *, stdout_taken: bool, ca: str | None = None
+        self,
+        command: Sequence[str],
+        no_proxy: str | None,
+        *,
+        stdout_taken: bool,
+        ca: str | None = None,
+        auth: str | None = None,
     ) -> None:
         """`stdout_taken`: the log goes to stdout, so COMMAND's output goes to stderr. `ca`: the certificate that it has
         to trust."""
-        self._trust = None if ca is None else TrustFiles(Path(ca))
+        self._ca = ca
+        self._auth = auth
+        self._trust: TrustFiles | None = None
         self._command = list(command)
         self._no_proxy = no_proxy
         self._stdout_taken = stdout_taken
@@ -50,13 +59,14 @@ class Child:
 
     async def start(self, url: str, port: int) -> int | None:
         """Start it; the exit code for mockrec if that is not possible, None if it runs."""
+        self._trust = None if self._ca is None else TrustFiles(Path(self._ca))
         try:
             self._process = await anyio.open_process(
                 self._command,
                 stdin=None,
                 stdout=sys.stderr.fileno() if self._stdout_taken else None,
                 stderr=None,
-                env=environment(os.environ, url, port, self._no_proxy, self._trust),
+                env=environment(os.environ, url, port, self._no_proxy, self._trust, self._auth),
             )
         except OSError as error:
             self._remove_files()
@@ -103,12 +113,24 @@ class Child:
 
 
 def environment(
-    outer: Mapping[str, str], url: str, port: int, no_proxy: str | None, trust: TrustFiles | None = None
+    outer: Mapping[str, str],
+    url: str,
+    port: int,
+    no_proxy: str | None,
+    trust: TrustFiles | None = None,
+    auth: str | None = None,
 ) -> dict[str, str]:
-    """The environment of COMMAND: the recorder is its proxy, loopback included, and its authority is trusted."""
+    """The environment of COMMAND: the recorder is its proxy, loopback included, and its authority is trusted.
+
+    `auth` is the password of the proxy, `user:password`; Java programs have to say it themselves.
+    """
     env = dict(outer)
+    proxy = url
+    if auth is not None:
+        user, _, password = auth.partition(":")
+        proxy = url.replace("://", f"://{quote(user, safe='')}:{quote(password, safe='')}@", 1)
     for name in _PROXY_VARIABLES:
-        env[name] = env[name.lower()] = url
+        env[name] = env[name.lower()] = proxy
     if no_proxy is None:
         no_proxy = _without_loopback(_no_proxy(outer))
         env["no_proxy"] = no_proxy  # curl reads it first
@@ -146,7 +168,7 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
     return replace(
         upstream,
         proxy=_with_scheme(plain),
-        secure_proxy=_with_scheme(secure),
+        secure_proxy=_with_scheme(secure) or "",
         no_proxy=(*upstream.no_proxy, *filter(None, exceptions), "localhost", "127.0.0.1", "::1"),
     )
 

@@ -33,7 +33,11 @@ class Supervisor:
         command = run.settings.command
         self._ctrl_cs = 0
         self._passed_on = 0
-        self._child = Child(command, no_proxy, stdout_taken="-" in run.settings.outputs, ca=run.ca) if command else None
+        self._child = (
+            Child(command, no_proxy, stdout_taken="-" in run.settings.outputs, ca=run.ca, auth=run.settings.server.auth)
+            if command
+            else None
+        )
 
     def finish(self, ending: Ending) -> None:
         """End the run; the first reason counts."""

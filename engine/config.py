@@ -105,7 +105,7 @@ class UpstreamSettings:
 
     proxy: str | None = None
     secure_proxy: str | None = None
-    """Another proxy for https and wss; only the environment (HTTPS_PROXY) tells them apart."""
+    """Another proxy for what is encrypted, or `""` for none; only the environment (HTTPS_PROXY) tells them apart."""
     no_proxy: tuple[str, ...] = ()
     trusted_cas: tuple[str, ...] = ()
     ignore_tls_errors: tuple[str, ...] | bool = ()

@@ -109,11 +109,12 @@ class Run:
         self._patience = anyio.CancelScope()
         handlers = Handlers()
         server = settings.server
-        _check_openness(settings)
+        _check_openness(settings, settings.loaded)
         self._key_log = KeyLog(settings.tls.key_log_file) if settings.tls.key_log_file else None
         contexts = ClientContexts(self._key_log)
         connector = Connector()
         self._gateway = Gateway(Dialer(connector.connect, contexts, self._is_own), self._match_limit)
+        self._gateway.before = settings.before
         self._options = options_of(settings.upstream, self._gateway)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None
@@ -258,6 +259,7 @@ class Run:
     def reload(self) -> Loaded:
         """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
         loaded = load_file(Path(self.settings.loaded.rule_file.path))
+        _check_openness(self.settings, loaded)
         rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers()))
         self._site.rules = rules
         self._site.notes.rules_reloaded(told_rules(loaded.rule_file), loaded.rule_file.sha256)
@@ -282,6 +284,7 @@ class Run:
         with self._grace, anyio.move_on_after(self.settings.grace):
             await self._listener.stop()
             await self._webhooks.wait()
+        self._gateway.stopping = True
         serving.cancel_scope.cancel()
 
 
@@ -294,9 +297,9 @@ def choose_alpn(offers: list[bytes]) -> bytes | None:
     return None
 
 
-def _check_openness(settings: RunSettings) -> None:
+def _check_openness(settings: RunSettings, loaded: Loaded) -> None:
     """A proxy that the network can reach passes on what anybody asks for. Raises ConfigError."""
-    server, rules = settings.server, settings.loaded.rule_file.rules
+    server, rules = settings.server, loaded.rule_file.rules
     if server.auth is not None or settings.is_open or server.host.strip("[]") in _LOOPBACK:
         return
     steps = [step for rule in rules for step in rule.steps]

@@ -72,6 +72,15 @@ class RequestReader:
         self._unbounded = True
         self._make_room()
 
+    async def hold(self, limit: int) -> None:
+        """Return when the whole body has come, or more than `limit` bytes of it; nobody reads it meanwhile."""
+        self.unbound()
+        while not self.ended and self._size <= limit:
+            if self._news is None:
+                self._news = anyio.Event()
+            await self._news.wait()
+        self._unbounded = False
+
     def drop(self) -> None:
         """Nobody will read any more."""
         self._dropped = True

@@ -197,12 +197,18 @@ class Conversation:
         failed: list[Exception] = []
         async with anyio.create_task_group() as group:
 
+            def left() -> None:
+                ended.append(Gone())
+                group.cancel_scope.cancel()
+
             async def read() -> None:
                 try:
                     while self._codec.buffered <= _MOST_PIPELINED:
                         self._take(await self._receive())
                         if exchange.reader is not None and exchange.reader.full:
+                            self._pipe.watch(left)  # nobody reads meanwhile
                             await exchange.reader.wait_for_room()
+                            self._pipe.watch(None)
                 except (Gone, _Broken) as end:
                     if plan.is_quick and isinstance(end, Gone) and exchange.request_body.complete:
                         return  # it may have closed its side only, and the answer is about to be there
@@ -215,6 +221,7 @@ class Conversation:
             except Exception as error:
                 failed.append(error)
             group.cancel_scope.cancel()
+        self._pipe.watch(None)
         if ended and not exchange.finished:
             raise ended[0]
         if failed:

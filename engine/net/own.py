@@ -36,9 +36,12 @@ def _is_here(name: str, host: str) -> bool:
     address = _address(name)
     if address is None:
         return everywhere and name in _names()
-    # A connection to 0.0.0.0 goes to this machine.
-    if address.is_loopback or address.is_unspecified:
-        return everywhere or _is_loopback(host)
+    if everywhere and (address.is_loopback or address.is_unspecified):
+        return True
+    if address.is_unspecified:  # a connection to 0.0.0.0 goes to this machine
+        return _is_loopback(host)
+    if host == "localhost" and address.is_loopback:
+        return True
     return address == _address(host) or (everywhere and _can_bind(str(address)))
 
 

@@ -8,7 +8,7 @@ from mockrec.engine.exchange.connection_notes import Tunnel
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.upstream.dial import Route
-from mockrec.engine.upstream.errors import RESET, UpstreamError
+from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError
 
 
 async def relay(site: Site, client: Pipe, first: bytes, route: Route, tunnel: Tunnel) -> None:
@@ -36,7 +36,9 @@ async def relay(site: Site, client: Pipe, first: bytes, route: Route, tunnel: Tu
 
 
 async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, errors: list[str]) -> None:
-    backpressure = site.backpressure
+    backpressure, seconds = site.backpressure, site.timeouts.body_idle
+    half_closed: list[bool] = []
+    """Set once one side has ended: the other may go on as long as it has something to say."""
     async with anyio.create_task_group() as group:
 
         async def copy(source: Pipe, sink: Pipe, received: bool) -> None:
@@ -48,7 +50,11 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
                         data = await source.receive()
                     except anyio.EndOfStream:
                         await sink.send_eof()
+                        half_closed.append(received)
+                        group.cancel_scope.deadline = anyio.current_time() + seconds
                         return
+                    if half_closed:
+                        group.cancel_scope.deadline = anyio.current_time() + seconds
                     tunnel.data("received" if received else "sent", data)
                     await sink.send(data)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -61,3 +67,5 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
 
         group.start_soon(copy, client, server, True)
         group.start_soon(copy, server, client, False)
+    if group.cancel_scope.cancelled_caught and not errors:
+        errors.append(TIMED_OUT)

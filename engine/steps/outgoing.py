@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mockrec.engine.exchange.address import Address
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.rules.urls import DEFAULT_PORTS
-from mockrec.engine.steps.transform import changed_headers, changed_host, changed_path
+from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
 from mockrec.engine.upstream.dial import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import Options
@@ -32,11 +33,19 @@ class Outgoing:
         """For people."""
         default = self.route.port == DEFAULT_PORTS[self.protocol]
         name = f"[{self.route.name}]" if ":" in self.route.name else self.route.name
-        return f"{self.protocol}://{name}{'' if default else f':{self.route.port}'}{self.target}"
+        target = "" if self.target == "*" else self.target  # RFC 9112, 3.2.4
+        return f"{self.protocol}://{name}{'' if default else f':{self.route.port}'}{target}"
 
 
-def outgoing(exchange: Exchange, step: Passthrough, options: Options) -> Outgoing:
-    """The request without its body. Raises TransformError."""
+Server = tuple[str, str, int]
+"""Protocol, host and port."""
+
+
+def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Server | None = None) -> Outgoing:
+    """The request without its body. `before`: the server that we stand before, which direct requests are for.
+
+    Raises TransformError.
+    """
     address, changes = exchange.address, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
     host, port = address.destination["hostname"], address.destination["port"]
@@ -47,6 +56,12 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options) -> Outgoin
         host = name = step.to_host
         port = step.to_port or DEFAULT_PORTS[protocol]
         moved = True
+    elif before is not None and not address.is_absolute and address.origin.tunnel is None:
+        protocol, host, port = before
+        name = host
+        moved = True
+    if protocol not in DEFAULT_PORTS:
+        raise TransformError(f"{protocol} is no protocol that can be passed on")
     if changes.protocol is not None:
         wanted = _PLAIN.get(changes.protocol, changes.protocol)
         if port == DEFAULT_PORTS[protocol]:
@@ -65,15 +80,21 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options) -> Outgoin
         # RFC 9112, 3.2.2: a proxy goes by the URL, whatever Host says beside it.
         update = moved or (address.is_absolute and not _names(address.headers.get("host", ""), address.host))
     raw_headers = with_host(
-        end_to_end(address.raw_headers),
+        _for_servers(address),
         update if isinstance(update, str) else authority,
         replace=bool(update),
     )
     route = Route(protocol == "https", host, port, name, options)
     method = changes.method or exchange.head.method
     raw_headers = changed_headers(raw_headers, changes.headers)
-    target = changed_path(address.path, changes)
+    target = changed_path(address.path.partition("#")[0], changes)  # a fragment is the client's own affair
     return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers))
+
+
+def _for_servers(address: Address) -> list[list[str]]:
+    """The fields without those of this connection, and without a password for us (RFC 9110, 11.7.2)."""
+    kept = end_to_end(address.raw_headers)
+    return kept if address.origin.tunnel is not None else without(kept, "proxy-authorization")
 
 
 def _names(field: str, host: str) -> bool:

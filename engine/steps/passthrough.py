@@ -58,7 +58,7 @@ def passthrough_act(
             await exchange.reply(Answer(501, (TEXT_TYPE,), text.encode()))
             return
         try:
-            request = outgoing(exchange, step, options)
+            request = outgoing(exchange, step, options, gateway.before)
             peer = exchange.peer
             if gateway.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
@@ -134,7 +134,10 @@ class Passing:
             self._tell_abort(error, by_client=False)
             raise
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.get_cancelled_exc_class()):
-            self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
+            if self._gateway.stopping:
+                self._tell_abort(UpstreamError("E_STOPPED", "the recorder has been stopped"), by_client=False)
+            else:
+                self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
             raise
         finally:
             if self._connection is None:
@@ -153,8 +156,9 @@ class Passing:
             return None
         original = b""
         if change.data is None and change.file is None:
-            await exchange.wait_for_body(ahead=True)
             body = exchange.request_body
+            if exchange.reader is not None:
+                await exchange.reader.hold(self._gateway.body_limit)
             if body.size > self._gateway.body_limit:
                 raise TransformError(_too_long("request", body.size, self._gateway.body_limit))
             original = body.kept
@@ -284,14 +288,17 @@ class Passing:
 
     async def _head(self, connection: UpstreamConnection) -> tuple[Response, list[Part]]:
         """The final head and what came with it; interim ones go to the client at once."""
+        connection.allow(self._settings.head_timeout if self._sent else math.inf)
         while True:
-            parts = await connection.receive(self._settings.head_timeout if self._sent else math.inf)
+            parts = await connection.receive(None)
             for index, part in enumerate(parts):
                 if isinstance(part, Response):
+                    connection.deadline = math.inf
                     self._first_byte = clock.now() - self._asked_at
                     return part, parts[index + 1 :]
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    await self._exchange.inform(part.head.status, [(n, v) for n, v in part.head.raw_headers])
+                    fields = without(end_to_end(part.head.raw_headers), *_FRAMING)
+                    await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
     def _answer(self, head: ResponseHead, length: int | None) -> Answer:
         """The head as the client gets it; `length` is that of its body, where it is known."""

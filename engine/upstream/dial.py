@@ -126,7 +126,7 @@ class Dialer:
             pipe.close()
 
     async def _dial(self, route: Route, client_ip: str, attempt: _Attempt, to_self: bool) -> Dialed:
-        proxy = route.options.proxy_for(route.name, route.port, secure=route.secure)
+        proxy = route.options.proxy_for(route.name, route.port, secure=route.secure or route.raw)
         timings: dict[str, float] = {}
         dialed = Dialed(await self._reach(route, proxy, client_ip, attempt, timings, to_self), timings=timings)
         received = b""
@@ -168,8 +168,8 @@ class Dialer:
         addresses = await resolve(host, route.options.settings.dns_servers)
         if not addresses:
             raise UpstreamError(NOT_FOUND, "its name has no address")
-        if proxy is None and client_ip and not _is_loopback(client_ip) and all(map(_is_loopback, addresses)):
-            addresses = [client_ip]
+        if proxy is None and client_ip and not _is_loopback(client_ip):
+            addresses = [client_ip if _is_loopback(address) else address for address in addresses]
         resolved = clock.now()
         if not is_address(host):
             timings["dns"] = round(resolved - began, 4)
@@ -360,4 +360,7 @@ async def _socks(pipe: Pipe, proxy: ProxyAddress, host: str, port: int) -> bytes
 
 
 def _is_loopback(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_loopback
+    """Whether a connection to an address stays on this machine, however that is written."""
+    found = ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_unspecified

@@ -37,6 +37,10 @@ class Gateway:
         self.dialer = dialer
         self.body_limit = body_limit
         self.backpressure: Backpressure = _NoLog()
+        self.before: tuple[str, str, int] | None = None
+        """Protocol, host and port of the server that we stand before."""
+        self.stopping = False
+        """Whether the run is ending, so that what is cut off now is not the client's doing."""
         self._connections: set[UpstreamConnection] = set()
         self._shortest = math.inf
         """Of the timeouts that connections are under, in seconds."""

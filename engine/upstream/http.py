@@ -16,6 +16,8 @@ from mockrec.engine.wire.head import EARLY_EOF
 from mockrec.engine.wire.parts import Fault, Part
 
 _HEAD_LIMIT = 256 * 1024
+_MOST_IDLE = 32
+"""Connections to servers that are kept for one client."""
 
 
 class UpstreamConnection:
@@ -48,11 +50,12 @@ class UpstreamConnection:
         except anyio.BrokenResourceError as error:
             raise _broken(error) from None
 
-    async def receive(self, seconds: float) -> list[Part]:
-        """The parts that the next bytes complete, which have so long to come. A server's fault is an UpstreamError."""
+    async def receive(self, seconds: float | None) -> list[Part]:
+        """The parts that the next bytes complete, which have so long to come (None: as long as `allow` said)."""
         if self._fault is not None:
             raise _at_fault(self._fault, self.codec.answered)
-        self.allow(seconds)
+        if seconds is not None:
+            self.allow(seconds)
         try:
             parts = self.codec.receive(await self.pipe.receive())
         except TimeoutError:
@@ -63,7 +66,8 @@ class UpstreamConnection:
             parts = self.codec.receive_eof()
         except anyio.BrokenResourceError as error:
             raise _broken(error) from None
-        self.deadline = math.inf
+        if seconds is not None:
+            self.deadline = math.inf
         if parts and isinstance(parts[-1], Fault):
             fault = parts.pop()
             assert isinstance(fault, Fault)
@@ -114,10 +118,12 @@ def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
 class Pool:
     """The idle connections to servers of one client connection; never shared with another client."""
 
-    __slots__ = ("_idle", "closed")
+    __slots__ = ("_idle", "_order", "closed")
 
     def __init__(self) -> None:
         self._idle: dict[object, list[UpstreamConnection]] = {}
+        self._order: dict[UpstreamConnection, object] = {}
+        """All idle ones with their routes, the longest idle first."""
         self.closed = False
 
     def take(self, route: object) -> UpstreamConnection | None:
@@ -125,6 +131,7 @@ class Pool:
         idle = self._idle.get(route)
         while idle:
             connection = idle.pop()
+            self._order.pop(connection, None)
             connection.pipe.watch(None)
             if connection.reusable:
                 return connection
@@ -136,13 +143,24 @@ class Pool:
         if self.closed or not connection.reusable:
             connection.close()
         else:
+            if len(self._order) >= _MOST_IDLE:
+                self._drop(next(iter(self._order)))
             self._idle.setdefault(route, []).append(connection)
-            connection.pipe.watch(connection.close)  # when the server ends it, so do we
+            self._order[connection] = route
+            connection.pipe.watch(lambda: self._drop(connection))  # when the server ends it, so do we
+
+    def _drop(self, connection: UpstreamConnection) -> None:
+        route = self._order.pop(connection, None)
+        if route is not None:
+            idle = self._idle[route]
+            idle.remove(connection)
+            if not idle:
+                del self._idle[route]
+        connection.pipe.watch(None)
+        connection.close()
 
     def close(self) -> None:
         """The client has gone."""
         self.closed = True
-        for idle in self._idle.values():
-            for connection in idle:
-                connection.close()
-        self._idle.clear()
+        for connection in list(self._order):
+            self._drop(connection)

@@ -48,7 +48,7 @@ class Options:
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
         self._proxy = read_proxy(settings.proxy)
-        self._secure_proxy = read_proxy(settings.secure_proxy) or self._proxy
+        self._secure_proxy = self._proxy if settings.secure_proxy is None else read_proxy(settings.secure_proxy)
         self._no_proxy = [_exception(text) for text in settings.no_proxy]
         ignored = settings.ignore_tls_errors
         self._unverified = frozenset() if isinstance(ignored, bool) else frozenset(map(_server, ignored))
@@ -87,12 +87,24 @@ def read_proxy(url: str | None) -> ProxyAddress | None:
     """`scheme://[user[:password]@]host[:port]` → the proxy. Raises ValueError."""
     if not url:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in _PROXY_PORTS or not parts.hostname or parts.port == 0:
-        raise ValueError(f"not the URL of a proxy: {url}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in _PROXY_PORTS or not parts.hostname or port == 0:
+        raise ValueError(f"not the URL of a proxy: {_without_password(url)}") from None
     user = None if parts.username is None else unquote(parts.username)
-    password = unquote(parts.password or "")
-    return ProxyAddress(parts.scheme, parts.hostname, parts.port or _PROXY_PORTS[parts.scheme], user, password)
+    return ProxyAddress(
+        parts.scheme, parts.hostname, port or _PROXY_PORTS[parts.scheme], user, unquote(parts.password or "")
+    )
+
+
+def _without_password(url: str) -> str:
+    """For messages: what stands before the last @ may be a secret."""
+    if "@" not in url:
+        return url
+    return f"{url.partition('://')[0]}://…@{url.rpartition('@')[2]}"
 
 
 def _normal_name(hostname: str) -> str:

@@ -11,6 +11,8 @@ import anyio
 
 from mockrec.engine.upstream.errors import NOT_FOUND, UpstreamError, system_error
 
+_PATIENCE_SECONDS = 2.0
+"""For name servers of the user's choice, before the system is asked."""
 _LOOPBACK = ["::1", "127.0.0.1"]
 
 
@@ -66,15 +68,20 @@ async def _asked(host: str, servers: Sequence[str]) -> list[str]:
         addresses.append(address)
         resolver.nameserver_ports[address] = port
     resolver.nameservers = addresses
-    resolver.lifetime = 5.0
-    found: list[str] = []
-    for kind in ("AAAA", "A"):
+    resolver.lifetime = _PATIENCE_SECONDS
+    found: dict[str, list[str]] = {"AAAA": [], "A": []}
+
+    async def ask(kind: str) -> None:
         try:
             answer = await resolver.resolve(host, kind, raise_on_no_answer=False)
-            found += [record.address for record in answer]
+            found[kind] = [record.address for record in answer]
         except (dns.exception.DNSException, OSError):
-            continue
-    return found
+            pass  # the system may know
+
+    async with anyio.create_task_group() as group:
+        for kind in found:
+            group.start_soon(ask, kind)
+    return [*found["AAAA"], *found["A"]]
 
 
 def _in_turns(addresses: Sequence[str]) -> list[str]:

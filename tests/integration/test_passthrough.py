@@ -827,3 +827,91 @@ def test_a_recorder_that_is_stopped_ends_what_it_passes_on(
     eventually(lambda: server.ended == [0])
     assert session.one("abort")["url"] == f"{server.url}/"
     assert session.told("on")[-1][0] == "passthrough-abort"
+
+
+# ── what a reader found ────────────────────────────────────────────────────────────────────────────
+
+
+def test_before_a_server_passthrough_means_that_server(recorder: Start, upstream: Make, client: Make) -> None:
+    server, other = upstream(), upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")
+    run = recorder(f"version: 1\nserver: {{auth: 'ada:pwd'}}\n{PASS.partition(chr(10))[2]}", "--upstream", server.url)
+    said = client(run.port)
+    # Whatever Host says: otherwise this would be an open proxy.
+    for host in ("public.test", other.authority, f"127.0.0.1:{run.port}"):
+        assert (
+            said.ask(f"GET /x HTTP/1.1\r\nHost: {host}\r\nProxy-Authorization: Basic YWRhOnB3ZA==\r\n\r\n").text == "ok"
+        )
+    assert other.requests == []
+    assert {received.headers["host"] for received in server.requests} == {server.authority}
+    assert not any("proxy-authorization" in received.headers for received in server.requests)
+    run.stop()
+
+
+def test_a_protocol_that_cannot_be_passed_on(recorder: Start, client: Make) -> None:
+    run = recorder(PASS)
+    got = client(run.port).get("ftp://127.0.0.1/file")
+    assert (got.status, "ftp is no protocol that can be passed on" in got.text) == (500, True)
+    assert run.stop().code == 0
+
+
+def test_a_head_that_drips_is_too_slow_all_the_same(recorder: Start, upstream: Make, client: Make) -> None:
+    def serve(connection: Any) -> None:
+        connection.request()
+        try:
+            while True:
+                connection.send(b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\nX-A: 1\r\n\r\n")
+                connection.sock.settimeout(0.05)
+                try:
+                    if not connection.sock.recv(1):
+                        return
+                except TimeoutError:
+                    continue
+        except OSError:
+            return
+
+    server = upstream(serve=serve)
+    run = recorder(f"version: 1\nupstream: {{timeouts: {{head: 400ms}}}}\n{PASS.partition(chr(10))[2]}")
+    got = client(run.port).get(f"{server.url}/")
+    assert got.status == 502
+    assert got.text.endswith("no answer within 0.4s [ETIMEDOUT]\n")
+    assert set(got.interim) == {b"HTTP/1.1 103 Early Hints\r\nX-A: 1\r\n\r\n"}
+    run.stop()
+
+
+def test_a_body_that_is_too_long_to_be_changed_is_not_held(recorder: Start, upstream: Make, client: Make) -> None:
+    server = upstream()
+    rules = "version: 1\nrecord: {maxBodySize: 1MiB}\nrules:\n  - then: {passthrough: {request: {matchReplaceBody: [[a, b]]}}}\n"
+    run = recorder(rules)
+    said = client(run.port)
+    size = 100 * MIB
+    said.send(f"POST {server.url}/ HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n")
+    sender = threading.Thread(target=lambda: said.send(b"x" * size))
+    sender.start()
+    got = said.answer("POST")
+    sender.join()
+    assert got.status == 500
+    assert "a rule can change bodies of up to" in got.text
+    peak = Path(f"/proc/{run.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+    assert int(peak) < 130_000
+    assert server.requests == []
+    run.stop()
+
+
+def test_many_servers_of_one_client(recorder: Start, upstream: Make, client: Make, eventually: Wait) -> None:
+    servers = [upstream() for _ in range(40)]
+    run = recorder(PASS)
+    said = client(run.port)
+    assert said.get("http://127.0.0.1:1/").status == 502
+    before = run.descriptors
+    for server in servers:
+        assert said.get(f"{server.url}/").text == "ok"
+    eventually(lambda: run.descriptors <= before + 32, "idle connections are kept without end")
+    run.stop()
+
+
+def test_rules_that_would_open_the_proxy_are_not_loaded(recorder: Start, tmp_path: Path, eventually: Wait) -> None:
+    run = recorder("version: 1\nrules: [{then: {reply: {}}}]\n", "--host", "0.0.0.0", "--watch")
+    (tmp_path / "rules.yaml").write_text(PASS)
+    eventually(lambda: "the rules stay as they were" in run.stderr, run.stderr)
+    assert "server.auth" in run.stderr
+    run.stop()

@@ -75,10 +75,10 @@ def test_java_gets_a_trust_store(ca: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("outer", "plain", "secure"),
     [
         ({}, None, None),
-        ({"HTTP_PROXY": "http://a:1"}, "http://a:1", None),
+        ({"HTTP_PROXY": "http://a:1"}, "http://a:1", ""),
         ({"HTTP_PROXY": "http://a:1", "https_proxy": "b:2"}, "http://a:1", "http://b:2"),
         ({"ALL_PROXY": "socks5h://c:3"}, "socks5h://c:3", "socks5h://c:3"),
-        ({"http_proxy": "http://low:1", "HTTP_PROXY": "http://high:1"}, "http://low:1", None),
+        ({"http_proxy": "http://low:1", "HTTP_PROXY": "http://high:1"}, "http://low:1", ""),
     ],
 )
 def test_the_proxy_of_the_outer_environment(outer: dict[str, str], plain: str | None, secure: str | None) -> None:
