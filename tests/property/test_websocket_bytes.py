@@ -144,7 +144,8 @@ def test_a_conversation_arrives_as_it_was_said(
 ) -> None:
     one = WebSocket(side, deflate=deflate, message_limit=LIMIT)
     two = WebSocket(other(side), deflate=deflate, message_limit=LIMIT)
-    for saying, answering, cuts, back_cuts in [*turns, ([close], [close], [1], [1])]:
+    turns = [*turns, ([close], [close], [1], [1])]
+    for saying, answering, cuts, back_cuts in turns:
         for speaker, listener, talk, at in ((one, two, saying, cuts), (two, one, answering, back_cuts)):
             raw = b"".join(said_by(speaker, said) for said in talk)
             told, rest = heard(received(listener, pieces(raw, at)))

@@ -48,7 +48,8 @@ def heard(parts: list[WsPart]) -> list[WsPart | Whole]:
             said.append(part)
             continue
         assert part.starts is (message is None)
-        message = [part] if message is None else [*message, part]
+        message = message or []
+        message.append(part)
         if part.ends:
             assert len({each.is_binary for each in message}) == 1
             said.append((b"".join(each.data for each in message), part.is_binary))
@@ -428,7 +429,7 @@ def test_a_frame_that_will_be_too_big_is_a_fault_at_once() -> None:
 
 
 @STEPS
-@pytest.mark.parametrize("count", [1, 2, 3, 2000])
+@pytest.mark.parametrize("count", [1, 2, 3, 400])
 def test_deflate_streams_share_the_limit_of_their_message(count: int, step: int) -> None:
     packer = zlib.compressobj(wbits=-15, level=0)
     raw = frame(FIN | RSV1 | BINARY, (packer.compress(b"x" * 50) + packer.flush()) * count)
