@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as theirs
@@ -28,7 +28,7 @@ from mockrec.engine.wire.ws_handshake import (
     offered_protocols,
 )
 
-ORDINARY = settings(max_examples=200, deadline=None, derandomize=True)
+ORDINARY = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 LIMIT = 1 << 20
 
 
