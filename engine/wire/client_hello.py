@@ -20,7 +20,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 HELLO_LIMIT = 0x10000
 """Bytes, record headers included, within which a hello must end."""
@@ -74,11 +75,22 @@ class ClientHello:
     @property
     def ja3(self) -> str:
         """32 hex digits."""
-        return hashlib.md5(self.ja3_text.encode("ascii"), usedforsecurity=False).hexdigest()
+        return _fingerprints(self._without_name)[0]
 
     @property
     def ja4(self) -> str:
         """36 characters, like `t13d1516h2_8daaf6152771_e5627efa2ab1`."""
+        return _fingerprints(self._without_name)[1]
+
+    @property
+    def _without_name(self) -> ClientHello:
+        """What the fingerprints are made of: it is the same for all servers that a client asks."""
+        return self if self.server_name is None else replace(self, server_name=None)
+
+    def _make_ja3(self) -> str:
+        return hashlib.md5(self.ja3_text.encode("ascii"), usedforsecurity=False).hexdigest()
+
+    def _make_ja4(self) -> str:
         ciphers = _without_grease(self.ciphers)
         extensions = _without_grease(self.extensions)
         hashed = [number for number in extensions if number not in (SERVER_NAME, ALPN)]
@@ -104,6 +116,12 @@ class ClientHello:
             ends = name[0] + name[-1]
             return ends if ends.isascii() and ends.isalnum() else raw.hex()[0] + raw.hex()[-1]
         return "00"
+
+
+@lru_cache(maxsize=256)
+def _fingerprints(hello: ClientHello) -> tuple[str, str]:
+    """JA3 and JA4; clients say the same hello again and again."""
+    return hello._make_ja3(), hello._make_ja4()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class H1Server:
 
     def __init__(self, head_limit: int) -> None:
         self._head_limit = head_limit
-        self._conn = h11.Connection(h11.SERVER)
+        self._h11: h11.Connection | None = None
+        """Made when it is needed: it takes longer than everything else here."""
         self._buffer = bytearray()
         self._checked = 0
         """How much of the buffer has been read as a part of a head and may become good."""
@@ -58,6 +59,12 @@ class H1Server:
         """The request at hand while h11 has not seen it: without a body, it need not if the answer is whole."""
         self._answered = False
         """Whether it was answered without h11."""
+
+    @property
+    def _conn(self) -> h11.Connection:
+        if self._h11 is None:
+            self._h11 = h11.Connection(h11.SERVER)
+        return self._h11
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
