@@ -108,7 +108,14 @@ def run(
     no_proxy: Annotated[
         str | None, typer.Option(metavar="HOSTS", help="Hosts that COMMAND reaches without the proxy.")
     ] = None,
-    http2: Annotated[str | None, _later("--http2", metavar="WHAT", about="Whether HTTP/2 is spoken.")] = None,
+    http2: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Whether HTTP/2 is spoken: true, false, or fallback (to clients that do not offer HTTP/1.1).",
+            show_default="true",
+        ),
+    ] = None,
     socks: Annotated[bool | None, typer.Option("--socks/--no-socks", help="Speak SOCKS 4, 4a and 5 too.")] = None,
     ca_cert: Annotated[
         Path | None,
@@ -136,6 +143,7 @@ def run(
         raise typer.BadParameter("give both, --ca-cert and --ca-key")
     _check_word("--redact", redact, ("none",), later=("default",))
     _check_word("--unmatched", unmatched, ("reject", "passthrough"))
+    _check_word("--http2", http2, ("true", "false", "fallback"))
     _check_word("--on-full", on_full, ("wait", "drop"))
     if ready_file is not None:
         remove_stale(ready_file)
@@ -153,6 +161,7 @@ def run(
         drop=on_full == "drop",
         grace=grace,
         socks=socks,
+        http2=http2,
         ca=None if ca_cert is None or ca_key is None else (ca_cert, ca_key),
         unmatched=unmatched,
         before=upstream,
@@ -192,6 +201,7 @@ def _settings(
     drop: bool,
     grace: float,
     socks: bool | None,
+    http2: str | None,
     ca: tuple[Path, Path] | None,
     unmatched: str | None,
     before: tuple[str, str, int] | None,
@@ -217,6 +227,8 @@ def _settings(
         recorded = replace(recorded, max_body_size=max_body_size)
     if socks is not None:
         server = replace(server, socks=socks)
+    if http2 is not None:
+        server = replace(server, http2=http2)
     if ca is not None:
         tls = replace(tls, ca_cert=str(ca[0]), ca_key=str(ca[1]))
     if invocation.command is not None:

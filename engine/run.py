@@ -17,6 +17,7 @@ from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Notes, wanted_types
+from mockrec.engine.exchange.websocket import SocketLimits
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.listener import Listener, bind
 from mockrec.engine.net.own import own_addresses
@@ -113,7 +114,11 @@ class Run:
         self._key_log = KeyLog(settings.tls.key_log_file) if settings.tls.key_log_file else None
         contexts = ClientContexts(self._key_log)
         connector = Connector()
-        self._gateway = Gateway(Dialer(connector.connect, contexts, self._is_own), self._match_limit)
+        self._gateway = Gateway(
+            Dialer(connector.connect, contexts, self._is_own),
+            self._match_limit,
+            SocketLimits(server.limits.ws_message, settings.record.max_body_size),
+        )
         self._gateway.before = settings.before
         self._options = options_of(settings.upstream, self._gateway)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
@@ -160,7 +165,7 @@ class Run:
         return Authority(load_ca(Path(self.ca), Path(self._ca_key)), key_type=tls.key_type, key_length=tls.key_length)
 
     def _server_contexts(self) -> ServerContexts:
-        return ServerContexts(self._authority(), self.settings.tls, choose_alpn, self._key_log)
+        return ServerContexts(self._authority(), self.settings.tls, alpn_of(self.settings.server.http2), self._key_log)
 
     @property
     def url(self) -> str:
@@ -240,6 +245,7 @@ class Run:
             connection_notes=ConnectionNotes(recorder, kept, bodies, keeps_data=settings.record.raw_data),
             is_own=self._is_own,
             socks=_socks_methods(server.socks),
+            http2=server.http2 != "false",
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
             is_reverse=settings.before is not None,
@@ -288,13 +294,19 @@ class Run:
         serving.cancel_scope.cancel()
 
 
-def choose_alpn(offers: list[bytes]) -> bytes | None:
-    """HTTP/1.1 where it is offered. Raises NoProtocol for a client that speaks only HTTP/2 (RFC 7301, 3.2)."""
-    if b"http/1.1" in offers:
-        return b"http/1.1"
-    if b"h2" in offers:
-        raise NoProtocol
-    return None
+def alpn_of(http2: str) -> Callable[[list[bytes]], bytes | None]:
+    """The choice among a client's protocols (RFC 7301, 3.2) for a setting of `server.http2`."""
+    ours = {"true": (b"h2", b"http/1.1"), "fallback": (b"http/1.1", b"h2")}.get(http2, (b"http/1.1",))
+
+    def choose(offers: list[bytes]) -> bytes | None:
+        for protocol in ours:
+            if protocol in offers:
+                return protocol
+        if b"h2" in offers:
+            raise NoProtocol  # it speaks nothing else, and we do not
+        return None
+
+    return choose
 
 
 def _check_openness(settings: RunSettings, loaded: Loaded) -> None:

@@ -78,7 +78,9 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
     protocol = origin.protocol
     absolute = _ABSOLUTE.fullmatch(head.target)
     raw_headers, headers = head.raw_headers, head.headers
-    authority = headers.get("host", "")
+    authority = headers.get(":authority") or headers.get("host", "")
+    if headers.get(":scheme") in ("http", "https"):
+        protocol = headers[":scheme"]
     target = head.target
     if absolute is not None:
         protocol, authority, target = absolute[1].lower(), _USERINFO.sub("", absolute[2], count=1), absolute[3]
@@ -89,9 +91,9 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
         if any(name in headers for name in _DROPPED_FOR_PROXIES):
             raw_headers = [pair for pair in raw_headers if pair[0].lower() not in _DROPPED_FOR_PROXIES]
             headers = header_table(raw_headers)
-    elif head.method == "CONNECT":
+    elif head.method == "CONNECT" and not head.upgrade:
         authority = target
-    if head.upgrade == "websocket" and not head.has_body:
+    if head.upgrade == "websocket" and (head.version == "2.0" or not head.has_body):
         protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
     default_port = DEFAULT_PORTS.get(protocol, 80)
     asked: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mockrec.engine.pipe import Pipe
 from mockrec.engine.wire.parts import ResponseHead
 
 
@@ -40,6 +41,9 @@ class Channel(Protocol):
     def bodiless(self) -> bool:
         """Whether the answer has no body on the wire whatever it says (HEAD)."""
 
+    def trailers(self, head: ResponseHead, fields: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        """The fields that follow the body behind such a head, as they are sent; none where none can."""
+
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
     ) -> ResponseHead:
@@ -63,6 +67,12 @@ class Channel(Protocol):
 
     async def send_raw(self, data: bytes) -> None:
         """Bytes past the protocol; the connection ends after this exchange."""
+
+    def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
+        """The head that accepts an upgrade to WebSocket, with these fields beside those that the protocol needs."""
+
+    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+        """Send such a head. What follows is frames: their pipe, and what has come of them."""
 
     def close(self) -> None:
         """End the connection with FIN after this exchange."""

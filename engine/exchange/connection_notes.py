@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.envelope import Record
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.exchange.notes import Log, Record
+from mockrec.engine.exchange.notes import Log
 
 FailureCause = Literal["closed", "reset", "cert-rejected", "no-shared-cipher", "handshake-timeout", "unknown"]
 Kind = Literal["tls-passthrough", "raw-passthrough"]

@@ -19,6 +19,7 @@ from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.channel import Channel, Peer
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.reader import RequestReader
+from mockrec.engine.pipe import Pipe
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 
@@ -66,6 +67,8 @@ class Exchange:
         "unmatched",
         "view",
         "websocket",
+        "ws_accepted_at",
+        "ws_closed_at",
     )
 
     def __init__(
@@ -99,6 +102,8 @@ class Exchange:
         self.headers_sent_at: float | None = None
         self.response_sent_at: float | None = None
         self.aborted_at: float | None = None
+        self.ws_accepted_at: float | None = None
+        self.ws_closed_at: float | None = None
         self.rule: CompiledRule | None = None
         self.chosen = False
         """Whether the rule set has been asked; `rule` stays None where nothing matched."""
@@ -118,7 +123,7 @@ class Exchange:
         self.request_pieces: PieceBatch | None = None
         self.response_pieces: PieceBatch | None = None
         self.view = RequestView(
-            head.method,
+            "GET" if self.websocket else head.method,  # over HTTP/2 an upgrade is a CONNECT (RFC 8441)
             address.protocol,
             address.matched_url,
             address.hostname,
@@ -201,11 +206,11 @@ class Exchange:
         """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
         head = self._framed(answer, None, streamed=False)
         body = answer.body
-        trailers = answer.trailers
+        trailers: Sequence[Sequence[str]] = answer.trailers
         if self.channel.bodiless or answer.status in _BODILESS:
             body, trailers = b"", ()
-        elif trailers and "transfer-encoding" not in head.headers:
-            trailers = ()  # an HTTP/1.0 client knows none
+        elif trailers:
+            trailers = self.channel.trailers(head, trailers)
         self._begun(answer, head)
         await self.channel.send_whole(head, body, trailers)
         self.response_trailers = trailers
@@ -231,8 +236,9 @@ class Exchange:
         """End the body that `begin` announced, and the exchange; `trailers` if the answer has no own."""
         assert self.answer is not None
         assert self.response_head is not None
-        if "transfer-encoding" in self.response_head.headers and not self.channel.bodiless:
-            self.response_trailers = self.answer.trailers or trailers
+        fields = self.answer.trailers or trailers
+        if fields and not self.channel.bodiless:
+            self.response_trailers = self.channel.trailers(self.response_head, fields)
         await self.channel.send_end(self.response_trailers)
         self._sent_everything(None)
 
@@ -251,6 +257,14 @@ class Exchange:
             self.response_body.add(body)
         await self.channel.send_raw(data)
 
+    async def accept_websocket(self, fields: Sequence[tuple[str, str]]) -> tuple[Pipe, bytes]:
+        """Accept an upgrade, with further head fields; the pipe of its frames, and what has come of them already."""
+        head = self.channel.websocket_head(fields)
+        self.response_head = head
+        self.ws_accepted_at = clock.now()
+        self.notes.websocket.accepted(self)
+        return await self.channel.accept_websocket(head)
+
     def abort(self, error: Mapping[str, Any] | None) -> None:
         """End the exchange before it is complete; once, and not after the answer is complete."""
         if not self.finished:
@@ -258,7 +272,7 @@ class Exchange:
             self.notes.abort(self, error)
             if self.body_complete is not None:
                 self.body_complete.set()
-            self._over()
+            self.over()
 
     def leave(self) -> None:
         """The connection has ended: nothing more will come for this exchange."""
@@ -270,7 +284,8 @@ class Exchange:
         if self.reader is not None:
             self.reader.end()
 
-    def _over(self) -> None:
+    def over(self) -> None:
+        """The terminal record has been written: tell who waits for that."""
         if self.reader is not None:
             self.reader.drop()
         if self.on_end is not None:
@@ -308,4 +323,4 @@ class Exchange:
             self.notes.response_data(self, whole)
         self.notes.response_data_end(self)
         self.notes.response(self, whole)
-        self._over()
+        self.over()

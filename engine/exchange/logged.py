@@ -39,6 +39,10 @@ class BodyLogger:
         record = self._logged(body.kept, body.size, headers, incomplete) if body.size else EMPTY_BODY
         return {**record, "incomplete": True} if incomplete else record
 
+    def message(self, kept: bytes, size: int) -> dict[str, Any]:
+        """A message of which the first bytes were kept."""
+        return self._form(kept[: self._limit], size)
+
     def piece(self, data: bytes) -> dict[str, Any]:
         """A piece of a body as it stood on the wire."""
         return self._form(data[: self._limit], len(data))

@@ -13,15 +13,16 @@ import orjson
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.envelope import Record, envelope, timing_of
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
 from mockrec.engine.exchange.pieces import PieceBatch
 from mockrec.engine.exchange.refused import partial_request
+from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
 
-Record = dict[str, Any]
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
 """What frames a session is in it whatever was asked for."""
 _LARGE = 32 * 1024
@@ -64,6 +65,7 @@ class Notes:
         self._client_error = "client-error" in types
         self._rule_event = "rule-event" in types
         self._rules_reloaded = "rules-reloaded" in types
+        self.websocket = WebSocketNotes(self, log, types, bodies)
         self.ended: Callable[[Exchange], None] | None = None
         """Called with every exchange that is over, whatever is recorded."""
 
@@ -117,7 +119,7 @@ class Notes:
             **(address.logged or _logged_head(exchange)),
             "remoteIpAddress": peer.ip,
             "remotePort": peer.port,
-            "timingEvents": _timing(exchange),
+            "timingEvents": timing_of(exchange),
             "tags": exchange.tags,
         }
         if exchange.rule is not None:
@@ -134,13 +136,13 @@ class Notes:
             return
         now = clock.now()
         raw = [[name, value] for name, value in headers]
-        record = _envelope("response-information", exchange, now)
+        record = envelope("response-information", exchange, now)
         record["statusCode"] = status
         record["statusMessage"] = reason
         if raw:
             record["headers"] = header_table(raw)
         record["rawHeaders"] = raw
-        record["timingEvents"] = _timing(exchange)
+        record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
         record["eventTimestamp"] = now
         self._add(record)
@@ -148,7 +150,7 @@ class Notes:
     def response_initiated(self, exchange: Exchange) -> None:
         """The final head is sent."""
         if self._response_initiated:
-            self._add(self._response_head("response-initiated", exchange, clock.now()))
+            self._add(self.response_head("response-initiated", exchange, clock.now()))
 
     def response_data(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the response body is sent."""
@@ -166,8 +168,8 @@ class Notes:
         exchange.finished = True
         if self._response:
             # Not the time of the cause: pieces of the body may have been written since.
-            record = self._response_head("response", exchange, clock.now())
-            self._ending(record, exchange, exchange.response_sent_at or exchange.started_at)
+            record = self.response_head("response", exchange, clock.now())
+            self.ending(record, exchange, exchange.response_sent_at or exchange.started_at)
             record["body"] = self._response_body(exchange, whole)
             if exchange.response_trailers:
                 record.update(trailer_fields(exchange.response_trailers))
@@ -191,7 +193,8 @@ class Notes:
             self._bodies.truncated += 1
         return answer.logged_body
 
-    def _response_head(self, kind: str, exchange: Exchange, now: float) -> Record:
+    def response_head(self, kind: str, exchange: Exchange, now: float) -> Record:
+        """A record that begins with the head of the answer."""
         head = exchange.response_head
         assert head is not None
         return {
@@ -201,11 +204,11 @@ class Notes:
             "id": exchange.id,
             "connectionId": exchange.peer.connection_id,
             **(head.logged or _logged_answer(head)),
-            "timingEvents": _timing(exchange),
+            "timingEvents": timing_of(exchange),
             "tags": exchange.tags,
         }
 
-    def _ending(self, record: Record, exchange: Exchange, end: float) -> None:
+    def ending(self, record: Record, exchange: Exchange, end: float) -> None:
         """What every terminal record carries, so that one line tells the story."""
         address = exchange.address
         record["method"] = exchange.head.method
@@ -300,7 +303,7 @@ class Notes:
             rule_id = exchange.rule.rule.id
         if not self._rule_event or rule_id is None:
             return
-        record = _envelope("rule-event", exchange, clock.now())
+        record = envelope("rule-event", exchange, clock.now())
         record["requestId"] = exchange.id
         record["ruleId"] = rule_id
         record["eventType"] = kind
@@ -330,21 +333,11 @@ class Notes:
         return exchange.response_pieces
 
     def _piece(self, exchange: Exchange, kind: str, data: bytes, at: float, is_ended: bool) -> None:
-        record = _envelope(kind, exchange, clock.now())
+        record = envelope(kind, exchange, clock.now())
         record["content"] = self._bodies.piece(data)
         record["isEnded"] = is_ended
         record["eventTimestamp"] = at
         self._add(record)
-
-
-def _envelope(kind: str, exchange: Exchange, now: float) -> Record:
-    return {
-        "seq": 0,
-        "type": kind,
-        "timestamp": clock.timestamp(now),
-        "id": exchange.id,
-        "connectionId": exchange.peer.connection_id,
-    }
 
 
 def _logged_head(exchange: Exchange) -> Record:
@@ -378,17 +371,3 @@ def _logged_answer(head: ResponseHead) -> Record:
 
 def _encoded(value: Any) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps(value))
-
-
-def _timing(exchange: Exchange) -> Record:
-    """The milestones so far. Milliseconds: `startTime` since the epoch, the others monotonic."""
-    timing: Record = {"startTime": exchange.start_time, "startTimestamp": exchange.started_at}
-    if exchange.body_received_at is not None:
-        timing["bodyReceivedTimestamp"] = exchange.body_received_at
-    if exchange.headers_sent_at is not None:
-        timing["headersSentTimestamp"] = exchange.headers_sent_at
-        if exchange.response_sent_at is not None:
-            timing["responseSentTimestamp"] = exchange.response_sent_at
-    if exchange.aborted_at is not None:
-        timing["abortedTimestamp"] = exchange.aborted_at
-    return timing

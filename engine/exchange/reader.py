@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import anyio
 
@@ -14,7 +14,7 @@ _ROOM = 256 * 1024
 class RequestReader:
     """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
 
-    __slots__ = ("_dropped", "_news", "_pieces", "_read", "_room", "_size", "_unbounded", "ended")
+    __slots__ = ("_dropped", "_news", "_pieces", "_read", "_room", "_size", "_unbounded", "ended", "on_room")
 
     def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
         """`pieces` have come already."""
@@ -28,6 +28,8 @@ class RequestReader:
         self._dropped = False
         self._read = False
         """Whether somebody has read of it."""
+        self.on_room: Callable[[], None] | None = None
+        """Called when the client need not wait any longer, by those who have told it to."""
 
     def feed(self, data: bytes) -> None:
         """A piece has come."""
@@ -89,6 +91,8 @@ class RequestReader:
         self.unbound()
 
     def _make_room(self) -> None:
+        if self.on_room is not None:
+            self.on_room()
         if self._room is not None:
             self._room.set()
             self._room = None

@@ -6,6 +6,7 @@ TLS → certificate, and what is inside; SOCKS and CONNECT → a tunnel, and wha
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import anyio
 
@@ -16,9 +17,9 @@ from mockrec.engine.exchange.connection_notes import FailureCause, Times
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.net import secure, tunnel
 from mockrec.engine.net.conversation import Conversation
+from mockrec.engine.net.h2_conversation import H2Conversation
 from mockrec.engine.net.relay import relay
 from mockrec.engine.net.site import Site
-from mockrec.engine.net.stream import TransportStream
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.upstream.dial import Route
@@ -38,19 +39,22 @@ class _Over(Exception):
 class Connection:
     """One accepted connection. `serve` returns when it is over."""
 
-    def __init__(self, stream: TransportStream, site: Site) -> None:
+    def __init__(
+        self, stream: Pipe, site: Site, peer: Peer | None = None, origin: Origin = PLAIN, times: Times | None = None
+    ) -> None:
+        """`peer`, `origin` and `times` are given where the pipe is a tunnel through HTTP/2."""
         self.deadline = math.inf
         """When the client has taken too long, in monotonic milliseconds; the listener looks at it."""
         self._stream = stream
         self._pipe: Pipe = stream
         self._site = site
-        self._conversation: Conversation | None = None
+        self._conversation: Conversation | H2Conversation | None = None
         self._passes_on = False
         self._stopping = False
         ip, port = stream.peer
-        self._peer = Peer(new_id(), ip, port, stream.local[1], stream.local[0])
-        self._origin = PLAIN
-        self._times = Times(clock.now())
+        self._peer = peer or Peer(new_id(), ip, port, stream.local[1], stream.local[0])
+        self._origin = origin
+        self._times = times or Times(clock.now())
 
     # ── from outside ───────────────────────────────────────────────────────────────────────────────
 
@@ -96,12 +100,18 @@ class Connection:
                 first = b""
             elif opening in ("socks4", "socks5"):
                 first = self._enter(await self._negotiate_socks(first))
+            elif opening == "h2" and self._site.http2:
+                held = H2Conversation(self._pipe, self._site, self._peer, self._origin, self, self._serve_inside)
+                self._conversation = held
+                await held.hold(first)
+                return
             elif opening == "unknown" and self._site.passes_unknown:
                 await self._pass_raw_on(first)
                 return
             else:
-                self._conversation = Conversation(self._pipe, self._site, self._peer, self._origin, self)
-                opened = await self._conversation.hold(first)
+                conversation = Conversation(self._pipe, self._site, self._peer, self._origin, self)
+                self._conversation = conversation
+                opened = await conversation.hold(first)
                 self._conversation = None
                 if opened is None:
                     return
@@ -128,6 +138,12 @@ class Connection:
         self._peer.tags = tuple(dict.fromkeys((*self._peer.tags, *opened.tags)))
         self._times = self._times.entered(clock.now())
         return opened.rest
+
+    async def _serve_inside(self, pipe: Pipe, opened: tunnel.Opened) -> None:
+        """A tunnel through a stream of HTTP/2: a connection of its own, of the same client."""
+        peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None, pool=None)
+        times = self._times.entered(clock.now())
+        await Connection(pipe, self._site, peer, Origin("http", opened.target), times).serve()
 
     # ── TLS ────────────────────────────────────────────────────────────────────────────────────────
 

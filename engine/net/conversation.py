@@ -18,14 +18,12 @@ from mockrec.engine.errors import described
 from mockrec.engine.exchange.address import Address, Origin, read_address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.net import cors, tunnel
+from mockrec.engine.net import tunnel
+from mockrec.engine.net.choosing import choose_plan
 from mockrec.engine.net.h1_channel import H1Channel
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
-from mockrec.engine.rules.match import MatcherError
-from mockrec.engine.rules.select import NEED_BODY, CompiledRule
 from mockrec.engine.steps.plan import Plan
-from mockrec.engine.steps.python import matcher_failed
 from mockrec.engine.wire.h1 import H1Server
 from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead, ResponseHead, header_table
 
@@ -145,32 +143,10 @@ class Conversation:
 
     async def _answer(self, exchange: Exchange) -> None:
         """Find the rule and let it act."""
-        site = self._site
-        if exchange.head.expects_continue and not exchange.request_body.complete:
-            await exchange.inform(100)
-        if site.cors is not None and cors.prepare(exchange, site.cors):
-            exchange.choose(None)
-            await self._run(cors.PREFLIGHT, exchange)
-            return
-        rules = site.rules
-        try:
-            rule = rules.select(exchange.view)
-            while rule is NEED_BODY:
-                self._take(await self._receive())
-                if exchange.request_body.truncated:
-                    exchange.view.body_complete = True  # as far as matchers may see: they find that it is too long
-                rule = rules.select(exchange.view)
-        except MatcherError as error:
-            exchange.choose(None)
-            await self._run(matcher_failed(error), exchange)
-            return
-        if isinstance(rule, CompiledRule):
-            rules.use(rule)
-            exchange.choose(rule, forwards=rule.plan.forwards)
-            await self._run(rule.plan, exchange)
-        else:
-            exchange.choose(None, forwards=site.unmatched.forwards)
-            await self._run(site.unmatched, exchange)
+        await self._run(await choose_plan(self._site, exchange, self._take_more), exchange)
+
+    async def _take_more(self) -> None:
+        self._take(await self._receive())
 
     async def _run(self, plan: Plan, exchange: Exchange) -> None:
         if not exchange.request_body.complete:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.wire.h1 import H1Server
-from mockrec.engine.wire.parts import ResponseHead
+from mockrec.engine.wire.parts import ResponseHead, header_table
+from mockrec.engine.wire.ws_handshake import accept_key
 
 
 class H1Channel:
@@ -27,6 +28,9 @@ class H1Channel:
     @property
     def bodiless(self) -> bool:
         return self._codec.bodiless
+
+    def trailers(self, head: ResponseHead, fields: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        return fields if "transfer-encoding" in head.headers else ()  # an HTTP/1.0 client knows none
 
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
@@ -54,6 +58,21 @@ class H1Channel:
         self.ended = True
         if data:
             await self._stream.send(data)
+
+    def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
+        raw = [
+            ["Upgrade", "websocket"],
+            ["Connection", "Upgrade"],
+            ["Sec-WebSocket-Accept", accept_key(self._codec.websocket_key)],
+            *([name, value] for name, value in fields),
+        ]
+        return ResponseHead(101, "Switching Protocols", raw, header_table(raw))
+
+    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+        self.ended = True
+        self._stream.watch(None)  # from now on the frames tell when the client leaves
+        await self._stream.send(self._codec.send_switch(head))
+        return self._stream, self._codec.take_rest()
 
     def close(self) -> None:
         self.ended = True

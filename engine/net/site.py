@@ -45,6 +45,8 @@ class Site:
     """Whether we listen on an address (or a name for one) and port."""
     socks: tuple[AuthMethod, ...] | None = None
     """The authentication methods of SOCKS, or None where it is not spoken."""
+    http2: bool = True
+    """Whether HTTP/2 is spoken."""
     passes_unknown: bool = False
     """Whether protocols that we do not speak are passed on."""
     auth: tuple[str, str] | None = None

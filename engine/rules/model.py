@@ -328,12 +328,50 @@ class Forward(Passthrough):
 
 
 @dataclass(frozen=True, slots=True)
+class Echo(Step):
+    name: ClassVar[str] = "echo"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen(Step):
+    name: ClassVar[str] = "listen"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(Step):
+    """Refuses a WebSocket with an ordinary reply."""
+
+    name: ClassVar[str] = "reject"
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptLine:
+    """One line of a script.
+
+    `value` by `kind`: `send` a text, or a mapping with `json` or `base64` (bytes); `expect` a text, or a mapping of
+    `equals`, `regex`, `includes`, `json`, `jsonIncludes`; `wait` seconds; `ping` a text; `close` None, a code, or a
+    mapping of `code` and `reason`.
+    """
+
+    kind: str
+    value: Any
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Script(Step):
+    name: ClassVar[str] = "script"
+    lines: tuple[ScriptLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Later(Step):
     """A step of the language that this version checks but cannot run: its options as plain values."""
 
     name: ClassVar[str] = ""
     kind: str = ""
-    """`echo`, `listen`, `reject`, `script` or `replay`."""
+    """`replay`."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -155,7 +155,6 @@ SERVER: Final = Record(
         "http2": Key(
             _Http2(),
             "Whether HTTP/2 is spoken (true); `fallback` prefers HTTP/1.1.",
-            later=lambda value: "fallback" if value == "fallback" else False,
         ),
         "socks": Key(
             ByKind(

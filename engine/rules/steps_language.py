@@ -37,6 +37,7 @@ from mockrec.engine.rules.shapes import Enum, Free, Int, Schema, Shape, Str, nea
 from mockrec.engine.rules.step_parts import DELAY, StepWord, bare_step, delay_step, record_step
 from mockrec.engine.rules.template_check import check_text, check_tree
 from mockrec.engine.rules.texts import HEADERS, WEBHOOK_URL, Handler
+from mockrec.engine.rules.websocket_language import WEBSOCKET_STEPS
 
 
 def _informational(given: Given, place: Place) -> Informational:
@@ -130,6 +131,7 @@ STEPS: Final[dict[str, StepWord]] = {
         final=False,
     ),
     **PASSTHROUGH_STEPS,
+    **WEBSOCKET_STEPS,
     **LATER_STEPS,
 }
 BARE_STEPS: Final = tuple(name for name, word in STEPS.items() if word.bare)

@@ -189,7 +189,7 @@ _WHEN: Final[Record[When]] = Record(
         "jsonPath": Key(MapOf(VALUE, key=JsonPath()), "JSONPath (RFC 9535) → value or condition."),
         "jsonSchema": Key(_JsonSchema(), "A JSON Schema that the body fits, inline or as a file."),
         "jsonRpc": Key(_JSON_RPC, "A JSON-RPC 2.0 call."),
-        "websocket": Key(Bool(), "Only WebSocket upgrades.", later=True),
+        "websocket": Key(Bool(), "Only WebSocket upgrades."),
         "not": Key(WHEN, "Matchers that do not all match."),
         "anyOf": Key(List(WHEN, at_least=1), "Several sets of matchers, one of which matches."),
         "python": Key(Handler(), "handlers.py:name, called with the request, returns true or false."),

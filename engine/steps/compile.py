@@ -10,7 +10,7 @@ from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.select import RuleSet
-from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing
+from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing, websocket
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
@@ -19,7 +19,16 @@ from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.resolve import read_server
 
-_SLOW = (model.Stream, model.Python, model.Timeout, model.Delay, model.Passthrough)
+_SLOW = (
+    model.Stream,
+    model.Python,
+    model.Timeout,
+    model.Delay,
+    model.Passthrough,
+    model.Echo,
+    model.Listen,
+    model.Script,
+)
 """Steps that wait for something else than the request."""
 
 
@@ -92,6 +101,14 @@ def _act(step: model.Step, tools: Tools) -> Act:
             return jsonrpc.json_rpc_act(step)
         case model.Python():
             return python.python_act(tools.handlers.resolve(step.handler))
+        case model.Echo():
+            return websocket.echo_act(tools.gateway.limits)
+        case model.Listen():
+            return websocket.listen_act(tools.gateway.limits)
+        case model.Reject():
+            return websocket.reject_act(step, tools.random)
+        case model.Script():
+            return websocket.script_act(step, tools.gateway.limits)
         case model.Close():
             return faults.close
         case model.Reset():

@@ -10,7 +10,7 @@ from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
 from mockrec.engine.upstream.dial import Route
-from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.headers import RawHeaders, end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import Options
 
 _PLAIN = {"ws": "http", "wss": "https"}
@@ -93,8 +93,17 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Se
 
 def _for_servers(address: Address) -> list[list[str]]:
     """The fields without those of this connection, and without a password for us (RFC 9110, 11.7.2)."""
-    kept = end_to_end(address.raw_headers)
+    kept = end_to_end(_for_http1(address.raw_headers))
     return kept if address.origin.tunnel is not None else without(kept, "proxy-authorization")
+
+
+def _for_http1(raw_headers: RawHeaders) -> RawHeaders:
+    """The fields of an HTTP/2 request as HTTP/1 has them: no pseudo-fields, one Cookie (RFC 9113, 8.2.3 and 8.3)."""
+    if not raw_headers or not any(name.startswith(":") for name, _ in raw_headers):
+        return raw_headers
+    cookies = [value for name, value in raw_headers if name == "cookie"]
+    kept = [pair for pair in raw_headers if not pair[0].startswith(":") and pair[0] != "cookie"]
+    return [*kept, ["cookie", "; ".join(cookies)]] if cookies else kept
 
 
 def _names(field: str, host: str) -> bool:
@@ -105,7 +114,7 @@ def _names(field: str, host: str) -> bool:
 def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:
     """The framing of the body that the client sends, whatever a rule has made of the fields that told it."""
     head = exchange.head
-    if head.chunked:
+    if head.chunked or (head.has_body and head.content_length is None):
         return with_chunks(raw_headers)
     framing = [value for name, value in raw_headers if name.lower() in ("content-length", "transfer-encoding")]
     length = head.content_length

@@ -23,6 +23,7 @@ from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import JSON_TYPE
 from mockrec.engine.steps.timing import delay_act
 from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers
+from mockrec.engine.steps.websocket_passing import SocketPassing
 from mockrec.engine.upstream.dial import basic
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
@@ -53,16 +54,17 @@ def passthrough_act(
     delay = delay_act(step.delay, dice) if step.delay is not None else None
 
     async def act(exchange: Exchange) -> None:
-        if exchange.websocket:
-            text = "passing WebSocket connections on is not available yet in this version of mockrec\n"
-            await exchange.reply(Answer(501, (TEXT_TYPE,), text.encode()))
-            return
         try:
             request = outgoing(exchange, step, options, gateway.before)
             peer = exchange.peer
             if gateway.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
-            await Passing(exchange, step, request, gateway, delay, name).run()
+            if exchange.websocket:
+                if delay is not None:
+                    await delay(exchange)
+                await SocketPassing(exchange, request, gateway, name, gateway.limits).run()
+            else:
+                await Passing(exchange, step, request, gateway, delay, name).run()
         except TransformError as error:
             await reply_failure(exchange, str(error))
         except UpstreamError as error:

@@ -9,6 +9,7 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
+from mockrec.engine.exchange.websocket import SocketLimits
 from mockrec.engine.upstream.dial import Dialer, Route
 from mockrec.engine.upstream.http import Pool, UpstreamConnection
 
@@ -32,9 +33,10 @@ class _NoLog:
 class Gateway:
     """One for a run."""
 
-    def __init__(self, dialer: Dialer, body_limit: int) -> None:
+    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketLimits | None = None) -> None:
         """`body_limit`: the longest body that a transform is given, in bytes."""
         self.dialer = dialer
+        self.limits = limits or SocketLimits()
         self.body_limit = body_limit
         self.backpressure: Backpressure = _NoLog()
         self.before: tuple[str, str, int] | None = None

@@ -281,6 +281,17 @@ class H1Server:
         self._send(h11.InformationalResponse(status_code=status, headers=[]))
         return text
 
+    @property
+    def websocket_key(self) -> str:
+        """`Sec-WebSocket-Key` of the request at hand."""
+        assert self._head is not None
+        key: str = self._head.headers.get("sec-websocket-key", "")
+        return key
+
+    def send_switch(self, head: ResponseHead) -> bytes:
+        """A 101 with its fields (RFC 9110, 15.2.2); what follows is another protocol's."""
+        return _head_bytes(head.status, head.reason, head.raw_headers)
+
     def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]] = ()) -> bytes:
         """Head, body and end of an answer.
 

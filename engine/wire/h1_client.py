@@ -42,6 +42,7 @@ class H1Client:
         self._sent = True
         """Whether our message is complete."""
         self._awaits_head = False
+        self._upgrade = False
         self.informed = False
         """Whether an interim response to the request at hand has come."""
         self._left = 0
@@ -52,14 +53,17 @@ class H1Client:
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
-    def send_request(self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, body: bool) -> bytes:
-        """The bytes of a request head, written as given; `body`: data follows.
+    def send_request(
+        self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, body: bool, upgrade: bool = False
+    ) -> bytes:
+        """The bytes of a request head, written as given; `body`: data follows, `upgrade`: a 101 is welcome.
 
         Raises ValueError for what no head can hold; nothing has changed then.
         """
         if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
             raise ValueError(f"no request line can hold {method!r} and {target!r}")
         head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers)
+        self._upgrade = upgrade
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
         self._sent = not body
@@ -134,9 +138,9 @@ class H1Client:
             head = read_response_head(raw)
             if isinstance(head, Fault):
                 return [*parts, self._fault(head)]
-            if head.status == 101:
+            if head.status == 101 and not self._upgrade:
                 return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw))]
-            if head.status >= 200:
+            if head.status >= 200 or head.status == 101:
                 break
             self.informed = True
             parts.append(Interim(head))

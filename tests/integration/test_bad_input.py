@@ -40,8 +40,8 @@ RULE_FILES = {
         "rules.yaml:3:42: rules[0].then.reply.body: not a template: ",
     ),
     "not available": (
-        "version: 1\nrules:\n  - then: echo\n",
-        'rules.yaml:3:11: rules[0].then.echo: "echo" is not available yet in this version of mockrec',
+        "version: 1\nrules:\n  - then: {replay: rules.yaml}\n",
+        'rules.yaml:3:12: rules[0].then.replay: "replay" is not available yet in this version of mockrec',
     ),
     "unknown event type": (
         "version: 1\nrecord: {events: [respones]}\nrules: []\n",
@@ -125,7 +125,7 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["--ca-cert", "a.pem"], "give both, --ca-cert and --ca-key"),
         (["--ca-cert", "a.pem", "--ca-key", "a.key"], "a.pem"),
         (["--workers", "2"], "not available yet"),
-        (["--http2", "true"], "not available yet"),
+        (["--http2", "maybe"], "expected true or false or fallback"),
         (["--upstream", "http://127.0.0.1:1/path"], "expected a server such as http://localhost:3000"),
         (["--upstream", "ftp://127.0.0.1"], "expected a server such as http://localhost:3000"),
         (["--host", "0.0.0.0", "--unmatched", "passthrough"], "--open"),

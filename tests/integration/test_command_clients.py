@@ -87,7 +87,7 @@ def needs(name: str) -> Any:
 
 @needs("curl")
 def test_curl(recorded: Any) -> None:
-    said, requests = recorded("curl", "-sS", "-i", "{url}")
+    said, requests = recorded("curl", "-sS", "--http1.1", "-i", "{url}")
     # The original answer, byte for byte.
     assert (
         said

@@ -349,7 +349,7 @@ def test_pieces_of_records_and_many_requests_in_one(start: Start, ca: Path) -> N
 
 
 def test_alpn(start: Start, ca: Path) -> None:
-    run = start()
+    run = start(f"{RULES}server: {{http2: false}}\n")
     agreed = {
         ("http/1.1",): "http/1.1",
         ("h2", "http/1.1"): "http/1.1",
@@ -366,7 +366,7 @@ def test_alpn(start: Start, ca: Path) -> None:
 
 
 def test_only_http2_is_refused_with_its_alert(start: Start, ca: Path) -> None:
-    run = start()
+    run = start(f"{RULES}server: {{http2: false}}\n")
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = ssl.create_default_context(cafile=str(ca))
         context.maximum_version = context.minimum_version = version

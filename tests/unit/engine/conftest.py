@@ -142,6 +142,9 @@ class ChannelLog:
         self._gone_after = gone_after
         """Sends after which the client has gone."""
 
+    def trailers(self, head: ResponseHead, fields: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        return fields if "transfer-encoding" in head.headers else ()
+
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
     ) -> ResponseHead:

@@ -28,7 +28,7 @@ KINDS = [
     for _, kind in inspect.getmembers(model, inspect.isclass)
     if issubclass(kind, model.Step) and kind not in (model.Step, model.Later)
 ]
-SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward"}
+SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward", "echo", "listen", "script"}
 
 
 async def _no_network(address: str, port: int) -> Any:
@@ -51,13 +51,15 @@ def tools(tmp_path: Path) -> Tools:
 def test_the_language_has_these_steps() -> None:
     assert {kind.name for kind in KINDS} == {
         "reply", "stream", "jsonRpc", "python", "close", "reset", "timeout", "malformed",
-        "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward",
+        "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward", "echo", "listen", "reject", "script",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: Tools, tmp_path: Path) -> None:
     more = {"handler": f"{tmp_path}/handlers.py:answer"} if kind is model.Python else {}
+    if kind is model.Reject:
+        more = {"reply": Reply(PLACE)}
     plan = plan_of([kind(PLACE, **more)], tools)
     assert inspect.iscoroutinefunction(plan.run)
     assert plan.is_quick == (kind.name not in SLOW)
@@ -65,7 +67,7 @@ def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: Tools, tmp_
 
 def test_a_step_of_a_later_version_is_never_compiled(tools: Tools) -> None:
     with pytest.raises(AssertionError, match="lets no"):
-        plan_of([model.Later(PLACE, kind="echo")], tools)
+        plan_of([model.Later(PLACE, kind="replay")], tools)
 
 
 def test_one_slow_step_makes_a_plan_slow(tools: Tools) -> None:

@@ -1,0 +1,73 @@
+"""The records of an accepted WebSocket: its acceptance, messages, and close."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.envelope import Record, envelope, timing_of
+from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger
+
+if TYPE_CHECKING:
+    from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.exchange.notes import Log, Notes
+
+_LARGE = 32 * 1024
+
+
+class WebSocketNotes:
+    """Tells the log what happens on WebSockets."""
+
+    def __init__(self, notes: Notes, log: Log, types: frozenset[str], bodies: BodyLogger) -> None:
+        self._notes = notes
+        self._add = log.add
+        self._flush = log.flush
+        self._bodies = bodies
+        self._accepted = "websocket-accepted" in types
+        self._wanted = {
+            "received": "websocket-message-received" in types,
+            "sent": "websocket-message-sent" in types,
+        }
+        self._close = "websocket-close" in types
+
+    def accepted(self, exchange: Exchange) -> None:
+        """The head that accepts the upgrade is sent."""
+        if self._accepted:
+            record = self._notes.response_head("websocket-accepted", exchange, clock.now())
+            record["body"] = EMPTY_BODY
+            self._add(record)
+
+    def message(self, exchange: Exchange, direction: str, kept: bytes, size: int, is_binary: bool) -> None:
+        """A message is complete, of which the first bytes were kept."""
+        if not self._wanted[direction]:
+            return
+        now = clock.now()
+        record = envelope(f"websocket-message-{direction}", exchange, now)
+        record["streamId"] = exchange.id
+        record["direction"] = direction
+        record["content"] = self._bodies.message(kept, size)
+        record["isBinary"] = is_binary
+        record["eventTimestamp"] = now
+        record["timingEvents"] = timing_of(exchange)
+        record["tags"] = exchange.tags
+        self._add(record)
+        if size > _LARGE:
+            self._flush()
+
+    def closed(self, exchange: Exchange, code: int | None, reason: str, initiator: str) -> None:
+        """Both close frames have passed; `code` and `reason` are the client's."""
+        exchange.finished = True
+        if self._close:
+            now = exchange.ws_closed_at or clock.now()
+            record: Record = envelope("websocket-close", exchange, clock.now())
+            record["streamId"] = exchange.id
+            if code is not None:
+                record["closeCode"] = code
+            record["closeReason"] = reason
+            record["initiator"] = initiator
+            record["timingEvents"] = timing_of(exchange)
+            record["tags"] = exchange.tags
+            self._notes.ending(record, exchange, now)
+            self._add(record)
+        if self._notes.ended is not None:
+            self._notes.ended(exchange)

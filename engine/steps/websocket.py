@@ -1,0 +1,211 @@
+"""The steps that speak WebSocket: echo, listen, reject, script. None of them knows what carries the frames."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Any
+
+import anyio
+
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.websocket import SocketLimits, WebSocketLost, WebSocketSession
+from mockrec.engine.rules.model import Reject, Script, ScriptLine
+from mockrec.engine.rules.values import json_equal, json_includes
+from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.reply import json_bytes, reply_act
+from mockrec.engine.wire.websocket import Close, Fragment, Ping, WebSocket
+from mockrec.engine.wire.ws_handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
+
+_VERSIONS = ("Sec-WebSocket-Version", "13")
+_NORMAL = 1000
+
+
+async def accepted(exchange: Exchange, limits: SocketLimits) -> WebSocketSession | None:
+    """Accept the upgrade with what the client offers first, or refuse what is none (RFC 6455, 4.2)."""
+    wrong = check_upgrade(exchange.head)
+    if wrong:
+        status = 426 if wrong == BAD_VERSION else 400
+        await exchange.reply(Answer(status, (TEXT_TYPE, _VERSIONS), f"not a WebSocket handshake: {wrong}\n".encode()))
+        return None
+    fields: list[tuple[str, str]] = []
+    protocols = offered_protocols(exchange.address.headers)
+    if protocols:
+        fields.append(("Sec-WebSocket-Protocol", protocols[0]))
+    deflate = None
+    found = negotiate(exchange.address.headers.get("sec-websocket-extensions", ""))
+    if found is not None:
+        deflate, answer = found
+        fields.append(("Sec-WebSocket-Extensions", answer))
+    pipe, first = await exchange.accept_websocket(fields)
+    codec = WebSocket("server", deflate=deflate, message_limit=limits.message)
+    return WebSocketSession(exchange, pipe, codec, first, limits.logged)
+
+
+def echo_act(limits: SocketLimits) -> Act:
+    """Sends every message back, in the fragments in which it comes."""
+
+    async def act(exchange: Exchange) -> None:
+        session = await accepted(exchange, limits)
+        if session is None:
+            return
+        try:
+            while True:
+                part = await session.receive()
+                if type(part) is Fragment:
+                    await session.send_fragment(part)
+                elif type(part) is Ping:
+                    await session.pong(part.data)
+                elif type(part) is Close:
+                    await session.close(part.code, part.reason)
+                    return
+        except WebSocketLost:
+            return
+
+    return act
+
+
+def listen_act(limits: SocketLimits) -> Act:
+    """Takes every message and says nothing."""
+
+    async def act(exchange: Exchange) -> None:
+        session = await accepted(exchange, limits)
+        if session is not None:
+            await _listen(session)
+
+    return act
+
+
+async def _listen(session: WebSocketSession) -> None:
+    try:
+        while True:
+            part = await session.receive()
+            if type(part) is Ping:
+                await session.pong(part.data)
+            elif type(part) is Close:
+                await session.close(part.code, part.reason)
+                return
+    except WebSocketLost:
+        return
+
+
+def reject_act(step: Reject, dice: random.Random) -> Act:
+    """Refuses with an ordinary answer."""
+    assert step.reply is not None
+    return reply_act(step.reply, dice)
+
+
+# ── scripts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def script_act(step: Script, limits: SocketLimits) -> Act:
+    """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
+
+    async def act(exchange: Exchange) -> None:
+        session = await accepted(exchange, limits)
+        if session is None:
+            return
+        talk = _Talk(exchange, session)
+        for line in step.lines:
+            try:
+                if not await talk.do(line):
+                    return
+            except WebSocketLost:
+                if line.kind == "expect":
+                    talk.missed(line, None)
+                return
+        await _listen(session)
+
+    return act
+
+
+class _Talk:
+    """A script under way."""
+
+    def __init__(self, exchange: Exchange, session: WebSocketSession) -> None:
+        self._exchange = exchange
+        self._session = session
+        self._waiting: list[tuple[bytes, bool]] = []
+        """Messages that have come while nobody expected any."""
+
+    async def do(self, line: ScriptLine) -> bool:
+        """Do one line; False if the WebSocket is closed after it."""
+        session, value = self._session, line.value
+        if line.kind == "send":
+            data, is_binary = _message(value)
+            await session.send(data, is_binary=is_binary)
+        elif line.kind == "ping":
+            await session.ping(value.encode())
+        elif line.kind == "wait":
+            return await self._wait(value)
+        elif line.kind == "close":
+            code, reason = _NORMAL, ""
+            if isinstance(value, int):
+                code = value
+            elif value is not None:
+                code, reason = value.get("code", _NORMAL), value.get("reason", "")
+            await session.close(code, reason)
+            return False
+        else:
+            return await self._expect(line)
+        return True
+
+    async def _expect(self, line: ScriptLine) -> bool:
+        message = self._waiting.pop(0) if self._waiting else await self._session.message()
+        if message is None or not _fits(message[0], line.value):
+            self.missed(line, message)
+        return message is not None
+
+    async def _wait(self, seconds: float) -> bool:
+        """Pings are answered, and a close is noticed, meanwhile."""
+        with anyio.move_on_after(seconds):
+            while True:
+                message = await self._session.message()
+                if message is None:
+                    return False
+                self._waiting.append(message)
+        return True
+
+    def missed(self, line: ScriptLine, message: tuple[bytes, bool] | None) -> None:
+        """Tell the log that something else has come, or the client has gone."""
+        notes = self._exchange.notes
+        told: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _told(line.value)}
+        if message is None:
+            told["closed"] = True
+        else:
+            told["received"] = notes.piece(message[0])
+        notes.rule_event(self._exchange, "script-mismatch", told)
+
+
+def _message(value: Any) -> tuple[bytes, bool]:
+    if isinstance(value, str):
+        return value.encode(), False
+    if "base64" in value:
+        return value["base64"], True
+    return json_bytes(value["json"]), False
+
+
+def _told(value: Any) -> dict[str, Any]:
+    return {"equals": value} if isinstance(value, str) else dict(value)
+
+
+def _fits(data: bytes, expected: Any) -> bool:
+    text = data.decode("utf-8", "replace")
+    conditions = _told(expected)
+    if "json" in conditions or "jsonIncludes" in conditions:
+        try:
+            document = json.loads(data)
+        except ValueError:
+            return False
+        if "json" in conditions and not json_equal(conditions["json"], document):
+            return False
+        if "jsonIncludes" in conditions and not json_includes(conditions["jsonIncludes"], document):
+            return False
+    return (
+        text == conditions.get("equals", text)
+        and conditions.get("includes", "") in text
+        and re.search(conditions.get("regex", ""), text) is not None
+    )

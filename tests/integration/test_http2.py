@@ -1,0 +1,311 @@
+"""HTTP/2: real clients, mocked and passed on, tunnels through streams; what the log says is what it says of HTTP/1."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.events
+import httpx
+import pytest
+
+Start = Callable[..., Any]
+Make = Callable[..., Any]
+Connect = Callable[[int], Any]
+
+SECONDS = 20.0
+RULES = """\
+version: 1
+upstream: {trustedCAs: [ca.pem]}
+unmatched: passthrough
+rules:
+  - {id: hello, when: {path: /hello}, then: {reply: {body: hello, headers: {X-A: "1"}}}}
+  - {id: big, when: {path: /big}, then: {reply: {file: big.bin}}}
+  - {id: trailers, when: {path: /trailers}, then: {reply: {body: sum, trailers: {X-Sum: "3"}}}}
+  - {id: hints, when: {path: /hints}, then: [{informational: {status: 103, headers: {Link: </a>}}}, {reply: {body: there}}]}
+  - {id: close, when: {path: /close}, then: close}
+  - {id: json, when: {path: /json, json: {a: 1}}, then: {reply: {status: 201}}}
+  - {id: slow, when: {path: /slow}, then: [{delay: 60s}, {reply: {}}]}
+"""
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+
+
+@pytest.fixture
+def start(recorder: Start, pki: Any, tmp_path: Path) -> Start:
+    """The recorder with the tests' authority."""
+    (tmp_path / "ca.pem").write_bytes(pki.ca.read_bytes())
+    (tmp_path / "big.bin").write_bytes(bytes(range(256)) * 12_000)
+
+    def run(rules: str = RULES, *options: str) -> Any:
+        return recorder(rules, *options, *pki.options)
+
+    return run
+
+
+class Talk:
+    """A client that speaks HTTP/2 frame by frame, with h2 itself."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), SECONDS)
+        self.conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.conn.initiate_connection()
+        self.flush()
+        self.events: list[Any] = []
+
+    def flush(self) -> None:
+        self.sock.sendall(self.conn.data_to_send())
+
+    def ask(self, path: str, *more: tuple[str, str], method: str = "GET", end: bool = True) -> int:
+        number: int = self.conn.get_next_available_stream_id()
+        head = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "h.test"), *more]
+        self.conn.send_headers(number, head, end_stream=end)
+        self.flush()
+        return number
+
+    def until(self, kind: type) -> Any:
+        """The next event of a kind."""
+        while True:
+            for index, event in enumerate(self.events):
+                if isinstance(event, kind):
+                    del self.events[: index + 1]
+                    return event
+            data = self.sock.recv(65536)
+            assert data, "the connection has ended"
+            self.events += self.conn.receive_data(data)
+            self.flush()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[int], Talk]]:
+    """`connect(port)`: such a client."""
+    made: list[Talk] = []
+
+    def talk(port: int) -> Talk:
+        made.append(Talk(port))
+        return made[-1]
+
+    yield talk
+    for one in made:
+        one.sock.close()
+
+
+def curl(*arguments: str | Path, code: int = 0) -> str:
+    argv = ["curl", "-sS", "--noproxy", "*", *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+@needs_curl
+@pytest.mark.parametrize("tls", [False, True])
+def test_curl(start: Start, pki: Any, tls: bool) -> None:
+    run = start()
+    way = (
+        ["--cacert", pki.ca, "--http2", f"https://localhost:{run.port}"]
+        if tls
+        else ["--http2-prior-knowledge", run.url]
+    )
+    *options, url = way
+    assert curl(*options, "-i", f"{url}/hello?x=1").startswith("HTTP/2 200")
+    assert curl(*options, "-o", "/dev/null", "-w", "%{http_version} %{size_download}", f"{url}/big") == "2 3072000"
+    assert curl(*options, "-I", f"{url}/hello").splitlines()[0].strip() == "HTTP/2 200"
+    assert "HTTP/2 503" in curl(*options, "-i", f"{url}/nothing", "-H", "Host: " + url.partition("://")[2])
+    session = run.stop()
+    request, response = session.by_type("request")[0], session.by_type("response")[0]
+    assert (request["httpVersion"], request["path"], request["protocol"]) == (
+        "2.0",
+        "/hello?x=1",
+        "https" if tls else "http",
+    )
+    assert {name for name, _ in request["rawHeaders"][:4]} == {":method", ":scheme", ":authority", ":path"}
+    assert request["headers"][":path"] == "/hello?x=1"
+    assert (response["statusMessage"], response["rawHeaders"][0]) == ("", [":status", "200"])
+    assert ["x-a", "1"] in response["rawHeaders"]
+    assert request["remotePort"] > 0
+    head = session.by_type("response")[2]
+    assert head["body"] == {"size": 0, "text": ""}
+
+
+def test_httpx(start: Start, pki: Any) -> None:
+    run = start()
+    context = pki.trusting
+    with httpx.Client(http2=True, verify=context, trust_env=False) as client:
+        for _ in range(3):
+            answer = client.get(f"https://localhost:{run.port}/hello")
+            assert (answer.http_version, answer.text) == ("HTTP/2", "hello")
+        assert client.post(f"https://localhost:{run.port}/json", json={"a": 1}).status_code == 201
+        assert len(client.get(f"https://localhost:{run.port}/big").content) == 3_072_000
+    session = run.stop()
+    assert len({record["connectionId"] for record in session.by_type("request")}) == 1
+    assert [record["matchedRuleId"] for record in session.by_type("response")] == ["hello"] * 3 + ["json", "big"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "offers", "chosen"),
+    [
+        ("true", ["h2", "http/1.1"], "h2"),
+        ("fallback", ["h2", "http/1.1"], "http/1.1"),
+        ("fallback", ["h2"], "h2"),
+        ("false", ["h2", "http/1.1"], "http/1.1"),
+    ],
+)
+def test_what_is_agreed_on(start: Start, pki: Any, setting: str, offers: list[str], chosen: str) -> None:
+    run = start(f"{RULES}server: {{http2: {setting}}}\n")
+    context = pki.trusting
+    context.set_alpn_protocols(offers)
+    with (
+        socket.create_connection(("127.0.0.1", run.port), SECONDS) as sock,
+        context.wrap_socket(sock, server_hostname="localhost") as tls,
+    ):
+        assert tls.selected_alpn_protocol() == chosen
+    run.stop()
+
+
+def test_off_means_off(start: Start) -> None:
+    run = start(RULES, "--http2", "false")
+    with socket.create_connection(("127.0.0.1", run.port), SECONDS) as sock:
+        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert run.stop().one("client-error")["errorCode"] == "HPE_INVALID_METHOD"
+
+
+def test_trailers_hints_and_bodies_that_decide(start: Start, connect: Connect) -> None:
+    run = start()
+    talk = connect(run.port)
+    talk.ask("/trailers")
+    assert talk.until(h2.events.TrailersReceived).headers == [("x-sum", "3")]
+    talk.ask("/hints")
+    assert (":status", "103") in talk.until(h2.events.InformationalResponseReceived).headers
+    assert talk.until(h2.events.DataReceived).data == b"there"
+    number = talk.ask("/json", method="POST", end=False)
+    talk.conn.send_data(number, b'{"a":')
+    talk.flush()
+    talk.conn.send_data(number, b" 1}", end_stream=True)
+    talk.flush()
+    assert (":status", "201") in talk.until(h2.events.ResponseReceived).headers
+    session = run.stop()
+    assert session.by_type("response")[0]["rawTrailers"] == [["x-sum", "3"]]
+    assert session.one("response-information")["statusCode"] == 103
+    assert session.by_type("request")[2]["body"]["text"] == '{"a": 1}'
+
+
+def test_resets_both_ways(start: Start, connect: Connect, eventually: Any) -> None:
+    run = start()
+    talk = connect(run.port)
+    talk.ask("/close")
+    assert talk.until(h2.events.StreamReset).error_code == 2
+    number = talk.ask("/slow")
+    talk.ask("/hello")
+    assert talk.until(h2.events.DataReceived).data == b"hello"  # while the other waits
+    talk.conn.reset_stream(number, 8)
+    talk.flush()
+    eventually(lambda: run.log.read_bytes().count(b'"type":"abort"') == 2)
+    talk.ask("/hello")
+    assert talk.until(h2.events.DataReceived).data == b"hello"
+    session = run.stop()
+    first, second = session.by_type("abort")
+    assert first["error"]["code"] == "E_RULE_CLOSE"
+    assert "error" not in second
+
+
+def test_a_broken_client_is_told_and_recorded(start: Start, connect: Connect) -> None:
+    run = start()
+    talk = connect(run.port)
+    talk.ask("/slow")
+    talk.sock.sendall(b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00")  # a window update of nothing
+    assert talk.until(h2.events.ConnectionTerminated).error_code == 1
+    session = run.stop()
+    assert session.one("client-error")["errorCode"] == "ERR_HTTP2_ERROR"
+    assert session.one("abort")["error"]["code"] == "ERR_HTTP2_ERROR"
+
+
+def test_a_stop_says_goodbye(start: Start, connect: Connect) -> None:
+    run = start()
+    talk = connect(run.port)
+    talk.ask("/hello")
+    assert talk.until(h2.events.DataReceived).data == b"hello"
+    session = run.stop()
+    assert talk.until(h2.events.ConnectionTerminated).error_code == 0
+    assert session.one("session-ended")["reason"] == "SIGINT"
+
+
+def test_what_is_passed_on_is_http1_to_the_server(start: Start, connect: Connect, upstream: Make) -> None:
+    server = upstream(
+        b"HTTP/1.1 200 OK\r\nServer: real\r\nConnection: keep-alive\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 9\r\n\r\n"
+    )
+    run = start()
+    talk = connect(run.port)
+    number = talk.conn.get_next_available_stream_id()
+    head = [(":method", "POST"), (":scheme", "http"), (":path", "/a?b"), (":authority", server.authority)]
+    talk.conn.send_headers(number, [*head, ("cookie", "a=1"), ("cookie", "b=2"), ("x-a", "1"), ("x-a", "2")])
+    talk.conn.send_data(number, b"body", end_stream=True)
+    talk.flush()
+    fields = talk.until(h2.events.ResponseReceived).headers
+    assert fields == [(":status", "200"), ("server", "real"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]
+    assert talk.until(h2.events.DataReceived).data == b"ok"
+    assert talk.until(h2.events.TrailersReceived).headers == [("x-sum", "9")]
+    received = server.request
+    assert received.start == "POST /a?b HTTP/1.1"
+    assert received.body == b"body"
+    assert received.fields[0] == ["Host", server.authority]
+    assert sorted(received.fields[1:]) == [
+        ["Transfer-Encoding", "chunked"],
+        ["cookie", "a=1; b=2"],
+        ["x-a", "1"],
+        ["x-a", "2"],
+    ]
+    session = run.stop()
+    assert session.one("response")["rawTrailers"] == [["x-sum", "9"]]
+    assert dict(session.told())["passthrough-response-head"]["httpVersion"] == "1.1"
+
+
+NODE = """\
+import http2 from 'node:http2'; import tls from 'node:tls'; import fs from 'node:fs';
+const ask = (session, path) => new Promise((done, failed) => {
+    const stream = session.request({':path': path}); let text = '';
+    stream.setEncoding('utf8').on('data', (data) => text += data).on('end', () => done(text)).on('error', failed);
+});
+const outer = http2.connect(process.argv[2]);
+const tunnel = outer.request({':method': 'CONNECT', ':authority': 'localhost:443'});
+await new Promise((done) => tunnel.on('response', done));
+const inside = tls.connect({socket: tunnel, servername: 'localhost', ca: fs.readFileSync(process.argv[3]), ALPNProtocols: ['h2']});
+await new Promise((done, failed) => inside.on('secureConnect', done).on('error', failed));
+const inner = http2.connect('https://localhost', {createConnection: () => inside});
+console.log(inside.alpnProtocol, await ask(inner, '/hello'), (await ask(inner, '/big')).length > 1000000, await ask(outer, '/hello'));
+inner.close(); outer.close();
+"""
+
+
+@needs_node
+def test_a_tunnel_through_a_stream_with_tls_and_http2_inside(start: Start, pki: Any, tmp_path: Path) -> None:
+    (tmp_path / "ask.mjs").write_text(NODE)
+    run = start()
+    done = subprocess.run(
+        ["node", "ask.mjs", run.url, pki.ca], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "h2 hello true hello\n", done.stderr
+    session = run.stop()
+    urls = [record["url"] for record in session.by_type("request")]
+    assert urls == ["https://localhost/hello", "https://localhost/big", f"{run.url}/hello"]
+    assert len({record["connectionId"] for record in session.by_type("request")}) == 1
+    assert session.by_type("request")[0]["tlsMetadata"]["sniHostname"] == "localhost"
+
+
+@pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
+def test_many_streams_at_once(start: Start) -> None:
+    run = start(RULES, "--events", "response")
+    done = subprocess.run(
+        ["h2load", "-n", "5000", "-c", "50", "-m", "50", f"https://localhost:{run.port}/hello"],
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert "5000 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout
+    assert len(run.stop().by_type("response")) == 5000
