@@ -201,7 +201,8 @@ def test_any_bytes_give_parts_or_a_fault_and_the_same_in_any_cut(
             assert ws.receive(raw) == []
         if told and isinstance(told[-1], WsFault):
             assert told[-1].code in (1002, 1007, 1009)
-        answers.append(told)
+        # Damaged deflate data may also be bad text; which is said depends on what zlib has given by then.
+        answers.append([part.code if isinstance(part, WsFault) else part for part in told])
     assert answers[0] == answers[1] == answers[2]
 
 
