@@ -201,7 +201,7 @@ class Run:
             try:
                 async with anyio.create_task_group() as serving:
                     self._webhooks.start(serving)
-                    serving.start_soon(self._gateway.watch_deadlines)
+                    serving.start_soon(self._gateway.run)
                     await self._listener.start(serving)
                     ending = await body(self)
                     await self._stop(serving)
@@ -228,6 +228,7 @@ class Run:
         notes.ended = self.hooks.exchange_ended
         limit, server = settings.record.max_body_size, settings.server
         self._gateway.backpressure = recorder
+        self._gateway.report_defect = self.hooks.defect
         self._site = Site(
             rules=self._rules,
             unmatched=self._unmatched_plan(),

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mockrec.engine.exchange.address import Address
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
-from mockrec.engine.upstream.dial import Route
-from mockrec.engine.upstream.headers import RawHeaders, end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.dial import HTTP1_ONLY, HTTP2_FIRST, Route
+from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.request import Outgoing
 
 _PLAIN = {"ws": "http", "wss": "https"}
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """What the server will be asked."""
-
-    route: Route
-    protocol: str
-    """`http` or `https`."""
-    method: str
-    target: str
-    """Path and query."""
-    raw_headers: list[list[str]]
-
-    @property
-    def url(self) -> str:
-        """For people."""
-        default = self.route.port == DEFAULT_PORTS[self.protocol]
-        name = f"[{self.route.name}]" if ":" in self.route.name else self.route.name
-        target = "" if self.target == "*" else self.target  # RFC 9112, 3.2.4
-        return f"{self.protocol}://{name}{'' if default else f':{self.route.port}'}{target}"
 
 
 Server = tuple[str, str, int]
@@ -84,26 +62,20 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Se
         update if isinstance(update, str) else authority,
         replace=bool(update),
     )
-    route = Route(protocol == "https", host, port, name, options)
+    pseudo = tuple(name for name, _ in address.raw_headers if name.startswith(":"))
+    # HTTP/2 where the client speaks it and the server offers it.
+    alpn = HTTP2_FIRST if pseudo and not exchange.websocket else HTTP1_ONLY
+    route = Route(protocol == "https", host, port, name, options, alpn if protocol == "https" else ())
     method = changes.method or exchange.head.method
     raw_headers = changed_headers(raw_headers, changes.headers)
     target = changed_path(address.path.partition("#")[0], changes)  # a fragment is the client's own affair
-    return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers))
+    return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers), pseudo)
 
 
 def _for_servers(address: Address) -> list[list[str]]:
     """The fields without those of this connection, and without a password for us (RFC 9110, 11.7.2)."""
-    kept = end_to_end(_for_http1(address.raw_headers))
+    kept = end_to_end([pair for pair in address.raw_headers if not pair[0].startswith(":")])
     return kept if address.origin.tunnel is not None else without(kept, "proxy-authorization")
-
-
-def _for_http1(raw_headers: RawHeaders) -> RawHeaders:
-    """The fields of an HTTP/2 request as HTTP/1 has them: no pseudo-fields, one Cookie (RFC 9113, 8.2.3 and 8.3)."""
-    if not raw_headers or not any(name.startswith(":") for name, _ in raw_headers):
-        return raw_headers
-    cookies = [value for name, value in raw_headers if name == "cookie"]
-    kept = [pair for pair in raw_headers if not pair[0].startswith(":") and pair[0] != "cookie"]
-    return [*kept, ["cookie", "; ".join(cookies)]] if cookies else kept
 
 
 def _names(field: str, host: str) -> bool:

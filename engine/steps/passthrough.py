@@ -18,18 +18,19 @@ from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
-from mockrec.engine.steps.outgoing import Outgoing, outgoing
+from mockrec.engine.steps.outgoing import outgoing
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import JSON_TYPE
 from mockrec.engine.steps.timing import delay_act
 from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers
 from mockrec.engine.steps.websocket_passing import SocketPassing
-from mockrec.engine.upstream.dial import basic
-from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
+from mockrec.engine.upstream.carrier import Carrier
+from mockrec.engine.upstream.dial import HTTP2
+from mockrec.engine.upstream.errors import LOOP, REFUSED, RESET, TIMED_OUT, UNSENDABLE, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_length, without
-from mockrec.engine.upstream.http import UpstreamConnection
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 
 _BAD_GATEWAY = "Error communicating with upstream server"
@@ -38,6 +39,8 @@ _PIECE = 256 * 1024
 _BODILESS = (204, 304)
 _FRAMING = ("content-length", "transfer-encoding")
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+_ATTEMPTS = 3
+"""How often a request is sent, if the servers have not looked at it."""
 
 
 def passthrough_act(
@@ -117,10 +120,17 @@ class Passing:
         self._delay = delay
         self._name = name
         self._settings = request.route.options.settings
-        self._connection: UpstreamConnection | None = None
+        self._carrier: Carrier | None = None
         self._asked_at = 0.0
         self._first_byte = 0.0
+        self._body: bytes | None = None
+        """What the rule has put in place of the client's body."""
+        self._whole: bytes | None = None
+        """The client's body, where it had come before a server was asked."""
+        self._ready = False
+        """Whether the request can be told to the log."""
         self._told = False
+        """Whether it has been."""
         self._sent = False
         """Whether the server has the whole request, so that it may be asked to hurry."""
 
@@ -128,9 +138,11 @@ class Passing:
         """Raises UpstreamError and TransformError; the connection to the server is closed or kept in any case."""
         kept = False
         try:
-            body = await self._new_body()
-            self._tell_request(body)
-            await self._pass_on(body)
+            self._body = await self._new_body()
+            self._ready = True
+            if HTTP2 not in self._request.route.alpn:  # otherwise the server chooses what is sent
+                self._tell_request(http2=False)
+            await self._pass_on()
             kept = self._sent
         except UpstreamError as error:
             self._tell_abort(error, by_client=False)
@@ -142,12 +154,12 @@ class Passing:
                 self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
             raise
         finally:
-            if self._connection is None:
+            if self._carrier is None:
                 pass
             elif kept:
-                self._gateway.keep(self._exchange.peer, self._request.route, self._connection)
+                self._gateway.keep(self._exchange.peer, self._request.route, self._carrier)
             else:
-                self._connection.abandon()
+                self._carrier.abandon()
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
@@ -171,48 +183,49 @@ class Passing:
         request.raw_headers = _with_type(with_length(request.raw_headers, len(changed)), change)
         return changed
 
-    async def _pass_on(self, body: bytes | None) -> None:
+    async def _pass_on(self) -> None:
         exchange, request, gateway = self._exchange, self._request, self._gateway
-        again = body is not None or not exchange.head.has_body
-        self._connection = gateway.idle(exchange.peer, request.route)
-        if self._connection is not None:
+        to_self = isinstance(self._step, Forward) or self._step.request.host is not None
+        carrier = gateway.idle(exchange.peer, request.route)
+        for left in reversed(range(_ATTEMPTS)):
+            is_new = carrier is None
+            if carrier is None:
+                carrier = await gateway.connect(exchange.peer, request.route, to_self=to_self)
+            self._carrier = carrier
             try:
-                await self._converse(self._connection, body)
+                await self._converse(carrier)
                 return
             except UpstreamError as error:
-                # The server may have closed the idle connection while the request was on its way (RFC 9112, 9.3.1).
-                codec = self._connection.codec
-                lost = error.code in (RESET, "EPIPE") and not (codec.answered or codec.informed)
-                if not (lost and again and request.method in _IDEMPOTENT):
+                if not (left and self._may_repeat(carrier, error, is_new=is_new)):
                     raise
-                self._connection.close()
-                self._connection = None
-        to_self = isinstance(self._step, Forward) or self._step.request.host is not None
-        self._connection = await gateway.connect(exchange.peer, request.route, to_self=to_self)
-        await self._converse(self._connection, body)
+            carrier.close()
+            carrier = self._carrier = None
 
-    async def _converse(self, connection: UpstreamConnection, body: bytes | None) -> None:
-        """One request and its response on a connection."""
-        exchange, request, codec = self._exchange, self._request, connection.codec
-        connection.used += 1
+    def _may_repeat(self, carrier: Carrier, error: UpstreamError, *, is_new: bool) -> bool:
+        """Whether the request can be sent again, because the server has not looked at it."""
+        if self._body is None and self._whole is None and self._exchange.reader is not None:
+            return False  # some of the body has gone
+        if error.code == REFUSED:
+            return True  # RFC 9113, 8.7
+        # It may have closed the idle connection while the request was on its way (RFC 9112, 9.3.1).
+        lost = error.code in (RESET, "EPIPE") and not (carrier.answered or carrier.informed)
+        return lost and not is_new and self._request.method in _IDEMPOTENT
+
+    async def _converse(self, carrier: Carrier) -> None:
+        """One request and its response."""
+        exchange, body = self._exchange, self._body
+        if not self._told:
+            self._tell_request(http2=carrier.dialed.is_http2)
         reader = exchange.reader if body is None else None
-        target, raw_headers = request.target, request.raw_headers
-        proxy = connection.dialed.proxy
-        if connection.dialed.wants_urls:
-            target = request.url
-            if proxy is not None and proxy.user is not None:
-                raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
-        data = codec.send_request(request.method, target, raw_headers, body=body is not None or reader is not None)
-        whole = reader.ready() if reader is not None else body
+        if reader is not None and self._whole is None:
+            self._whole = reader.ready()
+        whole = self._whole if reader is not None else body
         trailers = exchange.request_body.trailers if body is None else ()
         self._asked_at = clock.now()
-        self._sent = reader is None and body is None
-        if whole is not None and len(whole) <= _PIECE:
-            data += codec.send_data(whole) + codec.send_end(trailers)
-            self._sent = True
-        await connection.send(data)
+        at_once = whole if whole is not None and len(whole) <= _PIECE else None
+        self._sent = await carrier.ask(self._request, at_once, trailers, more=body is not None or reader is not None)
         if self._sent:
-            await self._receive(connection)
+            await self._receive(carrier)
             return
         failed: list[Exception] = []
         async with anyio.create_task_group() as group:
@@ -220,107 +233,112 @@ class Passing:
             async def send() -> None:
                 try:
                     if whole is None:
-                        await self._send_body(connection)
+                        await self._send_body(carrier)
                     else:
-                        await self._send_whole(connection, whole, trailers)
+                        await self._send_whole(carrier, whole, trailers)
                 except UpstreamError as error:
                     # A server that has said why it hangs up is still heard.
-                    if error.code == TIMED_OUT:
+                    if error.code in (TIMED_OUT, UNSENDABLE):
                         failed.append(error)
                         group.cancel_scope.cancel()
 
             group.start_soon(send)
             try:
-                await self._receive(connection)
+                await self._receive(carrier)
             except Exception as error:
                 failed.append(error)
             group.cancel_scope.cancel()
         if failed:
             raise failed[0]
 
-    async def _send_body(self, connection: UpstreamConnection) -> None:
+    async def _send_body(self, carrier: Carrier) -> None:
         """Pass the client's body on as it comes."""
         exchange = self._exchange
         reader = exchange.reader
         assert reader is not None
         while data := await reader.next():
-            await connection.send(connection.codec.send_data(data), self._settings.body_idle_timeout)
+            await carrier.send_data(data, self._settings.body_idle_timeout)
         if exchange.request_body.complete:  # otherwise the client has left, and its connection ends this
-            await self._send_end(connection, exchange.request_body.trailers)
+            await self._send_end(carrier, exchange.request_body.trailers)
 
-    async def _send_whole(self, connection: UpstreamConnection, body: bytes, trailers: RawHeaders) -> None:
+    async def _send_whole(self, carrier: Carrier, body: bytes, trailers: RawHeaders) -> None:
         """A body that is there: in pieces, so that a server that takes none of it is noticed."""
         for start in range(0, len(body), _PIECE):
-            data = connection.codec.send_data(body[start : start + _PIECE])
-            await connection.send(data, self._settings.body_idle_timeout)
-        await self._send_end(connection, trailers)
+            await carrier.send_data(body[start : start + _PIECE], self._settings.body_idle_timeout)
+        await self._send_end(carrier, trailers)
 
-    async def _send_end(self, connection: UpstreamConnection, trailers: RawHeaders) -> None:
-        end = connection.codec.send_end(trailers)
-        if end:
-            await connection.send(end, self._settings.body_idle_timeout)
+    async def _send_end(self, carrier: Carrier, trailers: RawHeaders) -> None:
+        await carrier.send_end(trailers, self._settings.body_idle_timeout)
         self._sent = True
-        if not connection.codec.answered:
-            connection.allow(self._settings.head_timeout)
+        if not carrier.answered:
+            carrier.allow(self._settings.head_timeout)
 
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
-    async def _receive(self, connection: UpstreamConnection) -> None:
-        response, parts = await self._head(connection)
+    async def _receive(self, carrier: Carrier) -> None:
+        response, parts = await self._head(carrier)
         head = response.head
-        self._tell_head(connection, head)
+        self._tell_head(carrier, head)
         if self._delay is not None:
             await self._delay(self._exchange)
         change = self._step.response.body
         has_none = head.status in _BODILESS and self._step.response.status is None
         if change is not None and not (has_none or self._exchange.channel.bodiless):
-            await self._change_body(connection, head, parts, change)
+            await self._change_body(carrier, head, parts, change)
             return
         self._tell("passthrough-response-body", {"overridden": False})
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
-            answer = self._answer(head, len(body))
+            answer = self._answer(head, len(body), trailers=bool(parts[-1].trailers))
             answer.body = body
             answer.trailers = tuple((name, value) for name, value in parts[-1].trailers)
             await self._exchange.reply(answer)
             return
         length = _length_of(head)
-        await self._exchange.begin(self._answer(head, length), length)
-        await self._exchange.finish(await self._relay(connection, parts))
+        await self._exchange.begin(self._answer(head, length, trailers="trailer" in head.headers), length)
+        await self._exchange.finish(await self._relay(carrier, parts))
 
-    async def _head(self, connection: UpstreamConnection) -> tuple[Response, list[Part]]:
+    async def _head(self, carrier: Carrier) -> tuple[Response, list[Part]]:
         """The final head and what came with it; interim ones go to the client at once."""
-        connection.allow(self._settings.head_timeout if self._sent else math.inf)
+        carrier.allow(self._settings.head_timeout if self._sent else math.inf)
         while True:
-            parts = await connection.receive(None)
+            parts = await carrier.receive(None)
             for index, part in enumerate(parts):
                 if isinstance(part, Response):
-                    connection.deadline = math.inf
+                    carrier.deadline = math.inf
                     self._first_byte = clock.now() - self._asked_at
                     return part, parts[index + 1 :]
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    fields = without(end_to_end(part.head.raw_headers), *_FRAMING)
+                    fields = without(end_to_end(part.head.raw_headers), ":status", *_FRAMING)
                     await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
-    def _answer(self, head: ResponseHead, length: int | None) -> Answer:
+    def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> Answer:
         """The head as the client gets it; `length` is that of its body, where it is known."""
         changes = self._step.response
         status = changes.status or head.status
-        raw_headers = changed_headers(end_to_end(head.raw_headers), changes.headers)
-        raw_headers = self._framed(raw_headers, head, status, length)
+        raw_headers, reason = head.raw_headers, head.reason
+        if head.version == "2.0":
+            raw_headers = [pair for pair in raw_headers if pair[0] != ":status"]
+        if head.version == "2.0" or changes.status is not None:
+            reason = REASONS.get(status, "")
+        raw_headers = changed_headers(end_to_end(raw_headers), changes.headers)
+        raw_headers = self._framed(raw_headers, head, status, length, trailers)
         headers = tuple([(name, value) for name, value in raw_headers])
-        reason = head.reason if changes.status is None else REASONS.get(status, "")
         return Answer(status, headers, reason=reason, relayed=True)
 
     def _framed(
-        self, raw_headers: list[list[str]], head: ResponseHead, status: int, length: int | None
+        self, raw_headers: list[list[str]], head: ResponseHead, status: int, length: int | None, trailers: bool
     ) -> list[list[str]]:
         """The framing that the body has, whatever a rule has made of the fields that tell it. Without a body they tell
         what the server says of the one that there would be."""
         chunked = "transfer-encoding" in head.headers
+        if head.version == "2.0" and self._step.response.body is None:
+            length = _length_of(head)
+            # A client of HTTP/1 gets trailers behind chunks alone (RFC 9112, 7.1.2); HTTP/2 needs no framing.
+            chunked = self._exchange.head.version != "2.0" and (length is None or trailers)
         if self._exchange.channel.bodiless or status in _BODILESS:
             length = _length_of(head) if self._step.response.body is None else None
-            chunked = chunked and self._step.response.body is None
+            chunked = "transfer-encoding" in head.headers and self._step.response.body is None
         if chunked:
             return with_chunks(raw_headers)
         if length is None:
@@ -328,7 +346,7 @@ class Passing:
         framing = [(name.lower(), value) for name, value in raw_headers if name.lower() in _FRAMING]
         return raw_headers if framing == [("content-length", str(length))] else with_length(raw_headers, length)
 
-    async def _relay(self, connection: UpstreamConnection, parts: Sequence[Part]) -> RawHeaders:
+    async def _relay(self, carrier: Carrier, parts: Sequence[Part]) -> RawHeaders:
         """The body to the client, piece by piece; its trailers."""
         exchange, backpressure, seconds = self._exchange, self._gateway.backpressure, self._settings.body_idle_timeout
         while True:
@@ -339,10 +357,10 @@ class Passing:
                     return part.trailers
             if backpressure.behind:
                 await backpressure.wait_for_room()
-            parts = await connection.receive(seconds)
+            parts = await carrier.receive(seconds)
 
     async def _change_body(
-        self, connection: UpstreamConnection, head: ResponseHead, parts: Sequence[Part], change: BodyChange
+        self, carrier: Carrier, head: ResponseHead, parts: Sequence[Part], change: BodyChange
     ) -> None:
         """Read the whole body, change it, and answer with what has become of it."""
         pieces: list[bytes] = []
@@ -355,7 +373,7 @@ class Passing:
                     size += len(part.data)
             if size > limit:
                 raise TransformError(_too_long("response", size, limit))
-            parts = await connection.receive(seconds)
+            parts = await carrier.receive(seconds)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head, len(original))
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": self._exchange.notes.piece(original)})
@@ -370,8 +388,9 @@ class Passing:
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self._exchange.notes.rule_event(self._exchange, kind, data, rule_id=self._name)
 
-    def _tell_request(self, body: bytes | None) -> None:
-        request = self._request
+    def _tell_request(self, *, http2: bool) -> None:
+        request, body = self._request, self._body
+        raw_headers = request.for_http2() if http2 else request.for_http1()
         self._told = True
         self._tell(
             "passthrough-request-head",
@@ -381,7 +400,7 @@ class Passing:
                 "hostname": request.route.name,
                 "port": str(request.route.port),
                 "path": request.target,
-                "rawHeaders": request.raw_headers,
+                "rawHeaders": raw_headers,
             },
         )
         told: dict[str, Any] = {"overridden": body is not None}
@@ -389,10 +408,10 @@ class Passing:
             told["rawBody"] = self._exchange.notes.piece(body)
         self._tell("passthrough-request-body", told)
 
-    def _tell_head(self, connection: UpstreamConnection, head: ResponseHead) -> None:
-        timings = {**(connection.dialed.timings if connection.used == 1 else {})}
+    def _tell_head(self, carrier: Carrier, head: ResponseHead) -> None:
+        timings = {**(carrier.dialed.timings if carrier.used == 1 else {})}
         timings["firstByte"] = round(self._first_byte, 4)
-        ip, port = connection.pipe.peer
+        ip, port = carrier.pipe.peer
         told = {
             "statusCode": head.status,
             "statusMessage": head.reason,
@@ -402,15 +421,15 @@ class Passing:
             "remotePort": port,
             "timings": timings,
         }
-        if connection.used > 1:
+        if carrier.used > 1:
             told["reused"] = True
         self._tell("passthrough-response-head", told)
 
     def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
+        if not self._ready or error.code == LOOP:
+            return
         if not self._told:
-            return
-        if error.code == LOOP:
-            return
+            self._tell_request(http2=False)  # there was no server to choose
         self._tell(
             "passthrough-abort",
             {

@@ -15,11 +15,11 @@ import anyio
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketLimits, WebSocketLost, WebSocketSession
-from mockrec.engine.steps.outgoing import Outgoing
 from mockrec.engine.upstream.errors import RESET, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, without
 from mockrec.engine.upstream.http import UpstreamConnection
+from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.websocket import Close, Fragment, Ping, Pong, WebSocket, WsFault
 from mockrec.engine.wire.ws_handshake import agreed, offered_protocols, without_others
@@ -50,7 +50,7 @@ class SocketPassing:
         exchange, request = self._exchange, self._request
         self._ask_for_websocket()
         self._tell()
-        connection = await self._gateway.connect(exchange.peer, request.route, to_self=True)
+        connection = await self._gateway.connect_http1(exchange.peer, request.route, to_self=True)
         try:
             await connection.send(
                 connection.codec.send_request("GET", request.target, request.raw_headers, body=False, upgrade=True)

@@ -36,6 +36,12 @@ from mockrec.engine.wire.socks_client import Handshake, SocksRefused, connect4, 
 Connect = Callable[[str, int], Awaitable[Pipe]]
 """Opens a TCP connection to an address and port. Raises OSError."""
 
+HTTP2 = b"h2"
+HTTP1_ONLY = (b"http/1.1",)
+HTTP2_ONLY = (HTTP2,)
+HTTP2_FIRST = (HTTP2, b"http/1.1")
+"""What is offered to servers (RFC 7301)."""
+
 _HEAD_START_SECONDS = 0.25
 _PROXY_HEAD = 64 * 1024
 
@@ -70,6 +76,8 @@ class Dialed:
     proxy: ProxyAddress | None = None
     timings: dict[str, float] = field(default_factory=dict)
     """`dns`, `connect`, `tls` in milliseconds."""
+    is_http2: bool = False
+    """Whether the server has chosen HTTP/2."""
 
 
 class Dialer:
@@ -145,7 +153,9 @@ class Dialer:
             attempt.blame = ""
         if route.secure:
             began = clock.now()
-            dialed.pipe = await self._secured(dialed.pipe, route.name, route.port, route.options, route.alpn, received)
+            secured = await self._secured(dialed.pipe, route.name, route.port, route.options, route.alpn, received)
+            dialed.pipe = secured
+            dialed.is_http2 = HTTP2 in route.alpn and secured.tls.get_alpn_proto_negotiated() == HTTP2
             timings["tls"] = round(clock.now() - began, 4)
         elif received:
             dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))

@@ -11,9 +11,15 @@ from mockrec.engine.tls.session import TlsError
 TIMED_OUT = "ETIMEDOUT"
 NOT_FOUND = "ENOTFOUND"
 RESET = "ECONNRESET"
+REFUSED = "ERR_HTTP2_REFUSED"
+"""The server has not looked at the request, which may be sent again whatever it is (RFC 9113, 8.7)."""
+STREAM_ERROR = "ERR_HTTP2_STREAM_ERROR"
+UNSENDABLE = "ERR_HTTP2_INVALID_HEADER_VALUE"
 LOOP = "ERR_PASSTHROUGH_LOOP"
 PROXY_FAILED = "ERR_PROXY_FAILED"
 TLS_FAILED = "EPROTO"
+NO_COMMON_PROTOCOL = "passthrough-tls-error:ssl-alert-120"
+"""The tag of a server that refuses every protocol it was offered (RFC 7301, 3.2)."""
 
 _SENTENCES = {
     "ECONNREFUSED": "the connection was refused",
@@ -98,3 +104,8 @@ def tls_error(error: TlsError) -> UpstreamError:
         f"TLS failed: {error.reason} (SSL alert number {alert})",
         f"passthrough-tls-error:ssl-alert-{alert}",
     )
+
+
+def unsendable(error: ValueError) -> UpstreamError:
+    """The other protocol has no words for a request."""
+    return UpstreamError(UNSENDABLE, f"HTTP/2 cannot carry this request: {error}")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.websocket import SocketLimits
-from mockrec.engine.upstream.dial import Dialer, Route
-from mockrec.engine.upstream.http import Pool, UpstreamConnection
+from mockrec.engine.upstream.carrier import Carrier
+from mockrec.engine.upstream.dial import HTTP2, HTTP2_ONLY, Dialed, Dialer, Route
+from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, UpstreamError
+from mockrec.engine.upstream.h2 import H2Connection, H2Stream
+from mockrec.engine.upstream.http import UpstreamConnection
+from mockrec.engine.upstream.pool import Dialing, Pool
 
 
 class Backpressure(Protocol):
@@ -43,38 +51,129 @@ class Gateway:
         """Protocol, host and port of the server that we stand before."""
         self.stopping = False
         """Whether the run is ending, so that what is cut off now is not the client's doing."""
-        self._connections: set[UpstreamConnection] = set()
+        self.report_defect: Callable[[Exception], None] = _raise
+        self._watched: set[Carrier] = set()
         self._shortest = math.inf
         """Of the timeouts that connections are under, in seconds."""
+        self._group: TaskGroup | None = None
 
-    def idle(self, peer: Peer, route: Route) -> UpstreamConnection | None:
-        """A connection of this client that stands open."""
-        return peer.pool.take(route) if peer.pool is not None else None
+    async def run(self) -> None:
+        """Read HTTP/2 connections, and look at all deadlines instead of having a timer for each; runs until it is
+        cancelled."""
+        async with anyio.create_task_group() as self._group:
+            while True:
+                await anyio.sleep(max(0.01, min(0.25, self._shortest / 4)))
+                now = clock.now()
+                for carrier in [one for one in self._watched if one.deadline < now]:
+                    carrier.deadline = math.inf
+                    carrier.expire()
 
-    async def connect(self, peer: Peer, route: Route, *, to_self: bool) -> UpstreamConnection:
-        """A new connection for this client. Raises UpstreamError."""
-        dialed = await self.dialer.dial(route, peer.ip, to_self=to_self)
+    def idle(self, peer: Peer, route: Route) -> Carrier | None:
+        """A connection of this client that stands open, or a stream on one."""
+        pool: Pool | None = peer.pool
+        if pool is None:
+            return None
+        shared = pool.shared(route)
+        return self._stream(shared) if shared is not None else pool.take(route)
+
+    async def connect(self, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+        """A new connection for this client, or a stream on one that somebody has made meanwhile.
+
+        Requests that come together share the first connection if it turns out to be HTTP/2. Raises UpstreamError.
+        """
+        pool = _pool_of(peer)
+        while HTTP2 in route.alpn and route not in pool.plain:
+            dialing = pool.dialing.get(route)
+            if dialing is None:
+                return await self._connect_first(pool, peer, route, to_self=to_self)
+            await dialing.over.wait()
+            if dialing.error is not None:
+                raise dialing.error
+            shared = pool.shared(route)
+            if shared is not None:
+                return self._stream(shared)
+        return await self._connect(pool, peer, route, to_self=to_self)
+
+    async def _connect_first(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+        dialing = pool.dialing[route] = Dialing()
+        try:
+            return await self._connect(pool, peer, route, to_self=to_self)
+        except UpstreamError as error:
+            dialing.error = error
+            raise
+        finally:
+            del pool.dialing[route]
+            dialing.over.set()
+
+    async def _connect(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+        dialed = await self._dial(peer, route, to_self=to_self)
+        if not dialed.is_http2:
+            pool.plain.add(route)
+            return self._hold(route, dialed)
+        assert self._group is not None
+        connection = H2Connection(dialed, self._group, partial(self._lost, pool, route))
+        self._mind(route)
+        pool.share(route, connection)
+        stream = self._stream(connection)
+        self._group.start_soon(self._read, connection)
+        return stream
+
+    async def connect_http1(self, peer: Peer, route: Route, *, to_self: bool) -> UpstreamConnection:
+        """A new HTTP/1 connection for this client. Raises UpstreamError."""
+        return self._hold(route, await self.dialer.dial(route, peer.ip, to_self=to_self))
+
+    async def _dial(self, peer: Peer, route: Route, *, to_self: bool) -> Dialed:
+        try:
+            return await self.dialer.dial(route, peer.ip, to_self=to_self)
+        except UpstreamError as error:
+            if NO_COMMON_PROTOCOL not in error.tags or HTTP2 in route.alpn:
+                raise
+        # A client of HTTP/1 in front of a server that knows nothing older than HTTP/2.
+        return await self.dialer.dial(replace(route, alpn=HTTP2_ONLY), peer.ip, to_self=to_self)
+
+    def _hold(self, route: Route, dialed: Dialed) -> UpstreamConnection:
         connection = UpstreamConnection(dialed, self._forget)
-        self._connections.add(connection)
-        settings = route.options.settings
-        self._shortest = min(self._shortest, settings.head_timeout, settings.body_idle_timeout)
+        self._watched.add(connection)
+        self._mind(route)
         return connection
 
-    async def watch_deadlines(self) -> None:
-        """One look over all connections instead of a timer for each read; runs until it is cancelled."""
-        while True:
-            await anyio.sleep(max(0.01, min(0.25, self._shortest / 4)))
-            now = clock.now()
-            for connection in [one for one in self._connections if one.deadline < now]:
-                connection.deadline = math.inf
-                connection.pipe.expire()
+    def _mind(self, route: Route) -> None:
+        settings = route.options.settings
+        self._shortest = min(self._shortest, settings.head_timeout, settings.body_idle_timeout)
 
-    def _forget(self, connection: UpstreamConnection) -> None:
-        self._connections.discard(connection)
+    def _stream(self, connection: H2Connection) -> H2Stream:
+        stream = H2Stream(connection, self._watched.discard)
+        self._watched.add(stream)
+        return stream
+
+    async def _read(self, connection: H2Connection) -> None:
+        try:
+            await connection.hold()
+        except Exception as error:
+            self.report_defect(error)
+
+    def _lost(self, pool: Pool, route: Route, connection: H2Connection) -> None:
+        pool.unshare(route, connection)
         self.dialer.forget(connection.pipe)
 
-    def keep(self, peer: Peer, route: Route, connection: UpstreamConnection) -> None:
-        """Keep a connection for the client's next request, if it can carry one."""
-        if peer.pool is None:
-            peer.pool = Pool()
-        peer.pool.give(route, connection)
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self._watched.discard(connection)
+        self.dialer.forget(connection.pipe)
+
+    def keep(self, peer: Peer, route: Route, carrier: Carrier) -> None:
+        """The exchange is complete: keep the connection for the client's next request, if it can carry one."""
+        if isinstance(carrier, UpstreamConnection):
+            _pool_of(peer).give(route, carrier)
+        else:
+            carrier.close()
+
+
+def _pool_of(peer: Peer) -> Pool:
+    if peer.pool is None:
+        peer.pool = Pool()
+    pool: Pool = peer.pool
+    return pool
+
+
+def _raise(error: Exception) -> None:
+    raise error

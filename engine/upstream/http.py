@@ -1,4 +1,4 @@
-"""An HTTP/1 connection to a server, as steps use it: requests out, parts of the response in, one after another."""
+"""HTTP/1 connections to servers: requests out, parts of the response in, one after another."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.tls.session import TlsError
-from mockrec.engine.upstream.dial import Dialed
+from mockrec.engine.upstream.dial import Dialed, basic
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError, tls_error
+from mockrec.engine.upstream.headers import RawHeaders
+from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.h1_client import HUNG_UP, H1Client
 from mockrec.engine.wire.head import EARLY_EOF
 from mockrec.engine.wire.parts import Fault, Part
 
 _HEAD_LIMIT = 256 * 1024
-_MOST_IDLE = 32
-"""Connections to servers that are kept for one client."""
 
 
 class UpstreamConnection:
@@ -36,6 +36,41 @@ class UpstreamConnection:
         self._fault: Fault | None = None
         self._forget = forget
         self._closed = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything of the response has come."""
+        return self.codec.answered
+
+    @property
+    def informed(self) -> bool:
+        """Whether an interim response has come."""
+        return self.codec.informed
+
+    async def ask(self, request: Outgoing, body: bytes | None, trailers: RawHeaders, *, more: bool) -> bool:
+        """Send the head, and the body if it is given; whether all has been sent. `more`: there is a body."""
+        target, raw_headers = request.target, request.for_http1()
+        self.used += 1
+        if self.dialed.wants_urls:
+            target = request.url
+            proxy = self.dialed.proxy
+            if proxy is not None and proxy.user is not None:
+                raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
+        data = self.codec.send_request(request.method, target, raw_headers, body=more)
+        if body is not None:
+            data += self.codec.send_data(body) + self.codec.send_end(trailers)
+        await self.send(data)
+        return body is not None or not more
+
+    async def send_data(self, data: bytes, seconds: float | None = None) -> None:
+        """A piece of the body; the server has so long to take what is before it."""
+        await self.send(self.codec.send_data(data), seconds)
+
+    async def send_end(self, trailers: RawHeaders, seconds: float | None = None) -> None:
+        """The end of the body."""
+        data = self.codec.send_end(trailers)
+        if data:
+            await self.send(data, seconds)
 
     async def send(self, data: bytes, seconds: float | None = None) -> None:
         """Write; the server has so long to take what is before it."""
@@ -81,6 +116,11 @@ class UpstreamConnection:
         self._allowed = seconds
         self.deadline = clock.now() + seconds * 1000.0
 
+    def expire(self) -> None:
+        """The deadline is over."""
+        self.deadline = math.inf
+        self.pipe.expire()
+
     @property
     def reusable(self) -> bool:
         """Whether another request can go out on it, as far as is known."""
@@ -113,54 +153,3 @@ def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
     if fault.code == EARLY_EOF:
         return UpstreamError(RESET, "it closed the connection in the middle of its answer")
     return UpstreamError(fault.code, f"its answer is not HTTP/1 ({fault.code})")
-
-
-class Pool:
-    """The idle connections to servers of one client connection; never shared with another client."""
-
-    __slots__ = ("_idle", "_order", "closed")
-
-    def __init__(self) -> None:
-        self._idle: dict[object, list[UpstreamConnection]] = {}
-        self._order: dict[UpstreamConnection, object] = {}
-        """All idle ones with their routes, the longest idle first."""
-        self.closed = False
-
-    def take(self, route: object) -> UpstreamConnection | None:
-        """A connection that can carry another request, if there is one."""
-        idle = self._idle.get(route)
-        while idle:
-            connection = idle.pop()
-            self._order.pop(connection, None)
-            connection.pipe.watch(None)
-            if connection.reusable:
-                return connection
-            connection.close()
-        return None
-
-    def give(self, route: object, connection: UpstreamConnection) -> None:
-        """Keep a connection for the next request, if it can carry one."""
-        if self.closed or not connection.reusable:
-            connection.close()
-        else:
-            if len(self._order) >= _MOST_IDLE:
-                self._drop(next(iter(self._order)))
-            self._idle.setdefault(route, []).append(connection)
-            self._order[connection] = route
-            connection.pipe.watch(lambda: self._drop(connection))  # when the server ends it, so do we
-
-    def _drop(self, connection: UpstreamConnection) -> None:
-        route = self._order.pop(connection, None)
-        if route is not None:
-            idle = self._idle[route]
-            idle.remove(connection)
-            if not idle:
-                del self._idle[route]
-        connection.pipe.watch(None)
-        connection.close()
-
-    def close(self) -> None:
-        """The client has gone."""
-        self.closed = True
-        for connection in list(self._order):
-            self._drop(connection)

@@ -736,8 +736,8 @@ class H2Server(H2Side):
             fields = [pair for pair in fields if pair[0] != "content-length" or pair is lengths[0]]
         if date and all(name != "date" for name, _ in fields):
             fields.append(["date", date])
-        # Another server's answer to HEAD need not tell the length (RFC 9110, 9.3.2).
-        if length is not None and not lengths and status not in (204, 304) and (date or not bodiless):
+        # Another server's answer tells its length or not, as that server has done.
+        if length is not None and not lengths and status not in (204, 304) and date:
             fields.append(["content-length", str(length)])
         return _response_head(status, fields)
 

@@ -620,13 +620,14 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 @pytest.fixture
 def nginx(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Callable[[str], int]]:
-    """`nginx("location / { … }")`: a server with these lines in its `server` block; its port."""
+    """`nginx("location / { … }", "ssl http2")`: a server with these lines in its `server` block, and what its `listen`
+    has besides; its port."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed")
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(lines: str) -> int:
+    def start(lines: str, listen: str = "") -> int:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
         folder = tmp_path / f"nginx-{port}"
@@ -637,7 +638,7 @@ def nginx(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Callable[
         (folder / "nginx.conf").write_text(f"""
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; {user}
 events {{ worker_connections 64; }}
-http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {lines} }} }}
+http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port} {listen}; {lines} }} }}
 """)
         argv = [program, "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf"), "-p", str(folder)]
         running.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))

@@ -1,0 +1,302 @@
+"""HTTP/2 connections to servers: one task reads, and each request of the client is a stream beside the others.
+
+A stream is used as an HTTP/1 connection is (`http.py`), so that steps do not know which they have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mockrec.engine import clock
+from mockrec.engine.streams.writer import StreamWriter
+from mockrec.engine.tls.session import TlsError
+from mockrec.engine.upstream.dial import Dialed
+from mockrec.engine.upstream.errors import (
+    REFUSED,
+    RESET,
+    STREAM_ERROR,
+    TIMED_OUT,
+    UpstreamError,
+    tls_error,
+    unsendable,
+)
+from mockrec.engine.upstream.headers import RawHeaders
+from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.h2 import StreamPart
+from mockrec.engine.wire.h2_client import H2Client
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Reset
+
+_HEAD_LIMIT = 256 * 1024
+_CANCEL = 8
+_NAMES = (
+    "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+)  # fmt: skip
+_REFUSED_STREAM = 7
+
+
+class H2Connection:
+    """One connection. `hold` reads it until it ends."""
+
+    def __init__(self, dialed: Dialed, group: TaskGroup, forget: Callable[[H2Connection], None]) -> None:
+        """`forget` is called once, when the connection has ended."""
+        self.dialed = dialed
+        self.pipe = dialed.pipe
+        self.codec = H2Client(head_limit=_HEAD_LIMIT)
+        self.codec.start()
+        self.writer = StreamWriter(self.codec, dialed.pipe, group)
+        self.used = 0
+        """Requests it has carried."""
+        self._forget = forget
+        self._streams: dict[int, H2Stream] = {}
+        self._lost: UpstreamError | None = None
+        """Why no stream goes on."""
+
+    @property
+    def free(self) -> bool:
+        """Whether it takes another request."""
+        return self._lost is None and self.codec.can_request
+
+    async def hold(self) -> None:
+        """Read until the end; what the streams are told goes to them."""
+        try:
+            await self._read()
+        except TlsError as error:
+            self._lose(tls_error(error))
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
+            self._lose(UpstreamError(RESET, "the connection was reset"))
+        finally:
+            self._lose(UpstreamError(RESET, "the connection was closed"))
+
+    async def _read(self) -> None:
+        await self.writer.flush()
+        while self._lost is None:
+            try:
+                data = await self.pipe.receive()
+            except anyio.EndOfStream:
+                self._lose(UpstreamError(RESET, "it closed the connection before its answer was complete"))
+                return
+            for said in self.codec.receive(data):
+                if isinstance(said, StreamPart):
+                    self._hand_over(said)
+                elif isinstance(said, Fault):
+                    text = f"its answer is not HTTP/2 ({said.detail})"
+                    await self.writer.flush_quietly()
+                    self._lose(UpstreamError(said.code, text))
+                    return
+            self.writer.open_windows()
+            await self.writer.flush()
+            if not self._streams and not self.codec.can_request:
+                self.close()  # it is leaving, or out of numbers
+
+    def _hand_over(self, said: StreamPart) -> None:
+        stream = self._streams.get(said.stream)
+        if stream is not None:
+            stream.take(said.part)
+        elif isinstance(said.part, Data):
+            self.codec.consumed(said.stream, len(said.part.data))
+
+    def open(self, stream: H2Stream, request: Outgoing, *, end: bool) -> int:
+        """A stream for a request. Raises UpstreamError."""
+        if not self.free:
+            raise self._lost or UpstreamError(REFUSED, "it takes no more requests on this connection")
+        fields = request.for_http2()
+        try:
+            number = self.codec.request(
+                request.method, request.target, request.protocol, request.authority, fields, end=end
+            )
+        except ValueError as error:
+            raise unsendable(error) from None
+        self._streams[number] = stream
+        self.used += 1
+        return number
+
+    def leave(self, number: int, unread: int) -> None:
+        """A stream is not listened to any more, with so many bytes not read; it is reset if it is not over."""
+        if self._streams.pop(number, None) is None:
+            return
+        self.codec.consumed(number, unread)
+        self.codec.reset(number, _CANCEL)
+        if not self._streams and not self.codec.can_request:
+            self.close()
+        else:
+            self.writer.flush_soon()
+
+    def close(self) -> None:
+        """Give the connection up: the client has gone, or nothing more can be asked."""
+        if self._lost is None:
+            self.codec.close()
+            self.pipe.put(self.codec.outgoing())
+            self._lose(UpstreamError(RESET, "the connection was closed"))
+
+    def _lose(self, error: UpstreamError) -> None:
+        if self._lost is not None:
+            return
+        self._lost = error
+        for stream in self._streams.values():
+            stream.lose(error)
+        self._streams.clear()
+        self.writer.open_windows(all_of_them=True)
+        self._forget(self)
+        self.pipe.close()
+
+
+class H2Stream:
+    """One request and its response. All methods raise UpstreamError, whatever happens; see `UpstreamConnection`."""
+
+    def __init__(self, connection: H2Connection, done: Callable[[H2Stream], None]) -> None:
+        """`done` is called once, when nobody listens any more."""
+        self.dialed = connection.dialed
+        self.pipe = connection.pipe
+        self.used = connection.used + 1
+        self.deadline = math.inf
+        self.answered = False
+        self.informed = False
+        self._connection = connection
+        self._done = done
+        self._number = 0
+        self._allowed = math.inf
+        self._expired = False
+        self._parts: list[Part] = []
+        self._error: UpstreamError | None = None
+        self._complete = False
+        self._closed = False
+        self._news: anyio.Event | None = None
+
+    # ── what the connection calls ──────────────────────────────────────────────────────────────────
+
+    def take(self, part: Part | Reset) -> None:
+        """The server has said this."""
+        if isinstance(part, Reset):
+            if not self._complete:  # RFC 9113, 8.1: a server may end the upload behind its answer
+                self.lose(_at_reset(part))
+            return
+        if isinstance(part, Fault):
+            self.lose(UpstreamError(part.code, f"its answer is not HTTP/2 ({part.detail})"))
+            return
+        if isinstance(part, Interim):
+            self.informed = True
+        else:
+            self.answered = True
+        self._complete = type(part) is End
+        self._parts.append(part)
+        self._tell()
+
+    def lose(self, error: UpstreamError) -> None:
+        """Nothing more will come."""
+        if not self._complete and self._error is None:
+            self._error = error
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    # ── the request ────────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, request: Outgoing, body: bytes | None, trailers: RawHeaders, *, more: bool) -> bool:
+        """Send the head, and the body if it is given and the server takes it at once; whether all has been sent."""
+        codec = self._connection.codec
+        whole = body is not None or not more
+        self._number = number = self._connection.open(self, request, end=whole and not (body or trailers))
+        if body and len(body) > codec.window(number):
+            whole = False
+        elif whole and (body or trailers):
+            if body:
+                codec.send_data(number, body, end=not trailers)
+            if trailers:
+                try:
+                    codec.send_end(number, trailers)
+                except ValueError as error:
+                    raise unsendable(error) from None
+        await self._written()
+        return whole
+
+    async def send_data(self, data: bytes, seconds: float | None = None) -> None:
+        """A piece of the body; the server has so long to take it."""
+        try:
+            with anyio.fail_after(seconds):
+                await self._connection.writer.send_data(self._number, data, end=False)
+        except TimeoutError:
+            raise UpstreamError(TIMED_OUT, f"it has taken no data for {seconds:g}s") from None
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise self._error or UpstreamError(RESET, "it takes no more of the request") from None
+
+    async def send_end(self, trailers: RawHeaders, seconds: float | None = None) -> None:
+        """The end of the body."""
+        try:
+            self._connection.codec.send_end(self._number, trailers)
+        except ValueError as error:
+            raise unsendable(error) from None
+        await self._written()
+
+    async def _written(self) -> None:
+        try:
+            await self._connection.writer.flush()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise self._error or UpstreamError(RESET, "the connection was reset") from None
+
+    # ── the response ───────────────────────────────────────────────────────────────────────────────
+
+    async def receive(self, seconds: float | None) -> list[Part]:
+        """What has come, or else the next of it, which has so long (None: as long as `allow` said)."""
+        if seconds is not None and not self._parts:
+            self.allow(seconds)
+        while not self._parts:
+            if self._error is not None:
+                raise self._error
+            if self._expired:
+                what = "no more of its answer" if self.answered else "no answer"
+                raise UpstreamError(TIMED_OUT, f"{what} within {self._allowed:g}s")
+            if self._news is None:
+                self._news = anyio.Event()
+            await self._news.wait()
+        if seconds is not None:
+            self.deadline = math.inf
+        parts, self._parts = self._parts, []
+        size = _size(parts)
+        if size:
+            self._connection.codec.consumed(self._number, size)
+            await self._connection.writer.flush_quietly()
+        return parts
+
+    def allow(self, seconds: float) -> None:
+        """See `UpstreamConnection`."""
+        self._allowed = seconds
+        self.deadline = clock.now() + seconds * 1000.0
+
+    def expire(self) -> None:
+        """The deadline is over."""
+        self._expired = True
+        self._tell()
+
+    def close(self) -> None:
+        """Give it up: the server is told unless both messages are complete."""
+        self.deadline = math.inf
+        if not self._closed:
+            self._closed = True
+            self._connection.leave(self._number, _size(self._parts))
+            self._done(self)
+
+    def abandon(self) -> None:
+        """The same: other streams go on."""
+        self.close()
+
+
+def _size(parts: list[Part]) -> int:
+    return sum([len(part.data) for part in parts if type(part) is Data])
+
+
+def _at_reset(reset: Reset) -> UpstreamError:
+    name = _NAMES[reset.code] if reset.code < len(_NAMES) else "an unknown code"
+    if not reset.by_peer:
+        return UpstreamError(STREAM_ERROR, f"its answer is not HTTP/2 ({reset.reason})")
+    if reset.code == _REFUSED_STREAM:
+        return UpstreamError(REFUSED, f"it refused the request ({reset.reason or name})")
+    return UpstreamError(STREAM_ERROR, f"it reset the stream with {name} ({reset.code})")

@@ -1,0 +1,68 @@
+"""A request as it goes on to a server, in the words of either protocol (RFC 9112; RFC 9113, 8.2.3 and 8.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.upstream.dial import Route
+from mockrec.engine.upstream.errors import unsendable
+from mockrec.engine.upstream.headers import without
+from mockrec.engine.wire.h2 import plain_fields
+
+_PSEUDO = (":method", ":scheme", ":authority", ":path")
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What the server will be asked."""
+
+    route: Route
+    protocol: str
+    """`http` or `https`."""
+    method: str
+    target: str
+    """Path and query."""
+    raw_headers: list[list[str]]
+    """Without pseudo-fields, with `Host`."""
+    pseudo: tuple[str, ...] = ()
+    """The pseudo-fields of a client that speaks HTTP/2, in its order."""
+
+    @property
+    def url(self) -> str:
+        """For people, and for proxies."""
+        default = self.route.port == DEFAULT_PORTS[self.protocol]
+        name = f"[{self.route.name}]" if ":" in self.route.name else self.route.name
+        target = "" if self.target == "*" else self.target  # RFC 9112, 3.2.4
+        return f"{self.protocol}://{name}{'' if default else f':{self.route.port}'}{target}"
+
+    def for_http1(self) -> list[list[str]]:
+        """The fields for a server that speaks HTTP/1: what HTTP/2 may cut into several cookies is one (8.2.3), and
+        `TE` is of the connection (RFC 9110, 10.1.4)."""
+        fields = self.raw_headers
+        if not self.pseudo:
+            return fields
+        names = [name.lower() for name, _ in fields]
+        if names.count("cookie") > 1:
+            cookies = "; ".join(value for name, value in fields if name.lower() == "cookie")
+            fields = [*without(fields, "cookie"), ["cookie", cookies]]
+        if "te" in names and "connection" not in names:
+            fields = [*fields, ["connection", "TE"]]
+        return fields
+
+    def for_http2(self) -> list[list[str]]:
+        """The fields for a server that speaks HTTP/2: its pseudo-fields first, in the client's order, no `Host`, and
+        nothing of an HTTP/1 connection (8.2.2). Raises UpstreamError."""
+        values = {":method": self.method, ":scheme": self.protocol, ":authority": self.authority, ":path": self.target}
+        order = [name for name in self.pseudo if name in values]
+        order += [name for name in _PSEUDO if name not in order]
+        try:
+            fields = plain_fields(without(self.raw_headers, "host"))
+        except ValueError as error:
+            raise unsendable(error) from None
+        return [*([name, values[name]] for name in order), *fields]
+
+    @property
+    def authority(self) -> str:
+        """What `Host` says."""
+        return next((value for name, value in self.raw_headers if name.lower() == "host"), str(self.route))

@@ -1,0 +1,602 @@
+"""HTTP/2 towards servers: what they are asked, what comes back, and what the log says, for clients of both protocols."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.settings
+import httpx
+import pytest
+from hyperframe.frame import GoAwayFrame
+
+Start = Callable[..., Any]
+Make = Callable[..., Any]
+Connect = Callable[..., Any]
+
+RULES = """\
+version: 1
+upstream: {trustedCAs: [ca.pem]}
+unmatched: passthrough
+rules:
+  - {id: impatient, when: {path: /slow}, then: {passthrough: {timeouts: {head: 300ms}}}}
+  - {id: changed, when: {path: /changed}, then: {passthrough: {request: {method: PUT, body: new}, response: {headers: {set: {X-By: rule}}}}}}
+"""
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+
+
+class Asked:
+    """A request as a server has got it."""
+
+    def __init__(self, stream: int, fields: list[tuple[str, str]]) -> None:
+        self.stream = stream
+        self.fields = fields
+        self.headers = dict(fields)
+        self.body = b""
+        self.trailers: list[tuple[str, str]] = []
+
+
+class Answer:
+    """What a server of a test says."""
+
+    def __init__(self, *fields: tuple[str, str], body: bytes = b"", trailers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.fields = [(":status", "200"), *fields] if not any(name == ":status" for name, _ in fields) else [*fields]
+        self.body = body
+        self.trailers = trailers
+
+
+class Http2:
+    """A server that speaks HTTP/2 with h2 itself. `answer` gets a connection and a request that is complete, and says
+    what to answer; None: it has done so itself, or never will."""
+
+    def __init__(self, answer: Callable[[Http2Connection, Asked], Answer | None], streams: int = 100) -> None:
+        self.answer = answer
+        self.streams = streams
+        self.asked: list[Asked] = []
+        self.resets: list[int] = []
+        """Codes of the streams that were reset."""
+        self.reset = threading.Event()
+
+    def serve(self, served: Any) -> None:
+        Http2Connection(self, served).run()
+
+
+class Http2Connection:
+    """One of its connections."""
+
+    def __init__(self, server: Http2, served: Any) -> None:
+        self.server = server
+        self.sock = served.sock
+        self.number = served.number
+        self.conn = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, normalize_inbound_headers=False, header_encoding="utf-8")
+        )
+        settings = {h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: server.streams}
+        self.conn.local_settings = h2.settings.Settings(client=False, initial_values=settings)
+        self.open: dict[int, Asked] = {}
+        self.waiting: dict[int, Answer] = {}
+
+    def run(self) -> None:
+        self.conn.initiate_connection()
+        self.flush()
+        while data := self.sock.recv(65536):
+            for event in self.conn.receive_data(data):
+                self.take(event)
+            self.flush()
+
+    def flush(self) -> None:
+        self.sock.sendall(self.conn.data_to_send())
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, h2.events.RequestReceived):
+            self.open[event.stream_id] = Asked(event.stream_id, event.headers)
+        elif isinstance(event, h2.events.DataReceived):
+            self.open[event.stream_id].body += event.data
+            self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.TrailersReceived):
+            self.open[event.stream_id].trailers = event.headers
+        elif isinstance(event, h2.events.StreamEnded):
+            asked = self.open.pop(event.stream_id)
+            self.server.asked.append(asked)
+            answer = self.server.answer(self, asked)
+            if answer is not None:
+                self.say(asked.stream, answer)
+        elif isinstance(event, h2.events.StreamReset) and event.remote_reset:
+            self.waiting.pop(event.stream_id, None)
+            self.server.resets.append(event.error_code)
+            self.server.reset.set()
+        elif isinstance(event, h2.events.WindowUpdated):
+            for stream in list(self.waiting):
+                self.send(stream)
+
+    def say(self, stream: int, answer: Answer) -> None:
+        self.conn.send_headers(stream, answer.fields, end_stream=not (answer.body or answer.trailers))
+        if answer.body or answer.trailers:
+            self.waiting[stream] = answer
+            self.send(stream)
+        self.flush()
+
+    def send(self, stream: int) -> None:
+        answer = self.waiting[stream]
+        while answer.body:
+            room = min(self.conn.local_flow_control_window(stream), self.conn.max_outbound_frame_size)
+            if room <= 0:
+                return
+            piece, answer.body = answer.body[:room], answer.body[room:]
+            self.conn.send_data(stream, piece, end_stream=not (answer.body or answer.trailers))
+        if answer.trailers:
+            self.conn.send_headers(stream, answer.trailers, end_stream=True)
+        del self.waiting[stream]
+
+
+@pytest.fixture
+def start(recorder: Start, pki: Any, tmp_path: Path) -> Start:
+    """A recorder that passes on, with the tests' authority."""
+    (tmp_path / "ca.pem").write_bytes(pki.ca.read_bytes())
+
+    def run(rules: str = RULES, *options: str) -> Any:
+        return recorder(rules, *options, *pki.options)
+
+    return run
+
+
+@pytest.fixture
+def http2(upstream: Make, pki: Any) -> Callable[..., Any]:
+    """`http2(answer)`: a server with its port; `protocols`: what it offers."""
+
+    def make(
+        answer: Callable[[Http2Connection, Asked], Answer | None], *protocols: str, streams: int = 100
+    ) -> tuple[Http2, Any]:
+        context = pki.server()
+        context.set_alpn_protocols(list(protocols or ("h2",)))
+        server = Http2(answer, streams)
+        return server, upstream(serve=server.serve, tls=context)
+
+    return make
+
+
+@pytest.fixture
+def ask(pki: Any) -> Iterator[Callable[..., httpx.Client]]:
+    """`ask(recorder)`: a client that goes through it; `http2=False` for the older protocol."""
+    made: list[httpx.Client] = []
+
+    def client(run: Any, *, http2: bool = True) -> httpx.Client:
+        one = httpx.Client(
+            proxy=run.url, http2=http2, http1=not http2, verify=pki.trusting, trust_env=False, timeout=20
+        )
+        made.append(one)
+        return one
+
+    yield client
+    for one in made:
+        one.close()
+
+
+class Streams:
+    """A client that speaks HTTP/2 through a tunnel, with h2 itself."""
+
+    def __init__(self, sock: Any, authority: str) -> None:
+        self.sock = sock
+        self.authority = authority
+        self.conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.conn.initiate_connection()
+        self.sock.sendall(self.conn.data_to_send())
+        self.heads: dict[int, dict[str, str]] = {}
+        self.bodies: dict[int, bytes] = {}
+        self.ended: dict[int, Any] = {}
+
+    def ask(self, path: str, body: bytes | None = None) -> int:
+        number: int = self.conn.get_next_available_stream_id()
+        method = "GET" if body is None else "POST"
+        fields = [(":method", method), (":scheme", "https"), (":path", path), (":authority", self.authority)]
+        self.conn.send_headers(number, fields, end_stream=body is None)
+        if body is not None:
+            self.conn.send_data(number, body, end_stream=True)
+        self.sock.sendall(self.conn.data_to_send())
+        return number
+
+    def answer(self, number: int) -> tuple[str, bytes]:
+        """The status and body of an answer; the status is that of the reset, if one ended it."""
+        while number not in self.ended:
+            data = self.sock.recv(65536)
+            assert data, "the connection has ended"
+            for event in self.conn.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    self.heads[event.stream_id] = dict(event.headers)
+                elif isinstance(event, h2.events.DataReceived):
+                    self.bodies[event.stream_id] = self.bodies.get(event.stream_id, b"") + event.data
+                    self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    self.ended[event.stream_id] = self.heads[event.stream_id][":status"]
+                elif isinstance(event, h2.events.StreamReset):
+                    self.ended[event.stream_id] = f"reset {event.error_code}"
+            self.sock.sendall(self.conn.data_to_send())
+        return self.ended[number], self.bodies.get(number, b"")
+
+
+@pytest.fixture
+def streams(pki: Any, client: Connect) -> Callable[..., Streams]:
+    """`streams(recorder, server)`: such a client."""
+
+    def connect(run: Any, at: Any) -> Streams:
+        context = pki.trusting
+        context.set_alpn_protocols(["h2"])
+        inside = client(run.port, context=context).tunnel(at.authority, "127.0.0.1")
+        return Streams(inside.sock, at.authority)
+
+    return connect
+
+
+def hello(_: Http2Connection, asked: Asked) -> Answer:
+    return Answer(("content-type", "text/plain"), ("x-a", "1"), ("x-a", "2"), body=asked.body or b"hello")
+
+
+def test_http2_all_the_way(start: Start, http2: Any, ask: Connect) -> None:
+    server, at = http2(hello, "h2", "http/1.1")
+    run = start()
+    client = ask(run)
+    answer = client.post(f"{at.url}/a?b=c", content=b"body", headers=[("X-B", "1"), ("X-B", "2"), ("Cookie", "a=1")])
+    assert (answer.http_version, answer.status_code, answer.content) == ("HTTP/2", 200, b"body")
+    assert answer.headers.get_list("x-a", split_commas=False) == ["1", "2"]
+    assert "content-length" not in answer.headers
+    client.get(f"{at.url}/again")
+    asked = server.asked[0]
+    assert [name for name, _ in asked.fields[:4]] == [":method", ":authority", ":scheme", ":path"]  # as httpx has it
+    assert asked.headers[":authority"] == at.authority
+    assert asked.headers[":path"] == "/a?b=c"
+    assert [value for name, value in asked.fields if name == "x-b"] == ["1", "2"]
+    assert (asked.headers["cookie"], asked.headers["content-length"], asked.body) == ("a=1", "4", b"body")
+    assert not {"host", "connection", "transfer-encoding"} & set(asked.headers)
+    session = run.stop()
+    assert at.accepted == 1
+    told = session.told()
+    kinds = [
+        "passthrough-request-head",
+        "passthrough-request-body",
+        "passthrough-response-head",
+        "passthrough-response-body",
+    ]
+    assert [kind for kind, _ in told] == kinds * 2
+    assert told[0][1]["rawHeaders"] == [[name, value] for name, value in asked.fields]
+    head = told[2][1]
+    assert (head["httpVersion"], head["statusMessage"], head["remotePort"]) == ("2.0", "", at.port)
+    assert head["rawHeaders"][0] == [":status", "200"]
+    assert "reused" not in head
+    assert "tls" in head["timings"]
+    assert told[6][1]["reused"] is True
+    response = session.by_type("response")[0]
+    assert response["rawHeaders"] == [[":status", "200"], ["content-type", "text/plain"], ["x-a", "1"], ["x-a", "2"]]
+
+
+def test_a_client_of_http1_before_a_server_of_both_gets_http1(
+    start: Start, upstream: Make, pki: Any, ask: Connect
+) -> None:
+    context = pki.server()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    at = upstream(tls=context)
+    run = start()
+    assert ask(run, http2=False).get(at.url).text == "ok"
+    run.stop()
+    assert at.request.version == "HTTP/1.1"
+
+
+def test_many_requests_share_one_connection(start: Start, http2: Any, streams: Connect) -> None:
+    waiting: list[tuple[Http2Connection, Asked]] = []
+
+    def answer(connection: Http2Connection, asked: Asked) -> Answer | None:
+        waiting.append((connection, asked))
+        if len(waiting) == 20:  # all of them at once, the last first
+            for to, late in reversed(waiting):
+                to.say(late.stream, Answer(body=late.headers[":path"].encode()))
+        return None
+
+    _, at = http2(answer)
+    run = start()
+
+    talk = streams(run, at)
+    numbers = [talk.ask(f"/{number}") for number in range(20)]
+    assert [talk.answer(number) for number in numbers] == [("200", f"/{number}".encode()) for number in range(20)]
+    assert at.accepted == 1
+    session = run.stop()
+    assert len(session.by_type("response")) == 20
+    assert len({record["connectionId"] for record in session.by_type("request")}) == 1
+
+
+def test_more_requests_than_a_connection_takes(start: Start, http2: Any, streams: Connect) -> None:
+    _, at = http2(hello, streams=3)
+    run = start()
+
+    talk = streams(run, at)
+    numbers = [talk.ask("/") for _ in range(30)]
+    assert [talk.answer(number) for number in numbers] == [("200", b"hello")] * 30
+    run.stop()
+    assert 1 <= at.accepted <= 11
+
+
+def test_large_bodies_both_ways(start: Start, http2: Any, ask: Connect) -> None:
+    body = bytes(range(251)) * 40_000
+
+    def answer(_: Http2Connection, asked: Asked) -> Answer:
+        return Answer(("x-hash", hashlib.sha256(asked.body).hexdigest()), body=asked.body[::-1])
+
+    _, at = http2(answer)
+    run = start()
+    got = ask(run).post(f"{at.url}/", content=body)
+    assert got.headers["x-hash"] == hashlib.sha256(body).hexdigest()
+    assert got.content == body[::-1]
+    session = run.stop()
+    assert session.one("response")["body"]["size"] == len(body)
+
+
+def test_a_refused_stream_is_asked_again(start: Start, http2: Any, ask: Connect) -> None:
+    def answer(connection: Http2Connection, asked: Asked) -> Answer | None:
+        if len(server.asked) == 1:
+            connection.conn.reset_stream(asked.stream, 7)
+            return None
+        return Answer(body=b"at last")
+
+    server, at = http2(answer)
+    run = start()
+    answered = ask(run).request("PATCH", f"{at.url}/")
+    assert answered.text == "at last"
+    session = run.stop()
+    assert len(server.asked) == 2
+    assert [kind for kind, _ in session.told()].count("passthrough-request-head") == 1
+
+
+def test_a_server_that_leaves_takes_nothing_more(start: Start, http2: Any, ask: Connect) -> None:
+    def answer(connection: Http2Connection, asked: Asked) -> Answer | None:
+        if connection.number == 0:
+            connection.say(asked.stream, Answer(body=b"first"))
+            connection.sock.sendall(GoAwayFrame(0, last_stream_id=asked.stream).serialize())
+            return None
+        return Answer(body=b"second")
+
+    _, at = http2(answer)
+    run = start()
+    client = ask(run)
+    assert client.get(f"{at.url}/").text == "first"
+    assert client.post(f"{at.url}/", content=b"x").text == "second"
+    run.stop()
+    assert at.accepted == 2
+
+
+def test_resets_by_the_server(start: Start, http2: Any, streams: Connect) -> None:
+    def answer(connection: Http2Connection, asked: Asked) -> Answer | None:
+        if asked.headers[":path"] == "/late":
+            connection.conn.send_headers(asked.stream, [(":status", "200"), ("content-length", "10")])
+            connection.conn.send_data(asked.stream, b"half")
+        connection.conn.reset_stream(asked.stream, 11)
+        return None
+
+    _, at = http2(answer)
+    run = start()
+    talk = streams(run, at)
+    status, text = talk.answer(talk.ask("/early"))
+    assert status == "502"
+    assert b"it reset the stream with ENHANCE_YOUR_CALM (11)" in text
+    assert talk.answer(talk.ask("/late")) == ("reset 2", b"half")
+    session = run.stop()
+    assert at.accepted == 1
+    codes = [data["error"]["code"] for kind, data in session.told() if kind == "passthrough-abort"]
+    assert codes == ["ERR_HTTP2_STREAM_ERROR"] * 2
+    assert session.one("abort")["error"]["code"] == "ERR_HTTP2_STREAM_ERROR"
+
+
+@pytest.mark.parametrize("how", ["the connection", "the stream"])
+def test_a_client_that_leaves_resets_the_stream(start: Start, http2: Any, streams: Connect, how: str) -> None:
+    asked = threading.Event()
+
+    def answer(connection: Http2Connection, _: Asked) -> None:
+        asked.set()
+
+    server, at = http2(answer)
+    run = start()
+    talk = streams(run, at)
+    number = talk.ask("/")
+    assert asked.wait(20)
+    if how == "the stream":
+        talk.conn.reset_stream(number, 8)
+        talk.sock.sendall(talk.conn.data_to_send())
+        assert server.reset.wait(20)
+        assert server.resets == [8]
+    talk.sock.close()
+    session = run.stop()
+    assert at.ended == [0]
+    assert dict(session.told())["passthrough-abort"]["downstreamAborted"] is True
+
+
+def test_a_server_that_is_silent(start: Start, http2: Any, streams: Connect) -> None:
+    def answer(connection: Http2Connection, asked: Asked) -> Answer | None:
+        return None if asked.headers[":path"] == "/slow?very" else Answer(body=b"quick")
+
+    server, at = http2(answer)
+    run = start()
+    talk = streams(run, at)
+    status, text = talk.answer(talk.ask("/slow?very"))
+    assert (status, b"no answer within 0.3s" in text) == ("502", True)
+    assert server.reset.wait(20)
+    assert talk.answer(talk.ask("/slow")) == ("200", b"quick")
+    session = run.stop()
+    assert (at.accepted, server.resets) == (1, [8])
+    assert dict(session.told("impatient"))["passthrough-abort"]["error"]["code"] == "ETIMEDOUT"
+
+
+def test_a_server_that_speaks_nonsense(start: Start, upstream: Make, pki: Any, ask: Connect) -> None:
+    context = pki.server()
+    context.set_alpn_protocols(["h2"])
+    at = upstream(serve=lambda served: (served.send(b"HTTP/1.1 200 OK\r\n\r\nhello"), served.hang()), tls=context)
+    run = start()
+    answer = ask(run).get(at.url)
+    assert answer.status_code == 502
+    assert "its answer is not HTTP/2" in answer.text
+    session = run.stop()
+    assert dict(session.told())["passthrough-abort"]["error"]["code"] == "ERR_HTTP2_ERROR"
+
+
+def test_changes_of_a_rule(start: Start, http2: Any, ask: Connect) -> None:
+    server, at = http2(hello)
+    run = start()
+    answer = ask(run).post(f"{at.url}/changed", content=b"old body")
+    assert (answer.text, answer.headers["x-by"]) == ("new", "rule")
+    asked = server.asked[0]
+    assert (asked.headers[":method"], asked.headers["content-length"], asked.body) == ("PUT", "3", b"new")
+    session = run.stop()
+    assert dict(session.told("changed"))["passthrough-request-head"]["method"] == "PUT"
+
+
+def test_interim_answers_and_none(start: Start, http2: Any, ask: Connect) -> None:
+    def answer(connection: Http2Connection, asked: Asked) -> Answer:
+        if asked.headers[":method"] == "HEAD":
+            return Answer(("content-length", "100"))
+        connection.conn.send_headers(asked.stream, [(":status", "103"), ("link", "</a>")])
+        return Answer((":status", "204"))
+
+    _, at = http2(answer)
+    run = start()
+    client = ask(run)
+    head = client.head(at.url)
+    assert (head.headers["content-length"], head.content) == ("100", b"")
+    assert client.get(at.url).status_code == 204
+    session = run.stop()
+    assert session.one("response-information")["statusCode"] == 103
+
+
+NODE = """\
+import http2 from 'node:http2'; import fs from 'node:fs';
+const server = http2.createSecureServer({key: fs.readFileSync(process.argv[2]), cert: fs.readFileSync(process.argv[3])});
+server.on('stream', (stream, headers) => {
+    const pieces = []; let told = {}; stream.on('error', () => {});
+    stream.on('trailers', (trailers) => told = trailers);
+    stream.on('data', (data) => pieces.push(data)).on('end', () => {
+        const body = Buffer.concat(pieces), extra = headers['x-length'] ? {'content-length': body.length, 'trailer': 'x-sum'} : {};
+        if (headers[':path'] == '/reset') return stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+        stream.respond({':status': 200, 'set-cookie': ['a=1', 'b=2'], 'x-seen': JSON.stringify(headers), ...extra}, {waitForTrailers: true});
+        stream.on('wantTrailers', () => stream.sendTrailers({'x-sum': String(body.length), 'x-up': told['x-up'] || ''}));
+        stream.end(body);
+    });
+});
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+"""
+
+
+@pytest.fixture
+def node(pki: Any, tmp_path: Path) -> Iterator[int]:
+    """The port of a server that speaks HTTP/2 and nothing else."""
+    (tmp_path / "serve.mjs").write_text(NODE)
+    cert, key = pki.issue("localhost", "127.0.0.1", issuer=(pki.ca, pki.ca_key))
+    with subprocess.Popen(["node", "serve.mjs", key, cert], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+@needs_node
+@pytest.mark.parametrize("version", ["--http2", "--http1.1"])
+def test_node_as_the_server_and_curl_as_the_client(
+    start: Start, pki: Any, tmp_path: Path, node: int, version: str
+) -> None:
+    body = tmp_path / "body.bin"
+    body.write_bytes(bytes(range(256)) * 4096)
+    run = start()
+    argv = [
+        "curl",
+        "-sS",
+        version,
+        "--cacert",
+        pki.ca,
+        "--proxy",
+        run.url,
+        "--noproxy",
+        "",
+        "--data-binary",
+        f"@{body}",
+    ]
+    done = subprocess.run(
+        [*argv, "-H", "TE: trailers", "-o", "got", f"https://localhost:{node}/a?b"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "got").read_bytes() == body.read_bytes()
+    session = run.stop()
+    assert session.one("response")["rawTrailers"] == [["x-sum", str(256 * 4096)], ["x-up", ""]]
+    head = dict(session.told())["passthrough-response-head"]
+    assert head["httpVersion"] == "2.0"
+    assert json.loads(dict(head["rawHeaders"])["x-seen"])[":path"] == "/a?b"
+    assert session.one("request")["httpVersion"] == ("2.0" if version == "--http2" else "1.1")
+
+
+@needs_node
+def test_a_client_of_http1_before_a_server_of_http2_alone(start: Start, pki: Any, client: Connect, node: int) -> None:
+    run = start()
+    at = f"localhost:{node}"
+    inside = client(run.port, context=pki.trusting).tunnel(at, "localhost")
+    answer = inside.ask(
+        f"POST /a HTTP/1.1\r\nHost: {at}\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE\r\n"
+        "X-Length: 1\r\nX-B: 1\r\nX-B: 2\r\n\r\n4\r\nbody\r\n0\r\nX-Up: 1\r\n\r\n"
+    )
+    assert (answer.status, answer.body, answer.trailers) == (200, b"body", b"x-sum: 4\r\nx-up: 1\r\n")
+    assert [value for name, value in answer.fields if name == "set-cookie"] == ["a=1", "b=2"]
+    seen = json.loads(answer.headers["x-seen"])
+    assert seen[":method"] == "POST"
+    assert seen["x-b"] == "1, 2"
+    assert seen["te"] == "trailers"
+    assert not {"host", "connection", "transfer-encoding"} & set(seen)
+    plain = inside.ask(f"GET /b HTTP/1.1\r\nHost: {at}\r\nCookie: a=1\r\n\r\n")
+    assert (plain.body, plain.headers["transfer-encoding"], plain.trailers) == (
+        b"",
+        "chunked",
+        b"x-sum: 0\r\nx-up: \r\n",
+    )
+    reset = inside.ask(f"GET /reset HTTP/1.1\r\nHost: {at}\r\n\r\n")
+    assert reset.status == 502
+    assert b"INTERNAL_ERROR (2)" in reset.body
+    session = run.stop()
+    heads = [data for kind, data in session.told() if kind == "passthrough-response-head"]
+    assert [head["httpVersion"] for head in heads[:2]] == ["2.0", "2.0"]
+    assert "reused" in heads[1]
+    assert [record["statusMessage"] for record in session.by_type("response")][:2] == ["OK", "OK"]
+    assert session.by_type("response")[0]["rawTrailers"] == [["x-sum", "4"], ["x-up", "1"]]
+    assert session.by_type("request")[0]["rawTrailers"] == [["X-Up", "1"]]
+
+
+def test_nginx(start: Start, nginx: Make, pki: Any, ask: Connect, tmp_path: Path) -> None:
+    cert, key = pki.issue("localhost", "127.0.0.1", issuer=(pki.ca, pki.ca_key))
+    data = bytes(range(256)) * 5000
+    (tmp_path / "file.bin").write_bytes(data)
+    port = nginx(f"ssl_certificate {cert}; ssl_certificate_key {key}; root {tmp_path};", "ssl http2")
+    run = start()
+    for version in (True, False):
+        answer = ask(run, http2=version).get(f"https://localhost:{port}/file.bin")
+        assert answer.content == data
+        assert answer.headers["server"].startswith("nginx")
+    session = run.stop()
+    versions = [data["httpVersion"] for kind, data in session.told() if kind == "passthrough-response-head"]
+    assert versions == ["2.0", "1.1"]
+
+
+def test_a_refused_certificate_is_told(start: Start, upstream: Make, pki: Any, ask: Connect) -> None:
+    context: ssl.SSLContext = pki.server(foreign=True)
+    context.set_alpn_protocols(["h2"])
+    at = upstream(tls=context)
+    run = start()
+    assert ask(run).get(at.url).status_code == 502
+    session = run.stop()
+    assert [kind for kind, _ in session.told()] == [
+        "passthrough-request-head",
+        "passthrough-request-body",
+        "passthrough-abort",
+    ]
