@@ -6,20 +6,15 @@ text of what may be cut inside a character. Messages in one frame below 64 KiB t
 are read without it, and frames without a mask are written without it: an echo of five bytes takes a sixth of
 the time.
 
-What a message may be stands in `_Message`: the order of its frames, its size, its compression and its text.
-Pings are told and not answered.
+What a message may be stands in ws_message.py, what compresses it in ws_deflate.py. Pings are told and not answered.
 """
 
 from __future__ import annotations
 
-import codecs
 import struct
-import sys
-import zlib
 from dataclasses import dataclass
 from typing import Literal
 
-from wsproto.extensions import Extension
 from wsproto.frame_protocol import (
     CloseReason,
     Frame,
@@ -27,11 +22,12 @@ from wsproto.frame_protocol import (
     FrameProtocol,
     Opcode,
     ParseFailed,
-    RsvBits,
     XorMaskerSimple,
 )
 
+from mockrec.engine.wire.ws_deflate import Deflater, Inflater
 from mockrec.engine.wire.ws_handshake import Deflate
+from mockrec.engine.wire.ws_message import Message
 
 Side = Literal["server", "client"]
 
@@ -46,10 +42,6 @@ _WHOLE = frozenset((_FIN | _TEXT, _FIN | _BINARY, _FIN | _RSV1 | _TEXT, _FIN | _
 
 _DEFINED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 """Of those below 3000 the ones that a Close frame may carry (RFC 6455, 7.4.1, and IANA's registry)."""
-
-_FLUSHED = b"\x00\x00\xff\xff"
-"""The end of what zlib flushes, which is left out at the end of a message (RFC 7692, 7.2.1)."""
-_INFLATE_STEP = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -113,10 +105,10 @@ class WebSocket:
             theirs = deflate.server_no_context_takeover, deflate.server_max_window_bits
             if not client:
                 ours, theirs = theirs, ours
-            deflater, inflater = _Deflater(*ours), _Inflater(theirs[0])
+            deflater, inflater = Deflater(*ours), Inflater(theirs[0])
         self.close_sent = False
         self.close_received = False
-        self._message = _Message(inflater, message_limit, check_text)
+        self._message = Message(inflater, message_limit, check_text)
         self._frames = FrameDecoder(client, [self._message])
         self._between = True
         """Whether the next byte begins a frame, outside of a message."""
@@ -286,145 +278,3 @@ def _read_close(payload: bytes) -> Close | WsFault:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError:
         return WsFault(CloseReason.INVALID_FRAME_PAYLOAD_DATA.value, "invalid UTF-8 in a close reason", payload)
-
-
-class _Message(Extension):
-    """The message that is coming in. wsproto asks it, as an extension, what it thinks of a frame's header."""
-
-    name = "message"
-
-    def __init__(self, inflater: _Inflater | None, limit: int, check_text: bool) -> None:
-        self.inflater = inflater
-        self.limit = min(limit, sys.maxsize - 1)
-        self.open = False
-        self.is_binary = False
-        self.next_compressed = False
-        """What the header of a message's first frame has said."""
-        self._compressed = False
-        self._size = 0
-        self._check_text = check_text
-        self._cut = b""
-        """The beginning of a character that has not come whole."""
-
-    def offer(self) -> bool:
-        """Never asked: the handshake is not wsproto's."""
-        return False
-
-    def frame_inbound_header(
-        self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
-    ) -> RsvBits:
-        """Which reserved bits are allowed. May be asked again for the same header, if its mask has not come."""
-        if opcode.iscontrol():
-            return RsvBits(False, False, False)
-        starts = opcode is not Opcode.CONTINUATION
-        if starts is self.open:
-            raise ParseFailed("a message inside a message" if starts else "a continuation of no message")
-        if starts:
-            self.next_compressed = rsv.rsv1
-            compressed, size = rsv.rsv1, 0
-        else:
-            compressed, size = self._compressed, self._size
-        if not compressed and size + payload_length > self.limit:
-            raise _too_big()
-        return RsvBits(starts and self.inflater is not None, False, False)
-
-    def start(self, is_binary: bool, compressed: bool) -> None:
-        self.open = True
-        self.is_binary = is_binary
-        self._compressed = compressed
-        self._size = 0
-
-    def read(self, payload: bytes, ends: bool) -> bytes:
-        """What the next piece says. Raises ParseFailed with the code to close with."""
-        if self._compressed:
-            assert self.inflater is not None
-            payload = self.inflater.inflate(payload, ends, self.limit - self._size)
-        self._size += len(payload)
-        if not self.is_binary and self._check_text and (self._cut or not payload.isascii()):
-            self._read_text(payload, ends)
-        if ends:
-            self.open = False
-        return payload
-
-    def _read_text(self, data: bytes, ends: bool) -> None:
-        if self._cut:
-            data = self._cut + data
-        try:
-            consumed = codecs.utf_8_decode(data, "strict", ends)[1]
-        except UnicodeDecodeError:
-            raise ParseFailed("invalid UTF-8 in a text message", CloseReason.INVALID_FRAME_PAYLOAD_DATA) from None
-        self._cut = data[consumed:]
-
-
-def _too_big() -> ParseFailed:
-    return ParseFailed("message too big", CloseReason.MESSAGE_TOO_BIG)
-
-
-class _Inflater:
-    """What the peer compresses (RFC 7692, 7.2.2). It reads any window, also one larger than was agreed."""
-
-    def __init__(self, no_context: bool) -> None:
-        self._no_context = no_context
-        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._fed = False
-        """Whether the message has had any payload: one without is empty, although RFC 7692, 7.2.3.6 wants a byte."""
-
-    def inflate(self, data: bytes, ends: bool, room: int) -> bytes:
-        """The next piece of a message, of `room` bytes at most."""
-        found: list[bytes] = []
-        try:
-            # A sender may end its deflate stream inside a message (7.2.3.4), and each end copies what is left.
-            for at in range(0, len(data), _INFLATE_STEP):
-                self._fed = True
-                rest = data[at : at + _INFLATE_STEP]
-                while rest:
-                    room -= self._step(rest, room, found)
-                    rest = self._zlib.unused_data
-                    if rest:
-                        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-            if ends:
-                if self._fed:
-                    self._step(_FLUSHED, room, found)
-                if self._no_context or self._zlib.eof:
-                    self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-                self._fed = False
-        except zlib.error:
-            raise ParseFailed("invalid compressed data", CloseReason.INVALID_FRAME_PAYLOAD_DATA) from None
-        return found[0] if len(found) == 1 else b"".join(found)
-
-    def _step(self, data: bytes, room: int, found: list[bytes]) -> int:
-        piece = self._zlib.decompress(data, room + 1)
-        if len(piece) > room:
-            raise _too_big()
-        if piece:
-            found.append(piece)
-        return len(piece)
-
-
-class _Deflater:
-    """What we compress (RFC 7692, 7.2.1)."""
-
-    def __init__(self, no_context: bool, window_bits: int) -> None:
-        self._no_context = no_context
-        self._window_bits = window_bits
-        self._zlib: zlib._Compress | None = None
-
-    def deflate(self, data: bytes, ends: bool) -> bytes:
-        """The next piece of a message, flushed so that it can be read when it arrives."""
-        # Of nothing zlib flushes nothing. Before the tail that is left out an empty block has one byte (7.2.3.6).
-        deflated = b""
-        if data:
-            if self._zlib is None:
-                self._zlib = _compressor(self._window_bits)
-            deflated = self._zlib.compress(data) + self._zlib.flush(zlib.Z_SYNC_FLUSH)
-        if not ends:
-            return deflated
-        if self._no_context:
-            self._zlib = None
-        return deflated[:-4] or b"\x00"
-
-
-def _compressor(window_bits: int) -> zlib._Compress:
-    # zlib has no window of 8 bits. Data that never points back needs none.
-    strategy = zlib.Z_HUFFMAN_ONLY if window_bits == 8 else zlib.Z_DEFAULT_STRATEGY
-    return zlib.compressobj(wbits=-max(window_bits, 9), strategy=strategy)
