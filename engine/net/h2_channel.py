@@ -34,7 +34,7 @@ class H2Channel:
     def frame(
         self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
     ) -> ResponseHead:
-        return self._conversation.codec.frame(status, reason, headers, length, date, bodiless=self.bodiless)
+        return self._conversation.codec.frame(status, reason, headers, length, date)
 
     async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
         self._check()

@@ -245,7 +245,7 @@ class H2Conversation:
             self._refuse_stream(number, Fault(tunnel.AUTH_REQUIRED, status=407))
             return
         pipe = self._tunnels[number] = H2StreamPipe(self, number)
-        self.codec.send_head(number, self.codec.frame(200, "", (), None, "", bodiless=True), end=False)
+        self.codec.send_head(number, self.codec.frame(200, "", (), None, ""), end=False)
         assert self._group is not None
         self._group.start_soon(self._serve_tunnel, number, pipe, tunnel.Opened(target, tags, b""))
 
@@ -258,7 +258,7 @@ class H2Conversation:
 
     def _refuse_stream(self, number: int, fault: Fault) -> None:
         """A request that cannot be understood: its stream is told, the others go on."""
-        head = self.codec.frame(fault.status, "", (), None, "", bodiless=True)
+        head = self.codec.frame(fault.status, "", (), None, "")
         self.codec.send_head(number, head, end=True)
         self._site.notes.client_error(self._peer, fault, started_at=clock.now(), answered=head)
 

@@ -8,7 +8,7 @@ from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.upstream.dial import Route
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
-from mockrec.engine.wire.h2 import plain_fields
+from mockrec.engine.wire.h2_fields import plain_fields
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 

@@ -16,9 +16,10 @@ from hpack.hpack import Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.wire import h2
-from mockrec.engine.wire.h2 import H2Server, H2Side, StreamPart
+from mockrec.engine.wire import h2_streams
+from mockrec.engine.wire.h2 import H2Server, StreamPart
 from mockrec.engine.wire.h2_client import H2Client
+from mockrec.engine.wire.h2_side import H2Side
 from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Interim, Request, Reset, Response
 
 LIMIT = 512
@@ -202,7 +203,7 @@ def test_a_server_that_acts_meanwhile_never_stumbles(
     side, seen = server(), Seen()
     encoder = Encoder()
     note(seen, side.receive(PREFACE + SETTINGS), side)
-    head = side.frame(200, "", [("a", "b")], None, "now", bodiless=False)
+    head = side.frame(200, "", [("a", "b")], None, "now")
     started: set[int] = set()
     for kind, flags, stream, content in said:
         payload = content if isinstance(content, bytes) else encoder.encode(content)
@@ -327,7 +328,7 @@ class Line:
             talk.answering = True
             for hint in talk.hints:
                 self.server.send_interim(stream, 103, hint)
-            head = self.server.frame(200, "", talk.told, None, "", bodiless=False)
+            head = self.server.frame(200, "", talk.told, None, "")
             talk.over["server"] = not talk.answer and not talk.answer_end and bool(self.chance.randrange(2))
             self.server.send_head(stream, head, end=talk.over["server"])
 
@@ -337,7 +338,7 @@ class Line:
 def test_a_conversation_arrives_as_it_was_said(exchanges: list[Exchange], chance: random.Random, window: int) -> None:
     if window < 1000:
         exchanges = [((a, b[:60], c), d, (e, f[:60], g)) for (a, b, c), d, (e, f, g) in exchanges]
-    with patch.object(h2, "STREAM_WINDOW", window), patch.object(h2, "CONNECTION_WINDOW", 65_536):
+    with patch.object(h2_streams, "STREAM_WINDOW", window), patch.object(h2_streams, "CONNECTION_WINDOW", 65_536):
         line = Line(chance)
     waiting = [Talk(exchange) for exchange in exchanges]
     talks = list(waiting)

@@ -369,7 +369,7 @@ def test_client_and_server_understand_each_other() -> None:
     pseudo = [[":method", "POST"], [":scheme", "https"], [":authority", "a.test"], [":path", "/a"]]
     assert said[0].part.head.raw_headers == [*pseudo, ["x", "y"]]
     assert client.max_streams == 3
-    head = server.frame(200, "OK", [("A", "b")], None, "", bodiless=False)
+    head = server.frame(200, "OK", [("A", "b")], None, "")
     server.send_interim(stream, 100, [])
     server.send_head(stream, head, end=False)
     server.send_end(stream, [("t", "u")])

@@ -1,0 +1,92 @@
+"""Header fields of HTTP/2: what they may hold (RFC 9113, 8.2), and as text.
+
+Values may hold what they may in HTTP/1 (`head.py`), so that they can be passed on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hpack.struct import NeverIndexedHeaderTuple
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
+_CONNECTION_FIELDS = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)  # RFC 9113, 8.2.2
+_SECRET = frozenset((b"authorization", b"proxy-authorization"))
+
+
+def fields_fault(fields: Fields, pseudo: frozenset[bytes]) -> str:
+    """What makes a list of fields malformed (RFC 9113, 8.2 and 8.3), or nothing. It may begin with `pseudo` ones."""
+    seen: set[bytes] = set()
+    begun = False
+    for name, value in fields:
+        if name.startswith(b":"):
+            if name not in pseudo:
+                return f"the pseudo-header {name!r} does not belong here"
+            if begun or name in seen:
+                return f"the pseudo-header {name!r} is out of order or repeated"
+            seen.add(name)
+        else:
+            begun = True
+            if not _NAME.fullmatch(name):
+                return f"{name!r} is no name of a field"
+            if name in _CONNECTION_FIELDS or (name == b"te" and value.lower() != b"trailers"):
+                return f"the field {name!r} is of a connection of HTTP/1"
+        if not _VALUE.fullmatch(value):
+            return f"the field {name!r} cannot hold {value!r}"
+    return ""
+
+
+def list_size(fields: Fields) -> int:
+    """The size of a list of fields as RFC 9113 (6.5.2) counts it."""
+    return sum(len(name) + len(value) + 32 for name, value in fields)
+
+
+def as_text(fields: Fields) -> list[list[str]]:
+    """Fields as pairs of text."""
+    return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in fields]
+
+
+def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
+    """Fields as they are encoded; those that somebody could guess at stay out of the table (RFC 7541, 7.1)."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    return tuple(
+        NeverIndexedHeaderTuple(name, value)
+        if name in _SECRET or (name == b"cookie" and len(value) < 20)
+        else (name, value)
+        for name, value in pairs
+    )
+
+
+def plain_fields(headers: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Fields as HTTP/2 can send them: names in lower case, values trimmed, nothing of a connection of HTTP/1.
+
+    Raises ValueError for what no head can hold.
+    """
+    fields: list[list[str]] = []
+    for raw_name, raw_value in headers:
+        if not TOKEN.fullmatch(raw_name.encode()) or _BREAKS_HEAD.search(raw_value):
+            raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
+        name, value = raw_name.lower(), raw_value.strip(" \t")
+        if name.encode() in _CONNECTION_FIELDS or (name == "te" and value.lower() != "trailers"):
+            continue
+        fields.append([name, value])
+    return fields
+
+
+def declared_length(fields: Fields, allowed: int) -> int | str:
+    """The length that fields declare for the body, -1 if none, or what is wrong with it."""
+    lengths = [value for name, value in fields if name == b"content-length"]
+    if not lengths:
+        return -1
+    if len(lengths) > allowed or len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        return f"no length: {b', '.join(lengths)!r}"
+    return int(lengths[0])

@@ -1,0 +1,100 @@
+"""Bytes of an HTTP/2 connection cut into frames (RFC 9113, 3.4 and 4.1).
+
+h2 gets them one by one, so that nothing good before a fault is lost, and none that it would end the connection for
+without need.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from h2.errors import ErrorCodes
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+BAD_PREFACE: Final = "bad-preface"
+
+HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, WINDOW_UPDATE, CONTINUATION = 1, 3, 4, 5, 7, 8, 9
+ACK: Final = 0x1
+END_HEADERS: Final = 0x4
+
+_HEADER = struct.Struct(">HBBBL")
+_HEADER_SIZE: Final = 9
+_MOST: Final = 16384
+
+
+class Violation(NamedTuple):
+    """What a peer did that ends its connection."""
+
+    code: ErrorCodes
+    detail: str
+    tag: str = ""
+    """What else its record should be found by."""
+
+
+class Frame(NamedTuple):
+    """One frame, whole."""
+
+    raw: bytes
+    kind: int
+    flags: int
+    stream: int
+
+
+class FrameReader:
+    """Keeps what is not complete."""
+
+    def __init__(self, *, preface: bool) -> None:
+        """`preface`: whether the peer must begin with one."""
+        self._preface = PREFACE if preface else b""
+        """What has not come of it."""
+        self.settled = False
+        """Whether the peer's first frame has come."""
+        self._buffer = bytearray()
+        self._wanted = 0
+        """How many bytes the buffer must hold before reading it is worth while."""
+
+    def receive(self, data: bytes) -> list[Frame | Violation]:
+        """The frames that these bytes complete. Nothing follows a violation, and nothing more may be received."""
+        if self._preface:
+            size = min(len(data), len(self._preface))
+            if data[:size] != self._preface[:size]:
+                detail = "the connection does not begin as HTTP/2"
+                return [Violation(ErrorCodes.PROTOCOL_ERROR, detail, BAD_PREFACE)]
+            self._preface = self._preface[size:]
+            data = data[size:]
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted:
+                return []
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        found: list[Frame | Violation] = []
+        at, size, self._wanted = 0, len(data), _HEADER_SIZE
+        while size - at >= _HEADER_SIZE:
+            high, low, kind, flags, stream = _HEADER.unpack_from(data, at)
+            length = (high << 8) + low
+            if length > _MOST:
+                found.append(Violation(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes"))
+                return found
+            if not self.settled and (kind != SETTINGS or flags & ACK):
+                found.append(Violation(ErrorCodes.PROTOCOL_ERROR, "the first frame is no SETTINGS"))
+                return found
+            end = at + _HEADER_SIZE + length
+            if end > size:
+                self._wanted = end - at
+                break
+            self.settled = True
+            found.append(Frame(data[at:end], kind, flags, stream & 0x7FFFFFFF))
+            at = end
+        if at < size:
+            self._buffer += data[at:]
+        return found
+
+    def receive_eof(self) -> Violation | None:
+        """The peer will send nothing more."""
+        if self._preface and self._preface != PREFACE:
+            return Violation(ErrorCodes.PROTOCOL_ERROR, "the connection ended in its preface", BAD_PREFACE)
+        if self._buffer:
+            return Violation(ErrorCodes.PROTOCOL_ERROR, "the connection ended inside a frame")
+        return None
