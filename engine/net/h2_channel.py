@@ -39,7 +39,7 @@ class H2Channel:
     async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
         self._check()
         self._conversation.codec.send_interim(self._stream, status, headers)
-        await self._conversation.flush()
+        await self._conversation.writer.flush()
 
     async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
         self._check()
@@ -49,28 +49,28 @@ class H2Channel:
             codec.send_data(self._stream, body, end=not trailers)
             if trailers:
                 codec.send_end(self._stream, trailers)
-            await self._conversation.flush()
+            await self._conversation.writer.flush()
         elif body:
-            await self._conversation.send_data(self._stream, body, end=not trailers)
+            await self._conversation.writer.send_data(self._stream, body, end=not trailers)
             if trailers:
                 await self.send_end(trailers)
         else:
             if trailers:
                 codec.send_end(self._stream, trailers)
-            await self._conversation.flush()
+            await self._conversation.writer.flush()
 
     async def send_head(self, head: ResponseHead) -> None:
         self._check()
         self._conversation.codec.send_head(self._stream, head, end=False)
-        await self._conversation.flush()
+        await self._conversation.writer.flush()
 
     async def send_data(self, data: bytes) -> None:
-        await self._conversation.send_data(self._stream, data, end=False)
+        await self._conversation.writer.send_data(self._stream, data, end=False)
 
     async def send_end(self, trailers: Sequence[Sequence[str]]) -> None:
         self._check()
         self._conversation.codec.send_end(self._stream, trailers)
-        await self._conversation.flush()
+        await self._conversation.writer.flush()
 
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         return self.frame(200, "", fields, None, "")
@@ -79,7 +79,7 @@ class H2Channel:
         self._check()
         pipe = self._conversation.as_pipe(self._stream)
         self._conversation.codec.send_head(self._stream, head, end=False)
-        await self._conversation.flush()
+        await self._conversation.writer.flush()
         return pipe, b""
 
     async def send_raw(self, data: bytes) -> None:

@@ -21,9 +21,10 @@ from mockrec.engine.net import tunnel
 from mockrec.engine.net.choosing import choose_plan
 from mockrec.engine.net.conversation import Watched
 from mockrec.engine.net.h2_channel import INTERNAL_ERROR, H2Channel
-from mockrec.engine.net.h2_pipe import H2StreamPipe
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
+from mockrec.engine.streams.pipe import CONNECT_ERROR, H2StreamPipe
+from mockrec.engine.streams.writer import StreamWriter
 from mockrec.engine.wire.h2 import H2Server, StreamPart
 from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset
 
@@ -71,17 +72,13 @@ class H2Conversation:
         self._serve_inside = serve_inside
         self.codec = H2Server(head_limit=site.limits.head, streams=site.limits.streams)
         self.pipe = pipe
+        self.writer = StreamWriter(self.codec, pipe)
         self._site = site
         self._peer = peer
         self._origin = origin
         self._watched = watched
         self._streams: dict[int, _Stream] = {}
         self._tunnels: dict[int, H2StreamPipe] = {}
-        self._windows: dict[int, anyio.Event] = {}
-        """What those wait for who want to send on a stream."""
-        self._writing = False
-        self._written: anyio.Event | None = None
-        """For those who wait until somebody else has written."""
         self._stopping = False
         self._group: TaskGroup | None = None
 
@@ -89,10 +86,7 @@ class H2Conversation:
         """Accept no more streams; end when those at hand are over."""
         self._stopping = True
         self.codec.close()
-        try:
-            await self.flush()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass
+        await self.writer.flush_quietly()
         if not (self._streams or self._tunnels):
             await self.pipe.aclose()
 
@@ -102,11 +96,11 @@ class H2Conversation:
         fault: Fault | None = None
         try:
             async with anyio.create_task_group() as group:
-                self._group = group
+                self._group = self.writer.group = group
                 fault = await self._read(first)
                 for pipe in self._tunnels.values():
                     pipe.lose()
-                self._open_windows(all_of_them=True)
+                self.writer.open_windows(all_of_them=True)
                 for stream in self._streams.values():
                     if stream.pipe is not None:
                         stream.pipe.lose()
@@ -131,9 +125,9 @@ class H2Conversation:
                 if isinstance(said, StreamPart):
                     self._take(said)
             data = b""
-            self._open_windows()
+            self.writer.open_windows()
             try:
-                await self.flush()
+                await self.writer.flush()
                 if self._site.backpressure.behind:
                     await self._site.backpressure.wait_for_room()
                 self._watched.deadline = self._patience()
@@ -152,7 +146,7 @@ class H2Conversation:
                 if self._streams or self._tunnels:
                     continue  # answers may take their time; only an idle connection ends
                 self.codec.close()
-                await self.flush()
+                await self.writer.flush()
                 return None
 
     def _patience(self) -> float:
@@ -213,7 +207,7 @@ class H2Conversation:
         owed, stream.owed = stream.owed, 0
         if owed:
             self.codec.consumed(number, owed)
-            self.flush_soon()
+            self.writer.flush_soon()
 
     def _begin(self, number: int, part: Request) -> None:
         head, site = part.head, self._site
@@ -244,7 +238,7 @@ class H2Conversation:
         if tags is None:
             self._refuse_stream(number, Fault(tunnel.AUTH_REQUIRED, status=407))
             return
-        pipe = self._tunnels[number] = H2StreamPipe(self, number)
+        pipe = self._tunnels[number] = self._pipe_of(number)
         self.codec.send_head(number, self.codec.frame(200, "", (), None, ""), end=False)
         assert self._group is not None
         self._group.start_soon(self._serve_tunnel, number, pipe, tunnel.Opened(target, tags, b""))
@@ -293,84 +287,29 @@ class H2Conversation:
     def as_pipe(self, number: int) -> H2StreamPipe:
         """What comes on a stream from now on is for its pipe, not for its exchange."""
         stream = self._streams[number]
-        stream.pipe = H2StreamPipe(self, number)
+        stream.pipe = self._pipe_of(number)
         return stream.pipe
+
+    def _pipe_of(self, number: int) -> H2StreamPipe:
+        return H2StreamPipe(self.codec, self.writer, self.pipe, number, CONNECT_ERROR)  # RFC 9113, 8.5
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def flush(self) -> None:
-        """Write what the codec has to say; what others are writing comes first. Raises what pipes raise."""
-        while self._writing:
-            if self._written is None:
-                self._written = anyio.Event()
-            await self._written.wait()
-        data = self.codec.outgoing()
-        while data:
-            self._writing = True
-            try:
-                await self.pipe.send(data)
-            finally:
-                self._writing = False
-                if self._written is not None:
-                    self._written.set()
-                    self._written = None
-            data = self.codec.outgoing()
-
-    async def send_data(self, number: int, data: bytes, *, end: bool) -> None:
-        """A piece of an answer, as the windows allow (RFC 9113, 5.2). Raises what pipes raise."""
-        codec, at = self.codec, 0
-        while at < len(data):
-            if not codec.is_open(number):
-                raise anyio.BrokenResourceError
-            room = codec.window(number)
-            if room <= 0:
-                await self.flush()
-                await self.wait_for_window(number)
-                continue
-            piece = data[at : at + room] if at or room < len(data) else data
-            at += len(piece)
-            codec.send_data(number, piece, end=end and at == len(data))
-            await self.flush()
-
-    def flush_soon(self) -> None:
-        """Write as soon as possible, for those who cannot wait."""
-        if self._group is not None:
-            self._group.start_soon(self._flush_quietly)
-
-    async def wait_for_window(self, number: int) -> None:
-        """Return when a stream's window may have changed."""
-        waiting = self._windows.get(number)
-        if waiting is None:
-            waiting = self._windows[number] = anyio.Event()
-        await waiting.wait()
-
-    def _open_windows(self, *, all_of_them: bool = False) -> None:
-        """Let those look again who wait to send."""
-        for number in list(self._windows):
-            if all_of_them or self.codec.window(number) > 0 or not self.codec.is_open(number):
-                self._windows.pop(number).set()
-
     async def send_raw(self, data: bytes) -> None:
         """Bytes past the protocol, for all streams together; the connection ends with them."""
-        await self.flush()
+        await self.writer.flush()
         await self.pipe.send(data)
         await self.pipe.aclose()
 
     def reset(self, number: int, code: int) -> None:
         """End a stream with an error."""
         self.codec.reset(number, code)
-        self.flush_soon()
-
-    async def _flush_quietly(self) -> None:
-        try:
-            await self.flush()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass
+        self.writer.flush_soon()
 
     async def _refuse(self, fault: Fault) -> None:
         """Tell the client, which has been told why by the codec, and the log."""
         self._site.notes.client_error(self._peer, fault, started_at=clock.now(), answered=None)
-        await self._flush_quietly()
+        await self.writer.flush_quietly()
 
 
 def _hand_over(pipe: H2StreamPipe, part: object) -> None:

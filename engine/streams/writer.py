@@ -21,15 +21,21 @@ class StreamCodec(Protocol):
 
     def send_data(self, stream: int, data: bytes, *, end: bool) -> None: ...
 
+    def send_end(self, stream: int) -> None: ...
+
+    def consumed(self, stream: int, size: int) -> None: ...
+
+    def reset(self, stream: int, code: int) -> None: ...
+
 
 class StreamWriter:
     """One for a connection. All that wait raise what pipes raise."""
 
-    def __init__(self, codec: StreamCodec, pipe: Pipe, group: TaskGroup) -> None:
-        """`group` runs what nobody waits for."""
+    def __init__(self, codec: StreamCodec, pipe: Pipe) -> None:
+        self.group: TaskGroup | None = None
+        """Runs what nobody waits for."""
         self._codec = codec
         self._pipe = pipe
-        self._group = group
         self._windows: dict[int, anyio.Event] = {}
         """What those wait for who want to send on a stream."""
         self._writing = False
@@ -57,9 +63,9 @@ class StreamWriter:
 
     def flush_soon(self) -> None:
         """Write as soon as possible, for those who cannot wait."""
-        if not self._soon:
+        if not self._soon and self.group is not None:
             self._soon = True
-            self._group.start_soon(self.flush_quietly)
+            self.group.start_soon(self.flush_quietly)
 
     async def flush_quietly(self) -> None:
         """Write, if anybody is still there."""

@@ -49,7 +49,8 @@ class H2Connection:
         self.pipe = dialed.pipe
         self.codec = H2Client(head_limit=_HEAD_LIMIT)
         self.codec.start()
-        self.writer = StreamWriter(self.codec, dialed.pipe, group)
+        self.writer = StreamWriter(self.codec, dialed.pipe)
+        self.writer.group = group
         self.used = 0
         """Requests it has carried."""
         self._forget = forget

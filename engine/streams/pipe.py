@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import anyio
 
-if TYPE_CHECKING:
-    from mockrec.engine.net.h2_conversation import H2Conversation
+from mockrec.engine.pipe import Pipe
+from mockrec.engine.streams.writer import StreamCodec, StreamWriter
 
 CONNECT_ERROR = 10
-_CANCEL = 8
+CANCEL = 8
 
 
 class H2StreamPipe:
-    """See `Pipe`. What comes is credited to the client when it is read."""
+    """See `Pipe`. What comes is credited to the peer when it is read."""
 
-    def __init__(self, conversation: H2Conversation, stream: int) -> None:
-        self._conversation = conversation
+    def __init__(self, codec: StreamCodec, writer: StreamWriter, below: Pipe, stream: int, broken: int) -> None:
+        """`below` carries the connection; `broken` is the code that a reset says."""
+        self._codec = codec
+        self._writer = writer
         self._stream = stream
-        self.peer = conversation.pipe.peer
-        self.local = conversation.pipe.local
+        self._broken = broken
+        self.peer = below.peer
+        self.local = below.local
         self._pieces: list[bytes] = []
         self._ended = False
         self._gone = False
@@ -30,7 +32,7 @@ class H2StreamPipe:
         self._news: anyio.Event | None = None
         self._watcher: Callable[[], None] | None = None
 
-    # ── what the conversation calls ────────────────────────────────────────────────────────────────
+    # ── what the connection calls ────────────────────────────────────────────────────────────────
 
     def feed(self, data: bytes) -> None:
         """Data has come."""
@@ -38,7 +40,7 @@ class H2StreamPipe:
         self._tell()
 
     def end(self) -> None:
-        """The client has ended its direction."""
+        """The peer has ended its direction."""
         self._ended = True
         self._tell()
         self._tell_watcher()
@@ -76,30 +78,30 @@ class H2StreamPipe:
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._expired = False
-        self._conversation.codec.consumed(self._stream, len(data))
-        await self._conversation.flush()
+        self._codec.consumed(self._stream, len(data))
+        await self._writer.flush()
         return data
 
     async def send(self, item: bytes) -> None:
         """Write, as the windows allow."""
         if self._closed or self._gone:
             raise anyio.BrokenResourceError
-        await self._conversation.send_data(self._stream, item, end=False)
+        await self._writer.send_data(self._stream, item, end=False)
 
     def put(self, data: bytes) -> None:
         """As much as the window allows: nobody waits for more."""
-        codec = self._conversation.codec
+        codec = self._codec
         room = codec.window(self._stream)
         if data and room > 0 and not (self._closed or self._gone):
             codec.send_data(self._stream, data[:room], end=False)
-            self._conversation.flush_soon()
+            self._writer.flush_soon()
 
     async def send_eof(self) -> None:
         """END_STREAM."""
-        if not (self._closed or self._gone) and self._conversation.codec.is_open(self._stream):
+        if not (self._closed or self._gone) and self._codec.is_open(self._stream):
             self._closed = True
-            self._conversation.codec.send_end(self._stream)
-            await self._conversation.flush()
+            self._codec.send_end(self._stream)
+            await self._writer.flush()
 
     async def aclose(self) -> None:
         """END_STREAM, and nothing is read any more."""
@@ -107,20 +109,21 @@ class H2StreamPipe:
 
     def close(self) -> None:
         """The same, for those who cannot wait."""
-        codec = self._conversation.codec
+        codec = self._codec
         if codec.is_open(self._stream):
             if not self._closed:
                 codec.send_end(self._stream)
             if not self._ended:
-                codec.reset(self._stream, _CANCEL)
-            self._conversation.flush_soon()
+                codec.reset(self._stream, CANCEL)
+            self._writer.flush_soon()
         self._closed = self._gone = True
         self._tell()
 
     def reset(self) -> None:
-        """RST_STREAM: the tunnel has broken (RFC 9113, 8.5)."""
+        """RST_STREAM."""
         self._closed = self._gone = True
-        self._conversation.reset(self._stream, CONNECT_ERROR)
+        self._codec.reset(self._stream, self._broken)
+        self._writer.flush_soon()
         self._tell()
 
     def expire(self) -> None:
