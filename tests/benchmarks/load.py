@@ -37,6 +37,8 @@ class Work:
 
     upload: bool = False
     tls: bool = False
+    http2: bool = False
+    """16 streams on each of 8 connections."""
     target: int | None = None
     """The port of the server that a proxy is to ask."""
 
@@ -46,9 +48,11 @@ def drive(bench: Bench, port: int, work: Work, *, seconds: float) -> Load:
     with bench.scratch() as folder:
         payload = write_payload(folder) if work.upload else None
         if bench.smoke:
+            if work.http2:
+                return _httpx(port, seconds)
             request = request_bytes(payload.read_bytes() if payload else None, work.target)
             return asyncio.run(_builtin(port, seconds, request, tls=work.tls))
-        return _wrk(port, seconds, payload, work)
+        return _h2load(port, seconds) if work.http2 else _wrk(port, seconds, payload, work)
 
 
 def parse_wrk(text: str) -> Load:
@@ -85,6 +89,39 @@ def _wrk(port: int, seconds: float, payload: Path | None, work: Work) -> Load:
     if done.returncode != 0:
         raise BenchError(f"wrk ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     return parse_wrk(done.stdout)
+
+
+def parse_h2load(text: str) -> Load:
+    """Every request must have succeeded with a 2xx."""
+    rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", text)
+    counts = re.search(r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed", text)
+    if rate is None or counts is None or not int(counts[3]) or int(counts[4]):
+        raise BenchError(f"h2load: {text.strip()[-500:]}")
+    return Load(int(counts[3]), float(rate[1]))
+
+
+def _h2load(port: int, seconds: float) -> Load:
+    h2load = shutil.which("h2load")
+    if h2load is None:
+        raise BenchError("h2load is not installed (setup.sh installs it)")
+    argv = [h2load, "-c8", "-m16", f"-D{max(1, math.ceil(seconds))}", f"https://127.0.0.1:{port}/hello"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"h2load ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+    return parse_h2load(done.stdout)
+
+
+def _httpx(port: int, seconds: float) -> Load:
+    import httpx
+
+    count, started = 0, time.perf_counter()
+    with httpx.Client(http2=True, verify=False, trust_env=False) as client:
+        while time.perf_counter() - started < seconds or not count:
+            answer = client.get(f"https://127.0.0.1:{port}/hello")
+            if (answer.http_version, answer.text) != ("HTTP/2", "Hello"):
+                raise BenchError(f"unexpected answer: {answer!r}")
+            count += 1
+    return Load(count, count / (time.perf_counter() - started))
 
 
 def request_bytes(payload: bytes | None = None, target: int | None = None) -> bytes:

@@ -25,16 +25,16 @@ Rates = list[dict[str, float]]
 _HELLO = Work()
 
 
-def check_log(server: Server, answered: int, log: Path) -> None:
+def check_log(server: Server, answered: int, log: Path, kind: str = "response") -> None:
     """A recording that lacks exchanges is no recording: the last record counts what was written."""
     with log.open("rb") as file:
         file.seek(max(0, os.path.getsize(log) - 1_000_000))
         last = json.loads(file.read().splitlines()[-1])
     if last.get("type") != "session-ended":
         raise BenchError(f"{server.name}: the log has no session-ended")
-    written = last.get("counts", {}).get("response", 0)
+    written = last.get("counts", {}).get(kind, 0)
     if written < answered:
-        raise BenchError(f"{server.name}: {answered} answers, but {written} response records")
+        raise BenchError(f"{server.name}: {answered} answers, but {written} {kind} records")
 
 
 def _turn(bench: Bench, start: Start, work: Work) -> float:

@@ -29,8 +29,8 @@ def payload() -> str:
     return json.dumps({"items": items}).ljust(PAYLOAD_BYTES)
 
 
-def write_rules(folder: Path, *, count: int = 1, upload: bool = False) -> Path:
-    """`rules.yaml` with GET /hello as the last of `count` rules, and POST /upload if it is asked for.
+def write_rules(folder: Path, *, count: int = 1, upload: bool = False, echo: bool = False) -> Path:
+    """`rules.yaml` with GET /hello as the last of `count` rules, and POST /upload or a WebSocket if it is asked for.
 
     The rule that answers comes last: for a matcher that scans, that is the worst place.
     """
@@ -38,6 +38,8 @@ def write_rules(folder: Path, *, count: int = 1, upload: bool = False) -> Path:
     rules.append(_rule("greet", "GET", "/hello", "Hello", "text/plain"))
     if upload:
         rules.append(_rule("upload", "POST", "/upload", payload(), "application/json"))
+    if echo:
+        rules.append({"id": "echo", "when": {"path": "/echo"}, "then": {"echo": {}}})
     path = folder / "rules.yaml"
     lines = "".join(f"  - {json.dumps(rule)}\n" for rule in rules)
     path.write_text(f"version: 1\nrules:\n{lines}", encoding="utf-8")

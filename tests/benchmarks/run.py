@@ -20,6 +20,7 @@ import machine
 import measures
 import proxying
 import report
+import streams
 from bench import HERE, Bench, BenchError, PeerMissing, find_mockrec
 from rows import Row
 
@@ -33,7 +34,9 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "P1": measures.p1,
     "P2": measures.p2,
     "P3": proxying.p3,
+    "P4": streams.p4,
     "P5": proxying.p5,
+    "P6": streams.p6,
     "P7": proxying.p7,
     "P8": _p8,
     "S1": footprint.s1,

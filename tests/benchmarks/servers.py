@@ -112,12 +112,13 @@ def mockrec(
     record: bool = True,
     rules: int = 1,
     upload: bool = False,
+    echo: bool = False,
     proxy: bool = False,
 ) -> Iterator[Server]:
     """`mockrec run` with its defaults, recording JSON Lines; stopped with SIGINT as a user would. `proxy`: without
     rules, so that everything is passed on."""
     with bench.scratch() as folder:
-        rule_file = [] if proxy else [write_rules(folder, count=rules, upload=upload)]
+        rule_file = [] if proxy else [write_rules(folder, count=rules, upload=upload, echo=echo)]
         log = folder / "session.jsonl" if record else None
         ready, errors = folder / "ready.json", folder / "stderr"
         argv = [
@@ -146,7 +147,7 @@ def mockrec(
 @contextmanager
 def mockttp(bench: Bench, *modes: str, record: bool = True, upload: bool = False) -> Iterator[Server]:
     """Mockttp in one Node process, its events written as JSON lines by four listeners. `modes` are options of
-    peers/mockttp.mjs: --tls, --proxy, --max-body=BYTES."""
+    peers/mockttp.mjs: --tls, --proxy, --echo, --max-body=BYTES."""
     node, modules = shutil.which("node"), bench.peers / "mockttp"
     if node is None or not (modules / "node_modules" / "mockttp").is_dir():
         raise PeerMissing("Mockttp")

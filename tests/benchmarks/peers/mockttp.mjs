@@ -4,10 +4,11 @@
 //
 // --modules  the folder that holds node_modules/mockttp (this file lives outside of it)
 // --record   write every event as one JSON line, as somebody who wants a log would do:
-//            four listeners, body text included, one buffered stream. Without it: no listener.
+//            a listener for each type, body text included, one buffered stream. Without it: no listener.
 // --payload  the text that POST /upload answers with
 // --tls      speak TLS as well, with an authority made at the start
 // --proxy    pass every request on
+// --echo     echo WebSocket messages
 // --max-body bytes of a body that are kept
 //
 // When ready the port is printed on stdout. SIGTERM stops the server, flushes the log and then
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
         payload: { type: 'string' },
         tls: { type: 'boolean' },
         proxy: { type: 'boolean' },
+        echo: { type: 'boolean' },
         'max-body': { type: 'string' },
     },
 });
@@ -49,7 +51,10 @@ const answer = (text, type) => [
 
 // recordTraffic keeps every exchange in memory for assertions; a long run would measure that.
 const settings = { recordTraffic: false };
-if (options.tls) settings.https = await mockttp.generateCACertificate();
+if (options.tls) {
+    settings.https = await mockttp.generateCACertificate();
+    settings.http2 = true;
+}
 if (options['max-body']) settings.maxBodySize = Number(options['max-body']);
 const server = mockttp.getLocal(settings);
 await server.start(0);
@@ -57,6 +62,7 @@ await server.start(0);
 // A rule that answers by itself would win over the one that passes on, once that has been used.
 if (options.proxy) await server.forAnyRequest().thenPassThrough();
 else await server.forGet('/hello').thenReply(...answer('Hello', 'text/plain'));
+if (options.echo) await server.forAnyWebSocket().thenEcho();
 if (options.payload) {
     const payload = readFileSync(options.payload, 'utf8');
     await server.forPost('/upload').thenReply(...answer(payload, 'application/json'));
@@ -70,13 +76,16 @@ async function write(type, event) {
     const record = { type, ...event };
     // A body is an object with accessors: a log of it holds its text.
     if (event.body) record.body = await event.body.getText();
+    if (event.content) record.content = Buffer.from(event.content).toString(event.isBinary ? 'base64' : 'utf8');
     events += 1;
     log.write(JSON.stringify(record) + '\n');
 }
 
 if (options.record) {
     log = createWriteStream(options.record, { highWaterMark: 1 << 20 });
-    for (const type of ['request-initiated', 'request', 'response', 'abort']) {
+    const sockets = ['request', 'accepted', 'message-received', 'message-sent', 'close'].map((name) => `websocket-${name}`);
+    const types = options.echo ? [...sockets, 'abort'] : ['request-initiated', 'request', 'response', 'abort'];
+    for (const type of types) {
         await server.on(type, (event) => {
             const written = write(type, event).finally(() => pending.delete(written));
             pending.add(written);
