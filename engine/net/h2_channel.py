@@ -44,6 +44,10 @@ class H2Channel:
     async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
         self._check()
         codec = self._conversation.codec
+        if not trailers and codec.send_whole(self._stream, head, body):
+            if not self._conversation.reading:
+                await self._conversation.writer.flush()
+            return
         codec.send_head(self._stream, head, end=not (body or trailers))
         if body and len(body) <= codec.window(self._stream):
             codec.send_data(self._stream, body, end=not trailers)

@@ -20,6 +20,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
 from mockrec.engine.net.choosing import choose_plan
 from mockrec.engine.net.conversation import Watched
+from mockrec.engine.net.eager import Begun, own_task
 from mockrec.engine.net.h2_channel import INTERNAL_ERROR, H2Channel
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
@@ -79,6 +80,8 @@ class H2Conversation:
         self._watched = watched
         self._streams: dict[int, _Stream] = {}
         self._tunnels: dict[int, H2StreamPipe] = {}
+        self.reading = False
+        """Whether what is said is written when everything that has come has been looked at."""
         self._stopping = False
         self._group: TaskGroup | None = None
 
@@ -118,12 +121,14 @@ class H2Conversation:
         """Read until the end; the fault that ended it, if one did."""
         data = first
         while True:
+            self.reading = True
             for said in self.codec.receive(data):
                 if isinstance(said, Fault):
                     await self._refuse(said)
                     return said
                 if isinstance(said, StreamPart):
                     self._take(said)
+            self.reading = False
             data = b""
             self.writer.open_windows()
             try:
@@ -178,7 +183,8 @@ class H2Conversation:
         elif stream.pipe is not None:
             _hand_over(stream.pipe, part)
         elif type(part) is End:
-            stream.exchange.take_end(part.trailers)
+            if not stream.exchange.request_body.complete:
+                stream.exchange.take_end(part.trailers)
             stream.tell()
             if stream.exchange.finished:
                 self._forget(number)
@@ -224,8 +230,12 @@ class H2Conversation:
         site.notes.request_initiated(exchange)
         if not head.has_body or exchange.websocket:
             exchange.take_end(())  # what comes on the stream of a WebSocket is frames
-        assert self._group is not None
-        self._group.start_soon(self._answer, number, stream)
+        begun = Begun(self._answer(number, stream))
+        if begun.done:
+            self._settle(number, stream)
+        else:
+            assert self._group is not None
+            self._group.start_soon(self._go_on, number, stream, begun)
 
     def _begin_tunnel(self, number: int, head: RequestHead) -> None:
         """CONNECT (RFC 9113, 8.5)."""
@@ -260,22 +270,31 @@ class H2Conversation:
 
     async def _answer(self, number: int, stream: _Stream) -> None:
         exchange = stream.exchange
+        try:
+            plan = await choose_plan(self._site, exchange, stream.more)
+            if not (plan.is_quick and exchange.request_body.complete):
+                await own_task()
+            await plan.run(exchange)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        except Exception as error:
+            self._site.report_defect(error)
+            exchange.abort({"code": "E_DEFECT", **described(error)})
+            self.reset(number, INTERNAL_ERROR)
+
+    async def _go_on(self, number: int, stream: _Stream, begun: Begun) -> None:
+        """The rest of an answer that takes its time."""
         with stream.scope:
-            try:
-                plan = await choose_plan(self._site, exchange, stream.more)
-                await plan.run(exchange)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                pass
-            except Exception as error:
-                self._site.report_defect(error)
-                exchange.abort({"code": "E_DEFECT", **described(error)})
-                self.reset(number, INTERNAL_ERROR)
-        if not exchange.finished:
-            exchange.abort(None)
-        if exchange.request_body.complete or not self.codec.is_open(number):
-            self._forget(number)
+            await begun
+        self._settle(number, stream)
         if self._stopping and not self._streams:
             await self.pipe.aclose()
+
+    def _settle(self, number: int, stream: _Stream) -> None:
+        if not stream.exchange.finished:
+            stream.exchange.abort(None)
+        if stream.exchange.request_body.complete or not self.codec.is_open(number):
+            self._forget(number)
 
     def _forget(self, number: int) -> None:
         stream = self._streams.pop(number, None)

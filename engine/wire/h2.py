@@ -15,7 +15,7 @@ from h2.settings import SettingCodes
 from mockrec.engine.wire.h2_fields import plain_fields
 from mockrec.engine.wire.h2_heads import final_head, read_request, response_head
 from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
-from mockrec.engine.wire.h2_side import H2Side
+from mockrec.engine.wire.h2_quick import QuickStreams
 from mockrec.engine.wire.h2_streams import Stream, StreamPart
 from mockrec.engine.wire.head import OVERFLOW
 from mockrec.engine.wire.parts import End, Fault, Request, ResponseHead
@@ -27,19 +27,21 @@ _INTERIM = ((b":status", b"100"),)
 _FINAL = ((b":status", b"200"),)
 
 
-class H2Server(H2Side):
+class H2Server(QuickStreams):
     """One HTTP/2 connection seen from the server."""
 
     def __init__(self, *, head_limit: int, streams: int) -> None:
         self._limit = streams
         settings = {SettingCodes.MAX_CONCURRENT_STREAMS: streams, SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
-        super().__init__(client=False, head_limit=head_limit, settings=settings)
+        super().__init__(head_limit=head_limit, settings=settings)
 
     def _read(self, event: Event, parts: list[Any]) -> None:
-        if not isinstance(event, RequestReceived):
+        if isinstance(event, RequestReceived):
+            self._begin(event.stream_id, event.stream_ended is not None, parts)
+        else:
             super()._read(event, parts)
-            return
-        stream, ended = event.stream_id, event.stream_ended is not None
+
+    def _begin(self, stream: int, ended: bool, parts: list[Any]) -> None:
         if self._leaving or len(self._streams) >= self._limit:
             reason = "the connection is being closed" if self._leaving else "too many streams at once"
             self._refuse(stream, ErrorCodes.REFUSED_STREAM, reason, parts)
@@ -78,13 +80,13 @@ class H2Server(H2Side):
         if not 100 <= status <= 199 or status == 101:  # RFC 9113, 8.6
             raise ValueError(f"no interim head can have the status {status}")
         head = response_head(status, plain_fields(headers))
-        if stream in self._streams:
+        if self._state(stream) is not None:
             self._encoder.fields = head.wire
             self._conn.send_headers(stream, _INTERIM)
 
     def send_head(self, stream: int, head: ResponseHead, *, end: bool) -> None:
         """A final head made by `frame`."""
-        state = self._streams.get(stream)
+        state = self._state(stream)
         if state is None:
             return
         self._encoder.fields = head.wire

@@ -14,12 +14,13 @@ from h2.errors import ErrorCodes
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BAD_PREFACE: Final = "bad-preface"
 
-HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, WINDOW_UPDATE, CONTINUATION = 1, 3, 4, 5, 7, 8, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 7, 8, 9
+END_STREAM: Final = 0x1
 ACK: Final = 0x1
 END_HEADERS: Final = 0x4
 
 _HEADER = struct.Struct(">HBBBL")
-_HEADER_SIZE: Final = 9
+HEADER_SIZE: Final = 9
 _MOST: Final = 16384
 
 
@@ -70,8 +71,8 @@ class FrameReader:
             data = bytes(self._buffer)
             self._buffer.clear()
         found: list[Frame | Violation] = []
-        at, size, self._wanted = 0, len(data), _HEADER_SIZE
-        while size - at >= _HEADER_SIZE:
+        at, size, self._wanted = 0, len(data), HEADER_SIZE
+        while size - at >= HEADER_SIZE:
             high, low, kind, flags, stream = _HEADER.unpack_from(data, at)
             length = (high << 8) + low
             if length > _MOST:
@@ -80,7 +81,7 @@ class FrameReader:
             if not self.settled and (kind != SETTINGS or flags & ACK):
                 found.append(Violation(ErrorCodes.PROTOCOL_ERROR, "the first frame is no SETTINGS"))
                 return found
-            end = at + _HEADER_SIZE + length
+            end = at + HEADER_SIZE + length
             if end > size:
                 self._wanted = end - at
                 break

@@ -121,12 +121,16 @@ class H2Streams:
 
     def window(self, stream: int) -> int:
         """How many bytes may be sent now; 0 also where the stream takes none any more."""
-        state = self._streams.get(stream)
+        state = self._state(stream)
         return max(0, self._conn.local_flow_control_window(stream)) if state is not None and state.sending else 0
 
     def is_open(self, stream: int) -> bool:
         """Whether one of the two messages is not complete."""
         return stream in self._streams
+
+    def _state(self, stream: int) -> Stream | None:
+        """An open stream that something is about to happen on."""
+        return self._streams.get(stream)
 
     def _forget(self, stream: int) -> None:
         """The stream is over: what nobody has used of its data counts as used."""
@@ -154,7 +158,7 @@ class H2Streams:
 
     def send_data(self, stream: int, data: bytes, *, end: bool) -> None:
         """A piece of our body, no longer than `window` allows."""
-        state = self._streams.get(stream)
+        state = self._state(stream)
         if state is None or not (data or end):
             return
         if data:
@@ -169,7 +173,7 @@ class H2Streams:
 
     def send_end(self, stream: int, trailers: Sequence[Sequence[str]] = ()) -> None:
         """The end of our message. Raises ValueError for trailers that cannot be sent; nothing has changed then."""
-        state = self._streams.get(stream)
+        state = self._state(stream)
         if state is None:
             return
         fields = as_wire(plain_fields(trailers))
@@ -182,7 +186,7 @@ class H2Streams:
 
     def reset(self, stream: int, code: int) -> None:
         """Give a stream up."""
-        if stream in self._streams:
+        if self._state(stream) is not None:
             self._end(stream, code)
 
     def close(self, code: int = 0) -> None:

@@ -329,6 +329,10 @@ class Line:
             for hint in talk.hints:
                 self.server.send_interim(stream, 103, hint)
             head = self.server.frame(200, "", talk.told, None, "")
+            whole = not (talk.hints or talk.answer_end) and bool(self.chance.randrange(2))
+            if whole and self.server.send_whole(stream, head, talk.answer):
+                talk.over["server"] = True
+                return
             talk.over["server"] = not talk.answer and not talk.answer_end and bool(self.chance.randrange(2))
             self.server.send_head(stream, head, end=talk.over["server"])
 
