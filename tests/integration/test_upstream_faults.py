@@ -19,7 +19,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 RULES = """\
 version: 1
-upstream: {timeouts: {connect: 2s, head: 300ms, bodyIdle: 300ms}, simulateConnectionErrors: %s}
+upstream: {timeouts: {connect: 2s, head: 1s, bodyIdle: 1s}, simulateConnectionErrors: %s}
 rules: [{id: on, then: passthrough}]
 """
 
