@@ -289,6 +289,7 @@ class Run:
 
     async def _stop(self, serving: TaskGroup) -> None:
         with self._grace, anyio.move_on_after(self.settings.grace):
+            self._gateway.limits.open.leave()
             await self._listener.stop()
             await self._webhooks.wait()
         self._gateway.stopping = True

@@ -5,7 +5,9 @@ Messages pass in fragments, so that a long one need not be in memory; of each, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,16 +21,43 @@ if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
 
 Part = Fragment | Ping | Pong | Close
-NO_CODE = 1005
-ABNORMAL = 1006
+CLOSING_SECONDS = 5.0
+"""How long the second close frame may take."""
+_GOING_AWAY = 1001
+
+
+class OpenSockets:
+    """Those that stay open until somebody closes them: at the end of the run that is us."""
+
+    def __init__(self) -> None:
+        self._sessions: set[WebSocketSession] = set()
+        self._leaving = False
+
+    @contextmanager
+    def hold(self, session: WebSocketSession) -> Iterator[None]:
+        """It is one of them in this block."""
+        self._sessions.add(session)
+        if self._leaving:
+            session.leave()
+        try:
+            yield
+        finally:
+            self._sessions.discard(session)
+
+    def leave(self) -> None:
+        """Close all, also those that are still to come."""
+        self._leaving = True
+        for session in self._sessions:
+            session.leave()
 
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    """How long messages may be, and how much of each is kept for the log, in bytes."""
+    """How long messages may be, how much of each is kept for the log, in bytes, and how long WebSockets stay open."""
 
     message: int = 100 * 1024 * 1024
     logged: int = 10 * 1024 * 1024
+    open: OpenSockets = field(default_factory=OpenSockets)
 
 
 class WebSocketLost(Exception):
@@ -79,6 +108,8 @@ class WebSocketSession:
         self._received = Kept(limit)
         self._sent = Kept(limit)
         self._we_closed = False
+        self._writing = False
+        self._leaving = False
         self._close: Close | None = None
         """What the client has said in its close frame."""
 
@@ -111,21 +142,19 @@ class WebSocketSession:
             if isinstance(part, Fragment):
                 pieces.append(part.data)
                 if part.ends:
-                    return b"".join(pieces), self._received_binary
+                    return b"".join(pieces), self._received.is_binary
             elif isinstance(part, Ping):
                 await self.pong(part.data)
             elif isinstance(part, Close):
                 await self.close(part.code, part.reason)
                 return None
 
-    @property
-    def _received_binary(self) -> bool:
-        return self._received.is_binary
-
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
     async def send_fragment(self, fragment: Fragment) -> None:
-        """A piece of a message to the client."""
+        """A piece of a message to the client; nothing behind our close frame."""
+        if self._codec.close_sent:
+            return
         await self._write(
             self._codec.send_fragment(
                 fragment.data, is_binary=fragment.is_binary, starts=fragment.starts, ends=fragment.ends
@@ -136,7 +165,9 @@ class WebSocketSession:
             self._note("sent", self._sent)
 
     async def send(self, data: bytes, *, is_binary: bool) -> None:
-        """A whole message to the client."""
+        """A whole message to the client; nothing behind our close frame."""
+        if self._codec.close_sent:
+            return
         await self._write(self._codec.send_message(data, is_binary=is_binary))
         self._sent.add(Fragment(data, is_binary, True, True))
         self._note("sent", self._sent)
@@ -152,10 +183,14 @@ class WebSocketSession:
     async def close(self, code: int | None, reason: str = "") -> None:
         """Our close frame: the first, or the answer to the client's. After both the WebSocket is over."""
         await self.send_close(code, reason)
-        while self._close is None:
-            part = await self.receive()  # what comes before the client's close frame still counts
-            if isinstance(part, Ping):
-                await self.pong(part.data)
+        with anyio.move_on_after(CLOSING_SECONDS):
+            while self._close is None:
+                part = await self.receive()  # what comes before the client's close frame still counts
+                if isinstance(part, Ping):
+                    await self.pong(part.data)
+        if self._close is None:
+            self.give_up()
+            raise WebSocketLost
         self._end(self._close)
 
     async def send_close(self, code: int | None, reason: str = "") -> None:
@@ -164,20 +199,32 @@ class WebSocketSession:
             self._we_closed = self._close is None
             await self._write(self._codec.send_close(code, reason))
 
+    def leave(self) -> None:
+        """Our close frame, because the run is ending; not into the middle of a frame that is being written."""
+        self._leaving = True
+        if not (self._writing or self._codec.close_sent):
+            self._we_closed = self._close is None
+            self._pipe.put(self._codec.send_close(_GOING_AWAY, "mockrec is stopping"))
+
     @property
     def close_sent(self) -> bool:
         """Whether our close frame has been sent."""
         return self._codec.close_sent
 
     @property
-    def client_closed(self) -> bool:
-        """Whether the client's close frame has come."""
-        return self._close is not None
+    def client_close(self) -> Close | None:
+        """The client's close frame, once it has come."""
+        return self._close
 
     def finish(self) -> None:
         """Both close frames have passed."""
         if self._close is not None:
             self._end(self._close)
+
+    def give_up(self) -> None:
+        """The client has not answered our close frame."""
+        message = "the client has not answered the close frame"
+        self._exchange.abort({"name": "WebSocketError", "code": "WS_CLOSE_TIMEOUT", "message": message})
 
     def _end(self, close: Close) -> None:
         exchange = self._exchange
@@ -190,13 +237,18 @@ class WebSocketSession:
     # ── ends that are none ─────────────────────────────────────────────────────────────────────────
 
     async def _write(self, data: bytes) -> None:
+        self._writing = True
         try:
             await self._pipe.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._lose()
+        finally:
+            self._writing = False
+        if self._leaving:
+            self.leave()
 
     def _lose(self) -> None:
-        """The client has gone without a word."""
+        """The client has gone: without a word, unless its close frame has come."""
         if self._close is not None:
             self._end(self._close)
         self._exchange.abort(None)

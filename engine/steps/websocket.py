@@ -50,22 +50,26 @@ def echo_act(limits: SocketLimits) -> Act:
 
     async def act(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
-        if session is None:
-            return
-        try:
-            while True:
-                part = await session.receive()
-                if type(part) is Fragment:
-                    await session.send_fragment(part)
-                elif type(part) is Ping:
-                    await session.pong(part.data)
-                elif type(part) is Close:
-                    await session.close(part.code, part.reason)
-                    return
-        except WebSocketLost:
-            return
+        if session is not None:
+            with limits.open.hold(session):
+                await _echo(session)
 
     return act
+
+
+async def _echo(session: WebSocketSession) -> None:
+    try:
+        while True:
+            part = await session.receive()
+            if type(part) is Fragment:
+                await session.send_fragment(part)
+            elif type(part) is Ping:
+                await session.pong(part.data)
+            elif type(part) is Close:
+                await session.close(part.code, part.reason)
+                return
+    except WebSocketLost:
+        return
 
 
 def listen_act(limits: SocketLimits) -> Act:
@@ -74,7 +78,8 @@ def listen_act(limits: SocketLimits) -> Act:
     async def act(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
         if session is not None:
-            await _listen(session)
+            with limits.open.hold(session):
+                await _listen(session)
 
     return act
 
@@ -117,7 +122,8 @@ def script_act(step: Script, limits: SocketLimits) -> Act:
                 if line.kind == "expect":
                     talk.missed(line, None)
                 return
-        await _listen(session)
+        with limits.open.hold(session):
+            await _listen(session)
 
     return act
 

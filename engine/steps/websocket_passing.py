@@ -1,7 +1,6 @@
-"""`passthrough` and `forward` of a WebSocket: the upgrade goes on to a server, and what both sides say is relayed.
+"""`passthrough` and `forward` of a WebSocket: the upgrade goes on to a server.
 
-What the server agrees to is what the client gets: subprotocol, compression, or a refusal as it stands. Fragments
-pass as they come, so that no message need be in memory.
+What the server agrees to is what the client gets: subprotocol, compression, or a refusal as it stands.
 """
 
 from __future__ import annotations
@@ -10,24 +9,19 @@ from base64 import b64encode
 from secrets import token_bytes
 from typing import Any
 
-import anyio
-
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import SocketLimits, WebSocketLost, WebSocketSession
-from mockrec.engine.upstream.errors import RESET, UpstreamError
+from mockrec.engine.exchange.websocket import SocketLimits, WebSocketSession
+from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
+from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, without
 from mockrec.engine.upstream.http import UpstreamConnection
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead
-from mockrec.engine.wire.websocket import Close, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket import WebSocket
 from mockrec.engine.wire.ws_handshake import agreed, offered_protocols, without_others
 
-_UNEXPECTED = 1011
-_BAD_GATEWAY = 1014  # registered with IANA for exactly this
-_CLOSING_SECONDS = 5.0
-"""How long the second close frame may take."""
 _OURS = frozenset({"sec-websocket-accept", "connection", "upgrade"})
 _SCHEMES = {"http": "ws", "https": "wss"}
 
@@ -47,9 +41,16 @@ class SocketPassing:
 
     async def run(self) -> None:
         """Raises UpstreamError as long as nothing has been answered."""
-        exchange, request = self._exchange, self._request
         self._ask_for_websocket()
         self._tell()
+        try:
+            await self._pass_on()
+        except UpstreamError as error:
+            self._tell_abort(error)
+            raise
+
+    async def _pass_on(self) -> None:
+        exchange, request = self._exchange, self._request
         connection = await self._gateway.connect_http1(exchange.peer, request.route, to_self=True)
         try:
             await connection.send(
@@ -104,9 +105,8 @@ class SocketPassing:
         body = b"".join([part.data for part in parts if type(part) is Data])
         await self._exchange.reply(Answer(head.status, headers, body, reason=head.reason, relayed=True))
 
-    # ── what both sides say ────────────────────────────────────────────────────────────────────────
-
     async def _relay(self, connection: UpstreamConnection, head: ResponseHead) -> None:
+        """The server has accepted: so do we, and from then on it is frames."""
         exchange, limits = self._exchange, self._limits
         answer = head.headers.get("sec-websocket-extensions", "")
         try:
@@ -116,122 +116,23 @@ class SocketPassing:
         fields = [(name, value) for name, value in end_to_end(head.raw_headers) if name.lower() not in _OURS]
         pipe, first = await exchange.accept_websocket(fields)
         relayed = WebSocket("client", deflate=deflate, message_limit=limits.message, check_text=False)
-        server = _Server(connection, relayed)
+        server = ServerEnd(connection.pipe, relayed, connection.codec.rest)
         codec = WebSocket("server", deflate=deflate, message_limit=limits.message, check_text=False)
         session = WebSocketSession(exchange, pipe, codec, first, limits.logged)
-        lost: list[UpstreamError] = []
-        async with anyio.create_task_group() as group:
+        with limits.open.hold(session):
+            await SocketRelay(exchange, session, server, self._server_lost).run()
 
-            async def down() -> None:
-                try:
-                    await _server_to_client(server, session)
-                except WebSocketLost:
-                    pass
-                except UpstreamError as error:
-                    lost.append(error)
-                    await self._server_lost(error, session)
-                if exchange.finished:
-                    group.cancel_scope.cancel()
+    def _server_lost(self, error: UpstreamError) -> None:
+        self._tell_abort(error)
+        self._exchange.tag(*error.tags)
 
-            group.start_soon(down)
-            try:
-                await _client_to_server(session, server)
-            except WebSocketLost:
-                await server.close(_UNEXPECTED)
-                group.cancel_scope.cancel()
-            except UpstreamError as error:
-                if not lost:
-                    await self._server_lost(error, session)
-            if exchange.finished:
-                group.cancel_scope.cancel()
-            else:
-                group.cancel_scope.deadline = anyio.current_time() + _CLOSING_SECONDS
-        if not exchange.finished:
-            exchange.abort(None)
-
-    async def _server_lost(self, error: UpstreamError, session: WebSocketSession) -> None:
-        """The server has gone without a word, or broken the protocol: the client is told, and the log."""
+    def _tell_abort(self, error: UpstreamError) -> None:
+        if error.code == LOOP:
+            return
         exchange = self._exchange
-        exchange.tag(*error.tags)
         told = {
             "downstreamAborted": False,
-            "tags": list(exchange.tags),
+            "tags": [*exchange.tags, *error.tags],
             "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
         }
         exchange.notes.rule_event(exchange, "passthrough-abort", told, rule_id=self._name)
-        try:
-            await session.send_close(_BAD_GATEWAY, "the server has gone")
-        except WebSocketLost:
-            pass
-
-
-class _Server:
-    """The server's end."""
-
-    def __init__(self, connection: UpstreamConnection, codec: WebSocket) -> None:
-        self._pipe = connection.pipe
-        self.codec = codec
-        self._parts = codec.receive(connection.codec.rest)
-
-    async def receive(self) -> Fragment | Ping | Pong | Close:
-        """The next thing that it says. Raises UpstreamError."""
-        while not self._parts:
-            try:
-                self._parts += self.codec.receive(await self._pipe.receive())
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                raise UpstreamError(RESET, "it has gone without a close frame") from None
-        part = self._parts.pop(0)
-        if isinstance(part, WsFault):
-            await self.close(part.code)
-            raise UpstreamError(f"WS_ERR_{part.code}", f"it breaks the WebSocket protocol: {part.reason}")
-        return part
-
-    async def send(self, data: bytes) -> None:
-        """Raises UpstreamError."""
-        try:
-            await self._pipe.send(data)
-        except anyio.BrokenResourceError:
-            raise UpstreamError(RESET, "the connection was reset") from None
-
-    async def close(self, code: int | None, reason: str = "") -> None:
-        """A close frame, if it can still be sent."""
-        if not self.codec.close_sent:
-            try:
-                await self._pipe.send(self.codec.send_close(code, reason))
-            except anyio.BrokenResourceError:
-                pass
-
-
-async def _client_to_server(session: WebSocketSession, server: _Server) -> None:
-    codec = server.codec
-    while True:
-        part = await session.receive()
-        if type(part) is Fragment:
-            data = codec.send_fragment(part.data, is_binary=part.is_binary, starts=part.starts, ends=part.ends)
-            await server.send(data)
-        elif type(part) is Ping:
-            await server.send(codec.send_ping(part.data))
-        elif type(part) is Pong:
-            await server.send(codec.send_pong(part.data))
-        elif type(part) is Close:
-            answered = codec.close_received
-            await server.close(part.code, part.reason)
-            if answered or session.close_sent:
-                session.finish()
-            return
-
-
-async def _server_to_client(server: _Server, session: WebSocketSession) -> None:
-    while True:
-        part = await server.receive()
-        if type(part) is Fragment:
-            await session.send_fragment(part)
-        elif type(part) is Ping:
-            await session.ping(part.data)
-        elif type(part) is Pong:
-            await session.pong(part.data)
-        elif type(part) is Close:
-            await session.send_close(part.code, part.reason)
-            if session.client_closed:
-                session.finish()
-            return

@@ -75,5 +75,11 @@ class Message(Extension):
         try:
             consumed = codecs.utf_8_decode(data, "strict", ends)[1]
         except UnicodeDecodeError:
-            raise ParseFailed("invalid UTF-8 in a text message", CloseReason.INVALID_FRAME_PAYLOAD_DATA) from None
-        self._cut = data[consumed:]
+            raise _bad_text() from None
+        self._cut = cut = data[consumed:]
+        if cut[:1] == b"\xed" and cut[1:] >= b"\xa0":  # half of a surrogate pair, at which Python waits for its end
+            raise _bad_text()
+
+
+def _bad_text() -> ParseFailed:
+    return ParseFailed("invalid UTF-8 in a text message", CloseReason.INVALID_FRAME_PAYLOAD_DATA)

@@ -321,13 +321,14 @@ def test_text_that_is_not_utf8_is_a_fault_where_it_is_checked(
     assert read(raw + frame(FIN | TEXT, b"x"), step, deflate, check_text=False) == [(data, False), (b"x", False)]
 
 
-def test_bad_text_is_a_fault_before_the_message_is_complete() -> None:
-    """6.4: fail fast."""
+@pytest.mark.parametrize(
+    ("lead", "bad"), [(b"\xf4", b"\x90"), (b"\xed", b"\xa0"), (b"\xed", b"\xbf"), (b"\xe0", b"\x9f")]
+)
+def test_bad_text_is_a_fault_before_the_message_is_complete(lead: bytes, bad: bytes) -> None:
+    """6.3.2 and 6.4: fail fast, at the first byte that can be no text."""
     ours = server()
-    assert ours.receive(frame(TEXT, b"\xce\xba\xf4")) == [Fragment(b"\xce\xba\xf4", False, True, False)]
-    assert ours.receive(frame(CONTINUATION, b"\x90" + bytes(99))[:7]) == [
-        WsFault(1007, "invalid UTF-8 in a text message")
-    ]
+    assert ours.receive(frame(TEXT, b"\xce\xba" + lead)) == [Fragment(b"\xce\xba" + lead, False, True, False)]
+    assert ours.receive(frame(CONTINUATION, bad + bytes(99))[:7]) == [WsFault(1007, "invalid UTF-8 in a text message")]
 
 
 def test_binary_is_not_checked() -> None:

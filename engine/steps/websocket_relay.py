@@ -1,0 +1,156 @@
+"""What both sides of a WebSocket say that is passed on, once the server has accepted it.
+
+Fragments pass as they come, so that no message need be in memory. Each side's close frame goes to the other; where
+one does not come, or a side is lost, the other side is told and does not wait for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.websocket import CLOSING_SECONDS, WebSocketLost, WebSocketSession
+from mockrec.engine.pipe import Pipe
+from mockrec.engine.upstream.errors import RESET, UpstreamError
+from mockrec.engine.wire.websocket import Close, Fragment, Ping, Pong, WebSocket, WsFault
+
+_UNEXPECTED = 1011
+_BAD_GATEWAY = 1014  # registered with IANA for exactly this
+
+
+class ServerEnd:
+    """The server's end."""
+
+    def __init__(self, pipe: Pipe, codec: WebSocket, first: bytes) -> None:
+        """`first`: what has come behind the head already."""
+        self._pipe = pipe
+        self.codec = codec
+        self._parts = codec.receive(first)
+
+    async def receive(self) -> Fragment | Ping | Pong | Close:
+        """The next thing that it says. Raises UpstreamError."""
+        while not self._parts:
+            try:
+                self._parts += self.codec.receive(await self._pipe.receive())
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                raise UpstreamError(RESET, "it has gone without a close frame") from None
+        part = self._parts.pop(0)
+        if isinstance(part, WsFault):
+            await self.close(part.code)
+            raise UpstreamError(f"WS_ERR_{part.code}", f"it breaks the WebSocket protocol: {part.reason}")
+        return part
+
+    async def send(self, data: bytes) -> None:
+        """Write, unless it has said its last word. That it has gone tells `receive`, behind what it has said."""
+        if not self.codec.close_received:
+            await self._write(data)
+
+    async def close(self, code: int | None, reason: str = "") -> None:
+        """A close frame, if it can still be sent."""
+        if not self.codec.close_sent:
+            await self._write(self.codec.send_close(code, reason))
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            await self._pipe.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+
+
+class SocketRelay:
+    """Client and server, each with a task that reads it."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        session: WebSocketSession,
+        server: ServerEnd,
+        tell_lost: Callable[[UpstreamError], None],
+    ) -> None:
+        """`tell_lost` hears why the server has gone, if it goes without a close frame."""
+        self._exchange = exchange
+        self._session = session
+        self._server = server
+        self._tell_lost = tell_lost
+
+    async def run(self) -> None:
+        """Returns when the exchange is over."""
+        session = self._session
+        async with anyio.create_task_group() as group:
+
+            async def down() -> None:
+                try:
+                    await self._server_to_client()
+                except WebSocketLost:
+                    pass
+                self._closing(group.cancel_scope)
+
+            group.start_soon(down)
+            try:
+                await self._client_to_server()
+            except WebSocketLost:
+                await self._server.close(_UNEXPECTED)
+            self._closing(group.cancel_scope)
+        if self._exchange.finished:
+            return
+        close = session.client_close
+        if close is None:
+            session.give_up()
+        else:  # which the server has not answered
+            try:
+                await session.close(close.code, close.reason)
+            except WebSocketLost:
+                pass
+
+    def _closing(self, scope: anyio.CancelScope) -> None:
+        """One side has said its last word: the other has some time for its own."""
+        if self._session.close_sent:
+            self._session.finish()
+        if self._exchange.finished:
+            scope.cancel()
+        else:
+            scope.deadline = min(scope.deadline, anyio.current_time() + CLOSING_SECONDS)
+
+    async def _client_to_server(self) -> None:
+        session, server = self._session, self._server
+        codec = server.codec
+        while True:
+            part = await session.receive()
+            if type(part) is Fragment:
+                data = codec.send_fragment(part.data, is_binary=part.is_binary, starts=part.starts, ends=part.ends)
+                await server.send(data)
+            elif type(part) is Ping:
+                await server.send(codec.send_ping(part.data))
+            elif type(part) is Pong:
+                await server.send(codec.send_pong(part.data))
+            elif type(part) is Close:
+                await server.close(part.code, part.reason)
+                return
+
+    async def _server_to_client(self) -> None:
+        session = self._session
+        try:
+            while True:
+                part = await self._server.receive()
+                if type(part) is Fragment:
+                    await session.send_fragment(part)
+                elif type(part) is Ping:
+                    await session.ping(part.data)
+                elif type(part) is Pong:
+                    await session.pong(part.data)
+                elif type(part) is Close:
+                    await session.send_close(part.code, part.reason)
+                    return
+        except UpstreamError as error:
+            self._tell_lost(error)
+            close = session.client_close
+            if close is None:
+                await session.send_close(_BAD_GATEWAY, _told(error))
+            else:
+                await session.send_close(close.code, close.reason)
+
+
+def _told(error: UpstreamError) -> str:
+    return "the server has gone" if error.code == RESET else "the server broke the protocol"
