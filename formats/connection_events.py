@@ -39,6 +39,8 @@ class ClientError(ExchangeEvent):
     exchange_id: str | None = None
     """The exchange that was broken by it, if there was one."""
     error_code: str | None = None
+    error_message: str | None = None
+    """What was wrong, in words; only HTTP/2 tells."""
     request: PartialRequest | None = None
     """What could be understood; `raw_head` has the bytes."""
     response: PartialResponse | None = None

@@ -266,8 +266,10 @@ class Notes:
             return
         now = clock.now()
         tags = [*peer.tags, f"client-error:{fault.code}"]
-        if fault.status == 431:
+        if fault.status == 431 or fault.tag == "header-overflow":
             tags.append("header-overflow")
+        elif fault.tag:
+            tags.append(f"client-error:{fault.tag}")
         timing = {"startTime": int(clock.wall(started_at)), "startTimestamp": started_at}
         timing["responseSentTimestamp" if answered is not None else "abortedTimestamp"] = now
         record: Record = {
@@ -280,6 +282,8 @@ class Notes:
         if exchange is not None:
             record["exchangeId"] = exchange.id
         record["errorCode"] = fault.code
+        if fault.detail:
+            record["errorMessage"] = fault.detail
         record["request"] = partial_request(peer, fault, exchange, self._bodies, timing, tags)
         if answered is None:
             record["aborted"] = True

@@ -1,4 +1,4 @@
-"""What can be told of a request that was not understood, from the bytes that came (`client-error`)."""
+"""What can be told of a request that was not understood, from the bytes or fields that came (`client-error`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.wire.parts import Fault, header_table
+from mockrec.engine.wire.parts import Fault, RawHeaders, header_table
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -24,7 +24,7 @@ def partial_request(
     timing: Mapping[str, Any],
     tags: Sequence[str],
 ) -> dict[str, Any]:
-    """The `request` of a client-error: of the exchange that was broken, or as much as `fault.raw` shows."""
+    """The `request` of a client-error: of the exchange that was broken, or as much as `fault` shows."""
     record: dict[str, Any] = {"id": exchange.id if exchange is not None else new_id()}
     if exchange is not None:
         address = exchange.address
@@ -37,6 +37,9 @@ def partial_request(
             "destination": address.destination,
         }
         raw_headers = address.raw_headers
+    elif fault.raw_headers:
+        raw_headers = [list(pair) for pair in fault.raw_headers]
+        record |= _read_fields(raw_headers)
     else:
         found, raw_headers = _read(fault.raw)
         record |= found
@@ -50,6 +53,24 @@ def partial_request(
     if fault.raw:
         record["rawHead"] = bodies.piece(fault.raw)
     return record
+
+
+def _read_fields(raw_headers: RawHeaders) -> dict[str, Any]:
+    """What the pseudo-headers of HTTP/2 tell, the first of each; a CONNECT has no path (RFC 9113, 8.5)."""
+    pseudo: dict[str, str] = {}
+    for name, value in raw_headers:
+        if name.startswith(":"):
+            pseudo.setdefault(name, value)
+    found: dict[str, Any] = {"httpVersion": "2.0"}
+    if ":method" in pseudo:
+        found["method"] = pseudo[":method"][:_LONGEST_METHOD]
+    if ":scheme" in pseudo:
+        found["protocol"] = pseudo[":scheme"].lower()
+    if ":path" in pseudo:
+        found["path"] = pseudo[":path"]
+        if ":scheme" in pseudo and ":authority" in pseudo:
+            found["url"] = f"{found['protocol']}://{pseudo[':authority']}{pseudo[':path']}"
+    return found
 
 
 def _read(raw: bytes) -> tuple[dict[str, Any], list[list[str]]]:

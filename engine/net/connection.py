@@ -49,6 +49,10 @@ class Connection:
         self._pipe: Pipe = stream
         self._site = site
         self._conversation: Conversation | H2Conversation | None = None
+        self._inside: set[Connection] = set()
+        """Those in tunnels through streams of HTTP/2."""
+        self._speaks_http2 = False
+        """Whether HTTP/2 was agreed on in TLS."""
         self._passes_on = False
         self._stopping = False
         ip, port = stream.peer
@@ -58,14 +62,19 @@ class Connection:
 
     # ── from outside ───────────────────────────────────────────────────────────────────────────────
 
-    def expire(self) -> None:
-        """The deadline has passed."""
-        self.deadline = math.inf
-        self._stream.expire()
+    def look_at_clock(self, now: float) -> None:
+        """End what waits for the client for too long."""
+        if self.deadline < now:
+            self.deadline = math.inf
+            self._stream.expire()
+        for connection in list(self._inside):
+            connection.look_at_clock(now)
 
     async def stop(self) -> None:
         """End as soon as nothing is under way: now, or after the exchange at hand."""
         self._stopping = True
+        for connection in list(self._inside):
+            await connection.stop()
         if self._conversation is not None:
             await self._conversation.stop()
         elif not self._passes_on:
@@ -129,7 +138,7 @@ class Connection:
                 self._note_rejection(error)
                 raise _Over from None
         self.deadline = math.inf
-        return opening, first
+        return "h2" if self._speaks_http2 else opening, first
 
     def _enter(self, opened: tunnel.Opened) -> bytes:
         """What comes now is inside a tunnel; its first bytes."""
@@ -143,7 +152,12 @@ class Connection:
         """A tunnel through a stream of HTTP/2: a connection of its own, of the same client."""
         peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None, pool=None)
         times = self._times.entered(clock.now())
-        await Connection(pipe, self._site, peer, Origin("http", opened.target), times).serve()
+        connection = Connection(pipe, self._site, peer, Origin("http", opened.target), times)
+        self._inside.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._inside.discard(connection)
 
     # ── TLS ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,6 +178,7 @@ class Connection:
             raise _Over from None
         self.deadline = math.inf
         self._pipe = secured
+        self._speaks_http2 = secured.tls.get_alpn_proto_negotiated() == b"h2"
         self._origin = Origin("https", self._origin.tunnel, hello.server_name)
         self._times = self._times.secured(clock.now())
         self._peer.tls = secure.negotiated(secured, hello)

@@ -15,10 +15,11 @@ import anyio.lowlevel
 
 from mockrec.engine import clock
 from mockrec.engine.errors import described
-from mockrec.engine.exchange.address import Address, Origin, read_address
+from mockrec.engine.exchange.address import Origin, read_address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
+from mockrec.engine.net.admission import CHALLENGE, proxy_tags
 from mockrec.engine.net.choosing import choose_plan
 from mockrec.engine.net.h1_channel import H1Channel
 from mockrec.engine.net.site import Site
@@ -37,7 +38,6 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-_CHALLENGE = ["Proxy-Authenticate", 'Basic realm="mockrec", charset="UTF-8"']
 _MOST_PIPELINED = 256 * 1024
 """Bytes of further requests that are read ahead while one is answered."""
 _TURNS = 32
@@ -281,8 +281,11 @@ class Conversation:
             raise _Broken(Fault(address, raw=_as_sent(head)))
         site = self._site
         exchange = Exchange(head, address, self._peer, self._channel, site.notes, site.match_limit, site.log_limit)
-        if site.auth is not None or address.is_absolute:
-            self._check_proxy_use(exchange, address, head)
+        tags = proxy_tags(site, self._peer, self._origin, address, head)
+        if tags is None:
+            raise _Broken(Fault(tunnel.AUTH_REQUIRED, status=407, raw=_as_sent(head)))
+        if tags:
+            exchange.tag(*tags)
         self._exchange = exchange
         site.notes.request_initiated(exchange)
 
@@ -300,17 +303,6 @@ class Conversation:
         self._peer.tags += tags
         self._tunnel = target
 
-    def _check_proxy_use(self, exchange: Exchange, address: Address, head: RequestHead) -> None:
-        """Who uses us as a proxy may have to say a password; its metadata hold for this request only."""
-        auth = self._site.auth
-        if auth is not None and (self._origin.tunnel is not None or not self._site.is_for_others(address, self._peer)):
-            auth = None  # it has come through a tunnel that was admitted, or is for us
-        tags = tunnel.admitted(head.headers, auth) if address.is_absolute or auth is not None else ()
-        if tags is None:
-            raise _Broken(Fault(tunnel.AUTH_REQUIRED, status=407, raw=_as_sent(head)))
-        if tags:
-            exchange.tag(*tags)
-
     # ── what must not be ───────────────────────────────────────────────────────────────────────────
 
     async def _refuse(self, fault: Fault) -> None:
@@ -321,7 +313,7 @@ class Conversation:
             reason = _REASONS[fault.status]
             raw = [["Connection", "close"]]
             if fault.status == 407:
-                raw.insert(0, _CHALLENGE)
+                raw.insert(0, list(CHALLENGE))
             answered = ResponseHead(fault.status, reason, raw, header_table(raw))
             lines = "".join(f"{name}: {value}\r\n" for name, value in raw)
             try:

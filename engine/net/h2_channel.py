@@ -45,7 +45,7 @@ class H2Channel:
         self._check()
         codec = self._conversation.codec
         if not trailers and codec.send_whole(self._stream, head, body):
-            if not self._conversation.reading:
+            if not self._conversation.taking:
                 await self._conversation.writer.flush()
             return
         codec.send_head(self._stream, head, end=not (body or trailers))

@@ -18,22 +18,29 @@ from mockrec.engine.exchange.address import Origin, read_address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
+from mockrec.engine.net.admission import CHALLENGE, proxy_tags
 from mockrec.engine.net.choosing import choose_plan
-from mockrec.engine.net.conversation import Watched
+from mockrec.engine.net.conversation import TIMEOUT, Watched
 from mockrec.engine.net.eager import Begun, own_task
 from mockrec.engine.net.h2_channel import INTERNAL_ERROR, H2Channel
+from mockrec.engine.net.h2_deadlines import H2Deadlines
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.streams.pipe import CONNECT_ERROR, H2StreamPipe
 from mockrec.engine.streams.writer import StreamWriter
 from mockrec.engine.wire.h2 import H2Server, StreamPart
+from mockrec.engine.wire.h2_side import stream_fault
 from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset
+
+_TOO_SLOW = "the client took too long"
+_NO_ERROR, _PROTOCOL_ERROR, _REFUSED_STREAM, _CANCEL = 0, 1, 7, 8
+_LINGER_SECONDS = 1.0
 
 
 class _Stream:
     """One request and the task that answers it."""
 
-    __slots__ = ("exchange", "news", "owed", "pipe", "scope")
+    __slots__ = ("answered", "exchange", "news", "owed", "pipe", "scope")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -44,6 +51,8 @@ class _Stream:
         """Where its data goes once it is a tunnel, or carries a WebSocket."""
         self.owed = 0
         """Bytes that were received and are not used yet."""
+        self.answered = False
+        """Whether the task is over."""
 
     async def more(self) -> None:
         """Return when more of the request has come."""
@@ -80,9 +89,12 @@ class H2Conversation:
         self._watched = watched
         self._streams: dict[int, _Stream] = {}
         self._tunnels: dict[int, H2StreamPipe] = {}
-        self.reading = False
-        """Whether what is said is written when everything that has come has been looked at."""
+        self.taking = False
+        """Whether what has come is being looked at; what is said to it is written behind it all."""
         self._stopping = False
+        self._reading = False
+        """Whether the client is waited for."""
+        self._deadlines = H2Deadlines(site.timeouts)
         self._group: TaskGroup | None = None
 
     async def stop(self) -> None:
@@ -101,6 +113,8 @@ class H2Conversation:
             async with anyio.create_task_group() as group:
                 self._group = self.writer.group = group
                 fault = await self._read(first)
+                if fault is not None:
+                    self._note_fault(fault)
                 for pipe in self._tunnels.values():
                     pipe.lose()
                 self.writer.open_windows(all_of_them=True)
@@ -110,10 +124,10 @@ class H2Conversation:
                 group.cancel_scope.cancel()
         finally:
             for stream in list(self._streams.values()):
-                if fault is not None and not stream.exchange.finished:
-                    stream.exchange.abort({"name": "ClientError", "code": fault.code, "message": _told(fault)})
                 stream.exchange.leave()
             self._streams.clear()
+        if fault is not None:
+            await self._say_goodbye()
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,44 +135,75 @@ class H2Conversation:
         """Read until the end; the fault that ended it, if one did."""
         data = first
         while True:
-            self.reading = True
+            self.taking = True
             for said in self.codec.receive(data):
                 if isinstance(said, Fault):
-                    await self._refuse(said)
                     return said
                 if isinstance(said, StreamPart):
                     self._take(said)
-            self.reading = False
+            self.taking = False
             data = b""
             self.writer.open_windows()
             try:
                 await self.writer.flush()
                 if self._site.backpressure.behind:
                     await self._site.backpressure.wait_for_room()
-                self._watched.deadline = self._patience()
-                data = await self.pipe.receive()
-                self._watched.deadline = math.inf
+                    self._deadlines.waited(clock.now())
+                data = await self._receive()
             except anyio.EndOfStream:
-                for said in self.codec.receive_eof():
-                    if isinstance(said, Fault):
-                        await self._refuse(said)
-                        return said
-                return None
+                return next((said for said in self.codec.receive_eof() if isinstance(said, Fault)), None)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return None
             except TimeoutError:
                 self.pipe.unexpire()
-                if self._streams or self._tunnels:
-                    continue  # answers may take their time; only an idle connection ends
-                self.codec.close()
-                await self.writer.flush()
-                return None
+                if self._idle and not self.codec.inside_head:
+                    self.codec.close()
+                    await self.writer.flush_quietly()
+                    return None
+                if self._deadlines.head_is_late(clock.now()):
+                    self.codec.close(_PROTOCOL_ERROR)
+                    return Fault(TIMEOUT, status=0, detail=_TOO_SLOW)
+                for number in self._deadlines.late_bodies(clock.now()):
+                    self._give_up(number)
 
-    def _patience(self) -> float:
-        timeouts = self._site.timeouts
-        if not (self._streams or self._tunnels):
-            return clock.now() + timeouts.keep_alive * 1000.0
-        return math.inf
+    async def _receive(self) -> bytes:
+        """What the client says next. Raises what pipes raise, TimeoutError if it takes too long."""
+        self._deadlines.block(self.codec.inside_head, clock.now())
+        self._reading = True
+        self._set_deadline()
+        try:
+            return await self.pipe.receive()
+        finally:
+            self._reading = False
+            self._watched.deadline = math.inf
+
+    @property
+    def _idle(self) -> bool:
+        return not (self._streams or self._tunnels)
+
+    def _set_deadline(self) -> None:
+        """Streams have come, gone, or been heard of."""
+        if self._reading:
+            self._watched.deadline = self._deadlines.next(clock.now(), idle=self._idle)
+
+    def _give_up(self, number: int) -> None:
+        """The client has taken too long inside the body of a request."""
+        self._deadlines.forget(number)
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        exchange, answered = stream.exchange, None
+        if not exchange.answering:
+            answered = self.codec.frame(408, "", (), None, "")
+            self.codec.send_head(number, answered, end=True)
+        self.codec.reset(number, _CANCEL if answered is None else _NO_ERROR)
+        fault = Fault(TIMEOUT, status=408, detail=_TOO_SLOW)
+        notes = self._site.notes
+        notes.client_error(self._peer, fault, started_at=exchange.started_at, answered=answered, exchange=exchange)
+        exchange.abort(_told(fault))
+        stream.scope.cancel()
+        if stream.answered:
+            self._forget(number)
 
     def _take(self, said: StreamPart) -> None:
         number, part = said.stream, said.part
@@ -168,6 +213,8 @@ class H2Conversation:
         if type(part) is Fault:
             self._refuse_stream(number, part)
             return
+        if type(part) is Reset and not part.by_peer:
+            self._note_stream_fault(number, part)
         pipe = self._tunnels.get(number)
         if pipe is not None:
             _hand_over(pipe, part)
@@ -183,15 +230,29 @@ class H2Conversation:
         elif stream.pipe is not None:
             _hand_over(stream.pipe, part)
         elif type(part) is End:
+            self._deadlines.forget(number)
             if not stream.exchange.request_body.complete:
                 stream.exchange.take_end(part.trailers)
             stream.tell()
-            if stream.exchange.finished:
+            if stream.answered:
                 self._forget(number)
         elif type(part) is Reset:
+            self._deadlines.forget(number)
             stream.scope.cancel()
-            if stream.exchange.finished:
+            if stream.answered:
                 self._forget(number)
+
+    def _note_stream_fault(self, number: int, reset: Reset) -> None:
+        """The client has broken a rule on one stream, which the codec has ended for it."""
+        if self._stopping and reset.code == _REFUSED_STREAM:
+            return  # it may not have known yet; it asks somebody else
+        stream = self._streams.get(number)
+        exchange = None if stream is None else stream.exchange
+        fault = stream_fault(reset)
+        started_at = clock.now() if exchange is None else exchange.started_at
+        self._site.notes.client_error(self._peer, fault, started_at=started_at, answered=None, exchange=exchange)
+        if exchange is not None:
+            exchange.abort(_told(fault))
 
     def _take_data(self, number: int, stream: _Stream, data: bytes) -> None:
         if stream.pipe is not None:
@@ -201,10 +262,12 @@ class H2Conversation:
         exchange.take_data(data)
         reader = exchange.reader
         if reader is not None and reader.full:
+            self._deadlines.forget(number)
             stream.owed += len(data)
             if reader.on_room is None:
                 reader.on_room = lambda: self._pay(number, stream)
         else:
+            self._deadlines.heard(number, clock.now())
             self.codec.consumed(number, len(data))
         stream.tell()
 
@@ -214,6 +277,9 @@ class H2Conversation:
         if owed:
             self.codec.consumed(number, owed)
             self.writer.flush_soon()
+            if not stream.exchange.request_body.complete and number in self._streams:
+                self._deadlines.heard(number, clock.now())
+                self._set_deadline()
 
     def _begin(self, number: int, part: Request) -> None:
         head, site = part.head, self._site
@@ -222,14 +288,22 @@ class H2Conversation:
             return
         address = read_address(head, self._peer.local_port, self._origin)
         if isinstance(address, str):
-            self._refuse_stream(number, Fault(address, status=400))
+            self._refuse_stream(number, Fault(address, status=400, raw_headers=head.raw_headers))
+            return
+        tags = proxy_tags(site, self._peer, self._origin, address, head)
+        if tags is None:
+            self._refuse_stream(number, Fault(tunnel.AUTH_REQUIRED, status=407, raw_headers=head.raw_headers))
             return
         channel = H2Channel(self, number, bodiless=head.method == "HEAD")
         exchange = Exchange(head, address, self._peer, channel, site.notes, site.match_limit, site.log_limit)
+        if tags:
+            exchange.tag(*tags)
         stream = self._streams[number] = _Stream(exchange)
         site.notes.request_initiated(exchange)
         if not head.has_body or exchange.websocket:
             exchange.take_end(())  # what comes on the stream of a WebSocket is frames
+        else:
+            self._deadlines.heard(number, clock.now())
         begun = Begun(self._answer(number, stream))
         if begun.done:
             self._settle(number, stream)
@@ -241,12 +315,12 @@ class H2Conversation:
         """CONNECT (RFC 9113, 8.5)."""
         target = tunnel.read_authority(head.target)
         if isinstance(target, str):
-            self._refuse_stream(number, Fault(target, status=400))
+            self._refuse_stream(number, Fault(target, status=400, raw_headers=head.raw_headers))
             return
         inside = self._origin.tunnel is not None
         tags = tunnel.admitted(head.headers, None if inside else self._site.auth)
         if tags is None:
-            self._refuse_stream(number, Fault(tunnel.AUTH_REQUIRED, status=407))
+            self._refuse_stream(number, Fault(tunnel.AUTH_REQUIRED, status=407, raw_headers=head.raw_headers))
             return
         pipe = self._tunnels[number] = self._pipe_of(number)
         self.codec.send_head(number, self.codec.frame(200, "", (), None, ""), end=False)
@@ -259,11 +333,14 @@ class H2Conversation:
         finally:
             self._tunnels.pop(number, None)
             pipe.close()
+            await self._end_of_stream()
 
     def _refuse_stream(self, number: int, fault: Fault) -> None:
         """A request that cannot be understood: its stream is told, the others go on."""
-        head = self.codec.frame(fault.status, "", (), None, "")
+        headers = (CHALLENGE,) if fault.status == 407 else ()
+        head = self.codec.frame(fault.status, "", headers, None, "")
         self.codec.send_head(number, head, end=True)
+        self.codec.reset(number, _NO_ERROR)  # if there was more to come (RFC 9113, 8.1)
         self._site.notes.client_error(self._peer, fault, started_at=clock.now(), answered=head)
 
     # ── one stream ─────────────────────────────────────────────────────────────────────────────────
@@ -287,17 +364,26 @@ class H2Conversation:
         with stream.scope:
             await begun
         self._settle(number, stream)
-        if self._stopping and not self._streams:
+        await self._end_of_stream()
+
+    async def _end_of_stream(self) -> None:
+        """One stream less: it may have been the last."""
+        if self._stopping and self._idle:
+            await self.writer.flush_quietly()
             await self.pipe.aclose()
+        else:
+            self._set_deadline()
 
     def _settle(self, number: int, stream: _Stream) -> None:
         if not stream.exchange.finished:
             stream.exchange.abort(None)
+        stream.answered = True
         if stream.exchange.request_body.complete or not self.codec.is_open(number):
             self._forget(number)
 
     def _forget(self, number: int) -> None:
         stream = self._streams.pop(number, None)
+        self._deadlines.forget(number)
         if stream is not None:
             if stream.owed:
                 self.codec.consumed(number, stream.owed)
@@ -325,10 +411,23 @@ class H2Conversation:
         self.codec.reset(number, code)
         self.writer.flush_soon()
 
-    async def _refuse(self, fault: Fault) -> None:
-        """Tell the client, which has been told why by the codec, and the log."""
+    def _note_fault(self, fault: Fault) -> None:
+        """The client has broken a rule on the connection, and everything on it."""
         self._site.notes.client_error(self._peer, fault, started_at=clock.now(), answered=None)
-        await self.writer.flush_quietly()
+        for stream in self._streams.values():
+            stream.exchange.abort(_told(fault))
+
+    async def _say_goodbye(self) -> None:
+        """The GOAWAY that the codec has made of a fault."""
+        try:
+            await self.writer.flush()
+            await self.pipe.send_eof()
+            # Closing a socket that has unread bytes resets the connection, and takes the GOAWAY away again.
+            with anyio.move_on_after(_LINGER_SECONDS):
+                while True:
+                    await self.pipe.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
+            pass
 
 
 def _hand_over(pipe: H2StreamPipe, part: object) -> None:
@@ -340,5 +439,6 @@ def _hand_over(pipe: H2StreamPipe, part: object) -> None:
         pipe.lose()
 
 
-def _told(fault: Fault) -> str:
-    return "the client broke the protocol" if fault.code else "the client left"
+def _told(fault: Fault) -> dict[str, str]:
+    """The error of an exchange that ends with it."""
+    return {"name": "ClientError", "code": fault.code, "message": fault.detail}

@@ -77,8 +77,8 @@ class Listener:
         while True:
             await anyio.sleep(pause)
             now = clock.now()
-            for connection in [one for one in self._connections if one.deadline < now]:
-                connection.expire()
+            for connection in self._connections:
+                connection.look_at_clock(now)
 
     async def stop(self) -> None:
         """Accept no more; return when what is under way has ended."""

@@ -12,7 +12,8 @@ from h2.errors import ErrorCodes
 from h2.events import Event, RequestReceived
 from h2.settings import SettingCodes
 
-from mockrec.engine.wire.h2_fields import plain_fields
+from mockrec.engine.wire.h2_fields import plain_fields, shown
+from mockrec.engine.wire.h2_frames import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Frame
 from mockrec.engine.wire.h2_heads import final_head, read_request, response_head
 from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
 from mockrec.engine.wire.h2_quick import QuickStreams
@@ -35,6 +36,21 @@ class H2Server(QuickStreams):
         settings = {SettingCodes.MAX_CONCURRENT_STREAMS: streams, SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
         super().__init__(head_limit=head_limit, settings=settings)
 
+    def _take(self, frame: Frame, parts: list[Any]) -> None:
+        if frame.kind == HEADERS and not frame.flags & END_STREAM:
+            state = self._streams.get(frame.stream)
+            if state is not None and state.reading:
+                # h2 would end the connection for trailers that do not end the stream (RFC 9113, 8.1).
+                state.endless = True
+                flags = frame.flags | END_STREAM
+                frame = frame._replace(raw=frame.raw[:4] + bytes((flags,)) + frame.raw[5:], flags=flags)
+        super()._take(frame, parts)
+
+    def _is_late(self, frame: Frame) -> bool:
+        _, kind, flags, stream = frame
+        whole = kind == DATA or (kind in (HEADERS, CONTINUATION) and flags & END_HEADERS)
+        return bool(whole) and stream <= self._conn.highest_inbound_stream_id and stream not in self._given_up
+
     def _read(self, event: Event, parts: list[Any]) -> None:
         if isinstance(event, RequestReceived):
             self._begin(event.stream_id, event.stream_ended is not None, parts)
@@ -42,21 +58,23 @@ class H2Server(QuickStreams):
             super()._read(event, parts)
 
     def _begin(self, stream: int, ended: bool, parts: list[Any]) -> None:
+        fields = self._decoder.fields
         if self._leaving or len(self._streams) >= self._limit:
             reason = "the connection is being closed" if self._leaving else "too many streams at once"
-            self._refuse(stream, ErrorCodes.REFUSED_STREAM, reason, parts)
+            self._refuse(stream, ErrorCodes.REFUSED_STREAM, reason, parts, shown(fields, self._head_limit))
             return
-        read = read_request(self._decoder.fields, ended)
+        read = read_request(fields, ended)
         if isinstance(read, str):
-            self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, read, parts)
+            self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, read, parts, shown(fields, self._head_limit))
             return
         head, size = read
         self._limits.progress()
         self._streams[stream] = state = Stream(head.method, reading=not ended)
         if size > self._head_limit:
             state.mute = True
-            detail = f"a header list of {size} bytes"
-            parts.append(StreamPart(stream, Fault(OVERFLOW, status=431, detail=detail, tag=HEADER_OVERFLOW)))
+            fault = Fault(OVERFLOW, status=431, detail=f"a header list of {size} bytes", tag=HEADER_OVERFLOW)
+            fault.raw_headers = shown(fields, self._head_limit)
+            parts.append(StreamPart(stream, fault))
             return
         parts.append(StreamPart(stream, Request(head)))
         if ended:

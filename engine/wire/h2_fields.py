@@ -55,6 +55,15 @@ def as_text(fields: Fields) -> list[list[str]]:
     return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in fields]
 
 
+def shown(fields: Fields, limit: int) -> list[list[str]]:
+    """The first fields as pairs of text: as many as fit into a list of this size."""
+    for at, (name, value) in enumerate(fields):
+        limit -= len(name) + len(value) + 32
+        if limit < 0:
+            return as_text(fields[:at])
+    return as_text(fields)
+
+
 def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
     """Fields as they are encoded; those that somebody could guess at stay out of the table (RFC 7541, 7.1)."""
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]

@@ -15,8 +15,8 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BAD_PREFACE: Final = "bad-preface"
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 7, 8, 9
-END_STREAM: Final = 0x1
 ACK: Final = 0x1
+END_STREAM: Final = 0x1
 END_HEADERS: Final = 0x4
 
 _HEADER = struct.Struct(">HBBBL")

@@ -19,7 +19,7 @@ from mockrec.engine.wire.h2_fields import as_text, fields_fault, list_size
 from mockrec.engine.wire.h2_frames import Frame, FrameReader, Violation
 from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
 from mockrec.engine.wire.h2_streams import H2Streams, Stream, StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Reset
+from mockrec.engine.wire.parts import Data, End, Fault, GoAway, RawHeaders, Reset
 
 HTTP2_ERROR: Final = "ERR_HTTP2_ERROR"
 
@@ -50,6 +50,11 @@ class H2Side(H2Streams):
                 break
         return parts
 
+    @property
+    def inside_head(self) -> bool:
+        """Whether a header block has begun that is not complete."""
+        return self._limits.block > 0
+
     def receive_eof(self) -> list[StreamPart | Fault]:
         """The peer will send nothing more. Streams whose message is complete stay open."""
         if self._broken:
@@ -78,7 +83,7 @@ class H2Side(H2Streams):
         elif kind == frames.RST_STREAM and stream:
             violation = self._reset_fault(stream)
         elif kind == frames.SETTINGS:
-            violation = self._limits.count_settings(len(raw) - 9)
+            violation = self._settings_fault(raw, flags)
         elif kind == frames.WINDOW_UPDATE and stream in self._streams and raw[9:] == bytes(4):
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, "a window was opened by nothing", parts)
             return
@@ -90,6 +95,7 @@ class H2Side(H2Streams):
         if violation is not None:
             parts.append(self._break(violation))
             return
+        late = stream not in self._streams and self._is_late(frame)
         try:
             events = self._conn.receive_data(raw)
         except ProtocolError as error:
@@ -101,6 +107,14 @@ class H2Side(H2Streams):
             return
         for event in events:
             self._read(event, parts)
+        if late:
+            self._given_up.append(stream)  # once is enough
+            reason = "a frame behind the end of a stream"
+            parts.append(StreamPart(stream, Reset(int(ErrorCodes.STREAM_CLOSED), reason, by_peer=False)))
+
+    def _is_late(self, frame: Frame) -> bool:
+        """Whether h2 will answer a frame with an error of its stream, and not say so (RFC 9113, 5.1 and 6.1)."""
+        return False
 
     def _read(self, event: Event, parts: list[Any]) -> None:
         if isinstance(event, DataReceived):
@@ -135,6 +149,8 @@ class H2Side(H2Streams):
         fault = fields_fault(fields, frozenset())
         if not fault and list_size(fields) > self._head_limit:
             fault = "the trailers are too large"
+        if not fault and self._streams[stream].endless:
+            fault = "the trailers do not end the stream"
         if fault:
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, fault, parts)
         else:
@@ -151,6 +167,11 @@ class H2Side(H2Streams):
         if not state.mute:
             parts.append(StreamPart(stream, end))
 
+    def _settings_fault(self, raw: bytes, flags: int) -> Violation | None:
+        if flags & frames.ACK and len(raw) > 9:
+            return Violation(ErrorCodes.FRAME_SIZE_ERROR, "an acknowledgement with settings")
+        return self._limits.count_settings(len(raw) - 9)
+
     def _reset_fault(self, stream: int) -> Violation | None:
         """What is wrong with the peer's wish to reset a stream."""
         conn = self._conn
@@ -159,10 +180,10 @@ class H2Side(H2Streams):
             return Violation(ErrorCodes.PROTOCOL_ERROR, f"stream {stream} was reset before it began")
         return self._limits.count_reset()
 
-    def _refuse(self, stream: int, code: ErrorCodes, reason: str, parts: list[Any]) -> None:
-        """End a stream for what the peer did on it."""
+    def _refuse(self, stream: int, code: ErrorCodes, reason: str, parts: list[Any], head: RawHeaders = ()) -> None:
+        """End a stream for what the peer did on it, with this head if it was that."""
         self._end(stream, code)
-        parts.append(StreamPart(stream, Reset(code, reason, by_peer=False)))
+        parts.append(StreamPart(stream, Reset(int(code), reason, by_peer=False, raw_headers=head)))
 
     def _gone(self, notice: GoAway, parts: list[Any]) -> None:
         parts.append(notice)
@@ -171,4 +192,15 @@ class H2Side(H2Streams):
         """The connection cannot go on; `told`: the peer has been."""
         code, detail, tag = violation
         self._shut(code, told=told)
-        return Fault(HTTP2_ERROR, status=0, detail=detail, error=int(code), tag=tag)
+        return _fault(int(code), detail, tag)
+
+
+def stream_fault(reset: Reset) -> Fault:
+    """What made the codec give a stream up, as it is told to the log."""
+    fault = _fault(reset.code, reset.reason)
+    fault.raw_headers = reset.raw_headers
+    return fault
+
+
+def _fault(code: int, detail: str, tag: str = "") -> Fault:
+    return Fault(HTTP2_ERROR, status=0, detail=f"{detail} ({ErrorCodes(code).name})", error=code, tag=tag)

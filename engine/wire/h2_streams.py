@@ -5,6 +5,7 @@ The h2 package keeps the states of connection and streams, flow control and head
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,7 @@ CONNECTION_WINDOW: Final = 4 << 20
 
 _NO_LIMIT: Final = 2**31 - 1
 _DEFAULT_WINDOW: Final = 65535
+_GIVEN_UP: Final = 1000
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class StreamPart:
 class Stream:
     """What h2 does not tell of an open stream."""
 
-    __slots__ = ("left", "method", "mute", "reading", "sending")
+    __slots__ = ("endless", "left", "method", "mute", "reading", "sending")
 
     def __init__(self, method: str, reading: bool = True, sending: bool = True) -> None:
         self.method = method
@@ -55,6 +57,8 @@ class Stream:
         """Bytes of the peer's body that must still come, -1 if it has not told."""
         self.mute = False
         """Whether the peer's body is thrown away."""
+        self.endless = False
+        """Whether the peer's trailers do not end the stream."""
 
 
 class H2Streams:
@@ -80,6 +84,8 @@ class H2Streams:
         self._streams: dict[int, Stream] = {}
         self._owed: dict[int, int] = {}
         """Bytes of received data that nobody has used yet, by stream."""
+        self._given_up: deque[int] = deque(maxlen=_GIVEN_UP)
+        """Streams that we have reset: the peer may not know yet (RFC 9113, 5.1)."""
         self._out = bytearray()
         self._broken = False
         self._leaving = False
@@ -142,6 +148,7 @@ class H2Streams:
     def _end(self, stream: int, code: int) -> None:
         try:
             self._conn.reset_stream(stream, code)
+            self._given_up.append(stream)
         except H2Error:
             pass  # both messages were complete: there is nothing left to end
         self._forget(stream)

@@ -98,6 +98,8 @@ class Fault:
     """The HTTP/2 error code that was sent for it."""
     tag: str = ""
     """What else its record should be found by."""
+    raw_headers: RawHeaders = ()
+    """The fields of the message's head, or the first of them, where there is no `raw`."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,8 @@ class Reset:
     reason: str = ""
     """What was wrong, where the codec gave it up."""
     by_peer: bool = True
+    raw_headers: RawHeaders = ()
+    """The fields of the head, or the first of them, where it is the head that was wrong."""
 
 
 @dataclass(slots=True)

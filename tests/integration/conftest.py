@@ -120,6 +120,16 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
 
     `out` names the log inside the test's folder, None for no `-o` at all. Whatever is still running at the end is killed.
     """
+    yield from _recorders(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same for a program that serves all tests of a module."""
+    yield from _recorders(tmp_path_factory.mktemp("shared"))
+
+
+def _recorders(folder: Path) -> Iterator[Start]:
     running: list[subprocess.Popen[bytes]] = []
     numbers = count()
 
@@ -132,12 +142,12 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
     ) -> Recorder:
         number = next(numbers)  # tests may start several at once
         if isinstance(rules, str):
-            path = tmp_path / (f"rules-{number}.yaml" if number else "rules.yaml")
+            path = folder / (f"rules-{number}.yaml" if number else "rules.yaml")
             path.write_text(rules, encoding="utf-8")
         else:
             path = rules
-        ready, errors = tmp_path / f"ready-{number}.json", tmp_path / f"stderr-{number}"
-        outputs = () if out is None else ("-o", tmp_path / out)
+        ready, errors = folder / f"ready-{number}.json", folder / f"stderr-{number}"
+        outputs = () if out is None else ("-o", folder / out)
         rule_files = () if path is None else (path,)
         argv = [*PROGRAM, "run", *rule_files, "--port", "0", "--ready-file", ready, *outputs, *options]
         with errors.open("wb") as stderr:
@@ -147,12 +157,12 @@ def recorder(tmp_path: Path) -> Iterator[Start]:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 env={**os.environ, **(env or {})},
-                cwd=cwd or tmp_path,
+                cwd=cwd or folder,
                 process_group=0,  # so that COMMAND can be killed with it
             )
         running.append(process)
         found = _ready(process, ready, errors)
-        return Recorder(process, found, errors, None if out is None else tmp_path / out)
+        return Recorder(process, found, errors, None if out is None else folder / out)
 
     yield start
     for process in running:

@@ -173,6 +173,7 @@ COMPLETE: dict[str, Record] = {
         **_EXCHANGE,
         "exchangeId": "01890a5d-ffff-7000-8000-000000000000",
         "errorCode": "HPE_INVALID_METHOD",
+        "errorMessage": "no method (PROTOCOL_ERROR)",
         "request": {
             "id": EXCHANGE,
             **_HEAD,

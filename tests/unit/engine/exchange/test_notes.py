@@ -229,6 +229,14 @@ async def test_a_client_error_that_nobody_could_be_told(stage: Any) -> None:
     assert "rawHead" not in record["request"]
 
 
+@pytest.mark.parametrize(("tag", "told"), [("header-overflow", "header-overflow"), ("odd", "client-error:odd")])
+async def test_a_fault_may_have_a_tag_and_words(stage: Any, tag: str, told: str) -> None:
+    stage.notes.client_error(PEER, Fault("X", status=0, detail="why", tag=tag), started_at=1.0, answered=None)
+    record = stage.log.only("client-error")
+    assert record["errorMessage"] == "why"
+    assert record["request"]["tags"] == ["client-error:X", told]
+
+
 async def test_a_head_that_is_too_large_has_a_tag_of_its_own(stage: Any) -> None:
     stage.notes.client_error(PEER, Fault("HPE_HEADER_OVERFLOW", status=431), started_at=1.0, answered=REFUSED)
     assert stage.log.only("client-error")["request"]["tags"] == ["client-error:HPE_HEADER_OVERFLOW", "header-overflow"]

@@ -71,3 +71,24 @@ def test_the_exchange_that_was_broken_is_told_as_it_was_understood(stage: Any) -
     assert record["headers"] == {"host": "example.test", "x": "y"}
     assert record["destination"] == {"hostname": "example.test", "port": 80}
     assert told(b"GET /")["id"] != exchange.id
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ([["x", "y"]], {}),
+        ([[":method", "A-METHOD-THAT-IS-LONG"]], {"method": "A-METHOD-THAT-I"}),
+        ([[":path", "/a"], [":path", "/b"]], {"path": "/a"}),
+        (
+            [[":scheme", "HTTPS"], [":authority", "a.test"], [":path", "/a"]],
+            {"protocol": "https", "path": "/a", "url": "https://a.test/a"},
+        ),
+    ],
+)
+def test_as_much_as_fields_show(fields: list[list[str]], found: dict[str, Any]) -> None:
+    record = partial_request(PEER, Fault("X", raw_headers=fields), None, BodyLogger("decoded", 64), {}, ["t"])
+    assert {key: value for key, value in record.items() if key not in CERTAIN | {"headers"}} == {
+        "httpVersion": "2.0",
+        **found,
+    }
+    assert record["rawHeaders"] == fields and set(record["headers"]) == {name for name, _ in fields}

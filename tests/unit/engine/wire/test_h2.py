@@ -13,6 +13,7 @@ from hpack.hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
+    Frame,
     HeadersFrame,
     RstStreamFrame,
     SettingsFrame,
@@ -27,7 +28,7 @@ Pairs = Sequence[tuple[str, str]]
 NewPeer = Callable[..., Any]
 
 LIMIT = 1024
-PROTOCOL, REFUSED, CANCEL = 1, 7, 8
+PROTOCOL, CLOSED, REFUSED, CANCEL = 1, 5, 7, 8
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":path", "/")]
 POST = [(":method", "POST"), *GET[1:]]
 
@@ -166,7 +167,9 @@ def test_a_stream_too_many_is_refused_and_the_others_go_on(new_peer: NewPeer) ->
     peer = new_peer(streams=2)
     peer.ask(1)
     peer.ask(3)
-    refused = StreamPart(5, Reset(REFUSED, "too many streams at once", by_peer=False))
+    refused = StreamPart(
+        5, Reset(REFUSED, "too many streams at once", by_peer=False, raw_headers=[list(pair) for pair in GET])
+    )
     assert peer.say(peer.head(5, GET)) == [refused]
     peer.server.send_head(1, peer.server.frame(204, "", [], 0, ""), end=True)
     peer.ask(7)
@@ -234,3 +237,32 @@ def test_an_answer_for_nobody_goes_nowhere(new_peer: NewPeer) -> None:
     server.send_end(1)
     server.reset(1, CANCEL)
     assert server.outgoing() == b"" and server.window(1) == 0
+
+
+def test_trailers_that_do_not_end_the_stream(new_peer: NewPeer) -> None:
+    peer = new_peer()
+    peer.ask(1, POST, end=False)
+    said = peer.say(peer.head(1, [("x-sum", "1")], end=False))
+    assert peer.given_up(said, 1, PROTOCOL).reason == "the trailers do not end the stream"
+
+
+@pytest.mark.parametrize("late", [lambda peer: DataFrame(1, b"a"), lambda peer: peer.head(1, GET)])
+def test_more_on_a_stream_that_the_client_has_reset_is_told_once(
+    new_peer: NewPeer, late: Callable[[Any], Frame]
+) -> None:
+    peer = new_peer()
+    peer.ask(1, POST, end=False)
+    peer.say(RstStreamFrame(1, CANCEL))
+    reset = Reset(CLOSED, "a frame behind the end of a stream", by_peer=False)
+    assert peer.say(late(peer)) == [StreamPart(1, reset)]
+    assert peer.say(late(peer)) == []
+    assert peer.resets() == [(1, CLOSED)] * 2
+    peer.ask(3)
+
+
+def test_more_on_a_stream_that_was_given_up_is_no_fault(new_peer: NewPeer) -> None:
+    peer = new_peer()
+    peer.ask(1, POST, end=False)
+    peer.server.reset(1, CANCEL)
+    assert peer.say(DataFrame(1, b"a"), peer.head(1, [("x", "y")])) == []
+    peer.ask(3)

@@ -13,6 +13,7 @@ from mockrec.engine.wire.h2_fields import (
     fields_fault,
     list_size,
     plain_fields,
+    shown,
 )
 
 PSEUDO = frozenset((b":a", b":b"))
@@ -98,3 +99,9 @@ def test_fields_of_http_1() -> None:
 def test_declared_lengths(values: list[bytes], allowed: int, length: int | None) -> None:
     found = declared_length(tuple((b"content-length", value) for value in values), allowed)
     assert found == length if length is not None else isinstance(found, str) and "no length" in found
+
+
+def test_the_first_fields_are_shown() -> None:
+    fields = ((b"a", b"1"), (b"b", b"2"), (b"c", b"3"))
+    assert [len(shown(fields, limit)) for limit in (0, 33, 34, 67, 68, 101, 102)] == [0, 0, 1, 1, 2, 2, 3]
+    assert shown(fields, 70) == [["a", "1"], ["b", "2"]]

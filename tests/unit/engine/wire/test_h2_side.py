@@ -24,6 +24,7 @@ from hyperframe.frame import (
 
 from mockrec.engine.wire.h2 import H2Server, StreamPart
 from mockrec.engine.wire.h2_limits import IDLE_FRAMES, RESETS
+from mockrec.engine.wire.h2_side import stream_fault
 from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Request, Reset
 
 Pairs = Sequence[tuple[str, str]]
@@ -254,4 +255,26 @@ def test_whatever_h2_stumbles_over_is_a_fault(new_peer: NewPeer, monkeypatch: py
     peer = new_peer()
     monkeypatch.setattr(H2Connection, "receive_data", lambda self, data: dict[str, list[object]]()["odd"])
     fault = peer.broken(peer.say(PingFrame(0)), PROTOCOL)
-    assert fault.detail == "KeyError: 'odd'"
+    assert fault.detail == "KeyError: 'odd' (PROTOCOL_ERROR)"
+
+
+def test_a_fault_of_a_stream_for_the_log() -> None:
+    head = [[":method", "GET"]]
+    fault = stream_fault(Reset(PROTOCOL, "odd", by_peer=False, raw_headers=head))
+    assert (fault.code, fault.status, fault.error, fault.tag) == ("ERR_HTTP2_ERROR", 0, PROTOCOL, "")
+    assert (fault.detail, fault.raw_headers) == ("odd (PROTOCOL_ERROR)", head)
+
+
+def test_an_acknowledgement_has_no_settings(new_peer: NewPeer) -> None:
+    peer = new_peer()
+    peer.broken(peer.say(b"\0\0\6\4\1\0\0\0\0" + bytes(6)), 6)
+
+
+def test_inside_a_head(new_peer: NewPeer) -> None:
+    peer = new_peer()
+    assert not peer.server.inside_head
+    block = peer.encoder.encode(GET)
+    peer.say(HeadersFrame(1, block[:1], flags=["END_STREAM"]))
+    assert peer.server.inside_head
+    peer.say(ContinuationFrame(1, block[1:], flags=["END_HEADERS"]))
+    assert not peer.server.inside_head

@@ -35,7 +35,9 @@ def test_a_server_that_closes_gently_ends_what_it_has_begun(new_peer: NewPeer) -
     (notice,) = peer.heard()
     assert isinstance(notice, GoAwayFrame) and (notice.last_stream_id, notice.error_code) == (1, NO_ERROR)
     assert peer.say(peer.head(3, GET)) == [
-        StreamPart(3, Reset(REFUSED, "the connection is being closed", by_peer=False))
+        StreamPart(
+            3, Reset(REFUSED, "the connection is being closed", by_peer=False, raw_headers=[list(pair) for pair in GET])
+        )
     ]
     peer.server.send_head(1, peer.server.frame(204, "", [], 0, ""), end=True)
     rst, answer = peer.heard()
