@@ -217,7 +217,7 @@ class H2Conversation:
             self._note_stream_fault(number, part)
         pipe = self._tunnels.get(number)
         if pipe is not None:
-            _hand_over(pipe, part)
+            pipe.take(part)
             return
         stream = self._streams.get(number)
         if type(part) is Data:
@@ -228,7 +228,7 @@ class H2Conversation:
         elif stream is None:
             return
         elif stream.pipe is not None:
-            _hand_over(stream.pipe, part)
+            stream.pipe.take(part)
         elif type(part) is End:
             self._deadlines.forget(number)
             if not stream.exchange.request_body.complete:
@@ -428,15 +428,6 @@ class H2Conversation:
                     await self.pipe.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
             pass
-
-
-def _hand_over(pipe: H2StreamPipe, part: object) -> None:
-    if type(part) is Data:
-        pipe.feed(part.data)
-    elif type(part) is End:
-        pipe.end()
-    else:
-        pipe.lose()
 
 
 def _told(fault: Fault) -> dict[str, str]:

@@ -86,6 +86,8 @@ def _names(field: str, host: str) -> bool:
 def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:
     """The framing of the body that the client sends, whatever a rule has made of the fields that told it."""
     head = exchange.head
+    if exchange.websocket:
+        return without(raw_headers, "content-length", "transfer-encoding")  # what follows is frames
     if head.chunked or (head.has_body and head.content_length is None):
         return with_chunks(raw_headers)
     framing = [value for name, value in raw_headers if name.lower() in ("content-length", "transfer-encoding")]

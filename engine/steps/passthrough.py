@@ -25,7 +25,6 @@ from mockrec.engine.steps.timing import delay_act
 from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers
 from mockrec.engine.steps.websocket_passing import SocketPassing
 from mockrec.engine.upstream.carrier import Carrier
-from mockrec.engine.upstream.dial import HTTP2
 from mockrec.engine.upstream.errors import LOOP, REFUSED, RESET, TIMED_OUT, UNSENDABLE, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_length, without
@@ -140,7 +139,7 @@ class Passing:
         try:
             self._body = await self._new_body()
             self._ready = True
-            if HTTP2 not in self._request.route.alpn:  # otherwise the server chooses what is sent
+            if not self._request.route.secure:  # otherwise the server chooses what is sent
                 self._tell_request(http2=False)
             await self._pass_on()
             kept = self._sent

@@ -9,14 +9,14 @@ from base64 import b64encode
 from secrets import token_bytes
 from typing import Any
 
-from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketLimits, WebSocketSession
 from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
+from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, without
-from mockrec.engine.upstream.http import UpstreamConnection
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.websocket import WebSocket
@@ -37,12 +37,12 @@ class SocketPassing:
         self._gateway = gateway
         self._name = name
         self._limits = limits
+        self._told = False
         self._offer = without_others(exchange.address.headers.get("sec-websocket-extensions", ""))
 
     async def run(self) -> None:
         """Raises UpstreamError as long as nothing has been answered."""
         self._ask_for_websocket()
-        self._tell()
         try:
             await self._pass_on()
         except UpstreamError as error:
@@ -51,61 +51,63 @@ class SocketPassing:
 
     async def _pass_on(self) -> None:
         exchange, request = self._exchange, self._request
-        connection = await self._gateway.connect_http1(exchange.peer, request.route, to_self=True)
+        carrier = await self._gateway.connect_websocket(exchange.peer, request.route, to_self=True)
         try:
-            await connection.send(
-                connection.codec.send_request("GET", request.target, request.raw_headers, body=False, upgrade=True)
-            )
-            response, parts = await self._head(connection)
-            if response.head.status != 101:
-                await self._refused(connection, response.head, parts)
-                return
-            await self._relay(connection, response.head)
+            self._tell(http2=carrier.dialed.is_http2)
+            await carrier.ask_for_websocket(request)
+            response, parts = await self._head(carrier)
+            if carrier.accepts(response.head.status):
+                await self._relay(carrier, response.head, parts)
+            else:
+                await self._refused(carrier, response.head, parts)
         finally:
-            connection.close()
+            carrier.close()
 
     def _ask_for_websocket(self) -> None:
-        """The client's own handshake fields, of which hops have taken some away."""
+        """The client's own handshake, but for extensions that nobody here knows."""
         request = self._request
-        raw = without(request.raw_headers, "connection", "upgrade", "sec-websocket-extensions", "content-length")
+        request.method = "GET"
+        request.raw_headers = without(request.raw_headers, "sec-websocket-extensions")
         if self._offer:
-            raw.append(["Sec-WebSocket-Extensions", self._offer])
-        if not any(name.lower() == "sec-websocket-key" for name, _ in raw):
-            raw.append(["Sec-WebSocket-Key", b64encode(token_bytes(16)).decode("ascii")])  # HTTP/2 has none
-        request.raw_headers = [*raw, ["Connection", "Upgrade"], ["Upgrade", "websocket"]]
+            request.raw_headers.append(["Sec-WebSocket-Extensions", self._offer])
+        if not any(name.lower() == "sec-websocket-key" for name, _ in request.raw_headers):
+            key = b64encode(token_bytes(16)).decode("ascii")  # HTTP/2 has none
+            request.raw_headers.append(["Sec-WebSocket-Key", key])
 
-    def _tell(self) -> None:
+    def _tell(self, *, http2: bool) -> None:
         request = self._request
+        self._told = True
         told: dict[str, Any] = {
             "method": "GET",
             "protocol": _SCHEMES[request.protocol],
             "hostname": request.route.name,
             "port": str(request.route.port),
             "path": request.target,
-            "rawHeaders": request.raw_headers,
+            "rawHeaders": request.websocket_for_http2() if http2 else request.websocket_for_http1(),
             "subprotocols": list(offered_protocols(self._exchange.address.headers)),
         }
         self._exchange.notes.rule_event(self._exchange, "passthrough-websocket-connect", told, rule_id=self._name)
 
-    async def _head(self, connection: UpstreamConnection) -> tuple[Response, list[Part]]:
+    async def _head(self, carrier: Carrier) -> tuple[Response, list[Part]]:
         seconds = self._request.route.options.settings.head_timeout
         while True:
-            parts = await connection.receive(seconds)
+            parts = await carrier.receive(seconds)
             for index, part in enumerate(parts):
                 if isinstance(part, Response):
                     return part, parts[index + 1 :]
                 assert isinstance(part, Interim)
 
-    async def _refused(self, connection: UpstreamConnection, head: ResponseHead, parts: list[Part]) -> None:
+    async def _refused(self, carrier: Carrier, head: ResponseHead, parts: list[Part]) -> None:
         """The server's refusal, as it stands."""
         seconds = self._request.route.options.settings.body_idle_timeout
         while not (parts and type(parts[-1]) is End):
-            parts += await connection.receive(seconds)
-        headers = tuple([(name, value) for name, value in end_to_end(head.raw_headers)])
+            parts += await carrier.receive(seconds)
+        headers = tuple([(name, value) for name, value in _fields(head)])
         body = b"".join([part.data for part in parts if type(part) is Data])
-        await self._exchange.reply(Answer(head.status, headers, body, reason=head.reason, relayed=True))
+        reason = REASONS.get(head.status, "") if head.version == "2.0" else head.reason
+        await self._exchange.reply(Answer(head.status, headers, body, reason=reason, relayed=True))
 
-    async def _relay(self, connection: UpstreamConnection, head: ResponseHead) -> None:
+    async def _relay(self, carrier: Carrier, head: ResponseHead, parts: list[Part]) -> None:
         """The server has accepted: so do we, and from then on it is frames."""
         exchange, limits = self._exchange, self._limits
         answer = head.headers.get("sec-websocket-extensions", "")
@@ -113,10 +115,10 @@ class SocketPassing:
             deflate = agreed(answer, self._offer) if answer else None
         except ValueError as error:
             raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
-        fields = [(name, value) for name, value in end_to_end(head.raw_headers) if name.lower() not in _OURS]
+        fields = [(name, value) for name, value in _fields(head) if name.lower() not in _OURS]
         pipe, first = await exchange.accept_websocket(fields)
         relayed = WebSocket("client", deflate=deflate, message_limit=limits.message, check_text=False)
-        server = ServerEnd(connection.pipe, relayed, connection.codec.rest)
+        server = ServerEnd(*carrier.upgraded(parts), relayed)
         codec = WebSocket("server", deflate=deflate, message_limit=limits.message, check_text=False)
         session = WebSocketSession(exchange, pipe, codec, first, limits.logged)
         with limits.open.hold(session):
@@ -129,6 +131,8 @@ class SocketPassing:
     def _tell_abort(self, error: UpstreamError) -> None:
         if error.code == LOOP:
             return
+        if not self._told:
+            self._tell(http2=False)  # there was no server to choose
         exchange = self._exchange
         told = {
             "downstreamAborted": False,
@@ -136,3 +140,7 @@ class SocketPassing:
             "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
         }
         exchange.notes.rule_event(exchange, "passthrough-abort", told, rule_id=self._name)
+
+
+def _fields(head: ResponseHead) -> list[list[str]]:
+    return end_to_end([pair for pair in head.raw_headers if pair[0] != ":status"])

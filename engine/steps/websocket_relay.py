@@ -23,7 +23,7 @@ _BAD_GATEWAY = 1014  # registered with IANA for exactly this
 class ServerEnd:
     """The server's end."""
 
-    def __init__(self, pipe: Pipe, codec: WebSocket, first: bytes) -> None:
+    def __init__(self, pipe: Pipe, first: bytes, codec: WebSocket) -> None:
         """`first`: what has come behind the head already."""
         self._pipe = pipe
         self.codec = codec

@@ -8,6 +8,7 @@ import anyio
 
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.streams.writer import StreamCodec, StreamWriter
+from mockrec.engine.wire.parts import Data, End
 
 CONNECT_ERROR = 10
 CANCEL = 8
@@ -33,6 +34,15 @@ class H2StreamPipe:
         self._watcher: Callable[[], None] | None = None
 
     # ── what the connection calls ────────────────────────────────────────────────────────────────
+
+    def take(self, part: object) -> None:
+        """The peer has said this on the stream."""
+        if type(part) is Data:
+            self.feed(part.data)
+        elif type(part) is End:
+            self.end()
+        else:
+            self.lose()
 
     def feed(self, data: bytes) -> None:
         """Data has come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from mockrec.engine.pipe import Pipe
@@ -44,6 +45,15 @@ class Carrier(Protocol):
 
     async def receive(self, seconds: float | None) -> list[Part]:
         """The next of the response, which has so long to come (None: as long as `allow` said)."""
+
+    async def ask_for_websocket(self, request: Outgoing) -> None:
+        """Send the head of a WebSocket's handshake; the answer comes by `receive`."""
+
+    def accepts(self, status: int) -> bool:
+        """Whether this status accepts the WebSocket."""
+
+    def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
+        """What follows is frames: their pipe, and what has come of them; `parts` came behind the head."""
 
     def allow(self, seconds: float) -> None:
         """Give the server so long from now for what is being waited for."""

@@ -118,9 +118,10 @@ class Gateway:
         self._group.start_soon(self._read, connection)
         return stream
 
-    async def connect_http1(self, peer: Peer, route: Route, *, to_self: bool) -> UpstreamConnection:
-        """A new HTTP/1 connection for this client. Raises UpstreamError."""
-        return self._hold(route, await self.dialer.dial(route, peer.ip, to_self=to_self))
+    async def connect_websocket(self, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+        """A new connection for a WebSocket; a stream where a server knows HTTP/2 alone. Raises UpstreamError."""
+        shared = _pool_of(peer).shared(route)
+        return self._stream(shared) if shared is not None else await self.connect(peer, route, to_self=to_self)
 
     async def _dial(self, peer: Peer, route: Route, *, to_self: bool) -> Dialed:
         try:

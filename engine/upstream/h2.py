@@ -6,12 +6,14 @@ A stream is used as an HTTP/1 connection is (`http.py`), so that steps do not kn
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
+from mockrec.engine.pipe import Pipe
+from mockrec.engine.streams.pipe import CANCEL, H2StreamPipe
 from mockrec.engine.streams.writer import StreamWriter
 from mockrec.engine.tls.session import TlsError
 from mockrec.engine.upstream.dial import Dialed
@@ -20,6 +22,7 @@ from mockrec.engine.upstream.errors import (
     RESET,
     STREAM_ERROR,
     TIMED_OUT,
+    UNSENDABLE,
     UpstreamError,
     tls_error,
     unsendable,
@@ -31,7 +34,6 @@ from mockrec.engine.wire.h2_client import H2Client
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Reset
 
 _HEAD_LIMIT = 256 * 1024
-_CANCEL = 8
 _NAMES = (
     "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
     "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM",
@@ -55,8 +57,18 @@ class H2Connection:
         """Requests it has carried."""
         self._forget = forget
         self._streams: dict[int, H2Stream] = {}
+        self._settled = anyio.Event()
         self._lost: UpstreamError | None = None
         """Why no stream goes on."""
+
+    async def settle(self, seconds: float) -> None:
+        """Return when the server has told its settings. Raises UpstreamError."""
+        with anyio.move_on_after(seconds):
+            await self._settled.wait()
+        if self._lost is not None:
+            raise self._lost
+        if not self._settled.is_set():
+            raise UpstreamError(TIMED_OUT, f"no settings of HTTP/2 within {seconds:g}s")
 
     @property
     def free(self) -> bool:
@@ -90,6 +102,8 @@ class H2Connection:
                     await self.writer.flush_quietly()
                     self._lose(UpstreamError(said.code, text))
                     return
+            if self.codec.settled:
+                self._settled.set()
             self.writer.open_windows()
             await self.writer.flush()
             if not self._streams and not self.codec.can_request:
@@ -104,13 +118,19 @@ class H2Connection:
 
     def open(self, stream: H2Stream, request: Outgoing, *, end: bool) -> int:
         """A stream for a request. Raises UpstreamError."""
+        return self._open(stream, request, request.method, request.for_http2(), end=end)
+
+    def open_websocket(self, stream: H2Stream, request: Outgoing) -> int:
+        """A stream for a WebSocket (RFC 8441). Raises UpstreamError."""
+        if not self.codec.takes_websockets:
+            raise UpstreamError(UNSENDABLE, "it speaks HTTP/2 alone, and takes no WebSockets there (RFC 8441)")
+        return self._open(stream, request, "CONNECT", request.websocket_for_http2(), end=False)
+
+    def _open(self, stream: H2Stream, request: Outgoing, method: str, fields: list[list[str]], *, end: bool) -> int:
         if not self.free:
             raise self._lost or UpstreamError(REFUSED, "it takes no more requests on this connection")
-        fields = request.for_http2()
         try:
-            number = self.codec.request(
-                request.method, request.target, request.protocol, request.authority, fields, end=end
-            )
+            number = self.codec.request(method, request.target, request.protocol, request.authority, fields, end=end)
         except ValueError as error:
             raise unsendable(error) from None
         self._streams[number] = stream
@@ -122,7 +142,7 @@ class H2Connection:
         if self._streams.pop(number, None) is None:
             return
         self.codec.consumed(number, unread)
-        self.codec.reset(number, _CANCEL)
+        self.codec.reset(number, CANCEL)
         if not self._streams and not self.codec.can_request:
             self.close()
         else:
@@ -139,6 +159,7 @@ class H2Connection:
         if self._lost is not None:
             return
         self._lost = error
+        self._settled.set()
         for stream in self._streams.values():
             stream.lose(error)
         self._streams.clear()
@@ -167,12 +188,17 @@ class H2Stream:
         self._error: UpstreamError | None = None
         self._complete = False
         self._closed = False
+        self._tunnel: H2StreamPipe | None = None
+        """Where its data goes once it carries a WebSocket."""
         self._news: anyio.Event | None = None
 
     # ── what the connection calls ──────────────────────────────────────────────────────────────────
 
     def take(self, part: Part | Reset) -> None:
         """The server has said this."""
+        if self._tunnel is not None:
+            self._tunnel.take(part)
+            return
         if isinstance(part, Reset):
             if not self._complete:  # RFC 9113, 8.1: a server may end the upload behind its answer
                 self.lose(_at_reset(part))
@@ -190,6 +216,8 @@ class H2Stream:
 
     def lose(self, error: UpstreamError) -> None:
         """Nothing more will come."""
+        if self._tunnel is not None:
+            self._tunnel.lose()
         if not self._complete and self._error is None:
             self._error = error
             self._tell()
@@ -243,6 +271,27 @@ class H2Stream:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise self._error or UpstreamError(RESET, "the connection was reset") from None
 
+    async def ask_for_websocket(self, request: Outgoing) -> None:
+        """See `Carrier`."""
+        await self._connection.settle(request.route.options.settings.head_timeout)
+        self._number = self._connection.open_websocket(self, request)
+        await self._written()
+
+    def accepts(self, status: int) -> bool:
+        """RFC 8441, 5."""
+        return 200 <= status <= 299
+
+    def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
+        """See `Carrier`."""
+        connection = self._connection
+        self._tunnel = H2StreamPipe(connection.codec, connection.writer, self.pipe, self._number, CANCEL)
+        for part in self._parts:
+            self._tunnel.take(part)
+        self._parts = []
+        if self._error is not None:
+            self._tunnel.lose()
+        return self._tunnel, b"".join([part.data for part in parts if type(part) is Data])
+
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
     async def receive(self, seconds: float | None) -> list[Part]:
@@ -282,6 +331,8 @@ class H2Stream:
         self.deadline = math.inf
         if not self._closed:
             self._closed = True
+            if self._tunnel is not None:
+                self._tunnel.close()
             self._connection.leave(self._number, _size(self._parts))
             self._done(self)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from mockrec.engine import clock
+from mockrec.engine.pipe import Pipe
 from mockrec.engine.tls.session import TlsError
 from mockrec.engine.upstream.dial import Dialed, basic
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError, tls_error
@@ -110,6 +111,20 @@ class UpstreamConnection:
                 raise _at_fault(fault, self.codec.answered)
             self._fault = fault  # what came before it counts
         return parts
+
+    async def ask_for_websocket(self, request: Outgoing) -> None:
+        """See `Carrier`."""
+        self.used += 1
+        raw_headers = request.websocket_for_http1()
+        await self.send(self.codec.send_request("GET", request.target, raw_headers, body=False, upgrade=True))
+
+    def accepts(self, status: int) -> bool:
+        """RFC 6455, 4.1."""
+        return status == 101
+
+    def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
+        """See `Carrier`."""
+        return self.pipe, self.codec.rest
 
     def allow(self, seconds: float) -> None:
         """Give the server so long from now for what is being waited for."""

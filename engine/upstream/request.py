@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.upstream.dial import Route
@@ -61,6 +61,16 @@ class Outgoing:
         except ValueError as error:
             raise unsendable(error) from None
         return [*([name, values[name]] for name in order), *fields]
+
+    def websocket_for_http1(self) -> list[list[str]]:
+        """The fields of a WebSocket's handshake (RFC 6455, 4.1)."""
+        raw = without(self.raw_headers, "connection", "upgrade")
+        return [*raw, ["Connection", "Upgrade"], ["Upgrade", "websocket"]]
+
+    def websocket_for_http2(self) -> list[list[str]]:
+        """The same over HTTP/2 (RFC 8441, 5). Raises UpstreamError."""
+        asked = replace(self, method="CONNECT", raw_headers=without(self.raw_headers, "sec-websocket-key"))
+        return [[":protocol", "websocket"], *asked.for_http2()]
 
     @property
     def authority(self) -> str:

@@ -42,6 +42,16 @@ class H2Client(H2Side):
         return limit if self._reader.settled else min(limit, STREAMS_AT_FIRST)
 
     @property
+    def settled(self) -> bool:
+        """Whether the server has told its settings."""
+        return self._reader.settled
+
+    @property
+    def takes_websockets(self) -> bool:
+        """Whether the server has said so (RFC 8441, 3)."""
+        return bool(self._conn.remote_settings.enable_connect_protocol)
+
+    @property
     def open_streams(self) -> int:
         """How many streams are under way."""
         return len(self._streams)
