@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,7 +29,6 @@ rules:
     when: {path: /script, websocket: true}
     then:
       script: [{send: hi}, {expect: {json: {a: 1}}}, {wait: 10ms}, {ping: p}, {send: {base64: AAE=}}, {expect: bye}, {close: {code: 4001, reason: done}}]
-  - {id: reset, when: {path: /reset}, then: reset}
   - {id: plain, when: {path: /}, then: {reply: {body: "<script>const s = new WebSocket(location.origin.replace('http', 'ws') + '/echo'); s.onopen = () => s.send('from a page'); s.onmessage = (m) => { s.close(); fetch('/seen?' + m.data); }</script>", headers: {Content-Type: text/html}}}}
 """
 
@@ -141,136 +139,40 @@ def test_bad_handshakes(recorder: Start) -> None:
     run.stop()
 
 
-def raw(port: int, path: str = "/echo") -> socket.socket:
-    """An upgraded connection whose frames the test writes itself."""
-    sock = socket.create_connection(("127.0.0.1", port), SECONDS)
-    sock.sendall(
-        f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
-    answer = sock.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
-    return sock
+def memory(pid: int, name: str) -> int:
+    """MB, of the process's own account."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition(f"{name}:")[2].split()[0]) // 1024
 
 
-def frame(first: int, payload: bytes) -> bytes:
-    return bytes((first, 0x80 | len(payload))) + bytes(4) + payload
-
-
-VIOLATIONS = {
-    "unmasked": (b"\x81\x02hi", 1002),
-    "reserved bit": (frame(0xC1, b"hi"), 1002),
-    "unknown opcode": (frame(0x83, b"hi"), 1002),
-    "continuation of nothing": (frame(0x80, b"hi"), 1002),
-    "not UTF-8": (frame(0x81, b"\xff"), 1007),
-    "close code": (frame(0x88, struct.pack("!H", 999)), 1002),
-    "too long": (b"\x82\xff" + struct.pack("!Q", 2 << 20) + bytes(4) + bytes(2 << 20), 1009),
-}
-
-
-@pytest.mark.parametrize("name", VIOLATIONS)
-def test_violations(recorder: Start, name: str) -> None:
-    data, code = VIOLATIONS[name]
-    run = recorder(RULES)
-    with raw(run.port) as sock:
-        try:
-            sock.sendall(data)
-        except OSError:
-            pass  # told before we were done
-        answer = sock.recv(65536)
-        assert answer[0] == 0x88
-        assert struct.unpack("!H", answer[2:4])[0] == code
-    session = run.stop()
-    assert session.one("abort")["error"]["code"] == f"WS_ERR_{code}"
-    assert session.one("client-error")["exchangeId"] == session.one("abort")["id"]
-    assert not session.by_type("websocket-close")
-
-
-@pytest.mark.parametrize("end", ["FIN", "RST"])
-def test_a_client_that_goes_without_a_word(recorder: Start, end: str) -> None:
-    run = recorder(RULES)
-    with raw(run.port) as sock:
-        sock.sendall(frame(0x81, b"hi"))
-        assert sock.recv(65536) == b"\x81\x02hi"
-        if end == "RST":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    session = run.stop()
-    record = session.one("abort")
-    assert "error" not in record
-    assert {"wsAcceptedTimestamp", "abortedTimestamp"} <= record["timingEvents"].keys()
-
-
-def test_a_close_without_a_code_and_frames_in_the_same_packet(recorder: Start) -> None:
-    run = recorder(RULES)
-    with raw(run.port, "/listen") as sock:
-        sock.sendall(frame(0x01, b"a") + frame(0x89, b"p") + frame(0x80, b"b") + frame(0x88, b""))
-        received = b""
-        while data := sock.recv(65536):
-            received += data
-    assert received == b"\x8a\x01p\x88\x00"
-    session = run.stop()
-    assert session.one("websocket-message-received")["content"] == {"size": 2, "text": "ab"}
-    close = session.one("websocket-close")
-    assert "closeCode" not in close
-    assert close["closeReason"] == ""
-
-
-def test_long_messages_pass_in_fragments(recorder: Start) -> None:
-    run = recorder(RULES.replace("1MiB", "200MiB"), "--max-body-size", "64KiB")
+@pytest.mark.parametrize("behind", [False, True])
+def test_long_messages_pass_in_constant_memory(recorder: Start, behind: bool) -> None:
+    run = recorder("version: 1\nrules:\n  - {when: {websocket: true}, then: echo}\n", "--max-body-size", "64KiB")
+    front = recorder(None, "--upstream", run.url, "--max-body-size", "64KiB", out="front.jsonl") if behind else run
+    runs = list(dict.fromkeys((front, run)))
     piece = os.urandom(1 << 20)
 
-    async def act() -> None:
+    async def act(count: int) -> None:
         async with websockets.connect(
-            run.url.replace("http", "ws") + "/echo", max_size=None, compression=None, proxy=None
+            front.url.replace("http", "ws") + "/echo", max_size=None, compression=None, proxy=None
         ) as socket:
 
             async def send() -> None:
-                await socket.send(piece for _ in range(64))
+                await socket.send(piece for _ in range(count))
 
             sender = asyncio.create_task(send())
             size = 0
             async for part in socket.recv_streaming():
                 size += len(part)
             await sender
-            assert size == 64 << 20
+            assert size == count << 20
 
-    talk(act)
-    peak = Path(f"/proc/{run.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
-    assert int(peak) < 130_000
-    session = run.stop()
-    content = session.one("websocket-message-sent")["content"]
-    assert (content["size"], content["truncated"]) == (64 << 20, True)
-
-
-NODE = """\
-const socket = new WebSocket(process.argv[2]);
-socket.onopen = () => socket.send('from Node');
-socket.onmessage = (message) => { console.log(message.data); socket.close(4000, 'enough'); };
-socket.onclose = (event) => console.log(event.code, event.reason, event.wasClean);
-"""
-
-
-def test_node(recorder: Start, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if (
-        node is None
-        or subprocess.run([node, "-p", "typeof WebSocket"], capture_output=True, text=True, check=False).stdout.strip()
-        != "function"
-    ):
-        pytest.skip("no Node with WebSocket (22 or newer)")
-    run = recorder(RULES)
-    (tmp_path / "ask.mjs").write_text(NODE)
-    done = subprocess.run(
-        [node, "ask.mjs", run.url.replace("http", "ws") + "/echo"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.stdout == "from Node\n4000 enough true\n"
-    run.stop()
+    talk(lambda: act(1))
+    before = [memory(one.pid, "VmRSS") for one in runs]
+    talk(lambda: act(100))
+    for one, first in zip(runs, before, strict=True):
+        assert memory(one.pid, "VmHWM") - first < 40
+        content = one.stop().by_type("websocket-message-sent")[-1]["content"]
+        assert (content["size"], content["truncated"], len(content["base64"])) == (100 << 20, True, 87384)
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
