@@ -12,12 +12,12 @@ from itertools import combinations
 
 from mockrec.engine.errors import Problem
 from mockrec.engine.rules.model import Rule, When
+from mockrec.engine.rules.select import upgrades_of
 
 Matchers = frozenset[tuple[str, str]]
 
 _MAX_MATCHERS = 10
 """Rules with more matchers are not examined: their subsets would be too many."""
-_TAKES_UPGRADES = ("passthrough", "forward", "replay", "close", "reset", "timeout")
 
 
 def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
@@ -25,7 +25,9 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
     warnings = [_warning(rule, "this rule never answers: `times` is 0") for rule in rules if rule.times == 0]
     ranked = sorted((rule for rule in rules if rule.times != 0), key=lambda rule: (-rule.priority, rule.position))
     matchers = {rule.id: _matchers(rule.when) for rule in ranked}
-    last_of_turns = {(rule.priority, matchers[rule.id]): rule for rule in ranked if rule.times is None}
+    last_of_turns = {
+        (rule.priority, upgrades_of(rule), matchers[rule.id]): rule for rule in ranked if rule.times is None
+    }
     endless: dict[Matchers, list[Rule]] = {}
     for rule in ranked:
         mine = matchers[rule.id]
@@ -38,7 +40,7 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
                     " matches everything that it matches, and answers always",
                 )
             )
-        takes_the_rest = rule.times is None and last_of_turns[rule.priority, mine] is rule
+        takes_the_rest = rule.times is None and last_of_turns[rule.priority, upgrades_of(rule), mine] is rule
         if (rule.times == "always" or takes_the_rest) and not any(key == "python" for key, _ in mine):
             endless.setdefault(mine, []).append(rule)
     return warnings
@@ -73,9 +75,7 @@ def _blockers(matchers: Matchers, endless: dict[Matchers, list[Rule]]) -> Iterat
 
 
 def _covers(first: Rule, second: Rule) -> bool:
-    """Whether `first` takes the WebSocket upgrades that `second` takes; other requests it does anyway."""
-    return _takes_upgrades(first) or not _takes_upgrades(second)
-
-
-def _takes_upgrades(rule: Rule) -> bool:
-    return rule.when.websocket is True or rule.steps[-1].name in _TAKES_UPGRADES
+    """Whether `first` sees the kinds of requests that `second` sees: upgrades to WebSocket, and others."""
+    upgrades, only = upgrades_of(first)
+    wants_upgrades, wants_only = upgrades_of(second)
+    return (upgrades or not wants_upgrades) and (wants_only or not only)

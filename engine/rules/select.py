@@ -68,9 +68,7 @@ class CompiledRule:
         """The next member of its sequence, if it is in one and not the last."""
         self.plan: Any = None
         """For the engine: what it makes of the rule's steps."""
-        step = _last_step(rule)
-        self.only_upgrades = step in _WEBSOCKET_STEPS
-        self.takes_upgrades = self.only_upgrades or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when)
+        self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
 
     @property
     def pending(self) -> bool:
@@ -256,6 +254,13 @@ def _field_key(name: str, value: Any) -> Any:
 
 
 _WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "source"))
+
+
+def upgrades_of(rule: Rule) -> tuple[bool, bool]:
+    """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
+    step = _last_step(rule)
+    only = step in _WEBSOCKET_STEPS
+    return only or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when), only
 
 
 def _last_step(rule: Rule) -> str:

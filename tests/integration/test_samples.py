@@ -298,6 +298,31 @@ def test_forward(sample: Calls) -> None:
     assert [data["path"] for data in told if "path" in data] == ["/shop/prices", "/shop/prices", "/gone/prices"]
 
 
+def test_websocket(sample: Calls) -> None:
+    from websockets.exceptions import ConnectionClosedError, InvalidStatus
+    from websockets.sync.client import connect
+
+    def socket_to(path: str) -> Any:
+        return connect(f"ws://127.0.0.1:{sample.program.port}{path}", subprotocols=["chat.v1"], proxy=None)  # type: ignore[list-item]
+
+    assert b"/chat" in sample.call("GET", "/")[1]
+    assert sample.json("GET", "/members") == (200, ["Ada", "Grace"])
+    with socket_to("/echo") as echo:
+        echo.send("twice")
+        assert echo.recv(SECONDS) == "twice"
+    with socket_to("/chat") as chat:
+        assert chat.subprotocol == "chat.v1"
+        assert chat.recv(SECONDS) == "welcome"
+        chat.send('{"type": "hello"}')
+        assert json.loads(chat.recv(SECONDS)) == {"type": "joined", "members": 2}
+        with pytest.raises(ConnectionClosedError) as closed:
+            chat.recv(SECONDS)
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4000, "the room is closed")
+    with pytest.raises(InvalidStatus) as refused:
+        socket_to("/members")
+    assert refused.value.response.status_code == 401
+
+
 def test_webhook_emit(sample: Calls) -> None:
     assert sample.json("POST", "/orders", {"item": "book", "quantity": 2}) == (202, {"accepted": "book"})
     log = sample.program.log

@@ -1,0 +1,44 @@
+"""Which rules can never answer; the texts of rule files are loaded as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockrec.engine.rules.load import load_rules
+
+
+def warned(*rules: str) -> list[int]:
+    """Numbers of the rules that get a warning."""
+    text = "version: 1\nrules:\n" + "".join(f"  - {rule}\n" for rule in rules)
+    loaded = load_rules(text.encode(), path="rules.yaml", folder="/", read_file=lambda _: b"", env={})
+    return [problem.line - 3 for problem in loaded.warnings]
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        # an endless rule that asks for less
+        (["{then: close}", "{when: {path: /a}, then: {reply: {}}}"], [1]),
+        (["{when: {path: /a}, then: {reply: {}}}", "{when: {path: /a, method: GET}, then: {reply: {}}}"], [1]),
+        (["{when: {path: /a}, then: {reply: {}}}", "{when: {path: /b}, then: {reply: {}}}"], []),
+        # equal ones take turns, one with an end lets others through
+        (["{when: {path: /a}, then: {reply: {}}}", "{when: {path: /a}, then: {reply: {status: 201}}}"], []),
+        (
+            [
+                "{when: {path: /a}, times: once, then: {reply: {}}}",
+                "{when: {path: /a, method: GET}, then: {reply: {}}}",
+            ],
+            [],
+        ),
+        (["{when: {path: /a}, times: always, then: {reply: {}}}", "{when: {path: /a}, then: {reply: {}}}"], [1]),
+        (["{times: 0, then: close}"], [0]),
+        # WebSockets and other requests pass each other by
+        (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: {reply: {}}}"], []),
+        (["{when: {path: /a}, then: {reply: {}}}", "{when: {path: /a}, then: echo}"], []),
+        (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: listen}"], [1]),
+        (["{then: passthrough}", "{when: {path: /a}, then: echo}"], [1]),
+        (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: passthrough}"], []),
+    ],
+)
+def test_reach(rules: list[str], found: list[int]) -> None:
+    assert warned(*rules) == found
