@@ -48,6 +48,9 @@ class H2Channel:
             if not self._conversation.taking:
                 await self._conversation.writer.flush()
             return
+        if not self._conversation.request_is_complete(self._stream):
+            await self._send_around_request(head, body, trailers)
+            return
         codec.send_head(self._stream, head, end=not (body or trailers))
         if body and len(body) <= codec.window(self._stream):
             codec.send_data(self._stream, body, end=not trailers)
@@ -62,6 +65,24 @@ class H2Channel:
             if trailers:
                 codec.send_end(self._stream, trailers)
             await self._conversation.writer.flush()
+
+    async def _send_around_request(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
+        """An answer that comes early, but for its last byte, which comes behind the request.
+
+        curl 7.88 stops reading when it has the whole answer, and waits forever for the window it needs for the rest.
+        """
+        if body:
+            await self.send_head(head)
+            await self.send_data(body[:-1])
+        await self._conversation.wait_for_request(self._stream)
+        self._check()
+        if body:
+            await self._conversation.writer.send_data(self._stream, body[-1:], end=not trailers)
+        else:
+            self._conversation.codec.send_head(self._stream, head, end=not trailers)
+        if trailers:
+            self._conversation.codec.send_end(self._stream, trailers)
+        await self._conversation.writer.flush()
 
     async def send_head(self, head: ResponseHead) -> None:
         self._check()

@@ -366,6 +366,22 @@ class H2Conversation:
         self._settle(number, stream)
         await self._end_of_stream()
 
+    def request_is_complete(self, number: int) -> bool:
+        """Whether nothing more comes of a request, or nobody knows how much."""
+        stream = self._streams.get(number)
+        if stream is None or not stream.exchange.head.content_length:
+            return True
+        return stream.exchange.request_body.complete
+
+    async def wait_for_request(self, number: int) -> None:
+        """Return when a request is complete, or no more of it has come for a while."""
+        stream = self._streams.get(number)
+        while stream is not None and not self.request_is_complete(number):
+            with anyio.move_on_after(_LINGER_SECONDS) as waiting:
+                await stream.more()
+            if waiting.cancelled_caught:
+                return
+
     async def _end_of_stream(self) -> None:
         """One stream less: it may have been the last."""
         if self._stopping and self._idle:

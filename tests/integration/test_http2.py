@@ -285,6 +285,22 @@ inner.close(); outer.close();
 """
 
 
+NODE_POST = """\
+import http2 from 'node:http2'; import fs from 'node:fs';
+const [url, ca, length] = process.argv.slice(2);
+const session = http2.connect(url, {ca: fs.readFileSync(ca), maxSessionMemory: 50});
+const ask = () => new Promise((done, failed) => {
+    const headers = {':path': '/hello', ':method': 'POST', ...(length ? {'content-length': length} : {})};
+    const stream = session.request(headers); let text = '', status;
+    stream.on('response', (head) => status = head[':status']);
+    stream.setEncoding('utf8').on('data', (data) => text += data).on('end', () => done(status + ' ' + text)).on('error', failed);
+    stream.end(Buffer.alloc(4000000));
+});
+for (const told of await Promise.all(Array.from({length: 5}, ask))) console.log(told);
+session.close();
+"""
+
+
 @needs_node
 def test_a_tunnel_through_a_stream_with_tls_and_http2_inside(start: Start, pki: Any, tmp_path: Path) -> None:
     (tmp_path / "ask.mjs").write_text(NODE)
@@ -300,12 +316,112 @@ def test_a_tunnel_through_a_stream_with_tls_and_http2_inside(start: Start, pki: 
     assert session.by_type("request")[0]["tlsMetadata"]["sniHostname"] == "localhost"
 
 
+@pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
-def test_many_streams_at_once(start: Start) -> None:
+def test_many_streams_at_once(start: Start, tls: bool) -> None:
     run = start(RULES, "--events", "response")
+    url = f"https://localhost:{run.port}" if tls else run.url
     done = subprocess.run(
-        ["h2load", "-n", "5000", "-c", "50", "-m", "50", f"https://localhost:{run.port}/hello"],
+        ["h2load", "-n", "5000", "-c", "50", "-m", "20", f"{url}/hello"],
         capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
     assert "5000 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout
     assert len(run.stop().by_type("response")) == 5000
+
+
+@needs_curl
+@pytest.mark.parametrize("path", ["/hello", "/empty", "/trailers"])
+def test_an_answer_that_comes_before_a_large_upload_is_over(start: Start, tmp_path: Path, path: str) -> None:
+    """curl has to read windows meanwhile, which it does not any more once it has the whole answer."""
+    run = start(RULES + "  - {id: empty, when: {path: /empty}, then: {reply: {status: 204}}}\n")
+    report = ["-w", "%{http_code} %{size_upload}", "-o", "/dev/null"]
+    told = curl(
+        "--http2-prior-knowledge",
+        "--max-time",
+        "30",
+        "--data-binary",
+        f"@{tmp_path / 'big.bin'}",
+        *report,
+        f"{run.url}{path}",
+    )
+    assert told == f"{204 if path == '/empty' else 200} 3072000"
+    session = run.stop()
+    assert session.one("request")["body"]["size"] == 3_072_000
+    assert session.by_type("client-error") == session.by_type("abort") == []
+
+
+@needs_node
+@pytest.mark.parametrize("length", [True, False])
+def test_an_early_answer_to_node(start: Start, pki: Any, tmp_path: Path, length: bool) -> None:
+    (tmp_path / "post.mjs").write_text(NODE_POST)
+    run = start()
+    done = subprocess.run(
+        ["node", "post.mjs", f"https://localhost:{run.port}", pki.ca, "4000000" if length else ""],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "200 hello\n" * 5, done.stderr
+    assert run.stop().by_type("client-error") == []
+
+
+def test_an_early_answer_is_whole_but_for_its_last_byte(start: Start, connect: Connect) -> None:
+    run = start()
+    talk = connect(run.port)
+    number = talk.ask("/hello", ("content-length", "2"), method="POST", end=False)
+    talk.until(h2.events.ResponseReceived)
+    assert talk.until(h2.events.DataReceived).data == b"hell"
+    talk.conn.send_data(number, b"ab", end_stream=True)
+    talk.flush()
+    assert talk.until(h2.events.DataReceived).data == b"o"
+    talk.until(h2.events.StreamEnded)
+    assert run.stop().one("request")["body"]["text"] == "ab"
+
+
+def test_a_client_that_wants_the_answer_first_has_to_wait_a_moment(start: Start, connect: Connect) -> None:
+    run = start()
+    talk = connect(run.port)
+    number = talk.ask("/hello", ("content-length", "2"), method="POST", end=False)
+    talk.until(h2.events.StreamEnded)  # though nothing has been sent of the body
+    talk.conn.send_data(number, b"ab", end_stream=True)
+    talk.flush()
+    talk.ask("/hello")
+    talk.until(h2.events.StreamEnded)
+    session = run.stop()
+    assert session.by_type("request")[0]["body"]["text"] == "ab" and session.by_type("client-error") == []
+
+
+@pytest.mark.skipif(shutil.which("nghttp") is None, reason="nghttp is not installed")
+@pytest.mark.parametrize("tls", [False, True])
+def test_nghttp(start: Start, tmp_path: Path, tls: bool) -> None:
+    run = start()
+    url = f"https://localhost:{run.port}" if tls else run.url
+    done = subprocess.run(
+        ["nghttp", "-n", "-s", "-m", "20", "-d", tmp_path / "big.bin", f"{url}/hello"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.count(" 200 ") == 20, done.stdout + done.stderr
+    assert [record["body"]["size"] for record in run.stop().by_type("request")] == [3_072_000] * 20
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_page(start: Start, pki: Any, tmp_path: Path, program: Callable[..., Any]) -> None:
+    page = "<script>fetch('/post', {method: 'POST', body: 'x'.repeat(3e6)}).then(r => r.text()).then(t => document.write('got ' + t))</script>"
+    rules = f"""\
+version: 1
+rules:
+  - {{when: {{path: /page}}, then: {{reply: {{headers: {{Content-Type: text/html}}, body: "{page}"}}}}}}
+  - {{when: {{path: /post}}, then: {{reply: {{body: posted}}}}}}
+  - {{then: {{reply: {{status: 404}}}}}}
+"""
+    run = start(rules)
+    shown = program("ca", "show", "--ca-cert", pki.ca, "--as", "json").stdout
+    pin = shown.partition('"spkiSha256":')[2].split('"')[1]
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync --virtual-time-budget=20000 --dump-dom"
+    done = subprocess.run(
+        ["chromium", *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", "--no-proxy-server",
+         f"--ignore-certificate-errors-spki-list={pin}", f"https://localhost:{run.port}/page"],
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert "got posted" in done.stdout
+    requests = [record for record in run.stop().by_type("request") if record["path"] in ("/page", "/post")]
+    assert [record["httpVersion"] for record in requests] == ["2.0", "2.0"]
+    assert requests[1]["body"]["size"] == 3_000_000

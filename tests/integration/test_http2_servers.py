@@ -367,7 +367,7 @@ def test_a_server_that_leaves_takes_nothing_more(start: Start, http2: Any, ask: 
     run = start()
     client = ask(run)
     assert client.get(f"{at.url}/").text == "first"
-    assert client.post(f"{at.url}/", content=b"x").text == "second"
+    assert client.get(f"{at.url}/").text == "second"  # which may have met the GOAWAY on its way
     run.stop()
     assert at.accepted == 2
 
