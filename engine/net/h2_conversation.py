@@ -393,6 +393,8 @@ class H2Conversation:
     def _settle(self, number: int, stream: _Stream) -> None:
         if not stream.exchange.finished:
             stream.exchange.abort(None)
+        if stream.pipe is not None:
+            stream.pipe.close(_NO_ERROR)  # a WebSocket ends with its stream, as it would with its connection
         stream.answered = True
         if stream.exchange.request_body.complete or not self.codec.is_open(number):
             self._forget(number)

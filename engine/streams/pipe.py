@@ -117,14 +117,14 @@ class H2StreamPipe:
         """END_STREAM, and nothing is read any more."""
         self.close()
 
-    def close(self) -> None:
-        """The same, for those who cannot wait."""
+    def close(self, code: int = CANCEL) -> None:
+        """The same, for those who cannot wait; `code` says why nothing is read."""
         codec = self._codec
         if codec.is_open(self._stream):
             if not self._closed:
                 codec.send_end(self._stream)
             if not self._ended:
-                codec.reset(self._stream, CANCEL)
+                codec.reset(self._stream, code)
             self._writer.flush_soon()
         self._closed = self._gone = True
         self._tell()
