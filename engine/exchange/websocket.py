@@ -52,7 +52,7 @@ class OpenSockets:
 
 
 @dataclass(frozen=True, slots=True)
-class SocketLimits:
+class SocketSettings:
     """How long messages may be, how much of each is kept for the log, in bytes, and how long WebSockets stay open."""
 
     message: int = 100 * 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Any
 
 from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import SocketLimits, WebSocketSession
+from mockrec.engine.exchange.websocket import SocketSettings, WebSocketSession
 from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
@@ -30,7 +30,7 @@ class SocketPassing:
     """One WebSocket on its way to a server."""
 
     def __init__(
-        self, exchange: Exchange, request: Outgoing, gateway: Gateway, name: str | None, limits: SocketLimits
+        self, exchange: Exchange, request: Outgoing, gateway: Gateway, name: str | None, limits: SocketSettings
     ) -> None:
         self._exchange = exchange
         self._request = request

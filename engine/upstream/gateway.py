@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
-from mockrec.engine.exchange.websocket import SocketLimits
+from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.dial import HTTP2, HTTP2_ONLY, Dialed, Dialer, Route
 from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, UpstreamError
@@ -41,10 +41,10 @@ class _NoLog:
 class Gateway:
     """One for a run."""
 
-    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketLimits | None = None) -> None:
+    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketSettings | None = None) -> None:
         """`body_limit`: the longest body that a transform is given, in bytes."""
         self.dialer = dialer
-        self.limits = limits or SocketLimits()
+        self.limits = limits or SocketSettings()
         self.body_limit = body_limit
         self.backpressure: Backpressure = _NoLog()
         self.before: tuple[str, str, int] | None = None
