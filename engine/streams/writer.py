@@ -13,6 +13,9 @@ from mockrec.engine.pipe import Pipe
 class StreamCodec(Protocol):
     """What is needed of a codec here; see `wire/h2.py`."""
 
+    @property
+    def pending(self) -> bool: ...
+
     def outgoing(self) -> bytes: ...
 
     def window(self, stream: int) -> int: ...
@@ -63,7 +66,7 @@ class StreamWriter:
 
     def flush_soon(self) -> None:
         """Write as soon as possible, for those who cannot wait."""
-        if not self._soon and self.group is not None:
+        if not self._soon and self.group is not None and self._codec.pending:
             self._soon = True
             self.group.start_soon(self.flush_quietly)
 

@@ -155,6 +155,11 @@ class H2Streams:
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self._out or self._conn._data_to_send)
+
     def outgoing(self) -> bytes:
         """Everything that must be sent now."""
         data = self._conn.data_to_send()

@@ -26,6 +26,10 @@ class Codec:
         self.room = math.inf
         self.open = True
 
+    @property
+    def pending(self) -> bool:
+        return bool(self.out)
+
     def outgoing(self) -> bytes:
         out, self.out = self.out, b""
         return out
@@ -195,6 +199,7 @@ async def test_one_writes_at_a_time_and_takes_along_what_the_others_have() -> No
 
 async def test_writing_soon() -> None:
     made = Made()
+    made.writer.flush_soon()
     made.codec.out = b"x"
     made.writer.flush_soon()  # nobody could run it
     async with anyio.create_task_group() as group:
