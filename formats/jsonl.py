@@ -14,7 +14,7 @@ from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import FrameSink, Sink, gzip_member, zstd_frames
 from mockrec.formats.outfile import STDOUT, OutFile, open_output
 
-OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst")
+OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har")
 _EXTENSIONS = {".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
 
 _LINE = orjson.OPT_APPEND_NEWLINE
@@ -121,7 +121,7 @@ def open_sink(
 ) -> Sink:
     """Open the output of a recording. `-` is stdout.
 
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, otherwise
+    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, otherwise
     plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError` for a format that
     cannot be written.
     """
@@ -134,6 +134,11 @@ def open_sink(
         if chosen != "jsonl":
             raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
         return JsonlSink(OutFile(STDOUT, "stdout"))
+    if chosen == "har":
+        # Imported here: only such outputs need it.
+        from mockrec.formats.har.sink import open_har
+
+        return open_har(Path(path), force=force, file_mode=file_mode)
     file = open_output(Path(path), force=force, file_mode=file_mode)
     if chosen == "jsonl.gz":
         return FrameSink(file, gzip_member)

@@ -71,6 +71,11 @@ class Session:
         return None if self.name == "stdin" else Path(f"{self.name}.bodies")
 
     @property
+    def problems(self) -> list[str]:
+        """What of the file had to be left out so far, a sentence each: damaged entries of a HAR."""
+        return self._source.problems
+
+    @property
     def complete(self) -> bool:
         """The last record is `session-ended` and nothing is torn."""
         return not self.cut_off
