@@ -106,6 +106,30 @@ def all_columns() -> dict[str, Column]:
 
 
 @cache
+def layout(kind: str) -> dict[str, Column]:
+    """Name → column for a type: its own columns in the order in which the keys are written, then all others."""
+    return {**{column.name: column for column in columns_of(kind)}, **_missing_from(kind)}
+
+
+def _missing_from(kind: str) -> dict[str, Column]:
+    own = {column.name for column in columns_of(kind)}
+    return {name: column for name, column in all_columns().items() if name not in own}
+
+
+@cache
+def forbidden_keys(kind: str) -> tuple[str, ...]:
+    """Keys whose columns hold another key in records of this type, for example `error` where `errorCode` is a key."""
+    places = layout(kind)
+    found = {
+        column.path[0]: None
+        for other in EVENT_CLASSES
+        for column in columns_of(other)
+        if places[column.name].path != column.path
+    }
+    return tuple(found)
+
+
+@cache
 def object_keys() -> dict[str, tuple[Column, ...]]:
     """Keys of the objects that are laid flat → the columns of all their keys."""
     merged: dict[str, dict[str, Column]] = {}
