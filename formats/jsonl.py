@@ -125,7 +125,7 @@ def open_sink(
     plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError` for a format that
     cannot be written.
     """
-    chosen = output_format or _by_extension(str(path))
+    chosen = output_format or format_of(str(path))
     if chosen not in OUTPUT_FORMATS:
         raise FormatError(
             f"{path}: writing {chosen} is not available in this version, only {', '.join(OUTPUT_FORMATS)}"
@@ -147,7 +147,8 @@ def open_sink(
     return JsonlSink(file)
 
 
-def _by_extension(path: str) -> str:
+def format_of(path: str) -> str:
+    """The format that a file's name asks for."""
     lower = path.lower()
     if lower.endswith("/"):
         return "parquet"
