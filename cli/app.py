@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, printing, run, show, verify
+from mockrec.cli import ca, check, diff, printing, run, show, verify
 from mockrec.cli.options import invocation
 
 __all__ = ["app", "invocation"]
@@ -46,4 +46,5 @@ app.command()(run.run)
 app.command()(check.check)
 app.command()(show.show)
 app.command()(verify.verify)
+app.command()(diff.diff)
 app.add_typer(ca.app, name="ca")
