@@ -104,6 +104,19 @@ def file_mode(value: str | int) -> int:
     raise typer.BadParameter(f"expected a file mode such as 0600 or 0640, got {value!r}")
 
 
+def one_output_each(given: list[str] | None) -> tuple[str, ...]:
+    """The outputs of `-o`; none where it is not given, and for `none`."""
+    given = given or []
+    if given == ["none"]:
+        return ()
+    if "none" in given:
+        raise typer.BadParameter("none cannot be given with other outputs", param_hint="-o")
+    doubled = next((path for number, path in enumerate(given) if path in given[:number]), None)
+    if doubled is not None:
+        raise typer.BadParameter(f"{doubled} is given twice", param_hint="-o")
+    return tuple(given)
+
+
 def _set_quiet(value: bool) -> bool:
     printing.set_quiet(value)
     return value

@@ -101,6 +101,16 @@ def fail(text: str) -> None:
     _to_stderr(f"{style('mockrec:', 'red', sys.stderr)} {text}")
 
 
+def progress(text: str) -> None:
+    """A line on a terminal that the next one is written over; muted by --quiet and where nobody watches."""
+    if not _Level.quiet and sys.stderr.isatty():
+        try:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+        except OSError:
+            pass
+
+
 def problems(text: str) -> None:
     """Lines that begin with their own place, `file:line:column:`, on stderr; never muted."""
     _to_stderr(text)

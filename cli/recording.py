@@ -75,7 +75,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
             printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
 
-    return anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
+    return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 
 def remove_stale(ready_file: Path) -> None:
@@ -88,7 +88,7 @@ def remove_stale(ready_file: Path) -> None:
         raise ConfigError(f"cannot replace the ready file {ready_file}: {error.strerror or error}") from None
 
 
-def _has_uvloop() -> bool:
+def has_uvloop() -> bool:
     """uvloop where it exists; MOCKREC_LOOP=asyncio asks for the loop of the standard library."""
     if os.environ.get("MOCKREC_LOOP") == "asyncio":
         return False

@@ -18,6 +18,7 @@ from mockrec.cli.options import (
     duration,
     invocation,
     not_yet,
+    one_output_each,
     port,
     server_url,
     size,
@@ -222,7 +223,7 @@ def _settings(
     elif invocation.command is not None:
         server = replace(server, ports=(0, 0))
     if events is not None:
-        recorded = replace(recorded, events=_events(events))
+        recorded = replace(recorded, events=event_types(events))
     if max_body_size is not None:
         recorded = replace(recorded, max_body_size=max_body_size)
     if socks is not None:
@@ -254,7 +255,8 @@ def _settings(
     )
 
 
-def _events(text: str) -> str | tuple[str, ...]:
+def event_types(text: str) -> str | tuple[str, ...]:
+    """`--events`: `default`, `all`, or the types that are named."""
     if text in ("default", "all"):
         return text
     from mockrec.engine.rules.names import EVENT_TYPES
@@ -272,11 +274,4 @@ def _outputs(given: list[str] | None) -> tuple[str, ...]:
         import time
 
         return (time.strftime("session-%Y%m%d-%H%M%S.jsonl"),)
-    if given == ["none"]:
-        return ()
-    if "none" in given:
-        raise typer.BadParameter("none cannot be given with other outputs", param_hint="-o")
-    doubled = next((path for number, path in enumerate(given) if path in given[:number]), None)
-    if doubled is not None:
-        raise typer.BadParameter(f"{doubled} is given twice", param_hint="-o")
-    return tuple(given)
+    return one_output_each(given)

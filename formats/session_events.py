@@ -73,6 +73,8 @@ class SessionStarted(Event):
     """Counted from 1 in a rotated session; `seq` goes on from the part before."""
     derived: dict[str, Any] = field(default_factory=dict)
     """`from` and `expression`, when this was filtered out of another session: `seq` then has holes."""
+    replay: dict[str, Any] = field(default_factory=dict)
+    """`of` (the id of a session), `from`, `to` and `pace`, when the exchanges are that session's, sent again."""
 
 
 @dataclass(kw_only=True)

@@ -46,8 +46,8 @@ class _Ending(Protocol):
     def exit_code(self) -> int: ...
 
 
-def session_started(settings: _Settings, listening: _Listening, types: Collection[str]) -> Record:
-    """What is recorded, by which rules, and where it listens."""
+def session_started(settings: _Settings, listening: _Listening | None, types: Collection[str]) -> Record:
+    """What is recorded, by which rules, and where it listens (None: nowhere, it sends a session)."""
     now = clock.now()
     rule_file = settings.loaded.rule_file
     record: Record = {
@@ -59,7 +59,7 @@ def session_started(settings: _Settings, listening: _Listening, types: Collectio
         "sessionId": new_id(),
         "startTime": int(clock.wall(now)),
         "startTimestamp": now,
-        "listen": {"url": listening.url, "host": listening.host, "port": listening.port},
+        **({"listen": {"url": listening.url, "host": listening.host, "port": listening.port}} if listening else {}),
         "rules": told_rules(rule_file),
         "rulesSha256": rule_file.sha256,
         "events": [name for name in EVENT_TYPES if name in types],

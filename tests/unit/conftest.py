@@ -129,6 +129,7 @@ COMPLETE: dict[str, Record] = {
         "redaction": {"keyId": "12345678"},
         "part": 2,
         "derived": {"from": "a.jsonl", "expression": "status == 200"},
+        "replay": {"of": EXCHANGE, "from": "a.jsonl", "to": ["http://localhost:3000"], "pace": "original"},
     },
     "request-initiated": _REQUEST,
     "request-body-data": _PIECE,

@@ -1,0 +1,152 @@
+"""`replay --to` at the command line: what is told before, meanwhile and at the end, signals, exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskStatus
+
+from mockrec.cli import printing
+from mockrec.cli.defects import tell_defect
+from mockrec.cli.recording import has_uvloop
+from mockrec.engine.replay.send import Replay, SendSettings
+from mockrec.engine.run import Ending
+
+if TYPE_CHECKING:
+    from mockrec.engine.replay.calls import Call
+    from mockrec.engine.replay.draft import Draft
+    from mockrec.engine.replay.survey import Survey
+
+_DEFECT = 70
+_TOLD = 20
+"""Different reasons that are told one by one."""
+_PROGRESS_SECONDS = 0.5
+
+
+def send(settings: SendSettings, *, dry_run: bool) -> int:
+    """Send a session; the exit code."""
+    defects: list[BaseException] = []
+
+    def defect(error: BaseException) -> None:
+        defects.append(error)
+        if len(defects) == 1:
+            tell_defect(error)
+
+    replay = Replay(settings, defect)
+    if dry_run:
+        _tell_survey(replay.look(_tell_one))
+        return 0
+    if settings.session != "-":
+        _tell_survey(replay.look())
+    stopped: list[int] = []
+
+    def settle(ending: Ending) -> Ending:
+        if replay.failure is not None:
+            return Ending("recording failed", replay.failure.exit_code)
+        if defects:
+            return Ending(ending.reason, _DEFECT)
+        if stopped:
+            return Ending(signal.Signals(stopped[0]).name, 128 + stopped[0])
+        progress = replay.progress
+        return Ending(ending.reason, 1 if progress.failed or not progress.sent else 0)
+
+    async def main() -> Ending:
+        async with anyio.create_task_group() as group:
+            await group.start(_watch_signals, replay, stopped)
+            if sys.stderr.isatty():
+                group.start_soon(_show_progress, replay)
+            ending = await replay.run(settle)
+            group.cancel_scope.cancel()
+        return settle(ending)  # once more: an output may have failed with the last record
+
+    ending = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+    _report(replay)
+    if replay.failure is not None and replay.failure.exit_code != 141:
+        printing.fail(printing.escape(str(replay.failure)))
+    return ending.exit_code
+
+
+async def _watch_signals(replay: Replay, stopped: list[int], *, task_status: TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for one in received:
+            stopped.append(int(one))
+            replay.stop()
+
+
+# ── what is told ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _tell_one(call: Call, draft: Draft, reason: str) -> None:
+    """A request of a dry run."""
+    line = f"{draft.method} {call.record.get('url') or draft.target}"
+    printing.data(printing.escape(f"{line}  not sent: {reason}" if reason else line))
+
+
+def _tell_survey(survey: Survey) -> None:
+    """What will not be sent, before anything is."""
+    if survey.marked:
+        count = printing.plural(survey.marked.total(), "request")
+        printing.warn(f"{count} with redacted values will not be sent; --header and --set fill them:")
+        _tell_counted(survey.marked)
+    if survey.unmapped:
+        hosts = ", ".join(f"{host} ({count})" for host, count in survey.unmapped.most_common(_TOLD))
+        printing.warn(f"no --to names these hosts, so they are left out: {printing.escape(hosts)}")
+    if survey.unusable:
+        printing.warn(f"{printing.plural(survey.unusable.total(), 'request')} cannot be sent as recorded:")
+        _tell_counted(survey.unusable)
+    printing.note(f"{survey.to_send} of {printing.plural(survey.requests, 'request')} to send")
+
+
+def _tell_counted(reasons: Counter[str]) -> None:
+    for text, count in reasons.most_common(_TOLD):
+        printing.note(f"  {printing.escape(text)}{f' ({count}×)' if count > 1 else ''}")
+    if len(reasons) > _TOLD:
+        printing.note(f"  and {len(reasons) - _TOLD} more")
+
+
+async def _show_progress(replay: Replay) -> None:
+    """One line that is written over again, with the rate and what remains."""
+    began = anyio.current_time()
+    while True:
+        await anyio.sleep(_PROGRESS_SECONDS)
+        progress, total = replay.progress, replay.total
+        rate = progress.done / max(0.001, anyio.current_time() - began)
+        words = [f"{progress.done}{f' of {total}' if total else ''} requests", f"{rate:.0f}/s"]
+        if progress.failed:
+            words.append(f"{progress.failed} failed")
+        if total and rate > 0:
+            words.append(f"{printing.duration(max(0, total - progress.done) / rate * 1000)} to go")
+        printing.progress(" · ".join(words))
+
+
+def _report(replay: Replay) -> None:
+    """What was sent, how well the pace was kept, what failed."""
+    progress, settings = replay.progress, replay.settings
+    printing.progress("")
+    fidelity = progress.fidelity
+    if not progress.sent:
+        printing.fail("nothing was sent")
+        return
+    achieved = f" at {fidelity.achieved:.1f}/s" if fidelity.achieved else ""
+    asked = f" (asked for: {settings.pace}{_rate(fidelity.asked)})" if settings.pace.is_timed else ""
+    printing.note(f"sent {printing.plural(progress.sent, 'request')}{achieved}{asked}")
+    if settings.pace.is_timed:
+        p50, p99 = printing.duration(fidelity.drift(0.5)), printing.duration(fidelity.drift(0.99))
+        printing.note(f"later than they were due: p50 {p50}, p99 {p99}")
+    if progress.skipped:
+        printing.note(f"not sent: {progress.skipped}")
+    if progress.failed:
+        printing.fail(f"{printing.plural(progress.failed, 'request')} failed:")
+        _tell_counted(progress.failures)
+    for path in settings.outputs:
+        if path != "-":
+            printing.note(f"recorded to {printing.escape(path)}")
+
+
+def _rate(asked: float | None) -> str:
+    return "" if asked is None else f", {asked:.1f}/s"

@@ -1,0 +1,1 @@
+"""Recorded sessions at work again: sent to a server, served like one, or written as rules."""

@@ -1,0 +1,76 @@
+"""Selectors: how a place in a request is named (`header:NAME`, `json:$.token`, …), and finding `=` behind one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+KINDS = ("header", "cookie", "query", "form", "json", "name", "text")
+_WORD = re.compile(r"(?:(request|response)\.)?([a-z]+):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A place, or several, in a message."""
+
+    kind: str
+    """One of `KINDS`."""
+    name: str
+    """What is behind the colon: a name, a JSONPath or a regular expression; header names in lower case."""
+    side: str = ""
+    """`request` or `response` where only one of them is meant."""
+
+    def __str__(self) -> str:
+        return f"{f'{self.side}.' if self.side else ''}{self.kind}:{self.name}"
+
+    @property
+    def in_requests(self) -> bool:
+        """Whether it may name something in a request."""
+        return self.side != "response"
+
+
+def parse_selector(text: str) -> Selector:
+    """Raises ValueError, with a sentence for the user."""
+    found = _WORD.fullmatch(text.strip())
+    if found is None or found[2] not in KINDS:
+        raise ValueError(f"expected a selector such as header:NAME or json:$.path, got {text!r}")
+    side, kind, name = found[1] or "", found[2], found[3]
+    if kind == "json":
+        _check_path(name)
+    elif kind == "text":
+        try:
+            re.compile(name)
+        except re.error as error:
+            raise ValueError(f"{name!r} is no regular expression: {error}") from None
+    elif kind == "header":
+        name = name.lower()
+    return Selector(kind, name, side)
+
+
+def parse_setting(text: str) -> tuple[Selector, str]:
+    """`SELECTOR=VALUE`; an `=` inside brackets belongs to a JSONPath, any other ends the selector.
+
+    Raises ValueError.
+    """
+    depth, quote = 0, ""
+    for index, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "[(":
+            depth += 1
+        elif character in "])":
+            depth -= 1
+        elif depth and character in "'\"":
+            quote = character
+        elif character == "=" and not depth:
+            return parse_selector(text[:index]), text[index + 1 :]
+    raise ValueError(f"expected SELECTOR=VALUE such as json:$.token=abc, got {text!r}")
+
+
+def _check_path(path: str) -> None:
+    import jsonpath_rfc9535  # slow to import, and few commands use it
+
+    try:
+        jsonpath_rfc9535.compile(path)
+    except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
+        raise ValueError(f"{path!r} is no JSONPath: {error}") from None

@@ -1,0 +1,196 @@
+"""`replay --to`: a session sent to servers and, where that is asked for, recorded as a session of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from mockrec.engine.config import RecordSettings, UpstreamSettings
+from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.exchange.notes import Notes, wanted_types
+from mockrec.engine.net.connect import Connector
+from mockrec.engine.record.framing import session_ended, session_started
+from mockrec.engine.record.outputs import open_outputs
+from mockrec.engine.record.recorder import Recorder
+from mockrec.engine.replay.calls import Call, Said, calls
+from mockrec.engine.replay.draft import Draft, fill, set_header
+from mockrec.engine.replay.pace import Pace
+from mockrec.engine.replay.selectors import Selector
+from mockrec.engine.replay.sender import Progress, Sender, Sends
+from mockrec.engine.replay.sending import Tools
+from mockrec.engine.replay.survey import Survey, survey
+from mockrec.engine.replay.target import Server, Targets
+from mockrec.engine.rulefile import no_file
+from mockrec.engine.rules.load import Loaded
+from mockrec.engine.rules.select import RuleSet
+from mockrec.engine.run import Ending
+from mockrec.engine.tls.client import ClientContexts
+from mockrec.engine.upstream.dial import Dialer
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.options import Options
+from mockrec.formats.errors import FormatError
+from mockrec.formats.session import Session, open_session
+
+_AT_ONCE = 100
+"""Requests at once where they are not sent at recorded times."""
+_ALL_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SendSettings:
+    """What to send, where and how, and where to record. Durations in seconds."""
+
+    session: str
+    servers: dict[str, Server]
+    """See `Targets.servers`."""
+    pace: Pace = field(default_factory=lambda: Pace(factor=1.0))
+    concurrency: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[Selector, str], ...] = ()
+    keep_host: bool = False
+    timeout: float = 30.0
+    repeat: int = 1
+    trusted_cas: tuple[str, ...] = ()
+    insecure: bool = False
+    loaded: Loaded = field(default_factory=no_file)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    outputs: tuple[str, ...] = ()
+    output_format: str | None = None
+    force: bool = False
+    file_mode: int = 0o600
+    command: None = None
+
+
+class Replay:
+    """One replay. `look` says what would be sent, `run` sends it."""
+
+    def __init__(self, settings: SendSettings, defect: Callable[[BaseException], None]) -> None:
+        """Raises ConfigError for a CA file that cannot be used."""
+        self.settings = settings
+        self.progress = Progress()
+        self.survey: Survey | None = None
+        self.failure: FormatError | None = None
+        """Why the recording could not be kept."""
+        self._defect = defect
+        self._scope: anyio.CancelScope | None = None
+        upstream = UpstreamSettings(
+            trusted_cas=settings.trusted_cas,
+            ignore_tls_errors=settings.insecure,
+            connect_timeout=min(10.0, settings.timeout),
+            head_timeout=settings.timeout,
+            body_idle_timeout=settings.timeout,
+        )
+        self._options = Options(upstream)
+        self._gateway = Gateway(Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0)
+        self._gateway.dialer.check(self._options)
+        self._gateway.report_defect = defect
+        self._targets = Targets(settings.servers, self._options, settings.keep_host)
+
+    def look(self, each: Callable[[Call, Draft, str], None] | None = None) -> Survey:
+        """Go through the session before anything is sent. Raises SessionError."""
+        with _opened(self.settings.session) as (session, found):
+            self.survey = survey(found, self._targets, self._fill, self._fill_message, session.bodies_folder, each)
+        return self.survey
+
+    @property
+    def total(self) -> int | None:
+        """How many requests will be sent, if that is known."""
+        return None if self.survey is None else self.survey.to_send * self.settings.repeat
+
+    async def run(self, settle: Callable[[Ending], Ending]) -> Ending:
+        """Send everything. `settle` has the last word on reason and exit code. Raises SessionError, OutputError."""
+        settings = self.settings
+        sinks = open_outputs(settings)
+        recorder = Recorder(sinks, on_failure=self._recording_failed)
+        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size)
+        kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
+        limit = settings.record.max_body_size
+        self._gateway.backpressure = recorder
+        tools = Tools(
+            self._gateway, Notes(recorder, kept, bodies), settings.timeout, limit, self._gateway.limits.message
+        )
+        ending = Ending("failed", 70)
+        try:
+            recorder.add(self._started(kept))
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._gateway.run)
+                with anyio.CancelScope() as self._scope:
+                    for _ in range(settings.repeat):
+                        await self._send(tools)
+                self._gateway.stopping = True
+                group.cancel_scope.cancel()
+            ending = settle(Ending("replayed"))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await recorder.close(lambda: session_ended(ending, recorder.counts, RuleSet(()), bodies))
+        return ending
+
+    async def _send(self, tools: Tools) -> None:
+        settings, looked = self.settings, self.survey or Survey()
+        at_once = _ALL_AT_ONCE if settings.pace.factor is not None else _AT_ONCE
+        with _opened(settings.session) as (session, found):
+            sends = Sends(
+                targets=self._targets,
+                pace=settings.pace,
+                concurrency=settings.concurrency or at_once,
+                fill=self._fill,
+                fill_message=self._fill_message,
+                folder=session.bodies_folder,
+                left=looked.left,
+                silenced=frozenset(looked.silenced),
+            )
+            await Sender(sends, tools, self.progress).send(found)
+
+    def _started(self, kept: frozenset[str]) -> dict[str, Any]:
+        settings = self.settings
+        record = session_started(settings, None, kept)
+        header: dict[str, Any] = {}
+        if settings.session != "-":  # which can be read only once
+            with open_session(settings.session) as session:
+                header = session.header or {}
+        record["replay"] = {
+            **({"of": header["sessionId"]} if "sessionId" in header else {}),
+            "from": settings.session,
+            "to": [
+                f"{f'{host}=' if host else ''}{protocol}://{f'[{name}]' if ':' in name else name}:{port}"
+                for host, (protocol, name, port) in settings.servers.items()
+            ],
+            "pace": str(settings.pace),
+        }
+        return record
+
+    def stop(self) -> None:
+        """Send nothing more, and wait for nothing more."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def _recording_failed(self, error: FormatError) -> None:
+        if self.failure is None or self.failure.exit_code == 141:
+            self.failure = error
+        self.stop()
+
+    def _fill(self, draft: Draft) -> None:
+        for name, value in self.settings.headers:
+            set_header(draft, name, value)
+        fill(draft, self.settings.settings)
+
+    def _fill_message(self, data: bytes) -> bytes:
+        if not self.settings.settings:
+            return data
+        draft = Draft("", "", [], data)
+        fill(draft, [one for one in self.settings.settings if one[0].kind in ("json", "name", "text")])
+        return draft.body
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[Session, Iterator[Call | Said]]]:
+    with open_session(path) as session:
+        found = calls(session)
+        try:
+            yield session, found
+        finally:
+            found.close()  # type: ignore[attr-defined]

@@ -1,0 +1,110 @@
+"""Where recorded requests go: which server stands for which recorded host, and with which head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from mockrec.engine.replay.draft import Draft
+from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.upstream.dial import HTTP1_ONLY, HTTP2_FIRST, Route
+from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire import content
+
+_PLAIN = {"ws": "http", "wss": "https"}
+_PSEUDO = (":method", ":scheme", ":authority", ":path")
+_FRAMING = ("content-length", "transfer-encoding")
+
+Server = tuple[str, str, int]
+"""Protocol, host and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The servers of a replay."""
+
+    servers: Mapping[str, Server]
+    """Recorded host, with or without its port → server; under `""` the one for all others, if there is one."""
+    options: Options
+    keep_host: bool = False
+
+    def server_for(self, record: Mapping[str, Any]) -> Server | None:
+        """The server for a recorded request, or None if it is left out."""
+        host, hostname = host_of(record)
+        servers = self.servers
+        return servers.get(host) or servers.get(hostname) or servers.get("")
+
+
+def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """The recorded host of a request, in lower case: with its port unless it is the protocol's own, and without."""
+    try:
+        split = urlsplit(str(record.get("url") or ""))
+        name, port = (split.hostname or "").lower(), split.port
+    except ValueError:
+        return "", ""
+    name = f"[{name}]" if ":" in name else name
+    own = DEFAULT_PORTS.get(split.scheme)
+    return (name if port in (None, own) else f"{name}:{port}"), name
+
+
+def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: Targets) -> tuple[Outgoing, bytes]:
+    """The request as it goes out, and its body on the wire. Raises ValueError where that cannot be made."""
+    protocol, host, port = server
+    headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
+    recorded_http2 = str(record.get("httpVersion") or "").startswith("2")
+    pseudo: tuple[str, ...] = ()
+    if recorded_http2:
+        pseudo = tuple(name for name, _ in draft.raw_headers if name.startswith(":")) or _PSEUDO
+        authority = next((value for name, value in draft.raw_headers if name == ":authority"), "")
+        if authority:
+            headers = with_host(headers, authority, replace=False)
+    name = f"[{host}]" if ":" in host else host
+    own = name if port == DEFAULT_PORTS[protocol] else f"{name}:{port}"
+    headers = with_host(end_to_end(headers), own, replace=not targets.keep_host)
+    websocket = record["type"] == "websocket-request"
+    secure = protocol == "https"
+    alpn = HTTP2_FIRST if recorded_http2 and not websocket else HTTP1_ONLY
+    route = Route(secure, host, port, host, targets.options, alpn if secure else ())
+    body = b"" if websocket else wire_body(draft)
+    return Outgoing(route, protocol, draft.method, draft.target, _framed(draft, headers, body), pseudo), body
+
+
+def wire_body(draft: Draft) -> bytes:
+    """The body with its content-encoding. Raises ValueError for one that is not known."""
+    if draft.wire is not None:
+        return draft.wire
+    codings = content.codings_of(draft.encoding) if draft.encoding and draft.body else []
+    return content.encode(draft.body, codings) if codings else draft.body
+
+
+def _framed(draft: Draft, headers: list[list[str]], body: bytes) -> list[list[str]]:
+    """The framing that the client has used, with the length that the body has now."""
+    named = {name.lower() for name, _ in headers}
+    if "transfer-encoding" in named:
+        return with_chunks(headers)
+    if body or "content-length" in named:
+        return with_length(headers, len(body))
+    return headers
+
+
+def parse_to(texts: Sequence[str], parse_url: Any) -> dict[str, Server]:
+    """`[HOST=]URL`, several times → `Targets.servers`. Raises ValueError; `parse_url` raises what it likes."""
+    servers: dict[str, Server] = {}
+    for text in texts:
+        host, mark, url = text.partition("=")
+        if not mark or "/" in host:
+            host, url = "", text
+        host = host.strip().lower()
+        if host in servers:
+            raise ValueError(f"{host or 'all other hosts'}: given twice")
+        servers[host] = parse_url(url)
+    return servers
+
+
+def without_framing(raw_headers: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The fields of a message that say nothing of its connection and of how long its body is."""
+    return without(end_to_end([pair for pair in raw_headers if not pair[0].startswith(":")]), *_FRAMING)
