@@ -352,10 +352,7 @@ BAD_CODES = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65
         *((code.to_bytes(2), Close(code, "")) for code in GOOD_CODES),
         (b"\x03", WsFault(1002, "half a close code")),
         *((code.to_bytes(2), WsFault(1002, f"invalid close code {code}")) for code in BAD_CODES),
-        *(
-            (b"\x03\xe8" + data, WsFault(1007, "invalid UTF-8 in a close reason"))
-            for data in BAD_TEXT
-        ),
+        *((b"\x03\xe8" + data, WsFault(1007, "invalid UTF-8 in a close reason")) for data in BAD_TEXT),
     ],
 )
 def test_nothing_follows_a_close_frame(payload: bytes, close: WsPart, step: int) -> None:
