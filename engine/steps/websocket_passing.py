@@ -121,8 +121,12 @@ class SocketPassing:
         server = ServerEnd(*carrier.upgraded(parts), relayed)
         codec = WebSocket("server", deflate=deflate, message_limit=limits.message, check_text=False)
         session = WebSocketSession(exchange, pipe, codec, first, limits.logged)
-        with limits.open.hold(session):
-            await SocketRelay(exchange, session, server, self._server_lost).run()
+        try:
+            with limits.open.hold(session):
+                await SocketRelay(exchange, session, server, self._server_lost).run()
+        finally:
+            if server.stuck:
+                carrier.abandon()
 
     def _server_lost(self, error: UpstreamError) -> None:
         self._tell_abort(error)
