@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, filtering, printing, run, show, verify
+from mockrec.cli import ca, check, filtering, printing, run, show, stats, verify
 from mockrec.cli.options import invocation
 
 __all__ = ["app", "invocation"]
@@ -46,5 +46,6 @@ app.command()(run.run)
 app.command()(check.check)
 app.command("filter")(filtering.filter_sessions)
 app.command()(show.show)
+app.command()(stats.stats)
 app.command()(verify.verify)
 app.add_typer(ca.app, name="ca")

@@ -117,7 +117,7 @@ def _count(wish: Wish) -> int:
         found = selection.count()
         progress.finish()
     printing.data(str(found if wish.limit is None else min(found, wish.limit)))
-    _warn(selection)
+    warn(selection)
     return found
 
 
@@ -133,7 +133,7 @@ def _select(wish: Wish) -> int:
         else:
             write_lines(wish, selection, headers, contexts, sink)
         progress.finish()
-        _warn(selection)
+        warn(selection)
     if wish.output != "-":
         _tell(wish, selection.found)
     return selection.found
@@ -184,7 +184,8 @@ def _tell(wish: Wish, found: int) -> None:
     printing.note(f"{printing.plural(found, noun)} written to {printing.escape(wish.output)}")
 
 
-def _warn(selection: Selection) -> None:
+def warn(selection: Selection) -> None:
+    """What there is to say of sessions that were read to their ends."""
     for known in selection.inputs:
         name = printing.escape(known.name)
         for problem in known.blocks.problems[:_SHOWN]:

@@ -73,7 +73,7 @@ def test_help_names_every_command(mockrec: Mockrec) -> None:
     assert {"run", "check", "filter", "show", "verify"} <= {line.split()[0] for line in done.lines if line.strip()}
 
 
-@pytest.mark.parametrize("command", ["run", "check", "filter", "show", "verify"])
+@pytest.mark.parametrize("command", ["run", "check", "filter", "show", "stats", "verify"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_has_help(mockrec: Mockrec, command: str, flag: str) -> None:
     done = mockrec(command, flag)
