@@ -36,8 +36,8 @@ def test_the_page(session: Path, mockrec: Callable[..., Any]) -> None:
     assert "… and 23 more (--top shows more, --as json all)" in text
     assert "    2      1   7.0ms" not in text
     assert "    1  abort  ECONNRESET" in text
-    assert "   30  greet" in text
-    assert "    1  (no rule)" in text
+    assert "  30  greet" in text
+    assert "   1  (no rule)" in text
     assert r"never used: idle\x1b" in text
 
 
