@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mockrec.formats.frames import Sink
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
+    from mockrec.formats.query.field import Field
     from mockrec.formats.selection import Kept
 
 _BATCH = 256 * 1024
@@ -140,28 +141,34 @@ class _Batch:
 # ── rows ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+def fields_of(wish: Wish) -> tuple[Field, ...]:
+    """The fields that rows are made of: those that are printed, then the one they are sorted by."""
+    from mockrec.formats.rows import DEFAULT_FIELDS, parse_fields
+
+    fields = parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)
+    if wish.sort is None:
+        return fields
+    by = parse_fields(wish.sort.lstrip("-"), records=wish.records)
+    return fields if by[0] in fields else (*fields, *by)
+
+
 def write_rows(
     wish: Wish, lines: Iterable[Kept], contexts: Sequence[Context], sink: Sink, *, at_once: bool = False
 ) -> None:
     """Fields of the selected exchanges, as a table, CSV or JSON Lines."""
     from mockrec.formats.rows import DEFAULT_FIELDS, Rows, parse_fields, sort_rows
 
-    fields = parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)
+    fields = fields_of(wish)
     names = [field.name for field in fields]
-    sort, descending = wish.sort, False
-    extra = 0
-    if sort is not None:
-        descending = sort.startswith("-")
-        (by,) = parse_fields(sort.lstrip("-"), records=wish.records)
-        if by.name not in names:
-            fields, extra = (*fields, by), 1
-        place = [field.name for field in fields].index(by.name)
+    if wish.sort is not None:
+        (by,) = parse_fields(wish.sort.lstrip("-"), records=wish.records)
+        place = names.index(by.name)
+        names = [field.name for field in parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)]
     rows = Rows(fields, list(contexts), records=wish.records).make(lines)
-    if sort is not None:
+    if wish.sort is not None:
         # The limit counts sorted rows: `--sort -duration --limit 10` are the ten slowest.
-        rows = iter(sort_rows(rows, place, descending=descending)[: wish.limit])
-    if extra:
-        rows = (row[:-extra] for row in rows)
+        rows = iter(sort_rows(rows, place, descending=wish.sort.startswith("-"))[: wish.limit])
+    rows = (row[: len(names)] for row in rows)
     out = _Batch(sink, at_once)
     for line in _shaped(names, rows, wish.shape or RowShape.table):
         out.add(line.encode("utf-8", "backslashreplace"))

@@ -11,7 +11,7 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.filter_output import RowShape, Wish, open_out, write_lines, write_rows
+from mockrec.cli.filter_output import RowShape, Wish, fields_of, open_out, write_lines, write_rows
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose
 from mockrec.cli.progress import Progress
 
@@ -129,6 +129,7 @@ def _select(wish: Wish) -> int:
         headers = [known.probe() for known in selection.inputs]
         contexts = [known.context for known in selection.inputs]
         if wish.rows:
+            selection.only(fields_of(wish))
             write_rows(wish, selection, contexts, sink)
         else:
             write_lines(wish, selection, headers, contexts, sink)
@@ -180,7 +181,7 @@ def _selection(wish: Wish, *, readings: int) -> Iterator[tuple[Selection, Progre
 
 
 def _tell(wish: Wish, found: int) -> None:
-    noun = "record" if wish.records else "exchange"
+    noun = "record" if wish.records or wish.plan is None else "exchange"
     printing.note(f"{printing.plural(found, noun)} written to {printing.escape(wish.output)}")
 
 
@@ -188,9 +189,9 @@ def warn(selection: Selection) -> None:
     """What there is to say of sessions that were read to their ends."""
     for known in selection.inputs:
         name = printing.escape(known.name)
-        for problem in known.blocks.problems[:_SHOWN]:
+        for problem in known.problems[:_SHOWN]:
             printing.warn(f"{name}: {printing.escape(problem)}")
-        if len(known.blocks.problems) > _SHOWN:
-            printing.warn(f"{name}: and {len(known.blocks.problems) - _SHOWN} more; `mockrec verify -v` lists them")
+        if len(known.problems) > _SHOWN:
+            printing.warn(f"{name}: and {len(known.problems) - _SHOWN} more; `mockrec verify -v` lists them")
         if known.cut_off:
             printing.warn(f"{name}: the session was cut off: {known.cut_off}")

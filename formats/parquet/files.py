@@ -87,6 +87,11 @@ class EventsFile:
             if key.startswith(b"mockrec.")
         }
 
+    @property
+    def parquet(self) -> Any:
+        """The `pyarrow.parquet.ParquetFile`, for readers that choose row groups and columns themselves."""
+        return self._file
+
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Its rows, some at a time; all the columns a record is made of, or those that are named."""
         there = set(self._file.schema_arrow.names)

@@ -99,6 +99,16 @@ def test_without_an_expression_it_converts_without_a_change(session: Path, run: 
     assert Path(name).stat().st_mode & 0o777 == 0o600
 
 
+def test_parquet_and_back(session: Path, run: Filter) -> None:
+    assert run("s.jsonl", "-o", "out.parquet").err == "11 records written to out.parquet\n"
+    assert list(map(json.loads, run("out.parquet").lines)) == list(map(json.loads, session.read_text().splitlines()))
+    assert run("out.parquet", "status == 503").ids == run("s.jsonl", "status == 503").ids
+    rows = ["--fields", "status,duration,header[accept]", "--as", "csv"]
+    assert run("out.parquet", *rows).out == run("s.jsonl", *rows).out
+    assert run("out.parquet", "status == 404", "-o", "less.parquet").code == 0
+    assert run("less.parquet", command="verify").code == 0
+
+
 def test_single_records(session: Path, run: Filter) -> None:
     done = run("s.jsonl", "status == 4xx", "--records", "-o", "out.jsonl")
     assert done.err == "1 record written to out.jsonl\n"
