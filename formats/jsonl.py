@@ -118,9 +118,16 @@ class JsonlSink:
 
 
 def open_sink(
-    path: str | Path, *, force: bool = False, file_mode: int = 0o600, output_format: str | None = None
+    path: str | Path,
+    *,
+    force: bool = False,
+    file_mode: int = 0o600,
+    output_format: str | None = None,
+    live: bool = False,
 ) -> Sink:
-    """Open the output of a recording. `-` is stdout.
+    """Open the output of a recording, or of a conversion. `-` is stdout.
+
+    `live`: what is written has to be readable at any moment, also after a crash.
 
     `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.parquet` or a
     folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
@@ -135,8 +142,12 @@ def open_sink(
         if chosen != "jsonl":
             raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
         return JsonlSink(OutFile(STDOUT, "stdout"))
+    if chosen == "parquet" and live:
+        # Imported here, like all that follows: only such outputs need it.
+        from mockrec.formats.parquet.journal import open_journal_sink
+
+        return open_journal_sink(str(path), force=force, file_mode=file_mode)
     if chosen == "parquet":
-        # Imported here: only such outputs need it.
         from mockrec.formats.parquet.sink import open_table_sink
 
         return open_table_sink(str(path), force=force, file_mode=file_mode)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mockrec.formats.events import TERMINAL_TYPES
 from mockrec.formats.parquet.lines import column_values
-from mockrec.formats.schema import EXCHANGES
+from mockrec.formats.schema import EVENTS, EXCHANGES
 
 Row = dict[str, Any]
 
@@ -37,6 +37,10 @@ _OTHERS = (
 
 _REMEMBERED = 20_000
 """Ids of rows that were taken: what comes late makes no second row."""
+
+
+COLUMNS = tuple(name for name in EVENTS.names if name in {*_COPIED, *_OTHERS})
+"""What of the events is needed."""
 
 
 class Fold:
@@ -66,6 +70,11 @@ class Fold:
             self._open = {}
         arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in EXCHANGES]
         return pa.RecordBatch.from_arrays(arrays, schema=EXCHANGES)
+
+    @property
+    def open(self) -> int:
+        """Exchanges without an end so far."""
+        return len(self._open)
 
     @property
     def waiting(self) -> int:

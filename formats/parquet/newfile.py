@@ -16,13 +16,14 @@ import pyarrow.fs as pafs
 class NewFile:
     """Write to `stream`, then `publish` or `discard`. Raises `OSError`."""
 
-    def __init__(self, filesystem: Any, path: str, file_mode: int) -> None:
+    def __init__(self, filesystem: Any, path: str, file_mode: int, hidden: Path | None = None) -> None:
+        """`hidden` is where it is written on disk, in the same file system; otherwise beside its place."""
         self.path = path
         self._filesystem = filesystem
         self._hidden: Path | None = None
         self.stream: Any
         if isinstance(filesystem, pafs.LocalFileSystem):
-            self._hidden = Path(path).with_name(f".{Path(path).name}.tmp")
+            self._hidden = hidden or Path(path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
             self._hidden.unlink(missing_ok=True)
             fd = os.open(self._hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), file_mode)
             self.stream = os.fdopen(fd, "wb", buffering=1024 * 1024)

@@ -37,6 +37,16 @@ def journal_of(path: str) -> Path:
     return Path(bare, "journal") if is_data_set(path) else Path(bare + JOURNAL_SUFFIX)
 
 
+def own_journal(session: str, output: str) -> Path | None:
+    """The journal that an output is to be made of, when the session is that output itself or the journal."""
+    journal = journal_of(output)
+    if not is_data_set(output) and not is_uri(output) and Path(output).exists():
+        return None
+    if session.rstrip("/") not in (output.rstrip("/"), str(journal)):
+        return None
+    return journal if segments(journal) else None
+
+
 def session_name(path: str) -> str:
     """The name a session has without what makes it a journal or a folder: the stem of its `.bodies` folder."""
     bare = path.rstrip("/") or path

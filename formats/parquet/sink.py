@@ -6,9 +6,11 @@ A recording does not use these: until its footer is written, such a file cannot 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.fs import FileType, LocalFileSystem
 
 from mockrec.formats.errors import OutputError, OutputExistsError, RecordError
 from mockrec.formats.parquet.columns import TableMaker
@@ -117,12 +119,13 @@ class FileTables:
 class DataSetTables:
     """Parts of both tables in a folder: `events/part-000001.parquet`, `exchanges/part-000001.parquet` and so on."""
 
-    def __init__(self, filesystem: Any, folder: str, file_mode: int, *, part: int = 1) -> None:
+    def __init__(self, filesystem: Any, folder: str, file_mode: int) -> None:
+        self.part = 1
+        """The number of the part that is written, or of the next one."""
+        self.fold = Fold()
         self._filesystem = filesystem
         self._folder = folder.rstrip("/")
         self._mode = file_mode
-        self._part = part
-        self._fold = Fold()
         self._events: TableFile | None = None
         self._rows = 0
 
@@ -131,7 +134,7 @@ class DataSetTables:
         if self._events is None:
             self._events = self._new(EVENTS_FOLDER)
         self._events.add(batch)
-        self._fold.add(batch)
+        self.fold.add(batch)
         self._rows += batch.num_rows
         if self._rows >= PART_ROWS:
             self.end_part()
@@ -142,22 +145,28 @@ class DataSetTables:
             return
         events, self._events = self._events, None
         try:
-            exchanges = self._new(EXCHANGES_FOLDER)
-            try:
-                exchanges.add(self._fold.take(last=last))
-                exchanges.finish()
-            except BaseException:
-                exchanges.discard()
-                raise
+            self.write_exchanges(last=last)
             events.finish()
         except BaseException:
             events.discard()
             raise
-        self._part += 1
+        self.part += 1
         self._rows = 0
+
+    def write_exchanges(self, *, last: bool = False) -> None:
+        """The part of the exchanges that have ended since the one before."""
+        exchanges = self._new(EXCHANGES_FOLDER)
+        try:
+            exchanges.add(self.fold.take(last=last))
+            exchanges.finish()
+        except BaseException:
+            exchanges.discard()
+            raise
 
     def finish(self) -> None:
         """The data set is complete."""
+        if self._events is None and self.fold.open:
+            self.write_exchanges(last=True)
         self.end_part(last=True)
 
     def discard(self) -> None:
@@ -167,8 +176,10 @@ class DataSetTables:
 
     def _new(self, folder: str) -> TableFile:
         table = "events" if folder == EVENTS_FOLDER else "exchanges"
-        self._filesystem.create_dir(f"{self._folder}/{folder}", recursive=True)
-        path = f"{self._folder}/{folder}/{part_name(self._part)}"
+        if isinstance(self._filesystem, LocalFileSystem):
+            for place in (Path(self._folder), Path(self._folder, folder)):
+                place.mkdir(mode=0o700 | self._mode | (self._mode & 0o444) >> 2, exist_ok=True)
+        path = f"{self._folder}/{folder}/{part_name(self.part)}"
         return TableFile(self._filesystem, path, table, file_mode=self._mode)
 
 
@@ -190,8 +201,6 @@ def open_table_sink(path: str, *, force: bool = False, file_mode: int = 0o600, t
 
 def _make_room(filesystem: Any, path: str, inner: str, *, force: bool) -> None:
     """Refuse to overwrite; with `force` what is there goes, in a data set no more than its tables."""
-    from pyarrow.fs import FileType
-
     if not is_data_set(path):
         kind = filesystem.get_file_info(inner).type
         if kind == FileType.Directory:

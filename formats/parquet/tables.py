@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,10 +20,12 @@ GROUP_BYTES = 32 * 1024 * 1024
 class TableFile:
     """One file with one table. Raises `OSError` or `pa.ArrowException`, perhaps later than in the call that is why."""
 
-    def __init__(self, filesystem: Any, path: str, table: str, *, file_mode: int = 0o600) -> None:
+    def __init__(
+        self, filesystem: Any, path: str, table: str, *, file_mode: int = 0o600, hidden: Path | None = None
+    ) -> None:
         self.path = path
         self._table = table
-        self._file = NewFile(filesystem, path, file_mode)
+        self._file = NewFile(filesystem, path, file_mode, hidden)
         self._writer = new_writer(self._file.stream, table)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mockrec-parquet")
         self._writing: Future[None] | None = None

@@ -117,7 +117,7 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["--on-full", "panic"], "expected wait or drop"),
         (["--format", "xml"], "xml"),
         (["--format", "har"], "not available"),
-        (["-o", "s.parquet"], "not available"),
+        (["-o", "s3://bucket/s.jsonl"], "only Parquet can be written to object stores"),
         (["-o", "none", "-o", "x.jsonl"], "none cannot be given with other outputs"),
         (["-o", "x.jsonl", "-o", "x.jsonl"], "given twice"),
         (["--redact", "default"], "not available yet"),
