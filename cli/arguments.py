@@ -35,11 +35,11 @@ def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str |
 
 
 def is_session(argument: str) -> bool:
-    """An existing path, `-` or a URL."""
-    if argument == "-" or "://" in argument.split(" ")[0].split("=")[0]:
-        return True
+    """An existing path, `-`, a URL, or the name of a recording that is still a journal."""
+    from mockrec.formats.parquet.places import is_table_place
+
     try:
-        return Path(argument).exists()
+        return argument == "-" or Path(argument).exists() or is_table_place(argument)
     except (OSError, ValueError):  # too long for a path, or with a NUL
         return False
 

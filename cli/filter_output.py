@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from mockrec.cli import printing
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ class RowShape(StrEnum):
     jsonl = "jsonl"
 
 
+class Table(StrEnum):
+    """`--table` of Parquet files."""
+
+    events = "events"
+    exchanges = "exchanges"
+
+
 @dataclass(slots=True)
 class Wish:
     """What was asked for."""
@@ -42,6 +51,7 @@ class Wish:
     plan: Plan | None
     output: str
     output_format: str | None
+    table: Table
     records: bool
     limit: int | None
     fields: str | None
@@ -58,8 +68,16 @@ class Wish:
 
 def open_out(wish: Wish) -> Sink:
     """The output of a command that writes a session or rows. Raises `OutputError`."""
-    from mockrec.formats.jsonl import open_sink
+    from mockrec.formats.jsonl import format_of, open_sink
 
+    if wish.table is Table.exchanges:
+        from mockrec.formats.parquet.places import is_data_set
+
+        if (wish.output_format or format_of(wish.output)) != "parquet" or is_data_set(wish.output):
+            raise typer.BadParameter("it is of Parquet files: -o NAME.parquet", param_hint="--table")
+        from mockrec.formats.parquet.sink import open_table_sink
+
+        return open_table_sink(wish.output, force=wish.force, file_mode=wish.file_mode, table="exchanges")
     return open_sink(wish.output, force=wish.force, file_mode=wish.file_mode, output_format=wish.output_format)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.filter_output import RowShape, Wish, fields_of, open_out, write_lines, write_rows
+from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_lines, write_rows
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose
 from mockrec.cli.progress import Progress
 
@@ -34,6 +34,9 @@ def filter_sessions(
     output_format: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of OUT, whatever its extension.")
     ] = None,
+    table: Annotated[
+        Table, typer.Option("--table", help="What a Parquet file gets: a row a record, or a row an exchange.")
+    ] = Table.events,
     records: Annotated[bool, typer.Option("--records", help="Ask and keep single records, not exchanges.")] = False,
     count: Annotated[bool, typer.Option("--count", help="Only say how many match.")] = False,
     limit: Annotated[
@@ -71,6 +74,7 @@ def filter_sessions(
         plan=arguments.parse(expression, records=records) or _everything(records=records, needed=by_exchange),
         output=output,
         output_format=output_format,
+        table=table,
         records=records,
         limit=limit,
         fields=fields,

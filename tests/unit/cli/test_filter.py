@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from mockrec.cli import progress as progress_module
@@ -107,6 +108,17 @@ def test_parquet_and_back(session: Path, run: Filter) -> None:
     assert run("out.parquet", *rows).out == run("s.jsonl", *rows).out
     assert run("out.parquet", "status == 404", "-o", "less.parquet").code == 0
     assert run("less.parquet", command="verify").code == 0
+
+
+def test_a_table_of_exchanges(session: Path, run: Filter) -> None:
+    assert (
+        run("s.jsonl", "status >= 400", "-o", "x.parquet", "--table", "exchanges").err
+        == "2 exchanges written to x.parquet\n"
+    )
+    table = pyarrow.parquet.read_table("x.parquet")
+    assert table.column("statusCode").to_pylist() == [503, 404]
+    for output in ("x.jsonl", "folder/", "-"):
+        assert "it is of Parquet files" in run("s.jsonl", "-o", output, "--table", "exchanges").err
 
 
 def test_single_records(session: Path, run: Filter) -> None:
