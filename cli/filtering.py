@@ -130,12 +130,12 @@ def _select(wish: Wish) -> int:
         selection, progress = stack.enter_context(_selection(wish, readings=1 if wish.records else 2))
         sink = open_out(wish)
         stack.callback(sink.close)
-        headers = [known.probe() for known in selection.inputs]
         contexts = [known.context for known in selection.inputs]
         if wish.rows:
             selection.only(fields_of(wish))
             write_rows(wish, selection, contexts, sink)
         else:
+            headers = [known.header() for known in selection.inputs]
             write_lines(wish, selection, headers, contexts, sink)
         progress.finish()
         warn(selection)

@@ -75,7 +75,10 @@ class AnyInput(Protocol):
     def problems(self) -> list[str]:
         """What had to be left out, a sentence each."""
 
-    def probe(self) -> dict[str, Any] | None:
+    def probe(self) -> None:
+        """Raises `SessionError` at once for what is no session; of a stream nothing is known before it is read."""
+
+    def header(self) -> dict[str, Any] | None:
         """Its `session-started` record, where that can be known before it is read."""
 
     def judge(self, plan: Plan) -> Any:
@@ -105,11 +108,12 @@ class Input:
         self.cut_off = ""
         """Why the session is not complete; known when it was read."""
 
-    def probe(self) -> dict[str, Any] | None:
-        """Its `session-started` record. Raises `SessionError` at once for what is no session.
+    def probe(self) -> None:
+        """Raises `SessionError` for what is no session, unless it is a stream."""
+        self.blocks.probe()
 
-        Of a stream nothing is known before it is read: None.
-        """
+    def header(self) -> dict[str, Any] | None:
+        """Its `session-started` record; None for a stream."""
         return self.blocks.probe()
 
     def judge(self, plan: Plan) -> Judged:

@@ -63,12 +63,17 @@ class TableInput:
     def close(self) -> None:
         """Nothing is open between two readings."""
 
-    def probe(self) -> dict[str, Any] | None:
-        """Its `session-started` record. Raises `SessionError` for what is no session."""
-        for number, (file, groups) in enumerate(self._open()):
+    def probe(self) -> None:
+        """Raises `SessionError` for what is no session."""
+        for _ in self._open():
+            return
+
+    def header(self) -> dict[str, Any] | None:
+        """Its `session-started` record."""
+        for file, groups in self._open():
             for batch in self._batches(file, groups[:1], self._all(file), rows=1):
                 record = orjson.loads(lines_of(batch.slice(0, 1)))
-                return record if record.get("type") == "session-started" and number == 0 else None
+                return record if record.get("type") == "session-started" else None
         return None
 
     def judge(self, plan: Plan) -> JudgedTable:

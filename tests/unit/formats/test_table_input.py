@@ -139,7 +139,7 @@ def test_only_the_columns_of_the_fields_are_read(session: tuple[str, str], monke
 
 def test_the_header_and_a_cut_off_end(session: tuple[str, str], recording: Any, tmp_path: Path) -> None:
     (known,) = Selection([session[1]], None).inputs
-    header = known.probe()
+    header = known.header()
     assert header is not None
     assert header["sessionId"] == "01890a5d-0000-7000-8000-000000000000"
     sink = open_sink(tmp_path / "cut.parquet")
