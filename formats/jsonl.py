@@ -162,7 +162,7 @@ def open_sink(
 
 
 def _by_extension(path: str) -> str:
-    lower = path.lower()
+    lower = (path.partition("?")[0] if is_uri(path) else path).lower()
     if lower.endswith("/") or Path(path).is_dir():
         return "parquet"
     other = "parquet" if is_uri(path) else "jsonl"
