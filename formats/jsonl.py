@@ -163,7 +163,7 @@ def open_sink(
 
 def format_of(path: str) -> str:
     """The format that a file's name asks for."""
-    lower = path.lower()
+    lower = (path.partition("?")[0] if is_uri(path) else path).lower()
     if lower.endswith("/") or Path(path).is_dir():
         return "parquet"
     other = "parquet" if is_uri(path) else "jsonl"

@@ -6,6 +6,8 @@ journal when the whole file is.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,10 +124,12 @@ class DataSetConverter:
 def check_place(path: str, *, force: bool) -> None:
     """Whether an object store has room for an output. Raises `OutputExistsError` or `OSError`."""
     filesystem, inner = file_system(path)
+    above = os.path.dirname(inner.rstrip("/")) if filesystem.type_name == "local" else inner.partition("/")[0]
+    if filesystem.get_file_info(above).type == FileType.NotFound:
+        raise FileNotFoundError(errno.ENOENT, f"there is no {above}")
     if not is_data_set(path):
         if filesystem.get_file_info(inner).type == FileType.File and not force:
             raise OutputExistsError(path)
-        filesystem.get_file_info(inner.rpartition("/")[0] or inner)
         return
     for folder in (EVENTS_FOLDER, EXCHANGES_FOLDER):
         tables = f"{inner.rstrip('/')}/{folder}"

@@ -24,14 +24,19 @@ def is_uri(path: str) -> bool:
     return _URI.match(path) is not None
 
 
+def _without_options(path: str) -> str:
+    """A URI may say how its store is reached: `s3://bucket/s.parquet?region=eu-west-1`."""
+    return path.partition("?")[0] if is_uri(path) else path
+
+
 def is_data_set(path: str) -> bool:
     """Whether an output path means a folder of parts and not one file."""
-    return not path.lower().endswith(".parquet")
+    return not _without_options(path).lower().endswith(".parquet")
 
 
 def journal_of(path: str) -> Path:
     """The journal of an output."""
-    bare = path.rstrip("/")
+    bare = _without_options(path).rstrip("/")
     if is_uri(path):
         return Path(bare.rsplit("/", 1)[-1] + JOURNAL_SUFFIX)
     return Path(bare, "journal") if is_data_set(path) else Path(bare + JOURNAL_SUFFIX)
