@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
     from mockrec.formats.query.field import Field
-    from mockrec.formats.selection import Kept
+    from mockrec.formats.selection import Kept, Selection
 
 _BATCH = 256 * 1024
 """Bytes that are written at a time."""
@@ -103,6 +103,20 @@ def write_lines(
         line = marks.mark(kept.raw, kept.source)
         out.add(carrier.carry(line, contexts[kept.source].bodies_folder) + b"\n")
     out.flush()
+
+
+def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
+    """A session as it is, in another format."""
+    from mockrec.formats.derived import Carrier
+
+    (known,) = selection.inputs
+    carrier = Carrier(_bodies_folder(wish))
+    folder = known.context.bodies_folder
+    for block in known.copy():
+        if b'"file":"' in block and folder is not None:
+            block = b"".join(carrier.carry(line, folder) + b"\n" for line in block.split(b"\n") if line)
+        sink.write(block)
+        selection.found += block.count(b"\n")
 
 
 def _derived(wish: Wish) -> dict[str, Any]:

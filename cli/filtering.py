@@ -11,7 +11,7 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_lines, write_rows
+from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_copy, write_lines, write_rows
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose
 from mockrec.cli.progress import Progress
 
@@ -131,7 +131,9 @@ def _select(wish: Wish) -> int:
         sink = open_out(wish)
         stack.callback(sink.close)
         contexts = [known.context for known in selection.inputs]
-        if wish.rows:
+        if wish.plan is None and len(wish.paths) == 1:
+            write_copy(wish, selection, sink)
+        elif wish.rows:
             selection.only(fields_of(wish))
             write_rows(wish, selection, contexts, sink)
         else:

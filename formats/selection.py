@@ -93,6 +93,9 @@ class AnyInput(Protocol):
     def count(self, plan: Plan) -> int:
         """How many match."""
 
+    def copy(self) -> Iterator[bytes]:
+        """All of it, as whole lines in blocks; a torn last line is left out."""
+
     def close(self) -> None:
         """Forget what was kept of it."""
 
@@ -163,6 +166,19 @@ class Input:
         if plan.records:
             return sum(1 for kept in self.match(plan) if kept.unit != SESSION)
         return sum(self.judge(plan).verdicts) - 1
+
+    def copy(self) -> Iterator[bytes]:
+        """All of it, as whole lines in blocks; a torn last line is left out.
+
+        Raises `SessionError` for any other line that is no record.
+        """
+        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context)
+        for block, (records, _) in answerer:
+            if answerer.torn:
+                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)])
+            if block:
+                yield block if block.endswith(b"\n") else block + b"\n"
+        self._note_end(answerer)
 
     def close(self) -> None:
         """Forget what was kept of a stream."""

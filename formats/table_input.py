@@ -107,6 +107,13 @@ class TableInput:
             return sum(len(wanted) for *_, wanted in self._matching(plan, session=False))
         return sum(self.judge(plan).verdicts) - 1
 
+    def copy(self) -> Iterator[bytes]:
+        """All of it as lines."""
+        for _, file, group in self._groups():
+            for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
+                yield lines_of(batch)
+        self._note_end()
+
     # ── the first reading ──────────────────────────────────────────────────────────────────────────
 
     def _judge_few(self, made: ArrowPlan) -> JudgedTable:

@@ -37,6 +37,8 @@ _WORDS = (
     *("created", "updated", "reference", "description", "item", "quantity", "price", "discount", "warehouse", "note"),
 )
 _START = 1_763_978_400.0
+SAMPLE_BYTES = 100_000_000
+"""Of what a large session repeats: more than a row group, so that nothing can see the repetition."""
 
 
 def write_recording(path: Path, size: int, *, bodies: bool = True, seed: int = 7) -> int:
@@ -53,6 +55,17 @@ def write_recording(path: Path, size: int, *, bodies: bool = True, seed: int = 7
             if written >= size:
                 return count
     raise AssertionError("exchanges never end")
+
+
+def write_session(path: Path, size: int) -> None:
+    """A large session, quickly: a sample again and again."""
+    sample = path.with_name("sample.jsonl")
+    write_recording(sample, min(size, SAMPLE_BYTES))
+    data = sample.read_bytes()
+    sample.unlink()
+    with path.open("wb") as file:
+        for _ in range(max(1, size // len(data))):
+            file.write(data)
 
 
 def _exchanges(dice: random.Random, bodies: bool) -> Iterator[list[Record]]:

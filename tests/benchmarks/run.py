@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import filtering
 import footprint
 import machine
 import measures
@@ -45,6 +46,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "M1": footprint.m1,
     "M2": proxying.m2,
     "M3": footprint.m3,
+    "F1": filtering.f1,
     "F2": tables.f2,
     "F4": tables.f4,
 }

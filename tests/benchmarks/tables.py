@@ -11,12 +11,10 @@ from pathlib import Path
 from statistics import median
 
 from bench import Bench, BenchError
-from recordings import write_recording
+from recordings import SAMPLE_BYTES, write_recording, write_session
 from rows import Row, Target
 
 SESSION_BYTES = 2_000_000_000
-SAMPLE_BYTES = 100_000_000
-"""Of F4, and of what F2's session repeats: more than a row group, so that nothing can see the repetition."""
 SMOKE_BYTES = 1_000_000
 ROUNDS = 3
 """A round takes a minute or two."""
@@ -40,7 +38,7 @@ def f2(bench: Bench) -> Sequence[Row]:
     """Both ways, each in a process of its own, whose peak memory is the operating system's word."""
     with bench.scratch() as folder:
         session, tables, back = folder / "s.jsonl", folder / "s.parquet", folder / "back.jsonl"
-        _write_session(session, SMOKE_BYTES if bench.smoke else SESSION_BYTES)
+        write_session(session, SMOKE_BYTES if bench.smoke else SESSION_BYTES)
         megabytes = session.stat().st_size / 1e6
         runs: list[dict[str, float]] = []
         for _ in range(min(ROUNDS, bench.rounds)):
@@ -90,16 +88,6 @@ def f4(bench: Bench) -> Sequence[Row]:
 def _row(runs: list[dict[str, float]], key: str, work: str, target: Target, unit: str) -> Row:
     value = median(run[key] for run in runs)
     return Row("F2", work, target, value, f"{value:.0f} {unit}", unit=unit, runs=[{key: run[key]} for run in runs])
-
-
-def _write_session(path: Path, size: int) -> None:
-    sample = path.with_name("sample.jsonl")
-    write_recording(sample, min(size, SAMPLE_BYTES))
-    data = sample.read_bytes()
-    sample.unlink()
-    with path.open("wb") as file:
-        for _ in range(max(1, size // len(data))):
-            file.write(data)
 
 
 def _convert(bench: Bench, source: Path, target: Path) -> dict[str, float]:
