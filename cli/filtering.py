@@ -134,7 +134,7 @@ def _select(wish: Wish) -> int:
         if wish.plan is None and len(wish.paths) == 1:
             write_copy(wish, selection, sink)
         elif wish.rows:
-            selection.only(fields_of(wish))
+            selection.only(source.path for field in fields_of(wish) for source in field.sources)
             write_rows(wish, selection, contexts, sink)
         else:
             headers = [known.header() for known in selection.inputs]

@@ -32,7 +32,7 @@ def stats(
     """Count what sessions hold: statuses, latency of each endpoint, sizes, errors, slowest, rules."""
     from mockrec.cli.filtering import warn
     from mockrec.formats.selection import Selection
-    from mockrec.formats.stats import Stats
+    from mockrec.formats.stats import NEEDED, Stats
 
     paths, expression = arguments.split(sessions, where)
     plan = arguments.parse(expression)
@@ -41,6 +41,7 @@ def stats(
     read = []
     for path in paths:
         selection = Selection([path], plan, progress=progress)
+        selection.only(NEEDED)
         read.append(selection)
         try:
             collected.add(selection)

@@ -20,7 +20,6 @@ from mockrec.formats.parquet.places import session_name
 from mockrec.formats.query.answers import Answerer, lines_of
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
-from mockrec.formats.query.field import Field
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.table_files import table_files
@@ -68,8 +67,8 @@ class AnyInput(Protocol):
     context: Context
     cut_off: str
     """Why the session is not complete; known when it was read."""
-    wanted_keys: frozenset[str] | None
-    """Keys of the records that will be asked for; others may be left out. None: whole records."""
+    wanted: frozenset[tuple[str, ...]] | None
+    """Places in the records that will be asked for; others may be left out. None: whole records."""
 
     @property
     def problems(self) -> list[str]:
@@ -107,7 +106,7 @@ class Input:
         self.blocks = Blocks(path, progress)
         self.name = self.blocks.name
         self.context = Context(None if path == "-" else Path(f"{session_name(path)}.bodies"))
-        self.wanted_keys: frozenset[str] | None = None
+        self.wanted: frozenset[tuple[str, ...]] | None = None
         self.cut_off = ""
         """Why the session is not complete; known when it was read."""
 
@@ -208,11 +207,11 @@ class Selection:
         self.found = 0
         """Exchanges (or records) selected so far."""
 
-    def only(self, fields: Iterable[Field]) -> None:
-        """Only these fields will be asked of the lines: what else there is may be left out of them."""
-        keys = frozenset(source.path[0] for field in fields for source in field.sources)
+    def only(self, paths: Iterable[tuple[str, ...]]) -> None:
+        """Only what stands at these places of the records will be asked for: the rest may be left out of the lines."""
+        wanted = frozenset(paths)
         for known in self.inputs:
-            known.wanted_keys = keys
+            known.wanted = wanted
 
     def close(self) -> None:
         """Forget what was kept of streams."""

@@ -59,6 +59,13 @@ class _Record(msgspec.Struct, gc=False):
     response: _Response = _Response()
 
 
+NEEDED = (
+    *((name,) for name in _Record.__struct_fields__ if name != "body"),
+    ("body", "size"),
+)
+"""What `Stats` asks of records: their paths, for sources that can leave the rest out."""
+
+
 @dataclass(slots=True)
 class Endpoint:
     """What was asked of one method, host and path."""

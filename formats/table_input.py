@@ -20,7 +20,7 @@ from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.query.answers import Needed
-from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_under, compile_arrow
+from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
@@ -55,8 +55,8 @@ class TableInput:
         self.context = Context(Path(f"{session_name(path)}.bodies"))
         self.cut_off = ""
         self.problems: list[str] = []
-        self.wanted_keys: frozenset[str] | None = None
-        """Keys of the records that will be asked for; None: whole records."""
+        self.wanted: frozenset[tuple[str, ...]] | None = None
+        """Places in the records that will be asked for; None: whole records."""
         self._files = files
         self._progress = progress
 
@@ -236,11 +236,11 @@ class TableInput:
     def _all(self, file: EventsFile) -> list[str]:
         """The columns that records are made of, or those of them that will be asked for."""
         there = set(file.parquet.schema_arrow.names)
-        if self.wanted_keys is None:
+        if self.wanted is None:
             names = [name for name in EVENTS.names if name not in FROM_HEADERS]
         else:
-            keys = (*self.wanted_keys, "type", "id", "timestamp")
-            names = list(dict.fromkeys([EXTRA, *(name for key in keys for name in columns_under(key))]))
+            paths = (*self.wanted, ("type",), ("id",), ("timestamp",))
+            names = list(dict.fromkeys([EXTRA, *(name for path in paths for name in columns_for(path))]))
         return [name for name in names if name in there]
 
     # ── files and groups ───────────────────────────────────────────────────────────────────────────

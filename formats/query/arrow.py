@@ -127,6 +127,12 @@ def columns_under(key: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def columns_for(path: tuple[str, ...]) -> tuple[str, ...]:
+    """What has to be read for lines that have all that stands at a path."""
+    exact = _columns_at(path) if path[0] not in DERIVED else []
+    return tuple(column.name for column, _ in exact) or columns_under(path[0])
+
+
 class BatchAnswerer:
     """Answers the tests for batches that have `ArrowPlan.columns`, as far as the file has them."""
 

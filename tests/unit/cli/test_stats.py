@@ -78,6 +78,14 @@ def test_only_what_matches_is_counted(session: Path, mockrec: Callable[..., Any]
     assert mockrec("stats", session, session, "-w", "duration < 5", "--json").out.startswith('{"exchanges":12,')
 
 
+def test_parquet_has_the_same_numbers(session: Path, tmp_path: Path, mockrec: Callable[..., Any]) -> None:
+    table = tmp_path / "s.parquet"
+    assert mockrec("filter", session, "-o", table).code == 0
+    for expression in ("", "status == 500", "not status == 500"):
+        more = [expression] if expression else []
+        assert mockrec("stats", table, *more, "--json").out == mockrec("stats", session, *more, "--json").out
+
+
 def test_an_empty_and_a_cut_off_session(tmp_path: Path, mockrec: Callable[..., Any]) -> None:
     path = tmp_path / "s.jsonl"
     path.write_text("")
