@@ -101,19 +101,25 @@ def fail(text: str) -> None:
     _to_stderr(f"{style('mockrec:', 'red', sys.stderr)} {text}")
 
 
-def progress(text: str) -> None:
-    """A line on a terminal that the next one is written over; muted by --quiet and where nobody watches."""
-    if not _Level.quiet and sys.stderr.isatty():
-        try:
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-        except OSError:
-            pass
-
-
 def problems(text: str) -> None:
     """Lines that begin with their own place, `file:line:column:`, on stderr; never muted."""
     _to_stderr(text)
+
+
+def progress_wanted() -> bool:
+    """Somebody watches stderr."""
+    return not _Level.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def progress(text: str) -> None:
+    """A line on stderr that replaces the last such line; empty takes it away. Only where somebody watches."""
+    if not progress_wanted():
+        return
+    try:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+    except OSError:
+        pass
 
 
 def _to_stderr(text: str) -> None:

@@ -27,8 +27,8 @@ def verify(
         typer.Option(
             "--repair",
             metavar="OUT",
-            help="Write the whole records to a new file and close it properly. Says nothing new about SESSION: "
-            "the exit code is still its own.",
+            help="Write the whole records to a new file and close it properly; a Parquet recording that was cut off "
+            "can be finished in its own place. Says nothing new about SESSION: the exit code is still its own.",
         ),
     ] = None,
     force: Force = False,
@@ -38,23 +38,30 @@ def verify(
 ) -> None:
     """Check that a session is complete and well-formed: exit code 0 if it is, 1 if not."""
     from mockrec.formats.audit import Audit
+    from mockrec.formats.parquet.places import own_journal
     from mockrec.formats.session import open_session
 
     with ExitStack() as stack:
         opened = stack.enter_context(open_session(session))
         audit = Audit(opened.header, opened.bodies_folder)
         sink = None
-        if repair is not None:
+        journal = own_journal(session, repair) if repair is not None else None
+        if repair is not None and journal is None:
             _refuse_output(session, repair)
             sink = _open_repair(repair, force, file_mode)
             stack.callback(sink.close)
         _read(opened, audit, sink)
         if sink is not None:
             _close_repair(opened, audit, sink)
+        elif repair is not None and journal is not None:
+            from mockrec.formats.parquet.recover import finish_journal
+
+            finish_journal(repair, journal, _missing_end(opened, audit), file_mode=file_mode)
     complete = not opened.cut_off and not audit.finding_count
     _tell(opened, audit, complete, verbose)
     if repair is not None:
-        printing.note(f"repaired copy: {printing.escape(repair)}")
+        what = "repaired copy" if journal is None else "repaired"
+        printing.note(f"{what}: {printing.escape(repair)}")
     raise typer.Exit(0 if complete else 1)
 
 
@@ -91,11 +98,15 @@ def _refuse_output(session: str, out: str) -> None:
         raise typer.BadParameter("it is the session itself", param_hint="--repair")
 
 
-def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
+def _missing_end(session: Session, audit: Audit) -> bytes:
     from mockrec.formats.jsonl import encode_lines
 
-    if session.ended is None and audit.last is not None:
-        sink.write(encode_lines([_ending(audit)]))
+    return encode_lines([_ending(audit)]) if session.ended is None and audit.last is not None else b""
+
+
+def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
+    if ending := _missing_end(session, audit):
+        sink.write(ending)
     if audit.kept_beside and session.bodies_folder is not None:
         folder = printing.escape(str(session.bodies_folder))
         printing.warn(

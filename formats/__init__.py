@@ -6,4 +6,62 @@
 * **sink**: where batches of whole lines go (`jsonl.py`)
 
 Nothing here knows the engine, a protocol library or the command line.
+
+`read` and `frame` are for programs and notebooks that look at sessions; see docs/notebooks.md.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from mockrec.formats.envelope import Event
+
+__all__ = ["frame", "read"]
+
+SessionPath = str | PathLike[str]
+
+
+def read(path: SessionPath, where: str | None = None, *, records: bool = False) -> Iterator[Event]:
+    """The typed events of a session of any format, in file order.
+
+    `where` is an expression of the filter language: the events of the exchanges that match, and those about the
+    session itself; with `records=True` only single records are asked and given. Raises `FilterError`, `SessionError`,
+    or `RecordError` for a record that lacks a required key.
+    """
+    # Imported here: who only wants `mockrec.formats.events` needs none of it.
+    from mockrec.formats.notebook import events
+
+    return events(path, where, records=records)
+
+
+@overload
+def frame(
+    path: SessionPath, where: str | None = None, *, table: str = "exchanges", arrow: Literal[True]
+) -> pyarrow.Table: ...
+
+
+@overload
+def frame(
+    path: SessionPath, where: str | None = None, *, table: str = "exchanges", arrow: Literal[False] = False
+) -> Any: ...
+
+
+def frame(path: SessionPath, where: str | None = None, *, table: str = "exchanges", arrow: bool = False) -> Any:
+    """A session of any format as a pandas DataFrame, or with `arrow=True` as a pyarrow Table.
+
+    `table` is `exchanges` (a row an exchange, without bodies) or `events` (a row a record). Needs the extra
+    `mockrec[pandas]` unless `arrow=True`.
+    """
+    from mockrec.formats.notebook import tabulate
+
+    made = tabulate(path, where, table)
+    if arrow:
+        return made
+    from mockrec.formats.notebook import to_pandas
+
+    return to_pandas(made)

@@ -21,6 +21,8 @@ from mockrec.formats.source import open_source
 _IN_MEMORY = 32 * 1024 * 1024
 """Bytes of a stream that are kept in memory for the second reading; more go to a file without a name."""
 _CHUNK = 1024 * 1024
+_SMALLEST = 64 * 1024
+"""Bytes of a block, unless it is the last one."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that were read since the last call."""
@@ -38,6 +40,8 @@ class Blocks:
         self.name = "stdin" if path == "-" else path
         self.torn = ""
         """Empty, or a sentence about the frame that is cut off; known after the first reading."""
+        self.problems: list[str] = []
+        """What had to be left out, a sentence each; known after the first reading."""
         self.header: dict[str, Any] | None = None
         """The `session-started` record, once the first block is read."""
         self._progress = progress
@@ -112,6 +116,7 @@ class Blocks:
                 self._progress(len(block))
                 yield block
             self.torn = source.torn
+            self.problems = list(getattr(source, "problems", ()))
         finally:
             source.close()
 
@@ -139,19 +144,20 @@ def _is_stream(path: str) -> bool:
 
 
 def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The same bytes, cut at line ends. Small chunks are put together: each block has its costs."""
     pieces: list[bytes] = []
     size = 0
     for chunk in chunks:
+        size += len(chunk)
         end = chunk.rfind(b"\n") + 1
-        if end:
+        if end and size >= _SMALLEST:
             pieces.append(chunk[:end])
             yield b"".join(pieces)
             rest = chunk[end:]
             pieces, size = ([rest], len(rest)) if rest else ([], 0)
-        else:
-            pieces.append(chunk)
-            size += len(chunk)
-            if size > MAX_LINE:
-                raise SessionError(name, f"a line is longer than {MAX_LINE // 1024**2} MiB")
-    if pieces:
-        yield b"".join(pieces)
+            continue
+        pieces.append(chunk)
+        if size > MAX_LINE:
+            raise SessionError(name, f"a line is longer than {MAX_LINE // 1024**2} MiB")
+    if rest := b"".join(pieces):
+        yield rest

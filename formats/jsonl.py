@@ -13,8 +13,9 @@ from mockrec.formats.body import encode_body
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import FrameSink, Sink, gzip_member, zstd_frames
 from mockrec.formats.outfile import STDOUT, OutFile, open_output
+from mockrec.formats.parquet.places import is_uri
 
-OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har")
+OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har", "parquet")
 _EXTENSIONS = {".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
 
 _LINE = orjson.OPT_APPEND_NEWLINE
@@ -117,13 +118,20 @@ class JsonlSink:
 
 
 def open_sink(
-    path: str | Path, *, force: bool = False, file_mode: int = 0o600, output_format: str | None = None
+    path: str | Path,
+    *,
+    force: bool = False,
+    file_mode: int = 0o600,
+    output_format: str | None = None,
+    live: bool = False,
 ) -> Sink:
-    """Open the output of a recording. `-` is stdout.
+    """Open the output of a recording, or of a conversion. `-` is stdout.
 
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, otherwise
-    plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError` for a format that
-    cannot be written.
+    `live`: what is written has to be readable at any moment, also after a crash.
+
+    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, `.parquet` or a
+    folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
+    for a format that cannot be written.
     """
     chosen = output_format or format_of(str(path))
     if chosen not in OUTPUT_FORMATS:
@@ -135,10 +143,20 @@ def open_sink(
             raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
         return JsonlSink(OutFile(STDOUT, "stdout"))
     if chosen == "har":
-        # Imported here: only such outputs need it.
+        # Imported here, like all that follows: only such outputs need it.
         from mockrec.formats.har.sink import open_har
 
         return open_har(Path(path), force=force, file_mode=file_mode)
+    if chosen == "parquet" and live:
+        from mockrec.formats.parquet.journal import open_journal_sink
+
+        return open_journal_sink(str(path), force=force, file_mode=file_mode)
+    if chosen == "parquet":
+        from mockrec.formats.parquet.sink import open_table_sink
+
+        return open_table_sink(str(path), force=force, file_mode=file_mode)
+    if is_uri(str(path)):
+        raise FormatError(f"{path}: only Parquet can be written to object stores (NAME.parquet, or a folder)")
     file = open_output(Path(path), force=force, file_mode=file_mode)
     if chosen == "jsonl.gz":
         return FrameSink(file, gzip_member)
@@ -149,7 +167,8 @@ def open_sink(
 
 def format_of(path: str) -> str:
     """The format that a file's name asks for."""
-    lower = path.lower()
-    if lower.endswith("/"):
+    lower = (path.partition("?")[0] if is_uri(path) else path).lower()
+    if lower.endswith("/") or Path(path).is_dir():
         return "parquet"
-    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), "jsonl")
+    other = "parquet" if is_uri(path) else "jsonl"
+    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

@@ -7,20 +7,22 @@ are answered and the exchanges judged, in a few bytes a record; then the lines o
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from mockrec.formats.blocks import Blocks, Progress, no_progress
+from mockrec.formats.parquet.places import session_name
 from mockrec.formats.query.answers import Answerer, lines_of
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
+from mockrec.formats.table_files import table_files
 from mockrec.formats.units import SESSION, SESSION_TYPES, Units
 
 EVERYTHING = "type"
@@ -50,21 +52,70 @@ class Judged:
     """Why the session is not complete; empty when it is."""
 
 
-class Input:
+class AnyJudged(Protocol):
+    """What the first reading of a session finds out."""
+
+    @property
+    def verdicts(self) -> bytearray:
+        """Unit → whether it is looked for; 0 is the session itself. May be changed while lines are taken."""
+
+
+class AnyInput(Protocol):
     """One session to select from."""
+
+    name: str
+    context: Context
+    cut_off: str
+    """Why the session is not complete; known when it was read."""
+    wanted: frozenset[tuple[str, ...]] | None
+    """Places in the records that will be asked for; others may be left out. None: whole records."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What had to be left out, a sentence each."""
+
+    def probe(self) -> None:
+        """Raises `SessionError` at once for what is no session; of a stream nothing is known before it is read."""
+
+    def header(self) -> dict[str, Any] | None:
+        """Its `session-started` record, where that can be known before it is read."""
+
+    def judge(self, plan: Plan) -> Any:
+        """The first reading: an `AnyJudged`."""
+
+    def take(self, judged: Any, source: int = 0) -> Iterator[Kept]:
+        """The second reading: lines whose unit is judged to be kept at that moment."""
+
+    def match(self, plan: Plan, source: int = 0) -> Iterator[Kept]:
+        """Single records that match, and the records about the session, in one reading. Each is a unit."""
+
+    def count(self, plan: Plan) -> int:
+        """How many match."""
+
+    def copy(self) -> Iterator[bytes]:
+        """All of it, as whole lines in blocks; a torn last line is left out."""
+
+    def close(self) -> None:
+        """Forget what was kept of it."""
+
+
+class Input:
+    """A session that is read by lines."""
 
     def __init__(self, path: str, progress: Progress = no_progress) -> None:
         self.blocks = Blocks(path, progress)
         self.name = self.blocks.name
-        self.context = Context(None if path == "-" else Path(f"{path}.bodies"))
+        self.context = Context(None if path == "-" else Path(f"{session_name(path)}.bodies"))
+        self.wanted: frozenset[tuple[str, ...]] | None = None
         self.cut_off = ""
         """Why the session is not complete; known when it was read."""
 
-    def probe(self) -> dict[str, Any] | None:
-        """Its `session-started` record. Raises `SessionError` at once for what is no session.
+    def probe(self) -> None:
+        """Raises `SessionError` for what is no session, unless it is a stream."""
+        self.blocks.probe()
 
-        Of a stream nothing is known before it is read: None.
-        """
+    def header(self) -> dict[str, Any] | None:
+        """Its `session-started` record; None for a stream."""
         return self.blocks.probe()
 
     def judge(self, plan: Plan) -> Judged:
@@ -109,6 +160,34 @@ class Input:
                     yield Kept(line, SESSION, source)
         self._note_end(answerer)
 
+    def count(self, plan: Plan) -> int:
+        """How many exchanges (or records) match."""
+        if plan.records:
+            return sum(1 for kept in self.match(plan) if kept.unit != SESSION)
+        return sum(self.judge(plan).verdicts) - 1
+
+    def copy(self) -> Iterator[bytes]:
+        """All of it, as whole lines in blocks; a torn last line is left out.
+
+        Raises `SessionError` for any other line that is no record.
+        """
+        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context)
+        for block, (records, _) in answerer:
+            if answerer.torn:
+                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)])
+            if block:
+                yield block if block.endswith(b"\n") else block + b"\n"
+        self._note_end(answerer)
+
+    def close(self) -> None:
+        """Forget what was kept of a stream."""
+        self.blocks.close()
+
+    @property
+    def problems(self) -> list[str]:
+        """What had to be left out, a sentence each."""
+        return self.blocks.problems
+
     def _note_end(self, answerer: Answerer) -> None:
         ended = answerer.last_kind == "session-ended"
         self.cut_off = (
@@ -122,22 +201,26 @@ class Selection:
     def __init__(
         self, paths: Sequence[str], plan: Plan | None, *, limit: int | None = None, progress: Progress = no_progress
     ) -> None:
-        self.inputs = [Input(path, progress) for path in paths]
+        self.inputs: list[AnyInput] = [open_input(path, progress) for path in paths]
         self._plan = plan or parse(EVERYTHING, records=True)
         self._limit = limit
         self.found = 0
         """Exchanges (or records) selected so far."""
 
+    def only(self, paths: Iterable[tuple[str, ...]]) -> None:
+        """Only what stands at these places of the records will be asked for: the rest may be left out of the lines."""
+        wanted = frozenset(paths)
+        for known in self.inputs:
+            known.wanted = wanted
+
     def close(self) -> None:
         """Forget what was kept of streams."""
         for known in self.inputs:
-            known.blocks.close()
+            known.close()
 
     def count(self) -> int:
         """How many exchanges (or records) match, without reading a second time."""
-        if self._plan.records:
-            return sum(1 for known in self.inputs for kept in known.match(self._plan) if kept.unit != SESSION)
-        return sum(sum(known.judge(self._plan).verdicts) - 1 for known in self.inputs)
+        return sum(known.count(self._plan) for known in self.inputs)
 
     def __iter__(self) -> Iterator[Kept]:
         """The lines: of one session in file order, of several in the order of their timestamps."""
@@ -155,7 +238,7 @@ class Selection:
                 self.found += 1
             yield kept
 
-    def _limited_units(self, judged: list[Judged]) -> Iterator[Kept]:
+    def _limited_units(self, judged: list[AnyJudged]) -> Iterator[Kept]:
         streams = [known.take(judged[source], source) for source, known in enumerate(self.inputs)]
         seen = [bytearray(len(each.verdicts)) for each in judged]
         for kept in _merged(streams):
@@ -167,6 +250,16 @@ class Selection:
                 seen[source][unit] = 1
                 self.found += 1
             yield kept
+
+
+def open_input(path: str, progress: Progress = no_progress) -> AnyInput:
+    """A session to select from: by columns where it is all in Parquet, by lines otherwise."""
+    if files := table_files(path):
+        # Imported here: only Parquet needs it.
+        from mockrec.formats.table_input import TableInput
+
+        return TableInput(path, files, progress)
+    return Input(path, progress)
 
 
 class _Stamp(msgspec.Struct):

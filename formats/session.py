@@ -11,7 +11,8 @@ import orjson
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.events import SCHEMA_VERSION
-from mockrec.formats.source import Source, open_source
+from mockrec.formats.parquet.places import session_name
+from mockrec.formats.source import Lines, open_source
 
 MAX_LINE = 512 * 1024 * 1024
 """A line longer than this is no record: bounds the memory a wrong file can take."""
@@ -39,7 +40,7 @@ class Session:
     A cut-off session is read to its end; `torn`, `complete` and `cut_off` are known after that.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Lines) -> None:
         self.name = source.name
         self.torn = ""
         """Empty, or a sentence about the line or frame that is cut off."""
@@ -69,7 +70,7 @@ class Session:
     @property
     def bodies_folder(self) -> Path | None:
         """Where bodies beside the log are kept; None for stdin."""
-        return None if self.name == "stdin" else Path(f"{self.name}.bodies")
+        return None if self.name == "stdin" else Path(f"{session_name(self.name)}.bodies")
 
     @property
     def problems(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from mockrec.formats.errors import OutputError, OutputExistsError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import open_sink
+from mockrec.formats.parquet.places import is_uri
 
 
 class OutputSettings(Protocol):
@@ -31,13 +32,14 @@ def open_outputs(settings: OutputSettings) -> list[Sink]:
     _check_places(settings)
     try:
         for path in settings.outputs:
-            is_new = path != "-" and not os.path.exists(path)
+            is_new = path != "-" and not is_uri(path) and not os.path.exists(path)
             sinks.append(
                 open_sink(
                     path,
                     force=settings.force,
                     file_mode=settings.file_mode,
                     output_format=None if path == "-" else settings.output_format,
+                    live=True,
                 )
             )
             if is_new:
@@ -46,7 +48,8 @@ def open_outputs(settings: OutputSettings) -> list[Sink]:
         for sink in sinks:
             sink.close()
         for path in made:
-            os.unlink(path)
+            if os.path.isfile(path):  # a journal goes with its sink
+                os.unlink(path)
         raise
     return sinks
 
@@ -55,7 +58,7 @@ def _check_places(settings: OutputSettings) -> None:
     """Refuse what cannot be written before --force empties anything."""
     seen: set[str] = set()
     for path in settings.outputs:
-        if path == "-":
+        if path == "-" or is_uri(path):
             continue
         real = os.path.realpath(path)
         if real in seen:

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mockrec.formats.layout import DERIVED, EXTRA, Column, layout
+from mockrec.formats.layout import DERIVED, EXTRA, Column, all_columns, layout
 from mockrec.formats.parquet.heads import header_table
 from mockrec.formats.schema import EVENTS
 
@@ -34,6 +34,15 @@ def lines_of(batch: pa.RecordBatch) -> bytes:
         for index, line in zip(indices, _lines_of_type(part, kind), strict=True):
             lines[index] = line
     return b"".join(lines)
+
+
+def column_values(batch: pa.RecordBatch, name: str) -> Values | None:
+    """A column as a list, JSON as its text, times as microseconds; None where it is not there, or null all along."""
+    if name not in batch.schema.names:
+        return None
+    column = all_columns().get(name)
+    kind = column.kind if column is not None else "text"
+    return _values(batch, name, {"json": "text", "time": "micro"}.get(kind, kind))
 
 
 def _by_type(batch: pa.RecordBatch) -> Iterator[tuple[str, list[int]]]:
@@ -109,7 +118,7 @@ def _values(batch: pa.RecordBatch, name: str, kind: str) -> Values | None:
     wanted = EVENTS.field(name).type
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
-    if kind != "json" and array.type != wanted and name != EXTRA:
+    if array.type != wanted and not isinstance(wanted, pa.BaseExtensionType):
         array = array.cast(wanted)  # who rewrote the file may have made a dictionary of it
     return _READ[kind](array)
 
@@ -170,6 +179,7 @@ _READ: dict[str, Callable[[pa.Array], Values]] = {
     "number": _scalars,
     "flag": _scalars,
     "time": _times,
+    "micro": lambda array: _scalars(array.cast(pa.int64())),
     "texts": _text_lists,
     "pairs": _pair_lists,
     "base64": _encoded,

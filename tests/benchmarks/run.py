@@ -15,12 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import filtering
 import footprint
 import machine
 import measures
 import proxying
 import report
 import streams
+import tables
 from bench import HERE, Bench, BenchError, PeerMissing, find_mockrec
 from rows import Row
 
@@ -44,6 +46,9 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "M1": footprint.m1,
     "M2": proxying.m2,
     "M3": footprint.m3,
+    "F1": filtering.f1,
+    "F2": tables.f2,
+    "F4": tables.f4,
 }
 DOCS = HERE.parent.parent / "docs"
 

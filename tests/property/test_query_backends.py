@@ -8,7 +8,10 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.heads import header_table
 from mockrec.formats.query import FilterError, parse
+from mockrec.formats.query.arrow import BatchAnswerer, compile_arrow
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
@@ -206,6 +209,38 @@ def test_partial_decoding_answers_like_the_predicate(expression: str, records: l
         except DecodeError:
             continue  # an object that is none: such a line takes the slow way, which is the predicate
         assert typed.bits(needed) == predicate(record), expression
+
+
+def with_pairs(record: Record) -> Record:
+    """As mockrec writes it: `headers` follows from `rawHeaders`."""
+    pairs = [
+        [name.title(), value]
+        for name, values in record["headers"].items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    table = header_table(pairs)
+    return {
+        **{key: value for key, value in record.items() if key != "headers"},
+        **({"headers": table} if table else {}),
+        "rawHeaders": pairs,
+    }
+
+
+AS_WRITTEN = RECORDS.map(lambda record: with_pairs(record) if isinstance(record.get("headers"), dict) else record)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    expression=EXPRESSIONS, records=st.lists(AS_WRITTEN | RECORDS | WRONG, min_size=1, max_size=5), single=st.booleans()
+)
+def test_columns_answer_like_the_predicate(expression: str, records: list[Record], single: bool) -> None:
+    plan = parse(expression, records=single)
+    records = [{"seq": number, **record} for number, record in enumerate(records)]
+    batch = TableMaker().table(b"".join(orjson.dumps(record) + b"\n" for record in records))
+    made = compile_arrow(plan)
+    predicate = compile_predicate(plan, Context())
+    expected = {row: bits for row, record in enumerate(records) if (bits := predicate(record))}
+    assert BatchAnswerer(made, Context()).answer(batch.select(made.columns)) == expected, expression
 
 
 @settings(max_examples=300, deadline=None)

@@ -229,9 +229,6 @@ def test_a_format_that_is_asked_for_wins(tmp_path: Path, asked: str, decompress:
 @pytest.mark.parametrize(
     ("name", "asked", "meant"),
     [
-        ("s.parquet", None, "parquet"),
-        ("folder/", None, "parquet"),
-        ("s.jsonl", "parquet", "parquet"),
         ("-", "csv", "csv"),
     ],
 )

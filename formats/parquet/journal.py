@@ -1,0 +1,175 @@
+"""The sink of a recording that is to become Parquet: JSON Lines in segments, which a helper process makes into rows.
+
+A Parquet file cannot be read before its footer is written, and making rows takes several times as long as writing
+lines. So the recorder writes lines, as it does for JSON Lines, and nothing that is recorded depends on the helper:
+when it dies, another one begins again; when the recorder dies, the journal is the session, and
+`mockrec verify --repair` makes the Parquet file of it. Without pyarrow: only the helper imports that.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mockrec.formats.errors import OutputError, OutputExistsError
+from mockrec.formats.outfile import OutFile, open_output
+from mockrec.formats.parquet.locks import RECORDER, Lock, take_lock
+from mockrec.formats.parquet.places import (
+    EVENTS_FOLDER,
+    EXCHANGES_FOLDER,
+    is_data_set,
+    is_uri,
+    journal_of,
+    segment_name,
+    segments,
+)
+from mockrec.formats.parquet.worker import Helper
+
+SEGMENT_RECORDS = 16_384
+"""A row group's worth."""
+SEGMENT_BYTES = 32 * 1024 * 1024
+SEGMENT_AGE_MS = 60_000.0
+"""A data set in an object store shows what is this old."""
+
+
+class JournalSink:
+    """Appends whole lines to the current segment. See `formats/frames.py`, `Sink`."""
+
+    def __init__(self, path: str, journal: Path, helper: Helper, *, file_mode: int) -> None:
+        self.name = path
+        self._journal = journal
+        self._helper = helper
+        self._file_mode = file_mode
+        self._lock: Lock | None = take_lock(journal, RECORDER, wait=False)
+        self._number = 0
+        self._segment: OutFile | None = None
+        self._records = self._bytes = 0
+        self._fresh_at: float | None = None
+        """The last sync point at which the segment was empty."""
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        """Append whole lines; they are handed to the system at once. Raises `OutputError`."""
+        if self._segment is None:
+            self._segment = open_output(
+                self._journal / segment_name(self._number + 1), force=False, file_mode=self._file_mode
+            )
+            self._number += 1
+        self._segment.write(data, lines=True)
+        self._records += data.count(b"\n")
+        self._bytes += len(data)
+        if self._records >= SEGMENT_RECORDS or self._bytes >= SEGMENT_BYTES:
+            self._end_segment()
+            self._helper.convert(self._number)
+
+    def sync_point(self, now: float | None = None) -> None:
+        """Close a segment that has become old; see `Sink`."""
+        if self._segment is None or now is None:
+            self._fresh_at = now
+            return
+        if self._fresh_at is None:
+            self._fresh_at = now
+        if now - self._fresh_at >= SEGMENT_AGE_MS:
+            self._end_segment()
+            self._helper.convert(self._number)
+            self._fresh_at = now
+
+    def close(self) -> None:
+        """Wait until the Parquet file is there. Raises `OutputError`; the journal stays then."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._end_segment()
+            if self._number:
+                self._helper.finish(self._number)
+            else:
+                self._helper.stop()
+                self._leave_nothing()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def _end_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        self._records = self._bytes = 0
+        if segment is not None:
+            segment.close()
+
+    def _leave_nothing(self) -> None:
+        shutil.rmtree(self._journal, ignore_errors=True)
+        if is_data_set(self.name) and not is_uri(self.name):
+            try:
+                Path(self.name).rmdir()
+            except OSError:
+                pass  # it was there before, with something in it
+
+
+def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600) -> JournalSink:
+    """A recording to `NAME.parquet`, or to a data set in any other folder or URI.
+
+    Raises `OutputExistsError` or `OutputError`.
+    """
+    journal = journal_of(path)
+    try:
+        if not is_uri(path):
+            _make_room(path, force=force)
+        _clear_journal(path, journal, force=force)
+        folder_mode = file_mode | (file_mode & 0o444) >> 2
+        if is_data_set(path) and not is_uri(path) and not Path(path).exists():
+            Path(path).mkdir()
+            Path(path).chmod(folder_mode)
+        journal.mkdir(exist_ok=True)
+        journal.chmod(folder_mode)
+    except OSError as error:
+        raise OutputError(path, error.strerror or str(error)) from None
+    helper = Helper(path, journal, file_mode=file_mode, force=force)
+    if is_uri(path):
+        try:
+            helper.start()  # only it can tell whether there is such a place
+        except OutputError:
+            shutil.rmtree(journal, ignore_errors=True)
+            raise
+    return JournalSink(path, journal, helper, file_mode=file_mode)
+
+
+def _make_room(path: str, *, force: bool) -> None:
+    """Refuse to overwrite; with `force` what is there goes, in a data set no more than its tables."""
+    place = Path(path)
+    if not is_data_set(path):
+        if place.is_dir():
+            raise OutputError(path, "it is a folder")
+        if place.exists():
+            if not force:
+                raise OutputExistsError(path)
+            place.unlink()
+        return
+    for folder in (place / EVENTS_FOLDER, place / EXCHANGES_FOLDER):
+        if folder.exists():
+            if not force:
+                raise OutputExistsError(path)
+            shutil.rmtree(folder)
+
+
+def _clear_journal(path: str, journal: Path, *, force: bool) -> None:
+    if not journal.is_dir():
+        return
+    lock = take_lock(journal, RECORDER, wait=False)
+    if lock is None:
+        raise OutputError(path, f"another mockrec is recording to {journal}")
+    lock.release()
+    if segments(journal) and not force:
+        raise UnfinishedError(path, journal)
+    shutil.rmtree(journal)
+
+
+class UnfinishedError(OutputExistsError):
+    """There is the journal of a recording that was cut off: it is all that is left of it."""
+
+    def __init__(self, file: str, journal: Path) -> None:
+        super().__init__(file)
+        self.message = (
+            f"{journal} holds a recording that was cut off "
+            f"(mockrec verify {journal} --repair {file} finishes it, --force drops it)"
+        )
+        self.args = (f"cannot write {file}: {self.message}",)

@@ -1,0 +1,70 @@
+"""Finishes what a recording that was cut off has left: `mockrec verify SESSION --repair` of its own place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from mockrec.formats.errors import OutputError
+from mockrec.formats.outfile import open_output
+from mockrec.formats.parquet.convert import CONVERTER_ERRORS, open_converter
+from mockrec.formats.parquet.locks import HELPER, RECORDER, take_lock
+from mockrec.formats.parquet.places import segment_name, segments
+
+_TAIL = 1024 * 1024
+
+
+def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 0o600) -> None:
+    """Make the Parquet file or data set of a journal; `ending` is what is added to its end (whole lines, or nothing).
+
+    Raises `OutputError`; the journal stays then.
+    """
+    locks = [take_lock(journal, RECORDER, wait=False)]
+    if locks[0] is None:
+        raise OutputError(path, f"{journal} is still being recorded")
+    try:
+        locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper gives up, but not at once
+        found = segments(journal)
+        last = max(found)
+        _cut_torn_line(found[last])
+        if ending:
+            last += 1
+            file = open_output(journal / segment_name(last), force=False, file_mode=file_mode)
+            file.write(ending, lines=True)
+            file.close()
+        converter = open_converter(path, journal, file_mode=file_mode)
+        try:
+            converter.convert(last)
+            converter.finish()
+        except BaseException:
+            converter.discard()
+            raise
+    except CONVERTER_ERRORS as error:
+        text = (getattr(error, "strerror", None) or str(error)).partition("\n")[0]
+        raise OutputError(path, text) from None
+    finally:
+        for lock in locks:
+            if lock is not None:
+                lock.release()
+
+
+def _cut_torn_line(segment: Path) -> None:
+    """A segment ends with a whole line: one that lacks only its line end gets it, any other is cut off."""
+    with segment.open("r+b") as file:
+        size = file.seek(0, 2)
+        tail = b""
+        while size > len(tail) and b"\n" not in tail:
+            start = max(0, size - len(tail) - _TAIL)
+            file.seek(start)
+            tail = file.read(size - start)
+        torn = tail.rpartition(b"\n")[2]
+        if not torn:
+            return
+        try:
+            orjson.loads(torn)
+        except orjson.JSONDecodeError:
+            file.truncate(size - len(torn))
+        else:
+            file.seek(size)
+            file.write(b"\n")

@@ -1,0 +1,113 @@
+"""The helper process from outside: started, told which segments are closed, and waited for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mockrec.formats.errors import OutputError, OutputExistsError
+
+_STARTS = 3
+"""A helper that dies is replaced; what kills each of them is no accident."""
+_EXISTS = 4
+
+
+class Helper:
+    """`convert` and `finish` say up to which segment the journal is closed. Raises `OutputError`."""
+
+    def __init__(self, path: str, journal: Path, *, file_mode: int, force: bool) -> None:
+        self._path = path
+        self._journal = journal
+        self._options = (oct(file_mode), "force" if force else "keep")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start it, and wait until it has found the place where it is to write."""
+        self._started += 1
+        # A session of its own: Ctrl-C at the terminal is for the recorder, which then says that this is the end.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mockrec.formats.parquet.helper", self._path, self._journal, *self._options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != b"ready\n":
+            self._fail()
+        self._options = (self._options[0], "ours")
+
+    def convert(self, number: int) -> None:
+        """Segments up to this one will not change any more."""
+        if self._process is not None and not self._tell(f"closed {number}\n"):
+            self._process.kill()
+            self._process.wait()
+            self._close_pipes()
+        if self._process is None and self._started < _STARTS:
+            self.start()
+            self._tell(f"closed {number}\n")
+
+    def finish(self, number: int) -> None:
+        """This is the last segment. Returns when the tables are complete and the journal is gone."""
+        while True:
+            if self._process is None:
+                self.start()
+            assert self._process is not None
+            if self._tell(f"closed {number}\nend\n"):
+                self._process.stdin.close()  # type: ignore[union-attr]
+            code = self._process.wait()
+            if code == 0 or not self._journal.exists():  # what removes it is the last thing that is done
+                self._close_pipes()
+                return
+            if self._started >= _STARTS or code > 0:
+                self._fail()
+            self._close_pipes()
+
+    def stop(self) -> None:
+        """Nothing was recorded."""
+        if self._process is not None:
+            self._process.stdin.close()  # type: ignore[union-attr]
+            self._process.wait()
+            self._close_pipes()
+
+    def _tell(self, text: str) -> bool:
+        """False when it is not there any more."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(text.encode())
+            self._process.stdin.flush()
+        except (OSError, ValueError):  # ValueError: its stdin is closed on our side
+            return False
+        return True
+
+    def _fail(self) -> None:
+        """Say what it said."""
+        assert self._process is not None
+        assert self._process.stderr is not None
+        said = self._process.stderr.read().decode("utf-8", "replace").strip()
+        code = self._process.wait()
+        self._close_pipes()
+        if code == _EXISTS:
+            raise OutputExistsError(self._path)
+        reason = said.rpartition("\n")[2] or f"the helper process ended with {code}"
+        raise OutputError(self._path, f"{reason} (the recording is in {self._journal})")
+
+    def _close_pipes(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                try:
+                    if pipe is not None:
+                        pipe.close()
+                except OSError:
+                    pass  # what it was not told is told to the next one
