@@ -49,6 +49,11 @@ class FileConverter:
         )
         self._is_local = local
 
+    @property
+    def next(self) -> int:
+        """The number of the next segment."""
+        return self._done + 1
+
     def convert(self, last: int) -> None:
         """Segments up to this number."""
         for number, segment in segments(self._journal).items():
@@ -80,6 +85,11 @@ class DataSetConverter:
         self._tables = DataSetTables(filesystem, folder, file_mode)
         self._maker = TableMaker()
         self._take_over()
+
+    @property
+    def next(self) -> int:
+        """The number of the next segment."""
+        return self._tables.part
 
     def convert(self, last: int) -> None:
         """Segments up to this number; each goes when its parts are there."""

@@ -49,7 +49,9 @@ def own_journal(session: str, output: str) -> Path | None:
         return None
     if session.rstrip("/") not in (output.rstrip("/"), str(journal)):
         return None
-    return journal if segments(journal) else None
+    # All segments of a data set may have become parts already.
+    there = journal.is_dir() if is_data_set(output) else segments(journal)
+    return journal if there else None
 
 
 def session_name(path: str) -> str:

@@ -20,21 +20,25 @@ def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 
 
     Raises `OutputError`; the journal stays then.
     """
-    locks = [take_lock(journal, RECORDER, wait=False)]
-    if locks[0] is None:
-        raise OutputError(path, f"{journal} is still being recorded")
     try:
+        locks = [take_lock(journal, RECORDER, wait=False)]
+        if locks[0] is None:
+            raise OutputError(path, f"{journal} is still being recorded")
         locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper gives up, but not at once
+    except FileNotFoundError:
+        return  # it did not give up: its recorder had ended, and so the journal is gone
+    try:
         found = segments(journal)
-        last = max(found)
-        _cut_torn_line(found[last])
-        if ending:
-            last += 1
-            file = open_output(journal / segment_name(last), force=False, file_mode=file_mode)
-            file.write(ending, lines=True)
-            file.close()
+        if found:
+            _cut_torn_line(found[max(found)])
         converter = open_converter(path, journal, file_mode=file_mode)
         try:
+            last = max(found, default=converter.next - 1)
+            if ending:
+                last += 1
+                file = open_output(journal / segment_name(last), force=False, file_mode=file_mode)
+                file.write(ending, lines=True)
+                file.close()
             converter.convert(last)
             converter.finish()
         except BaseException:

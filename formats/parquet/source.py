@@ -17,6 +17,7 @@ from mockrec.formats.parquet.places import (
     journal_of,
     part_number,
     segments,
+    session_name,
 )
 
 _CHUNK = 256 * 1024
@@ -31,7 +32,6 @@ class TableSource:
         """Raises `SessionError` where there is no session."""
         self.name = name
         self.torn = ""
-        self.problems: list[str] = []
         self.problems: list[str] = []
         self._lines: Iterator[bytes] = self._open()
 
@@ -70,28 +70,50 @@ class TableSource:
     def _pieces(self, parts: Path | None, journal: Path) -> Iterator[bytes]:
         """Parts and segments in their order; those too that appear meanwhile.
 
-        A recording turns a segment into the part of the same number and removes it: whoever finds neither looks again.
+        A recording turns a segment into the part of the same number and removes it: whoever finds neither looks
+        again. One that becomes a single file ends with that file and without a journal: the rest is read there.
         """
         done: Piece = (0, "")
+        lines = 0
+        whole = Path(session_name(str(journal)))
         while later := [piece for piece in _pieces(parts, journal) if piece > done]:
             for piece in later:
+                try:
+                    for chunk in self._piece(piece, parts, journal):
+                        lines += chunk.count(b"\n")
+                        yield chunk
+                except FileNotFoundError:
+                    if parts is None and not journal.exists() and whole.is_file():
+                        break
+                    raise SessionError(self.name, f"{piece[1] or piece[0]} has gone while it was read") from None
                 done = piece
-                yield from self._piece(piece, parts, journal)
+        if parts is None and not journal.exists() and whole.is_file():
+            yield from self._rest(whole, lines)
 
     def _piece(self, piece: Piece, parts: Path | None, journal: Path) -> Iterator[bytes]:
-        for _ in range(2):
+        for last in (False, True):
             found = _pieces(parts, journal).get(piece)
-            if found is None:
-                break
             try:
+                if found is None:
+                    raise FileNotFoundError
                 if found.suffix == ".parquet":
                     yield from self._file(_open_events(str(found), None, str(found)))
                 else:
                     yield from _chunks(found)
             except FileNotFoundError:
+                if last:
+                    raise
                 continue
             return
-        raise SessionError(self.name, f"part {piece[0] or piece[1]} has gone while the session was read")
+
+    def _rest(self, whole: Path, lines: int) -> Iterator[bytes]:
+        for chunk in self._file(_open_events(self.name, None, str(whole))):
+            if not lines:
+                yield chunk
+                continue
+            pieces = chunk.splitlines(keepends=True)
+            yield b"".join(pieces[lines:])
+            lines = max(0, lines - len(pieces))
 
     def _open_remote(self) -> Iterator[bytes]:
         from mockrec.formats.parquet.files import file_system

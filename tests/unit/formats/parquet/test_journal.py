@@ -233,6 +233,31 @@ def test_a_journal_is_finished(
     assert not journal.exists()
 
 
+def test_a_data_set_whose_segments_are_all_parts_is_finished(
+    tmp_path: Path, recording: Any, read_records: Read, write_tables: Any
+) -> None:
+    records = recording.start().exchange("a").add("request-initiated", "open") and recording.records
+    (tmp_path / "s/events").mkdir(parents=True)
+    (tmp_path / "s/journal").mkdir()
+    write_tables(tmp_path / "s/events/part-000001.parquet", records[:2])
+    write_tables(tmp_path / "s/events/part-000002.parquet", records[2:])
+    (tmp_path / "s/events/.part-000003.parquet.9.tmp").write_bytes(b"half")
+    assert own_journal(f"{tmp_path}/s", f"{tmp_path}/s/") == tmp_path / "s/journal"
+    finish_journal(f"{tmp_path}/s/", tmp_path / "s/journal", encode_lines(recording.end().records[-1:]))
+    assert read_records(tmp_path / "s") == recording.records
+    # The exchanges that were open at the end are a part of their own.
+    for folder, parts in (("events", 3), ("exchanges", 4)):
+        names = sorted(path.name for path in (tmp_path / "s" / folder).iterdir())
+        assert names == [f"part-00000{number}.parquet" for number in range(1, parts + 1)]
+    exchanges = pq.read_table(tmp_path / "s/exchanges").to_pylist()
+    assert [(row["id"], row["type"], row["seqFirst"]) for row in exchanges] == [("a", "response", 1), ("open", None, 4)]
+
+
+def test_what_was_finished_meanwhile_needs_nothing(tmp_path: Path) -> None:
+    finish_journal(str(tmp_path / "s.parquet"), tmp_path / "s.parquet.journal", b"")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_still_recorded_is_not_finished(tmp_path: Path, recording: Any) -> None:
     sink = open_live(tmp_path / "s.parquet")
     write(sink, recording.start().records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,24 @@ def test_a_segment_that_becomes_a_part_while_it_is_read(tmp_path: Path, recordin
     read += b"".join(lines)
     source.close()
     assert read == encode_lines(records)
+
+
+@pytest.mark.parametrize("by", ["s.parquet", "s.parquet.journal"])
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_recording_that_ends_while_it_is_read(
+    tmp_path: Path, recording: Any, write_tables: Write, by: str, after: int
+) -> None:
+    """The journal is gone, the file is there: what has not been read yet is read from it."""
+    records = recording.start().exchange("a").exchange("b").records
+    journal = tmp_path / "s.parquet.journal"
+    segment(journal, 1, records[:2])
+    segment(journal, 2, records[2:5])
+    lines = iter(open_source(str(tmp_path / by)))
+    read = b"".join(next(lines) for _ in range(after))
+    segment(journal, 3, records[5:])
+    write_tables(tmp_path / "s.parquet", records)
+    shutil.rmtree(journal)
+    assert read + b"".join(lines) == encode_lines(records)
 
 
 def test_segments_that_appear_while_a_journal_is_read(tmp_path: Path, recording: Any) -> None:
