@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from mockrec.formats.diff import headers
+from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.exchanges import place
@@ -77,6 +78,7 @@ class Fold:
 
     def _start(self, record: Record) -> Digest:
         digest = Digest(_text(record.get("id")), "open", _text(record.get("method")) or "?", _text(record.get("url")))
+        digest.host, digest.target = host_of(digest.url)
         for tag in record.get("tags", ()):
             if isinstance(tag, str) and tag.startswith(_REPLAY):
                 digest.replay_of = tag[len(_REPLAY) :]
@@ -131,7 +133,9 @@ class Fold:
         entry = self._open.get(record.get("id", ""))
         if kind in _TUNNELS:
             self._begin(record).digest.method = _TUNNELS[kind]
-            self._open[record.get("id", "")].digest.url = place(record.get("destination"))
+            digest = self._open[record.get("id", "")].digest
+            digest.url = digest.host = place(record.get("destination"))
+            digest.target = len(digest.url)
         elif entry is None:
             return
         elif kind == "response-information":
@@ -161,6 +165,7 @@ class Fold:
             error = record.get("failureCause")
             tls = record.get("tlsMetadata") or _NOTHING
             digest.url = _text(tls.get("sniHostname")) or place(record.get("destination"))
+        digest.host, digest.target = host_of(digest.url)
         digest.status = _status(answer)
         digest.response = self._content({"k": kind, "s": digest.status, "e": _text(error)})
         return digest

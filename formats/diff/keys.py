@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
+from sys import intern
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -27,6 +28,14 @@ class Parts(NamedTuple):
     host: str
     path: str
     query: str
+
+
+def host_of(url: str) -> tuple[str, int]:
+    """The host of a URL, and where its path begins. Hosts are few, so each is kept once."""
+    match = _URL.match(url)
+    if match is None or match[1] is None:
+        return "", 0
+    return intern(match[1]), match.end(1)
 
 
 def split(url: str) -> Parts:
@@ -70,12 +79,11 @@ class Keys:
     def exact(self, digest: Digest) -> object:
         """Method, URL (its host under the common name) and body."""
         assert digest.endpoint is not None
-        parts = split(digest.url)
-        return digest.method, digest.endpoint.host, parts.path, parts.query, digest.request_body
+        return digest.method, digest.endpoint.host, digest.url[digest.target :], digest.request_body
 
     def normalised(self, digest: Digest, side: int) -> object:
         """The endpoint, and the query without ignored parameters and volatile values."""
-        query = split(digest.url).query
+        query = digest.url[digest.target :].partition("#")[0].partition("?")[2]
         if not query:
             return digest.endpoint
         pairs = []

@@ -69,6 +69,9 @@ class Digest:
     """The type of the record that ended it; `open` when nothing did."""
     method: str
     url: str
+    host: str = ""
+    target: int = 0
+    """Where in the URL path and query begin."""
     status: int | None = None
     request_body: int = 0
     """A hash of the body; 0 when there is none."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import comparing
 import footprint
 import machine
 import measures
@@ -44,6 +45,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "M1": footprint.m1,
     "M2": proxying.m2,
     "M3": footprint.m3,
+    "F3": comparing.f3,
 }
 DOCS = HERE.parent.parent / "docs"
 
