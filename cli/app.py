@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, diff, printing, run, show, verify
+from mockrec.cli import ca, check, diff, filtering, printing, run, show, stats, verify
 from mockrec.cli.options import invocation
 
 __all__ = ["app", "invocation"]
@@ -44,7 +44,9 @@ def _all_commands(
 
 app.command()(run.run)
 app.command()(check.check)
+app.command("filter")(filtering.filter_sessions)
 app.command()(show.show)
+app.command()(stats.stats)
 app.command()(verify.verify)
 app.command()(diff.diff)
 app.add_typer(ca.app, name="ca")

@@ -106,6 +106,20 @@ def problems(text: str) -> None:
     _to_stderr(text)
 
 
+def progress_wanted() -> bool:
+    """Somebody watches stderr."""
+    return not _Level.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def progress(text: str) -> None:
+    """A line on stderr that replaces the last such line; empty takes it away."""
+    try:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
 def _to_stderr(text: str) -> None:
     try:
         sys.stderr.write(f"{text}\n")

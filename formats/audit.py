@@ -68,7 +68,11 @@ class Audit:
         self._recorded = frozenset(map(str, events) if isinstance(events, list) else DEFAULT_EVENTS)
         # A later part of a rotated session goes on with exchanges of the parts before it.
         self._from_start = self._header.get("part", 1) == 1
-        self._next_seq: int | None = 0 if self._from_start else None
+        derived = self._header.get("derived")
+        self._derived = derived if isinstance(derived, Mapping) else {}
+        self._merged = isinstance(self._derived.get("from"), list)
+        """Several sessions in one: each has its own first and last record and its own `seq`."""
+        self._next_seq: dict[Any, int | None] = {}
         self._open: dict[str, str] = {}
         """Exchange or tunnel → the type of its first record."""
         self._done: dict[str, str] = {}
@@ -77,6 +81,7 @@ class Audit:
         self._times: dict[str, str] = {}
         """Connection → the timestamp of its last record."""
         self._ended: Mapping[str, Any] | None = None
+        self._sessions_ended: set[Any] = set()
 
     @property
     def open_ids(self) -> list[str]:
@@ -96,17 +101,19 @@ class Audit:
         problems = check_record(record) if known else check_shape(UnknownEvent, record)
         for problem in problems:
             self.report(f"line {line}: {kind}: {problem}")
-        if self._ended is not None:
+        session = record.get("sessionId") if self._merged else None
+        if session in self._sessions_ended:
             self.report(f"line {line}: {kind} after session-ended")
         if self.last is None and kind != "session-started":
             self.report(f"line {line}: the first record is {kind}, not session-started")
         if self.last is not None and kind == "session-started" and self._begins_anew(record):
             self.report(f"line {line}: session-started again")
-        self._check_seq(line, record.get("seq"))
+        self._check_seq(line, session, record.get("seq"))
         self.counts[kind] += 1
         self.last = record
         if kind == "session-ended":
             self._ended = record
+            self._sessions_ended.add(session)
         identity = record.get("id")
         if isinstance(identity, str) and known and kind not in _OUTSIDE:
             self._check_order(line, kind, identity)
@@ -122,7 +129,7 @@ class Audit:
             return
         repaired = ended.get("reason") == "repaired"
         # A repaired session has lost its end, and a gap says that records are missing: both are known.
-        if not repaired and not self.counts["gap"]:
+        if not repaired and not self.counts["gap"] and not self._derived.get("records"):
             for identity, kind in self._open.items():
                 if self._records_end_of(kind):
                     self.report(f"{identity} ({kind}) has no end")
@@ -137,7 +144,7 @@ class Audit:
 
     def _begins_anew(self, record: Mapping[str, Any]) -> bool:
         """Neither a merge of sessions nor a further part of this one."""
-        return not self._header.get("derived") and record.get("part", 1) == 1
+        return not self._derived and record.get("part", 1) == 1
 
     def _records_end_of(self, first: str) -> bool:
         """Whether the end of what began with such a record is recorded at all."""
@@ -154,16 +161,16 @@ class Audit:
             self.report(f"line {line}: timestamp {stamp} after {before} on connection {connection}")
         self._times[connection] = stamp
 
-    def _check_seq(self, line: int, seq: Any) -> None:
+    def _check_seq(self, line: int, session: Any, seq: Any) -> None:
         if type(seq) is not int:
             return
-        expected = self._next_seq
-        self._next_seq = seq + 1
+        expected = self._next_seq.get(session, 0 if self._from_start else None)
+        self._next_seq[session] = seq + 1
         if expected is None or seq == expected:
             return
         if seq < expected:
             self.report(f"line {line}: seq {seq} after {expected - 1}")
-        elif not self._header.get("derived"):
+        elif not self._derived:
             missing = seq - expected
             self.report(f"line {line}: seq {seq} after {expected - 1}: {missing} missing")
 
@@ -200,8 +207,8 @@ class Audit:
 
     @property
     def _has_all(self) -> bool:
-        """Nothing is known to be missing so far: neither earlier parts nor what a gap stands for."""
-        return self._from_start and not self.counts["gap"]
+        """Nothing is known to be missing so far: earlier parts, what a gap stands for, what a filter left out."""
+        return self._from_start and not self.counts["gap"] and not self._derived.get("records")
 
     def _check_first(self, line: int, kind: str, identity: str) -> None:
         if not self._has_all:
@@ -219,7 +226,7 @@ class Audit:
         # The record that holds the counts may or may not count itself.
         for kind in sorted({*counts, *self.counts} - {"session-started", "session-ended"}):
             said, found = counts.get(kind, 0), self.counts.get(kind, 0)
-            if said != found and not self._header.get("derived"):
+            if said != found and not self._derived:
                 self.report(f"session-ended counts {said} {kind}, the file has {found}")
 
     def _check_hash(self, line: int, record: Mapping[str, Any]) -> None:

@@ -13,8 +13,9 @@ from mockrec.formats.body import encode_body
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import FrameSink, Sink, gzip_member, zstd_frames
 from mockrec.formats.outfile import STDOUT, OutFile, open_output
+from mockrec.formats.parquet.places import is_uri
 
-OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst")
+OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
 _EXTENSIONS = {".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
 
 _LINE = orjson.OPT_APPEND_NEWLINE
@@ -121,11 +122,11 @@ def open_sink(
 ) -> Sink:
     """Open the output of a recording. `-` is stdout.
 
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, otherwise
-    plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError` for a format that
-    cannot be written.
+    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.parquet` or a
+    folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
+    for a format that cannot be written.
     """
-    chosen = output_format or _by_extension(str(path))
+    chosen = output_format or format_of(str(path))
     if chosen not in OUTPUT_FORMATS:
         raise FormatError(
             f"{path}: writing {chosen} is not available in this version, only {', '.join(OUTPUT_FORMATS)}"
@@ -134,6 +135,13 @@ def open_sink(
         if chosen != "jsonl":
             raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
         return JsonlSink(OutFile(STDOUT, "stdout"))
+    if chosen == "parquet":
+        # Imported here: only such outputs need it.
+        from mockrec.formats.parquet.sink import open_table_sink
+
+        return open_table_sink(str(path), force=force, file_mode=file_mode)
+    if is_uri(str(path)):
+        raise FormatError(f"{path}: only Parquet can be written to object stores (NAME.parquet, or a folder)")
     file = open_output(Path(path), force=force, file_mode=file_mode)
     if chosen == "jsonl.gz":
         return FrameSink(file, gzip_member)
@@ -142,8 +150,10 @@ def open_sink(
     return JsonlSink(file)
 
 
-def _by_extension(path: str) -> str:
+def format_of(path: str) -> str:
+    """The format that a file's name asks for."""
     lower = path.lower()
-    if lower.endswith("/"):
+    if lower.endswith("/") or Path(path).is_dir():
         return "parquet"
-    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), "jsonl")
+    other = "parquet" if is_uri(path) else "jsonl"
+    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

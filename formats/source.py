@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.parquet.places import is_table_place
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""
@@ -23,8 +24,9 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
 _BOM = b"\xef\xbb\xbf"
-_NOT_YET = "reading those is not available in this version, only JSON Lines (plain, gzip or zstd)"
-_EXPECTED = "expected a mockrec session (JSON Lines, plain, gzip or zstd)"
+_PARQUET = b"PAR1"
+_NOT_YET = "reading those is not available in this version"
+_EXPECTED = "expected a mockrec session (JSON Lines, plain, gzip or zstd, or Parquet)"
 
 
 class _Decoder(Protocol):
@@ -85,8 +87,8 @@ class Source:
             return "gzip"
         if self._head.startswith(_ZSTD):
             return "zstd"
-        if self._head.startswith(b"PAR1"):
-            raise SessionError(self.name, f"this is a Parquet file; {_NOT_YET}")
+        if self._head.startswith(_PARQUET):
+            raise SessionError(self.name, "a Parquet file is read from its end, not from a pipe: give its name")
         # The first bytes of a frame are also all that is left when it was cut off very early.
         if self._head and (_GZIP.startswith(self._head) or _ZSTD.startswith(self._head)):
             return "gzip" if self._head[:1] == _GZIP[:1] else "zstd"
@@ -133,20 +135,46 @@ class Source:
         return zstandard.ZstdDecompressor().decompressobj()
 
 
-def open_source(path: str) -> Source:
-    """Open a file by name, or stdin for `-`. Raises `SessionError`."""
+class Lines(Protocol):
+    """An open session of any format, as JSON Lines. Iterate it once, for pieces of bounded size."""
+
+    name: str
+    torn: str
+    """Afterwards: empty, or a sentence about what is cut off."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+def open_source(path: str) -> Lines:
+    """Open a session by name, or stdin for `-`; Parquet also by URI. Raises `SessionError`."""
     if path == "-":
         if sys.stdin is None:
             raise SessionError("stdin", "it is closed")
         return Source("stdin", sys.stdin.buffer, ours=False)
-    if Path(path).is_dir():
-        raise SessionError(path, f"this is a folder; {_NOT_YET}")
+    if is_table_place(path):
+        return _open_tables(path)
     try:
         file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
     except OSError as error:
         raise SessionError(path, error.strerror or str(error)) from None
     try:
+        if file.seekable() and file.peek(len(_PARQUET)).startswith(_PARQUET):
+            file.close()
+            return _open_tables(path)
         return Source(path, file)
     except SessionError:
         file.close()
         raise
+    except OSError as error:
+        file.close()
+        raise SessionError(path, error.strerror or str(error)) from None
+
+
+def _open_tables(path: str) -> Lines:
+    # Imported here: only Parquet sessions need it.
+    from mockrec.formats.parquet.source import TableSource
+
+    return TableSource(path)

@@ -44,7 +44,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 def mockrec(*arguments: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "mockrec.cli", *arguments]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    environment = {**os.environ, "COLUMNS": "120"}
+    return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_the_sample_is_told_as_the_page_shows_it() -> None:

@@ -676,7 +676,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     look = (
         "import sys\nfrom mockrec.cli.__main__ import main\n"
         "for argv in (['--help'], ['run', '--help']):\n  main(argv)\n"
-        "heavy = [name for name in ('anyio', 'asyncio', 'h11', 'OpenSSL', 'pyarrow', 'orjson', 'mockrec.engine', 'yaml', 'jinja2') if name in sys.modules]\n"
+        "heavy = [name for name in ('anyio', 'asyncio', 'h11', 'OpenSSL', 'pyarrow', 'orjson', 'msgspec', 'mockrec.engine', 'yaml', 'jinja2') if name in sys.modules]\n"
         "sys.exit(' '.join(heavy) or 0)"
     )
     done = subprocess.run(

@@ -70,10 +70,10 @@ def with_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], i
 def test_help_names_every_command(mockrec: Mockrec) -> None:
     done = mockrec("--help")
     assert (done.code, done.err) == (0, "")
-    assert {"run", "check", "show", "verify"} <= {line.split()[0] for line in done.lines if line.strip()}
+    assert {"run", "check", "filter", "show", "verify"} <= {line.split()[0] for line in done.lines if line.strip()}
 
 
-@pytest.mark.parametrize("command", ["run", "check", "show", "verify"])
+@pytest.mark.parametrize("command", ["run", "check", "filter", "show", "stats", "verify"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_has_help(mockrec: Mockrec, command: str, flag: str) -> None:
     done = mockrec(command, flag)
@@ -339,7 +339,7 @@ def test_help_imports_neither_the_engine_nor_what_is_heavy() -> None:
         "import sys\n"
         "from mockrec.cli.__main__ import main\n"
         "assert main(['--help']) == 0\n"
-        "heavy = ('mockrec.engine', 'OpenSSL', 'pyarrow', 'anyio', 'orjson', 'yaml', 'jinja2', 'jsonschema', 'rich')\n"
+        "heavy = ('mockrec.engine', 'OpenSSL', 'pyarrow', 'anyio', 'orjson', 'msgspec', 'yaml', 'jinja2', 'jsonschema', 'rich')\n"
         "found = [name for name in sys.modules if name.startswith(heavy)]\n"
         "assert not found, found\n"
     )

@@ -154,7 +154,7 @@ def test_a_har_file_is_recognised(data: bytes) -> None:
 
 
 def test_a_parquet_file_is_recognised() -> None:
-    with pytest.raises(SessionError, match=r"^s\.jsonl: this is a Parquet file; reading those is not available"):
+    with pytest.raises(SessionError, match=r"^s\.jsonl: a Parquet file is read from its end, not from a pipe"):
         source_of(b"PAR1\x15\x04")
 
 
@@ -205,7 +205,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(SessionError, match="this is a folder; reading those is not available"):
+    with pytest.raises(SessionError, match="this is a folder, but no session"):
         open_source(str(tmp_path))
 
 

@@ -1,0 +1,61 @@
+"""Which arguments are sessions and which one is the filter expression. Shared by all commands that take both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mockrec.formats.query import Plan
+
+_ENDINGS = (".jsonl", ".gz", ".zst", ".har", ".parquet", ".json", "/")
+
+Sessions = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SESSION... [EXPR]",
+        help="Recorded sessions (- reads stdin); what is no file, as the last argument, is a filter expression.",
+        show_default=False,
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option("-w", "--where", metavar="EXPR", help="The filter expression; all arguments are sessions then."),
+]
+
+
+def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str | None]:
+    """Sessions and expression."""
+    if where is not None or len(arguments) < 2 or is_session(arguments[-1]):
+        return list(arguments), where
+    return list(arguments[:-1]), arguments[-1]
+
+
+def is_session(argument: str) -> bool:
+    """An existing path, `-` or a URL."""
+    if argument == "-" or "://" in argument.split(" ")[0].split("=")[0]:
+        return True
+    try:
+        return Path(argument).exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
+
+
+def parse(expression: str | None, *, records: bool = False) -> Plan | None:
+    """The plan of an expression. Raises `FilterError`; one that looks like a file is told as that too."""
+    if expression is None:
+        return None
+    from mockrec.formats.query import FilterError
+    from mockrec.formats.query import parse as parse_expression
+
+    try:
+        return parse_expression(expression, records=records)
+    except FilterError as error:
+        if expression.lower().endswith(_ENDINGS) and " " not in expression:
+            raise typer.BadParameter(
+                f"{expression}: there is no such session, and it is no filter expression"
+            ) from error
+        raise

@@ -1,0 +1,215 @@
+"""What `mockrec filter` writes: the lines of a session, or rows of chosen fields."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mockrec.cli import printing
+
+if TYPE_CHECKING:
+    from mockrec.formats.frames import Sink
+    from mockrec.formats.query import Plan
+    from mockrec.formats.query.extract import Context
+    from mockrec.formats.selection import Kept
+
+_BATCH = 256 * 1024
+"""Bytes that are written at a time."""
+_NUMBERS = ("status", "duration", "size", "port")
+"""Columns of a table that are aligned to the right."""
+
+
+class RowShape(StrEnum):
+    """`--as` of rows."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@dataclass(slots=True)
+class Wish:
+    """What was asked for."""
+
+    paths: list[str]
+    expression: str | None
+    plan: Plan | None
+    output: str
+    output_format: str | None
+    records: bool
+    limit: int | None
+    fields: str | None
+    shape: RowShape | None
+    sort: str | None
+    force: bool
+    file_mode: int
+
+    @property
+    def rows(self) -> bool:
+        """Rows, not a session."""
+        return self.fields is not None or self.shape is not None
+
+
+def open_out(wish: Wish) -> Sink:
+    """The output of a command that writes a session or rows. Raises `OutputError`."""
+    from mockrec.formats.jsonl import open_sink
+
+    return open_sink(wish.output, force=wish.force, file_mode=wish.file_mode, output_format=wish.output_format)
+
+
+# ── sessions ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_lines(
+    wish: Wish,
+    lines: Iterable[Kept],
+    headers: Sequence[dict[str, Any] | None],
+    contexts: Sequence[Context],
+    sink: Sink,
+    *,
+    at_once: bool = False,
+) -> None:
+    """The selected lines, with what the new session has to say of itself."""
+    from mockrec.formats.derived import Carrier, Marks
+
+    marks = Marks(_derived(wish), [_session_id(header) for header in headers])
+    carrier = Carrier(_bodies_folder(wish))
+    out = _Batch(sink, at_once)
+    for kept in lines:
+        line = marks.mark(kept.raw, kept.source)
+        out.add(carrier.carry(line, contexts[kept.source].bodies_folder) + b"\n")
+    out.flush()
+
+
+def _derived(wish: Wish) -> dict[str, Any]:
+    """Empty for a plain conversion: it is still the same session."""
+    if wish.expression is None and wish.limit is None and len(wish.paths) == 1:
+        return {}
+    derived: dict[str, Any] = {"from": wish.paths[0] if len(wish.paths) == 1 else wish.paths}
+    if wish.expression is not None:
+        derived["expression"] = wish.expression
+    if wish.limit is not None:
+        derived["limit"] = wish.limit
+    if wish.records:
+        derived["records"] = True
+    return derived
+
+
+def _session_id(header: dict[str, Any] | None) -> str | None:
+    known = (header or {}).get("sessionId")
+    return known if isinstance(known, str) else None
+
+
+def _bodies_folder(wish: Wish) -> Path | None:
+    """Beside a log in a file; other outputs hold all bodies themselves."""
+    from mockrec.formats.jsonl import format_of
+
+    if wish.output == "-" or (wish.output_format or format_of(wish.output)) not in ("jsonl", "jsonl.gz", "jsonl.zst"):
+        return None
+    return Path(f"{wish.output}.bodies")
+
+
+class _Batch:
+    """Collects what is written."""
+
+    def __init__(self, sink: Sink, at_once: bool) -> None:
+        self._sink = sink
+        self._limit = 0 if at_once else _BATCH
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        """Whole lines."""
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= self._limit:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what is waiting."""
+        if self._parts:
+            self._sink.write(b"".join(self._parts))
+            self._parts, self._size = [], 0
+
+
+# ── rows ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_rows(
+    wish: Wish, lines: Iterable[Kept], contexts: Sequence[Context], sink: Sink, *, at_once: bool = False
+) -> None:
+    """Fields of the selected exchanges, as a table, CSV or JSON Lines."""
+    from mockrec.formats.rows import DEFAULT_FIELDS, Rows, parse_fields, sort_rows
+
+    fields = parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)
+    names = [field.name for field in fields]
+    sort, descending = wish.sort, False
+    extra = 0
+    if sort is not None:
+        descending = sort.startswith("-")
+        (by,) = parse_fields(sort.lstrip("-"), records=wish.records)
+        if by.name not in names:
+            fields, extra = (*fields, by), 1
+        place = [field.name for field in fields].index(by.name)
+    rows = Rows(fields, list(contexts), records=wish.records).make(lines)
+    if sort is not None:
+        # The limit counts sorted rows: `--sort -duration --limit 10` are the ten slowest.
+        rows = iter(sort_rows(rows, place, descending=descending)[: wish.limit])
+    if extra:
+        rows = (row[:-extra] for row in rows)
+    out = _Batch(sink, at_once)
+    for line in _shaped(names, rows, wish.shape or RowShape.table):
+        out.add(line.encode("utf-8", "backslashreplace"))
+    out.flush()
+
+
+def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape) -> Iterator[str]:
+    if shape is RowShape.jsonl:
+        for row in rows:
+            yield _json({name: value for name, value in zip(names, row, strict=True) if value is not None}) + "\n"
+    elif shape is RowShape.csv:
+        yield from _csv([names])
+        yield from _csv([_plain(value) for value in row] for row in rows)
+    else:
+        right = frozenset(place for place, name in enumerate(names) if name.rpartition(".")[2] in _NUMBERS)
+        cells = ([_cell(name, value) for name, value in zip(names, row, strict=True)] for row in rows)
+        for line in printing.table_lines([name.upper() for name in names], cells, right=right):
+            yield f"{line}\n"
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in rows:
+        writer.writerow(row)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _plain(value: Any) -> Any:
+    """A value in CSV: several ones joined, objects as JSON, control characters escaped (it may go to a terminal)."""
+    if value is None or type(value) in (int, float):
+        return value
+    if isinstance(value, list) and all(type(item) is str for item in value):
+        value = ", ".join(value)
+    return printing.escape(value if isinstance(value, str) else _json(value), keep_lines=True)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "duration" and isinstance(value, (int, float)):
+        return printing.duration(value)
+    return printing.escape(str(_plain(value)))
+
+
+def _json(value: Any) -> str:
+    from mockrec.formats.jsonl import encode_lines
+
+    return encode_lines([value]).decode().rstrip("\n")

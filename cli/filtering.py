@@ -1,0 +1,196 @@
+"""`mockrec filter SESSION… [EXPR]`: keeps what matches, converts, merges, or prints chosen fields of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mockrec.cli import arguments, printing
+from mockrec.cli.arguments import Sessions, Where
+from mockrec.cli.filter_output import RowShape, Wish, open_out, write_lines, write_rows
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose
+from mockrec.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from mockrec.formats.query import Plan
+    from mockrec.formats.selection import Kept, Selection
+
+
+_SHOWN = 20
+"""Problems of a session that are printed."""
+
+
+def filter_sessions(
+    sessions: Sessions,
+    where: Where = None,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="OUT", help="Where to write; the extension decides the format."),
+    ] = "-",
+    output_format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="The format of OUT, whatever its extension.")
+    ] = None,
+    records: Annotated[bool, typer.Option("--records", help="Ask and keep single records, not exchanges.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only say how many match.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, help="Only the first N that match.", show_default=False)
+    ] = None,
+    fields: Annotated[
+        str | None,
+        typer.Option("--fields", metavar="A,B", help="Print these fields, a row for each exchange (or record)."),
+    ] = None,
+    shape: Annotated[
+        RowShape | None, typer.Option("--as", help="How rows are printed (table).", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="FIELD", help="Order of the rows; -FIELD: highest first.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on while the session is being written, like tail -f.")
+    ] = False,
+    exit_status: Annotated[bool, typer.Option("-e", "--exit-status", help="Exit with 1 when nothing matches.")] = False,
+    force: Force = False,
+    file_mode: FileMode = 0o600,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Keep the exchanges that match an expression, whole and unchanged; without one, convert or merge.
+
+    Examples: 'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms',
+    'header[user-agent] ~* "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
+    """
+    paths, expression = arguments.split(sessions, where)
+    by_exchange = count or limit is not None or fields is not None or shape is not None
+    wish = Wish(
+        paths=paths,
+        expression=expression,
+        plan=arguments.parse(expression, records=records) or _everything(records=records, needed=by_exchange),
+        output=output,
+        output_format=output_format,
+        records=records,
+        limit=limit,
+        fields=fields,
+        shape=shape,
+        sort=sort,
+        force=force,
+        file_mode=file_mode,
+    )
+    _refuse(wish, follow=follow, count=count)
+    found = _follow(wish) if follow else _count(wish) if count else _select(wish)
+    if exit_status and not found:
+        raise typer.Exit(1)
+
+
+def _everything(*, records: bool, needed: bool) -> Plan | None:
+    """What stands for no expression where exchanges have to be told apart; a copy needs none."""
+    if not needed:
+        return None
+    from mockrec.formats.selection import EVERYTHING
+
+    return arguments.parse(EVERYTHING, records=records)
+
+
+def _refuse(wish: Wish, *, follow: bool, count: bool) -> None:
+    """Options that cannot be used together, and a file that would be read and written at once."""
+    if wish.sort is not None and not wish.rows:
+        raise typer.BadParameter("it orders rows: name --fields too", param_hint="--sort")
+    if count and (wish.rows or wish.output != "-" or follow):
+        raise typer.BadParameter("it prints a number and nothing else", param_hint="--count")
+    if follow and (len(wish.paths) != 1 or wish.sort is not None):
+        raise typer.BadParameter("it reads one session, and does not sort", param_hint="--follow")
+    if any(_same(wish.output, path) for path in wish.paths):
+        raise typer.BadParameter("it is one of the sessions", param_hint="-o")
+
+
+def _same(output: str, path: str) -> bool:
+    if "-" in (output, path):
+        return False
+    return Path(output).exists() and Path(path).exists() and Path(output).samefile(path)
+
+
+def _count(wish: Wish) -> int:
+    with _selection(wish, readings=1) as (selection, progress):
+        found = selection.count()
+        progress.finish()
+    printing.data(str(found if wish.limit is None else min(found, wish.limit)))
+    warn(selection)
+    return found
+
+
+def _select(wish: Wish) -> int:
+    with ExitStack() as stack:
+        selection, progress = stack.enter_context(_selection(wish, readings=1 if wish.records else 2))
+        sink = open_out(wish)
+        stack.callback(sink.close)
+        headers = [known.probe() for known in selection.inputs]
+        contexts = [known.context for known in selection.inputs]
+        if wish.rows:
+            write_rows(wish, selection, contexts, sink)
+        else:
+            write_lines(wish, selection, headers, contexts, sink)
+        progress.finish()
+        warn(selection)
+    if wish.output != "-":
+        _tell(wish, selection.found)
+    return selection.found
+
+
+def _follow(wish: Wish) -> int:
+    from mockrec.formats.following import Follower
+
+    follower = Follower(wish.paths[0], wish.plan)
+    with ExitStack() as stack:
+        sink = open_out(wish)
+        stack.callback(sink.close)
+        lines = _first(iter(follower), wish.limit)
+        if wish.rows:
+            write_rows(wish, lines, [follower.context], sink, at_once=True)
+        else:
+            write_lines(wish, lines, [None], [follower.context], sink, at_once=True)
+    return follower.found
+
+
+def _first(lines: Iterator[Kept], limit: int | None) -> Iterator[Kept]:
+    """Lines of the first `limit` exchanges."""
+    seen: set[int] = set()
+    for kept in lines:
+        if limit is not None and kept.unit and kept.unit not in seen:
+            if len(seen) == limit:
+                return
+            seen.add(kept.unit)
+        yield kept
+
+
+@contextmanager
+def _selection(wish: Wish, *, readings: int) -> Iterator[tuple[Selection, Progress]]:
+    from mockrec.formats.selection import Selection
+
+    progress = Progress(wish.paths, readings)
+    selection = Selection(wish.paths, wish.plan, limit=None if wish.sort else wish.limit, progress=progress)
+    try:
+        for known in selection.inputs:
+            known.probe()
+        yield selection, progress
+    finally:
+        selection.close()
+
+
+def _tell(wish: Wish, found: int) -> None:
+    noun = "record" if wish.records else "exchange"
+    printing.note(f"{printing.plural(found, noun)} written to {printing.escape(wish.output)}")
+
+
+def warn(selection: Selection) -> None:
+    """What there is to say of sessions that were read to their ends."""
+    for known in selection.inputs:
+        name = printing.escape(known.name)
+        for problem in known.blocks.problems[:_SHOWN]:
+            printing.warn(f"{name}: {printing.escape(problem)}")
+        if len(known.blocks.problems) > _SHOWN:
+            printing.warn(f"{name}: and {len(known.blocks.problems) - _SHOWN} more; `mockrec verify -v` lists them")
+        if known.cut_off:
+            printing.warn(f"{name}: the session was cut off: {known.cut_off}")

@@ -1,0 +1,55 @@
+"""How far a long reading has come: one line on a terminal's stderr, rewritten a few times a second."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from mockrec.cli import printing
+
+_EVERY = 0.2
+"""Seconds between two updates."""
+_AFTER = 1.0
+"""Seconds before the first one: what is quick needs none."""
+
+
+class Progress:
+    """Call it with the bytes that were read. Says nothing where stderr is no terminal, or with --quiet."""
+
+    def __init__(self, paths: Sequence[str], readings: int) -> None:
+        self._total = sum(map(_size, paths)) * readings if all(map(_size, paths)) else 0
+        self._done = 0
+        self._began = time.monotonic()
+        self._next = self._began + _AFTER
+        self._wanted = printing.progress_wanted()
+        self._shown = False
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        if self._wanted and time.monotonic() >= self._next:
+            self._show()
+
+    def finish(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            printing.progress("")
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        self._next = now + _EVERY
+        self._shown = True
+        rate = self._done / (now - self._began)
+        share = f" of {printing.size(self._total)}" if self._total >= self._done else ""
+        left = f", {printing.duration((self._total - self._done) / rate * 1000)} left" if share and rate else ""
+        printing.progress(f"{printing.size(self._done)}{share}, {printing.size(int(rate))}/s{left}")
+
+
+def _size(path: str) -> int:
+    """Bytes of a plain log; 0 for what is compressed or has no size, because it is not known what comes out of it."""
+    if path.endswith((".gz", ".zst", ".parquet", "/")):
+        return 0
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,149 @@
+"""A session that is still being written: what matches comes out as it happens.
+
+Nothing can be read twice here, so an exchange's lines wait in memory until its end is recorded, and then come
+out together. What belongs to it and is recorded later follows at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mockrec.formats.errors import SessionError
+from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.extract import Context
+from mockrec.formats.query.parser import parse
+from mockrec.formats.query.plan import Plan
+from mockrec.formats.query.predicate import compile_predicate
+from mockrec.formats.selection import EVERYTHING, Kept
+from mockrec.formats.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
+
+POLL_SECONDS = 0.1
+_CHUNK = 256 * 1024
+
+
+class _Waiting:
+    """An exchange whose end is not recorded yet."""
+
+    def __init__(self, unit: int) -> None:
+        self.unit = unit
+        self.lines: list[bytes] = []
+        self.bits = 0
+        self.counts: dict[int, int] = {}
+
+
+class Follower:
+    """Lines of one plain session, as they are written. Ends with the session, or with stdin."""
+
+    def __init__(self, path: str, plan: Plan | None, *, wait: Callable[[float], None] = time.sleep) -> None:
+        self.name = "stdin" if path == "-" else path
+        self.context = Context(None if path == "-" else Path(f"{path}.bodies"))
+        self.found = 0
+        """Exchanges (or records) that matched so far."""
+        self._path = path
+        self._plan = plan or parse(EVERYTHING, records=True)
+        self._wait = wait
+        self._bits = compile_predicate(self._plan, self.context)
+        self._counting = {number: compile_any(self._plan.tests[number].checks) for number in self._plan.counted}
+        self._waiting: dict[str, _Waiting] = {}
+        self._decided: dict[str, int] = {}
+        """Ended exchange → its number where it matched, otherwise 0. Bounded; the oldest are forgotten."""
+        self._units = 0
+
+    def __iter__(self) -> Iterator[Kept]:
+        """Raises `SessionError` for a line that is no record, and for a file that is not plain JSON Lines."""
+        for number, raw in enumerate(self._lines(), 1):
+            if not raw.strip():
+                continue
+            try:
+                record = orjson.loads(raw)
+            except orjson.JSONDecodeError as error:
+                raise SessionError(
+                    self.name, f"expected a record ({error}); only plain logs can be followed", number
+                ) from None
+            if not isinstance(record, dict) or not isinstance(record.get("type"), str):
+                raise SessionError(self.name, "expected an object with a type", number)
+            yield from self._take(raw, record)
+            if record["type"] == "session-ended":
+                break
+        # What never ended is judged by what there is of it.
+        for waiting in list(self._waiting.values()):
+            yield from self._release(waiting)
+
+    def _take(self, raw: bytes, record: dict[str, Any]) -> Iterator[Kept]:
+        kind, identity = record["type"], record.get("id")
+        bits = self._bits(record)
+        if kind in SESSION_TYPES and not (self._plan.records and self._plan.decide(bits)):
+            yield Kept(raw, SESSION, 0)
+        elif self._plan.records or kind in SINGLE_TYPES or not isinstance(identity, str):
+            if self._plan.decide(bits):
+                self._units += 1
+                self.found += 1
+                yield Kept(raw, self._units, 0)
+        elif identity in self._decided:
+            if unit := self._decided[identity]:
+                yield Kept(raw, unit, 0)
+        else:
+            yield from self._collect(raw, kind, identity, bits)
+
+    def _collect(self, raw: bytes, kind: str, identity: str, bits: int) -> Iterator[Kept]:
+        waiting = self._waiting.get(identity)
+        if waiting is None:
+            self._units += 1
+            waiting = self._waiting[identity] = _Waiting(self._units)
+        waiting.lines.append(raw)
+        waiting.bits |= bits
+        for number, kinds in self._plan.counted.items():
+            if kind in kinds:
+                waiting.counts[number] = waiting.counts.get(number, 0) + 1
+        if kind in ENDING_TYPES:
+            del self._waiting[identity]
+            before = self.found
+            yield from self._release(waiting)
+            self._decided[identity] = waiting.unit if self.found > before else 0
+            if len(self._decided) > REMEMBERED:
+                del self._decided[next(iter(self._decided))]
+
+    def _release(self, waiting: _Waiting) -> Iterator[Kept]:
+        bits = waiting.bits
+        for number, holds in self._counting.items():
+            count = waiting.counts.get(number)
+            if count is not None and holds(count):
+                bits |= 1 << number
+        if self._plan.decide(bits):
+            self.found += 1
+            for raw in waiting.lines:
+                yield Kept(raw, waiting.unit, 0)
+
+    def _lines(self) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self._chunks():
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+
+    def _chunks(self) -> Iterator[bytes]:
+        if self._path == "-":
+            while chunk := os.read(sys.stdin.fileno(), _CHUNK):
+                yield chunk
+            return
+        try:
+            file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise SessionError(self._path, error.strerror or str(error)) from None
+        with file:
+            while True:
+                chunk = file.read(_CHUNK)
+                if chunk:
+                    yield chunk
+                    continue
+                with suppress(OSError):
+                    if os.fstat(file.fileno()).st_size < file.tell():
+                        raise SessionError(self._path, "it has become shorter while it was followed")
+                self._wait(POLL_SECONDS)

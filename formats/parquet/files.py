@@ -1,0 +1,119 @@
+"""Parquet files as mockrec reads and writes them, in any file system of `pyarrow.fs`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from mockrec.formats.errors import SessionError
+from mockrec.formats.layout import FROM_HEADERS, TABLE_VERSION
+from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.places import is_uri
+from mockrec.formats.schema import EVENTS, REPEATING, SCHEMAS
+
+GROUP_ROWS = 16_384
+"""Rows of a row group: enough that columns compress, few enough that statistics tell them apart."""
+READ_ROWS = 1_024
+"""Rows that are in memory at a time while a file is read."""
+
+
+def file_system(path: str) -> tuple[Any, str]:
+    """The file system of a path or URI, and the path in it. Raises `OSError`."""
+    if not is_uri(path):
+        return pafs.LocalFileSystem(), str(Path(path).absolute())
+    try:
+        return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+    except pa.ArrowInvalid as error:
+        raise OSError(str(error)) from None
+
+
+def new_writer(sink: Any, table: str) -> Any:
+    """A `ParquetWriter` for one of the tables, into an open file. Small and quickly searched, at a fair price."""
+    return pq.ParquetWriter(
+        sink,
+        SCHEMAS[table],
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=sorted(REPEATING),
+        write_page_index=True,
+        **_bloom_filter(),
+    )
+
+
+@cache
+def _bloom_filter() -> dict[str, Any]:
+    """A filter on `id`, where pyarrow can write one: readers find an exchange without reading the column."""
+    if "bloom_filter_options" not in inspect.signature(pq.ParquetWriter.__init__).parameters:
+        return {}
+    return {"bloom_filter_options": {"id": {"ndv": GROUP_ROWS, "fpp": 0.01}}}
+
+
+class EventsFile:
+    """An open file with the events table."""
+
+    def __init__(self, name: str, filesystem: Any, path: str) -> None:
+        """Raises `SessionError`."""
+        self.name = name
+        try:
+            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=False)
+        except FileNotFoundError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            raise SessionError(name, f"this Parquet file cannot be read: {_first_line(error)}") from None
+        try:
+            self._check()
+        except SessionError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the footer says, without `mockrec.` before the keys."""
+        found: dict[bytes, bytes] = self._file.metadata.metadata or {}
+        return {
+            key.decode("utf-8", "replace").removeprefix("mockrec."): value.decode("utf-8", "replace")
+            for key, value in found.items()
+            if key.startswith(b"mockrec.")
+        }
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Its rows, some at a time; all the columns a record is made of, or those that are named."""
+        there = set(self._file.schema_arrow.names)
+        wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
+        try:
+            yield from self._file.iter_batches(READ_ROWS, columns=[name for name in wanted if name in there])
+        except (OSError, pa.ArrowException) as error:
+            raise SessionError(self.name, f"this Parquet file is damaged: {_first_line(error)}") from None
+
+    def lines(self) -> Iterator[bytes]:
+        """Its records as JSON Lines."""
+        for batch in self.batches():
+            yield lines_of(batch)
+
+    def _check(self) -> None:
+        said = self.metadata
+        if said.get("table", "events") != "events":
+            raise SessionError(self.name, f"it holds the table {said['table']}, a session is the table events")
+        version = said.get("schema", "")
+        if version.isdecimal() and int(version) > TABLE_VERSION:
+            raise SessionError(
+                self.name,
+                f"written by a newer mockrec: schema {version}, this one reads up to {TABLE_VERSION}",
+            )
+        if not {"seq", "type"} <= set(self._file.schema_arrow.names):
+            raise SessionError(self.name, "this Parquet file is no mockrec session: it has no columns seq and type")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,84 @@
+"""Where tables and journals lie. Without pyarrow: a recording asks too.
+
+A file `NAME.parquet` has its journal in the folder `NAME.parquet.journal` beside it. A data set has its own in its
+folder `journal`; one in an object store has it in the current folder of the machine that records.
+
+Part N of a data set is what segment N of its journal was.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+EVENTS_FOLDER = "events"
+EXCHANGES_FOLDER = "exchanges"
+JOURNAL_SUFFIX = ".journal"
+_URI = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_SEGMENT = re.compile(r"segment-(\d{6,})\.jsonl")
+_PART = re.compile(r"part-(\d{6,})\.parquet")
+
+
+def is_uri(path: str) -> bool:
+    """Whether a path is one of an object store or other file system of `pyarrow.fs`, for example `s3://…`."""
+    return _URI.match(path) is not None
+
+
+def is_data_set(path: str) -> bool:
+    """Whether an output path means a folder of parts and not one file."""
+    return not path.lower().endswith(".parquet")
+
+
+def journal_of(path: str) -> Path:
+    """The journal of an output."""
+    bare = path.rstrip("/")
+    if is_uri(path):
+        return Path(bare.rsplit("/", 1)[-1] + JOURNAL_SUFFIX)
+    return Path(bare, "journal") if is_data_set(path) else Path(bare + JOURNAL_SUFFIX)
+
+
+def session_name(path: str) -> str:
+    """The name a session has without what makes it a journal or a folder: the stem of its `.bodies` folder."""
+    bare = path.rstrip("/") or path
+    if bare.endswith(JOURNAL_SUFFIX):
+        return bare.removesuffix(JOURNAL_SUFFIX)
+    return bare
+
+
+def segment_name(number: int) -> str:
+    """Counted from 1."""
+    return f"segment-{number:06}.jsonl"
+
+
+def part_name(number: int) -> str:
+    """The part that holds the records of a segment."""
+    return f"part-{number:06}.parquet"
+
+
+def segment_number(name: str) -> int | None:
+    """None for a file that is no segment."""
+    found = _SEGMENT.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def part_number(name: str) -> int | None:
+    """None for a file that is no part of ours."""
+    found = _PART.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def segments(journal: Path) -> dict[int, Path]:
+    """The segments that are there, by number, in order."""
+    try:
+        found = {segment_number(path.name): path for path in journal.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    return dict(sorted((number, path) for number, path in found.items() if number is not None))
+
+
+def is_table_place(path: str) -> bool:
+    """Whether a path is for us, whatever stands in it: a URI, a folder, or what only a journal is there for."""
+    if is_uri(path):
+        return True
+    here = Path(path)
+    return here.is_dir() or (not here.exists() and bool(segments(journal_of(path))))

@@ -1,0 +1,148 @@
+"""Sessions in Parquet as JSON Lines: a file, a data set, or the journal of one that is still recorded.
+
+Each is read some thousand rows at a time, so memory does not grow with the session.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.errors import SessionError
+from mockrec.formats.parquet.places import (
+    EVENTS_FOLDER,
+    is_uri,
+    journal_of,
+    part_number,
+    segments,
+)
+
+_CHUNK = 256 * 1024
+Piece = tuple[int, str]
+"""A number that orders the pieces of a session, and a name that orders those that have none of ours."""
+
+
+class TableSource:
+    """An open session; see `formats/source.py`. Iterate it once."""
+
+    def __init__(self, name: str) -> None:
+        """Raises `SessionError` where there is no session."""
+        self.name = name
+        self.torn = ""
+        self.problems: list[str] = []
+        self._lines: Iterator[bytes] = self._open()
+
+    def close(self) -> None:
+        """Close what is open."""
+        close = getattr(self._lines, "close", None)
+        if close is not None:
+            close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._lines
+
+    def _open(self) -> Iterator[bytes]:
+        if is_uri(self.name):
+            return self._open_remote()
+        path = Path(self.name)
+        if path.is_file():
+            return self._file(_open_events(self.name, None, str(path)))
+        if not path.is_dir():
+            # Recorded, but never finished: the journal is the session.
+            return self._pieces(None, journal_of(self.name))
+        if segments(path):
+            return self._pieces(None, path)
+        if (path / EVENTS_FOLDER).is_dir() or segments(path / "journal"):
+            return self._pieces(path / EVENTS_FOLDER, path / "journal")
+        raise SessionError(
+            self.name, f"this is a folder, but no session: expected {EVENTS_FOLDER}/part-*.parquet or a journal"
+        )
+
+    def _file(self, file: Any) -> Iterator[bytes]:
+        try:
+            yield from file.lines()
+        finally:
+            file.close()
+
+    def _pieces(self, parts: Path | None, journal: Path) -> Iterator[bytes]:
+        """Parts and segments in their order; those too that appear meanwhile.
+
+        A recording turns a segment into the part of the same number and removes it: whoever finds neither looks again.
+        """
+        done: Piece = (0, "")
+        while later := [piece for piece in _pieces(parts, journal) if piece > done]:
+            for piece in later:
+                done = piece
+                yield from self._piece(piece, parts, journal)
+
+    def _piece(self, piece: Piece, parts: Path | None, journal: Path) -> Iterator[bytes]:
+        for _ in range(2):
+            found = _pieces(parts, journal).get(piece)
+            if found is None:
+                break
+            try:
+                if found.suffix == ".parquet":
+                    yield from self._file(_open_events(str(found), None, str(found)))
+                else:
+                    yield from _chunks(found)
+            except FileNotFoundError:
+                continue
+            return
+        raise SessionError(self.name, f"part {piece[0] or piece[1]} has gone while the session was read")
+
+    def _open_remote(self) -> Iterator[bytes]:
+        from mockrec.formats.parquet.files import file_system
+
+        try:
+            filesystem, path = file_system(self.name)
+            files = _remote_parts(filesystem, path)
+        except OSError as error:
+            raise SessionError(self.name, str(error).partition("\n")[0]) from None
+        if not files:
+            raise SessionError(self.name, f"there is no Parquet file, and no data set ({EVENTS_FOLDER}/part-*.parquet)")
+        return self._remote(filesystem, files)
+
+    def _remote(self, filesystem: Any, files: list[str]) -> Iterator[bytes]:
+        for file in files:
+            try:
+                opened = _open_events(file if len(files) > 1 else self.name, filesystem, file)
+            except FileNotFoundError as error:
+                raise SessionError(self.name, str(error)) from None
+            yield from self._file(opened)
+
+
+def _open_events(name: str, filesystem: Any, path: str) -> Any:
+    # Imported here: a journal can be read without pyarrow.
+    from mockrec.formats.parquet.files import EventsFile
+
+    return EventsFile(name, filesystem, path)
+
+
+def _pieces(parts: Path | None, journal: Path) -> dict[Piece, Path]:
+    """What there is, in order; a part before the segment it was made of."""
+    found: dict[Piece, Path] = {(number, ""): path for number, path in segments(journal).items()}
+    if parts is not None and parts.is_dir():
+        for path in parts.rglob("*.parquet"):
+            if not path.name.startswith((".", "_")):
+                number = part_number(path.name)
+                found[(number, "") if number is not None and path.parent == parts else (sys.maxsize, str(path))] = path
+    return dict(sorted(found.items()))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _remote_parts(filesystem: Any, path: str) -> list[str]:
+    from pyarrow.fs import FileSelector, FileType
+
+    if filesystem.get_file_info(path).type == FileType.File:
+        return [path]
+    found = filesystem.get_file_info(
+        FileSelector(f"{path.rstrip('/')}/{EVENTS_FOLDER}", recursive=True, allow_not_found=True)
+    )
+    return sorted(info.path for info in found if info.type == FileType.File and info.path.endswith(".parquet"))
