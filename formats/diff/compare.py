@@ -25,7 +25,7 @@ from mockrec.formats.diff.spool import Spool
 from mockrec.formats.diff.timing import Samples
 from mockrec.formats.diff.values import Hidden, Values
 from mockrec.formats.diff.volatile import Window
-from mockrec.formats.session import open_session
+from mockrec.formats.session import Session, open_session
 
 _NEAREST = 200
 """Exchanges without a partner for which a near endpoint is looked for."""
@@ -79,9 +79,20 @@ def _no_collection() -> Iterator[None]:
 
 def _read(path: str, spool: Spool, options: Options) -> _Folded:
     with open_session(path) as session:
-        digests = list(Fold(spool, options).digests(session))
+        digests = _digests(session, spool, options)
         side = Side(session.name, len(digests), session.cut_off)
         return _Folded(side, session.header or {}, session.bodies_folder, digests)
+
+
+def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
+    fold = Fold(spool, options)
+    if options.only is None:
+        return list(fold.digests(session))
+    # Imported here: only an expression needs the filter language.
+    from mockrec.formats.diff.only import Only
+
+    only = Only(options.only, session.bodies_folder)
+    return [digest for digest in fold.digests(only.watched(session)) if only.wanted(digest.id)]
 
 
 class _Comparison:

@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 from sys import intern
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from mockrec.formats.diff.model import Digest, Endpoint
+from mockrec.formats.endpoints import template
 
-_ID_SEGMENTS = (
-    ("{int}", re.compile(r"\d+")),
-    ("{uuid}", re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")),
-    ("{ulid}", re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")),
-    ("{hex}", re.compile(r"(?=.*\d)[0-9a-f]{8,}|(?=.*\d)[0-9A-F]{8,}")),
-    ("{token}", re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9_-]{16,}|redacted-[0-9a-f]{8}")),
-)
 _URL = re.compile(r"(?:[a-z]+://(?:[^/?#]*@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?")
 
 
@@ -44,18 +37,6 @@ def split(url: str) -> Parts:
     if match is None:
         return Parts("", url, "")
     return Parts(match[1] or "", match[2] or "", match[3] or "")
-
-
-@lru_cache(maxsize=20_000)
-def template(path: str) -> str:
-    """`/users/7/orders` → `/users/{int}/orders`."""
-    return "/".join(_segment(part) for part in path.split("/"))
-
-
-def _segment(part: str) -> str:
-    if not part or part.isalpha():
-        return part
-    return next((name for name, pattern in _ID_SEGMENTS if pattern.fullmatch(part)), part)
 
 
 class Keys:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mockrec.formats.query import Plan
 
 Location = tuple[str | int | tuple[str, int], ...]
 """Keys and indexes on the way to a value of a JSON document; a repeated key is `(name, 2)`."""
@@ -183,3 +186,5 @@ class Options:
     """Host of A → host of B."""
     pair_header: str = ""
     """A request header, in lower case, that names an exchange."""
+    only: Plan | None = None
+    """Which exchanges are compared at all."""

@@ -144,10 +144,10 @@ def test_two_runs_of_the_same_are_the_same(record: Any, diff: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "differences"),
     [
-        (("Chair", "Table"), [("GET /items/{int}", "response.json:$.name", "value")]),
-        (("oak", "7"), [("GET /items/{int}", "response.json:$.tags[?@.id==2].word", "type")]),
-        (("200", "203"), [("GET /items/{int}", "status", "status")]),
-        (("no-store", "private"), [("GET /items/{int}", "response.header:cache-control", "header")]),
+        (("Chair", "Table"), [("GET /items/{id}", "response.json:$.name", "value")]),
+        (("oak", "7"), [("GET /items/{id}", "response.json:$.tags[?@.id==2].word", "type")]),
+        (("200", "203"), [("GET /items/{id}", "status", "status")]),
+        (("no-store", "private"), [("GET /items/{id}", "response.header:cache-control", "header")]),
         (("Shop", "Store"), [("GET /", "response.text (line 2)", "value")]),
     ],
 )
@@ -172,7 +172,7 @@ def test_events_and_messages(record: Any, diff: Any) -> None:
 def test_a_call_that_was_added(record: Any, diff: Any, program: Program) -> None:
     a, b = record("a.jsonl"), record("b.jsonl", more=("/items/9",))
     code, report = diff(a, b)
-    assert (code, found(report)) == (1, [("GET /items/{int}", "calls", "count")])
+    assert (code, found(report)) == (1, [("GET /items/{id}", "calls", "count")])
     assert (report["differences"][0]["a"], report["differences"][0]["b"]) == (3, 4)
     assert [(one["method"], one["url"].rpartition("/")[2]) for one in report["onlyInB"]] == [("GET", "9")]
     assert report["onlyInA"] == []
@@ -198,7 +198,7 @@ def test_reports_of_the_real_program(record: Any, program: Program, tmp_path: Pa
     done = program("diff", a, b, "-o", "diff.md", "-o", "diff.xml", "--as", "github")
     assert done.returncode == 1
     assert (
-        done.stdout == '::warning title=GET /items/{int} value::response.json:$.name: value: "Chair" → "Table" (× 3)\n'
+        done.stdout == '::warning title=GET /items/{id} value::response.json:$.name: value: "Chair" → "Table" (× 3)\n'
     )
     assert "| changed | `response.json:$.name` value |" in (tmp_path / "diff.md").read_text(encoding="utf-8")
     assert 'failures="1"' in (tmp_path / "diff.xml").read_text(encoding="utf-8")

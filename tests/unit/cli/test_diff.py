@@ -59,6 +59,11 @@ def test_details_are_for_those_who_ask(mockrec: Callable[..., Any], other: tuple
     assert "http://x.test/b" not in mockrec("diff", *other).out
 
 
+def test_only_some_of_them(mockrec: Callable[..., Any], other: tuple[Path, Path]) -> None:
+    assert mockrec("diff", *other, "--only", "path == /a").lines[-1] == "1 difference in 1 pair; 1 changed"
+    assert mockrec("diff", *other, "--only", "path == /none").code == 0
+
+
 def test_fail_on(mockrec: Callable[..., Any], tmp_path: Path) -> None:
     a, b = session(tmp_path / "a.jsonl", 200), session(tmp_path / "b.jsonl", 200, body="other")
     assert mockrec("diff", a, b).code == 1
@@ -127,6 +132,7 @@ def test_from_stdin(mockrec: Callable[..., Any], same: tuple[Path, Path], monkey
         ("a.jsonl", "a.jsonl", "--ignore-file", "none.yaml"),
         ("a.jsonl", "a.jsonl", "--map-host", "only-one"),
         ("a.jsonl", "a.jsonl", "-o", "report.pdf"),
+        ("a.jsonl", "a.jsonl", "--only", "status =="),
         ("a.jsonl", "text.txt"),
         ("a.jsonl",),
     ],

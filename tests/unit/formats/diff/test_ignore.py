@@ -67,7 +67,7 @@ ALL = [
         ("body", [3, 4, 5, 6, 7]),
         ("PUT /users/* json:$.list", [7]),
         ("/users/*/meta status", [0]),
-        ("* /users/{int}/meta status", [0]),
+        ("* /users/{id}/meta status", [0]),
         ("PUT x.test/* status", [0]),
     ],
 )
