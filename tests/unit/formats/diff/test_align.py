@@ -31,3 +31,9 @@ def test_long_sequences_are_paired_in_turn() -> None:
     assert list(align(a, b)) == [*((number, number) for number in range(5000)), (None, 5000)]
     c = [f"c{number}" for number in range(4000)]
     assert list(align(a, c))[-1] == (4999, None)
+
+
+def test_many_equal_items_take_no_time() -> None:
+    a, b = ["x", "y"] * 1000, ["y", "x", "x"] * 600
+    pairs = list(align(a, b))
+    assert len(pairs) == 2000

@@ -77,6 +77,11 @@ def test_redaction_marks() -> None:
     assert fits_mark("Bearer redacted-0badcafe", "Bearer secret")
     assert fits_mark("a=redacted-0badcafe;b=redacted-0badcaff", "a=1;b=2\n3")
     assert not fits_mark("Bearer redacted-0badcafe", "Basic secret")
+    assert not fits_mark("a redacted-0badcafe b redacted-0badcafe", "a x c y")
+    assert not fits_mark("a=redacted-0badcafe;", "a=;")
+    assert not fits_mark("redacted-0badcafe!", "secret")
+    marks = "x redacted-0badcafe " * 2000
+    assert not fits_mark(marks, "x y " * 1999 + "z")  # at once, not after trying every way
 
 
 def test_tokens_by_their_looks() -> None:
