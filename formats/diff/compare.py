@@ -60,8 +60,7 @@ def compare_sessions(a: str, b: str, options: Options, filters: Filters, noise: 
         if noise is not None:
             again = _read(noise, spool, options)
             filters.noise = noise_of(_Comparison(first, again, spool, options, filters).findings())
-            for digest in first.digests:
-                digest.endpoint = None
+            spool.forget_shapes()
         return _Comparison(first, _read(b, spool, options), spool, options, filters).result()
 
 
@@ -175,7 +174,10 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
-        return [f"{letter} was cut off: {side.cut_off}" for side, letter in sides if side.cut_off]
+        notes = [f"{letter} was cut off: {side.cut_off}" for side, letter in sides if side.cut_off]
+        if cut := sum(couple.a.cut or couple.b.cut for couple in self._pairing.pairs):
+            notes.append(f"bodies that were recorded in part: {cut}; what is missing of them was not compared")
+        return notes
 
     def _counts(self, collector: Collector) -> None:
         """Endpoints that were called more or less often, and the exchanges without a partner."""

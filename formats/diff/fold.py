@@ -120,6 +120,7 @@ class Fold:
             content["e"] = _text(error.get("code") or error.get("name"))
         body = answer.get("body") or _NOTHING
         content["b"] = body
+        digest.cut = bool(body.get("truncated"))
         timing = answer.get("timingEvents") or record.get("timingEvents") or _NOTHING
         sent, start = _number(timing.get("headersSentTimestamp")), _number(timing.get("startTimestamp"))
         if sent is not None and start is not None:

@@ -87,6 +87,8 @@ class Digest:
     first_byte: float | None = None
     """Milliseconds until the head of the response was sent."""
     replay_of: str = ""
+    cut: bool = False
+    """Only the beginning of the response's body was recorded."""
     marker: str = ""
     """The value of the header that pairs exchanges, where one was named."""
     endpoint: Endpoint | None = None
