@@ -227,3 +227,29 @@ def test_a_call_that_is_dropped_or_doubled_is_all_that_differs(
         result = compare(a, b)
         assert [difference.finding.path for difference in result.differences] == ["calls"]
         assert (len(result.only_a), len(result.only_b)) == only
+
+
+WRONG = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([]), st.just({}),
+                  st.just([7]), st.just({"x": 7}))  # fmt: skip
+
+
+@given(CALLS.filter(len), st.data())
+@settings(deadline=None)
+def test_a_session_that_was_edited_by_hand_is_no_defect(calls: list[dict[str, Any]], data: st.DataObject) -> None:
+    """Any value of any record may be of any type, but for the types of records."""
+    edited = json.loads(json.dumps(list(records(calls, 0))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.sampled_from(edited))
+        inner = [value for value in place.values() if isinstance(value, dict) and value]
+        if inner and data.draw(st.booleans()):
+            place = data.draw(st.sampled_from(inner))
+        keys = [key for key in place if key not in ("type", "schemaVersion")]
+        if keys:
+            place[data.draw(st.sampled_from(keys))] = data.draw(WRONG)
+    with folder() as name:
+        for path, content in ((name / "a.jsonl", records(calls, 0)), (name / "b.jsonl", iter(edited))):
+            path.write_text(
+                "".join(json.dumps(record) + "\n" for record in content).replace("NaN", "0").replace("Infinity", "1")
+            )
+        for a, b in (("a", "b"), ("b", "a"), ("b", "b")):
+            compare_sessions(str(name / f"{a}.jsonl"), str(name / f"{b}.jsonl"), Options(requests=True), Filters())
