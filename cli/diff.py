@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mockrec.cli import printing
+from mockrec.cli import arguments, printing
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ def diff(
     ignore_file: Annotated[
         list[str] | None,
         typer.Option("--ignore-file", metavar="FILE", help="YAML with rules to ignore, each with its reason."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="EXPR", help="Compare only the exchanges that a filter expression selects."),
     ] = None,
     map_host: Annotated[
         list[str] | None,
@@ -128,6 +132,7 @@ def diff(
         timing=timing,
         map_host=dict(_host_pair(pair) for pair in map_host or ()),
         pair_header=pair_header.lower(),
+        only=arguments.parse(only),
     )
     result = compare_sessions(a, b, options, filters, noise)
     for path, chosen in outputs:

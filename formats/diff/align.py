@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 _MOST = 2_000
 """Items that are looked at in full; the cost of more grows with the square of their number."""
+_MOST_EQUAL = 500_000
+"""Equal items on both sides, pair by pair, up to which they are: a text of equal lines would take seconds."""
 
 
 def align(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int | None, int | None]]:
@@ -23,13 +26,18 @@ def align(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int | None, int 
     while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
         end += 1
     middle_a, middle_b = a[start : len(a) - end], b[start : len(b) - end]
-    if max(len(middle_a), len(middle_b)) > _MOST:
+    if max(len(middle_a), len(middle_b)) > _MOST or _equal(middle_a, middle_b) > _MOST_EQUAL:
         yield from _in_turn(start, len(a) - end, start, len(b) - end)
     else:
         for run_a, run_b in _runs(list(middle_a), list(middle_b)):
             yield from _in_turn(start + run_a.start, start + run_a.stop, start + run_b.start, start + run_b.stop)
     for index in range(end, 0, -1):
         yield len(a) - index, len(b) - index
+
+
+def _equal(a: Sequence[str], b: Sequence[str]) -> int:
+    counts = Counter(b)
+    return sum(count * counts[item] for item, count in Counter(a).items())
 
 
 def _runs(a: list[str], b: list[str]) -> Iterator[tuple[range, range]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +17,7 @@ from mockrec.formats.diff.exchange import Comparer
 from mockrec.formats.diff.fold import Fold
 from mockrec.formats.diff.hosts import Hosts
 from mockrec.formats.diff.ignore import Rule
-from mockrec.formats.diff.keys import Keys, split
+from mockrec.formats.diff.keys import Keys
 from mockrec.formats.diff.model import Digest, Endpoint, Finding, Kind, Options, Severity, Subject
 from mockrec.formats.diff.pairing import Pairing, pair
 from mockrec.formats.diff.result import Result, Side
@@ -24,7 +25,7 @@ from mockrec.formats.diff.spool import Spool
 from mockrec.formats.diff.timing import Samples
 from mockrec.formats.diff.values import Hidden, Values
 from mockrec.formats.diff.volatile import Window
-from mockrec.formats.session import open_session
+from mockrec.formats.session import Session, open_session
 
 _NEAREST = 200
 """Exchanges without a partner for which a near endpoint is looked for."""
@@ -54,21 +55,43 @@ class _Folded:
 
 def compare_sessions(a: str, b: str, options: Options, filters: Filters, noise: str | None = None) -> Result:
     """Compare two session files; `noise` is another recording of what A is. Raises `SessionError`."""
-    with closing(Spool()) as spool:
+    with closing(Spool()) as spool, _no_collection():
         first = _read(a, spool, options)
         if noise is not None:
             again = _read(noise, spool, options)
             filters.noise = noise_of(_Comparison(first, again, spool, options, filters).findings())
-            for digest in first.digests:
-                digest.endpoint = None
+            spool.forget_shapes()
         return _Comparison(first, _read(b, spool, options), spool, options, filters).result()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hundreds of thousands of digests are made, none of them garbage: looking for it is a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read(path: str, spool: Spool, options: Options) -> _Folded:
     with open_session(path) as session:
-        digests = list(Fold(spool, options).digests(session))
+        digests = _digests(session, spool, options)
         side = Side(session.name, len(digests), session.cut_off)
         return _Folded(side, session.header or {}, session.bodies_folder, digests)
+
+
+def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
+    fold = Fold(spool, options)
+    if options.only is None:
+        return list(fold.digests(session))
+    # Imported here: only an expression needs the filter language.
+    from mockrec.formats.diff.only import Only
+
+    only = Only(options.only, session.bodies_folder)
+    return [digest for digest in fold.digests(only.watched(session)) if only.wanted(digest.id)]
 
 
 class _Comparison:
@@ -79,7 +102,7 @@ class _Comparison:
         self._filters = filters
         self._hidden = [(rule, Hidden(rule.selector.pattern)) for rule in filters.rules if rule.selector.pattern]
         mapped = options.map_host.items()
-        hosts_a, hosts_b = ({split(digest.url).host for digest in side.digests} for side in (a, b))
+        hosts_a, hosts_b = ({digest.host for digest in side.digests} for side in (a, b))
         kept = frozenset(hosts_a & hosts_b)
         self._hosts = (Hosts(a.header, dict(mapped), kept), Hosts(b.header, {}, kept))
         own_a, own_b = self._hosts[0].own, self._hosts[1].own
@@ -101,8 +124,8 @@ class _Comparison:
         keys = Keys(frozenset(queries), self._values.masked)
         for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
             for digest in folded.digests:
-                parts = split(digest.url)
-                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(parts.host), parts.path)
+                path = digest.url[digest.target :].partition("#")[0].partition("?")[0]
+                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path)
         pairing = pair(self._a.digests, self._b.digests, keys, self._comparer.shape)
         for name, count in keys.left_out.items():
             queries[name].hidden += count
@@ -151,7 +174,10 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
-        return [f"{letter} was cut off: {side.cut_off}" for side, letter in sides if side.cut_off]
+        notes = [f"{letter} was cut off: {side.cut_off}" for side, letter in sides if side.cut_off]
+        if cut := sum(couple.a.cut or couple.b.cut for couple in self._pairing.pairs):
+            notes.append(f"bodies that were recorded in part: {cut}; what is missing of them was not compared")
+        return notes
 
     def _counts(self, collector: Collector) -> None:
         """Endpoints that were called more or less often, and the exchanges without a partner."""

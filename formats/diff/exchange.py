@@ -10,7 +10,6 @@ from mockrec.formats.body import Body
 from mockrec.formats.diff import bodies, cookies, forms, headers
 from mockrec.formats.diff.align import align
 from mockrec.formats.diff.bodies import Message
-from mockrec.formats.diff.fold import key_of
 from mockrec.formats.diff.keys import split
 from mockrec.formats.diff.model import ABSENT, Digest, Finding, Kind, Options, Pair, Severity, Subject
 from mockrec.formats.diff.spool import Spool
@@ -38,19 +37,12 @@ class Comparer:
         return digest.status, self._shape(digest.response, side, self._values), *messages
 
     def _shape(self, number: int, side: int, values: Values) -> bytes:
-        return self._spool.shape(number, lambda content: self._masked(content, side, values))
-
-    def _masked(self, content: dict[str, Any], side: int, values: Values) -> bytes:
-        key = key_of(content, self._options.strict).decode()
-        head = content.get("h")
-        dated = head.get("set-cookie") if head else None
-        # How long a cookie lives has to be worked out, so its date is not masked.
-        return f"{values.masked(key, side)}{dated or ''}".encode()
+        return self._spool.shape(number, lambda key: _masked(key, side, values))
 
     def findings(self, pair: Pair) -> Iterator[Finding]:
         """What differs; nothing that was asked to be left out is left out yet."""
         a, b = pair.a, pair.b
-        values = self._values.with_hosts(split(a.url).host, split(b.url).host)
+        values = self._values if a.host == b.host else self._values.with_hosts(a.host, b.host)
         if self._options.requests:
             yield from self._requests(a, b, values)
         if a.response != b.response and not self._alike(a.response, b.response, values):
@@ -62,7 +54,7 @@ class Comparer:
         """Whether two contents are the same but for volatile values: much cheaper than to look at each value."""
         if values is self._values:
             return self._shape(a, 0, values) == self._shape(b, 1, values)
-        return self._masked(self._spool.get(a), 0, values) == self._masked(self._spool.get(b), 1, values)
+        return _masked(self._spool.key(a), 0, values) == _masked(self._spool.key(b), 1, values)
 
     def _responses(self, a: Content, b: Content, values: Values) -> Iterator[Finding]:
         outcome_a, outcome_b = _outcome(a), _outcome(b)
@@ -140,6 +132,14 @@ class Comparer:
         body = self._message(self._spool.get(number), side).body
         text = body.text
         return bodies.shown(body) if text is None else text
+
+
+def _masked(key: bytes, side: int, values: Values) -> bytes:
+    """What of a content is compared at first sight."""
+    text = key.decode()
+    masked = values.masked(text, side)
+    # How long a cookie lives has to be worked out, so where one is set the dates count.
+    return (masked + text if '"set-cookie"' in text and "xpires=" in text else masked).encode()
 
 
 def _outcome(content: Content) -> str:

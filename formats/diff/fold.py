@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from mockrec.formats.diff import headers
+from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.exchanges import place
@@ -19,6 +20,8 @@ _NOTHING: Mapping[str, Any] = {}
 _REPLAY = "replay-of:"
 _UNKEYED = frozenset({"size", "encodedSize", "raw", "contentEncoding"})
 """Of a body: what says how it travelled, and its size, where the whole of it is there to be compared."""
+_TEXTS = ("text", "base64", "file", "sha256", "charset")
+"""Of a body, what has to be a text."""
 _ENDS = frozenset({"response", "abort", "websocket-close"})
 _FAULTS = {"client-error": "(client error)", "tls-client-error": "(TLS error)"}
 _TUNNELS = {"tls-passthrough-opened": "(TLS tunnel)", "raw-passthrough-opened": "(tunnel)"}
@@ -52,9 +55,9 @@ class Fold:
             kind = record["type"]
             if kind == "request-initiated":
                 # The same head comes again with the request, or with the abort.
-                waiting.setdefault(record.get("id", ""), _Open(self._start(record)))
+                waiting.setdefault(_text(record.get("id")), _Open(self._start(record)))
             elif kind in ("request", "websocket-request"):
-                found = waiting.get(record.get("id", "")) or self._begin(record)
+                found = waiting.get(_text(record.get("id"))) or self._begin(record)
                 self._request(found, record)
                 if found.digest.kind != "open":  # its answer came before its body was complete
                     del waiting[found.digest.id]
@@ -72,53 +75,64 @@ class Fold:
         waiting.clear()
 
     def _begin(self, record: Record) -> _Open:
-        entry = self._open[record.get("id", "")] = _Open(self._start(record))
+        entry = self._open[_text(record.get("id"))] = _Open(self._start(record))
         return entry
 
     def _start(self, record: Record) -> Digest:
         digest = Digest(_text(record.get("id")), "open", _text(record.get("method")) or "?", _text(record.get("url")))
-        for tag in record.get("tags", ()):
+        digest.host, digest.target = host_of(digest.url)
+        for tag in _list(record.get("tags")):
             if isinstance(tag, str) and tag.startswith(_REPLAY):
                 digest.replay_of = tag[len(_REPLAY) :]
         if self._options.pair_header:
-            digest.marker = _text(record.get("headers", _NOTHING).get(self._options.pair_header))
+            digest.marker = _text(_fields(record.get("headers")).get(self._options.pair_header))
         return digest
 
     def _request(self, entry: _Open, record: Record) -> None:
         entry.request_seen = True
-        body = record.get("body") or _NOTHING
+        body = _body(record.get("body"))
         entry.digest.request_body = _body_hash(body)
         if self._options.requests:
-            content = {"h": record.get("headers", {}), "b": body, "t": record.get("trailers", {}), "k": "request"}
+            content = {
+                "h": _fields(record.get("headers")),
+                "b": body,
+                "t": _fields(record.get("trailers")),
+                "k": "request",
+            }
             entry.digest.request = self._content(content)
 
     def _end(self, record: Record, kind: str) -> Iterator[Digest]:
-        entry = self._open.get(record.get("id", "")) or self._begin(record)
+        entry = self._open.get(_text(record.get("id"))) or self._begin(record)
         digest = entry.digest
         digest.kind = kind
         digest.duration = _number(record.get("duration"))
         answer = record
         if kind == "abort":
-            answer = record.get("response") or _NOTHING
+            answer = _object(record.get("response"))
             if not entry.request_seen:
                 entry.request_seen = True
-                digest.request_body = _body_hash(record.get("requestBody") or _NOTHING)
+                digest.request_body = _body_hash(_body(record.get("requestBody")))
         content: dict[str, Any] = {"k": kind}
         if entry.accepted is not None:
             content |= {"s": digest.status, "h": entry.accepted, "c": record.get("closeCode")}
         else:
             digest.status = _status(answer)
-            content |= {"s": digest.status, "r": answer.get("statusMessage", ""), "h": answer.get("headers", {})}
+            content |= {
+                "s": digest.status,
+                "r": _text(answer.get("statusMessage")),
+                "h": _fields(answer.get("headers")),
+            }
             if "trailers" in answer:
-                content["t"] = answer["trailers"]
+                content["t"] = _fields(answer["trailers"])
         if entry.interim:
             content["i"] = entry.interim
         error = record.get("error")
         if isinstance(error, Mapping):
             content["e"] = _text(error.get("code") or error.get("name"))
-        body = answer.get("body") or _NOTHING
+        body = _body(answer.get("body"))
         content["b"] = body
-        timing = answer.get("timingEvents") or record.get("timingEvents") or _NOTHING
+        digest.cut = bool(body.get("truncated"))
+        timing = _object(answer.get("timingEvents")) or _object(record.get("timingEvents"))
         sent, start = _number(timing.get("headersSentTimestamp")), _number(timing.get("startTimestamp"))
         if sent is not None and start is not None:
             digest.first_byte = sent - start
@@ -128,17 +142,19 @@ class Fold:
             yield digest
 
     def _other(self, record: Record, kind: str) -> None:
-        entry = self._open.get(record.get("id", ""))
+        entry = self._open.get(_text(record.get("id")))
         if kind in _TUNNELS:
             self._begin(record).digest.method = _TUNNELS[kind]
-            self._open[record.get("id", "")].digest.url = place(record.get("destination"))
+            digest = self._open[_text(record.get("id"))].digest
+            digest.url = digest.host = place(record.get("destination"))
+            digest.target = len(digest.url)
         elif entry is None:
             return
         elif kind == "response-information":
-            entry.interim.append([record.get("statusCode"), record.get("headers", {})])
+            entry.interim.append([record.get("statusCode"), _fields(record.get("headers"))])
         elif kind == "websocket-accepted":
             entry.digest.status = _status(record)
-            entry.accepted = record.get("headers", {})
+            entry.accepted = _fields(record.get("headers"))
         elif kind in ("websocket-message-sent", "websocket-message-received"):
             self._message(entry.digest, record, kind)
         elif kind in ("tls-passthrough-closed", "raw-passthrough-closed"):
@@ -146,21 +162,21 @@ class Fold:
             entry.digest.response = self._content({"k": kind})
 
     def _message(self, digest: Digest, record: Record, kind: str) -> None:
-        body = record.get("content") or _NOTHING
+        body = _body(record.get("content"))
         number = self._content({"b": body, "k": "binary" if record.get("isBinary") else "text"})
         if digest.messages is None:
             digest.messages = array("q")
         digest.messages.append(number if kind == "websocket-message-sent" else ~number)
 
     def _fault(self, record: Record, kind: str) -> Digest:
-        request = record.get("request") or _NOTHING
-        answer = record.get("response") or _NOTHING
+        request, answer = _object(record.get("request")), _object(record.get("response"))
         digest = Digest(_text(record.get("id")), kind, _FAULTS[kind], _text(request.get("url")))
         error = record.get("errorCode")
         if kind == "tls-client-error":
             error = record.get("failureCause")
-            tls = record.get("tlsMetadata") or _NOTHING
+            tls = _object(record.get("tlsMetadata"))
             digest.url = _text(tls.get("sniHostname")) or place(record.get("destination"))
+        digest.host, digest.target = host_of(digest.url)
         digest.status = _status(answer)
         digest.response = self._content({"k": kind, "s": digest.status, "e": _text(error)})
         return digest
@@ -192,6 +208,10 @@ def _body_hash(body: Mapping[str, Any]) -> int:
     return int(body["size"])
 
 
+# A session may be edited by hand or come from elsewhere: a value of the wrong type is left out, never a reason to
+# fail. `verify` is who complains about it.
+
+
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -203,3 +223,27 @@ def _number(value: Any) -> float | None:
 def _status(record: Mapping[str, Any]) -> int | None:
     value = record.get("statusCode")
     return value if type(value) is int else None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """Header fields: each a text, `set-cookie` a list of texts."""
+    found = _object(value)
+    for name, field in found.items():
+        if type(field) is not str and name != "set-cookie":
+            return {key: field if key == "set-cookie" else _text(field) for key, field in found.items()}
+    return found
+
+
+def _body(value: Any) -> Mapping[str, Any]:
+    found = _object(value)
+    if type(found.get("size")) is not int or any(type(found.get(name, "")) is not str for name in _TEXTS):
+        return _NOTHING
+    return found

@@ -36,6 +36,8 @@ class Rule:
 
     def __post_init__(self) -> None:
         self._pattern = _endpoint_pattern(self.endpoint) if self.endpoint else None
+        if self.endpoint and self.selector.pattern:
+            raise SelectorError(f"{self}: text: counts everywhere; leave the endpoint out")
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.selector.text}".strip()
@@ -95,10 +97,12 @@ def _entry(entry: Any, place: str) -> Rule:
     for key, value in (("selector", selector), ("reason", reason)):
         if not isinstance(value, str) or not value.strip():
             raise SelectorError(f"{place}: a {key} is needed")
+    if not isinstance(endpoint, str):
+        raise SelectorError(f"{place}: endpoint is a text such as GET /users/*")
     until = entry.get("until")
     if until is not None and not isinstance(until, date):
         raise SelectorError(f"{place}: until is a day such as 2030-12-31")
     try:
-        return Rule(parse_selector(selector), str(endpoint), reason.strip(), until, place)
+        return Rule(parse_selector(selector), endpoint, reason.strip(), until, place)
     except SelectorError as error:
         raise SelectorError(f"{place}: {error}") from None

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
+from sys import intern
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from mockrec.formats.diff.model import Digest, Endpoint
+from mockrec.formats.endpoints import template
 
-_ID_SEGMENTS = (
-    ("{int}", re.compile(r"\d+")),
-    ("{uuid}", re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")),
-    ("{ulid}", re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")),
-    ("{hex}", re.compile(r"(?=.*\d)[0-9a-f]{8,}|(?=.*\d)[0-9A-F]{8,}")),
-    ("{token}", re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9_-]{16,}|redacted-[0-9a-f]{8}")),
-)
 _URL = re.compile(r"(?:[a-z]+://(?:[^/?#]*@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?")
 
 
@@ -29,24 +23,20 @@ class Parts(NamedTuple):
     query: str
 
 
+def host_of(url: str) -> tuple[str, int]:
+    """The host of a URL, and where its path begins. Hosts are few, so each is kept once."""
+    match = _URL.match(url)
+    if match is None or match[1] is None:
+        return "", 0
+    return intern(match[1]), match.end(1)
+
+
 def split(url: str) -> Parts:
     """Host, path and query; user and password are left out."""
     match = _URL.match(url)
     if match is None:
         return Parts("", url, "")
     return Parts(match[1] or "", match[2] or "", match[3] or "")
-
-
-@lru_cache(maxsize=20_000)
-def template(path: str) -> str:
-    """`/users/7/orders` → `/users/{int}/orders`."""
-    return "/".join(_segment(part) for part in path.split("/"))
-
-
-def _segment(part: str) -> str:
-    if not part or part.isalpha():
-        return part
-    return next((name for name, pattern in _ID_SEGMENTS if pattern.fullmatch(part)), part)
 
 
 class Keys:
@@ -70,12 +60,11 @@ class Keys:
     def exact(self, digest: Digest) -> object:
         """Method, URL (its host under the common name) and body."""
         assert digest.endpoint is not None
-        parts = split(digest.url)
-        return digest.method, digest.endpoint.host, parts.path, parts.query, digest.request_body
+        return digest.method, digest.endpoint.host, digest.url[digest.target :], digest.request_body
 
     def normalised(self, digest: Digest, side: int) -> object:
         """The endpoint, and the query without ignored parameters and volatile values."""
-        query = split(digest.url).query
+        query = digest.url[digest.target :].partition("#")[0].partition("?")[2]
         if not query:
             return digest.endpoint
         pairs = []

@@ -5,7 +5,10 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mockrec.formats.query import Plan
 
 Location = tuple[str | int | tuple[str, int], ...]
 """Keys and indexes on the way to a value of a JSON document; a repeated key is `(name, 2)`."""
@@ -69,6 +72,9 @@ class Digest:
     """The type of the record that ended it; `open` when nothing did."""
     method: str
     url: str
+    host: str = ""
+    target: int = 0
+    """Where in the URL path and query begin."""
     status: int | None = None
     request_body: int = 0
     """A hash of the body; 0 when there is none."""
@@ -81,6 +87,8 @@ class Digest:
     first_byte: float | None = None
     """Milliseconds until the head of the response was sent."""
     replay_of: str = ""
+    cut: bool = False
+    """Only the beginning of the response's body was recorded."""
     marker: str = ""
     """The value of the header that pairs exchanges, where one was named."""
     endpoint: Endpoint | None = None
@@ -180,3 +188,5 @@ class Options:
     """Host of A → host of B."""
     pair_header: str = ""
     """A request header, in lower case, that names an exchange."""
+    only: Plan | None = None
+    """Which exchanges are compared at all."""

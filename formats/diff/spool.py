@@ -7,6 +7,7 @@ for a comparison cannot be read from it a second time. The file is unlinked when
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from array import array
 from collections.abc import Callable
@@ -18,7 +19,7 @@ _BUFFER = 1 << 20
 
 
 class Spool:
-    """Contents by number. `put` gives the same number for the same key."""
+    """Contents by number, each after its key. `put` gives the same number for the same key."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="mockrec-diff-", buffering=_BUFFER)  # noqa: SIM115 - closed by close
@@ -37,31 +38,38 @@ class Spool:
         digest = hashlib.blake2b(key, digest_size=16).digest()
         number = self._numbers.get(digest)
         if number is None:
-            number = self._numbers[digest] = len(self._ends)
+            number = self._numbers[digest] = len(self._ends) // 2
             data = orjson.dumps(content)
-            self._file.write(data)
-            self._end += len(data)
+            self._file.write(key + data)
+            self._ends.append(self._end + len(key))
+            self._end += len(key) + len(data)
             self._ends.append(self._end)
             self._written = False
         return number
 
-    def raw(self, number: int) -> bytes:
-        """The JSON of a content."""
-        if not self._written:
-            self._file.flush()
-            self._written = True
-        start = self._ends[number - 1] if number else 0
-        self._file.seek(start)
-        data: bytes = self._file.read(self._ends[number] - start)
-        return data
+    def key(self, number: int) -> bytes:
+        """The key that a content came with."""
+        return self._piece(2 * number)
 
     def get(self, number: int) -> Any:
         """A content."""
-        return orjson.loads(self.raw(number))
+        return orjson.loads(self._piece(2 * number + 1))
 
-    def shape(self, number: int, make: Callable[[Any], bytes]) -> bytes:
-        """A hash of what `make` leaves of a content, made once."""
+    def _piece(self, index: int) -> bytes:
+        """Read by place, past the buffer: a buffered file would read a megabyte each time."""
+        if not self._written:
+            self._file.flush()
+            self._written = True
+        start = self._ends[index - 1] if index else 0
+        return os.pread(self._file.fileno(), self._ends[index] - start, start)
+
+    def forget_shapes(self) -> None:
+        """Another comparison begins, with other rules for values."""
+        self._shapes.clear()
+
+    def shape(self, number: int, make: Callable[[bytes], bytes]) -> bytes:
+        """A hash of what `make` leaves of a key, made once."""
         found = self._shapes.get(number)
         if found is None:
-            found = self._shapes[number] = hashlib.blake2b(make(self.get(number)), digest_size=12).digest()
+            found = self._shapes[number] = hashlib.blake2b(make(self.key(number)), digest_size=12).digest()
         return found

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import comparing
 import filtering
 import footprint
 import machine
@@ -48,6 +49,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "M3": footprint.m3,
     "F1": filtering.f1,
     "F2": tables.f2,
+    "F3": comparing.f3,
     "F4": tables.f4,
 }
 DOCS = HERE.parent.parent / "docs"

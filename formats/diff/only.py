@@ -1,0 +1,46 @@
+"""Which exchanges are compared at all: those that a filter expression selects, judged while their records pass by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.query import Plan
+from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.extract import Context
+from mockrec.formats.query.predicate import compile_predicate
+
+
+class Only:
+    """The answers to an expression's tests, joined for each exchange until its end."""
+
+    def __init__(self, plan: Plan, bodies_folder: Path | None) -> None:
+        self._plan = plan
+        self._answer = compile_predicate(plan, Context(bodies_folder))
+        self._counted = [
+            (number, kinds, compile_any(plan.tests[number].checks)) for number, kinds in plan.counted.items()
+        ]
+        self._bits: dict[str, int] = {}
+        self._counts: dict[str, dict[int, int]] = {}
+
+    def watched(self, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """The same records, each of which is asked when it passes by."""
+        for number, record in records:
+            identity = record.get("id")
+            if isinstance(identity, str):
+                self._bits[identity] = self._bits.get(identity, 0) | self._answer(record)
+                for test, kinds, _ in self._counted:
+                    if record["type"] in kinds:
+                        counts = self._counts.setdefault(identity, {})
+                        counts[test] = counts.get(test, 0) + 1
+            yield number, record
+
+    def wanted(self, identity: str) -> bool:
+        """Whether an exchange that has ended is one that is looked for. It is forgotten then."""
+        bits = self._bits.pop(identity, 0)
+        counts = self._counts.pop(identity, {})
+        for test, _, holds in self._counted:
+            if test in counts and holds(counts[test]):
+                bits |= 1 << test
+        return self._plan.decide(bits)

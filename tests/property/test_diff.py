@@ -1,0 +1,255 @@
+"""Comparing sessions, for whatever sessions there are: nothing differs from itself, order is no difference, and
+neither side is favoured."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mockrec.formats.body import encode_body
+from mockrec.formats.diff.align import align
+from mockrec.formats.diff.collect import Filters
+from mockrec.formats.diff.compare import compare_sessions
+from mockrec.formats.diff.documents import parse
+from mockrec.formats.diff.model import Options
+from mockrec.formats.diff.result import Result
+from mockrec.formats.diff.tree import compare as compare_trees
+from mockrec.formats.diff.values import Values
+from mockrec.formats.diff.volatile import Window
+
+VALUES = Values(Window.around(1_767_600_000.0))
+STRICT = Values(Window.around(1_767_600_000.0), strict=True)
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────
+
+KEYS = st.sampled_from(["id", "name", "a", "b", "c d", "é"])
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**25), 10**25),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(
+        ["", "x", "y", "550e8400-e29b-41d4-a716-446655440000", "2026-01-05T09:00:00Z", "redacted-00000001"]
+    ),
+)
+
+
+class Twice(list[tuple[str, Any]]):
+    """The members of an object, in which a key may stand twice."""
+
+
+def _objects(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.lists(children, max_size=5),
+        st.lists(st.tuples(KEYS, children), max_size=5).map(Twice),
+        st.lists(st.fixed_dictionaries({"id": st.integers(0, 9), "v": children}), max_size=5),
+    )
+
+
+DOCUMENTS = st.recursive(SCALARS, _objects, max_leaves=20)
+
+
+def dumped(value: Any) -> str:
+    """JSON text, repeated keys included."""
+    if isinstance(value, Twice):
+        return "{" + ",".join(f"{json.dumps(key)}:{dumped(item)}" for key, item in value) + "}"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{dumped(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(dumped(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+@given(DOCUMENTS)
+def test_a_document_does_not_differ_from_itself(document: Any) -> None:
+    text = dumped(document)
+    assert not list(compare_trees(parse(text), parse(text), VALUES))
+    assert not list(compare_trees(parse(text), parse(text), STRICT))
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_documents_differ_in_as_many_places_from_either_side(one: Any, other: Any) -> None:
+    a, b = parse(dumped(one)), parse(dumped(other))
+    there, back = list(compare_trees(a, b, VALUES)), list(compare_trees(b, a, VALUES))
+    swapped = {"added": "removed", "removed": "added"}
+    assert Counter(change.kind for change in there) == Counter(swapped.get(change.kind, change.kind) for change in back)
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_whatever_is_told_is_there(one: Any, other: Any) -> None:
+    a, b = parse(dumped(one)), parse(dumped(other))
+    for change in compare_trees(a, b, STRICT):
+        for document, location, value in ((a, change.locations[0], change.a), (b, change.locations[1], change.b)):
+            if location is not None and change.kind != "moved":
+                for part in location:
+                    document = document[part]
+                assert document == value
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_strictly_equal_documents_are_those_without_a_difference(one: Any, other: Any) -> None:
+    def plain(value: Any) -> Any:
+        """With types, because True == 1 in Python and not in JSON."""
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        return (isinstance(value, bool), "redacted" if value == "redacted-00000001" else value)
+
+    a, b = parse(dumped(one)), parse(dumped(other))
+    assert (not list(compare_trees(a, b, STRICT))) == (plain(a) == plain(b))
+
+
+@given(st.integers(), st.integers(-3, 3))
+def test_integers_of_any_size(number: int, step: int) -> None:
+    big = number * 10**30
+    found = list(compare_trees(parse(f'{{"n":{big}}}'), parse(f'{{"n":{big + step}}}'), STRICT))
+    assert [change.path for change in found] == (["$.n"] if step else [])
+
+
+TEXTS = st.lists(st.sampled_from("abc"), max_size=12)
+
+
+@given(TEXTS, TEXTS)
+def test_alignment_covers_both_sides_once_and_in_order(a: list[str], b: list[str]) -> None:
+    pairs = list(align(a, b))
+    assert [index for index, _ in pairs if index is not None] == list(range(len(a)))
+    assert [index for _, index in pairs if index is not None] == list(range(len(b)))
+    assert sorted((y, x) for x, y in pairs if x is not None and y is not None) == sorted(
+        (x, y) for x, y in align(b, a) if x is not None and y is not None
+    )
+
+
+# ── sessions ─────────────────────────────────────────────────────────────────────────────────────────
+
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "method": st.sampled_from(["GET", "POST"]),
+            "path": st.sampled_from(["/", "/users/1", "/users/2", "/users?page=1", "/x/550e8400-e29b-41d4-a716-446655440000"]),
+            "status": st.sampled_from([200, 404]),
+            "body": st.sampled_from(["", '{"a":1}', '{"a":2,"at":"2026-01-05T09:00:00Z"}', "text\nlines"]),
+            "sent": st.sampled_from(["", "x"]),
+        }
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+def records(calls: list[dict[str, Any]], run: int) -> Iterator[dict[str, Any]]:
+    """The records of a session in which these calls were made, one after another."""
+    yield {"seq": 0, "type": "session-started", "schemaVersion": 1, "startTime": 1_767_600_000_000}
+    for number, call in enumerate(calls):
+        identity, url = f"{run}-{number}", f"http://x.test{call['path']}"
+        head = {"id": identity, "method": call["method"], "url": url, "headers": {}, "tags": []}
+        yield {"type": "request-initiated", **head}
+        yield {"type": "request", **head, "body": encode_body(call["sent"].encode())}
+        kind = {"content-type": "application/json"} if call["body"].startswith("{") else {}
+        yield {
+            "type": "response",
+            **head,
+            "headers": kind,
+            "statusCode": call["status"],
+            "duration": 1.0,
+            "body": encode_body(call["body"].encode()),
+        }
+    yield {"type": "session-ended", "reason": "finished"}
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def compare(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> Result:
+    with folder() as place:
+        paths = []
+        for number, calls in enumerate((a, b)):
+            paths.append(place / f"{number}.jsonl")
+            lines = (json.dumps({**record, "seq": seq}) + "\n" for seq, record in enumerate(records(calls, number)))
+            paths[-1].write_text("".join(lines))
+        return compare_sessions(str(paths[0]), str(paths[1]), Options(requests=True), Filters())
+
+
+@given(CALLS, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_order_is_no_difference(calls: list[dict[str, Any]], source: random.Random) -> None:
+    shuffled = source.sample(calls, len(calls))
+    result = compare(calls, shuffled)
+    assert result.same
+    assert not result.differences
+    assert sum(result.paired.values()) == len(calls)
+
+
+@given(CALLS, CALLS)
+@settings(deadline=None)
+def test_neither_side_is_favoured(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
+    there, back = compare(a, b), compare(b, a)
+    assert there.paired == back.paired
+    assert sum(there.by_severity.values()) == sum(back.by_severity.values())
+    only = [
+        [sum(one.occurrences for one in side) for side in (result.only_a, result.only_b)] for result in (there, back)
+    ]
+    assert only[0] == only[1][::-1]
+    swapped = {"added": "removed", "removed": "added"}
+    assert there.by_kind == {swapped.get(kind, kind): count for kind, count in back.by_kind.items()}
+
+
+@given(CALLS, CALLS)
+@settings(deadline=None)
+def test_everybody_is_paired_once_or_left_over(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
+    result = compare(a, b)
+    pairs = sum(result.paired.values())
+    assert pairs + sum(only.occurrences for only in result.only_a) == len(a)
+    assert pairs + sum(only.occurrences for only in result.only_b) == len(b)
+
+
+@given(CALLS.filter(len), st.data())
+@settings(deadline=None)
+def test_a_call_that_is_dropped_or_doubled_is_all_that_differs(
+    calls: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    index = data.draw(st.integers(0, len(calls) - 1))
+    fewer = calls[:index] + calls[index + 1 :]
+    more = [*calls, copy.deepcopy(calls[index])]
+    for a, b, only in ((calls, fewer, (1, 0)), (calls, more, (0, 1))):
+        result = compare(a, b)
+        assert [difference.finding.path for difference in result.differences] == ["calls"]
+        assert (len(result.only_a), len(result.only_b)) == only
+
+
+WRONG = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([]), st.just({}),
+                  st.just([7]), st.just({"x": 7}))  # fmt: skip
+
+
+@given(CALLS.filter(len), st.data())
+@settings(deadline=None)
+def test_a_session_that_was_edited_by_hand_is_no_defect(calls: list[dict[str, Any]], data: st.DataObject) -> None:
+    """Any value of any record may be of any type, but for the types of records."""
+    edited = json.loads(json.dumps(list(records(calls, 0))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.sampled_from(edited))
+        inner = [value for value in place.values() if isinstance(value, dict) and value]
+        if inner and data.draw(st.booleans()):
+            place = data.draw(st.sampled_from(inner))
+        keys = [key for key in place if key not in ("type", "schemaVersion")]
+        if keys:
+            place[data.draw(st.sampled_from(keys))] = data.draw(WRONG)
+    with folder() as name:
+        for path, content in ((name / "a.jsonl", records(calls, 0)), (name / "b.jsonl", iter(edited))):
+            path.write_text(
+                "".join(json.dumps(record) + "\n" for record in content).replace("NaN", "0").replace("Infinity", "1")
+            )
+        for a, b in (("a", "b"), ("b", "a"), ("b", "b")):
+            compare_sessions(str(name / f"{a}.jsonl"), str(name / f"{b}.jsonl"), Options(requests=True), Filters())

@@ -1,0 +1,120 @@
+"""Noise, baselines, fingerprints, and reports that stay bounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockrec.formats.diff.baseline import BaselineError, read_baseline
+from mockrec.formats.diff.collect import MOST_TEXT, general_path, shortened
+from mockrec.formats.diff.model import ABSENT, Severity
+from mockrec.formats.diff.report_json import report as report_json
+from mockrec.formats.diff.result import Result
+
+Compare = Callable[..., Result]
+Told = Callable[[Result], list[tuple[str, str, str]]]
+
+
+def test_noise_is_values_only(make: Any, compare: Compare, told: Told) -> None:
+    def session(n: int, **more: Any) -> Any:
+        return [make.exchange(body={"n": n, "list": [{"v": n}], **more})]
+
+    again = [make.exchange(status=201, body={"n": "text", "list": [{"v": 2}]})]
+    result = compare(session(1), session(3), noise=session(2))
+    assert (told(result), result.noise, result.same) == ([], 2, True)
+    # a status, another type and a field that is missing are never noise
+    assert [path for _, _, path in told(compare(session(1), again, noise=again))] == ["status", "response.json:$.n"]
+    assert [kind for kind, _, _ in told(compare(session(1, x=1), session(1), noise=session(1)))] == ["removed"]
+
+
+def test_a_baseline_accepts_what_is_known(make: Any, compare: Compare, told: Told) -> None:
+    a = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 1}) for number in range(3)]
+    b = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 2}) for number in range(2)]
+    first = compare(a, b)
+    known = [one.fingerprint for one in (*first.differences, *first.only_a)]
+    assert len(known) == 3  # equal ones are one
+    accepted = compare(a, b, baseline=[*known, "gone"])
+    assert (accepted.same, accepted.accepted, accepted.gone) == (True, 4, 1)
+    other = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 3}) for number in range(2)]
+    assert told(compare(a, other, baseline=known)) == [("value", "changed", "response.json:$.n")]
+
+
+def test_fingerprints_forget_what_changes_from_run_to_run(make: Any, compare: Compare) -> None:
+    def fingerprint(port: int, uuid: str, index: int) -> str:
+        url = f"http://127.0.0.1:{port}/u/{uuid}"
+        a = [make.exchange(url=url, body={"list": [0] * 9})]
+        b = [make.exchange(url=url, body={"list": [uuid if place == index else 0 for place in range(9)]})]
+        listen = {"listen": {"host": "127.0.0.1", "port": port}}
+        (difference,) = compare(a, b, header_a=listen, header_b=listen).differences
+        return difference.fingerprint
+
+    one = fingerprint(4000, "550e8400-e29b-41d4-a716-446655440000", 2)
+    assert one == fingerprint(5000, "650e8400-e29b-41d4-a716-446655440000", 3)
+
+
+def test_equal_differences_are_told_once(make: Any, compare: Compare) -> None:
+    a = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 1}) for number in range(9)]
+    b = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 2}) for number in range(9)]
+    result = compare(a, b)
+    assert [difference.occurrences for difference in result.differences] == [9]
+    assert result.by_severity == {Severity.changed: 9}
+
+
+def test_one_path_takes_a_bounded_room(make: Any, compare: Compare) -> None:
+    a = [make.exchange(url=f"http://x.test/u/{number}", body={"n": "x"}) for number in range(60)]
+    b = [make.exchange(url=f"http://x.test/u/{number}", body={"n": f"y{number}"}) for number in range(60)]
+    result = compare(a, b)
+    assert (len(result.differences), result.omitted, result.total) == (25, 35, 60)
+
+
+def test_long_values_are_cut() -> None:
+    assert shortened("x" * 1000) == f"{'x' * MOST_TEXT}… (1000 characters)"
+    assert shortened([1] * 1000).startswith("[1, 1, ")
+    assert [shortened(value) for value in (ABSENT, None, True, 7, "x")] == [ABSENT, None, True, 7, "x"]
+
+
+def test_paths_for_all_items() -> None:
+    assert general_path('response.json:$.a[?@.id=="x]"].b[3]') == "response.json:$.a[*].b[*]"
+    assert general_path("response.text (line 12)") == "response.text"
+
+
+def test_a_json_report_is_a_baseline(tmp_path: Path, make: Any, compare: Compare) -> None:
+    result = compare([make.exchange(body={"n": 1}), make.exchange("PUT")], [make.exchange(body={"n": 2})])
+    path = tmp_path / "baseline.json"
+    path.write_text(report_json(result), encoding="utf-8")
+    assert read_baseline(str(path)) == {one.fingerprint for one in (*result.differences, *result.only_a)}
+
+
+def test_a_baseline_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps({"accepted": ["a", {"fingerprint": "b", "reason": "known"}]}), encoding="utf-8")
+    assert read_baseline(str(path)) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"accepted": 7}', '{"accepted": [7]}', '{"differences": [{}]}', "[" * 100_000]
+)
+def test_what_is_no_baseline(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BaselineError):
+        read_baseline(str(path))
+
+
+def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="No such file"):
+        read_baseline(str(tmp_path / "none.json"))
+
+
+def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
+    from mockrec.formats.diff.collect import Filters
+    from mockrec.formats.diff.compare import compare_sessions
+    from mockrec.formats.diff.model import Options
+
+    result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), Options(), Filters())
+    assert result.same
+    assert result.notes == ["B was cut off: it has no session-ended record at its end"]

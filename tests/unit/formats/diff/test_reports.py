@@ -1,0 +1,153 @@
+"""Reports for programs: JSON, Markdown, JUnit XML, annotations; whatever was recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from mockrec.formats.diff import report_github, report_json, report_junit, report_markdown
+from mockrec.formats.diff.entries import headline, remarks
+from mockrec.formats.diff.result import Result
+
+Compare = Callable[..., Result]
+
+NASTY = "a|b `c` <img src=x> *d* ]]> & \x00\x1b[31m\x85\u202e\r\n::error::e %25 \"q\" 'r' \U0001f600"
+"""What would break each of the formats, or a terminal."""
+
+
+@pytest.fixture
+def nasty(make: Any, compare: Compare) -> Result:
+    """Differences whose every part is nasty."""
+    a = make.exchange(url=f"http://x.test/{NASTY}", body={NASTY: NASTY, "list": [1]}, headers={"x-a": NASTY})
+    b = make.exchange(url=f"http://x.test/{NASTY}", body={"list": [2]}, headers={"x-a": "b"}, status=500)
+    return compare([a], [b, make.exchange(url="http://y.test/")], ignore=["cookie:none"])
+
+
+@pytest.fixture
+def many(make: Any, compare: Compare) -> Result:
+    """More differences than any place takes."""
+    names = [f"field{number}" for number in range(3000)]
+    a = [make.exchange(body={name: f"{name} {'x' * 100}" for name in names})]
+    b = [make.exchange(body={name: f"{name} {'y' * 100}" for name in names})]
+    return compare(a, b)
+
+
+@pytest.fixture
+def none(make: Any, compare: Compare) -> Result:
+    return compare([make.exchange()], [make.exchange()])
+
+
+def test_json(nasty: Result) -> None:
+    document = json.loads(report_json.report(nasty))
+    assert set(document) == {
+        "schemaVersion", "a", "b", "summary", "differences", "ignored", "unusedRules", "onlyInA", "onlyInB",
+    }  # fmt: skip
+    status = next(one for one in document["differences"] if one["kind"] == "status")
+    assert (status["a"], status["b"], status["severity"], status["pairedBy"]) == (200, 500, "breaking", "exact")
+    assert set(status["exchange"]) == {"method", "url", "a", "b"}
+    removed = next(one for one in document["differences"] if one["kind"] == "removed")
+    assert (removed["a"], "b" in removed) == (NASTY, False)
+    (only,) = document["onlyInB"]
+    assert (only["method"], only["url"], only["status"]) == ("GET", "http://y.test/", 200)
+    assert document["unusedRules"] == ["cookie:none"]
+    assert document["summary"]["exchanges"] == {"a": 1, "b": 2}
+
+
+def test_json_keeps_lone_surrogates_and_big_numbers(make: Any, compare: Compare) -> None:
+    a = make.exchange(body="x", headers={"content-type": "application/json"})
+    b = make.exchange(body="x", headers={"content-type": "application/json"})
+    a[-1]["body"] = {"size": 9, "text": '{"n": 123456789012345678901234567890, "s": "\\ud800"}'}
+    b[-1]["body"] = {"size": 9, "text": '{"n": 0.1, "s": "x"}'}
+    first, second = json.loads(report_json.report(compare([a], [b])))["differences"]
+    assert (first["a"], first["b"]) == (123456789012345678901234567890, 0.1)
+    assert second["a"] == "\ud800"
+
+
+def test_markdown_stays_below_its_bound(many: Result, nasty: Result, none: Result) -> None:
+    text = report_markdown.report(many)
+    assert 50_000 < len(text.encode()) < 64 * 1024
+    shown, left = text.count("| changed |"), int(re.search(r"… and (\d+) more", text)[1])  # type: ignore[index]
+    assert shown + left == 3000
+    assert "no difference in 1 pair" in report_markdown.report(none)
+
+
+def test_markdown_cannot_be_broken_out_of(nasty: Result) -> None:
+    text = report_markdown.report(nasty)
+    rows = [line for line in text.splitlines() if line.startswith(("| breaking", "| changed"))]
+    assert len(rows) == len(nasty.differences) + 1
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)\|", row)) == 6, row
+    assert not re.search("[\x00-\x09\x0b-\x1f\x85\u202e]", text)
+
+
+def test_markdown_is_bounded_in_names_too(make: Any, compare: Compare) -> None:
+    a = [make.exchange(url=f"http://x.test/{'p' * 5000}{number}q", body="a") for number in range(300)]
+    b = [make.exchange(url=f"http://x.test/{'p' * 5000}{number}q", body="b") for number in range(300)]
+    rules = [f"header:{'h' * 3000}{number}" for number in range(200)]
+    assert len(report_markdown.report(compare(a, b, ignore=rules)).encode()) < 64 * 1024
+
+
+JUNIT = {
+    "testsuites": ({"name", "tests", "failures", "errors", "time"}, {"testsuite"}),
+    "testsuite": ({"name", "tests", "failures", "errors", "skipped", "time"}, {"testcase", "system-out"}),
+    "testcase": ({"classname", "name", "time"}, {"failure"}),
+    "failure": ({"message", "type"}, set()),
+    "system-out": (set(), set()),
+}
+"""Elements with their attributes and children, out of what the schema of GitLab and Jenkins allows."""
+
+
+def _check(element: ElementTree.Element) -> None:
+    attributes, children = JUNIT[element.tag]
+    assert set(element.attrib) == attributes
+    for child in element:
+        assert child.tag in children
+        _check(child)
+
+
+def test_junit(nasty: Result, none: Result, many: Result) -> None:
+    root = ElementTree.fromstring(report_junit.report(nasty))
+    _check(root)
+    (suite,) = root
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    assert suite.get("tests") == str(len(suite.findall("testcase")))
+    assert "status" in (suite.find("testcase/failure").text or "")  # type: ignore[union-attr]
+    _check(ElementTree.fromstring(report_junit.report(many)))
+    passed = ElementTree.fromstring(report_junit.report(none))
+    assert [case.get("name") for case in passed.iter("testcase")] == ["GET api.test/things"]
+    assert not list(passed.iter("failure"))
+
+
+def test_what_is_only_worth_knowing_passes(make: Any, compare: Compare) -> None:
+    result = compare([make.exchange(statusMessage="OK")], [make.exchange(statusMessage="Fine")])
+    root = ElementTree.fromstring(report_junit.report(result))
+    assert root.get("failures") == "0"
+    assert report_github.report(result).startswith("::notice ")
+    assert headline(result) == "no difference in 1 pair; 1 info"
+
+
+def test_annotations(nasty: Result, many: Result, none: Result) -> None:
+    lines = report_github.report(nasty).split("\n")[:-1]
+    assert len(lines) == len(nasty.differences) + 1
+    for line in lines:
+        assert re.fullmatch(r"::(error|warning|notice) title=[^:,\r\n]*::[^\r\n]*", line), line
+        assert not re.search(r"%(?!25|0A|0D|3A|2C)", line)
+    told = report_github.report(many).splitlines()
+    assert len(told) == 10
+    assert "and 2991 more" in told[-1]
+    assert report_github.report(none) == ""
+
+
+def test_what_was_left_out_is_told(make: Any, compare: Compare) -> None:
+    a, b = make.exchange(body={"n": 1, "m": 1}), make.exchange(body={"n": 2, "m": 2})
+    result = compare([a], [b], ignore=["json:$.n"], noise=[make.exchange(body={"n": 1, "m": 7})], baseline=["old"])
+    assert remarks(result) == [
+        "1 ignored by rules",
+        "1 taken for noise",
+        "1 of the baseline not met any more",
+    ]
