@@ -21,6 +21,8 @@ _IN_STRING = re.compile(rb'(?:[^"\\]+|\\.)*+', re.DOTALL)
 _SCALAR = re.compile(rb"[^,:\]}\s]*+")
 _OURS = b'\n{"startedDateTime":"'
 """How our own entries begin: each is one line, so that a damaged one takes no other with it."""
+_KEPT = 64 * 1024
+"""Bytes that may stay after they are read: moving the rest for every member takes longer."""
 _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
 
 
@@ -74,6 +76,7 @@ class Splitter:
         self._at += 1
         index = 0
         while self._peek() != b"]":
+            self._forget()
             self._where = f"in entries[{index}]"
             line = self._own_line()
             value, problem = _parsed(self._value() if line is None else line)
@@ -134,11 +137,7 @@ class Splitter:
 
     def _value(self) -> bytes:
         first = self._peek()
-        # The byte before stays: it tells whether a line begins here.
-        if self._at > 1:
-            del self._data[: self._at - 1]
-            self._dropped += self._at - 1
-            self._at = 1
+        self._forget()
         start = self._at
         if first in (b"{", b"["):
             self._at = self._container_end(start)
@@ -181,6 +180,13 @@ class Splitter:
                 return at
             if not self._more():
                 raise _EndError
+
+    def _forget(self) -> None:
+        """Let go of what is read. The byte before stays: it tells whether a line begins here."""
+        if self._at > _KEPT:
+            del self._data[: self._at - 1]
+            self._dropped += self._at - 1
+            self._at = 1
 
     def _more(self) -> bool:
         chunk = next(self._chunks, None)
