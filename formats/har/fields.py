@@ -18,7 +18,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_402_300_799_000.0
 """The end of the year 9999."""
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z")
-_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s]+")
+_ABSOLUTE = re.compile(
+    r"[a-zA-Z][a-zA-Z0-9+.-]*://([^@/?#\s]*@)?([a-zA-Z0-9._~-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(?=[/?#]|$)"
+)
+"""Readers refuse the whole file for a host that cannot be one."""
 _LEGAL = "%:/?[]@!$&'()*+,;=-._~"
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -175,7 +178,7 @@ def form_parameters(body: str) -> list[dict[str, str]] | None:
 
 def har_url(url: Any) -> str:
     """Absolute, legal and without a fragment, whatever was recorded."""
-    if not isinstance(url, str) or not _ABSOLUTE.match(url):
+    if not isinstance(url, str) or not _ABSOLUTE.match(url) or not parts_of(url):
         return "http://unknown.invalid/"
     return quote(url.partition("#")[0], safe=_LEGAL)
 
