@@ -133,8 +133,8 @@ class Implied:
             self._cached[name] = make()
         return dict(self._cached[name])
 
-    def _url(self) -> Record:
-        return self._once("url", lambda: fields.parts_of(text(self._request.get("url"))))
+    def _url(self) -> Mapping[str, Any]:
+        return fields.parts_of(text(self._request.get("url")))
 
     def _rule(self) -> Record:
         return {"matchedRuleId": self._entry["_matchedRuleId"]} if "_matchedRuleId" in self._entry else {}

@@ -32,11 +32,13 @@ def diff(value: Mapping[str, Any], implied: Mapping[str, Any], ranks: Ranks | No
     within: Record = {}
     for key, item in value.items():
         other = implied.get(key, _ABSENT)
-        if other is _ABSENT:
-            changed[key] = item
+        kind = type(item)
+        if kind is str:  # most are
+            if item != other:
+                changed[key] = item
         elif _same(item, other):
             continue
-        elif type(item) is dict and type(other) is dict:
+        elif kind is dict and type(other) is dict:
             within[key] = diff(item, other)
         else:
             changed[key] = item

@@ -26,6 +26,9 @@ _GROW_BYTES = 1024 * 1024
 class HarSink:
     """See `Sink`."""
 
+    most_waiting = 512 * 1024
+    """It takes twenty times as long as JSON Lines: more would take longer than `SHOW_MS`."""
+
     def __init__(self, file: Growing) -> None:
         self.name = file.name
         self._file = file

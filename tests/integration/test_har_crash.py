@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from mockrec.formats.session import open_session
@@ -48,7 +48,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         try:
             self._speak(self)
-        except (OSError, http.client.HTTPException, ConnectionClosed, EOFError):
+        except (OSError, http.client.HTTPException, WebSocketException, EOFError):
             pass
 
     def note(self, what: str) -> None:
