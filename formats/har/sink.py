@@ -52,7 +52,7 @@ class HarSink:
         for line in data.split(b"\n"):
             if line:
                 self._changed = True
-                entry = self._assembler.add(orjson.loads(line), len(line))
+                entry = self._assembler.add(orjson.loads(line), line)
                 if entry is not None:
                     self._entries.append(entry)
                     self._size += len(entry)

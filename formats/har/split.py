@@ -16,8 +16,9 @@ import orjson
 from mockrec.formats.errors import SessionError
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_TO_MARK = re.compile(rb'[^"{}\[\]]*+')
-_IN_STRING = re.compile(rb'(?:[^"\\]+|\\.)*+', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
+"""Whole strings and what is between them."""
 _SCALAR = re.compile(rb"[^,:\]}\s]*+")
 _OURS = b'\n{"startedDateTime":"'
 """How our own entries begin: each is one line, so that a damaged one takes no other with it."""
@@ -152,9 +153,9 @@ class Splitter:
     def _container_end(self, at: int) -> int:
         depth = 0
         while True:
-            at = self._run_end(_TO_MARK, at)
+            at = self._run_end(_TO_BRACKET, at)
             mark = self._data[at]
-            if mark == _QUOTE:
+            if mark == _QUOTE:  # a string that goes on in the next chunk
                 at = self._string_end(at + 1)
                 continue
             depth += 1 if mark in _OPENING else -1
