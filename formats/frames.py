@@ -21,7 +21,10 @@ Compress = Callable[[bytes], bytes]
 
 
 class Sink(Protocol):
-    """Where batches of whole lines go. Used by one thread."""
+    """Where batches of whole lines go. Used by one thread.
+
+    A slow one may say in `most_waiting` how many bytes of lines may wait for it: what waits is lost by a kill.
+    """
 
     name: str
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
+import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
+from referencing import Registry
+from referencing.jsonschema import DRAFT6
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,3 +28,58 @@ def _authority_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         del os.environ["MOCKREC_CA_DIR"]
     else:
         os.environ["MOCKREC_CA_DIR"] = before
+
+
+# ── what a HAR has to be ───────────────────────────────────────────────────────────────────────────
+
+
+def _is_moment(value: Any) -> bool:
+    return not isinstance(value, str) or datetime.datetime.fromisoformat(value).tzinfo is not None
+
+
+def _is_absolute(value: Any) -> bool:
+    if not isinstance(value, str):
+        return True
+    return bool(
+        re.fullmatch(r"[!-~]+", value) and "#" not in value and urlsplit(value).scheme and urlsplit(value).netloc
+    )
+
+
+def _of_version(version: int) -> Callable[[Any], bool]:
+    return lambda value: not isinstance(value, str) or ipaddress.ip_address(value).version == version
+
+
+@pytest.fixture(scope="session")
+def har_problems() -> Callable[[Any], list[str]]:
+    """What in a HAR is not as the JSON Schema of HAR 1.2 says, and what no reader takes although the schema does."""
+    path = Path(__file__).parent / "data" / "har" / "schema.json"
+    schemas = {name: schema for name, schema in json.loads(path.read_text("utf-8")).items() if name != "$comment"}
+    registry: Registry[Any] = Registry().with_resources(
+        (f"{name}#", DRAFT6.create_resource(schema)) for name, schema in schemas.items()
+    )
+    registry = registry.with_resources((name, DRAFT6.create_resource(schema)) for name, schema in schemas.items())
+    formats = jsonschema.FormatChecker(())
+    formats.checks("date-time", raises=ValueError)(_is_moment)
+    formats.checks("uri", raises=ValueError)(_is_absolute)
+    formats.checks("ipv4", raises=ValueError)(_of_version(4))
+    formats.checks("ipv6", raises=ValueError)(_of_version(6))
+    validator = jsonschema.Draft6Validator(schemas["har.json"], registry=registry, format_checker=formats)
+
+    def problems(har: Any) -> list[str]:
+        found = [f"{error.json_path}: {error.message}"[:300] for error in validator.iter_errors(har)]
+        for index, entry in enumerate([] if found else har["log"]["entries"]):
+            timings = entry["timings"]
+            # The schema says `min` where it means `minimum`, so these pass it.
+            found += [
+                f"{index}: timings.{name} is negative" for name in ("send", "wait", "receive") if timings[name] < 0
+            ]
+            found += [f"{index}: time is negative"] * (entry["time"] < 0)
+            # Chrome and mitmproxy fail without them, haralyzer makes a number of it.
+            found += [f"{index}: postData without text"] * (
+                "text" not in entry["request"].get("postData", {"text": ""})
+            )
+            found += [f"{index}: content without text"] * ("text" not in entry["response"]["content"])
+            found += [f"{index}: connection is no port"] * (not entry.get("connection", "0").isdecimal())
+        return found
+
+    return problems

@@ -29,7 +29,7 @@ BATCH_RECORDS = 256
 """About 160 KiB of small exchanges; whoever adds a large record calls `flush`."""
 BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
-"""What may wait for the disk before traffic does."""
+"""What may wait for the disk before traffic does, unless a sink wants less."""
 
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 
@@ -58,6 +58,7 @@ class Recorder:
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
+        self._most_waiting = min((getattr(sink, "most_waiting", QUEUE_BYTES) for sink in sinks), default=QUEUE_BYTES)
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
         self._closed = False
@@ -126,7 +127,7 @@ class Recorder:
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
     def _is_full(self) -> bool:
-        return self._writer is not None and self._queued - self._writer.written > QUEUE_BYTES
+        return self._writer is not None and self._queued - self._writer.written > self._most_waiting
 
     @property
     def behind(self) -> bool:

@@ -3,6 +3,7 @@
 * **entry**: what a HAR says of one exchange (`entry.py`); names with `_` are ours or other tools' custom
 * **implied record**: what an entry alone says of one record (`implied.py`)
 * **residual**: what a record says beyond that (`residual.py`); entry + residuals = the records, exactly
+* **open exchange**: has not ended; its entry is provisional and holds its records whole
 * **homeless record**: belongs to no exchange, so it has no entry
 
 Writing: lines → `assemble.py` → `entry.py` → `sink.py` → `twins.py`. Reading: bytes → `split.py` → `reading.py`, which

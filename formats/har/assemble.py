@@ -2,8 +2,10 @@
 
 Records that belong to no open exchange are homeless: they stand behind the entries, in `log._mockrec.events`. That part
 is written again with every flush, so when there are many of them, the next entry takes them along (`_mockrec.others`).
-Long conversations would fill the memory: when open exchanges hold more than `OPEN_BYTES` of messages and pieces, the
-longest is written so far, as an entry of its own with `_mockrec.more`, and goes on in a further one.
+What is open is written with every flush too, so it is made quickly: its records stand there whole, as they came, and
+only the last `SHOWN_MESSAGES` in the form that viewers show. Long conversations would fill the memory: when open
+exchanges hold more than `OPEN_BYTES` of messages and pieces, the longest is written so far, as an entry of its own with
+`_mockrec.more`, and goes on in a further one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import orjson
 
 from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.har.entry import make_entry
-from mockrec.formats.har.fields import items, mapping
+from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.residual import pack
 
 Record = dict[str, Any]
@@ -22,13 +24,16 @@ Record = dict[str, Any]
 OPEN_BYTES = 1024 * 1024
 HOMELESS_BYTES = 256 * 1024
 PROVISIONAL_BODY = 64 * 1024
-"""Bytes of a body that an exchange shows while it is open: what is open is written with every flush."""
+"""Bytes of a body that an exchange shows while it is open."""
+SHOWN_MESSAGES = 100
 
 _HEADS = frozenset({"request-initiated", "request", "websocket-request", "response-initiated", "websocket-accepted"})
 _ENDLESS = frozenset(
     {"request-body-data", "response-body-data", "websocket-message-received", "websocket-message-sent", "rule-event"}
 )
 """Types of which an exchange can have any number."""
+_Held = tuple[int, Record, bytes]
+"""A place, a record, and its line."""
 _ELSEWHERE = frozenset({"client-error", "tls-client-error", "callback-error"})
 """Types that never are part of an entry, whatever their id."""
 
@@ -40,8 +45,8 @@ class _Open:
 
     def __init__(self, identity: Any) -> None:
         self.id = identity
-        self.held: list[tuple[int, Record]] = []
-        """Records with their places that are in no entry yet."""
+        self.held: list[_Held] = []
+        """What is in no entry yet."""
         self.context: list[Record] = []
         """Heads that are in an entry already; further ones begin with them too."""
         self.endless = 0
@@ -66,9 +71,9 @@ class Assembler:
         self._opens_late = False
         """Whether `request` is the first that is recorded of an exchange."""
 
-    def add(self, record: Record, size: int) -> bytes | None:
-        """Take the next record, which had `size` bytes; the entry that is complete by it."""
-        place = self._count
+    def add(self, record: Record, line: bytes) -> bytes | None:
+        """Take the next record, which stands in `line`; the entry that is complete by it."""
+        place, size = self._count, len(line)
         self._count += 1
         kind, identity = record["type"], record.get("id")
         if kind == "session-started" and place == 0 and record.get("seq") == 0:
@@ -80,7 +85,7 @@ class Assembler:
             self.homeless.append((place, record))
             self._homeless_bytes += size
             return None
-        exchange.held.append((place, record))
+        exchange.held.append((place, record, line))
         exchange.provisional = None
         if kind in TERMINAL_TYPES:
             self._open.pop(identity, None)
@@ -96,10 +101,8 @@ class Assembler:
     def provisional(self) -> list[bytes]:
         """Entries of what is open, with what fits of its bodies."""
         for exchange in self._open.values():
-            if exchange.provisional is None:
-                exchange.provisional = self._encode(
-                    exchange, [(place, _shortened(record)) for place, record in exchange.held], "pending"
-                )
+            if exchange.provisional is None and exchange.held:
+                exchange.provisional = self._so_far(exchange)
         return [exchange.provisional for exchange in self._open.values() if exchange.provisional]
 
     def unfinished(self) -> list[bytes]:
@@ -122,7 +125,7 @@ class Assembler:
     def _part(self) -> bytes:
         longest = max(self._open.values(), key=lambda exchange: exchange.endless)
         data = self._encode(longest, longest.held, "more")
-        longest.context += [_shortened(record, 0) for _, record in longest.held if record["type"] in _HEADS]
+        longest.context += [_shortened(record, 0) for _, record, _ in longest.held if record["type"] in _HEADS]
         longest.held = []
         self._endless_bytes -= longest.endless
         longest.endless = 0
@@ -132,11 +135,19 @@ class Assembler:
     def _entry(self, exchange: _Open) -> bytes:
         return self._encode(exchange, exchange.held)
 
-    def _encode(self, exchange: _Open, held: list[tuple[int, Record]], state: str = "") -> bytes:
-        entry = make_entry([*exchange.context, *(record for _, record in held)], self._folder)
+    def _so_far(self, exchange: _Open) -> bytes:
+        heads = [_shortened(record) for _, record, _ in exchange.held if record["type"] not in _ENDLESS]
+        others = [record for _, record, _ in exchange.held if record["type"] in _ENDLESS]
+        entry = make_entry([*exchange.context, *heads, *others[-SHOWN_MESSAGES:]], self._folder)
+        records = [_whole(place, record, line) for place, record, line in exchange.held]
+        entry["_mockrec"] = {"id": exchange.id, "pending": True, "records": records}
+        return orjson.dumps(entry)
+
+    def _encode(self, exchange: _Open, held: list[_Held], state: str = "") -> bytes:
+        entry = make_entry([*exchange.context, *(record for _, record, _ in held)], self._folder)
         ours: Record = {"id": exchange.id}
         entry["_mockrec"] = ours
-        ours["events"] = pack(entry, held)
+        ours["events"] = pack(entry, [(place, record) for place, record, _ in held])
         if state:
             ours[state] = True
         if self._homeless_bytes > HOMELESS_BYTES and state != "pending":
@@ -147,23 +158,29 @@ class Assembler:
 
 def homes(homeless: list[tuple[int, Record]]) -> list[Record]:
     """Whole records; those whose place is not their `seq` say it: `{"at", "record"}`."""
-    return [
-        record if type(record.get("seq")) is int and record["seq"] == place else {"at": place, "record": record}
-        for place, record in homeless
-    ]
+    return [record if _is_at(record, place) else {"at": place, "record": record} for place, record in homeless]
+
+
+def _whole(place: int, record: Record, line: bytes) -> Any:
+    """The same of one record, from its line where that can be."""
+    kept = _shortened(record)
+    whole = orjson.Fragment(line) if kept is record else kept
+    return whole if _is_at(record, place) else {"at": place, "record": whole}
+
+
+def _is_at(record: Record, place: int) -> bool:
+    return type(record.get("seq")) is int and record["seq"] == place
 
 
 def _is_upgrade(kind: str, exchange: _Open) -> bool:
     """An upgrade may be announced by its head before `websocket-request` tells what it is."""
-    known = {record["type"] for _, record in exchange.held}
+    known = {record["type"] for _, record, _ in exchange.held}
     return kind == "websocket-request" and "websocket-request" not in known and not exchange.context
 
 
 def _shortened(record: Record, most: int = PROVISIONAL_BODY) -> Record:
     """The record without a body of more bytes than that: what is open shows its size and that it was cut."""
-    for key in ("body", "content"):
-        body = mapping(record.get(key))
-        kept = len(str(body.get("text") or body.get("base64") or "")) + len(str(body.get("raw") or ""))
-        if kept > most:
-            return {**record, key: {"size": body.get("size", 0), "text": "", "truncated": True}}
-    return record
+    body = mapping(record.get("body"))
+    if sum(len(text(body.get(key))) for key in ("text", "base64", "raw")) <= most:
+        return record
+    return {**record, "body": {"size": body.get("size", 0), "text": "", "truncated": True}}

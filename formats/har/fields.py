@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 
@@ -18,8 +19,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_402_300_799_000.0
 """The end of the year 9999."""
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z")
-_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s]+")
+_ABSOLUTE = re.compile(
+    r"[a-zA-Z][a-zA-Z0-9+.-]*://([^@/?#\s]*@)?([a-zA-Z0-9._~-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(?=[/?#]|$)"
+)
+"""Readers refuse the whole file for a host that cannot be one."""
 _LEGAL = "%:/?[]@!$&'()*+,;=-._~"
+UNKNOWN_URL = "http://unknown.invalid/"
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -175,8 +180,13 @@ def form_parameters(body: str) -> list[dict[str, str]] | None:
 
 def har_url(url: Any) -> str:
     """Absolute, legal and without a fragment, whatever was recorded."""
-    if not isinstance(url, str) or not _ABSOLUTE.match(url):
-        return "http://unknown.invalid/"
+    return _legal_url(url) if isinstance(url, str) else UNKNOWN_URL
+
+
+@lru_cache(256)
+def _legal_url(url: str) -> str:
+    if not _ABSOLUTE.match(url) or not parts_of(url):
+        return UNKNOWN_URL
     return quote(url.partition("#")[0], safe=_LEGAL)
 
 
@@ -185,8 +195,9 @@ def query_of(url: str) -> str:
     return url.partition("?")[2]
 
 
-def parts_of(url: str) -> dict[str, Any]:
-    """What a URL says of `protocol`, `path`, `host` and `destination`."""
+@lru_cache(256)
+def parts_of(url: str) -> Mapping[str, Any]:
+    """What a URL says of `protocol`, `path`, `host` and `destination`; not to be changed."""
     try:
         split = urlsplit(url)
         protocol, hostname, port = split.scheme, split.hostname or "", split.port

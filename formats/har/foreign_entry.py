@@ -24,6 +24,7 @@ Record = dict[str, Any]
 
 _VERSION = re.compile(r"(?:http/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
 _BEFORE_WAIT = ("blocked", "dns", "connect", "send")
+_LATEST_SECONDS = 100_000_000_000
 _SCHEMES = ("http", "https", "ws", "wss")
 
 
@@ -60,6 +61,7 @@ class ForeignEntry:
     def records(self) -> list[tuple[float, Record]]:
         """The exchange's records with their moments."""
         websocket = self._entry.get("_resourceType") == "websocket" or "_webSocketMessages" in self._entry
+        websocket = websocket or self._where["protocol"] in ("ws", "wss")
         if websocket and self._response.get("status") in (101, 200):
             return self._websocket()
         made = [(self._start, self._head("request-initiated", self._timing()))]
@@ -135,7 +137,7 @@ class ForeignEntry:
         return {"method": method, "url": url, "host": host, **self._rule(), "duration": duration}
 
     def _abort(self) -> Record:
-        told = self._response.get("_error") or self._entry.get("_error")
+        told = self._response.get("_error") or self._response.get("_failureText") or self._entry.get("_error")
         message = text(told) or text(mapping(told).get("message")) or "the HAR has no answer"
         code = text(mapping(told).get("code"))
         error = {**({"code": code} if code else {}), "message": message}
@@ -152,11 +154,10 @@ class ForeignEntry:
         latest = self._answered
         for message in items(self._entry.get("_webSocketMessages")):
             if isinstance(message, dict):
-                told = number(message.get("time"))
-                latest = max(latest, told * 1000 if told is not None else latest)
+                latest = max(latest, _milliseconds(message.get("time")))
                 made.append((latest, self._message(message, latest, accepted)))
         closed = mapping(self._entry.get("_webSocketClose"))
-        end = max(self._end, latest, (number(closed.get("timestamp")) or 0) * 1000)
+        end = max(self._end, latest, _milliseconds(closed.get("timestamp")))
         close = {**self._envelope("websocket-close"), "streamId": self._id}
         if whole(closed.get("code")) >= 0:
             close["closeCode"] = closed["code"]
@@ -196,6 +197,12 @@ def moment_of(value: Any) -> float:
         return round((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000, 3)
     except (ValueError, TypeError, OverflowError, OSError):
         raise ValueError(f"startedDateTime is no date: {value!r:.60}") from None
+
+
+def _milliseconds(value: Any) -> float:
+    """A moment since the epoch: browsers write seconds, Playwright milliseconds."""
+    told = number(value) or 0
+    return told if told > _LATEST_SECONDS else told * 1000
 
 
 def client_of(owner: Mapping[str, Any]) -> Record:

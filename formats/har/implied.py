@@ -26,11 +26,20 @@ _HEAD = """id connectionId protocol httpVersion method url path destination head
     response"""
 _ENDING = "eventTimestamp timingEvents tags method url host matchedRuleId duration body trailers rawTrailers"
 _ANSWER = f"id connectionId statusCode statusMessage headers rawHeaders timingEvents tags {_ENDING}"
-_STREAM = f"id connectionId streamId direction content isBinary closeCode closeReason initiator {_ENDING}"
+_STREAM = f"""id connectionId streamId direction content isBinary closeCode closeReason initiator isEnded
+    requestId ruleId eventType eventData {_ENDING}"""
+"""Every key that is implied has a place in these, see `residual.diff`."""
 
 
-def _ranks(keys: str) -> dict[str, int]:
-    ranks: dict[str, int] = {}
+class Ranks(dict[str, int]):
+    """Key → its place in a record as the recorder writes it; unknown ones come last, as they come."""
+
+    def __missing__(self, key: str) -> int:
+        return len(self)
+
+
+def _ranks(keys: str) -> Ranks:
+    ranks = Ranks()
     for key in f"seq type timestamp {keys}".split():
         ranks.setdefault(key, len(ranks))
     return ranks
@@ -49,8 +58,8 @@ _FAMILIES = {
 }
 
 
-def rank_of(kind: str) -> dict[str, int]:
-    """Key → its place in a record of that type as the recorder writes it."""
+def rank_of(kind: str) -> Ranks:
+    """The order of keys in a record of that type."""
     return _RANKS[_FAMILIES.get(kind, "stream")]
 
 
@@ -124,8 +133,8 @@ class Implied:
             self._cached[name] = make()
         return dict(self._cached[name])
 
-    def _url(self) -> Record:
-        return self._once("url", lambda: fields.parts_of(text(self._request.get("url"))))
+    def _url(self) -> Mapping[str, Any]:
+        return fields.parts_of(text(self._request.get("url")))
 
     def _rule(self) -> Record:
         return {"matchedRuleId": self._entry["_matchedRuleId"]} if "_matchedRuleId" in self._entry else {}

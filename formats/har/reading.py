@@ -92,6 +92,9 @@ class Har:
 
     def _own(self, entry: dict[str, Any], where: str) -> None:
         ours = mapping(entry.get("_mockrec"))
+        if isinstance(ours.get("records"), list):  # of an exchange that was open
+            self._homeless(ours["records"], f"{where}._mockrec.records")
+            return
         if not isinstance(ours.get("events"), list):
             raise ValueError("it has no _mockrec.events: somebody else has put it into this file")
         records = list(unpack(entry, ours["events"]))

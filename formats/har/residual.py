@@ -12,11 +12,10 @@ from typing import Any
 import orjson
 
 from mockrec.formats.har.fields import items, mapping
-from mockrec.formats.har.implied import Implied, rank_of
+from mockrec.formats.har.implied import Implied, Ranks, rank_of
 
 Record = dict[str, Any]
-_LAST = 1000
-"""The rank of keys that have none."""
+_ABSENT = object()
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -27,31 +26,46 @@ def _same(one: Any, other: Any) -> bool:
     return kind in (str, int, bool, type(None)) or orjson.dumps(one) == orjson.dumps(other)
 
 
-def diff(value: Mapping[str, Any], implied: Mapping[str, Any], ranks: Mapping[str, int] | None = None) -> Record:
+def diff(value: Mapping[str, Any], implied: Mapping[str, Any], ranks: Ranks | None = None) -> Record:
     """What turns `implied` into `value`; `ranks` is the order that `patch` will be told."""
     changed: Record = {}
     within: Record = {}
     for key, item in value.items():
-        if key not in implied:
-            changed[key] = item
+        other = implied.get(key, _ABSENT)
+        kind = type(item)
+        if kind is str:  # most are
+            if item != other:
+                changed[key] = item
+        elif _same(item, other):
             continue
-        other = implied[key]
-        if _same(item, other):
-            continue
-        if type(item) is dict and type(other) is dict:
+        elif kind is dict and type(other) is dict:
             within[key] = diff(item, other)
         else:
             changed[key] = item
     missing = [key for key in implied if key not in value]
-    parts = {"set": changed, "within": within, "without": missing}
-    residual = {name: part for name, part in parts.items() if part}
-    wanted = list(value)
-    if list(_ordered(_merged(implied, residual), ranks)) != wanted:
-        residual["order"] = wanted
+    residual: Record = {}
+    if changed:
+        residual["set"] = changed
+    if within:
+        residual["within"] = within
+    if missing:
+        residual["without"] = missing
+    if not _comes_in_order(value, implied, ranks):
+        residual["order"] = list(value)
     return residual
 
 
-def patch(implied: Mapping[str, Any], residual: Mapping[str, Any], ranks: Mapping[str, int] | None = None) -> Record:
+def _comes_in_order(value: Mapping[str, Any], implied: Mapping[str, Any], ranks: Ranks | None) -> bool:
+    """Whether `patch` puts the keys where they are without being told."""
+    if ranks is None:
+        merged = [key for key in implied if key in value]
+        return [*merged, *(key for key in value if key not in implied)] == list(value)
+    # Implied keys all have a rank, so that those without one keep the order they have in `value`.
+    places = list(map(ranks.__getitem__, value))
+    return places == sorted(places)
+
+
+def patch(implied: Mapping[str, Any], residual: Mapping[str, Any], ranks: Ranks | None = None) -> Record:
     """`diff` undone. A residual that somebody damaged gives something, never an error."""
     record = _merged(implied, residual)
     for key, inner in mapping(residual.get("within")).items():
@@ -60,7 +74,7 @@ def patch(implied: Mapping[str, Any], residual: Mapping[str, Any], ranks: Mappin
     if order:
         named = {key: record[key] for key in order if isinstance(key, str) and key in record}
         return named | record
-    return _ordered(record, ranks)
+    return record if ranks is None else {key: record[key] for key in sorted(record, key=ranks.__getitem__)}
 
 
 def _merged(implied: Mapping[str, Any], residual: Mapping[str, Any]) -> Record:
@@ -69,12 +83,6 @@ def _merged(implied: Mapping[str, Any], residual: Mapping[str, Any]) -> Record:
         if isinstance(key, str):
             record.pop(key, None)
     return record
-
-
-def _ordered(record: Record, ranks: Mapping[str, int] | None) -> Record:
-    if ranks is None:
-        return record
-    return {key: record[key] for key in sorted(record, key=lambda key: ranks.get(key, _LAST))}
 
 
 def pack(entry: Mapping[str, Any], records: Sequence[tuple[int, Mapping[str, Any]]]) -> list[Record]:

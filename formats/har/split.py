@@ -16,11 +16,14 @@ import orjson
 from mockrec.formats.errors import SessionError
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_TO_MARK = re.compile(rb'[^"{}\[\]]*+')
-_IN_STRING = re.compile(rb'(?:[^"\\]+|\\.)*+', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
+"""Whole strings and what is between them."""
 _SCALAR = re.compile(rb"[^,:\]}\s]*+")
 _OURS = b'\n{"startedDateTime":"'
 """How our own entries begin: each is one line, so that a damaged one takes no other with it."""
+_KEPT = 64 * 1024
+"""Bytes that may stay after they are read: moving the rest for every member takes longer."""
 _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
 
 
@@ -74,6 +77,7 @@ class Splitter:
         self._at += 1
         index = 0
         while self._peek() != b"]":
+            self._forget()
             self._where = f"in entries[{index}]"
             line = self._own_line()
             value, problem = _parsed(self._value() if line is None else line)
@@ -134,11 +138,7 @@ class Splitter:
 
     def _value(self) -> bytes:
         first = self._peek()
-        # The byte before stays: it tells whether a line begins here.
-        if self._at > 1:
-            del self._data[: self._at - 1]
-            self._dropped += self._at - 1
-            self._at = 1
+        self._forget()
         start = self._at
         if first in (b"{", b"["):
             self._at = self._container_end(start)
@@ -153,9 +153,9 @@ class Splitter:
     def _container_end(self, at: int) -> int:
         depth = 0
         while True:
-            at = self._run_end(_TO_MARK, at)
+            at = self._run_end(_TO_BRACKET, at)
             mark = self._data[at]
-            if mark == _QUOTE:
+            if mark == _QUOTE:  # a string that goes on in the next chunk
                 at = self._string_end(at + 1)
                 continue
             depth += 1 if mark in _OPENING else -1
@@ -181,6 +181,13 @@ class Splitter:
                 return at
             if not self._more():
                 raise _EndError
+
+    def _forget(self) -> None:
+        """Let go of what is read. The byte before stays: it tells whether a line begins here."""
+        if self._at > _KEPT:
+            del self._data[: self._at - 1]
+            self._dropped += self._at - 1
+            self._at = 1
 
     def _more(self) -> bool:
         chunk = next(self._chunks, None)

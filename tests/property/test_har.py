@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def _events_module() -> Any:
 events_module = _events_module()
 JSON = events_module.JSON
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-some = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Memory:
@@ -88,6 +89,11 @@ def read(data: bytes) -> tuple[list[bytes], Session]:
 IDS = [f"01890a5d-ac96-774b-bcce-b302099a805{number}" for number in range(3)]
 
 
+URLS = st.from_regex(
+    r"(https?|wss?)://[a-zé\[\]:@0-9%. ]{0,8}(/[\x20-\xff]{0,5})?(\?[\x20-\u2fff&=%+#]{0,9})?", fullmatch=True
+)
+
+
 @st.composite
 def sequences(draw: st.DrawFn) -> list[Record]:
     """Records of any types in any order, of few exchanges, so that they belong together."""
@@ -97,38 +103,43 @@ def sequences(draw: st.DrawFn) -> list[Record]:
         record = to_record(draw(events_module.events(kind)))
         identity = draw(st.sampled_from(IDS))
         record.update({key: identity for key in ("id", "streamId", "requestId") if key in record})
+        if "url" in record and draw(st.booleans()):
+            record["url"] = draw(URLS)
         if draw(st.booleans()):
             record["seq"] = len(records)
         records.append(record)
     return records
 
 
-def assert_same(records: list[Record], *, live: bool = False) -> None:
+Problems = Callable[[Any], list[str]]
+
+
+def assert_same(records: list[Record], har_problems: Problems, *, live: bool = False) -> None:
     lines = encode_lines(records)
     data, seen = har_of(lines, live=live)
     assert b"\n".join([*read(data)[0], b""]) == lines
-    for moment in seen:
-        assert orjson.loads(moment)["log"]["version"] == "1.2"
+    for moment in seen[-3:]:
+        assert har_problems(orjson.loads(moment)) == []
 
 
 @some
 @given(sequences())
-def test_any_records_in_any_order_come_back_as_they_were(records: list[Record]) -> None:
+def test_any_records_in_any_order_come_back_as_they_were(har_problems: Problems, records: list[Record]) -> None:
     # Not as the first record: whether such a session can be read at all depends on its schemaVersion.
-    assert_same([{"type": "before"}, *records])
+    assert_same([{"type": "before"}, *records], har_problems)
 
 
 @few
 @given(sequences())
-def test_live_too_and_the_file_is_whole_at_every_moment(records: list[Record]) -> None:
-    assert_same([{"type": "before"}, *records], live=True)
+def test_live_too_and_the_file_is_whole_at_every_moment(har_problems: Problems, records: list[Record]) -> None:
+    assert_same([{"type": "before"}, *records], har_problems, live=True)
 
 
 @pytest.mark.parametrize("kind", [*EVENT_CLASSES, "later"])
 @few
 @given(data=st.data())
-def test_every_type_alone(kind: str, data: st.DataObject) -> None:
-    assert_same([{"type": "before"}, to_record(data.draw(events_module.events(kind)))])
+def test_every_type_alone(har_problems: Problems, kind: str, data: st.DataObject) -> None:
+    assert_same([{"type": "before"}, to_record(data.draw(events_module.events(kind)))], har_problems)
 
 
 STORIES = [
@@ -151,14 +162,14 @@ STORIES = [
 @pytest.mark.parametrize("story", STORIES)
 @few
 @given(data=st.data())
-def test_valid_sequences(story: str, live: bool, data: st.DataObject) -> None:
+def test_valid_sequences(har_problems: Problems, story: str, live: bool, data: st.DataObject) -> None:
     records = []
     for seq, kind in enumerate(["session-started", *story.split(), "session-ended"]):
         record = to_record(data.draw(events_module.events(kind)))
         record |= {"seq": seq} | ({"schemaVersion": 1} if kind == "session-started" else {})
         record.update({key: IDS[0] for key in ("id", "streamId", "requestId") if key in record})
         records.append(record)
-    assert_same(records, live=live)
+    assert_same(records, har_problems, live=live)
 
 
 # ── residuals ──────────────────────────────────────────────────────────────────────────────────────
