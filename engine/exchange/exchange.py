@@ -20,6 +20,7 @@ from mockrec.engine.exchange.channel import Channel, Peer
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.reader import RequestReader
 from mockrec.engine.pipe import Pipe
+from mockrec.engine.record.redact_marks import Known
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 
@@ -47,6 +48,7 @@ class Exchange:
         "head",
         "headers_sent_at",
         "id",
+        "known",
         "notes",
         "on_end",
         "peer",
@@ -115,6 +117,8 @@ class Exchange:
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
         self.tags: tuple[str, ...] = peer.tags
+        self.known: Known | None = None
+        """The secrets that were replaced so far in its records."""
         self.unmatched = False
         """Whether no rule answers, which the answer then explains."""
         self.response_trailers: Sequence[Sequence[str]] = ()
@@ -278,7 +282,7 @@ class Exchange:
         """The connection has ended: nothing more will come for this exchange."""
         self.abort(None)
         if self.request_pieces is not None:
-            self.request_pieces.flush()
+            self.request_pieces.give_up()
         if self.body_complete is not None:
             self.body_complete.set()
         if self.reader is not None:
