@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -92,4 +93,6 @@ class Live:
             printing.note(f"rules never used: {printing.escape(', '.join(unused))}")
         for path in outputs:
             if path != "-":
-                printing.note(f"recorded to {printing.escape(path)}")
+                folder = f"{path}.bodies"
+                beside = f" and {printing.escape(folder)}" if os.path.isdir(folder) else ""
+                printing.note(f"recorded to {printing.escape(path)}{beside}")

@@ -66,6 +66,9 @@ def run(
     max_body_size: Annotated[
         Any, typer.Option(metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB")
     ] = None,
+    inline_bodies: Annotated[
+        bool, typer.Option("--inline-bodies", help="Keep long bodies in the log itself, not in files beside it.")
+    ] = False,
     redact: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +164,7 @@ def run(
         events=events,
         max_body_size=max_body_size,
         redact=redact,
+        inline_bodies=inline_bodies,
         drop=on_full == "drop",
         grace=grace,
         socks=socks,
@@ -200,6 +204,7 @@ def _settings(
     events: str | None,
     max_body_size: int | None,
     redact: str | None,
+    inline_bodies: bool,
     drop: bool,
     grace: float,
     socks: bool | None,
@@ -252,6 +257,7 @@ def _settings(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
+        inline_bodies=inline_bodies,
         drop=drop,
         grace=grace,
         command=None if invocation.command is None else tuple(invocation.command),

@@ -28,6 +28,7 @@ from mockrec.engine.record.framing import session_ended, session_started, told_r
 from mockrec.engine.record.outputs import open_outputs
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
+from mockrec.engine.record.spool import Spool, has_folder
 from mockrec.engine.rulefile import load_file
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.rules.model import Passthrough
@@ -72,6 +73,8 @@ class RunSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    inline_bodies: bool = False
+    """Keep long bodies in the log, not beside it."""
     drop: bool = False
     """Leave records out where the disk is too slow, instead of slowing the traffic down."""
     grace: float = 2.0
@@ -190,6 +193,7 @@ class Run:
         settings = self.settings
         try:
             sinks = open_outputs(settings)
+            spool = self._open_spool()
         except BaseException:
             for sock in self._sockets:
                 sock.close()
@@ -203,7 +207,7 @@ class Run:
             on_failure=self._recording_failed,
         )
         log: Log = recorder if redactor is None else RedactingLog(recorder.add, recorder.flush, redactor)
-        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size, redactor)
+        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size, redactor, spool)
         self._listener = Listener(self._sockets, settings.server.host, self._build_site(recorder, log, bodies))
         ending = Ending("failed", 70)
         async with anyio.create_task_group() as background:
@@ -231,6 +235,16 @@ class Run:
                     self._key_log.close()
                 background.cancel_scope.cancel()
         return ending
+
+    def _open_spool(self) -> Spool | None:
+        """Where long bodies go; stdout has no place beside it. Raises OutputError."""
+        settings = self.settings
+        if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
+            return None
+        spool = Spool(settings.outputs, settings.file_mode, self._recording_failed)
+        if settings.force:
+            spool.clear()
+        return spool
 
     def _last_record(self, ending: Ending, recorder: Recorder, bodies: BodyLogger) -> dict[str, Any]:
         redactor = self.redactor

@@ -93,7 +93,7 @@ class Exchange:
         self.channel = channel
         self.notes = notes
         self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = Body(request_limit, holds=True)
+        self.request_body = Body(request_limit, holds=True, make_spill=partial(notes.request_spill, address))
         self.reader: RequestReader | None = None
         """Where the request body goes that is passed on."""
         self.response_limit = response_limit
@@ -223,7 +223,8 @@ class Exchange:
     async def begin(self, answer: Answer, length: int | None = None) -> None:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
         head = self._framed(answer, length, streamed=True)
-        self.response_body = Body(self.response_limit)
+        spill = partial(self.notes.response_spill, head, self.known)
+        self.response_body = Body(self.response_limit, make_spill=spill)
         self._begun(answer, head)
         await self.channel.send_head(head)
 

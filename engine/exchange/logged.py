@@ -7,7 +7,10 @@ import codecs
 from typing import Any
 
 from mockrec.engine.exchange.body import Body
+from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.record.redact import Knows, Redactor, replaced_body
+from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
 from mockrec.engine.wire.parts import RawHeaders, header_table
@@ -22,14 +25,16 @@ _NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_es
 class BodyLogger:
     """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
 
-    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None) -> None:
-        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay.
+    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, spool: Spool | None = None) -> None:
+        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay; without a
+        `spool`, long bodies are in the log itself.
 
         In all methods, `owner` learns the secrets that are found, and those that it knows are replaced too; `side` is
         `request` or `response`.
         """
         self._mode = mode
         self._redactor = redactor
+        self._spool = spool
         self._limit = limit
         self.truncated = 0
         """Bodies that were cut."""
@@ -50,8 +55,31 @@ class BodyLogger:
         incomplete: bool = False,
     ) -> dict[str, Any]:
         """A body of which the first bytes were kept. `incomplete`: its end has not come."""
+        spilled = body.spill.finish(owner, incomplete=incomplete) if body.spill is not None else None
+        body.spill = body.make_spill = None
+        if spilled is not None:
+            self.truncated += "truncated" in spilled
+            return {**spilled, "incomplete": True} if incomplete else spilled
         record = self._logged(body.kept, body.size, headers, side, owner, incomplete) if body.size else EMPTY_BODY
         return {**record, "incomplete": True} if incomplete else record
+
+    def spill(self, headers: dict[str, Any], side: str, known: Known | None) -> Spill | None:
+        """Where a long body goes while it comes; None where it has to be in memory: to be put into the log, to be kept
+        as it was on the wire, or to be looked at as a whole."""
+        encoding = headers.get("content-encoding")
+        codings = content.codings_of(encoding) if encoding else []
+        if self._spool is None or (codings and self._mode != "decoded"):
+            return None
+        if self._limit <= INLINE_BYTES or (self._redactor is not None and self._redactor.needs_whole):
+            return None
+        file = self._spool.open()
+        if file is None:
+            return None
+        try:
+            return Spill(file, headers, self._limit, self._redactor, side, known)
+        except content.UndecodableError:
+            file.abandon()
+            return None
 
     def message(self, kept: bytes, size: int, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
         """A message of which the first bytes were kept."""
@@ -122,7 +150,20 @@ class BodyLogger:
                 record = replaced_body(record, redacted)
         if truncated:
             self._mark_truncated(record)
+        if self._spool is not None and len(kept) > INLINE_BYTES:
+            return self._beside(record, self._spool)
         return record
+
+    def _beside(self, record: dict[str, Any], spool: Spool) -> dict[str, Any]:
+        """A long body in a file of its own; where that cannot be written the run is about to end."""
+        charset = record.get("charset")
+        text = record.get("text")
+        data = base64.b64decode(record["base64"]) if text is None else text.encode(charset or "utf-8")
+        sha256 = spool.put(data)
+        if sha256 is None:
+            return record
+        told = {key: item for key, item in record.items() if key not in ("size", "text", "base64", "charset")}
+        return {"size": record["size"], "file": f"{sha256[:2]}/{sha256}", "sha256": sha256, **told}
 
     def _mark_truncated(self, record: dict[str, Any]) -> None:
         if "truncated" not in record:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from mockrec.engine import clock
+from mockrec.engine.exchange.address import Address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.envelope import Record, envelope, timing_of
 from mockrec.engine.exchange.exchange import Exchange
@@ -19,6 +20,7 @@ from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
 from mockrec.engine.exchange.pieces import PieceBatch
 from mockrec.engine.exchange.refused import partial_request
+from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_hold import Hold
@@ -111,6 +113,14 @@ class Notes:
         """The head of a request is read."""
         if self._request_initiated and not exchange.websocket:
             self._add_request(self._request_head("request-initiated", exchange, exchange.started_at), exchange)
+
+    def request_spill(self, address: Address) -> Spill | None:
+        """Where a long body of a request with this head goes while it comes."""
+        return self._bodies.spill(address.headers, "request", address.known) if self._request else None
+
+    def response_spill(self, head: ResponseHead, known: Known | None) -> Spill | None:
+        """The same for an answer to a request in which `known` was found."""
+        return self._bodies.spill(head.headers, "response", known) if self._response else None
 
     def request_data(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the request body has come."""

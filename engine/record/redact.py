@@ -151,7 +151,7 @@ class Redactor:
     def body(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
         """A body's bytes, or those that are kept of it; the same object where there is no secret."""
         known = owner.known if owner is not None else None
-        if self._is_plain(data, content_type, known):
+        if self._is_plain(data, known):
             return data
         found = Known()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
@@ -166,12 +166,17 @@ class Redactor:
             learn(owner, found)
         return data if redacted == data else redacted
 
-    def _is_plain(self, data: bytes, content_type: str, known: Known | None) -> bool:
-        if self._always or self._policy.paths or content_type.startswith("multipart/") or self._find(data):
+    def _is_plain(self, data: bytes, known: Known | None) -> bool:
+        if self._always or self._policy.paths or self._find(data):
             return False
         if any(form in data for form, _ in self._session.forms):
             return False
         return known is None or not any(form in data for form, _ in known.forms)
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether bodies cannot be redacted in pieces: a path leads through all of it."""
+        return bool(self._policy.paths or self._policy.kept_paths)
 
     def hold(self) -> Hold:
         """For a body whose pieces are redacted one by one."""

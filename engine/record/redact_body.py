@@ -12,8 +12,6 @@ from mockrec.engine.record.redact_text import Edit, Finder, unescaped
 
 # `a=b` in these is code more often than a secret.
 _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")
-_PART_NAME = re.compile(rb'\bname="((?:[^"\\]|\\.)*)"|\bname=([^\s;]+)', re.IGNORECASE)
-_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 
 
 def redacted_body(data: bytes, content_type: str, finder: Finder, policy: Policy) -> bytes:
@@ -22,9 +20,6 @@ def redacted_body(data: bytes, content_type: str, finder: Finder, policy: Policy
     if kind == "application/x-www-form-urlencoded":
         return finder.patterns(finder.json(finder.pairs(data, form=True)))
     if kind.startswith("multipart/"):
-        boundary = _BOUNDARY.search(content_type)
-        if boundary is not None:
-            data = _parts(data, b"--" + boundary[1].encode("latin-1", "replace"), finder)
         return finder.free(data, pairs=False)
     edits: list[Edit] = []
     kept: frozenset[int] = frozenset()
@@ -50,19 +45,3 @@ def _parsed(data: bytes, kind: str) -> object:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-
-
-def _parts(data: bytes, delimiter: bytes, finder: Finder) -> bytes:
-    """The values of secret fields (RFC 7578); files are looked at like any text."""
-    pieces = data.split(delimiter)
-    for index, piece in enumerate(pieces):
-        head, blank, content = piece.partition(b"\r\n\r\n")
-        named = _PART_NAME.search(head) if blank else None
-        if named is None:
-            continue
-        name = (named[1] or named[2] or b"").decode("utf-8", "replace")
-        if finder.is_secret("form", name):
-            value = content.removesuffix(b"\r\n")
-            mark = finder.mark(value.decode("utf-8", "surrogateescape"))
-            pieces[index] = head + blank + mark.encode("utf-8", "surrogateescape") + content[len(value) :]
-    return delimiter.join(pieces)

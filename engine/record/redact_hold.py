@@ -63,6 +63,8 @@ def _is_closed(match: Match, held: bytes, cut: int) -> bool:
     if found.startswith(b"-----BEGIN"):
         end = held.find(_KEY_END, held.find(_KEY_END, match.start()) + 1)
         return 0 <= end < cut
+    if found.endswith(b"\n"):
+        return 0 <= held.find(b"\r\n--", match.end()) <= cut - 4
     if found.endswith(b"@"):
         return match.end() <= cut
     if found[-1:] in (b"=", b":", b'"', b"/"):

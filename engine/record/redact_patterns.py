@@ -67,9 +67,12 @@ class Patterns:
         with_headers = f"(?i:{word}|cookie|authorization)"
         self.any = _compiled(
             rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/])'
+            rf'|(?i:name)=\\*"[^"\\\r\n]*{word}[^A-Za-z"\\]{{0,8}}\\*"[^\\\r\n]*(?:\r\n|\\r\\n)'
             rf'|(?i:cookie) [^\s:"]+(?:: expected| (?:including )?\\*")|{_TOKEN_BEGINNINGS}|://[^/?#\s"<>\\]*@'
         )
         """Finds something in every text that holds a secret, seldom in others."""
+        self.part = _compiled(rf'(?i:name)="([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n')
+        """The head of a part of a form, up to its value."""
         self.json = _compiled(rf'(\\*)"([^"\\]*{word}[^A-Za-z"\\=:]{{0,8}})(\\*)"\s*:\s*')
         """`"name":`, up to its value: backslashes, name, backslashes."""
         self.pair = _compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")

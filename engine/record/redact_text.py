@@ -73,6 +73,7 @@ class Finder:
 
     def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
         """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too."""
+        data = _edited(data, self._patterns.part.finditer(data), self._part)
         data = self.json(data)
         if pairs:
             data = self.pairs(data)
@@ -243,6 +244,13 @@ class Finder:
             return crumb
         inner = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
         return f"{name}{equals}{blank}{self.mark(inner, *(() if inner == bare else (bare,)))}"
+
+    def _part(self, match: Match, data: bytes) -> Edit | None:
+        """A field of a form in parts (RFC 7578)."""
+        if not self.is_secret("form", _text(match.group(1))):
+            return None
+        end = data.find(b"\r\n--", match.end())
+        return self._whole(match.end(), len(data) if end < 0 else end, data)
 
     # ── others ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -22,6 +22,7 @@ BODIES = [
     "x -----BEGIN PRIVATE KEY-----\nMII\nabc,d&\n-----END PRIVATE KEY----- y\n",
     "see eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl, ok",
     "http://me:hunter22@host/, x",
+    '--B\r\nContent-Disposition: form-data; name="otp"\r\nX: y\r\n\r\na,b&c\nd\r\n--B\r\nX: y\r\n\r\nz\r\n--B--\r\n',
     "Cookie: a=b; c=d\r\nX-Api-Key: e f, g\r\n\r\n",
 ]
 
