@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 
 from mockrec.cli import printing
 
 
-def tell_defect(error: BaseException) -> None:
-    """Say that it happened and where the details are."""
+def tell_defect(error: BaseException, shown: Callable[[str], str] = str) -> None:
+    """Say that it happened and where the details are. `shown` leaves secrets out of a text."""
     from mockrec.formats.version import mockrec_version
 
-    text = "".join(traceback.format_exception(error))
-    name = printing.escape(f"{type(error).__name__}: {error}")
+    text = shown("".join(traceback.format_exception(error)))
+    name = printing.escape(shown(f"{type(error).__name__}: {error}"))
     try:
         with tempfile.NamedTemporaryFile(
             "w",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mockrec.cli import printing
@@ -23,7 +24,9 @@ _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 class Live:
     """Counts what ends; tells it where stderr is a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Callable[[str, Exchange | None], str] = lambda text, _: text) -> None:
+        """`shown` leaves secrets out of a text, those of an exchange too."""
+        self._shown = shown
         self.count = 0
         self.unmatched = 0
         self.defects = 0
@@ -45,7 +48,7 @@ class Live:
         aborted = exchange.aborted_at is not None
         status = exchange.response_head.status if exchange.response_head is not None else 0
         self._classes["aborted" if aborted else f"{status // 100}xx"] += 1
-        what = f"{exchange.head.method} {exchange.address.path}"
+        what = self._shown(f"{exchange.head.method} {exchange.address.path}", exchange)
         if exchange.unmatched and (what in self._missed or len(self._missed) < 1000):
             self._missed[what] += 1
         entry = (took, self.count, what)
@@ -61,7 +64,7 @@ class Live:
         name = f"{type(error).__name__}: {error}"
         if name not in self._told:
             self._told.add(name)
-            tell_defect(error)
+            tell_defect(error, lambda text: self._shown(text, None))
 
     def _line(self, word: str, status: int, what: str, took: float, exchange: Exchange) -> None:
         rule = "no rule" if exchange.unmatched else exchange.rule.rule.id if exchange.rule else ""
@@ -90,4 +93,6 @@ class Live:
             printing.note(f"rules never used: {printing.escape(', '.join(unused))}")
         for path in outputs:
             if path != "-":
-                printing.note(f"recorded to {printing.escape(path)}")
+                folder = f"{path}.bodies"
+                beside = f" and {printing.escape(folder)}" if os.path.isdir(folder) else ""
+                printing.note(f"recorded to {printing.escape(path)}{beside}")

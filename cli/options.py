@@ -136,8 +136,9 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="Where to write; the extension decides the format (.jsonl, .jsonl.gz, .jsonl.zst, .har, .parquet; a folder, "
-        "as in session/, is a Parquet data set, as is s3://bucket/session/), - is stdout. May be given several times.",
+        help="Where to write; the extension decides the format (.jsonl, .jsonl.gz, .jsonl.zst, .har, .parquet; "
+        "a folder, as in session/, is a Parquet data set, as is s3://bucket/session/), - is stdout. "
+        "May be given several times.",
     ),
 ]
 FileMode = Annotated[

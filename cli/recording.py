@@ -46,7 +46,10 @@ def record(settings: RunSettings, choices: Choices) -> int:
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:
-        live = Live()
+        def shown(text: str, exchange: Exchange | None) -> str:
+            return text if run.redactor is None else run.redactor.text(text, exchange)
+
+        live = Live(shown)
 
         def ended(exchange: Exchange) -> None:
             live.ended(exchange)
@@ -117,6 +120,8 @@ def _tell_ready(run: Run, ready_file: Path | None) -> None:
     rules = _what_answers(settings)
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
     recording = f"recording to {printing.escape(to)}" if to else "not recording"
+    if to:
+        recording += " · with secrets" if run.redactor is None else " · secrets redacted"
     if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
     printing.note(f"mockrec ready on {run.url} · {rules} · {recording}")

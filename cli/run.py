@@ -67,10 +67,15 @@ def run(
     max_body_size: Annotated[
         Any, typer.Option(metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB")
     ] = None,
+    inline_bodies: Annotated[
+        bool, typer.Option("--inline-bodies", help="Keep long bodies in the log itself, not in files beside it.")
+    ] = False,
     redact: Annotated[
         str | None,
         typer.Option(
-            metavar="WHAT", help="Which secrets are replaced. Only none is available yet.", show_default="none"
+            metavar="WHAT",
+            help="Which secrets are replaced in the log: default (passwords, tokens, cookies, …) or none.",
+            show_default="default",
         ),
     ] = None,
     unmatched: Annotated[
@@ -142,7 +147,7 @@ def run(
         raise typer.BadParameter("there is no rule file to watch", param_hint="--watch")
     if (ca_cert is None) != (ca_key is None):
         raise typer.BadParameter("give both, --ca-cert and --ca-key")
-    _check_word("--redact", redact, ("none",), later=("default",))
+    _check_word("--redact", redact, ("default", "none"))
     _check_word("--unmatched", unmatched, ("reject", "passthrough"))
     _check_word("--http2", http2, ("true", "false", "fallback"))
     _check_word("--on-full", on_full, ("wait", "drop"))
@@ -159,6 +164,8 @@ def run(
         ports=ports,
         events=events,
         max_body_size=max_body_size,
+        redact=redact,
+        inline_bodies=inline_bodies,
         drop=on_full == "drop",
         grace=grace,
         socks=socks,
@@ -172,9 +179,7 @@ def run(
     raise typer.Exit(record(settings, choices))
 
 
-def _check_word(option: str, word: str | None, known: tuple[str, ...], later: tuple[str, ...] = ()) -> None:
-    if word in later:
-        raise typer.BadParameter(f"{word} is not available yet in this version of mockrec", param_hint=option)
+def _check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:
     if word is not None and word not in known:
         raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
 
@@ -199,6 +204,8 @@ def _settings(
     ports: tuple[int, int] | None,
     events: str | None,
     max_body_size: int | None,
+    redact: str | None,
+    inline_bodies: bool,
     drop: bool,
     grace: float,
     socks: bool | None,
@@ -226,6 +233,8 @@ def _settings(
         recorded = replace(recorded, events=event_types(events))
     if max_body_size is not None:
         recorded = replace(recorded, max_body_size=max_body_size)
+    if redact is not None:
+        recorded = replace(recorded, redact=redact)
     if socks is not None:
         server = replace(server, socks=socks)
     if http2 is not None:
@@ -249,6 +258,7 @@ def _settings(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
+        inline_bodies=inline_bodies,
         drop=drop,
         grace=grace,
         command=None if invocation.command is None else tuple(invocation.command),

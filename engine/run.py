@@ -16,7 +16,7 @@ from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.exchange.notes import Notes, wanted_types
+from mockrec.engine.exchange.notes import Log, Notes, wanted_types
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.listener import Listener, bind
@@ -27,6 +27,8 @@ from mockrec.engine.record.callbacks import Callbacks
 from mockrec.engine.record.framing import session_ended, session_started, told_rules
 from mockrec.engine.record.outputs import open_outputs
 from mockrec.engine.record.recorder import Recorder
+from mockrec.engine.record.redact import RedactingLog, Redactor
+from mockrec.engine.record.spool import Spool, has_folder
 from mockrec.engine.rulefile import load_file
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.rules.model import Passthrough
@@ -44,6 +46,7 @@ from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.wire.socks import AuthMethod
 from mockrec.formats.errors import FormatError
+from mockrec.formats.jsonl import encode_lines
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST_MATCHED = 10 * 1024 * 1024
@@ -70,6 +73,8 @@ class RunSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    inline_bodies: bool = False
+    """Keep long bodies in the log, not beside it."""
     drop: bool = False
     """Leave records out where the disk is too slow, instead of slowing the traffic down."""
     grace: float = 2.0
@@ -105,6 +110,8 @@ class Run:
         self.stop_asked = anyio.Event()
         """Set when the run cannot go on: its log failed."""
         self.hooks = hooks
+        self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets)
+        """What keeps secrets out of the log; None where they stay."""
         self._webhooks = Webhooks()
         self._grace = anyio.CancelScope()
         self._patience = anyio.CancelScope()
@@ -186,18 +193,28 @@ class Run:
         settings = self.settings
         try:
             sinks = open_outputs(settings)
+            spool = self._open_spool()
         except BaseException:
             for sock in self._sockets:
                 sock.close()
             raise
-        recorder = Recorder(sinks, drop=settings.drop, callbacks=self._callbacks, on_failure=self._recording_failed)
-        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size)
-        self._listener = Listener(self._sockets, settings.server.host, self._build_site(recorder, bodies))
+        redactor = self.redactor
+        recorder = Recorder(
+            sinks,
+            drop=settings.drop,
+            callbacks=self._callbacks,
+            encode=encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records)),
+            on_failure=self._recording_failed,
+        )
+        log: Log = recorder if redactor is None else RedactingLog(recorder.add, recorder.flush, redactor)
+        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size, redactor, spool)
+        self._listener = Listener(self._sockets, settings.server.host, self._build_site(recorder, log, bodies))
         ending = Ending("failed", 70)
         async with anyio.create_task_group() as background:
             if self._callbacks is not None:
-                self._callbacks.start(background, recorder.add)
-            recorder.add(session_started(settings, self._listener, wanted_types(settings.record.events)))
+                self._callbacks.start(background, log.add)
+            told = None if redactor is None else redactor.told
+            log.add(session_started(settings, self._listener, wanted_types(settings.record.events), told))
             try:
                 async with anyio.create_task_group() as serving:
                     self._webhooks.start(serving)
@@ -211,7 +228,7 @@ class Run:
                     self._listener.close()
                     with self._patience:
                         await recorder.finish_callbacks()
-                    await recorder.close(lambda: session_ended(ending, recorder.counts, self._site.rules, bodies))
+                    await recorder.close(lambda: self._last_record(ending, recorder, bodies))
                     with self._patience:
                         await recorder.finish_callbacks()  # one may wait for the last record
                 if self._key_log is not None:
@@ -219,12 +236,28 @@ class Run:
                 background.cancel_scope.cancel()
         return ending
 
-    def _build_site(self, recorder: Recorder, bodies: BodyLogger) -> Site:
+    def _open_spool(self) -> Spool | None:
+        """Where long bodies go; stdout has no place beside it. Raises OutputError."""
+        settings = self.settings
+        if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
+            return None
+        spool = Spool(settings.outputs, settings.file_mode, self._recording_failed)
+        if settings.force:
+            spool.clear()
+        return spool
+
+    def _last_record(self, ending: Ending, recorder: Recorder, bodies: BodyLogger) -> dict[str, Any]:
+        redactor = self.redactor
+        count = 0 if redactor is None else redactor.count
+        record = session_ended(ending, recorder.counts, self._site.rules, bodies, count)
+        return record if redactor is None else redactor.record(record)
+
+    def _build_site(self, recorder: Recorder, log: Log, bodies: BodyLogger) -> Site:
         settings = self.settings
         kept = wanted_types(settings.record.events)
         if not settings.outputs:
             kept = frozenset(settings.record.callbacks)
-        notes = Notes(recorder, kept, bodies)
+        notes = Notes(recorder, kept, bodies, self.redactor)
         notes.ended = self.hooks.exchange_ended
         limit, server = settings.record.max_body_size, settings.server
         self._gateway.backpressure = recorder
@@ -243,7 +276,7 @@ class Run:
             gateway=self._gateway,
             options=self._options,
             interception=Interception(settings.tls, self._server_contexts),
-            connection_notes=ConnectionNotes(recorder, kept, bodies, keeps_data=settings.record.raw_data),
+            connection_notes=ConnectionNotes(log, kept, bodies, keeps_data=settings.record.raw_data),
             is_own=self._is_own,
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
@@ -268,6 +301,8 @@ class Run:
         loaded = load_file(Path(self.settings.loaded.rule_file.path))
         _check_openness(self.settings, loaded)
         rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers()))
+        if self.redactor is not None:
+            self.redactor.learn_values(loaded.secrets)
         self._site.rules = rules
         self._site.notes.rules_reloaded(told_rules(loaded.rule_file), loaded.rule_file.sha256)
         return loaded

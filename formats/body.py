@@ -10,9 +10,11 @@ import binascii
 import builtins
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -120,7 +122,7 @@ class Body:
         if self.inline_base64 is not None:
             return _from_base64(self.inline_base64)
         if self.file is not None:
-            return self._read_file(self.file)
+            return self._read_file()
         return b""
 
     @property
@@ -151,22 +153,34 @@ class Body:
         """The fields of `application/x-www-form-urlencoded`, each with all its values in order."""
         return parse_qs(self.text or "", keep_blank_values=True)
 
-    def _read_file(self, name: str) -> builtins.bytes:
+    def check_file(self) -> int:
+        """The size of `file`, which is read in fixed memory. `SessionError` as for `bytes`."""
+        with self._open_file() as file:
+            size = os.fstat(file.fileno()).st_size
+            if hashlib.file_digest(file, "sha256").hexdigest() != Path(file.name).name:
+                raise SessionError(file.name, "the content is not what its hash says")
+        return size
+
+    def _read_file(self) -> builtins.bytes:
+        with self._open_file() as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != Path(file.name).name:
+            raise SessionError(file.name, "the content is not what its hash says")
+        return data
+
+    def _open_file(self) -> BufferedReader:
+        name = self.file or ""
         if not FILE_NAME.fullmatch(name):
             raise SessionError(name, "refused: a body's file is named by two hex digits, '/', and its hash")
         if self.folder is None:
             raise SessionError(name, "the folder with the session's bodies is not known")
         path = self.folder / name
         try:
-            real = path.resolve()
-            if not real.is_relative_to(self.folder.resolve()):
+            if not path.resolve().is_relative_to(self.folder.resolve()):
                 raise SessionError(name, f"refused: it leads out of {self.folder}")
-            data = real.read_bytes()
+            return path.open("rb")
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None
-        if hashlib.sha256(data).hexdigest() != name[3:]:
-            raise SessionError(str(path), "the content is not what its hash says")
-        return data
 
 
 def _from_base64(text: str) -> builtins.bytes:

@@ -13,6 +13,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote
 
+from mockrec.engine.record.redact_marks import Known
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.wire.parts import RequestHead, header_table
 
@@ -65,6 +66,8 @@ class Address:
     destination: dict[str, Any]
     logged: dict[str, Any] | None = None
     """How this head stands in the log; filled by the notes."""
+    known: Known | None = None
+    """The secrets that were replaced in that."""
 
 
 def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> Address | str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Channel
+from mockrec.engine.record.redact_marks import Known
 from mockrec.engine.wire.parts import ResponseHead
 
 REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
@@ -20,7 +21,18 @@ REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStat
 class Answer:
     """Status, headers and, where it is known beforehand, the whole body."""
 
-    __slots__ = ("_date", "_framed", "body", "headers", "logged_body", "reason", "relayed", "status", "trailers")
+    __slots__ = (
+        "_date",
+        "_framed",
+        "body",
+        "headers",
+        "known",
+        "logged_body",
+        "reason",
+        "relayed",
+        "status",
+        "trailers",
+    )
 
     def __init__(
         self,
@@ -41,6 +53,8 @@ class Answer:
         self.relayed = relayed
         self.logged_body: dict[str, Any] | None = None
         """Filled by the notes: how this body stands in the log."""
+        self.known: Known | None = None
+        """The secrets that were replaced in that."""
         self._date = b""
         self._framed: dict[object, ResponseHead] = {}
 

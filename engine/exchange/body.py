@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from mockrec.engine.wire import content
 from mockrec.engine.wire.parts import RawHeaders
+
+if TYPE_CHECKING:
+    from mockrec.engine.exchange.spill import Spill
+
+SPILLED = 256 * 1024
+"""Bytes after which a body goes into the folder beside the log too."""
+HELD = 10 * 1024 * 1024
+"""Bytes of such a body that stay in memory besides, for those who ask for them."""
 
 
 class Body:
     """One direction's body. `size` counts every byte on the wire (chunk framing removed)."""
 
-    __slots__ = ("_chunks", "_holds", "_kept", "complete", "limit", "size", "trailers")
+    __slots__ = ("_chunks", "_holds", "_kept", "complete", "limit", "make_spill", "size", "spill", "trailers")
 
-    def __init__(self, limit: int, *, holds: bool = False) -> None:
-        """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`."""
+    def __init__(
+        self, limit: int, *, holds: bool = False, make_spill: Callable[[], Spill | None] | None = None
+    ) -> None:
+        """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`. `make_spill` is
+        called when the body has become long; it leads back to nothing that holds the body."""
+        self.make_spill = make_spill
+        self.spill: Spill | None = None
+        """Where the log gets it from, if it is long."""
         self.limit = limit
         self._holds = holds
         self.size = 0
@@ -24,6 +41,10 @@ class Body:
     def add(self, data: bytes) -> None:
         """The next piece."""
         self.size += len(data)
+        if self.make_spill is not None and self.size > SPILLED:
+            self._spill_so_far()
+        if self.spill is not None:
+            self.spill.feed(data)
         room = self.limit - self._kept
         if self._holds:
             self._chunks.append(data)
@@ -32,6 +53,16 @@ class Body:
             piece = data if len(data) <= room else data[:room]
             self._chunks.append(piece)
             self._kept += len(piece)
+
+    def _spill_so_far(self) -> None:
+        assert self.make_spill is not None
+        self.spill = self.make_spill()
+        self.make_spill = None
+        if self.spill is not None:
+            for piece in self._chunks:
+                self.spill.feed(piece)
+            if not self._holds:
+                self.limit = min(self.limit, HELD)
 
     def release(self) -> list[bytes]:
         """From now on nothing over the limit is kept. Returns everything that was kept until now."""
@@ -46,7 +77,7 @@ class Body:
 
     @property
     def kept(self) -> bytes:
-        """The first `limit` bytes of the wire."""
+        """The first bytes of the wire, as many as are in memory."""
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0][: self.limit] if self._chunks else b""

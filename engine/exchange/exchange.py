@@ -20,6 +20,7 @@ from mockrec.engine.exchange.channel import Channel, Peer
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.reader import RequestReader
 from mockrec.engine.pipe import Pipe
+from mockrec.engine.record.redact_marks import Known
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 
@@ -47,6 +48,7 @@ class Exchange:
         "head",
         "headers_sent_at",
         "id",
+        "known",
         "notes",
         "on_end",
         "peer",
@@ -91,7 +93,7 @@ class Exchange:
         self.channel = channel
         self.notes = notes
         self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = Body(request_limit, holds=True)
+        self.request_body = Body(request_limit, holds=True, make_spill=partial(notes.request_spill, address))
         self.reader: RequestReader | None = None
         """Where the request body goes that is passed on."""
         self.response_limit = response_limit
@@ -115,6 +117,8 @@ class Exchange:
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
         self.tags: tuple[str, ...] = peer.tags
+        self.known: Known | None = None
+        """The secrets that were replaced so far in its records."""
         self.unmatched = False
         """Whether no rule answers, which the answer then explains."""
         self.response_trailers: Sequence[Sequence[str]] = ()
@@ -219,7 +223,8 @@ class Exchange:
     async def begin(self, answer: Answer, length: int | None = None) -> None:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
         head = self._framed(answer, length, streamed=True)
-        self.response_body = Body(self.response_limit)
+        spill = partial(self.notes.response_spill, head, self.known)
+        self.response_body = Body(self.response_limit, make_spill=spill)
         self._begun(answer, head)
         await self.channel.send_head(head)
 
@@ -278,7 +283,7 @@ class Exchange:
         """The connection has ended: nothing more will come for this exchange."""
         self.abort(None)
         if self.request_pieces is not None:
-            self.request_pieces.flush()
+            self.request_pieces.give_up()
         if self.body_complete is not None:
             self.body_complete.set()
         if self.reader is not None:

@@ -7,6 +7,10 @@ import codecs
 from typing import Any
 
 from mockrec.engine.exchange.body import Body
+from mockrec.engine.exchange.spill import Spill
+from mockrec.engine.record.redact import Knows, Redactor, replaced_body
+from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
 from mockrec.engine.wire.parts import RawHeaders, header_table
@@ -21,60 +25,145 @@ _NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_es
 class BodyLogger:
     """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
 
-    def __init__(self, mode: str, limit: int) -> None:
-        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes."""
+    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, spool: Spool | None = None) -> None:
+        """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay; without a
+        `spool`, long bodies are in the log itself.
+
+        In all methods, `owner` learns the secrets that are found, and those that it knows are replaced too; `side` is
+        `request` or `response`.
+        """
         self._mode = mode
+        self._redactor = redactor
+        self._spool = spool
         self._limit = limit
         self.truncated = 0
         """Bodies that were cut."""
 
-    def whole(self, data: bytes, headers: dict[str, Any]) -> dict[str, Any]:
+    def whole(self, data: bytes, headers: dict[str, Any], side: str = "", owner: Knows | None = None) -> dict[str, Any]:
         """A body that is in memory as it went over the wire."""
         if not data:
             return EMPTY_BODY
-        return self._logged(data[: self._limit], len(data), headers)
+        return self._logged(data[: self._limit], len(data), headers, side, owner)
 
-    def kept(self, body: Body, headers: dict[str, Any], *, incomplete: bool = False) -> dict[str, Any]:
+    def kept(
+        self,
+        body: Body,
+        headers: dict[str, Any],
+        side: str = "",
+        owner: Knows | None = None,
+        *,
+        incomplete: bool = False,
+    ) -> dict[str, Any]:
         """A body of which the first bytes were kept. `incomplete`: its end has not come."""
-        record = self._logged(body.kept, body.size, headers, incomplete) if body.size else EMPTY_BODY
+        spilled = body.spill.finish(owner, incomplete=incomplete) if body.spill is not None else None
+        body.spill = body.make_spill = None
+        if spilled is not None:
+            self.truncated += "truncated" in spilled
+            return {**spilled, "incomplete": True} if incomplete else spilled
+        record = self._logged(body.kept, body.size, headers, side, owner, incomplete) if body.size else EMPTY_BODY
         return {**record, "incomplete": True} if incomplete else record
 
-    def message(self, kept: bytes, size: int) -> dict[str, Any]:
-        """A message of which the first bytes were kept."""
-        return self._form(kept[: self._limit], size)
-
-    def piece(self, data: bytes) -> dict[str, Any]:
-        """A piece of a body as it stood on the wire."""
-        return self._form(data[: self._limit], len(data))
-
-    def _logged(self, kept: bytes, size: int, headers: dict[str, Any], incomplete: bool = False) -> dict[str, Any]:
-        """`kept` may be more than the log keeps: matchers see more of a body."""
+    def spill(self, headers: dict[str, Any], side: str, known: Known | None) -> Spill | None:
+        """Where a long body goes while it comes; None where it has to be in memory: to be put into the log, to be kept
+        as it was on the wire, or to be looked at as a whole."""
         encoding = headers.get("content-encoding")
-        codings = content.codings_of(encoding) if encoding and self._mode != "raw" else []
+        codings = content.codings_of(encoding) if encoding else []
+        if self._spool is None or (codings and self._mode != "decoded"):
+            return None
+        if self._limit <= INLINE_BYTES or (self._redactor is not None and self._redactor.needs_whole):
+            return None
+        file = self._spool.open()
+        if file is None:
+            return None
+        try:
+            return Spill(file, headers, self._limit, self._redactor, side, known)
+        except content.UndecodableError:
+            file.abandon()
+            return None
+
+    def message(self, kept: bytes, size: int, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
+        """A message of which the first bytes were kept."""
+        return self._form(kept[: self._limit], size, "", side, owner)
+
+    def piece(self, data: bytes, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
+        """A piece of a body as it stood on the wire."""
+        return self._form(data[: self._limit], len(data), "", side, owner)
+
+    def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
+        """A whole body as it stood on the wire; decoded where it holds secrets."""
+        return self._logged(data, len(data), headers, side, owner, mode="raw") if data else EMPTY_BODY
+
+    def _logged(
+        self,
+        kept: bytes,
+        size: int,
+        headers: dict[str, Any],
+        side: str,
+        owner: Knows | None,
+        incomplete: bool = False,
+        mode: str = "",
+    ) -> dict[str, Any]:
+        """`kept` may be more than the log keeps: matchers see more of a body."""
+        mode = mode or self._mode
+        encoding, content_type = headers.get("content-encoding"), headers.get("content-type", "")
+        codings = content.codings_of(encoding) if encoding else []
         if not codings:
-            return self._form(kept[: self._limit], size, headers.get("content-type", ""))
+            return self._form(kept[: self._limit], size, content_type, side, owner)
+        if mode == "raw" and self._redactor is None:
+            return self._form(kept[: self._limit], size, content_type)
         cut = size > len(kept)
         try:
             data, complete = content.decode(kept, codings, self._limit, whole=not (cut or incomplete))
         except content.UndecodableError:
-            return {**self._form(kept[: self._limit], size), "undecodable": True}
+            if mode == "raw":
+                return self._form(kept[: self._limit], size, content_type, side, owner)
+            return {**self._form(kept[: self._limit], size, "", side, owner), "undecodable": True}
         if len(data) > self._limit:
             data, complete = data[: self._limit], False
-        record = self._form(data, len(data), headers.get("content-type", ""))
+        truncated = self.truncated
+        record = self._form(data, len(data), content_type, side, owner)
+        if mode == "raw" and "redacted" not in record:
+            self.truncated = truncated
+            return self._form(kept[: self._limit], size, content_type)
         record["contentEncoding"] = encoding
         record["encodedSize"] = size
         if not (complete or incomplete):
             self._mark_truncated(record)
-        if self._mode == "both":
+        # What stands in the wire bytes behind the end of what was looked at may be a secret as well.
+        unseen = self._redactor is not None and "truncated" in record
+        if mode == "both" and "redacted" not in record and not unseen:
             record["raw"] = base64.b64encode(kept[: self._limit]).decode("ascii")
         return record
 
-    def _form(self, kept: bytes, size: int, content_type: Any = "") -> dict[str, Any]:
+    def _form(
+        self, kept: bytes, size: int, content_type: Any = "", side: str = "", owner: Knows | None = None
+    ) -> dict[str, Any]:
         truncated = size > len(kept)
         record = _encode(kept, size, content_type, truncated)
+        if self._redactor is not None:
+            # A text of another charset is looked at as text, and one that is cut up to its last whole character.
+            data = record["text"].encode() if "charset" in record or (truncated and "text" in record) else kept
+            kind = content_type if isinstance(content_type, str) else ""
+            redacted = self._redactor.body(data, kind, side, owner)
+            if redacted is not data:
+                record.pop("charset", None)
+                record = replaced_body(record, redacted)
         if truncated:
             self._mark_truncated(record)
+        if self._spool is not None and len(kept) > INLINE_BYTES:
+            return self._beside(record, self._spool)
         return record
+
+    def _beside(self, record: dict[str, Any], spool: Spool) -> dict[str, Any]:
+        """A long body in a file of its own; where that cannot be written the run is about to end."""
+        charset = record.get("charset")
+        text = record.get("text")
+        data = base64.b64decode(record["base64"]) if text is None else text.encode(charset or "utf-8")
+        sha256 = spool.put(data)
+        if sha256 is None:
+            return record
+        told = {key: item for key, item in record.items() if key not in ("size", "text", "base64", "charset")}
+        return {"size": record["size"], "file": f"{sha256[:2]}/{sha256}", "sha256": sha256, **told}
 
     def _mark_truncated(self, record: dict[str, Any]) -> None:
         if "truncated" not in record:

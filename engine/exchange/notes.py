@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from mockrec.engine import clock
+from mockrec.engine.exchange.address import Address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.envelope import Record, envelope, timing_of
 from mockrec.engine.exchange.exchange import Exchange
@@ -19,8 +20,12 @@ from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
 from mockrec.engine.exchange.pieces import PieceBatch
 from mockrec.engine.exchange.refused import partial_request
+from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
-from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
+from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
+from mockrec.engine.record.redact_hold import Hold
+from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
 
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
@@ -49,9 +54,11 @@ def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
 class Notes:
     """Tells the log what happens to exchanges and connections."""
 
-    def __init__(self, log: Log, types: frozenset[str], bodies: BodyLogger) -> None:
+    def __init__(self, log: Log, types: frozenset[str], bodies: BodyLogger, redactor: Redactor | None = None) -> None:
+        """`bodies` has the same `redactor`; without one, secrets stay."""
         self._add = log.add
-        self._flush = log.flush
+        self._redactor = redactor
+        self.flush = log.flush
         self._bodies = bodies
         self._request_initiated = "request-initiated" in types
         self._request_data = "request-body-data" in types
@@ -65,16 +72,55 @@ class Notes:
         self._client_error = "client-error" in types
         self._rule_event = "rule-event" in types
         self._rules_reloaded = "rules-reloaded" in types
-        self.websocket = WebSocketNotes(self, log, types, bodies)
+        self.websocket = WebSocketNotes(self, types, bodies)
         self.ended: Callable[[Exchange], None] | None = None
         """Called with every exchange that is over, whatever is recorded."""
+
+    # ── secrets ────────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, record: Record, owner: Knows) -> None:
+        """Add a record in which anything may be secret, of an exchange or of something of its own."""
+        if self._redactor is not None:
+            record = self._redactor.record(record, owner)
+        self._add(record)
+
+    def add_known(self, record: Record, exchange: Exchange) -> None:
+        """Add a record whose head and body have been redacted on their own: nothing is left to be found in it but what
+        is known to be secret from elsewhere in the exchange."""
+        if exchange.tags:
+            self.add(record, exchange)  # a client may have said them
+        else:
+            if exchange.known is not None and self._redactor is not None:
+                record = self._redactor.spread(record, exchange.known)
+            self._add(record)
+
+    def _add_request(self, record: Record, exchange: Exchange) -> None:
+        """The same for one that begins with the head of the request, which knows its own secrets."""
+        if exchange.known is exchange.address.known and not exchange.tags:
+            self._add(record)
+        else:
+            self.add_known(record, exchange)
+
+    def _learn(self, exchange: Exchange, found: Known) -> None:
+        """A part of a record that is kept for many holds secrets."""
+        if self._redactor is not None:
+            self._redactor.count += found.count
+        learn(exchange, found)
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
     def request_initiated(self, exchange: Exchange) -> None:
         """The head of a request is read."""
         if self._request_initiated and not exchange.websocket:
-            self._add(self._request_head("request-initiated", exchange, exchange.started_at))
+            self._add_request(self._request_head("request-initiated", exchange, exchange.started_at), exchange)
+
+    def request_spill(self, address: Address) -> Spill | None:
+        """Where a long body of a request with this head goes while it comes."""
+        return self._bodies.spill(address.headers, "request", address.known) if self._request else None
+
+    def response_spill(self, head: ResponseHead, known: Known | None) -> Spill | None:
+        """The same for an answer to a request in which `known` was found."""
+        return self._bodies.spill(head.headers, "response", known) if self._response else None
 
     def request_data(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the request body has come."""
@@ -101,22 +147,30 @@ class Notes:
         exchange.request_noted = True
         body = exchange.request_body
         record = self._request_head(kind, exchange, clock.now())
-        record["body"] = self._bodies.kept(body, exchange.address.headers) if body.size else EMPTY_BODY
+        if body.size:
+            record["body"] = self._bodies.kept(body, exchange.address.headers, "request", exchange)
+        else:
+            record["body"] = EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
-        self._add(record)
+            self.add(record, exchange)
+        else:
+            self._add_request(record, exchange)
         if body.size > _LARGE:
-            self._flush()
+            self.flush()
 
     def _request_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         address, peer = exchange.address, exchange.peer
+        logged = address.logged or self._logged_head(exchange)
+        if address.known is not None:
+            self._learn(exchange, address.known)
         record: Record = {
             "seq": 0,
             "type": kind,
             "timestamp": clock.timestamp(now),
             "id": exchange.id,
             "connectionId": peer.connection_id,
-            **(address.logged or _logged_head(exchange)),
+            **logged,
             "remoteIpAddress": peer.ip,
             "remotePort": peer.port,
             "timingEvents": timing_of(exchange),
@@ -145,12 +199,12 @@ class Notes:
         record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
         record["eventTimestamp"] = now
-        self._add(record)
+        self.add(record, exchange)
 
     def response_initiated(self, exchange: Exchange) -> None:
         """The final head is sent."""
         if self._response_initiated:
-            self._add(self.response_head("response-initiated", exchange, clock.now()))
+            self.add_known(self.response_head("response-initiated", exchange, clock.now()), exchange)
 
     def response_data(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the response body is sent."""
@@ -173,9 +227,11 @@ class Notes:
             record["body"] = self._response_body(exchange, whole)
             if exchange.response_trailers:
                 record.update(trailer_fields(exchange.response_trailers))
-            self._add(record)
+                self.add(record, exchange)
+            else:
+                self.add_known(record, exchange)
             if record["body"]["size"] > _LARGE:
-                self._flush()
+                self.flush()
         if self.ended is not None:
             self.ended(exchange)
 
@@ -184,26 +240,39 @@ class Notes:
         assert head is not None
         if whole is None:
             assert exchange.response_body is not None
-            return self._bodies.kept(exchange.response_body, head.headers)
-        if not whole or answer is None:
-            return self._bodies.whole(whole, head.headers)
+            return self._bodies.kept(exchange.response_body, head.headers, "response", exchange)
+        if not whole or answer is None or self._is_told(exchange.known, whole, head):
+            return self._bodies.whole(whole, head.headers, "response", exchange)
         if answer.logged_body is None:
-            answer.logged_body = self._bodies.whole(whole, head.headers)
+            found = Holder()
+            answer.logged_body = self._bodies.whole(whole, head.headers, "response", found)
+            answer.known = found.known
         elif "truncated" in answer.logged_body:
             self._bodies.truncated += 1
+        if answer.known is not None:
+            self._learn(exchange, answer.known)
         return answer.logged_body
+
+    def _is_told(self, known: Known | None, body: bytes, head: ResponseHead) -> bool:
+        """Whether a body that many get holds, for this exchange, more secrets than for others."""
+        if known is None or self._redactor is None:
+            return False
+        return "content-encoding" in head.headers or any(form in body for form, _ in known.forms)
 
     def response_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         """A record that begins with the head of the answer."""
         head = exchange.response_head
         assert head is not None
+        logged = head.logged or self._logged_answer(head)
+        if head.known is not None:
+            self._learn(exchange, head.known)
         return {
             "seq": 0,
             "type": kind,
             "timestamp": clock.timestamp(now),
             "id": exchange.id,
             "connectionId": exchange.peer.connection_id,
-            **(head.logged or _logged_answer(head)),
+            **logged,
             "timingEvents": timing_of(exchange),
             "tags": exchange.tags,
         }
@@ -212,7 +281,7 @@ class Notes:
         """What every terminal record carries, so that one line tells the story."""
         address = exchange.address
         record["method"] = exchange.head.method
-        record["url"] = address.url
+        record["url"] = (address.logged or self._logged_head(exchange))["url"]
         record["host"] = address.host
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
@@ -225,7 +294,7 @@ class Notes:
         exchange.finished = True
         for pieces in (exchange.request_pieces, exchange.response_pieces):
             if pieces is not None:
-                pieces.flush()
+                pieces.give_up()
         exchange.request_pieces = exchange.response_pieces = None
         if exchange.websocket and not exchange.request_noted:
             self.request(exchange)
@@ -237,10 +306,12 @@ class Notes:
                 record["error"] = dict(error)
             if not exchange.request_noted and exchange.request_body.size:
                 body = exchange.request_body
-                record["requestBody"] = self._bodies.kept(body, exchange.address.headers, incomplete=not body.complete)
+                record["requestBody"] = self._bodies.kept(
+                    body, exchange.address.headers, "request", exchange, incomplete=not body.complete
+                )
             if exchange.response_head is not None:
                 record["response"] = self._partial_response(exchange, exchange.response_head)
-            self._add(record)
+            self.add(record, exchange)
         if self.ended is not None:
             self.ended(exchange)
 
@@ -249,7 +320,8 @@ class Notes:
         if head.headers:
             record["headers"] = head.headers
         if exchange.response_body is not None:
-            record["body"] = self._bodies.kept(exchange.response_body, head.headers, incomplete=True)
+            body = exchange.response_body
+            record["body"] = self._bodies.kept(body, head.headers, "response", exchange, incomplete=True)
         return record
 
     def client_error(
@@ -297,7 +369,7 @@ class Notes:
                 "timingEvents": timing,
                 "tags": tags,
             }
-        self._add(record)
+        self.add(record, exchange if exchange is not None else Holder())
 
     # ── what rules say ─────────────────────────────────────────────────────────────────────────────
 
@@ -312,66 +384,87 @@ class Notes:
         record["ruleId"] = rule_id
         record["eventType"] = kind
         record["eventData"] = data
-        self._add(record)
+        self.add(record, exchange)
 
     def rules_reloaded(self, rules: list[Record], sha256: str) -> None:
         """The rules were replaced while recording."""
         if self._rules_reloaded:
             now = clock.timestamp(clock.now())
-            self._add({"seq": 0, "type": "rules-reloaded", "timestamp": now, "rules": rules, "rulesSha256": sha256})
+            told: Record = {"seq": 0, "type": "rules-reloaded", "timestamp": now}
+            self.add(told | {"rules": rules, "rulesSha256": sha256}, Holder())
 
-    def piece(self, data: bytes) -> Record:
-        """Bytes in the form the log has them, as they stood on the wire."""
-        return self._bodies.piece(data)
+    def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
+        """Bytes in the form the log has them, as they stood on the wire; a whole body with its `raw_headers`."""
+        if raw_headers is None:
+            return self._bodies.piece(data, side, exchange)
+        return self._bodies.wire(data, header_table(raw_headers), side, exchange)
 
     # ── pieces ─────────────────────────────────────────────────────────────────────────────────────
 
     def _request_pieces(self, exchange: Exchange) -> PieceBatch:
         if exchange.request_pieces is None:
-            exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece)
+            exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece, self._hold())
         return exchange.request_pieces
 
     def _response_pieces(self, exchange: Exchange) -> PieceBatch:
         if exchange.response_pieces is None:
-            exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece)
+            exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece, self._hold())
         return exchange.response_pieces
+
+    def _hold(self) -> Hold | None:
+        return None if self._redactor is None else self._redactor.hold()
+
+    # ── heads, once for all records that have them ──────────────────────────────────────────────────
+
+    def _logged_head(self, exchange: Exchange) -> Record:
+        """What every record with this head says, redacted and encoded once: clients repeat their heads."""
+        head, address = exchange.head, exchange.address
+        logged: Record = {
+            "protocol": address.protocol,
+            "httpVersion": head.version,
+            "method": head.method,
+            "url": address.url,
+            "path": address.path,
+            "destination": address.destination,
+        }
+        if address.headers:
+            logged["headers"] = address.headers
+        logged["rawHeaders"] = address.raw_headers
+        if self._redactor is not None:
+            logged, address.known = self._redactor.head(logged, "request")
+        address.logged = _encoded_parts(logged)
+        return address.logged
+
+    def _logged_answer(self, head: ResponseHead) -> Record:
+        """The same for the head of an answer, which lives for a second."""
+        logged: Record = {"statusCode": head.status, "statusMessage": head.reason}
+        if head.headers:
+            logged["headers"] = head.headers
+        logged["rawHeaders"] = head.raw_headers
+        if self._redactor is not None:
+            logged, head.known = self._redactor.head(logged, "response")
+        head.logged = _encoded_parts(logged)
+        return head.logged
 
     def _piece(self, exchange: Exchange, kind: str, data: bytes, at: float, is_ended: bool) -> None:
         record = envelope(kind, exchange, clock.now())
-        record["content"] = self._bodies.piece(data)
+        record["content"] = self._piece_content(exchange, kind, data)
         record["isEnded"] = is_ended
         record["eventTimestamp"] = at
-        self._add(record)
+        self.add_known(record, exchange)
+
+    def _piece_content(self, exchange: Exchange, kind: str, data: bytes) -> Record:
+        side = "request" if kind == "request-body-data" else "response"
+        head = exchange.address if side == "request" else exchange.response_head
+        if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
+            # Nobody can look into a piece of what is compressed.
+            return {"size": len(data), "text": "", "truncated": True, "redacted": True}
+        return self._bodies.piece(data, side, exchange)
 
 
-def _logged_head(exchange: Exchange) -> Record:
-    """What every record with this head says, encoded once: clients repeat their heads."""
-    head, address = exchange.head, exchange.address
-    logged: Record = {
-        "protocol": address.protocol,
-        "httpVersion": head.version,
-        "method": head.method,
-        "url": address.url,
-        "path": address.path,
-        "destination": _encoded(address.destination),
+def _encoded_parts(logged: Record) -> Record:
+    """The parts that take long are encoded once."""
+    return {
+        key: orjson.Fragment(orjson.dumps(part)) if isinstance(part, (dict, list)) else part
+        for key, part in logged.items()
     }
-    if address.headers:
-        logged["headers"] = _encoded(address.headers)
-    logged["rawHeaders"] = _encoded(address.raw_headers)
-    address.logged = logged
-    return logged
-
-
-def _logged_answer(head: ResponseHead) -> Record:
-    """The same for the head of an answer, which lives for a second."""
-    head.logged = {
-        "statusCode": head.status,
-        "statusMessage": head.reason,
-        **({"headers": _encoded(head.headers)} if head.headers else {}),
-        "rawHeaders": _encoded(head.raw_headers),
-    }
-    return head.logged
-
-
-def _encoded(value: Any) -> orjson.Fragment:
-    return orjson.Fragment(orjson.dumps(value))

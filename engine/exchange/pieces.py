@@ -10,6 +10,7 @@ from mockrec.engine import clock
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.record.redact_hold import Hold
 
 _SECONDS = 0.02
 _MOST = 1024 * 1024
@@ -21,9 +22,11 @@ Write = Callable[["Exchange", str, bytes, float, bool], None]
 class PieceBatch:
     """One direction of one exchange. The last piece is written by `end`, with `isEnded`."""
 
-    __slots__ = ("_chunks", "_exchange", "_kind", "_since", "_size", "_timer", "_write")
+    __slots__ = ("_chunks", "_exchange", "_hold", "_kind", "_since", "_size", "_timer", "_write")
 
-    def __init__(self, exchange: Exchange, kind: str, write: Write) -> None:
+    def __init__(self, exchange: Exchange, kind: str, write: Write, hold: Hold | None = None) -> None:
+        """`hold` keeps back what may be the beginning of a secret."""
+        self._hold = hold
         self._exchange = exchange
         self._kind = kind
         self._write = write
@@ -47,6 +50,13 @@ class PieceBatch:
         if self._chunks:
             self._written(is_ended=False)
 
+    def give_up(self) -> None:
+        """Nothing more will come, and there is no end: write everything."""
+        rest = self._hold.feed(b"".join(self._chunks)) + self._hold.end() if self._hold is not None else b""
+        if rest:
+            self._chunks, self._hold = [rest], None
+        self.flush()
+
     def end(self) -> None:
         """Write the last piece, which may be empty."""
         if not self._chunks:
@@ -60,4 +70,10 @@ class PieceBatch:
         data = b"".join(self._chunks)
         self._chunks = []
         self._size = 0
+        if self._hold is not None:
+            data = self._hold.feed(data)
+            if is_ended:
+                data += self._hold.end()
+            elif not data:
+                return
         self._write(self._exchange, self._kind, data, self._since, is_ended)

@@ -10,7 +10,7 @@ from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.exchange.notes import Log, Notes
+    from mockrec.engine.exchange.notes import Notes
 
 _LARGE = 32 * 1024
 
@@ -18,10 +18,8 @@ _LARGE = 32 * 1024
 class WebSocketNotes:
     """Tells the log what happens on WebSockets."""
 
-    def __init__(self, notes: Notes, log: Log, types: frozenset[str], bodies: BodyLogger) -> None:
+    def __init__(self, notes: Notes, types: frozenset[str], bodies: BodyLogger) -> None:
         self._notes = notes
-        self._add = log.add
-        self._flush = log.flush
         self._bodies = bodies
         self._accepted = "websocket-accepted" in types
         self._wanted = {
@@ -35,7 +33,7 @@ class WebSocketNotes:
         if self._accepted:
             record = self._notes.response_head("websocket-accepted", exchange, clock.now())
             record["body"] = EMPTY_BODY
-            self._add(record)
+            self._notes.add_known(record, exchange)
 
     def message(self, exchange: Exchange, direction: str, kept: bytes, size: int, is_binary: bool) -> None:
         """A message is complete, of which the first bytes were kept."""
@@ -45,14 +43,16 @@ class WebSocketNotes:
         record = envelope(f"websocket-message-{direction}", exchange, now)
         record["streamId"] = exchange.id
         record["direction"] = direction
-        record["content"] = self._bodies.message(kept, size)
+        record["content"] = self._bodies.message(
+            kept, size, "request" if direction == "received" else "response", exchange
+        )
         record["isBinary"] = is_binary
         record["eventTimestamp"] = now
         record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
-        self._add(record)
+        self._notes.add_known(record, exchange)
         if size > _LARGE:
-            self._flush()
+            self._notes.flush()
 
     def closed(self, exchange: Exchange, code: int | None, reason: str, initiator: str) -> None:
         """Both close frames have passed; `code` and `reason` are the client's."""
@@ -68,6 +68,6 @@ class WebSocketNotes:
             record["timingEvents"] = timing_of(exchange)
             record["tags"] = exchange.tags
             self._notes.ending(record, exchange, now)
-            self._add(record)
+            self._notes.add(record, exchange)
         if self._notes.ended is not None:
             self._notes.ended(exchange)

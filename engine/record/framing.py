@@ -46,8 +46,11 @@ class _Ending(Protocol):
     def exit_code(self) -> int: ...
 
 
-def session_started(settings: _Settings, listening: _Listening | None, types: Collection[str]) -> Record:
-    """What is recorded, by which rules, and where it listens (None: nowhere, it sends a session)."""
+def session_started(
+    settings: _Settings, listening: _Listening | None, types: Collection[str], redaction: Record | None = None
+) -> Record:
+    """What is recorded, by which rules, and where it listens (None: nowhere, it sends a session); `redaction` is what
+    is on of that."""
     now = clock.now()
     rule_file = settings.loaded.rule_file
     record: Record = {
@@ -64,7 +67,7 @@ def session_started(settings: _Settings, listening: _Listening | None, types: Co
         "rulesSha256": rule_file.sha256,
         "events": [name for name in EVENT_TYPES if name in types],
         "bodies": settings.record.bodies,
-        "redaction": {"mode": "none"},
+        "redaction": redaction or {"mode": "none"},
     }
     if settings.command is not None:
         record["command"] = list(settings.command)
@@ -79,7 +82,9 @@ def told_rules(rule_file: RuleFile) -> list[Record]:
     return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]
 
 
-def session_ended(ending: _Ending, counts: Counter[str], rules: RuleSet, bodies: BodyLogger) -> Record:
+def session_ended(
+    ending: _Ending, counts: Counter[str], rules: RuleSet, bodies: BodyLogger, redactions: int = 0
+) -> Record:
     """How it ended, and what is in it. `counts` includes this record."""
     return {
         "seq": 0,
@@ -90,7 +95,7 @@ def session_ended(ending: _Ending, counts: Counter[str], rules: RuleSet, bodies:
         "counts": {**counts, "session-ended": 1},
         "rules": [{"id": rule.rule.id, "used": rule.used, "pending": rule.pending} for rule in rules.rules],
         "truncatedBodies": bodies.truncated,
-        "redactions": 0,
+        "redactions": redactions,
     }
 
 

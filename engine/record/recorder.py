@@ -45,13 +45,16 @@ class Recorder:
         *,
         drop: bool = False,
         callbacks: Callbacks | None = None,
+        encode: Callable[[Sequence[Record]], bytes] = encode_lines,
         on_failure: Callable[[FormatError], None],
     ) -> None:
-        """`on_failure` is called in the loop, once for each sink that takes no more."""
+        """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
+        more."""
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self._loop = asyncio.get_running_loop()
         self._on_failure = on_failure
+        self._encode = encode
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
@@ -115,7 +118,7 @@ class Recorder:
         self.counts.update(map(_type_of, records))
         if self._writer is None and self._callbacks is None:
             return
-        lines = [encode_lines((record,)) for record in records] if self._callbacks else [encode_lines(records)]
+        lines = [self._encode((record,)) for record in records] if self._callbacks else [self._encode(records)]
         if self._callbacks is not None:
             for record, line in zip(records, lines, strict=True):
                 self._callbacks.offer(record["type"], line)

@@ -252,8 +252,7 @@ RECORD: Final = Record(
                     lambda given: dict(given.values),
                 ),
             ),
-            "Which secret values are replaced before anything is written; only `none` is available yet.",
-            later=lambda value: "redact" if value != "none" else False,
+            "Which secret values are replaced before anything is written (default).",
         ),
         "rawData": Key(Bool(), "Whether passed-on bytes of unknown protocols are kept (false)."),
         "callbacks": Key(

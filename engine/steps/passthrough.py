@@ -375,7 +375,8 @@ class Passing:
             parts = await carrier.receive(seconds)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head, len(original))
-        self._tell("passthrough-response-body", {"overridden": True, "rawBody": self._exchange.notes.piece(original)})
+        raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
+        self._tell("passthrough-response-body", {"overridden": True, "rawBody": raw_body})
         body = await _changed(original, head.headers.get("content-encoding", ""), answer.headers, change, limit)
         raw_headers = _with_type(with_length(answer.headers, len(body)), change)
         answer.headers = tuple([(name, value) for name, value in raw_headers])
@@ -404,7 +405,7 @@ class Passing:
         )
         told: dict[str, Any] = {"overridden": body is not None}
         if body is not None:
-            told["rawBody"] = self._exchange.notes.piece(body)
+            told["rawBody"] = self._exchange.notes.piece(body, self._exchange, "request", raw_headers)
         self._tell("passthrough-request-body", told)
 
     def _tell_head(self, carrier: Carrier, head: ResponseHead) -> None:

@@ -182,7 +182,7 @@ class _Talk:
         if message is None:
             told["closed"] = True
         else:
-            told["received"] = notes.piece(message[0])
+            told["received"] = notes.piece(message[0], self._exchange, "request")
         notes.rule_event(self._exchange, "script-mismatch", told)
 
 

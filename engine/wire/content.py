@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 _IDENTITY = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
-_RATIO = 200
+RATIO = 200
+"""How many times longer than on the wire a body may be."""
 _SLACK = 64 * 1024
 _MOST_CODINGS = 8
 _MOST_MEMBERS = 10_000
@@ -37,7 +38,7 @@ def decode(data: bytes, codings: list[str], limit: int, *, whole: bool = True) -
         return data, True
     if len(codings) > _MOST_CODINGS:
         raise UndecodableError(f"more than {_MOST_CODINGS} content codings")
-    bound = min(limit + _SLACK, max(len(data) * _RATIO, _SLACK))
+    bound = min(limit + _SLACK, max(len(data) * RATIO, _SLACK))
     complete = True
     for name in reversed(codings):
         decoder = _DECODERS.get(name)

@@ -140,6 +140,8 @@ class ResponseHead:
     wire: Any = field(default=None, compare=False, repr=False)
     logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """How it stands in the log; filled by the notes."""
+    known: Any = field(default=None, compare=False, repr=False)
+    """The secrets that were replaced in that."""
 
 
 @dataclass(slots=True)

@@ -119,7 +119,7 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["-o", "s3://bucket/s.jsonl"], "only Parquet can be written to object stores"),
         (["-o", "none", "-o", "x.jsonl"], "none cannot be given with other outputs"),
         (["-o", "x.jsonl", "-o", "x.jsonl"], "given twice"),
-        (["--redact", "default"], "not available yet"),
+        (["--redact", "some"], "expected default or none, got 'some'"),
         (["--unmatched", "guess"], "expected reject or passthrough"),
         (["--ca-cert", "a.pem"], "give both, --ca-cert and --ca-key"),
         (["--ca-cert", "a.pem", "--ca-key", "a.key"], "a.pem"),

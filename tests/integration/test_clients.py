@@ -68,7 +68,7 @@ def raw(port: int, data: bytes) -> bytes:
 
 @needs_curl
 def test_curl_get_and_head(recorder: Start) -> None:
-    run = recorder(RULES)
+    run = recorder(RULES, "--redact", "none")
     assert curl(f"{run.url}/hello?a=1&a=2") == "Hello"
     head = curl("-I", f"{run.url}/hello")
     assert head.startswith("HTTP/1.1 200 OK\nX-One: 1\nContent-Type: text/plain\nx-one: 2\n")
@@ -161,7 +161,7 @@ def test_httpx(recorder: Start) -> None:
 
 
 def test_requests(recorder: Start) -> None:
-    run = recorder(RULES)
+    run = recorder(RULES, "--redact", "none")
     with requests.Session() as client:
         client.trust_env = False
         assert client.get(f"{run.url}/hello", cookies={"c": "1", "d": "2"}).text == "Hello"
@@ -247,7 +247,7 @@ def test_node_fetch(recorder: Start) -> None:
 
 
 def test_case_order_and_repetition_of_headers(recorder: Start) -> None:
-    run = recorder(RULES)
+    run = recorder(RULES, "--redact", "none")
     received = raw(
         run.port,
         b"GET /hello HTTP/1.1\r\nX-b: 1\r\nHOST: h.test\r\nx-B: 2\r\nCookie: a=1\r\nConnection: close\r\nCookie: b=2\r\nX-Latin: caf\xe9\r\n\r\n",

@@ -1,0 +1,121 @@
+"""A long body on its way to the folder beside the log: decoded, redacted, hashed and written as it comes, so that none
+of it has to be held in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockrec.engine.exchange.body_coding import utf8_of
+from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
+from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.spool import SpooledFile
+from mockrec.engine.wire import content
+from mockrec.engine.wire.content_stream import ContentDecoder
+
+_PIECE = 64 * 1024
+"""Bytes of the wire that are gone through at once."""
+
+
+class Spill:
+    """One body. `feed` takes the bytes of the wire, `finish` gives the form that the log has."""
+
+    def __init__(
+        self,
+        file: SpooledFile,
+        headers: dict[str, Any],
+        limit: int,
+        redactor: Redactor | None,
+        side: str,
+        known: Known | None,
+    ) -> None:
+        """`limit`: how many bytes are kept; `known`: the secrets that the exchange holds so far.
+
+        Raises UndecodableError for a coding that is not known.
+        """
+        self._file = file
+        self._limit = limit
+        self._redactor = redactor
+        self._side = side
+        self.found = Holder()
+        self.found.known = known
+        self._hold = redactor.hold() if redactor is not None else None
+        self._encoding = headers.get("content-encoding", "")
+        codings = content.codings_of(self._encoding)
+        self._decoder = ContentDecoder(codings) if codings else None
+        content_type = headers.get("content-type", "")
+        self._type = content_type if isinstance(content_type, str) else ""
+        # Nobody finds a secret in two bytes a letter.
+        self._transcoder = utf8_of(self._type) if redactor is not None else None
+        self._encoded = 0
+        self._kept = 0
+        self._is_broken = False
+        self._is_redacted = False
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the wire."""
+        self._encoded += len(data)
+        for start in range(0, len(data), _PIECE):
+            if self._is_broken or self._kept >= self._limit:
+                return
+            piece = data[start : start + _PIECE]
+            if self._decoder is not None:
+                try:
+                    piece = self._decoder.feed(piece)
+                except content.UndecodableError:
+                    self._is_broken = True
+                    return
+                if self._kept + len(piece) > self._encoded * content.RATIO:
+                    self._is_broken = True  # a few bytes of the wire must not fill the disk
+                    piece = b""
+            self._take(piece)
+
+    def _take(self, piece: bytes) -> None:
+        room = self._limit - self._kept
+        self._kept += len(piece)
+        piece = piece[:room]
+        if self._transcoder is not None:
+            piece = self._transcoder.decode(piece).encode("utf-8", "replace")
+            self._is_redacted = True
+        if self._hold is not None:
+            piece = self._hold.feed(piece)
+        self._write(piece)
+
+    def _write(self, piece: bytes) -> None:
+        if piece and self._redactor is not None:
+            redacted = self._redactor.body(piece, self._type, self._side, self.found)
+            self._is_redacted = self._is_redacted or redacted is not piece
+            piece = redacted
+        if piece:
+            self._file.write(piece)
+
+    def finish(self, owner: Knows | None, *, incomplete: bool) -> dict[str, Any] | None:
+        """What the log says of it, None if the file could not be kept; `owner` learns what was found."""
+        if self._hold is not None:
+            self._write(self._hold.end())
+        if owner is not None and self.found.known is not None:
+            learn(owner, self.found.known)
+        sha256 = self._file.finish()
+        if sha256 is None:
+            return None
+        kept = min(self._kept, self._limit)
+        cut = self._kept > self._limit or self._is_broken or (self._kept == self._limit and self._decoder is not None)
+        record: dict[str, Any] = {
+            "size": self._encoded if self._decoder is None else kept,
+            "file": f"{sha256[:2]}/{sha256}",
+            "sha256": sha256,
+        }
+        if self._decoder is not None:
+            record["contentEncoding"] = self._encoding
+            record["encodedSize"] = self._encoded
+            cut = cut or not (self._decoder.complete or incomplete)
+        else:
+            cut = self._encoded > self._limit
+        if cut:
+            record["truncated"] = True
+        if self._is_redacted:
+            record["redacted"] = True
+        return record
+
+    def abandon(self) -> None:
+        """Nobody wants it."""
+        self._file.abandon()

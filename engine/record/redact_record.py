@@ -1,0 +1,164 @@
+"""Secrets in a record, field by field: heads by their names, bodies by what they are, everything else as text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_text import Finder, spread
+
+Record = dict[str, Any]
+
+FIXED: Final = frozenset(
+    {"seq", "type", "timestamp", "id", "connectionId", "streamId", "requestId", "exchangeId", "sessionId", "protocol"}
+    | {"httpVersion", "direction", "initiator", "failureCause", "eventType", "file", "sha256", "contentEncoding"}
+    | {"charset", "schemaVersion", "mockrecVersion", "rulesSha256", "events", "counts", "redaction"}
+)
+"""What we say ourselves, in words that readers rely on: also where a password happens to be one of them."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_USER_OPTIONS = frozenset({"-u", "--user", "-U", "--proxy-user"})
+_REQUESTS = ("request", "abort", "websocket-request", "websocket-message-received", "passthrough-request")
+_RESPONSES = ("response", "websocket-accepted", "websocket-message-sent", "passthrough-response")
+
+
+def side_of(record: Mapping[str, Any]) -> str:
+    """What a record tells of: `request`, `response`, or neither."""
+    kind = record.get("type", "")
+    kind = record.get("eventType", "") if kind == "rule-event" else kind
+    if not isinstance(kind, str):
+        return ""
+    return "request" if kind.startswith(_REQUESTS) else "response" if kind.startswith(_RESPONSES) else ""
+
+
+class Walk:
+    """Goes through one record. `body` redacts a body in the log's form, given its content type."""
+
+    def __init__(
+        self, finder: Finder, body: Callable[[Record, str, Finder], Record], side: Callable[[str], Finder]
+    ) -> None:
+        """`side` gives the finder for one side; what a record says of its other side is in an object of its own."""
+        self._finder = finder
+        self._body = body
+        self._side = side
+
+    def record(self, record: Mapping[str, Any]) -> Record:
+        """A new record."""
+        return {
+            key: item if key in FIXED and isinstance(item, str) else self._field(key, item, record)
+            for key, item in record.items()
+        }
+
+    def _field(self, key: str, item: Any, owner: Mapping[str, Any]) -> Any:
+        if isinstance(item, str):
+            return self._finder.mark(item) if self._finder.is_secret("json", key) else self._finder.string(item)
+        if isinstance(item, Mapping):
+            return self._object(key, item, owner)
+        if not isinstance(item, list):
+            return item
+        if key in ("rawHeaders", "rawTrailers"):
+            return [self._pair(pair) for pair in item]
+        if key == "command":
+            return self._command(item)
+        return [self._field(key, value, owner) for value in item]
+
+    def _object(self, key: str, item: Mapping[str, Any], owner: Mapping[str, Any]) -> Any:
+        if key in ("headers", "trailers"):
+            return {name: self._header(name, value) for name, value in item.items()}
+        if "size" in item and ("text" in item or "base64" in item):
+            return self._body(dict(item), content_type(owner), self._finder)
+        if key in ("request", "response") and key != self._finder.side:
+            return Walk(self._side(key), self._body, self._side).record(item)
+        return self.record(item) if key in ("request", "response") else self._free(item)
+
+    def _free(self, item: Mapping[str, Any]) -> Record:
+        """An object of the user's, whose keys are names like any."""
+        return {self._finder.string(key): self._field(key, value, item) for key, value in item.items()}
+
+    def _pair(self, pair: Any) -> Any:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
+            return self._field("", pair, {})
+        return [pair[0], self._finder.header(pair[0].lower(), pair[1])]
+
+    def _header(self, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._finder.header(name.lower(), value)
+        if isinstance(value, list):
+            return [self._header(name, one) for one in value]
+        return self._field(name, value, {})
+
+    def _command(self, arguments: Sequence[Any]) -> list[Any]:
+        """`--token abc` and `-u user:password` say in two words what `--token=abc` says in one."""
+        told: list[Any] = []
+        before = ""
+        for argument in arguments:
+            if not isinstance(argument, str):
+                told.append(argument)
+                continue
+            is_value = before.startswith("-") and "=" not in before and not argument.startswith("-")
+            if is_value and self._finder.is_secret("", before.lstrip("-")):
+                told.append(self._finder.mark(argument))
+            elif is_value and before in _USER_OPTIONS and ":" in argument:
+                user, _, password = argument.partition(":")
+                told.append(f"{user}:{self._finder.mark(password)}")
+            else:
+                told.append(self._finder.string(argument))
+            before = argument
+        return told
+
+
+def content_type(owner: Mapping[str, Any]) -> str:
+    """Of the body that stands in the same object."""
+    headers = owner.get("headers")
+    found = headers.get("content-type") if isinstance(headers, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def spread_in(record: Mapping[str, Any], known: Known) -> Record:
+    """A record without the values that are known to be secret, wherever they stand."""
+    return {key: item if _is_fixed(key, item) else _spread(key, item, known) for key, item in record.items()}
+
+
+def _is_fixed(key: str, item: Any) -> bool:
+    return (key in FIXED and not isinstance(item, Mapping)) or (key == "method" and item in _METHODS)
+
+
+def _spread(key: str, item: Any, known: Known) -> Any:
+    if isinstance(item, str):
+        return spread_in_text(item, known)
+    if isinstance(item, list):
+        return [_spread("", value, known) for value in item]
+    if not isinstance(item, Mapping):
+        return item
+    if "size" in item and ("text" in item or "base64" in item):
+        return _spread_in_body(item, known)
+    if key in ("request", "response", "error"):
+        return spread_in(item, known)
+    if key in ("timingEvents", "tlsMetadata", "counts"):
+        return {name: _spread("", value, known) for name, value in item.items()}
+    return {spread_in_text(name, known): _spread(name, value, known) for name, value in item.items()}
+
+
+def spread_in_text(text: str, known: Known) -> str:
+    """The same for a text."""
+    for form in known.marks:
+        if form in text:
+            return spread(text.encode("utf-8", "surrogatepass"), known).decode("utf-8", "surrogatepass")
+    return text
+
+
+def _spread_in_body(body: Mapping[str, Any], known: Known) -> Record:
+    told = {key: item for key, item in body.items() if key != "raw"}
+    if isinstance(body.get("text"), str):
+        told["text"] = spread_in_text(body["text"], known)
+    elif isinstance(body.get("base64"), str):
+        try:
+            data = base64.b64decode(body["base64"], validate=True)
+        except (binascii.Error, ValueError):
+            return dict(body)
+        told["base64"] = base64.b64encode(spread(data, known)).decode("ascii")
+    if all(told[key] == body[key] for key in told):
+        return dict(body)
+    return told | {"redacted": True}
