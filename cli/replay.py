@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SENDING = (
     "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "dry_run", "trust", "insecure",
 )  # fmt: skip
+_RECORDING = ("output", "output_format", "events", "max_body_size")
 _SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict")
 
 
@@ -80,6 +81,10 @@ def replay(
         typer.Option(metavar="FILE", help="A CA (PEM) that servers may be signed by. May be given several times."),
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the certificates of servers.")] = False,
+    to_rules: Annotated[
+        Path | None,
+        typer.Option(metavar="RULES", help="Write a rule file instead that answers the recorded requests."),
+    ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Answer from the session instead, and ask no server whatever happens.")
     ] = False,
@@ -142,12 +147,18 @@ def replay(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Send the requests of a session again and record what comes back, or answer from it.
+    """Send the requests of a session again and record what comes back, answer from it, or make rules of it.
 
     The order is kept within each recorded client connection. Without -o nothing is recorded.
     """
-    if bool(to) + serve != 1:
-        raise typer.BadParameter("say where to send the session, or to serve it: --to URL or --serve")
+    if bool(to) + serve + (to_rules is not None) != 1:
+        raise typer.BadParameter("say what to do with the session: --to URL, --serve or --to-rules FILE")
+    if to_rules is not None:
+        _refuse(context, (*_SENDING, *_SERVING, *_RECORDING), "--to-rules")
+        from mockrec.cli.serving import make_rules
+
+        make_rules(session, to_rules, force=force, file_mode=file_mode)
+        return
     _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
     record = _record_settings(events, max_body_size)
     if serve:

@@ -76,3 +76,21 @@ def step_of(session: str, match: tuple[str, ...], ignore: tuple[str, ...], laten
         raise ValueError(f"--latency: {error}") from None
     place = Place("", 0, 0, "")
     return Replay(place, session=session, match=match, ignore=ignore, latency=latency, repeat=repeat)
+
+
+def make_rules(session: str, path: Path, *, force: bool, file_mode: int) -> None:
+    """Write the rule file and say what is in it. Raises SessionError, OutputError."""
+    from mockrec.engine.replay.to_rules import write_rules
+
+    written = write_rules(session, path, force=force, file_mode=file_mode)
+    files = f", {printing.plural(written.files, 'body')} beside it" if written.files == 1 else ""
+    if written.files > 1:
+        files = f", {written.files} bodies beside it"
+    printing.note(f"{printing.escape(str(path))}: {printing.plural(written.rules, 'rule')}{files}")
+    if written.marked:
+        printing.warn(f"{printing.plural(written.marked, 'rule')} answer with redacted values, which stand for secrets")
+    if written.left_out:
+        count = printing.plural(written.left_out.total(), "recording")
+        printing.warn(f"{count} left out, because no rule can give them again:")
+        for text, number in written.left_out.most_common(20):
+            printing.note(f"  {printing.escape(text)}{f' ({number}×)' if number > 1 else ''}")

@@ -10,6 +10,7 @@ from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketLimits
 from mockrec.engine.replay.cassette import Cassette, Miss, Recording
+from mockrec.engine.replay.draft import raw_headers
 from mockrec.engine.replay.latency import Latency
 from mockrec.engine.replay.miss import miss_text
 from mockrec.engine.replay.sending import REPLAY_OF
@@ -86,7 +87,7 @@ async def _answer(
 ) -> None:
     for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
         if interim["type"] == "response-information" and interim.get("statusCode") != 100:
-            fields = [(name, value) for name, value in _raw(interim) if not name.startswith(":")]
+            fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
             await exchange.inform(interim["statusCode"], fields)
     key = found.id, exchange.channel.bodiless
     answer = answers.get(key)
@@ -110,11 +111,11 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
     status = record.get("statusCode")
     if not isinstance(status, int):
         raise Unservable("it has no status")
-    fields = without_framing(_raw(record))
+    fields = without_framing(raw_headers(record))
     trailers = tuple((str(name), str(value)) for name, value in record.get("rawTrailers") or ())
     body = b""
     if bodiless or status in _BODILESS:
-        told = [[name, value] for name, value in _raw(record) if name.lower() == "content-length"]
+        told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
         fields, trailers = [*fields, *told[:1]], ()
     else:
         body = body_of(record.get("body"), cassette)
@@ -124,16 +125,6 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
     return Answer(
         status, headers, body, reason=reason if isinstance(reason, str) else None, trailers=trailers, relayed=True
     )
-
-
-def _raw(record: Mapping[str, Any]) -> list[list[str]]:
-    raw = record.get("rawHeaders")
-    if raw:
-        return [[str(name), str(value)] for name, value in raw]
-    pairs = []
-    for name, value in (record.get("headers") or {}).items():
-        pairs += [[str(name), str(one)] for one in (value if isinstance(value, list) else (value,))]
-    return pairs
 
 
 def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
@@ -163,9 +154,9 @@ async def _break_off(
     if not isinstance(response, Mapping):
         await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)
         return
-    told = {name.lower(): value for name, value in _raw(response)}
+    told = {name.lower(): value for name, value in raw_headers(response)}
     length = told.get("content-length", "")
-    headers = tuple([(name, value) for name, value in without_framing(_raw(response))])
+    headers = tuple([(name, value) for name, value in without_framing(raw_headers(response))])
     size = int(length) if length.isdecimal() else None
     if size is not None:
         headers = (*headers, ("Content-Length", length))
