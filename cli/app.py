@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mockrec.cli import ca, check, printing, replay, run, show, verify
+from mockrec.cli import ca, check, diff, printing, replay, run, show, verify
 from mockrec.cli.options import invocation
 
 __all__ = ["app", "invocation"]
@@ -47,4 +47,5 @@ app.command()(check.check)
 app.command()(replay.replay)
 app.command()(show.show)
 app.command()(verify.verify)
+app.command()(diff.diff)
 app.add_typer(ca.app, name="ca")

@@ -136,7 +136,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="Where to write; the extension decides the format (.jsonl, .jsonl.gz, .jsonl.zst), - is stdout. "
+        help="Where to write; the extension decides the format (.jsonl, .jsonl.gz, .jsonl.zst, .har), - is stdout. "
         "May be given several times.",
     ),
 ]
@@ -152,6 +152,8 @@ FileMode = Annotated[
 ]
 SessionPath = Annotated[
     str,
-    typer.Argument(metavar="SESSION", help="A recorded session; - reads it from stdin.", show_default=False),
+    typer.Argument(
+        metavar="SESSION", help="A recorded session, or any HAR file; - reads it from stdin.", show_default=False
+    ),
 ]
 As = Annotated[Shape, typer.Option("--as", help="What is printed: text for people, or JSON Lines.")]

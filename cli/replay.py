@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mockrec.engine.replay.send import SendSettings
 
 _SENDING = (
-    "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "dry_run", "trust", "insecure",
+    "only", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "dry_run",
+    "trust", "insecure",
 )  # fmt: skip
 _RECORDING = ("output", "output_format", "events", "max_body_size")
 _SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict")
@@ -75,6 +76,12 @@ def replay(
         typer.Option(metavar="TIME", parser=duration, help="What a request gets, answer included.", show_default="30s"),
     ] = 30.0,
     repeat: Annotated[int, typer.Option(metavar="N", min=1, help="Send the whole session so many times.")] = 1,
+    only: Annotated[
+        str | None, typer.Option(metavar="EXPR", help="Send only the exchanges that match, in the filter language.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--diff", help="Compare what comes back with the session, and exit 1 on a difference.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
     trust: Annotated[
         list[Path] | None,
@@ -169,6 +176,8 @@ def replay(
         answering = (match, ignore or [], latency, after_last, strict)
         raise typer.Exit(serve_session(_serve_settings(session, server, answering, record, files)))
     assert to is not None
+    if compare and repeat > 1:
+        raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
     from mockrec.cli.sending import send
 
     raise typer.Exit(
@@ -183,6 +192,7 @@ def replay(
                 keep_host=keep_host,
                 timeout=timeout,
                 repeat=repeat,
+                only=only,
                 trusted=trust or [],
                 insecure=insecure,
                 outputs=one_output_each(output),
@@ -192,6 +202,7 @@ def replay(
                 record=record,
             ),
             dry_run=dry_run,
+            compare=compare,
         )
     )
 
@@ -207,6 +218,7 @@ def _send_settings(
     keep_host: bool,
     timeout: float,
     repeat: int,
+    only: str | None,
     trusted: list[Path],
     insecure: bool,
     outputs: tuple[str, ...],
@@ -219,9 +231,11 @@ def _send_settings(
     from mockrec.engine.replay.selectors import parse_setting
     from mockrec.engine.replay.send import SendSettings
     from mockrec.engine.replay.target import parse_to
+    from mockrec.formats.query import parse
 
-    if session == "-" and repeat > 1:
-        raise typer.BadParameter("what is read from stdin cannot be read again", param_hint="--repeat")
+    for option, wanted in (("--repeat", repeat > 1), ("--only", only is not None)):
+        if session == "-" and wanted:
+            raise typer.BadParameter("what is read from stdin cannot be read again", param_hint=option)
     if timeout <= 0:
         raise typer.BadParameter("expected more than no time at all", param_hint="--timeout")
     option = "--to"
@@ -245,6 +259,7 @@ def _send_settings(
         keep_host=keep_host,
         timeout=timeout,
         repeat=repeat,
+        only=None if only is None else parse(only),
         trusted_cas=tuple(str(path) for path in trusted),
         insecure=insecure,
         record=record,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mockrec.engine.rules.load import Loaded
     from mockrec.engine.run import RunSettings
 
-_FORMATS = "jsonl, jsonl.gz or jsonl.zst"
+_FORMATS = "jsonl, jsonl.gz, jsonl.zst or har"
 
 
 def _later(*names: str, metavar: str, about: str) -> Any:

@@ -10,6 +10,7 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.options import As, Quiet, SessionPath, Shape, Verbose
+from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
     from mockrec.formats.exchanges import Row
@@ -49,8 +50,7 @@ def show(
             _list(opened, shape)
         else:
             _one(opened, identity, shape)
-        if opened.cut_off:
-            printing.warn(f"{printing.escape(opened.name)}: the session was cut off: {opened.cut_off}")
+        warn_of(opened)
 
 
 def _list(session: Session, shape: Shape) -> None:

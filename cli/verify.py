@@ -72,6 +72,8 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
     except SessionError as error:
         # A damaged frame: what follows it cannot be read, what came before it can.
         audit.report(error.message)
+    for problem in session.problems:
+        audit.report(problem)
     audit.finish()
 
 

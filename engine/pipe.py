@@ -24,8 +24,11 @@ class Pipe(Protocol):
     async def send(self, item: bytes) -> None:
         """Write; waits while too much is on its way."""
 
+    async def room(self) -> None:
+        """Return when not too much is on its way: then `put` is a `send` that cannot be cancelled in the middle."""
+
     def put(self, data: bytes) -> None:
-        """Write without waiting for room, and without a word if it is too late: for what is said last."""
+        """Write without waiting for room, and without a word if it is too late."""
 
     async def send_eof(self) -> None:
         """End our direction, after what was written."""

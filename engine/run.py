@@ -17,7 +17,7 @@ from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Notes, wanted_types
-from mockrec.engine.exchange.websocket import SocketLimits
+from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.listener import Listener, bind
 from mockrec.engine.net.own import own_addresses
@@ -118,7 +118,7 @@ class Run:
         self._gateway = Gateway(
             Dialer(connector.connect, contexts, self._is_own),
             self._match_limit,
-            SocketLimits(server.limits.ws_message, settings.record.max_body_size),
+            SocketSettings(server.limits.ws_message, settings.record.max_body_size),
         )
         self._gateway.before = settings.before
         self._options = options_of(settings.upstream, self._gateway)

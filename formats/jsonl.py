@@ -14,7 +14,7 @@ from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import FrameSink, Sink, gzip_member, zstd_frames
 from mockrec.formats.outfile import STDOUT, OutFile, open_output
 
-OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst")
+OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har")
 _EXTENSIONS = {".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
 
 _LINE = orjson.OPT_APPEND_NEWLINE
@@ -121,11 +121,11 @@ def open_sink(
 ) -> Sink:
     """Open the output of a recording. `-` is stdout.
 
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, otherwise
+    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, otherwise
     plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError` for a format that
     cannot be written.
     """
-    chosen = output_format or _by_extension(str(path))
+    chosen = output_format or format_of(str(path))
     if chosen not in OUTPUT_FORMATS:
         raise FormatError(
             f"{path}: writing {chosen} is not available in this version, only {', '.join(OUTPUT_FORMATS)}"
@@ -134,6 +134,11 @@ def open_sink(
         if chosen != "jsonl":
             raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
         return JsonlSink(OutFile(STDOUT, "stdout"))
+    if chosen == "har":
+        # Imported here: only such outputs need it.
+        from mockrec.formats.har.sink import open_har
+
+        return open_har(Path(path), force=force, file_mode=file_mode)
     file = open_output(Path(path), force=force, file_mode=file_mode)
     if chosen == "jsonl.gz":
         return FrameSink(file, gzip_member)
@@ -142,7 +147,8 @@ def open_sink(
     return JsonlSink(file)
 
 
-def _by_extension(path: str) -> str:
+def format_of(path: str) -> str:
+    """The format that a file's name asks for."""
     lower = path.lower()
     if lower.endswith("/"):
         return "parquet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ class Session:
         first = self._first.record if self._first else None
         self.header = first if first is not None and first.get("type") == "session-started" else None
         """The `session-started` record; None when the session does not begin with one."""
-        self._check_version()
+        if self.header is not None:
+            check_version(self.name, self.header)
 
     def __enter__(self) -> Session:
         return self
@@ -69,6 +70,11 @@ class Session:
     def bodies_folder(self) -> Path | None:
         """Where bodies beside the log are kept; None for stdin."""
         return None if self.name == "stdin" else Path(f"{self.name}.bodies")
+
+    @property
+    def problems(self) -> list[str]:
+        """What of the file had to be left out so far, a sentence each: damaged entries of a HAR."""
+        return self._source.problems
 
     @property
     def complete(self) -> bool:
@@ -96,15 +102,6 @@ class Session:
         if first is not None:
             yield first
         yield from self._lines
-
-    def _check_version(self) -> None:
-        version = self.header.get("schemaVersion") if self.header else SCHEMA_VERSION
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise SessionError(
-                self.name,
-                f"written by a newer mockrec: schema {version}, this one reads up to {SCHEMA_VERSION}",
-                1,
-            )
 
     def _read(self) -> Generator[Line, None, None]:
         held: Line | None = None
@@ -168,6 +165,15 @@ def open_session(path: str | Path) -> Session:
     except SessionError:
         source.close()
         raise
+
+
+def check_version(name: str, header: Mapping[str, Any]) -> None:
+    """Raise `SessionError` for a session that only a later mockrec can read."""
+    version = header.get("schemaVersion")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise SessionError(
+            name, f"written by a newer mockrec: schema {version}, this one reads up to {SCHEMA_VERSION}", 1
+        )
 
 
 def _parse(number: int, raw: bytes) -> Line:

@@ -1,6 +1,7 @@
-"""The bytes of a session file, decompressed, in pieces of bounded size.
+"""The bytes of a session file as JSON Lines, decompressed, in pieces of bounded size.
 
-Recognises a file by its first bytes. Knows nothing of lines and records.
+Recognises a file by its first bytes; what is in another format is turned into lines by that format's reader. Knows
+nothing of records.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -23,8 +25,8 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
 _BOM = b"\xef\xbb\xbf"
-_NOT_YET = "reading those is not available in this version, only JSON Lines (plain, gzip or zstd)"
-_EXPECTED = "expected a mockrec session (JSON Lines, plain, gzip or zstd)"
+_NOT_YET = "reading those is not available in this version, only JSON Lines and HAR (plain, gzip or zstd)"
+_EXPECTED = "expected a mockrec session (JSON Lines or HAR, plain, gzip or zstd)"
 
 
 class _Decoder(Protocol):
@@ -46,6 +48,8 @@ class Source:
         self.name = name
         self.torn = ""
         """Empty, or a sentence about the frame that is cut off."""
+        self.problems: list[str] = []
+        """What had to be left out, a sentence each; of formats that can lose a part and go on."""
         self._file = file
         self._ours = ours
         self._head = self._read()
@@ -57,16 +61,19 @@ class Source:
             self._file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        chunks = self._frames() if self._compression else self._chunks()
-        first = True
-        for chunk in chunks:
-            if not chunk:
-                continue
-            if first:
-                first = False
-                chunk = chunk.removeprefix(_BOM)
-                self._check_start(chunk)
-            yield chunk
+        chunks = filter(None, self._frames() if self._compression else self._chunks())
+        first = next(chunks, b"").removeprefix(_BOM)
+        if _HAR.match(first):
+            # Imported here: only such sessions need it.
+            from mockrec.formats.har.reading import Har
+
+            har = Har(self.name, chain([first], chunks), self.problems)
+            yield from har
+            self.torn = self.torn or har.torn
+            return
+        self._check_start(first)
+        yield first
+        yield from chunks
 
     def _read(self) -> bytes:
         try:
@@ -93,8 +100,6 @@ class Source:
         return ""
 
     def _check_start(self, chunk: bytes) -> None:
-        if _HAR.match(chunk):
-            raise SessionError(self.name, f"this is a HAR file; {_NOT_YET}")
         start = chunk.lstrip()[:20]
         if start and not start.startswith(b"{"):
             raise SessionError(self.name, f"{_EXPECTED}, found a file that begins with {start!r}")

@@ -5,7 +5,7 @@ Messages pass in fragments, so that a long one need not be in memory; of each, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ class OpenSockets:
 
 
 @dataclass(frozen=True, slots=True)
-class SocketLimits:
+class SocketSettings:
     """How long messages may be, how much of each is kept for the log, in bytes, and how long WebSockets stay open."""
 
     message: int = 100 * 1024 * 1024
@@ -107,6 +107,8 @@ class WebSocketSession:
         self._parts: list[Part | WsFault] = list(codec.receive(first)) if first else []
         self._received = Kept(limit)
         self._sent = Kept(limit)
+        self._pieces: list[bytes] = []
+        """Of the message that is on its way; whoever waits for it may stop, and wait again."""
         self._first: Close | None = None
         """Our close frame, if it came before the client's."""
         self._writing = False
@@ -137,12 +139,12 @@ class WebSocketSession:
     async def message(self) -> tuple[bytes, bool] | None:
         """The next whole message, and whether it is binary; pings are answered meanwhile. None after a close, which has
         been answered and told."""
-        pieces: list[bytes] = []
         while True:
             part = await self.receive()
             if isinstance(part, Fragment):
-                pieces.append(part.data)
+                self._pieces.append(part.data)
                 if part.ends:
+                    pieces, self._pieces = self._pieces, []
                     return b"".join(pieces), self._received.is_binary
             elif isinstance(part, Ping):
                 await self.pong(part.data)
@@ -223,6 +225,10 @@ class WebSocketSession:
         if self._close is not None:
             self._end(self._close)
 
+    def watch(self, left: Callable[[], None] | None) -> None:
+        """Call `left` when the client leaves, while nobody receives."""
+        self._pipe.watch(left)
+
     def give_up(self) -> None:
         """The client has not answered our close frame."""
         message = "the client has not answered the close frame"
@@ -259,10 +265,7 @@ class WebSocketSession:
     async def _fail(self, fault: WsFault) -> None:
         """The client has broken RFC 6455: it is told the code, and the log what was wrong."""
         code = f"WS_ERR_{fault.code}"
-        try:
-            await self._pipe.send(self._codec.send_close(fault.code, fault.reason))
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass
+        self._pipe.put(self._codec.send_close(fault.code, fault.reason))
         exchange = self._exchange
         exchange.notes.client_error(
             exchange.peer, Fault(code, status=0), started_at=exchange.started_at, answered=None, exchange=exchange

@@ -111,7 +111,7 @@ class H2Conversation:
         fault: Fault | None = None
         try:
             async with anyio.create_task_group() as group:
-                self._group = self.writer.group = group
+                self._group = group
                 fault = await self._read(first)
                 if fault is not None:
                     self._note_fault(fault)
@@ -136,7 +136,7 @@ class H2Conversation:
         data = first
         while True:
             self.taking = True
-            for said in self.codec.receive(data):
+            for said in self.codec.receive(data, clock.now() / 1000.0):
                 if isinstance(said, Fault):
                     return said
                 if isinstance(said, StreamPart):
@@ -276,7 +276,7 @@ class H2Conversation:
         owed, stream.owed = stream.owed, 0
         if owed:
             self.codec.consumed(number, owed)
-            self.writer.flush_soon()
+            self.writer.push()
             if not stream.exchange.request_body.complete and number in self._streams:
                 self._deadlines.heard(number, clock.now())
                 self._set_deadline()
@@ -393,6 +393,8 @@ class H2Conversation:
     def _settle(self, number: int, stream: _Stream) -> None:
         if not stream.exchange.finished:
             stream.exchange.abort(None)
+        if stream.pipe is not None:
+            stream.pipe.close(_NO_ERROR)  # a WebSocket ends with its stream, as it would with its connection
         stream.answered = True
         if stream.exchange.request_body.complete or not self.codec.is_open(number):
             self._forget(number)
@@ -425,7 +427,7 @@ class H2Conversation:
     def reset(self, number: int, code: int) -> None:
         """End a stream with an error."""
         self.codec.reset(number, code)
-        self.writer.flush_soon()
+        self.writer.push()
 
     def _note_fault(self, fault: Fault) -> None:
         """The client has broken a rule on the connection, and everything on it."""
@@ -436,10 +438,10 @@ class H2Conversation:
     async def _say_goodbye(self) -> None:
         """The GOAWAY that the codec has made of a fault."""
         try:
-            await self.writer.flush()
-            await self.pipe.send_eof()
-            # Closing a socket that has unread bytes resets the connection, and takes the GOAWAY away again.
             with anyio.move_on_after(_LINGER_SECONDS):
+                await self.writer.flush()
+                await self.pipe.send_eof()
+                # Closing a socket that has unread bytes resets the connection, and takes the GOAWAY away again.
                 while True:
                     await self.pipe.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):

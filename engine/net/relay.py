@@ -41,6 +41,9 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
     """Set once one side has ended: the other may go on as long as it has something to say."""
     async with anyio.create_task_group() as group:
 
+        def left() -> None:
+            group.cancel_scope.deadline = anyio.current_time() + seconds
+
         async def copy(source: Pipe, sink: Pipe, received: bool) -> None:
             try:
                 while True:
@@ -56,7 +59,9 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
                     if half_closed:
                         group.cancel_scope.deadline = anyio.current_time() + seconds
                     tunnel.data("received" if received else "sent", data)
+                    source.watch(left)  # nobody reads it meanwhile
                     await sink.send(data)
+                    source.watch(None)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 if not errors:
                     errors.append(RESET)
@@ -69,3 +74,5 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
         group.start_soon(copy, server, client, False)
     if group.cancel_scope.cancelled_caught and not errors:
         errors.append(TIMED_OUT)
+        client.reset()
+        server.reset()

@@ -148,28 +148,37 @@ class TransportStream(ByteStream, asyncio.Protocol):
             await self._drained()
         if self._gone or self._transport.is_closing():
             raise anyio.BrokenResourceError from self._lost
-        if self._outbox is not None and len(item) < _SMALL_WRITE:
-            if not self._waiting:
-                self._outbox.add(self)
-                self._waiting = item
-                return
-            self._waiting += item
-            if len(self._waiting) < _SMALL_WRITE:
-                return
-            item = b""
-        if self._waiting:
-            item, self._waiting = self._waiting + item, b""
-        self._transport.write(item)
+        self._write(item)
         if self._writable is not None:
             await self._drained()
         if self._gone:
             raise anyio.BrokenResourceError from self._lost
 
+    async def room(self) -> None:
+        """See `Pipe`."""
+        if self._writable is not None:
+            await self._drained()
+        if self._gone or self._transport.is_closing():
+            raise anyio.BrokenResourceError from self._lost
+
     def put(self, data: bytes) -> None:
         """Write without waiting for room, and without a word if it is too late."""
         if not (self._gone or self._transport.is_closing()):
-            self.flush()
-            self._transport.write(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._outbox is not None and len(data) < _SMALL_WRITE:
+            if not self._waiting:
+                self._outbox.add(self)
+                self._waiting = data
+                return
+            self._waiting += data
+            if len(self._waiting) < _SMALL_WRITE:
+                return
+            data = b""
+        if self._waiting:
+            data, self._waiting = self._waiting + data, b""
+        self._transport.write(data)
 
     async def _drained(self) -> None:
         """Return when the buffer has room, or the connection has gone."""

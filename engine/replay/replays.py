@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.exchange.websocket import SocketLimits
+from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.cassette import Cassette
 from mockrec.engine.replay.facts import Match
 from mockrec.engine.replay.latency import parse_latency
@@ -17,7 +17,7 @@ from mockrec.formats.errors import SessionError
 class Replays:
     """One for each reading of a rule file."""
 
-    def __init__(self, limits: SocketLimits) -> None:
+    def __init__(self, limits: SocketSettings) -> None:
         self.cassettes: list[Cassette] = []
         self._limits = limits
 

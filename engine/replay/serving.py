@@ -8,7 +8,7 @@ from typing import Any
 from mockrec.engine import clock
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import SocketLimits
+from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.cassette import Cassette, Miss, Recording
 from mockrec.engine.replay.draft import raw_headers
 from mockrec.engine.replay.latency import Latency
@@ -37,7 +37,7 @@ class Unservable(Exception):
     """A recording holds too little to be given again. The text is a sentence."""
 
 
-def replay_act(cassette: Cassette, latency: Latency, limits: SocketLimits) -> Act:
+def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> Act:
     """Answers from the cassette; `latency` says how long that takes."""
     answers: dict[tuple[str, bool], Answer] = {}
 

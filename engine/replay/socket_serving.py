@@ -8,7 +8,7 @@ from typing import Any
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import SocketLimits, WebSocketLost, WebSocketSession
+from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
 from mockrec.engine.replay.calls import time_of
 from mockrec.engine.replay.cassette import Cassette, Recording
 from mockrec.engine.replay.facts import fits
@@ -28,7 +28,7 @@ async def converse(
     found: Recording,
     record: Mapping[str, Any],
     latency: Latency,
-    limits: SocketLimits,
+    limits: SocketSettings,
 ) -> None:
     """Accept as it was accepted, then say what was said; `record` is the acceptance."""
     headers = record.get("headers") or {}

@@ -11,7 +11,7 @@ import anyio
 
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import SocketLimits, WebSocketLost, WebSocketSession
+from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
 from mockrec.engine.rules.model import Reject, Script, ScriptLine
 from mockrec.engine.rules.values import json_equal, json_includes
 from mockrec.engine.steps.failures import TEXT_TYPE
@@ -24,7 +24,7 @@ _VERSIONS = ("Sec-WebSocket-Version", "13")
 _NORMAL = 1000
 
 
-async def accepted(exchange: Exchange, limits: SocketLimits, protocol: str | None = None) -> WebSocketSession | None:
+async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | None = None) -> WebSocketSession | None:
     """Accept the upgrade with what the client offers first, or refuse what is none (RFC 6455, 4.2).
 
     `protocol`: agree to this subprotocol if it is offered, and to no other; empty: to none.
@@ -50,7 +50,7 @@ async def accepted(exchange: Exchange, limits: SocketLimits, protocol: str | Non
     return WebSocketSession(exchange, pipe, codec, first, limits.logged)
 
 
-def echo_act(limits: SocketLimits) -> Act:
+def echo_act(limits: SocketSettings) -> Act:
     """Sends every message back, in the fragments in which it comes."""
 
     async def act(exchange: Exchange) -> None:
@@ -77,7 +77,7 @@ async def _echo(session: WebSocketSession) -> None:
         return
 
 
-def listen_act(limits: SocketLimits) -> Act:
+def listen_act(limits: SocketSettings) -> Act:
     """Takes every message and says nothing."""
 
     async def act(exchange: Exchange) -> None:
@@ -112,7 +112,7 @@ def reject_act(step: Reject, dice: random.Random) -> Act:
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def script_act(step: Script, limits: SocketLimits) -> Act:
+def script_act(step: Script, limits: SocketSettings) -> Act:
     """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
 
     async def act(exchange: Exchange) -> None:

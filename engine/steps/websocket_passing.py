@@ -11,7 +11,7 @@ from typing import Any
 
 from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import SocketLimits, WebSocketSession
+from mockrec.engine.exchange.websocket import SocketSettings, WebSocketSession
 from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
@@ -30,7 +30,7 @@ class SocketPassing:
     """One WebSocket on its way to a server."""
 
     def __init__(
-        self, exchange: Exchange, request: Outgoing, gateway: Gateway, name: str | None, limits: SocketLimits
+        self, exchange: Exchange, request: Outgoing, gateway: Gateway, name: str | None, limits: SocketSettings
     ) -> None:
         self._exchange = exchange
         self._request = request
@@ -121,8 +121,12 @@ class SocketPassing:
         server = ServerEnd(*carrier.upgraded(parts), relayed)
         codec = WebSocket("server", deflate=deflate, message_limit=limits.message, check_text=False)
         session = WebSocketSession(exchange, pipe, codec, first, limits.logged)
-        with limits.open.hold(session):
-            await SocketRelay(exchange, session, server, self._server_lost).run()
+        try:
+            with limits.open.hold(session):
+                await SocketRelay(exchange, session, server, self._server_lost).run()
+        finally:
+            if server.stuck:
+                carrier.abandon()
 
     def _server_lost(self, error: UpstreamError) -> None:
         self._tell_abort(error)

@@ -27,6 +27,8 @@ class ServerEnd:
         """`first`: what has come behind the head already."""
         self._pipe = pipe
         self.codec = codec
+        self.stuck = False
+        """Whether it is being written to, and has not taken all of it."""
         self._parts = codec.receive(first)
 
     async def receive(self) -> Fragment | Ping | Pong | Close:
@@ -53,10 +55,12 @@ class ServerEnd:
             await self._write(self.codec.send_close(code, reason))
 
     async def _write(self, data: bytes) -> None:
+        self.stuck = True
         try:
             await self._pipe.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
+        self.stuck = False
 
 
 class SocketRelay:
@@ -87,16 +91,22 @@ class SocketRelay:
                     pass
                 self._closing(group.cancel_scope)
 
+            def left() -> None:
+                """The client may have gone while the server takes nothing; nobody reads it then."""
+                group.cancel_scope.deadline = min(group.cancel_scope.deadline, anyio.current_time() + CLOSING_SECONDS)
+
             group.start_soon(down)
             try:
-                await self._client_to_server()
+                await self._client_to_server(left)
             except WebSocketLost:
                 await self._server.close(_UNEXPECTED)
             self._closing(group.cancel_scope)
         if self._exchange.finished:
             return
         close = session.client_close
-        if close is None:
+        if self._server.stuck:
+            self._exchange.abort(None)  # the client has left, and the server takes nothing
+        elif close is None:
             session.give_up()
         else:  # which the server has not answered
             try:
@@ -113,11 +123,13 @@ class SocketRelay:
         else:
             scope.deadline = min(scope.deadline, anyio.current_time() + CLOSING_SECONDS)
 
-    async def _client_to_server(self) -> None:
+    async def _client_to_server(self, left: Callable[[], None]) -> None:
         session, server = self._session, self._server
         codec = server.codec
         while True:
+            session.watch(None)
             part = await session.receive()
+            session.watch(left)
             if type(part) is Fragment:
                 data = codec.send_fragment(part.data, is_binary=part.is_binary, starts=part.starts, ends=part.ends)
                 await server.send(data)

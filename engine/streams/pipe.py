@@ -12,6 +12,8 @@ from mockrec.engine.wire.parts import Data, End
 
 CONNECT_ERROR = 10
 CANCEL = 8
+_MOST_QUEUED = 64 * 1024
+"""Bytes that may wait for the window before senders do."""
 
 
 class H2StreamPipe:
@@ -29,6 +31,8 @@ class H2StreamPipe:
         self._ended = False
         self._gone = False
         self._expired = False
+        self._finished = False
+        """Whether our direction has ended."""
         self._closed = False
         self._news: anyio.Event | None = None
         self._watcher: Callable[[], None] | None = None
@@ -89,51 +93,64 @@ class H2StreamPipe:
         self._pieces.clear()
         self._expired = False
         self._codec.consumed(self._stream, len(data))
-        await self._writer.flush()
+        self._writer.push()
         return data
 
     async def send(self, item: bytes) -> None:
-        """Write, as the windows allow."""
-        if self._closed or self._gone:
-            raise anyio.BrokenResourceError
-        await self._writer.send_data(self._stream, item, end=False)
+        """Write; waits until most of it has found room in the window."""
+        await self.room()
+        self.put(item)
+        await self.room()
+
+    async def room(self) -> None:
+        """See `Pipe`."""
+        while True:
+            if self._finished or self._closed or self._gone or not self._codec.is_open(self._stream):
+                raise anyio.BrokenResourceError
+            if self._writer.queued(self._stream) <= _MOST_QUEUED:
+                break
+            await self._writer.wait_for_window(self._stream)
+        await self._writer.flush()
 
     def put(self, data: bytes) -> None:
-        """As much as the window allows: nobody waits for more."""
-        codec = self._codec
-        room = codec.window(self._stream)
-        if data and room > 0 and not (self._closed or self._gone):
-            codec.send_data(self._stream, data[:room], end=False)
-            self._writer.flush_soon()
+        """See `Pipe`."""
+        if data and not (self._finished or self._closed or self._gone):
+            self._writer.queue(self._stream, data)
 
     async def send_eof(self) -> None:
-        """END_STREAM."""
-        if not (self._closed or self._gone) and self._codec.is_open(self._stream):
-            self._closed = True
-            self._codec.send_end(self._stream)
+        """END_STREAM, behind what waits; the other direction goes on."""
+        if not (self._finished or self._closed or self._gone):
+            self._finished = True
+            self._writer.when_sent(self._stream, lambda: self._codec.send_end(self._stream))
             await self._writer.flush()
 
     async def aclose(self) -> None:
         """END_STREAM, and nothing is read any more."""
         self.close()
 
-    def close(self) -> None:
-        """The same, for those who cannot wait."""
-        codec = self._codec
-        if codec.is_open(self._stream):
-            if not self._closed:
-                codec.send_end(self._stream)
-            if not self._ended:
-                codec.reset(self._stream, CANCEL)
-            self._writer.flush_soon()
-        self._closed = self._gone = True
-        self._tell()
+    def close(self, code: int = CANCEL) -> None:
+        """The same, for those who cannot wait; `code` says why nothing is read."""
+        if not self._closed:
+            self._closed = True
+            if self._codec.is_open(self._stream):
+                self._writer.when_sent(self._stream, lambda: self._end(code))
+                self._writer.push()
+            self._tell()
+
+    def _end(self, code: int) -> None:
+        """Everything has been sent."""
+        if not self._finished:
+            self._finished = True
+            self._codec.send_end(self._stream)
+        if not self._ended:
+            self._codec.reset(self._stream, code)
 
     def reset(self) -> None:
         """RST_STREAM."""
         self._closed = self._gone = True
+        self._writer.forget(self._stream)
         self._codec.reset(self._stream, self._broken)
-        self._writer.flush_soon()
+        self._writer.push()
         self._tell()
 
     def expire(self) -> None:

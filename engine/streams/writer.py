@@ -1,17 +1,32 @@
-"""Writing on an HTTP/2 connection: whoever has something to say writes, one at a time, as the windows allow."""
+"""Writing on an HTTP/2 connection: whoever has something to say writes, as the windows allow."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 from mockrec.engine.pipe import Pipe
 
 
+class _Queue:
+    """What waits for the window of one stream."""
+
+    __slots__ = ("pieces", "size", "then")
+
+    def __init__(self) -> None:
+        self.pieces: deque[bytes] = deque()
+        self.size = 0
+        self.then: Callable[[], None] | None = None
+
+
 class StreamCodec(Protocol):
     """What is needed of a codec here; see `wire/h2.py`."""
+
+    @property
+    def pending(self) -> bool: ...
 
     def outgoing(self) -> bytes: ...
 
@@ -29,51 +44,85 @@ class StreamCodec(Protocol):
 
 
 class StreamWriter:
-    """One for a connection. All that wait raise what pipes raise."""
+    """One for a connection. All that wait raise what pipes raise.
+
+    Any of them may be cancelled while it waits: what the codec has said is taken and written in one step, so that
+    no frame of another stream is lost with it.
+    """
 
     def __init__(self, codec: StreamCodec, pipe: Pipe) -> None:
-        self.group: TaskGroup | None = None
-        """Runs what nobody waits for."""
         self._codec = codec
         self._pipe = pipe
         self._windows: dict[int, anyio.Event] = {}
         """What those wait for who want to send on a stream."""
-        self._writing = False
-        self._written: anyio.Event | None = None
-        """For those who wait until somebody else has written."""
-        self._soon = False
+        self._queues: dict[int, _Queue] = {}
+        """What is to be sent on streams that are pipes."""
 
     async def flush(self) -> None:
-        """Write what the codec has to say; what others are writing comes first."""
-        while self._writing:
-            if self._written is None:
-                self._written = anyio.Event()
-            await self._written.wait()
-        data = self._codec.outgoing()
-        while data:
-            self._writing = True
-            try:
-                await self._pipe.send(data)
-            finally:
-                self._writing = False
-                if self._written is not None:
-                    self._written.set()
-                    self._written = None
-            data = self._codec.outgoing()
+        """Write what the codec has to say, as soon as there is room."""
+        await self._pipe.room()
+        self.push()
 
-    def flush_soon(self) -> None:
-        """Write as soon as possible, for those who cannot wait."""
-        if not self._soon and self.group is not None:
-            self._soon = True
-            self.group.start_soon(self.flush_quietly)
+    def push(self) -> None:
+        """Write it now, for those who cannot wait."""
+        if self._codec.pending:
+            self._pipe.put(self._codec.outgoing())
 
     async def flush_quietly(self) -> None:
         """Write, if anybody is still there."""
-        self._soon = False
         try:
             await self.flush()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
+
+    # ── streams that are pipes ─────────────────────────────────────────────────────────────────────
+
+    def queue(self, stream: int, data: bytes) -> None:
+        """Send as the windows allow, without waiting: in order, and at once what can be."""
+        waiting = self._queues.get(stream)
+        if waiting is None:
+            waiting = self._queues[stream] = _Queue()
+        waiting.pieces.append(data)
+        waiting.size += len(data)
+        self._send_queue(stream, waiting)
+        self.push()
+
+    def queued(self, stream: int) -> int:
+        """How many bytes wait."""
+        waiting = self._queues.get(stream)
+        return 0 if waiting is None else waiting.size
+
+    def when_sent(self, stream: int, act: Callable[[], None]) -> None:
+        """Call when nothing waits any more, which may be now."""
+        waiting = self._queues.get(stream)
+        if waiting is None:
+            act()
+        else:
+            waiting.then = act
+
+    def forget(self, stream: int) -> None:
+        """Nothing more is to be sent."""
+        self._queues.pop(stream, None)
+
+    def _send_queue(self, stream: int, waiting: _Queue) -> None:
+        codec = self._codec
+        while waiting.pieces:
+            room = codec.window(stream)
+            if room <= 0:
+                return
+            piece = waiting.pieces[0]
+            if len(piece) <= room:
+                waiting.pieces.popleft()
+            else:
+                waiting.pieces[0] = piece[room:]
+                piece = piece[:room]
+            waiting.size -= len(piece)
+            codec.send_data(stream, piece, end=False)
+        del self._queues[stream]
+        if waiting.then is not None:
+            waiting.then()
+
+    # ── bodies ─────────────────────────────────────────────────────────────────────────────────────
 
     async def send_data(self, stream: int, data: bytes, *, end: bool) -> None:
         """A piece of a body, as the windows allow (RFC 9113, 5.2)."""
@@ -100,6 +149,12 @@ class StreamWriter:
 
     def open_windows(self, *, all_of_them: bool = False) -> None:
         """Let those look again who wait to send: something has come, or (`all_of_them`) nothing will any more."""
+        moved = set(self._queues)
+        for stream, waiting in list(self._queues.items()):
+            if self._codec.is_open(stream):
+                self._send_queue(stream, waiting)
+            else:
+                del self._queues[stream]
         for stream in list(self._windows):
-            if all_of_them or self._codec.window(stream) > 0 or not self._codec.is_open(stream):
+            if all_of_them or stream in moved or self._codec.window(stream) > 0 or not self._codec.is_open(stream):
                 self._windows.pop(stream).set()

@@ -107,7 +107,16 @@ class TlsPipe:
         if self._closed:
             raise anyio.BrokenResourceError
         if item:
-            await self.below.send(self._encrypted(item))
+            # Half a record that is lost when a sender is cancelled would be the end of the connection.
+            await self.below.room()
+            self.below.put(self._encrypted(item))
+            await self.below.room()
+
+    async def room(self) -> None:
+        """See `Pipe`."""
+        if self._closed:
+            raise anyio.BrokenResourceError
+        await self.below.room()
 
     def _encrypted(self, data: bytes) -> bytes:
         try:
@@ -125,9 +134,10 @@ class TlsPipe:
         return data if len(data) < size else data + self._outgoing(_ROOM)
 
     async def _flush(self, size: int) -> None:
+        await self.below.room()
         data = self._outgoing(size)
         if data:
-            await self.below.send(data)
+            self.below.put(data)
 
     def _last_words(self) -> None:
         data = self._outgoing(_ROOM)

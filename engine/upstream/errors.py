@@ -78,6 +78,10 @@ class UpstreamError(Exception):
         self.tags = (f"passthrough-error:{code}", *tags)
         """What the exchange is tagged with."""
 
+    def again(self) -> UpstreamError:
+        """The same for somebody else: an exception that many raise grows with each."""
+        return UpstreamError(self.code, str(self), *self.tags[1:])
+
 
 def system_error(error: OSError) -> UpstreamError:
     """What the operating system said."""

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
-from mockrec.engine.exchange.websocket import SocketLimits
+from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.dial import HTTP2, HTTP2_ONLY, Dialed, Dialer, Route
 from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, UpstreamError
@@ -41,10 +41,10 @@ class _NoLog:
 class Gateway:
     """One for a run."""
 
-    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketLimits | None = None) -> None:
+    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketSettings | None = None) -> None:
         """`body_limit`: the longest body that a transform is given, in bytes."""
         self.dialer = dialer
-        self.limits = limits or SocketLimits()
+        self.limits = limits or SocketSettings()
         self.body_limit = body_limit
         self.backpressure: Backpressure = _NoLog()
         self.before: tuple[str, str, int] | None = None
@@ -88,7 +88,7 @@ class Gateway:
                 return await self._connect_first(pool, peer, route, to_self=to_self)
             await dialing.over.wait()
             if dialing.error is not None:
-                raise dialing.error
+                raise dialing.error.again()
             shared = pool.shared(route)
             if shared is not None:
                 return self._stream(shared)
@@ -96,14 +96,33 @@ class Gateway:
 
     async def _connect_first(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
         dialing = pool.dialing[route] = Dialing()
+
+        def over() -> None:
+            del pool.dialing[route]
+            dialing.over.set()
+
+        carrier: Carrier | None = None
         try:
-            return await self._connect(pool, peer, route, to_self=to_self)
+            carrier = await self._connect(pool, peer, route, to_self=to_self)
         except UpstreamError as error:
             dialing.error = error
             raise
         finally:
-            del pool.dialing[route]
-            dialing.over.set()
+            if not isinstance(carrier, H2Stream):
+                over()
+        if isinstance(carrier, H2Stream):
+            assert self._group is not None
+            self._group.start_soon(self._announce, carrier, route, over)
+        return carrier
+
+    async def _announce(self, stream: H2Stream, route: Route, over: Callable[[], None]) -> None:
+        """Let the others share a connection as soon as the server has told how many streams it takes."""
+        try:
+            await stream.connection.settle(route.options.settings.head_timeout)
+        except UpstreamError:
+            pass  # its own stream tells
+        finally:
+            over()
 
     async def _connect(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
         dialed = await self._dial(peer, route, to_self=to_self)

@@ -34,6 +34,9 @@ from mockrec.engine.wire.h2_client import H2Client
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Reset
 
 _HEAD_LIMIT = 256 * 1024
+_PIECE = 16 * 1024
+"""Bytes of a body that the server may take its time for."""
+_LINGER_SECONDS = 1.0
 _NAMES = (
     "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
     "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM",
@@ -52,9 +55,11 @@ class H2Connection:
         self.codec = H2Client(head_limit=_HEAD_LIMIT)
         self.codec.start()
         self.writer = StreamWriter(self.codec, dialed.pipe)
-        self.writer.group = group
+        self._group = group
         self.used = 0
         """Requests it has carried."""
+        self.promised = 0
+        """Streams that somebody holds and has not opened yet."""
         self._forget = forget
         self._streams: dict[int, H2Stream] = {}
         self._settled = anyio.Event()
@@ -73,7 +78,10 @@ class H2Connection:
     @property
     def free(self) -> bool:
         """Whether it takes another request."""
-        return self._lost is None and self.codec.can_request
+        codec = self.codec
+        if self._lost is not None or not codec.settled:
+            return False
+        return codec.can_request and codec.open_streams + self.promised < codec.max_streams
 
     async def hold(self) -> None:
         """Read until the end; what the streams are told goes to them."""
@@ -94,12 +102,12 @@ class H2Connection:
             except anyio.EndOfStream:
                 self._lose(UpstreamError(RESET, "it closed the connection before its answer was complete"))
                 return
-            for said in self.codec.receive(data):
+            for said in self.codec.receive(data, clock.now() / 1000.0):
                 if isinstance(said, StreamPart):
                     self._hand_over(said)
                 elif isinstance(said, Fault):
                     text = f"its answer is not HTTP/2 ({said.detail})"
-                    await self.writer.flush_quietly()
+                    self.writer.push()
                     self._lose(UpstreamError(said.code, text))
                     return
             if self.codec.settled:
@@ -127,7 +135,7 @@ class H2Connection:
         return self._open(stream, request, "CONNECT", request.websocket_for_http2(), end=False)
 
     def _open(self, stream: H2Stream, request: Outgoing, method: str, fields: list[list[str]], *, end: bool) -> int:
-        if not self.free:
+        if self._lost is not None or not self.codec.can_request:
             raise self._lost or UpstreamError(REFUSED, "it takes no more requests on this connection")
         try:
             number = self.codec.request(method, request.target, request.protocol, request.authority, fields, end=end)
@@ -146,13 +154,13 @@ class H2Connection:
         if not self._streams and not self.codec.can_request:
             self.close()
         else:
-            self.writer.flush_soon()
+            self.writer.push()
 
     def close(self) -> None:
         """Give the connection up: the client has gone, or nothing more can be asked."""
         if self._lost is None:
             self.codec.close()
-            self.pipe.put(self.codec.outgoing())
+            self.writer.push()
             self._lose(UpstreamError(RESET, "the connection was closed"))
 
     def _lose(self, error: UpstreamError) -> None:
@@ -166,6 +174,12 @@ class H2Connection:
         self.writer.open_windows(all_of_them=True)
         self._forget(self)
         self.pipe.close()
+        self._group.start_soon(self._linger)
+
+    async def _linger(self) -> None:
+        """What the server has not taken by then must not keep the connection open."""
+        await anyio.sleep(_LINGER_SECONDS)
+        self.pipe.reset()
 
 
 class H2Stream:
@@ -179,7 +193,9 @@ class H2Stream:
         self.deadline = math.inf
         self.answered = False
         self.informed = False
-        self._connection = connection
+        connection.promised += 1
+        self._promised = True
+        self.connection = connection
         self._done = done
         self._number = 0
         self._allowed = math.inf
@@ -227,13 +243,20 @@ class H2Stream:
             self._news.set()
             self._news = None
 
+    def _take_place(self) -> None:
+        """The place that was kept is used, or not needed any more."""
+        if self._promised:
+            self._promised = False
+            self.connection.promised -= 1
+
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
     async def ask(self, request: Outgoing, body: bytes | None, trailers: RawHeaders, *, more: bool) -> bool:
         """Send the head, and the body if it is given and the server takes it at once; whether all has been sent."""
-        codec = self._connection.codec
+        self._take_place()
+        codec = self.connection.codec
         whole = body is not None or not more
-        self._number = number = self._connection.open(self, request, end=whole and not (body or trailers))
+        self._number = number = self.connection.open(self, request, end=whole and not (body or trailers))
         if body and len(body) > codec.window(number):
             whole = False
         elif whole and (body or trailers):
@@ -250,8 +273,9 @@ class H2Stream:
     async def send_data(self, data: bytes, seconds: float | None = None) -> None:
         """A piece of the body; the server has so long to take it."""
         try:
-            with anyio.fail_after(seconds):
-                await self._connection.writer.send_data(self._number, data, end=False)
+            for at in range(0, len(data), _PIECE):
+                with anyio.fail_after(seconds):
+                    await self.connection.writer.send_data(self._number, data[at : at + _PIECE], end=False)
         except TimeoutError:
             raise UpstreamError(TIMED_OUT, f"it has taken no data for {seconds:g}s") from None
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -260,21 +284,22 @@ class H2Stream:
     async def send_end(self, trailers: RawHeaders, seconds: float | None = None) -> None:
         """The end of the body."""
         try:
-            self._connection.codec.send_end(self._number, trailers)
+            self.connection.codec.send_end(self._number, trailers)
         except ValueError as error:
             raise unsendable(error) from None
         await self._written()
 
     async def _written(self) -> None:
         try:
-            await self._connection.writer.flush()
+            await self.connection.writer.flush()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise self._error or UpstreamError(RESET, "the connection was reset") from None
 
     async def ask_for_websocket(self, request: Outgoing) -> None:
         """See `Carrier`."""
-        await self._connection.settle(request.route.options.settings.head_timeout)
-        self._number = self._connection.open_websocket(self, request)
+        await self.connection.settle(request.route.options.settings.head_timeout)
+        self._take_place()
+        self._number = self.connection.open_websocket(self, request)
         await self._written()
 
     def accepts(self, status: int) -> bool:
@@ -283,7 +308,7 @@ class H2Stream:
 
     def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
         """See `Carrier`."""
-        connection = self._connection
+        connection = self.connection
         self._tunnel = H2StreamPipe(connection.codec, connection.writer, self.pipe, self._number, CANCEL)
         for part in self._parts:
             self._tunnel.take(part)
@@ -300,7 +325,7 @@ class H2Stream:
             self.allow(seconds)
         while not self._parts:
             if self._error is not None:
-                raise self._error
+                raise self._error.again()
             if self._expired:
                 what = "no more of its answer" if self.answered else "no answer"
                 raise UpstreamError(TIMED_OUT, f"{what} within {self._allowed:g}s")
@@ -312,8 +337,8 @@ class H2Stream:
         parts, self._parts = self._parts, []
         size = _size(parts)
         if size:
-            self._connection.codec.consumed(self._number, size)
-            await self._connection.writer.flush_quietly()
+            self.connection.codec.consumed(self._number, size)
+            self.connection.writer.push()
         return parts
 
     def allow(self, seconds: float) -> None:
@@ -331,9 +356,10 @@ class H2Stream:
         self.deadline = math.inf
         if not self._closed:
             self._closed = True
+            self._take_place()
             if self._tunnel is not None:
                 self._tunnel.close()
-            self._connection.leave(self._number, _size(self._parts))
+            self.connection.leave(self._number, _size(self._parts))
             self._done(self)
 
     def abandon(self) -> None:

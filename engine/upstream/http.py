@@ -167,4 +167,4 @@ def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
         return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)")
     if fault.code == EARLY_EOF:
         return UpstreamError(RESET, "it closed the connection in the middle of its answer")
-    return UpstreamError(fault.code, f"its answer is not HTTP/1 ({fault.code})")
+    return UpstreamError(fault.code, "its answer is not HTTP/1")

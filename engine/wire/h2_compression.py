@@ -87,7 +87,9 @@ class FieldEncoder(Encoder):
         value = min(value, _TABLE_SIZE)
         if value != self.header_table.maxsize:
             self.header_table.maxsize = value
-            self.table_size_changes.append(value)
+            # The smallest and the last are all that may be told (RFC 7541, 4.2).
+            smallest = min(self.table_size_changes, default=value)
+            self.table_size_changes[:] = [value] if smallest >= value else [smallest, value]
             self._blocks.clear()
 
     def encode(self, headers: Any, huffman: bool = True) -> bytes:

@@ -92,6 +92,11 @@ class FrameReader:
             self._buffer += data[at:]
         return found
 
+    @property
+    def inside_head(self) -> bool:
+        """Whether a frame of a head has begun and not come whole."""
+        return len(self._buffer) > 3 and self._buffer[3] in (HEADERS, CONTINUATION)
+
     def receive_eof(self) -> Violation | None:
         """The peer will send nothing more."""
         if self._preface and self._preface != PREFACE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from h2.errors import ErrorCodes
@@ -12,10 +11,11 @@ from mockrec.engine.wire.h2_frames import Violation
 HEADER_OVERFLOW: Final = "header-overflow"
 
 RESETS: Final = 200
-RESETS_AMONG: Final = 1000
-"""More resets by the peer within so many frames are an attack (CVE-2023-44487)."""
+RESETS_A_SECOND: Final = 20
+"""How many streams that are not over a client may give up at once, and for ever. More is an attack (CVE-2023-44487)."""
 IDLE_FRAMES: Final = 1000
-"""So many frames in a row may neither begin a message nor carry data (pings, settings, empty data, ...)."""
+IDLE_FRAMES_A_SECOND: Final = 10
+"""How many frames in a row may neither begin a message nor carry data (pings, settings, empty data, ...)."""
 SETTINGS_AT_ONCE: Final = 32
 """h2 keeps unknown ones too."""
 
@@ -28,21 +28,24 @@ class Limits:
         """How large a header block may be, before and after its decompression."""
         self.block = 0
         """Bytes of the header block that is being received."""
-        self._frames = 0
+        self.now = 0.0
+        """The time in seconds of what has just come; only differences matter."""
         self._idle = 0
-        self._resets: deque[int] = deque(maxlen=RESETS + 1)
+        self._idle_since = 0.0
+        self._resets = 0.0
+        self._reset_at = 0.0
 
     def count_frame(self) -> Violation | None:
         """A frame has come."""
-        self._frames += 1
         self._idle += 1
-        if self._idle > IDLE_FRAMES:
-            return Violation(ErrorCodes.ENHANCE_YOUR_CALM, f"{IDLE_FRAMES} frames without a message")
+        if self._idle > IDLE_FRAMES + IDLE_FRAMES_A_SECOND * (self.now - self._idle_since):
+            return Violation(ErrorCodes.ENHANCE_YOUR_CALM, f"{self._idle} frames without a message")
         return None
 
     def progress(self) -> None:
         """A message has begun, or data was carried, by either side."""
         self._idle = 0
+        self._idle_since = self.now
 
     def count_block(self, size: int, *, last: bool) -> Violation | None:
         """A frame of a header block has come."""
@@ -54,10 +57,11 @@ class Limits:
         return None
 
     def count_reset(self) -> Violation | None:
-        """The peer has given a stream up."""
-        self._resets.append(self._frames)
-        if len(self._resets) > RESETS and self._frames - self._resets[0] < RESETS_AMONG:
-            return Violation(ErrorCodes.ENHANCE_YOUR_CALM, f"{RESETS} streams were reset at once")
+        """The peer has given a stream up that was not over."""
+        self._resets = max(0.0, self._resets - RESETS_A_SECOND * (self.now - self._reset_at)) + 1
+        self._reset_at = self.now
+        if self._resets > RESETS:
+            return Violation(ErrorCodes.ENHANCE_YOUR_CALM, f"more than {RESETS} streams were reset at once")
         return None
 
     def count_settings(self, size: int) -> Violation | None:

@@ -33,12 +33,14 @@ class H2Side(H2Streams):
         super().__init__(client=client, head_limit=head_limit, settings=settings)
         self._reader = FrameReader(preface=not client)
 
-    def receive(self, data: bytes) -> list[StreamPart | Fault | GoAway]:
-        """Take bytes from the peer; what they complete. Nothing follows a `Fault`, and `outgoing` has the GOAWAY.
+    def receive(self, data: bytes, now: float = 0.0) -> list[StreamPart | Fault | GoAway]:
+        """Take bytes from the peer, which came at `now` (seconds); what they complete. Nothing follows a `Fault`, and
+        `outgoing` has the GOAWAY.
 
         Data may also have opened windows and ended streams: look at `window` and `is_open` of those that wait.
         """
         parts: list[StreamPart | Fault | GoAway] = []
+        self._limits.now = now
         if self._broken:
             return parts
         for frame in self._reader.receive(data):
@@ -53,7 +55,7 @@ class H2Side(H2Streams):
     @property
     def inside_head(self) -> bool:
         """Whether a header block has begun that is not complete."""
-        return self._limits.block > 0
+        return self._limits.block > 0 or self._reader.inside_head
 
     def receive_eof(self) -> list[StreamPart | Fault]:
         """The peer will send nothing more. Streams whose message is complete stay open."""
@@ -178,6 +180,9 @@ class H2Side(H2Streams):
         highest = conn.highest_outbound_stream_id if self._client else conn.highest_inbound_stream_id
         if stream > highest or stream % 2 == 0:
             return Violation(ErrorCodes.PROTOCOL_ERROR, f"stream {stream} was reset before it began")
+        # What a server does not want to do is its own affair, and so is the end of an upload that is answered.
+        if self._client or stream not in self._streams:
+            return None
         return self._limits.count_reset()
 
     def _refuse(self, stream: int, code: ErrorCodes, reason: str, parts: list[Any], head: RawHeaders = ()) -> None:

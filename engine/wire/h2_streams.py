@@ -22,9 +22,10 @@ from mockrec.engine.wire.h2_frames import PREFACE
 from mockrec.engine.wire.h2_limits import Limits
 from mockrec.engine.wire.parts import Part, Reset
 
-STREAM_WINDOW: Final = 1 << 20
-CONNECTION_WINDOW: Final = 4 << 20
-"""How much a peer may send that nobody has used yet, on one stream and on all of them."""
+STREAM_WINDOW: Final = 256 * 1024
+CONNECTION_WINDOW: Final = 100 * STREAM_WINDOW
+"""How much a peer may send that nobody has used yet, on one stream and on all of them: streams that nobody reads must
+not stop the others, so that the connection has room for as many as there may be."""
 
 _NO_LIMIT: Final = 2**31 - 1
 _DEFAULT_WINDOW: Final = 65535
@@ -154,6 +155,11 @@ class H2Streams:
         self._forget(stream)
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self._out or self._conn._data_to_send)
 
     def outgoing(self) -> bytes:
         """Everything that must be sent now."""

@@ -87,8 +87,6 @@ class WsFault:
     code: int
     """What to close with: 1002, 1007 or 1009."""
     reason: str
-    close_payload: bytes = b""
-    """Of a Close frame that was wrong, for those who pass it on."""
 
 
 WsPart = Fragment | Ping | Pong | Close | WsFault
@@ -270,11 +268,11 @@ def _read_close(payload: bytes) -> Close | WsFault:
     if not payload:
         return Close(None, "")
     if len(payload) == 1:
-        return WsFault(CloseReason.PROTOCOL_ERROR.value, "half a close code", payload)
+        return WsFault(CloseReason.PROTOCOL_ERROR.value, "half a close code")
     code = int.from_bytes(payload[:2])
     if code not in _DEFINED_CODES and not 3000 <= code <= 4999:
-        return WsFault(CloseReason.PROTOCOL_ERROR.value, f"invalid close code {code}", payload)
+        return WsFault(CloseReason.PROTOCOL_ERROR.value, f"invalid close code {code}")
     try:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError:
-        return WsFault(CloseReason.INVALID_FRAME_PAYLOAD_DATA.value, "invalid UTF-8 in a close reason", payload)
+        return WsFault(CloseReason.INVALID_FRAME_PAYLOAD_DATA.value, "invalid UTF-8 in a close reason")

@@ -116,7 +116,7 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["--stop-after", "never"], "expected a number of exchanges such as 1000 or a duration"),
         (["--on-full", "panic"], "expected wait or drop"),
         (["--format", "xml"], "xml"),
-        (["--format", "har"], "not available"),
+        (["--format", "parquet"], "not available"),
         (["-o", "s.parquet"], "not available"),
         (["-o", "none", "-o", "x.jsonl"], "none cannot be given with other outputs"),
         (["-o", "x.jsonl", "-o", "x.jsonl"], "given twice"),

@@ -247,7 +247,7 @@ def test_a_session_from_stdin(recording: Any, mockrec: Callable[..., Any], monke
     [
         (None, "No such file or directory"),
         (b"hello", "expected a mockrec session"),
-        (b'{"log": {', "this is a HAR file"),
+        (b'{"log": [}', "this HAR is damaged at byte"),
         (b"PAR1", "this is a Parquet file"),
         (b'{"type":"session-started","schemaVersion":9}', "written by a newer mockrec"),
     ],

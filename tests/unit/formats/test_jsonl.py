@@ -229,10 +229,9 @@ def test_a_format_that_is_asked_for_wins(tmp_path: Path, asked: str, decompress:
 @pytest.mark.parametrize(
     ("name", "asked", "meant"),
     [
-        ("s.har", None, "har"),
         ("s.parquet", None, "parquet"),
         ("folder/", None, "parquet"),
-        ("s.jsonl", "har", "har"),
+        ("s.jsonl", "parquet", "parquet"),
         ("-", "csv", "csv"),
     ],
 )

@@ -148,9 +148,13 @@ def test_what_is_packed_must_be_a_session_too(compression: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b'{"log":{"version":"1.2"}}', b'\xef\xbb\xbf {\n  "log" : {', b'\r\n{"log":'])
-def test_a_har_file_is_recognised(data: bytes) -> None:
-    with pytest.raises(SessionError, match=r"^s\.jsonl: this is a HAR file; reading those is not available"):
-        b"".join(source_of(data))
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_har_file_is_read_as_lines(data: bytes, compress: Callable[[bytes], bytes]) -> None:
+    source = source_of(compress(data))
+    started, *rest = b"".join(source).splitlines()
+    assert b'"type":"session-started"' in started
+    assert [b'"type":"session-ended"' in line for line in rest] == [True] * (not source.torn)
+    assert source.torn == ("" if data.endswith(b"}}") else "the file ends before its first entry")
 
 
 def test_a_parquet_file_is_recognised() -> None:

@@ -55,7 +55,7 @@ def test_stdout_is_an_output_and_has_no_format(capfd: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(
     ("second", "error"),
-    [("there.jsonl", OutputExistsError), ("none/b.jsonl", OutputError), ("b.har", FormatError)],
+    [("there.jsonl", OutputExistsError), ("none/b.jsonl", OutputError), ("b.parquet", FormatError)],
 )
 def test_where_one_cannot_be_opened_none_is_left_behind(tmp_path: Path, second: str, error: type[FormatError]) -> None:
     (tmp_path / "there.jsonl").write_bytes(b"mine")

@@ -26,6 +26,10 @@ class Codec:
         self.room = math.inf
         self.open = True
 
+    @property
+    def pending(self) -> bool:
+        return bool(self.out)
+
     def outgoing(self) -> bytes:
         out, self.out = self.out, b""
         return out
@@ -63,11 +67,13 @@ class Below:
         self.gate.set()
         self.broken = False
 
-    async def send(self, item: bytes) -> None:
+    async def room(self) -> None:
         await self.gate.wait()
         if self.broken:
             raise anyio.BrokenResourceError
-        self.sent.append(item)
+
+    def put(self, data: bytes) -> None:
+        self.sent.append(data)
 
 
 class Made:
@@ -123,8 +129,12 @@ async def test_its_ends() -> None:
     made = Made()
     await made.pipe.send(b"bye")
     await made.pipe.send_eof()
+    made.pipe.take(Data(b"still heard"))
+    assert await made.pipe.receive() == b"still heard"
+    with pytest.raises(anyio.BrokenResourceError):
+        await made.pipe.send(b"x")
     made.pipe.close()
-    assert made.codec.done == [("data", b"bye", False), ("end",), ("reset", CANCEL)]
+    assert made.codec.done == [("data", b"bye", False), ("end",), ("consumed", 11), ("reset", CANCEL)]
     assert made.below.sent == [b"bye"]
     closed = Made()
     closed.pipe.take(End())
@@ -135,12 +145,38 @@ async def test_its_ends() -> None:
     assert broken.codec.done == [("reset", CONNECT_ERROR)]
 
 
-async def test_what_nobody_waits_for_goes_as_far_as_the_window_lets_it() -> None:
+async def test_what_is_put_waits_for_the_window_and_the_end_behind_it() -> None:
     made = Made()
     made.codec.room = 2
+    made.pipe.take(End())
     made.pipe.put(b"abc")
     made.pipe.put(b"d")
+    made.pipe.close()
     assert made.codec.done == [("data", b"ab", False)]
+    made.codec.room = 10
+    made.writer.open_windows()
+    assert made.codec.done[1:] == [("data", b"c", False), ("data", b"d", False), ("end",)]
+
+
+async def test_a_sender_that_is_cancelled_leaves_what_it_has_begun() -> None:
+    made = Made()
+    made.codec.room = 1
+    with anyio.move_on_after(0.01) as scope:
+        await made.pipe.send(bytes(100_000))
+    assert scope.cancelled_caught
+    made.codec.room = 1 << 20
+    made.writer.open_windows()
+    assert sum(len(act[1]) for act in made.codec.done) == 100_000
+
+
+async def test_a_reset_forgets_what_waits() -> None:
+    made = Made()
+    made.codec.room = 0
+    made.pipe.put(b"abc")
+    made.pipe.reset()
+    made.codec.room = 10
+    made.writer.open_windows()
+    assert made.codec.done == [("reset", CONNECT_ERROR)]
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────
@@ -181,27 +217,29 @@ async def test_a_stream_that_is_reset_ends_the_waiting() -> None:
     assert failed == [True]
 
 
-async def test_one_writes_at_a_time_and_takes_along_what_the_others_have() -> None:
+async def test_whoever_is_cancelled_while_there_is_no_room_takes_nothing_along() -> None:
     made = Made()
     made.below.gate = anyio.Event()
     async with anyio.create_task_group() as group:
         for letter in (b"a", b"b", b"c"):
             made.codec.out += letter
             group.start_soon(made.writer.flush)
-            await anyio.wait_all_tasks_blocked()
-        made.below.gate.set()
-    assert made.below.sent == [b"a", b"bc"]
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert made.below.sent == []
+    made.below.gate.set()
+    await made.writer.flush()
+    assert made.below.sent == [b"abc"]
 
 
-async def test_writing_soon() -> None:
+async def test_writing_without_waiting() -> None:
     made = Made()
+    made.below.gate = anyio.Event()
+    made.writer.push()
     made.codec.out = b"x"
-    made.writer.flush_soon()  # nobody could run it
-    async with anyio.create_task_group() as group:
-        made.writer.group = group
-        made.writer.flush_soon()
-        made.writer.flush_soon()
+    made.writer.push()
     assert made.below.sent == [b"x"]
+    made.below.gate.set()
     made.below.broken = True
     made.codec.out = b"y"
     await made.writer.flush_quietly()

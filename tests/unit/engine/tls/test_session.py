@@ -56,10 +56,13 @@ class MemoryPipe:
         return data
 
     async def send(self, item: bytes) -> None:
+        await self.room()
+        self.put(item)
+
+    async def room(self) -> None:
         if self.broken:
             raise anyio.BrokenResourceError
         await anyio.lowlevel.checkpoint()
-        self.put(item)
 
     def put(self, data: bytes) -> None:
         self.sends.append(data)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from mockrec.engine.wire.h2_frames import Violation
 from mockrec.engine.wire.h2_limits import (
     HEADER_OVERFLOW,
     IDLE_FRAMES,
     RESETS,
-    RESETS_AMONG,
+    RESETS_A_SECOND,
     SETTINGS_AT_ONCE,
     Limits,
 )
@@ -46,16 +44,20 @@ def test_resets_in_a_row() -> None:
     too_much(Limits(100).count_reset, RESETS + 1)
 
 
-@pytest.mark.parametrize("others", [RESETS_AMONG // RESETS - 1, RESETS_AMONG // RESETS])
-def test_resets_among_other_frames(others: int) -> None:
+def test_resets_as_people_cause_them() -> None:
     limits = Limits(100)
-    found = []
-    for _ in range(3 * RESETS):
-        for _ in range(others):
-            limits.count_frame()
-            limits.progress()
-        found.append(limits.count_reset())
-    assert any(found) is (others * RESETS < RESETS_AMONG)
+    for _ in range(10 * RESETS):
+        limits.now += 1.0 / RESETS_A_SECOND
+        assert limits.count_reset() is None
+    limits.now += RESETS / RESETS_A_SECOND
+    too_much(limits.count_reset, RESETS + 1)
+
+
+def test_pings_of_a_connection_that_is_kept_alive() -> None:
+    limits = Limits(100)
+    for _ in range(10 * IDLE_FRAMES):
+        limits.now += 1.0
+        assert limits.count_frame() is None
 
 
 def test_settings() -> None:

@@ -23,7 +23,7 @@ from hyperframe.frame import (
 )
 
 from mockrec.engine.wire.h2 import H2Server, StreamPart
-from mockrec.engine.wire.h2_limits import IDLE_FRAMES, RESETS
+from mockrec.engine.wire.h2_limits import IDLE_FRAMES, RESETS, RESETS_A_SECOND
 from mockrec.engine.wire.h2_side import stream_fault
 from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Request, Reset
 
@@ -141,8 +141,18 @@ def test_rapid_resets(new_peer: NewPeer) -> None:
 def test_resets_now_and_then_are_no_attack(new_peer: NewPeer) -> None:
     peer = new_peer()
     for stream in range(1, 4 * RESETS, 2):
-        said = peer.say(peer.head(stream, POST, end=False), *[DataFrame(stream, b"a")] * 5, RstStreamFrame(stream))
+        head, data = peer.head(stream, POST, end=False), DataFrame(stream, b"a")
+        raw = b"".join(frame.serialize() for frame in (head, *[data] * 5, RstStreamFrame(stream)))
+        said = peer.server.receive(raw, stream / RESETS_A_SECOND)
         assert said[-1] == StreamPart(stream, Reset(NO_ERROR))
+
+
+def test_resets_behind_an_answer_are_no_attack(new_peer: NewPeer) -> None:
+    peer = new_peer()
+    for stream in range(1, 4 * RESETS, 2):
+        peer.ask(stream)
+        peer.server.send_head(stream, peer.server.frame(204, "", [], None, ""), end=True)
+        assert peer.say(RstStreamFrame(stream)) == []
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from mockrec.engine.wire import h2_streams
 from mockrec.engine.wire.h2 import StreamPart
-from mockrec.engine.wire.h2_streams import CONNECTION_WINDOW, STREAM_WINDOW
+from mockrec.engine.wire.h2_streams import STREAM_WINDOW
 from mockrec.engine.wire.parts import Data, Reset
 
 NewPeer = Callable[..., Any]
@@ -25,6 +26,14 @@ LIMIT = 1024
 NO_ERROR, FLOW, REFUSED, CANCEL = 0, 3, 7, 8
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":path", "/")]
 POST = [(":method", "POST"), *GET[1:]]
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A window of connections that is soon used up."""
+    window = 4 * STREAM_WINDOW
+    monkeypatch.setattr(h2_streams, "CONNECTION_WINDOW", window)
+    return window
 
 
 def test_a_server_that_closes_gently_ends_what_it_has_begun(new_peer: NewPeer) -> None:
@@ -76,7 +85,7 @@ def test_more_than_was_received_cannot_be_used(new_peer: NewPeer) -> None:
     assert peer.windows() == []
 
 
-def test_data_for_a_stream_that_was_given_up_is_settled_here(new_peer: NewPeer) -> None:
+def test_data_for_a_stream_that_was_given_up_is_settled_here(new_peer: NewPeer, narrow: int) -> None:
     peer = new_peer()
     peer.ask(1, POST, end=False)
     peer.say(*[DataFrame(1, b"a" * 16384)] * 10)
@@ -84,10 +93,10 @@ def test_data_for_a_stream_that_was_given_up_is_settled_here(new_peer: NewPeer) 
     peer.server.reset(1, CANCEL)
     for _ in range(600):
         assert peer.say(DataFrame(1, b"a" * 16384)) == []
-    assert sum(size for _, size in peer.windows()) > CONNECTION_WINDOW
+    assert sum(size for _, size in peer.windows()) > narrow
 
 
-def test_data_behind_a_head_that_was_too_large_is_settled_here(new_peer: NewPeer) -> None:
+def test_data_behind_a_head_that_was_too_large_is_settled_here(new_peer: NewPeer, narrow: int) -> None:
     peer = new_peer()
     peer.say(peer.head(1, [*POST, ("x", "y" * LIMIT)], end=False))
     for _ in range(600):
@@ -104,11 +113,11 @@ def test_padding_is_settled_here(new_peer: NewPeer) -> None:
     assert peer.windows() == [(1, STREAM_WINDOW // 2)] * 2
 
 
-def test_what_was_not_used_when_the_client_gave_up_is_settled_here(new_peer: NewPeer) -> None:
+def test_what_was_not_used_when_the_client_gave_up_is_settled_here(new_peer: NewPeer, narrow: int) -> None:
     peer = new_peer()
     for stream in range(1, 40, 2):
         peer.ask(stream, POST, end=False)
-        peer.say(*[DataFrame(stream, b"a" * 16384)] * 60)
+        peer.say(*[DataFrame(stream, b"a" * 16384)] * 15)
         assert peer.say(RstStreamFrame(stream, CANCEL)) == [StreamPart(stream, Reset(CANCEL))]
         peer.server.consumed(stream, 16384)
 

@@ -1,0 +1,190 @@
+"""`mockrec diff A B`: what changed between two sessions, with an exit code that says whether anything did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mockrec.cli import printing
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose
+
+if TYPE_CHECKING:
+    from mockrec.formats.diff.ignore import Rule
+    from mockrec.formats.diff.result import Result
+
+
+class Report(StrEnum):
+    """The shapes of a report."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    junit = "junit"
+    github = "github"
+
+
+class FailOn(StrEnum):
+    """From which severity on the answer is no."""
+
+    any = "any"
+    breaking = "breaking"
+
+
+_EXTENSIONS = {
+    ".txt": Report.text,
+    ".json": Report.json,
+    ".md": Report.markdown,
+    ".xml": Report.junit,
+}
+
+
+def _host_pair(value: str) -> tuple[str, str]:
+    """`a=b` → the pair. For `typer.Option(parser=…)`."""
+    a, equals, b = value.partition("=")
+    if not (a and equals and b):
+        raise typer.BadParameter(f"expected HOST-OF-A=HOST-OF-B, got {value!r}")
+    return a.strip().lower(), b.strip().lower()
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="The session to compare with, for example main's.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The session that may differ; - reads one from stdin.")],
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="RULE",
+            help="Leave out what a selector names (json:$.meta.ts, header:x-request-id, query:cb, status, …), "
+            "optionally after an endpoint: 'GET /users/* json:$.age'. May be given several times.",
+        ),
+    ] = None,
+    ignore_file: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-file", metavar="FILE", help="YAML with rules to ignore, each with its reason."),
+    ] = None,
+    map_host: Annotated[
+        list[str] | None,
+        typer.Option("--map-host", metavar="A=B", help="A host of A that is another one in B. May be repeated."),
+    ] = None,
+    shape: Annotated[Report, typer.Option("--as", help="What is printed.")] = Report.text,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="Write a report to a file too; .txt, .json, .md or .xml (JUnit) decides its shape. May be repeated.",
+        ),
+    ] = None,
+    requests: Annotated[
+        bool, typer.Option("--requests", help="Compare requests too; otherwise they only decide what is paired.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Compare ids, times and digests by value, not by type.")
+    ] = False,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Say which endpoints became slower by more than 20 % and 20 ms.")
+    ] = False,
+    noise: Annotated[
+        str | None,
+        typer.Option("--noise", metavar="A2", help="Another recording of what A is: what differs there is noise."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="FILE", help="A JSON report with differences that are known and accepted."),
+    ] = None,
+    pair_header: Annotated[
+        str,
+        typer.Option("--pair-header", metavar="NAME", help="A request header whose value says what belongs together."),
+    ] = "",
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="From which severity on the exit code is 1.")
+    ] = FailOn.any,
+    force: Force = False,
+    file_mode: FileMode = 0o600,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare two sessions: exit code 0 if nothing changed, 1 if something did, 2 if they cannot be compared."""
+    from mockrec.formats.diff.baseline import read_baseline
+    from mockrec.formats.diff.collect import Filters
+    from mockrec.formats.diff.compare import compare_sessions
+    from mockrec.formats.diff.model import Options, Severity
+
+    if [a, b, noise].count("-") > 1:
+        raise typer.BadParameter("only one session can be read from stdin")
+    outputs = [(path, _shape_of(path)) for path in output or ()]
+    filters = Filters(
+        rules=_rules(ignore or (), ignore_file or ()),
+        baseline=read_baseline(baseline) if baseline is not None else frozenset(),
+    )
+    options = Options(
+        strict=strict,
+        requests=requests,
+        timing=timing,
+        map_host=dict(_host_pair(pair) for pair in map_host or ()),
+        pair_header=pair_header.lower(),
+    )
+    result = compare_sessions(a, b, options, filters, noise)
+    for path, chosen in outputs:
+        _write(path, _rendered(result, chosen, verbose), force, file_mode)
+    printing.data(_rendered(result, shape, verbose).rstrip("\n"))
+    _warn(result)
+    raise typer.Exit(1 if result.failed(Severity.breaking if fail_on is FailOn.breaking else Severity.changed) else 0)
+
+
+def _rules(texts: Sequence[str], files: Sequence[str]) -> list[Rule]:
+    from datetime import UTC, datetime
+
+    from mockrec.formats.diff.ignore import parse_rule, read_rules
+
+    rules = [parse_rule(text) for text in texts]
+    for path in files:
+        rules += read_rules(path, datetime.now(UTC).date())
+    return rules
+
+
+def _shape_of(path: str) -> Report:
+    chosen = _EXTENSIONS.get(Path(path).suffix.lower())
+    if chosen is None:
+        raise typer.BadParameter(f"{path}: expected one of {', '.join(_EXTENSIONS)}", param_hint="--output")
+    return chosen
+
+
+def _rendered(result: Result, shape: Report, verbose: bool) -> str:
+    """Each report is imported only when it is asked for."""
+    if shape is Report.text:
+        from mockrec.cli.diff_text import report as text
+
+        return "".join(f"{line}\n" for line in text(result, verbose=verbose))
+    if shape is Report.json:
+        from mockrec.formats.diff.report_json import report
+    elif shape is Report.markdown:
+        from mockrec.formats.diff.report_markdown import report
+    elif shape is Report.junit:
+        from mockrec.formats.diff.report_junit import report
+    else:
+        from mockrec.formats.diff.report_github import report
+    return report(result)
+
+
+def _write(path: str, text: str, force: bool, file_mode: int) -> None:
+    from mockrec.formats.outfile import open_output
+
+    file = open_output(Path(path), force=force, file_mode=file_mode)
+    try:
+        file.write(text.encode("utf-8", "backslashreplace"), lines=False)
+    finally:
+        file.close()
+
+
+def _warn(result: Result) -> None:
+    for letter, side in (("A", result.a), ("B", result.b)):
+        if side.cut_off:
+            printing.warn(f"{letter}, {printing.escape(side.name)}, was cut off: {side.cut_off}")
+    for rule in result.unused_rules:
+        printing.warn(f"{printing.escape(rule.place)}: nothing was ignored by {printing.escape(str(rule))}")

@@ -1,0 +1,59 @@
+"""The report of a comparison for the terminal: per endpoint, what A says beside what B says."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from mockrec.cli.printing import escape, style
+
+if TYPE_CHECKING:
+    from mockrec.formats.diff.entries import Entry
+    from mockrec.formats.diff.result import Result
+
+_COLOURS = {"breaking": "red", "changed": "yellow", "info": "cyan"}
+_INDENT = "    "
+_WIDEST = 200
+
+
+def report(result: Result, *, verbose: bool = False, width: int | None = None) -> Iterator[str]:
+    """The lines; everything from the wire is escaped."""
+    from mockrec.formats.diff.entries import groups, headline, remarks
+
+    width = width or min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
+    for letter, side in (("A", result.a), ("B", result.b)):
+        yield f"{letter}  {escape(side.name)}  {side.exchanges} exchanges"
+    yield ""
+    for group in groups(result):
+        yield style(escape(str(group.endpoint)), "bold", sys.stdout)
+        for entry in group.entries:
+            yield from _entry(entry, verbose, width)
+        yield ""
+    yield escape(headline(result))
+    for remark in remarks(result):
+        yield f"  {escape(remark)}"
+
+
+def _entry(entry: Entry, verbose: bool, width: int) -> Iterator[str]:
+    severity = style(entry.severity.ljust(8), _COLOURS[entry.severity], sys.stdout)
+    times = f"  × {entry.occurrences}" if entry.occurrences > 1 else ""
+    yield f"  {severity}  {escape(entry.path)}  {entry.kind}{times}"
+    column = max(20, (width - len(_INDENT) - len("A   │ B  ")) // 2)
+    lines = zip_longest(_wrapped(entry.a, column), _wrapped(entry.b, column), fillvalue="")
+    for number, (a, b) in enumerate(lines):
+        letters = ("A", "B") if number == 0 else (" ", " ")
+        yield f"{_INDENT}{letters[0]}  {a.ljust(column)} │ {letters[1]}  {b}".rstrip()
+    if verbose:
+        yield style(f"{_INDENT}{entry.fingerprint}  {escape(entry.example)}", "dim", sys.stdout)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A value in the lines of its column."""
+    found: list[str] = []
+    for line in escape(text, keep_lines=True).expandtabs(4).split("\n"):
+        found += textwrap.wrap(line, width, drop_whitespace=False, replace_whitespace=False) or [""]
+    return found

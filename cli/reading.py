@@ -1,0 +1,23 @@
+"""What every command says of a session that it has read to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mockrec.cli import printing
+
+if TYPE_CHECKING:
+    from mockrec.formats.session import Session
+
+_SHOWN = 20
+
+
+def warn_of(session: Session) -> None:
+    """Warn of what had to be left out, and of an end that is missing."""
+    name = printing.escape(session.name)
+    for problem in session.problems[:_SHOWN]:
+        printing.warn(f"{name}: {printing.escape(problem)}")
+    if len(session.problems) > _SHOWN:
+        printing.warn(f"{name}: and {len(session.problems) - _SHOWN} more; `mockrec verify -v` lists them")
+    if session.cut_off:
+        printing.warn(f"{name}: the session was cut off: {session.cut_off}")

@@ -1,0 +1,42 @@
+"""Differences that are known and accepted, by fingerprint: an earlier JSON report, or a list of one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.errors import FormatError
+
+
+class BaselineError(FormatError):
+    """A baseline that cannot be read."""
+
+
+def read_baseline(path: str) -> frozenset[str]:
+    """The fingerprints of a file.
+
+    It is what `--as json` wrote, or `{"accepted": [{"fingerprint": …, "reason": …}, …]}`.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BaselineError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise BaselineError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict) or not any(key in content for key in ("accepted", "differences")):
+        raise BaselineError(f"{path}: expected the JSON report of an earlier diff, or an object with `accepted`")
+    return frozenset(_fingerprints(content, path))
+
+
+def _fingerprints(content: dict[str, Any], path: str) -> Iterator[str]:
+    for key in ("accepted", "differences", "onlyInA", "onlyInB"):
+        entries = content.get(key, [])
+        if not isinstance(entries, list):
+            raise BaselineError(f"{path}: {key}: expected a list")
+        for number, entry in enumerate(entries, 1):
+            fingerprint = entry.get("fingerprint") if isinstance(entry, dict) else entry
+            if not isinstance(fingerprint, str):
+                raise BaselineError(f"{path}: {key}, entry {number}: expected a fingerprint")
+            yield fingerprint

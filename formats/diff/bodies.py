@@ -1,0 +1,200 @@
+"""Bodies, each as what it is: JSON by path, lines, events, forms, parts, text by line, bytes by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mockrec.formats.body import Body
+from mockrec.formats.diff import forms, tree
+from mockrec.formats.diff.align import align
+from mockrec.formats.diff.documents import parse
+from mockrec.formats.diff.headers import media_type
+from mockrec.formats.diff.lines import compare_lines
+from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.sse import events
+from mockrec.formats.diff.values import Values
+from mockrec.formats.errors import SessionError
+
+LARGEST = 32 * 1024 * 1024
+"""A body beyond this is compared by its hash: a parsed document takes many times its size."""
+_LINES_OF_JSON = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A body with what is known of its type."""
+
+    body: Body
+    content_type: str
+
+    @property
+    def family(self) -> str:
+        """How it is compared."""
+        media = media_type(self.content_type)
+        if media == "application/json" or media.endswith("+json"):
+            return "json"
+        if media in _LINES_OF_JSON:
+            return "lines"
+        if media == "text/event-stream":
+            return "events"
+        if media == "application/x-www-form-urlencoded":
+            return "form"
+        if media.startswith("multipart/"):
+            return "parts"
+        return "json?" if not media else "text"
+
+
+def compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
+    """What differs between two bodies; `side` is `request` or `response`."""
+    try:
+        yield from _compare(a, b, values, side)
+    except SessionError as error:
+        yield _unknown(side, f"cannot be read: {error.message}")
+
+
+def _compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
+    if _cut(a.body) or _cut(b.body):
+        yield from _cut_bodies(a.body, b.body, side)
+        return
+    if a.body.size == 0 or b.body.size == 0:
+        if a.body.size != b.body.size:
+            yield _whole(a.body, b.body, side, Severity.breaking if b.body.size == 0 else Severity.changed)
+        return
+    if max(a.body.size, b.body.size) > LARGEST:
+        if _hash(a.body) != _hash(b.body):
+            yield _whole(a.body, b.body, side, Severity.changed)
+        return
+    text_a, text_b = a.body.text, b.body.text
+    if a.family == "parts" and b.family == "parts":
+        yield from forms.parts((a.body.bytes, a.content_type), (b.body.bytes, b.content_type), values, side)
+    elif text_a is None or text_b is None:
+        if a.body.bytes != b.body.bytes:
+            yield _whole(a.body, b.body, side, Severity.changed)
+    else:
+        yield from _texts(a, b, text_a, text_b, values, side)
+
+
+def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
+    family = a.family
+    if family != b.family:
+        # Of two types nothing can be brought together; the header tells of them.
+        if not values.same_text(text_a, text_b):
+            yield Finding(Kind.type, Severity.breaking, f"{side}.body", Subject(side, "body"), text_a, text_b)
+    elif family == "json" or family == "json?":
+        yield from documents(text_a, text_b, values, side, side)
+    elif family == "lines":
+        lines_a, lines_b = _lines(text_a), _lines(text_b)
+        yield from items(lines_a, lines_b, values, side, f"{side}.line")
+    elif family == "events":
+        yield from _events(text_a, text_b, values, side)
+    elif family == "form":
+        yield from forms.fields(text_a, text_b, values, side)
+    else:
+        html = "html" in a.content_type
+        yield from compare_lines(text_a, text_b, values, side, f"{side}.text", html=html)
+
+
+def documents(text_a: str, text_b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
+    """What differs between two texts that should be JSON; as lines of text when neither is."""
+    document_a, document_b = _parsed(text_a), _parsed(text_b)
+    if document_a is ABSENT and document_b is ABSENT:
+        yield from compare_lines(text_a, text_b, values, side, f"{place}.text")
+    elif document_a is ABSENT or document_b is ABSENT:
+        words = ["no JSON" if found is ABSENT else "JSON" for found in (document_a, document_b)]
+        yield Finding(Kind.type, Severity.breaking, f"{place}.body", Subject(side, "body"), *words)
+    else:
+        for change in tree.compare(document_a, document_b, values):
+            subject = Subject(side, "json", locations=change.locations)
+            yield Finding(change.kind, _severity(change), f"{place}.json:{change.path}", subject, change.a, change.b)
+
+
+def items(a: list[str], b: list[str], values: Values, side: str, place: str) -> Iterator[Finding]:
+    """What differs between two sequences of texts, each of which may be JSON."""
+    masked_a, masked_b = [values.masked(item, 0) for item in a], [values.masked(item, 1) for item in b]
+    for index_a, index_b in align(masked_a, masked_b):
+        if index_a is None or index_b is None:
+            yield lone_item(index_a, index_b, a, b, side, place)
+        elif masked_a[index_a] != masked_b[index_b]:
+            yield from documents(a[index_a], b[index_b], values, side, f"{place}[{index_a}]")
+
+
+def lone_item(index_a: int | None, index_b: int | None, a: list[str], b: list[str], side: str, place: str) -> Finding:
+    """An item of a sequence that only one side has."""
+    subject = Subject(side, "body")
+    if index_a is not None:
+        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a[index_a], ABSENT)
+    assert index_b is not None
+    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b[index_b])
+
+
+def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
+    events_a, events_b = events(text_a), events(text_b)
+    place = f"{side}.event"
+    masked_a = [values.masked(str(event), 0) for event in events_a]
+    masked_b = [values.masked(str(event), 1) for event in events_b]
+    for index_a, index_b in align(masked_a, masked_b):
+        if index_a is None or index_b is None:
+            yield lone_item(index_a, index_b, list(map(str, events_a)), list(map(str, events_b)), side, place)
+            continue
+        a, b = events_a[index_a], events_b[index_b]
+        here = f"{place}[{index_a}]"
+        for name in ("event", "id", "retry"):
+            there_a, there_b = getattr(a, name), getattr(b, name)
+            if not values.same_text(there_a, there_b):
+                subject = Subject(side, "event", name)
+                yield Finding(Kind.value, Severity.changed, f"{here}.{name}", subject, there_a, there_b)
+        if not values.same_text(a.data, b.data):
+            yield from documents(a.data, b.data, values, side, here)
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError:
+        return ABSENT
+
+
+def _severity(change: tree.Change) -> Severity:
+    if change.kind is Kind.type:
+        return Severity.breaking
+    if change.kind is Kind.removed:
+        location = change.locations[0]
+        # A field that is gone is missed; a list is allowed to be shorter.
+        return Severity.changed if location and isinstance(location[-1], int) else Severity.breaking
+    return Severity.changed
+
+
+def _cut(body: Body) -> bool:
+    return body.truncated or body.incomplete
+
+
+def _cut_bodies(a: Body, b: Body, side: str) -> Iterator[Finding]:
+    if a.size == b.size and a.sha256 is not None and a.sha256 == b.sha256:
+        return
+    yield _unknown(side, "only the beginning was recorded, so nobody knows")
+
+
+def _unknown(side: str, why: str) -> Finding:
+    return Finding(Kind.value, Severity.info, f"{side}.body", Subject(side, "body"), why, why)
+
+
+def _whole(a: Body, b: Body, side: str, severity: Severity) -> Finding:
+    return Finding(Kind.value, severity, f"{side}.body", Subject(side, "body"), shown(a), shown(b))
+
+
+def shown(body: Body) -> str:
+    """A body of which only size and hash can be told."""
+    return f"{body.size} bytes, sha256 {_hash(body)[:16]}…" if body.size else "empty"
+
+
+def _hash(body: Body) -> str:
+    return body.sha256 or hashlib.sha256(body.bytes).hexdigest()

@@ -1,0 +1,104 @@
+"""What is not to be reported: rules on the command line or in a file, each of them counted.
+
+A rule is a selector, optionally after an endpoint: `GET /users/* json:$.meta.ts`. A rule that hid nothing is
+reported, so that lists do not grow old.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import translate
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.diff.model import Endpoint, Subject
+from mockrec.formats.diff.selectors import Selector, SelectorError, parse_selector
+
+_RULE = re.compile(r"(?:(?P<endpoint>(?:[A-Z*]+ )?[^\s:]*/\S*) )?(?P<selector>.+)", re.DOTALL)
+_KEYS = {"selector", "endpoint", "reason", "until"}
+
+
+@dataclass
+class Rule:
+    """One thing that is left out, and how often that happened."""
+
+    selector: Selector
+    endpoint: str = ""
+    """`[METHOD ][HOST]/PATH`, with `*`; empty is everywhere."""
+    reason: str = ""
+    until: date | None = None
+    """The rule counts up to this day."""
+    place: str = ""
+    """Where it stands, for messages."""
+    hidden: int = 0
+
+    def __post_init__(self) -> None:
+        self._pattern = _endpoint_pattern(self.endpoint) if self.endpoint else None
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.selector.text}".strip()
+
+    def covers(self, endpoint: Endpoint, method: str, path: str) -> bool:
+        """Whether the rule is about this endpoint: its template or the path itself fits."""
+        if self._pattern is None:
+            return True
+        names = {f"{method} {endpoint.host}{shown}" for shown in (endpoint.template, path)}
+        names |= {f"{method} {shown}" for shown in (endpoint.template, path)}
+        return any(self._pattern.fullmatch(name) for name in names)
+
+    def hides(self, subject: Subject, endpoint: Endpoint, method: str, path: str) -> bool:
+        """Whether a finding is left out because of this rule."""
+        return self.selector.matches(subject) and self.covers(endpoint, method, path)
+
+
+def _endpoint_pattern(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(glob if " " in glob else f"* {glob}"))
+
+
+def parse_rule(text: str) -> Rule:
+    """A rule as `--ignore` takes it. Raises `SelectorError`."""
+    match = _RULE.fullmatch(text.strip())
+    if match is None:
+        raise SelectorError(f"{text!r}: expected a selector, or an endpoint and a selector")
+    return Rule(parse_selector(match["selector"]), match["endpoint"] or "", place="--ignore")
+
+
+def read_rules(path: str, today: date) -> list[Rule]:
+    """The rules of a file: `ignore:` with a list of `{selector, endpoint, reason, until}`; a reason is required.
+
+    Raises `SelectorError` with the place of what is wrong.
+    """
+    # Imported here: only an ignore file needs it.
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SelectorError(f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SelectorError(f"{path}: not YAML: {error}") from None
+    entries = content.get("ignore") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise SelectorError(f"{path}: expected `ignore:` and a list of rules")
+    rules = [_entry(entry, f"{path}: rule {number}") for number, entry in enumerate(entries, 1)]
+    return [rule for rule in rules if rule.until is None or today <= rule.until]
+
+
+def _entry(entry: Any, place: str) -> Rule:
+    if not isinstance(entry, dict):
+        raise SelectorError(f"{place}: expected selector and reason, found {entry!r}")
+    if unknown := set(entry) - _KEYS:
+        raise SelectorError(f"{place}: {sorted(map(str, unknown))[0]!r} is not known, only {', '.join(sorted(_KEYS))}")
+    selector, reason, endpoint = (entry.get(key, "") for key in ("selector", "reason", "endpoint"))
+    for key, value in (("selector", selector), ("reason", reason)):
+        if not isinstance(value, str) or not value.strip():
+            raise SelectorError(f"{place}: a {key} is needed")
+    until = entry.get("until")
+    if until is not None and not isinstance(until, date):
+        raise SelectorError(f"{place}: until is a day such as 2030-12-31")
+    try:
+        return Rule(parse_selector(selector), str(endpoint), reason.strip(), until, place)
+    except SelectorError as error:
+        raise SelectorError(f"{place}: {error}") from None

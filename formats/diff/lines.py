@@ -1,0 +1,57 @@
+"""Text, line by line, up to a number of lines that people would read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mockrec.formats.diff.align import align
+from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.values import Values
+from mockrec.formats.diff.volatile import looks_like_token
+
+_MOST = 20
+"""Lines that are told of one text; the rest is a number."""
+_TOKEN_LINE = re.compile("csrf|xsrf|token|nonce", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r'\b(value|content|nonce)=(["\'])([^"\']{16,})\2')
+
+
+def compare_lines(a: str, b: str, values: Values, side: str, place: str, *, html: bool = False) -> Iterator[Finding]:
+    """The lines that differ. Where one side has lines more, they are added or removed."""
+    lines_a, lines_b = a.splitlines(), b.splitlines()
+    masked_a = [_masked(line, values, 0, html) for line in lines_a]
+    masked_b = [_masked(line, values, 1, html) for line in lines_b]
+    subject = Subject(side, "text")
+    more = 0
+    for count, (index_a, index_b) in enumerate(_unequal(masked_a, masked_b, values)):
+        if count >= _MOST:
+            more += 1
+        elif index_a is None:
+            assert index_b is not None
+            where = f"{place} (line {index_b + 1})"
+            yield Finding(Kind.added, Severity.changed, where, subject, ABSENT, lines_b[index_b])
+        elif index_b is None:
+            where = f"{place} (line {index_a + 1})"
+            yield Finding(Kind.removed, Severity.changed, where, subject, lines_a[index_a], ABSENT)
+        else:
+            where = f"{place} (line {index_a + 1})"
+            yield Finding(Kind.value, Severity.changed, where, subject, lines_a[index_a], lines_b[index_b])
+    if more:
+        yield Finding(Kind.value, Severity.changed, f"{place} (more lines)", subject, f"{more} lines", f"{more} lines")
+
+
+def _unequal(a: list[str], b: list[str], values: Values) -> Iterator[tuple[int | None, int | None]]:
+    for index_a, index_b in align(a, b):
+        if index_a is None or index_b is None or not values.same_text(a[index_a], b[index_b]):
+            yield index_a, index_b
+
+
+def _masked(line: str, values: Values, side: int, html: bool) -> str:
+    if html and not values.strict and _TOKEN_LINE.search(line):
+        # A token against forgery is new in each page, and stands in an attribute.
+        line = _ATTRIBUTE.sub(_without_token, line)
+    return values.masked(line, side)
+
+
+def _without_token(match: re.Match[str]) -> str:
+    return f"{match[1]}=<token>" if looks_like_token(match[3]) else match[0]

@@ -1,0 +1,49 @@
+"""The report for CI servers: one test case an endpoint, in the form that GitLab, Jenkins and GitHub actions read."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from mockrec.formats.diff.entries import Group, escaped, groups, headline, one_line
+from mockrec.formats.diff.model import Severity
+from mockrec.formats.diff.result import Result
+
+_MOST = 5_000
+"""Test cases; what passed beyond them is left out."""
+_MOST_LINES = 200
+
+
+def report(result: Result) -> str:
+    """An XML document. An endpoint that differs only in what is worth knowing has passed."""
+    found = {group.endpoint: group for group in groups(result)}
+    failed = {endpoint: group for endpoint, group in found.items() if group.severity is not Severity.info}
+    passed = [endpoint for endpoint in result.endpoints if endpoint not in failed]
+    passed = passed[: max(0, _MOST - len(failed))]
+    numbers = {"tests": str(len(failed) + len(passed)), "failures": str(len(failed)), "errors": "0", "skipped": "0"}
+    root = ElementTree.Element("testsuites", {"name": "mockrec diff", **numbers, "time": "0"})
+    name = one_line(f"{result.a.name} → {result.b.name}", 500)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": name, **numbers, "time": "0"})
+    for endpoint, group in failed.items():
+        case = _case(suite, str(endpoint))
+        message = f"{len(group.entries)} × different: {group.entries[0].sentence}"
+        failure = ElementTree.SubElement(
+            case, "failure", {"message": one_line(message, 300), "type": str(group.severity)}
+        )
+        failure.text = _text(group)
+    for endpoint in passed:
+        _case(suite, str(endpoint))
+    ElementTree.SubElement(suite, "system-out").text = escaped(headline(result))
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(suite: ElementTree.Element, endpoint: str) -> ElementTree.Element:
+    attributes = {"classname": "mockrec.diff", "name": one_line(endpoint, 500), "time": "0"}
+    return ElementTree.SubElement(suite, "testcase", attributes)
+
+
+def _text(group: Group) -> str:
+    lines = [f"{entry.severity} {entry.sentence} [{entry.fingerprint}]" for entry in group.entries[:_MOST_LINES]]
+    if len(group.entries) > _MOST_LINES:
+        lines.append(f"… and {len(group.entries) - _MOST_LINES} more")
+    return "\n".join(one_line(line, 1500) for line in lines)

@@ -1,0 +1,142 @@
+"""Selectors: `header:NAME`, `cookie:NAME`, `query:NAME`, `form:NAME`, `json:PATH`, `name:NAME`, `text:REGEX`, words.
+
+The ones that take messages apart are those of redaction and replay; the words (`status`, `body`, `count`,
+`timing`, `error`, …) name what only a comparison knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from jsonpath_rfc9535 import compile as compile_path
+from jsonpath_rfc9535.exceptions import JSONPathError
+from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
+from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSelector
+
+from mockrec.formats.diff.model import Item, Location, Subject
+from mockrec.formats.errors import FormatError
+
+_NAMED = ("header", "cookie", "query", "form", "trailer", "name")
+_WORDS = ("status", "body", "count", "timing", "error", "close", "event", "interim", "version", "reason")
+_FORM = re.compile(r"(?:(request|response)\.)?([a-z]+)(?::(.*))?", re.DOTALL)
+_SHOWN_KEY = re.compile(r"\[\?@\.(\w+==(?:\"(?:[^\"\\]|\\.)*\"|-?\d+))\]")
+"""How reports tell the items of an array apart, and the only filter that is taken here."""
+_ITEM = "\x01"
+"""Begins the name that stands for such a filter while a path is read."""
+
+_Step = tuple[bool, tuple[str | int | None, ...]]
+"""Whether it may lie deeper, and the names or indexes it takes; None is any."""
+
+
+class SelectorError(FormatError):
+    """A selector that cannot be understood."""
+
+
+@dataclass(frozen=True)
+class Selector:
+    """What to look at."""
+
+    text: str
+    """As it was written."""
+    message: str
+    """`request`, `response`, or empty for both."""
+    area: str
+    name: str = ""
+    pattern: re.Pattern[str] | None = None
+    """Of `text:`."""
+    steps: tuple[_Step, ...] = field(default=())
+    """Of `json:`."""
+
+    def matches(self, subject: Subject) -> bool:
+        """Whether it names what a finding is about, or something that holds it."""
+        if self.message and subject.message and self.message != subject.message:
+            return False
+        if self.area == "json":
+            return subject.area == "json" and any(
+                _covers(self.steps, location) for location in subject.locations if location is not None
+            )
+        if self.area == "name":
+            return self._named(subject)
+        if self.area == "body":
+            return subject.area in ("body", "json", "text", "form", "event")
+        if self.area != subject.area:
+            return False
+        return not self.name or self.name.lower() == subject.name.lower()
+
+    def _named(self, subject: Subject) -> bool:
+        if subject.name:
+            return subject.name.lower() == self.name.lower()
+        return any(
+            isinstance(part, str) and part.lower() == self.name.lower()
+            for location in subject.locations
+            for part in location or ()
+        )
+
+
+def parse_selector(text: str) -> Selector:
+    """Read a selector. `SelectorError` says what was expected."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise SelectorError(f"{text!r}: {_expected()}")
+    message, area, name = match[1] or "", match[2], match[3]
+    if area in _WORDS and name is None:
+        return Selector(text, message, area)
+    if not name or area not in (*_NAMED, "json", "text"):
+        raise SelectorError(f"{text!r}: {_expected()}")
+    if area == "json":
+        return Selector(text, message, area, steps=_steps(text, name))
+    if area == "text":
+        try:
+            return Selector(text, message, area, pattern=re.compile(name))
+        except re.error as error:
+            raise SelectorError(f"{text!r}: not a regular expression: {error}") from None
+    return Selector(text, message, area, name)
+
+
+def _expected() -> str:
+    named = ", ".join(f"{area}:NAME" for area in _NAMED)
+    return f"expected one of {named}, json:PATH, text:REGEX, or a word: {', '.join(_WORDS)}"
+
+
+def _steps(text: str, path: str) -> tuple[_Step, ...]:
+    try:
+        query = compile_path(_SHOWN_KEY.sub(lambda match: f"[{json.dumps(_ITEM + match[1])}]", path))
+    except JSONPathError as error:
+        raise SelectorError(f"{text!r}: not a JSONPath: {str(error).splitlines()[0]}") from None
+    steps: list[_Step] = []
+    for segment in query.segments:
+        taken: list[str | int | None] = []
+        for selector in segment.selectors:
+            if isinstance(selector, NameSelector):
+                taken.append(selector.name)
+            elif isinstance(selector, IndexSelector) and selector.index >= 0:
+                taken.append(selector.index)
+            elif isinstance(selector, WildcardSelector):
+                taken.append(None)
+            else:
+                # Other filters and slices would have to see the documents.
+                raise SelectorError(f"{text!r}: only names, indexes, [*], .. and [?@.id==…] can be used here")
+        steps.append((isinstance(segment, JSONPathRecursiveDescentSegment), tuple(taken)))
+    return tuple(steps)
+
+
+def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
+    """Whether the steps lead to a place on the way to a location, or to the location itself."""
+    if not steps:
+        return True
+    deep, taken = steps[0]
+    for start in range(len(location) if deep else min(1, len(location))):
+        part = location[start]
+        if any(_takes(want, part) for want in taken) and _covers(steps[1:], location[start + 1 :]):
+            return True
+    return False
+
+
+def _takes(want: str | int | None, part: str | int | tuple[str, int]) -> bool:
+    if want is None:
+        return True
+    if isinstance(want, str) and want.startswith(_ITEM):
+        return isinstance(part, Item) and part.told == want[1:]
+    return want == (part[0] if isinstance(part, tuple) else part)

@@ -1,0 +1,104 @@
+"""Whether two scalar values say the same: as they are, or by type where they are volatile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from mockrec.formats.diff.volatile import MARK, Window, fits_mark, mask, mask_marks
+
+Number = (int, float, Decimal)
+
+
+@dataclass
+class Hidden:
+    """A text that does not count wherever it stands: `--ignore text:REGEX`."""
+
+    pattern: re.Pattern[str]
+    count: int = 0
+    """How often it was found."""
+
+    def without(self, text: str) -> str:
+        """The text without it."""
+        text, count = self.pattern.subn("<ignored>", text)
+        self.count += count
+        return text
+
+
+class Values:
+    """The rules for values in one comparison of two sessions."""
+
+    def __init__(
+        self,
+        window: Window,
+        *,
+        strict: bool = False,
+        marks_comparable: bool = False,
+        own: tuple[Sequence[str], Sequence[str]] = ((), ()),
+        hidden: Sequence[Hidden] = (),
+    ) -> None:
+        self.strict = strict
+        self._window = window
+        self._marks_comparable = marks_comparable
+        self._own = own
+        """Names of hosts in A and in B that mean the same host in turn."""
+        self._hidden = tuple(hidden)
+        self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
+
+    def _with_hosts(self, a: str, b: str) -> Values:
+        """The same rules for a pair of exchanges of two hosts: one's name in A is the other's in B."""
+        if a == b:
+            return self
+        own = ((a, *self._own[0]), (b, *self._own[1]))
+        return Values(
+            self._window,
+            strict=self.strict,
+            marks_comparable=self._marks_comparable,
+            own=own,
+            hidden=self._hidden,
+        )
+
+    def same_text(self, a: str, b: str) -> bool:
+        """Whether two texts say the same."""
+        if a == b:
+            return True
+        masked_a, masked_b = self.masked(a, 0), self.masked(b, 1)
+        if masked_a == masked_b:
+            return True
+        if bool(MARK.search(a)) == bool(MARK.search(b)):
+            return False
+        # One session was recorded with another redaction than the other.
+        marked, plain = (a, b) if MARK.search(a) else (b, a)
+        return fits_mark(marked, plain)
+
+    def same(self, a: Any, b: Any) -> bool:
+        """Whether two scalars of JSON say the same. True and 1 are of different types."""
+        if isinstance(a, str) and isinstance(b, str):
+            return self.same_text(a, b)
+        if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+            return a is b
+        if not (isinstance(a, Number) and isinstance(b, Number)):
+            return False
+        return a == b or (not self.strict and self._both_times(a, b))
+
+    def _both_times(self, a: Any, b: Any) -> bool:
+        try:
+            unit = self._window.unit(float(a))
+            return unit != 0.0 and unit == self._window.unit(float(b))
+        except (OverflowError, ValueError):
+            return False
+
+    def masked(self, text: str, side: int) -> str:
+        """What of a text is compared. `side` is 0 for A, 1 for B."""
+        for number, name in enumerate(self._own[side]):
+            if name in text:
+                text = text.replace(name, f"<host-{len(self._own[side]) - number}>")
+        for hidden in self._hidden:
+            text = hidden.without(text)
+        if not self._marks_comparable:
+            text = mask_marks(text)
+        return text if self.strict else mask(text, self._window)

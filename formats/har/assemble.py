@@ -1,0 +1,169 @@
+"""Records in file order → entries, each when its exchange ends. Remembers only what is open, and not too much of that.
+
+Records that belong to no open exchange are homeless: they stand behind the entries, in `log._mockrec.events`. That part
+is written again with every flush, so when there are many of them, the next entry takes them along (`_mockrec.others`).
+Long conversations would fill the memory: when open exchanges hold more than `OPEN_BYTES` of messages and pieces, the
+longest is written so far, as an entry of its own with `_mockrec.more`, and goes on in a further one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.har.entry import make_entry
+from mockrec.formats.har.fields import items, mapping
+from mockrec.formats.har.residual import pack
+
+Record = dict[str, Any]
+
+OPEN_BYTES = 1024 * 1024
+HOMELESS_BYTES = 256 * 1024
+PROVISIONAL_BODY = 64 * 1024
+"""Bytes of a body that an exchange shows while it is open: what is open is written with every flush."""
+
+_HEADS = frozenset({"request-initiated", "request", "websocket-request", "response-initiated", "websocket-accepted"})
+_ENDLESS = frozenset(
+    {"request-body-data", "response-body-data", "websocket-message-received", "websocket-message-sent", "rule-event"}
+)
+"""Types of which an exchange can have any number."""
+_ELSEWHERE = frozenset({"client-error", "tls-client-error", "callback-error"})
+"""Types that never are part of an entry, whatever their id."""
+
+
+class _Open:
+    """An exchange that has not ended."""
+
+    __slots__ = ("context", "endless", "held", "id", "provisional")
+
+    def __init__(self, identity: Any) -> None:
+        self.id = identity
+        self.held: list[tuple[int, Record]] = []
+        """Records with their places that are in no entry yet."""
+        self.context: list[Record] = []
+        """Heads that are in an entry already; further ones begin with them too."""
+        self.endless = 0
+        """Bytes of records of endless types in `held`."""
+        self.provisional: bytes | None = None
+        """Its entry so far, until it changes."""
+
+
+class Assembler:
+    """`add` records; an entry comes back when one is due. `folder`: where bodies beside the session are."""
+
+    def __init__(self, folder: str) -> None:
+        self.homeless: list[tuple[int, Record]] = []
+        """Records with their places that belong behind the entries."""
+        self.started: Record | None = None
+        """The `session-started` record, if it is the first."""
+        self._folder = folder
+        self._open: dict[Any, _Open] = {}
+        self._count = 0
+        self._homeless_bytes = 0
+        self._endless_bytes = 0
+        self._opens_late = False
+        """Whether `request` is the first that is recorded of an exchange."""
+
+    def add(self, record: Record, size: int) -> bytes | None:
+        """Take the next record, which had `size` bytes; the entry that is complete by it."""
+        place = self._count
+        self._count += 1
+        kind, identity = record["type"], record.get("id")
+        if kind == "session-started" and place == 0 and record.get("seq") == 0:
+            self.started = record
+            self._opens_late = not set(items(record.get("events", list(DEFAULT_EVENTS)))) >= FIRST_TYPES
+            return None
+        exchange = self._exchange(kind, identity) if isinstance(identity, str) else None
+        if exchange is None:
+            self.homeless.append((place, record))
+            self._homeless_bytes += size
+            return None
+        exchange.held.append((place, record))
+        exchange.provisional = None
+        if kind in TERMINAL_TYPES:
+            self._open.pop(identity, None)
+            self._endless_bytes -= exchange.endless
+            return self._entry(exchange)
+        if kind in _ENDLESS:
+            exchange.endless += size
+            self._endless_bytes += size
+            if self._endless_bytes > OPEN_BYTES:
+                return self._part()
+        return None
+
+    def provisional(self) -> list[bytes]:
+        """Entries of what is open, with what fits of its bodies."""
+        for exchange in self._open.values():
+            if exchange.provisional is None:
+                exchange.provisional = self._encode(
+                    exchange, [(place, _shortened(record)) for place, record in exchange.held], "pending"
+                )
+        return [exchange.provisional for exchange in self._open.values() if exchange.provisional]
+
+    def unfinished(self) -> list[bytes]:
+        """Entries of what has no end, whole; nothing is open after that."""
+        still_open, self._open = self._open, {}
+        return [self._encode(exchange, exchange.held, "pending") for exchange in still_open.values()]
+
+    def _exchange(self, kind: str, identity: str) -> _Open | None:
+        if kind in _ELSEWHERE:
+            return None
+        exchange = self._open.get(identity)
+        if exchange is not None and kind in FIRST_TYPES and not _is_upgrade(kind, exchange):
+            return None  # a second beginning: the first goes on
+        if exchange is None and kind in ("response", "abort"):
+            return _Open(identity)
+        if exchange is None and (kind in FIRST_TYPES or (kind == "request" and self._opens_late)):
+            exchange = self._open[identity] = _Open(identity)
+        return exchange
+
+    def _part(self) -> bytes:
+        longest = max(self._open.values(), key=lambda exchange: exchange.endless)
+        data = self._encode(longest, longest.held, "more")
+        longest.context += [_shortened(record, 0) for _, record in longest.held if record["type"] in _HEADS]
+        longest.held = []
+        self._endless_bytes -= longest.endless
+        longest.endless = 0
+        longest.provisional = None
+        return data
+
+    def _entry(self, exchange: _Open) -> bytes:
+        return self._encode(exchange, exchange.held)
+
+    def _encode(self, exchange: _Open, held: list[tuple[int, Record]], state: str = "") -> bytes:
+        entry = make_entry([*exchange.context, *(record for _, record in held)], self._folder)
+        ours: Record = {"id": exchange.id}
+        entry["_mockrec"] = ours
+        ours["events"] = pack(entry, held)
+        if state:
+            ours[state] = True
+        if self._homeless_bytes > HOMELESS_BYTES and state != "pending":
+            ours["others"] = homes(self.homeless)
+            self.homeless, self._homeless_bytes = [], 0
+        return orjson.dumps(entry)
+
+
+def homes(homeless: list[tuple[int, Record]]) -> list[Record]:
+    """Whole records; those whose place is not their `seq` say it: `{"at", "record"}`."""
+    return [
+        record if type(record.get("seq")) is int and record["seq"] == place else {"at": place, "record": record}
+        for place, record in homeless
+    ]
+
+
+def _is_upgrade(kind: str, exchange: _Open) -> bool:
+    """An upgrade may be announced by its head before `websocket-request` tells what it is."""
+    known = {record["type"] for _, record in exchange.held}
+    return kind == "websocket-request" and "websocket-request" not in known and not exchange.context
+
+
+def _shortened(record: Record, most: int = PROVISIONAL_BODY) -> Record:
+    """The record without a body of more bytes than that: what is open shows its size and that it was cut."""
+    for key in ("body", "content"):
+        body = mapping(record.get(key))
+        kept = len(str(body.get("text") or body.get("base64") or "")) + len(str(body.get("raw") or ""))
+        if kept > most:
+            return {**record, key: {"size": body.get("size", 0), "text": "", "truncated": True}}
+    return record

@@ -1,0 +1,106 @@
+"""Bodies between the log's form and the HAR's: `content`, `postData`, `_content`, messages.
+
+Text is written as text; other bytes as base64 where a reader expects that. `text` is always there: readers show the
+word "undefined", or fail, without it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from mockrec.formats.body import encode_body
+from mockrec.formats.har.fields import form_parameters, mapping, text, whole
+
+Record = dict[str, Any]
+
+EMPTY: Record = {"size": 0, "text": ""}
+_FORM = "application/x-www-form-urlencoded"
+
+
+def wire_size(body: Mapping[str, Any]) -> int:
+    """Bytes of a body as they went over the wire."""
+    return whole(body.get("encodedSize"), whole(body.get("size")))
+
+
+def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
+    """The body of a response."""
+    size = whole(body.get("size"), 0)
+    made: Record = {"size": size, "mimeType": mime_type or "x-unknown"}
+    if whole(body.get("encodedSize")) >= 0:
+        made["compression"] = size - body["encodedSize"]
+    return {**made, **_bytes(body, folder)}
+
+
+def post_data(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
+    """`postData` and, for bytes that are no text, `_content`: base64 in `postData` would be sent again as it stands."""
+    made: Record = {"mimeType": mime_type or "application/octet-stream", "text": ""}
+    kept = _bytes(body, folder)
+    if "encoding" in kept or "_file" in kept:
+        return {"postData": made, "_content": {"size": whole(body.get("size"), 0), **kept}}
+    made["text"] = kept["text"]
+    if mime_type.partition(";")[0].strip().lower() == _FORM:
+        params = form_parameters(kept["text"])
+        if params is not None:
+            made["params"] = params
+    return {"postData": made}
+
+
+def _bytes(body: Mapping[str, Any], folder: str) -> Record:
+    if isinstance(body.get("text"), str):
+        return {"text": body["text"]}
+    if isinstance(body.get("base64"), str):
+        return {"text": body["base64"], "encoding": "base64"}
+    if isinstance(body.get("file"), str):
+        # The name that Playwright reads, relative to the HAR.
+        return {"text": "", "_file": f"{folder}/{body['file']}"}
+    return {"text": ""}
+
+
+def implied_body(made: Any) -> Record:
+    """What `content` or `_content` says of a body in the log."""
+    kept = mapping(made)
+    if isinstance(kept.get("_file"), str):
+        name = "/".join(kept["_file"].split("/")[-2:])
+        return {"size": kept.get("size", 0), "file": name, "sha256": name[3:]}
+    key = "base64" if kept.get("encoding") == "base64" else "text"
+    return {"size": kept.get("size", 0), key: text(kept.get("text"))}
+
+
+def implied_request_body(request: Mapping[str, Any]) -> Record:
+    """What an entry says of the request's body."""
+    if "_content" in request:
+        return implied_body(request["_content"])
+    sent = text(mapping(request.get("postData")).get("text"))
+    return {"size": len(sent.encode()), "text": sent} if sent else dict(EMPTY)
+
+
+def message_data(body: Mapping[str, Any], binary: bool) -> str:
+    """The content of a message as Chrome writes it: base64 where the message is binary."""
+    kept = body.get("base64")
+    if isinstance(kept, str):
+        return kept
+    sent = text(body.get("text"))
+    return base64.b64encode(sent.encode()).decode("ascii") if binary else sent
+
+
+def implied_message(data: str, binary: bool) -> Record:
+    """The content of a message in the log."""
+    if not binary:
+        return {"size": len(data.encode()), "text": data}
+    try:
+        return encode_body(base64.b64decode(data, validate=True))
+    except (binascii.Error, ValueError):
+        return {"size": 0, "text": ""}
+
+
+def kept_bytes(body: Mapping[str, Any]) -> bytes:
+    """The bytes that are in a record itself."""
+    if isinstance(body.get("text"), str) and "charset" not in body:
+        return str(body["text"]).encode()
+    try:
+        return base64.b64decode(text(body.get("base64")), validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,238 @@
+"""One exchange's records → the standard fields of its entry, and the custom ones that viewers know.
+
+What is written here and why: `docs/har.md`. Nothing here decides whether something is lost: that is `residual.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mockrec.formats.har import bodies, fields
+from mockrec.formats.har.fields import header_list, items, mapping, number, text, whole
+
+Record = dict[str, Any]
+
+REQUEST_HEADS = ("request", "websocket-request", "request-initiated", "abort")
+"""Records with the head of a request, the best source first."""
+RESPONSE_HEADS = ("websocket-accepted", "response", "response-initiated")
+_ENDS = ("response", "websocket-close", "abort")
+VERSIONS = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2.0": "http/2.0"}
+"""The spelling of HTTP/2 is the only one that Chrome, mitmproxy and HTTP Toolkit all take for it."""
+
+
+class _Story:
+    """The records of one exchange by type."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self.records = records
+        self.of: dict[str, list[Mapping[str, Any]]] = {}
+        for record in records:
+            self.of.setdefault(record["type"], []).append(record)
+        self.first = records[0]
+        self.request = self._best(REQUEST_HEADS) or self._best(_ENDS) or self.first
+        self.abort = self._best(("abort",))
+        self.response = self._best(RESPONSE_HEADS) or mapping((self.abort or {}).get("response"))
+        self.end = self._best(_ENDS)
+        last = self.end or self.of.get(records[-1]["type"], [self.first])[-1]
+        self.timing = mapping(last.get("timingEvents")) or mapping(self.request.get("timingEvents"))
+
+    def _best(self, kinds: Sequence[str]) -> Mapping[str, Any] | None:
+        return next((self.of[kind][-1] for kind in kinds if kind in self.of), None)
+
+    def all(self, *kinds: str) -> list[Mapping[str, Any]]:
+        """All records of these types in their order."""
+        return [record for record in self.records if record["type"] in kinds]
+
+    @property
+    def websocket(self) -> bool:
+        return "websocket-request" in self.of or "websocket-accepted" in self.of
+
+
+def make_entry(records: Sequence[Mapping[str, Any]], folder: str) -> Record:
+    """The entry of an exchange that has at least one record; `folder` is where bodies beside the session are."""
+    story = _Story(records)
+    request = _request(story, folder)
+    timings, time = _times(story)
+    entry: Record = {
+        "startedDateTime": fields.started(story.timing, story.first.get("timestamp")),
+        "time": time,
+        "request": request,
+        "response": _response(story, request["httpVersion"], folder),
+        "cache": {},
+        "timings": timings,
+    }
+    _add_places(entry, story)
+    if story.websocket:
+        entry["_resourceType"] = "websocket"
+    _add_custom(entry, story)
+    return entry
+
+
+# ── request and response ───────────────────────────────────────────────────────────────────────────
+
+
+def _request(story: _Story, folder: str) -> Record:
+    head = story.request
+    url = fields.har_url(head.get("url"))
+    headers = header_list(head.get("rawHeaders"), head.get("headers"))
+    body = mapping(head.get("body")) or mapping((story.abort or {}).get("requestBody"))
+    request: Record = {
+        "method": text(head.get("method")) or "GET",
+        "url": url,
+        "httpVersion": VERSIONS.get(text(head.get("httpVersion")), "HTTP/1.1"),
+        "cookies": fields.request_cookies(headers),
+        "headers": headers,
+        "queryString": fields.parameters(fields.query_of(url)),
+        "headersSize": -1,
+        "bodySize": bodies.wire_size(body) if body else 0,
+    }
+    if body and body != bodies.EMPTY:
+        request.update(bodies.post_data(body, fields.find_header(headers, "content-type"), folder))
+    if "rawTrailers" in head:
+        request["_trailers"] = header_list(head["rawTrailers"])
+    return request
+
+
+def _response(story: _Story, version: str, folder: str) -> Record:
+    head = story.response
+    headers = header_list(head.get("rawHeaders"), head.get("headers"))
+    body = mapping(head.get("body"))
+    size = bodies.wire_size(body) if body else (0 if head else -1)
+    response: Record = {
+        "status": whole(head.get("statusCode"), 0),
+        "statusText": text(head.get("statusMessage")),
+        "httpVersion": version,
+        "cookies": fields.response_cookies(headers),
+        "headers": headers,
+        "content": bodies.content(body, fields.find_header(headers, "content-type"), folder),
+        "redirectURL": fields.find_header(headers, "location"),
+        "headersSize": -1,
+        "bodySize": size,
+        "_transferSize": max(size, 0),
+    }
+    if "rawTrailers" in head:
+        response["_trailers"] = header_list(head["rawTrailers"])
+    if story.abort is not None:
+        error = mapping(story.abort.get("error"))
+        response["_error"] = text(error.get("code")) or text(error.get("message")) or "aborted"
+    return response
+
+
+# ── times and places ───────────────────────────────────────────────────────────────────────────────
+
+
+def _times(story: _Story) -> tuple[Record, float]:
+    """`timings` and `time`. DNS, connecting and TLS are the client's in a HAR, and not known here."""
+    timing = story.timing
+    ends = ("responseSentTimestamp", "wsClosedTimestamp", "abortedTimestamp")
+    duration = number((story.end or {}).get("duration"))
+    if duration is None or duration < 0:
+        duration = fields.span(timing, "startTimestamp", *ends)
+    timings = {
+        "blocked": -1,
+        "dns": -1,
+        "connect": -1,
+        "ssl": -1,
+        "send": fields.span(timing, "startTimestamp", "bodyReceivedTimestamp"),
+        "wait": fields.span(timing, "bodyReceivedTimestamp", "headersSentTimestamp", "wsAcceptedTimestamp", *ends),
+        "receive": fields.span(timing, "headersSentTimestamp", *ends),
+    }
+    return timings, duration
+
+
+def _add_places(entry: Record, story: _Story) -> None:
+    head = story.request
+    for event in story.all("rule-event"):
+        data = mapping(event.get("eventData"))
+        if event.get("eventType") == "passthrough-response-head":
+            if text(data.get("remoteIpAddress")):
+                entry["serverIPAddress"] = data["remoteIpAddress"]
+            if isinstance(data.get("timings"), dict):
+                entry["_upstreamTimings"] = data["timings"]
+    destination = mapping(head.get("destination")) or fields.parts_of(entry["request"]["url"]).get("destination", {})
+    # Chrome and Firefox show it as the port; the connection has a name of its own.
+    entry["connection"] = str(whole(destination.get("port"), 0))
+    for key, name in _PLACES.items():
+        if key in head:
+            entry[name] = head[key]
+
+
+_PLACES = {"connectionId": "_connectionId", "remoteIpAddress": "_clientIPAddress", "remotePort": "_clientPort"}
+
+
+# ── what HAR has no field for ──────────────────────────────────────────────────────────────────────
+
+
+def _add_custom(entry: Record, story: _Story) -> None:
+    last = story.end or story.request
+    for key, name in (("matchedRuleId", "_matchedRuleId"), ("tags", "_tags")):
+        source = last if key in last else story.request
+        if source.get(key):
+            entry[name] = source[key]
+    if story.abort is not None and isinstance(story.abort.get("error"), dict):
+        entry["_error"] = story.abort["error"]
+    _add_list(entry, "_informational", [_information(record) for record in story.all("response-information")])
+    _add_list(entry, "_ruleEvents", [_rule_event(record) for record in story.all("rule-event")])
+    if story.websocket:
+        messages = story.all("websocket-message-received", "websocket-message-sent")
+        entry["_webSocketMessages"] = [_message(record, story.timing) for record in messages]
+    for close in story.of.get("websocket-close", ()):
+        entry["_webSocketClose"] = {
+            "code": close.get("closeCode"),
+            "reason": close.get("closeReason"),
+            "timestamp": _seconds(close, story.timing, number(story.timing.get("wsClosedTimestamp"))),
+        }
+
+
+def _add_list(entry: Record, name: str, found: list[Record]) -> None:
+    if found:
+        entry[name] = found
+
+
+def _information(record: Mapping[str, Any]) -> Record:
+    return {
+        "status": record.get("statusCode"),
+        "statusText": record.get("statusMessage"),
+        "headers": header_list(record.get("rawHeaders"), record.get("headers")),
+        "time": record.get("eventTimestamp"),
+    }
+
+
+def _rule_event(record: Mapping[str, Any]) -> Record:
+    return {key: record.get(key) for key in ("ruleId", "eventType", "eventData")}
+
+
+def _message(record: Mapping[str, Any], timing: Mapping[str, Any]) -> Record:
+    """As Chrome writes it. `send` is what the client sent, which is what we received."""
+    binary = record.get("isBinary") is True
+    return {
+        "type": "send" if record["type"] == "websocket-message-received" else "receive",
+        "time": _seconds(record, timing, number(record.get("eventTimestamp"))),
+        "opcode": 2 if binary else 1,
+        "data": bodies.message_data(mapping(record.get("content")), binary),
+    }
+
+
+def _seconds(record: Mapping[str, Any], timing: Mapping[str, Any], moment: float | None) -> float:
+    """A monotonic moment as seconds since the epoch."""
+    start, base = number(timing.get("startTime")), number(timing.get("startTimestamp"))
+    if moment is None or start is None or base is None:
+        return 0
+    seconds = (start + moment - base) / 1000
+    return round(seconds, 6) if abs(seconds) < 2**53 else 0
+
+
+def tls_error(record: Mapping[str, Any]) -> Record:
+    """A `tls-client-error` in the form that HTTP Toolkit has for it."""
+    timing, tls = mapping(record.get("timingEvents")), mapping(record.get("tlsMetadata"))
+    made: Record = {
+        "startedDateTime": fields.started(timing, record.get("timestamp")),
+        "time": fields.span(timing, "connectTimestamp", "failureTimestamp"),
+        "hostname": text(tls.get("sniHostname")) or text(mapping(record.get("destination")).get("hostname")),
+        "cause": text(record.get("failureCause"), "unknown"),
+        "tags": items(record.get("tags")),
+        "clientIPAddress": record.get("remoteIpAddress"),
+        "clientPort": record.get("remotePort"),
+    }
+    return {key: value for key, value in made.items() if value is not None}

@@ -1,0 +1,231 @@
+"""The small parts of an entry: headers, cookies, queries, URLs, times. None fails, whatever a record holds.
+
+A HAR is refused as a whole by some readers for one value of a wrong type (Chrome for a date, for a number), so
+every value is of the right type here, whatever was recorded.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, unquote_plus, urlsplit
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MS = 253_402_300_799_000.0
+"""The end of the year 9999."""
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z")
+_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s]+")
+_LEGAL = "%:/?[]@!$&'()*+,;=-._~"
+DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+def text(value: Any, default: str = "") -> str:
+    """The value if it is a string."""
+    return value if isinstance(value, str) else default
+
+
+def whole(value: Any, default: int = -1) -> int:
+    """The value if it is an integer that a reader can hold and that is not negative."""
+    return value if type(value) is int and 0 <= value < 2**53 else default
+
+
+def number(value: Any) -> float | None:
+    """The value if it is a number."""
+    return value if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, otherwise an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """The value if it is a list, otherwise an empty one."""
+    return value if isinstance(value, list) else []
+
+
+# ── headers ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def header_list(raw: Any, table: Any = None) -> list[dict[str, str]]:
+    """`rawHeaders` (or, without them, `headers`) → HAR: wire order and case, duplicates kept."""
+    if _is_pairs(raw):
+        return [{"name": name, "value": value} for name, value in raw]
+    found: list[dict[str, str]] = []
+    for name, value in mapping(table).items():
+        values = value if isinstance(value, list) else [value]
+        found += [{"name": name, "value": one} for one in values if isinstance(one, str)]
+    return found
+
+
+def _is_pairs(raw: Any) -> bool:
+    return isinstance(raw, list) and all(
+        type(pair) is list and len(pair) == 2 and type(pair[0]) is str and type(pair[1]) is str for pair in raw
+    )
+
+
+def raw_headers(headers: Any) -> list[list[str]]:
+    """HAR → `rawHeaders`. What is no header is left out."""
+    found: list[list[str]] = []
+    for header in items(headers):
+        if isinstance(header, dict) and isinstance(header.get("name"), str):
+            value = header.get("value", "")
+            found.append([header["name"], value if isinstance(value, str) else str(value)])
+    return found
+
+
+def header_table(raw: list[list[str]]) -> dict[str, Any]:
+    """`rawHeaders` → `headers`, as the recorder joins them."""
+    table: dict[str, Any] = {}
+    for raw_name, value in raw:
+        name = raw_name.lower()
+        if name.startswith(":"):
+            continue
+        if name == "set-cookie":
+            table.setdefault(name, []).append(value)
+        elif name in table:
+            table[name] += ("; " if name == "cookie" else ", ") + value
+        else:
+            table[name] = value
+    return table
+
+
+def find_header(headers: list[dict[str, str]], name: str, default: str = "") -> str:
+    """The first value of a header in the HAR's form."""
+    return next((header["value"] for header in headers if header["name"].lower() == name), default)
+
+
+# ── cookies and queries ────────────────────────────────────────────────────────────────────────────
+
+
+def request_cookies(headers: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """What the Cookie headers say."""
+    cookies = []
+    for header in headers:
+        if header["name"].lower() == "cookie":
+            for pair in header["value"].split(";"):
+                name, equals, value = pair.strip().partition("=")
+                if equals:
+                    cookies.append({"name": name, "value": value})
+    return cookies
+
+
+def response_cookies(headers: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """What the Set-Cookie headers say. `expires` only where it is a date: readers refuse anything else."""
+    cookies = []
+    for header in headers:
+        if header["name"].lower() == "set-cookie":
+            first, *attributes = header["value"].split(";")
+            name, _, value = first.strip().partition("=")
+            cookie: dict[str, Any] = {"name": name, "value": value}
+            for attribute in attributes:
+                _add_attribute(cookie, *attribute.strip().partition("=")[::2])
+            cookies.append(cookie)
+    return cookies
+
+
+def _add_attribute(cookie: dict[str, Any], name: str, value: str) -> None:
+    known = name.lower()
+    if known in ("path", "domain"):
+        cookie[known] = value
+    elif known == "httponly":
+        cookie["httpOnly"] = True
+    elif known == "secure":
+        cookie["secure"] = True
+    elif known == "samesite":
+        cookie["sameSite"] = value
+    elif known == "expires":
+        try:
+            moment = email.utils.parsedate_to_datetime(value.replace("-", " ")).astimezone(UTC)
+            cookie["expires"] = f"{moment.replace(tzinfo=None, microsecond=0).isoformat()}.000Z"
+        except (ValueError, TypeError, IndexError, OverflowError):
+            pass
+
+
+def parameters(query: str) -> list[dict[str, str]]:
+    """`a=1&b=x+y` → decoded names and values, in order."""
+    found = []
+    for pair in query.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            found.append({"name": unquote_plus(name), "value": unquote_plus(value)})
+    return found
+
+
+def form_parameters(body: str) -> list[dict[str, str]] | None:
+    """The fields of an urlencoded form, or None where they could not be read back without loss."""
+    found = []
+    for pair in body.split("&"):
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            return None
+        try:
+            found.append({"name": unquote_plus(name, errors="strict"), "value": unquote_plus(value, errors="strict")})
+        except UnicodeDecodeError:
+            return None
+    return found
+
+
+# ── URLs ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def har_url(url: Any) -> str:
+    """Absolute, legal and without a fragment, whatever was recorded."""
+    if not isinstance(url, str) or not _ABSOLUTE.match(url):
+        return "http://unknown.invalid/"
+    return quote(url.partition("#")[0], safe=_LEGAL)
+
+
+def query_of(url: str) -> str:
+    """What stands behind the question mark."""
+    return url.partition("?")[2]
+
+
+def parts_of(url: str) -> dict[str, Any]:
+    """What a URL says of `protocol`, `path`, `host` and `destination`."""
+    try:
+        split = urlsplit(url)
+        protocol, hostname, port = split.scheme, split.hostname or "", split.port
+    except ValueError:
+        return {}
+    path = split.path or "/"
+    default = DEFAULT_PORTS.get(protocol)
+    shown = f"[{hostname}]" if ":" in hostname else hostname
+    return {
+        "protocol": protocol,
+        "path": f"{path}?{split.query}" if split.query else path,
+        "host": shown if port in (None, default) else f"{shown}:{port}",
+        "destination": {"hostname": hostname, "port": port if port is not None else default or 0},
+    }
+
+
+# ── times ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def iso(milliseconds: float, *, digits: int = 3) -> str:
+    """Milliseconds since the epoch → ISO 8601 in UTC with so many digits of the second."""
+    moment = _EPOCH + timedelta(milliseconds=min(max(milliseconds, 0.0), _LATEST_MS))
+    return f"{moment.strftime('%Y-%m-%dT%H:%M:%S')}.{moment.microsecond:06d}"[: 20 + digits] + "Z"
+
+
+def started(timing: Mapping[str, Any], timestamp: Any) -> str:
+    """When an exchange began: by its clock, otherwise by the record's own time."""
+    start = number(timing.get("startTime"))
+    if start is not None and 0 <= start <= _LATEST_MS:
+        return iso(start)
+    if isinstance(timestamp, str) and _TIMESTAMP.fullmatch(timestamp):
+        return f"{timestamp[:23]}Z"
+    return iso(0)
+
+
+def span(timing: Mapping[str, Any], first: str, *last: str) -> float:
+    """Milliseconds between two milestones, never negative; the first of `last` that is there counts."""
+    start = number(timing.get(first))
+    end = next((found for name in last if (found := number(timing.get(name))) is not None), None)
+    if start is None or end is None:
+        return 0
+    return round(min(max(end - start, 0), _LATEST_MS), 4)

@@ -1,0 +1,107 @@
+"""What a record says beyond what its entry implies: a difference of objects that can be undone exactly.
+
+A residual is `{"type", "set": {…}, "within": {key: residual}, "without": [keys], "order": [keys]}`, less what is empty.
+Also the order of keys comes back, and `1` is not `1.0`: a session that went through a HAR is the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from mockrec.formats.har.fields import items, mapping
+from mockrec.formats.har.implied import Implied, rank_of
+
+Record = dict[str, Any]
+_LAST = 1000
+"""The rank of keys that have none."""
+
+
+def _same(one: Any, other: Any) -> bool:
+    kind = type(one)
+    if kind is not type(other) or one != other:
+        return False
+    # Equal is not the same: True and 1 inside of lists, 0.0 and -0.0, the order of keys.
+    return kind in (str, int, bool, type(None)) or orjson.dumps(one) == orjson.dumps(other)
+
+
+def diff(value: Mapping[str, Any], implied: Mapping[str, Any], ranks: Mapping[str, int] | None = None) -> Record:
+    """What turns `implied` into `value`; `ranks` is the order that `patch` will be told."""
+    changed: Record = {}
+    within: Record = {}
+    for key, item in value.items():
+        if key not in implied:
+            changed[key] = item
+            continue
+        other = implied[key]
+        if _same(item, other):
+            continue
+        if type(item) is dict and type(other) is dict:
+            within[key] = diff(item, other)
+        else:
+            changed[key] = item
+    missing = [key for key in implied if key not in value]
+    parts = {"set": changed, "within": within, "without": missing}
+    residual = {name: part for name, part in parts.items() if part}
+    wanted = list(value)
+    if list(_ordered(_merged(implied, residual), ranks)) != wanted:
+        residual["order"] = wanted
+    return residual
+
+
+def patch(implied: Mapping[str, Any], residual: Mapping[str, Any], ranks: Mapping[str, int] | None = None) -> Record:
+    """`diff` undone. A residual that somebody damaged gives something, never an error."""
+    record = _merged(implied, residual)
+    for key, inner in mapping(residual.get("within")).items():
+        record[key] = patch(mapping(record.get(key)), mapping(inner))
+    order = items(residual.get("order"))
+    if order:
+        named = {key: record[key] for key in order if isinstance(key, str) and key in record}
+        return named | record
+    return _ordered(record, ranks)
+
+
+def _merged(implied: Mapping[str, Any], residual: Mapping[str, Any]) -> Record:
+    record = {**implied, **mapping(residual.get("set"))}
+    for key in items(residual.get("without")):
+        if isinstance(key, str):
+            record.pop(key, None)
+    return record
+
+
+def _ordered(record: Record, ranks: Mapping[str, int] | None) -> Record:
+    if ranks is None:
+        return record
+    return {key: record[key] for key in sorted(record, key=lambda key: ranks.get(key, _LAST))}
+
+
+def pack(entry: Mapping[str, Any], records: Sequence[tuple[int, Mapping[str, Any]]]) -> list[Record]:
+    """The residuals of an entry's records, which come with their places in the session: told where not `seq`."""
+    implied = Implied(entry)
+    packed: list[Record] = []
+    for place, record in records:
+        kind = record["type"]
+        take = implied.taken(record)
+        residual: Record = {"type": kind}
+        if record.get("seq") != place or type(record.get("seq")) is not int:
+            residual["at"] = place
+        if take is not None:
+            residual["take"] = take
+        packed.append(residual | diff(record, {"type": kind, **implied.of(kind, take)}, rank_of(kind)))
+        implied.learn(record)
+    return packed
+
+
+def unpack(entry: Mapping[str, Any], residuals: Sequence[Any]) -> Iterator[tuple[Any, Record]]:
+    """The records again, with their places. `ValueError` for what is no residual."""
+    implied = Implied(entry)
+    for number, residual in enumerate(residuals):
+        if not isinstance(residual, dict) or not isinstance(residual.get("type"), str):
+            raise ValueError(f"_mockrec.events[{number}] is no residual of a record")
+        kind, take = residual["type"], residual.get("take")
+        take = take if type(take) is int and take >= 0 else None
+        record = patch({"type": kind, **implied.of(kind, take)}, residual, rank_of(kind))
+        yield residual.get("at", record.get("seq")), record
+        implied.learn(record)

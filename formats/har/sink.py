@@ -1,0 +1,123 @@
+"""The sink of a HAR: takes lines, writes entries, and shows a whole file every quarter of a second.
+
+`write` alone (a conversion) shows the file at its end; with `sync_point` (a recording) it is shown whenever something
+has been waiting for `SHOW_MS`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mockrec.formats.har.assemble import Assembler, homes
+from mockrec.formats.har.entry import tls_error
+from mockrec.formats.har.twins import Growing, open_growing
+from mockrec.formats.version import mockrec_version
+
+SHOW_MS = 150.0
+"""With a batch every 40 ms and a sync point every 50 ms, nothing is invisible for more than 250 ms."""
+FORMAT = 1
+"""Of `_mockrec` and `_mockrecSession`: readers refuse what is newer."""
+_GROW_BYTES = 1024 * 1024
+
+
+class HarSink:
+    """See `Sink`."""
+
+    def __init__(self, file: Growing) -> None:
+        self.name = file.name
+        self._file = file
+        self._assembler = Assembler(f"{Path(file.name).name}.bodies")
+        self._entries: list[bytes] = []
+        """Entries that are not in the file yet."""
+        self._size = 0
+        self._begun = False
+        """Whether the beginning of the file is written."""
+        self._any = False
+        """Whether an entry is written."""
+        self._changed = False
+        """Whether there is something that nobody sees yet."""
+        self._fresh_at: float | None = None
+        """The last sync point at which everything was seen: what waits now is younger."""
+        self._failed = False
+        file.show(self._head() + self._tail([]))
+
+    def write(self, data: bytes) -> None:
+        """Take whole lines."""
+        for line in data.split(b"\n"):
+            if line:
+                self._changed = True
+                entry = self._assembler.add(orjson.loads(line), len(line))
+                if entry is not None:
+                    self._entries.append(entry)
+                    self._size += len(entry)
+        if self._size > _GROW_BYTES:
+            self._grow()
+
+    def sync_point(self, now: float | None = None) -> None:
+        """Show the file if something has been waiting long enough; see `Sink`."""
+        if self._changed and now is not None:
+            if self._fresh_at is None:
+                self._fresh_at = now
+            if now - self._fresh_at < SHOW_MS:
+                return
+        if self._changed:
+            self._grow()
+            tail = self._tail(self._assembler.provisional())
+            self._guarded(self._file.show, tail)
+            self._changed = False
+        self._fresh_at = now
+
+    def close(self) -> None:
+        """Write what is left, also what has no end, and close the file."""
+        tail = None
+        try:
+            if not self._failed:
+                self._entries += self._assembler.unfinished()
+                self._grow()
+                tail = self._tail([])
+        finally:
+            self._file.finish(tail)
+
+    def _grow(self) -> None:
+        pieces = [] if self._begun else [self._head()]
+        self._begun = True
+        for entry in self._entries:
+            pieces.append(b",\n" + entry if self._any else entry)
+            self._any = True
+        self._entries, self._size = [], 0
+        if pieces:
+            self._guarded(self._file.grow, b"".join(pieces))
+
+    def _guarded(self, write: Any, data: bytes) -> None:
+        """After a failure nothing more is written: what is visible is whole, and stays so."""
+        self._failed = True
+        write(data)
+        self._failed = False
+
+    def _head(self) -> bytes:
+        name = {"name": "mockrec", "version": mockrec_version()}
+        session: dict[str, Any] = {"format": FORMAT}
+        if self._assembler.started is not None:
+            session["started"] = self._assembler.started
+        log = {"version": "1.2", "creator": name, "browser": name, "pages": [], "_mockrecSession": session}
+        return b'{"log":' + orjson.dumps(log)[:-1] + b',"entries":[\n'
+
+    def _tail(self, entries: list[bytes]) -> bytes:
+        """What stands behind the entries; those of what is open come first."""
+        joined = b",\n".join(entries)
+        before = b",\n" if joined and self._any else b""
+        homeless = self._assembler.homeless
+        log: dict[str, Any] = {}
+        errors = [tls_error(record) for _, record in homeless if record["type"] == "tls-client-error"]
+        if errors:
+            log["_tlsErrors"] = errors
+        log["_mockrec"] = {"events": homes(homeless)}
+        return before + joined + b"\n]," + orjson.dumps(log)[1:] + b"}\n"
+
+
+def open_har(path: Path, *, force: bool, file_mode: int) -> HarSink:
+    """Create a HAR. Raises `OutputExistsError` or `OutputError`."""
+    return HarSink(open_growing(path, force=force, file_mode=file_mode))

@@ -1,0 +1,211 @@
+"""Takes a HAR apart while it is being read: the members of `log`, and the entries one by one.
+
+Only what one member needs is in memory. An entry that is no JSON is told, and what follows is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import orjson
+
+from mockrec.formats.errors import SessionError
+
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_TO_MARK = re.compile(rb'[^"{}\[\]]*+')
+_IN_STRING = re.compile(rb'(?:[^"\\]+|\\.)*+', re.DOTALL)
+_SCALAR = re.compile(rb"[^,:\]}\s]*+")
+_OURS = b'\n{"startedDateTime":"'
+"""How our own entries begin: each is one line, so that a damaged one takes no other with it."""
+_QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
+
+
+@dataclass(slots=True)
+class Member:
+    """A member of `log`, or with an `index` one of its entries."""
+
+    key: str
+    value: Any
+    index: int | None = None
+    problem: str = ""
+    """Why there is no value."""
+
+
+class _EndError(Exception):
+    """The file ends in the middle."""
+
+
+class Splitter:
+    """Iterate it once; then `torn` says whether the file ends too early."""
+
+    def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
+        self.torn = ""
+        self._name = name
+        self._chunks = iter(chunks)
+        self._data = bytearray()
+        self._at = 0
+        self._dropped = 0
+        """Bytes before `_data`."""
+        self._where = "before its first entry"
+
+    def __iter__(self) -> Iterator[Member]:
+        try:
+            for key in self._object():
+                if key == "log":
+                    yield from self._log()
+                else:
+                    self._value()
+        except _EndError:
+            self.torn = f"the file ends {self._where}"
+
+    def _log(self) -> Iterator[Member]:
+        for key in self._object():
+            if key == "entries" and self._peek() == b"[":
+                yield from self._entries()
+            else:
+                value, problem = _parsed(self._value())
+                yield Member(key, value, problem=problem)
+
+    def _entries(self) -> Iterator[Member]:
+        self._at += 1
+        index = 0
+        while self._peek() != b"]":
+            self._where = f"in entries[{index}]"
+            line = self._own_line()
+            value, problem = _parsed(self._value() if line is None else line)
+            yield Member("entries", value, index, problem)
+            index += 1
+            self._separator(b"]")
+        self._at += 1
+        self._where = "behind its entries"
+
+    def _own_line(self) -> bytes | None:
+        """The entry that begins here, if it stands in a line of its own as we write it."""
+        start = self._at
+        if self._dropped + start == 0 or not self._data.startswith(_OURS, start - 1):
+            return None
+        seen = start
+        while (end := self._data.find(b"\n", seen)) < 0:
+            seen = len(self._data)
+            if not self._more():
+                return None
+        self._at = end
+        line = bytes(self._data[start:end])
+        if line.endswith(b","):
+            line, self._at = line[:-1], end - 1
+        return line
+
+    # ── the grammar ────────────────────────────────────────────────────────────────────────────────
+
+    def _object(self) -> Iterator[str]:
+        """The keys of the object that begins here; whoever iterates takes each value."""
+        if self._peek() != b"{":
+            self._fail("an object")
+        self._at += 1
+        while self._peek() != b"}":
+            key, _ = _parsed(self._value())
+            if self._peek() != b":":
+                self._fail("a colon")
+            self._at += 1
+            yield key if isinstance(key, str) else ""
+            self._separator(b"}")
+        self._at += 1
+
+    def _separator(self, end: bytes) -> None:
+        found = self._peek()
+        if found == b",":
+            self._at += 1
+        elif found != end:
+            self._fail(f"a comma or {end.decode()}")
+
+    def _peek(self) -> bytes:
+        """The next byte that is no space."""
+        while True:
+            match = _SPACE.match(self._data, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._data):
+                return bytes(self._data[self._at : self._at + 1])
+            if not self._more():
+                raise _EndError
+
+    def _value(self) -> bytes:
+        first = self._peek()
+        # The byte before stays: it tells whether a line begins here.
+        if self._at > 1:
+            del self._data[: self._at - 1]
+            self._dropped += self._at - 1
+            self._at = 1
+        start = self._at
+        if first in (b"{", b"["):
+            self._at = self._container_end(start)
+        elif first == b'"':
+            self._at = self._string_end(start + 1)
+        else:
+            self._at = self._run_end(_SCALAR, start)
+            if self._at == start:
+                self._fail("a value")
+        return bytes(self._data[start : self._at])
+
+    def _container_end(self, at: int) -> int:
+        depth = 0
+        while True:
+            at = self._run_end(_TO_MARK, at)
+            mark = self._data[at]
+            if mark == _QUOTE:
+                at = self._string_end(at + 1)
+                continue
+            depth += 1 if mark in _OPENING else -1
+            at += 1
+            if depth == 0:
+                return at
+
+    def _string_end(self, at: int) -> int:
+        while True:
+            match = _IN_STRING.match(self._data, at)
+            at = match.end() if match else at
+            if at < len(self._data) and self._data[at] == _QUOTE:
+                return at + 1
+            # At the end of what is there, perhaps behind half of an escape.
+            if not self._more():
+                raise _EndError
+
+    def _run_end(self, run: re.Pattern[bytes], at: int) -> int:
+        while True:
+            match = run.match(self._data, at)
+            at = match.end() if match else at
+            if at < len(self._data):
+                return at
+            if not self._more():
+                raise _EndError
+
+    def _more(self) -> bool:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            return False
+        self._data += chunk
+        return True
+
+    def _fail(self, expected: str) -> NoReturn:
+        found = bytes(self._data[self._at : self._at + 20])
+        place = self._dropped + self._at
+        raise SessionError(self._name, f"this HAR is damaged at byte {place}: expected {expected}, found {found!r}")
+
+
+def _parsed(raw: bytes) -> tuple[Any, str]:
+    try:
+        return orjson.loads(raw), ""
+    except orjson.JSONDecodeError as error:
+        problem = str(error)
+    try:
+        # It reads the halves of surrogate pairs that browsers write, too.
+        return json.loads(raw, parse_constant=_refuse), ""
+    except (ValueError, RecursionError):
+        return None, f"it is no JSON: {problem}"
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(word)

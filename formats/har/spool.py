@@ -1,0 +1,71 @@
+"""Lines that come in another order than they are read: held until it is their turn, on disk when they are many."""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+MEMORY_BYTES = 32 * 1024 * 1024
+
+
+class Spool:
+    """`put` lines with their places, which count from 0; `ready` gives those whose turn it is."""
+
+    def __init__(self, memory: int = MEMORY_BYTES) -> None:
+        self._memory = memory
+        self._next = 0
+        self._heap: list[tuple[float, int]] = []
+        self._lines: dict[int, bytes | tuple[int, int]] = {}
+        """What is held, by number: a line, or where on disk it is."""
+        self._count = 0
+        self._held = 0
+        self._file: BinaryIO | None = None
+        self._end = 0
+
+    def put(self, place: float, line: bytes) -> None:
+        """Hold a line. Of lines with the same place the first comes first."""
+        heapq.heappush(self._heap, (place, self._count))
+        if self._held + len(line) > self._memory:
+            self._lines[self._count] = self._away(line)
+        else:
+            self._lines[self._count] = line
+            self._held += len(line)
+        self._count += 1
+
+    def ready(self) -> Iterator[bytes]:
+        """The lines whose turn it is: no place before theirs is missing."""
+        while self._heap and self._heap[0][0] <= self._next:
+            yield self._take()
+
+    def rest(self) -> Iterator[bytes]:
+        """All that are left, in their order, whatever is missing between them."""
+        while self._heap:
+            yield self._take()
+        self.close()
+
+    def close(self) -> None:
+        """Give the disk back."""
+        if self._file is not None:
+            self._file.close()
+
+    def _take(self) -> bytes:
+        place, number = heapq.heappop(self._heap)
+        self._next = max(self._next, int(place) + 1)
+        held = self._lines.pop(number)
+        if isinstance(held, bytes):
+            self._held -= len(held)
+            return held
+        assert self._file is not None
+        self._file.seek(held[0])
+        return self._file.read(held[1])
+
+    def _away(self, line: bytes) -> tuple[int, int]:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="mockrec-")  # noqa: SIM115 - closed by `close`
+        self._file.seek(self._end)
+        self._file.write(line)
+        place = (self._end, len(line))
+        self._end += len(line)
+        return place

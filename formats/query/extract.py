@@ -1,0 +1,213 @@
+"""Values that stand in a record only in another form: parts of URLs, cookies, the inside of bodies.
+
+Each function gets what stands in the record and gives the values that a field has there: none where it is not
+of the right form. Nothing here raises for what a record may hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from mockrec.formats.body import Body
+from mockrec.formats.errors import FormatError
+
+
+@dataclass(slots=True)
+class Context:
+    """What a record does not tell about itself."""
+
+    bodies_folder: Path | None = None
+    """Where bodies beside the log are."""
+
+
+Extract = Callable[[Any, Context], Iterable[Any]]
+
+_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)(?::(\d+))?([^?#]*)(?:\?([^#]*))?", re.DOTALL
+)
+_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+def _parts(found: Any) -> re.Match[str] | None:
+    return _URL.match(found) if type(found) is str else None
+
+
+def host(found: Any, _: Context) -> Iterable[str]:
+    """With the port unless it is the default one."""
+    parts = _parts(found)
+    if parts is None:
+        return ()
+    scheme, name, port = parts[1].lower(), parts[2].lower(), parts[3]
+    return (name if port is None or int(port) == _PORTS.get(scheme) else f"{name}:{int(port)}",)
+
+
+def hostname(found: Any, _: Context) -> Iterable[str]:
+    """Without port and brackets."""
+    parts = _parts(found)
+    return () if parts is None else (parts[2].lower().strip("[]"),)
+
+
+def port(found: Any, _: Context) -> Iterable[int]:
+    """The port, or the scheme's default."""
+    parts = _parts(found)
+    if parts is None:
+        return ()
+    known = int(parts[3]) if parts[3] else _PORTS.get(parts[1].lower())
+    return () if known is None else (known,)
+
+
+def path(found: Any, _: Context) -> Iterable[str]:
+    """Without the query."""
+    parts = _parts(found)
+    return () if parts is None else (parts[4] or "/",)
+
+
+def query(found: Any, _: Context) -> Iterable[str]:
+    """All after the question mark, where there is one."""
+    parts = _parts(found)
+    return () if parts is None or parts[5] is None else (parts[5],)
+
+
+def query_value(name: str) -> Extract:
+    """The values of one parameter, decoded."""
+
+    def values(found: Any, _: Context) -> Iterable[str]:
+        parts = _parts(found)
+        if parts is None or not parts[5]:
+            return ()
+        try:
+            return parse_qs(parts[5], keep_blank_values=True).get(name, ())
+        except ValueError:  # more parameters than Python wants to read
+            return ()
+
+    return values
+
+
+def destination(found: Any, context: Context) -> Iterable[str]:
+    """Of tunnels and failed handshakes, which have no URL: with the port unless it is 443."""
+    for name in destination_hostname(found, context):
+        for number in destination_port(found, context):
+            yield name if number == 443 else f"{name}:{number}"
+
+
+def destination_hostname(found: Any, _: Context) -> Iterable[str]:
+    """`hostname` of a destination."""
+    name = found.get("hostname") if isinstance(found, Mapping) else None
+    return (name.lower(),) if type(name) is str else ()
+
+
+def destination_port(found: Any, _: Context) -> Iterable[int]:
+    """`port` of a destination."""
+    number = found.get("port") if isinstance(found, Mapping) else None
+    return (number,) if type(number) is int else ()
+
+
+def cookie(name: str) -> Extract:
+    """The values of one cookie in a request's header."""
+
+    def values(found: Any, _: Context) -> Iterable[str]:
+        if type(found) is str:
+            for pair in found.split(";"):
+                key, equals, value = pair.partition("=")
+                if equals and key.strip() == name:
+                    yield value.strip()
+
+    return values
+
+
+def set_cookie(name: str) -> Extract:
+    """The values a response gives to one cookie."""
+
+    def values(found: Any, _: Context) -> Iterable[str]:
+        for line in found if type(found) is list else (found,):
+            if type(line) is str:
+                key, equals, value = line.partition(";")[0].partition("=")
+                if equals and key.strip() == name:
+                    yield value.strip()
+
+    return values
+
+
+def body_text(found: Any, context: Context) -> Iterable[str]:
+    """The body as text, bytes that are none replaced; nothing for an empty body."""
+    if not isinstance(found, Mapping):
+        return ()
+    try:
+        body = Body.from_record(found, context.bodies_folder)
+        text = body.inline_text
+        if text is None:
+            text = body.bytes.decode("utf-8", "replace")
+    except (FormatError, AttributeError, TypeError):
+        return ()
+    return (text,) if type(text) is str and text else ()
+
+
+# ── JSON inside bodies ─────────────────────────────────────────────────────────────────────────────
+
+_STEP = re.compile(
+    r"""\.?(?P<key>[\w-]+)
+      | \[(?P<index>-?\d{1,9})\]
+      | \[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\]
+      | (?P<all>\.?\*|\[\*\])
+    """,
+    re.VERBOSE,
+)
+
+
+def json_path(text: str) -> list[str | int | None]:
+    """`$.items[0].id`, `items[*].id`, `$['a b']` → keys, indexes, None for `*`. Raises `ValueError`.
+
+    The part of RFC 9535 that names places; the `$` may be left out.
+    """
+    position = 1 if text.startswith("$") else 0
+    steps: list[str | int | None] = []
+    while position < len(text):
+        match = _STEP.match(text, position)
+        if match is None or (text[position] not in ".[" and position > 0):
+            raise ValueError(f"expected .name, [index], ['name'] or [*], found {text[position:][:20]!r}")
+        if match["index"] is not None:
+            steps.append(int(match["index"]))
+        elif match["all"] is not None:
+            steps.append(None)
+        else:
+            steps.append(match["key"] if match["key"] is not None else match["quoted"])
+        position = match.end()
+    return steps
+
+
+def json_value(text: str) -> Extract:
+    """What stands at a JSON path in a body. Raises `ValueError` for what is no path."""
+    steps = json_path(text)
+
+    def values(found: Any, context: Context) -> Iterable[Any]:
+        for body in body_text(found, context):
+            try:
+                nodes = [orjson.loads(body)]
+            except orjson.JSONDecodeError:
+                return ()
+            for step in steps:
+                nodes = [inner for node in nodes for inner in _inner(node, step)]
+            return nodes
+        return ()
+
+    return values
+
+
+def _inner(node: Any, step: str | int | None) -> Iterable[Any]:
+    if type(node) is dict:
+        if step is None:
+            return node.values()
+        return (node[step],) if step in node else ()
+    if type(node) is list:
+        if step is None:
+            return node
+        if type(step) is int and -len(node) <= step < len(node):
+            return (node[step],)
+    return ()

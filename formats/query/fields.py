@@ -1,0 +1,210 @@
+"""The names of the language: which values of a record each one means.
+
+A field has sources: a place in the record (a path of JSON keys), the record types in which that place means
+this field, and for some a function that makes values of what stands there. A record may give a field several
+values (repeated headers, tags); a test holds when it holds for any of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mockrec.formats.query import extract
+from mockrec.formats.query.errors import FilterError, nearest
+from mockrec.formats.query.extract import Extract
+from mockrec.formats.query.field import Field, Source
+from mockrec.formats.query.own_names import own_field, own_names
+from mockrec.formats.query.tokens import Name
+from mockrec.formats.query.values import Folding, Kind
+
+REQUESTS = frozenset({"request-initiated", "request", "websocket-request", "abort"})
+"""Types whose own head is that of a request."""
+RESPONSES = frozenset({"response-initiated", "response", "websocket-accepted"})
+"""Types whose own head is that of the final response."""
+
+
+_UPPER = Folding(case="upper")
+_LOWER = Folding(case="lower")
+_ID = Folding(case="lower", prefix_of=36)
+_ADDRESSES = (("url",), ("request", "url"))
+
+
+def _plain(name: str, kind: Kind, *paths: tuple[str, ...], **more: Any) -> Field:
+    return Field(name, kind, tuple(Source(path) for path in paths), **more)
+
+
+def _address(name: str, kind: Kind, of_url: Extract, of_destination: Extract | None = None, **more: Any) -> Field:
+    sources = [Source(path, None, of_url) for path in _ADDRESSES]
+    if of_destination is not None:
+        sources.append(Source(("destination",), None, of_destination))
+    return Field(name, kind, tuple(sources), first=True, **more)
+
+
+def _tls(name: str, key: str) -> Field:
+    return _plain(name, Kind.TEXT, ("tlsMetadata", key), ("request", "tlsMetadata", key), folding=_LOWER)
+
+
+_PLAIN = {
+    field.name: field
+    for field in (
+        _plain("type", Kind.TEXT, ("type",), folding=_LOWER),
+        _plain("method", Kind.TEXT, ("method",), ("request", "method"), folding=_UPPER),
+        _plain("url", Kind.TEXT, *_ADDRESSES),
+        _address("host", Kind.TEXT, extract.host, extract.destination, folding=_LOWER),
+        _address("hostname", Kind.TEXT, extract.hostname, extract.destination_hostname, folding=_LOWER),
+        _address("port", Kind.NUMBER, extract.port, extract.destination_port),
+        _address("path", Kind.TEXT, extract.path),
+        _address("query", Kind.TEXT, extract.query),
+        Field(
+            "status",
+            Kind.STATUS,
+            (
+                Source(("statusCode",), RESPONSES),
+                Source(("response", "statusCode"), frozenset({"abort", "client-error"})),
+            ),
+        ),
+        _plain("duration", Kind.DURATION, ("duration",)),
+        _plain("protocol", Kind.TEXT, ("protocol",), ("request", "protocol"), folding=_LOWER),
+        _plain("version", Kind.TEXT, ("httpVersion",), ("request", "httpVersion"), folding=Folding(version=True)),
+        _plain("id", Kind.TEXT, ("id",), folding=_ID),
+        _plain("connection", Kind.TEXT, ("connectionId",), folding=_ID),
+        _plain("rule", Kind.TEXT, ("matchedRuleId",), ("ruleId",)),
+        _plain("tag", Kind.TEXT, ("tags",), ("request", "tags")),
+        _plain("ip", Kind.TEXT, ("remoteIpAddress",), ("request", "remoteIpAddress"), folding=_LOWER),
+        _tls("sni", "sniHostname"),
+        _tls("ja3", "ja3Fingerprint"),
+        _tls("ja4", "ja4Fingerprint"),
+        _plain(
+            "error",
+            Kind.TEXT,
+            *(("error", key) for key in ("code", "name", "message")),
+            ("errorCode",),
+            ("errorMessage",),
+            ("failureCause",),
+        ),
+        _plain("time", Kind.TIME, ("timestamp",)),
+        _plain("close_code", Kind.NUMBER, ("closeCode",)),
+        Field(
+            "ws.count",
+            Kind.NUMBER,
+            (),
+            counted=frozenset({"websocket-message-received", "websocket-message-sent"}),
+        ),
+    )
+}
+ALIASES = {
+    "dur": "duration",
+    "tags": "tag",
+    "size": "response.size",
+    "body": "response.body",
+    "json": "response.json",
+    "response.status": "status",
+    **{f"request.{name}": name for name in ("method", "url", "host", "path", "query", "version")},
+}
+WITH_ARGUMENT = {
+    "header": "user-agent",
+    "request.header": "accept",
+    "response.header": "content-type",
+    "query": "page",
+    "cookie": "session",
+    "json": "$.user.id",
+    "request.json": "$.user.id",
+    "response.json": "$.user.id",
+}
+"""Names with brackets, each with an example of what stands in them."""
+_BODY_FIELDS = ("request.body", "response.body", "request.size", "response.size", "body", "size")
+_REQUEST_BODIES: tuple[Source, ...] = (
+    Source(("body",), frozenset({"request", "websocket-request"})),
+    Source(("requestBody",), frozenset({"abort"})),
+    Source(("request", "body"), frozenset({"client-error"})),
+)
+_RESPONSE_BODIES: tuple[Source, ...] = (
+    Source(("body",), frozenset({"response", "websocket-accepted"})),
+    Source(("response", "body"), frozenset({"abort", "client-error"})),
+)
+_OWN_BODIES = tuple(Source(path) for path in (("body",), ("content",), ("requestBody",), ("response", "body")))
+"""With `--records`, `body` is whatever body the record has."""
+
+
+def names(*, records: bool = False) -> list[str]:
+    """All names without brackets, for messages and completion."""
+    known = {*_PLAIN, *ALIASES, *_BODY_FIELDS, *own_names()}
+    return sorted(known - ({"ws.count"} if records else set()))
+
+
+def resolve(expression: str, name: Name, *, records: bool) -> Field:
+    """The field of a name as it is written. Raises `FilterError` with the nearest name."""
+    text = name.text
+    if name.argument is not None:
+        if text not in WITH_ARGUMENT:
+            known = nearest(text, WITH_ARGUMENT)
+            message = f"{text!r} takes no brackets; those that do: {', '.join(WITH_ARGUMENT)}{known}"
+            raise FilterError(expression, name.position, message)
+        if not name.argument:
+            place = name.argument_position
+            raise FilterError(expression, place, f"expected a name, as in {text}[{WITH_ARGUMENT[text]}]")
+        return _with_argument(expression, name, records=records)
+    if text in _PLAIN:
+        field = _PLAIN[text]
+        if field.counted and records:
+            raise FilterError(expression, name.position, f"{text} is of exchanges, it cannot be used with --records")
+        return field
+    if text in _BODY_FIELDS:
+        return _body_field(text, records=records)
+    if text in ALIASES and text not in WITH_ARGUMENT:
+        return replace(_PLAIN[ALIASES[text]], name=text)
+    if text in WITH_ARGUMENT:
+        message = f"expected brackets after {text}, as in {text}[{WITH_ARGUMENT[text]}]"
+        raise FilterError(expression, name.position + len(text), message)
+    own = own_field(text)
+    if own is None:
+        known = nearest(text, [*names(records=records), *WITH_ARGUMENT])
+        raise FilterError(expression, name.position, f"expected a field, found {text!r}{known}")
+    return own
+
+
+def _with_argument(expression: str, name: Name, *, records: bool) -> Field:
+    text, argument = name.text, name.argument or ""
+    shown = f"{text}[{argument}]"
+    if text.endswith("json"):
+        try:
+            value = extract.json_value(argument)
+        except ValueError as error:
+            raise FilterError(expression, name.argument_position, f"no JSON path: {error}") from None
+        return Field(shown, Kind.ANY, _bodies(text.removesuffix("json"), value, records=records))
+    if text == "query":
+        return _address(shown, Kind.TEXT, extract.query_value(argument))
+    if text == "cookie":
+        return Field(
+            shown,
+            Kind.TEXT,
+            (
+                Source(("headers", "cookie"), None, extract.cookie(argument)),
+                Source(("headers", "set-cookie"), None, extract.set_cookie(argument)),
+                Source(("request", "headers", "cookie"), None, extract.cookie(argument)),
+                Source(("response", "headers", "set-cookie"), None, extract.set_cookie(argument)),
+            ),
+        )
+    key = argument.lower()
+    of_request: tuple[Source, ...] = (Source(("headers", key), REQUESTS), Source(("request", "headers", key)))
+    heads = RESPONSES | {"response-information"}
+    of_response: tuple[Source, ...] = (Source(("headers", key), heads), Source(("response", "headers", key)))
+    of_any = (Source(("headers", key)), of_request[1], of_response[1])
+    sources = {"request.header": of_request, "response.header": of_response}.get(text, of_any)
+    return Field(shown, Kind.TEXT, sources)
+
+
+def _body_field(text: str, *, records: bool) -> Field:
+    side, _, what = text.rpartition(".")
+    side = f"{side}." if side else ""
+    if what == "size":
+        sources = tuple(Source((*source.path, "size"), source.types) for source in _bodies(side, None, records=records))
+        return Field(text, Kind.SIZE, sources)
+    return Field(text, Kind.TEXT, _bodies(side, extract.body_text, records=records))
+
+
+def _bodies(side: str, made: Extract | None, *, records: bool) -> tuple[Source, ...]:
+    own = _OWN_BODIES if records else _RESPONSE_BODIES
+    sources = {"request.": _REQUEST_BODIES, "response.": _RESPONSE_BODIES}.get(side, own)
+    return tuple(replace(source, extract=made) for source in sources)

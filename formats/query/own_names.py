@@ -1,0 +1,86 @@
+"""Fields of records by their own dotted names: `statusCode`, `timingEvents.startTime`, `eventData.attempt`.
+
+Taken from the event classes, so that a new field of the log can be asked for without a word here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args, get_origin
+
+from mockrec.formats.body import Body
+from mockrec.formats.events import EVENT_CLASSES
+from mockrec.formats.query.field import Field, Source
+from mockrec.formats.query.values import Kind
+from mockrec.formats.shapes import FreeData, Headers, Shape, specs
+
+_KINDS = {str: Kind.TEXT, int: Kind.NUMBER, float: Kind.NUMBER, bool: Kind.BOOLEAN}
+
+
+def own_field(text: str) -> Field | None:
+    """The field of a record's own (dotted) name; None where no type of record has it."""
+    keys = text.split(".")
+    kinds: set[Kind] = set()
+    for cls in EVENT_CLASSES.values():
+        kinds |= _kinds(cls, keys)
+    if not kinds:
+        return None
+    kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
+    if text == "timestamp":
+        kind = Kind.TIME
+    return Field(text, kind, (Source(_lowered(keys)),))
+
+
+def _lowered(keys: list[str]) -> tuple[str, ...]:
+    """Header names are in lower case in the log."""
+    for place, key in enumerate(keys):
+        if key in ("headers", "trailers"):
+            return (*keys[: place + 1], ".".join(keys[place + 1 :]).lower()) if keys[place + 1 :] else tuple(keys)
+    return tuple(keys)
+
+
+def _kinds(hint: Any, keys: list[str]) -> set[Kind]:
+    """The kinds of what stands at a path; empty where there is no such path."""
+    if hint is Body:
+        return _body_kinds(keys)
+    if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, Shape):
+        if not keys:
+            return {Kind.ANY}
+        return next((_kinds(spec.hint, keys[1:]) for spec in specs(hint) if spec.key == keys[0]), set())
+    if hint == Headers:
+        return {Kind.TEXT if keys else Kind.ANY}
+    if hint == FreeData or get_origin(hint) is dict:
+        return {Kind.ANY}
+    if keys:
+        return set()
+    if get_origin(hint) is list:
+        return {_KINDS.get(get_args(hint)[0], Kind.ANY)}
+    return {_KINDS.get(hint, Kind.ANY)}
+
+
+_BODY_KINDS = {
+    "size": Kind.SIZE,
+    "encodedSize": Kind.SIZE,
+    **dict.fromkeys(("text", "base64", "file", "sha256", "contentEncoding", "charset", "raw"), Kind.TEXT),
+    **dict.fromkeys(("truncated", "redacted", "undecodable", "incomplete"), Kind.BOOLEAN),
+}
+
+
+def _body_kinds(keys: list[str]) -> set[Kind]:
+    if not keys:
+        return {Kind.ANY}
+    return {_BODY_KINDS[keys[0]]} if len(keys) == 1 and keys[0] in _BODY_KINDS else set()
+
+
+def own_names() -> Iterable[str]:
+    """Names of records' own fields, one and two keys deep."""
+    for cls in EVENT_CLASSES.values():
+        for spec in specs(cls):
+            yield spec.key
+            inner = spec.hint
+            if isinstance(inner, type) and get_origin(inner) is None and issubclass(inner, Shape):
+                for nested in specs(inner):
+                    yield f"{spec.key}.{nested.key}"
+            elif inner is Body:
+                for key in _BODY_KINDS:
+                    yield f"{spec.key}.{key}"

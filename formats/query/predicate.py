@@ -1,0 +1,67 @@
+"""The plain back end: answers a plan's tests for a record that is a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.extract import Context
+from mockrec.formats.query.field import Field, Source
+from mockrec.formats.query.plan import Plan
+
+Bits = Callable[[Any], int]
+
+
+def compile_predicate(plan: Plan, context: Context) -> Bits:
+    """A function: record → answers of all tests but those that count records."""
+    answers = [
+        (1 << number, compile_any(test.checks), field_values(test.field, context))
+        for number, test in enumerate(plan.tests)
+        if not test.field.counted
+    ]
+
+    def bits(record: Mapping[str, Any]) -> int:
+        result = 0
+        for bit, holds, values in answers:
+            for value in values(record):
+                if holds(value):
+                    result |= bit
+                    break
+        return result
+
+    return bits
+
+
+def field_values(field: Field, context: Context) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
+    """A function: record → the values that a field has in it."""
+    sources = field.sources
+
+    def values(record: Mapping[str, Any]) -> Iterable[Any]:
+        for source in sources:
+            if source.types is not None and record.get("type") not in source.types:
+                continue
+            found = walk(record, source.path)
+            if found is None:
+                continue
+            yield from values_of(found, source, context)
+            if field.first:
+                return
+
+    return values
+
+
+def walk(node: Any, path: Iterable[str]) -> Any:
+    """What stands at a path of keys; None where nothing does."""
+    for key in path:
+        if type(node) is not dict:
+            return None
+        node = node.get(key)
+    return node
+
+
+def values_of(found: Any, source: Source, context: Context) -> Iterable[Any]:
+    """The values that a source makes of what stands there: the items of a list, else the thing itself."""
+    if source.extract is not None:
+        return source.extract(found, context)
+    return found if type(found) is list else (found,)

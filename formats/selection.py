@@ -1,0 +1,196 @@
+"""What a filter expression selects from one or several sessions, as the lines that stand in them.
+
+An exchange can only be judged when all its records are known, so each session is read twice: first the tests
+are answered and the exchanges judged, in a few bytes a record; then the lines of those that match are taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mockrec.formats.blocks import Blocks, Progress, no_progress
+from mockrec.formats.query.answers import Answerer, lines_of
+from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.extract import Context
+from mockrec.formats.query.parser import parse
+from mockrec.formats.query.plan import Plan
+from mockrec.formats.units import SESSION, SESSION_TYPES, Units
+
+EVERYTHING = "type"
+"""An expression that all records match."""
+
+
+class Kept(NamedTuple):
+    """A line that is selected."""
+
+    raw: bytes
+    """As it stands in the session, without the line end."""
+    unit: int
+    """Which exchange of that session it belongs to; 0: the session itself."""
+    source: int
+    """Which of the sessions."""
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the first reading of a session finds out."""
+
+    units: Units
+    verdicts: bytearray
+    lines: list[int]
+    """Records in each block."""
+    cut_off: str
+    """Why the session is not complete; empty when it is."""
+
+
+class Input:
+    """One session to select from."""
+
+    def __init__(self, path: str, progress: Progress = no_progress) -> None:
+        self.blocks = Blocks(path, progress)
+        self.name = self.blocks.name
+        self.context = Context(None if path == "-" else Path(f"{path}.bodies"))
+        self.cut_off = ""
+        """Why the session is not complete; known when it was read."""
+
+    def probe(self) -> dict[str, Any] | None:
+        """Its `session-started` record. Raises `SessionError` at once for what is no session.
+
+        Of a stream nothing is known before it is read: None.
+        """
+        return self.blocks.probe()
+
+    def judge(self, plan: Plan) -> Judged:
+        """The first reading."""
+        units = Units(plan.counted)
+        answerer = Answerer(plan, self.blocks, self.context)
+        lines = []
+        for _, (records, bits) in answerer:
+            units.add(records, bits)
+            lines.append(len(records))
+        self._note_end(answerer)
+        tests = {number: compile_any(plan.tests[number].checks) for number in plan.counted}
+        return Judged(units, units.judge(plan.decide, tests), lines, self.cut_off)
+
+    def take(self, judged: Judged, source: int = 0) -> Iterator[Kept]:
+        """The second reading: lines whose unit is judged to be kept at that moment."""
+        start = 0
+        verdicts = judged.verdicts
+        for block, count in zip(self.blocks, judged.lines, strict=False):
+            units = judged.units.of_record[start : start + count]
+            start += count
+            wanted = [verdicts[unit] for unit in units]
+            if not any(wanted):
+                continue
+            lines = lines_of(block, count, self.name)
+            for line, unit in compress(zip(lines, units, strict=False), wanted):
+                # Asked again: a limit may have been reached since.
+                if verdicts[unit]:
+                    yield Kept(line, unit, source)
+
+    def match(self, plan: Plan, source: int = 0) -> Iterator[Kept]:
+        """Single records that match, and the records about the session, in one reading. Each is a unit."""
+        answerer = Answerer(plan, self.blocks, self.context)
+        number = 0
+        for block, (records, bits) in answerer:
+            lines = lines_of(block, len(records), self.name)
+            for line, record in zip(lines, records, strict=False):
+                number += 1
+                if plan.decide(bits(record)):
+                    yield Kept(line, number, source)
+                elif record.a0 in SESSION_TYPES:
+                    yield Kept(line, SESSION, source)
+        self._note_end(answerer)
+
+    def _note_end(self, answerer: Answerer) -> None:
+        ended = answerer.last_kind == "session-ended"
+        self.cut_off = (
+            answerer.torn or self.blocks.torn or ("" if ended else "it has no session-ended record at its end")
+        )
+
+
+class Selection:
+    """Lines of sessions that match a plan; without one, all of them."""
+
+    def __init__(
+        self, paths: Sequence[str], plan: Plan | None, *, limit: int | None = None, progress: Progress = no_progress
+    ) -> None:
+        self.inputs = [Input(path, progress) for path in paths]
+        self._plan = plan or parse(EVERYTHING, records=True)
+        self._limit = limit
+        self.found = 0
+        """Exchanges (or records) selected so far."""
+
+    def close(self) -> None:
+        """Forget what was kept of streams."""
+        for known in self.inputs:
+            known.blocks.close()
+
+    def count(self) -> int:
+        """How many exchanges (or records) match, without reading a second time."""
+        if self._plan.records:
+            return sum(1 for known in self.inputs for kept in known.match(self._plan) if kept.unit != SESSION)
+        return sum(sum(known.judge(self._plan).verdicts) - 1 for known in self.inputs)
+
+    def __iter__(self) -> Iterator[Kept]:
+        """The lines: of one session in file order, of several in the order of their timestamps."""
+        if self._plan.records:
+            return self._limited_records()
+        judged = [known.judge(self._plan) for known in self.inputs]
+        return self._limited_units(judged)
+
+    def _limited_records(self) -> Iterator[Kept]:
+        streams = [known.match(self._plan, source) for source, known in enumerate(self.inputs)]
+        for kept in _merged(streams):
+            if kept.unit != SESSION:
+                if self._limit is not None and self.found >= self._limit:
+                    continue
+                self.found += 1
+            yield kept
+
+    def _limited_units(self, judged: list[Judged]) -> Iterator[Kept]:
+        streams = [known.take(judged[source], source) for source, known in enumerate(self.inputs)]
+        seen = [bytearray(len(each.verdicts)) for each in judged]
+        for kept in _merged(streams):
+            source, unit = kept.source, kept.unit
+            if unit != SESSION and not seen[source][unit]:
+                if self._limit is not None and self.found >= self._limit:
+                    judged[source].verdicts[unit] = 0
+                    continue
+                seen[source][unit] = 1
+                self.found += 1
+            yield kept
+
+
+class _Stamp(msgspec.Struct):
+    timestamp: object = None
+
+
+def _merged(streams: list[Iterator[Kept]]) -> Iterator[Kept]:
+    if len(streams) == 1:
+        return streams[0]
+    return heapq.merge(*streams, key=_Clock())
+
+
+class _Clock:
+    """The timestamp of a line; one without any goes with what came before it."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_Stamp).decode
+        self._last: dict[int, str] = {}
+
+    def __call__(self, kept: Kept) -> str:
+        stamp = self._decode(kept.raw).timestamp
+        if type(stamp) is not str:
+            return self._last.get(kept.source, "")
+        # Within a session the order is that of the file, also where a timestamp is a little earlier.
+        latest = max(stamp, self._last.get(kept.source, ""))
+        self._last[kept.source] = latest
+        return latest
