@@ -16,6 +16,7 @@ import typer
 from mockrec.cli import printing
 from mockrec.cli.live import Live
 from mockrec.cli.options import duration
+from mockrec.cli.served import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.run import Ending, Hooks, Run, RunSettings, check_callbacks
@@ -34,8 +35,10 @@ class Choices:
     ready_file: Path | None
     stop_after: str | None
     strict: bool
-    watch: bool
-    no_proxy: str | None
+    watch: bool = False
+    no_proxy: str | None = None
+    answers: str | None = None
+    """What answers, for the ready line, where that is not a rule file."""
 
 
 def record(settings: RunSettings, choices: Choices) -> int:
@@ -64,7 +67,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
         async def serve(run: Run) -> Ending:
-            _tell_ready(run, choices.ready_file)
+            _tell_ready(run, choices)
             _tune_garbage_collection()
             return await supervisor.wait(seconds)
 
@@ -74,6 +77,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
             group.cancel_scope.cancel()
         ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
+        tell_replays(run.replays)
         if run.failure is not None and run.failure.exit_code != 141:
             printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
@@ -115,9 +119,9 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _tell_ready(run: Run, ready_file: Path | None) -> None:
-    settings = run.settings
-    rules = _what_answers(settings)
+def _tell_ready(run: Run, choices: Choices) -> None:
+    settings, ready_file = run.settings, choices.ready_file
+    rules = _what_answers(settings) if choices.answers is None else choices.answers
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
     recording = f"recording to {printing.escape(to)}" if to else "not recording"
     if to:
@@ -159,9 +163,10 @@ def _tune_garbage_collection() -> None:
 def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
     """What --strict makes of an otherwise good run."""
     pending = [rule.rule.id for rule in run.rules.pending()]
-    if not strict or ending.exit_code != 0 or not (pending or live.unmatched):
+    words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
+    if not strict or ending.exit_code != 0 or not words:
         return ending
-    printing.fail(_strict_text(pending, live.unmatched))
+    printing.fail(f"--strict: {'; '.join(words)}")
     return Ending(ending.reason, 1)
 
 
@@ -177,10 +182,10 @@ def _failed(ending: Ending, run: Run, live: Live) -> Ending:
     return ending
 
 
-def _strict_text(pending: list[str], unmatched: int) -> str:
+def _strict_words(pending: list[str], unmatched: int) -> list[str]:
     words = []
     if unmatched:
         words.append(f"{printing.plural(unmatched, 'request')} matched no rule")
     if pending:
         words.append(f"not used as often as they say: {printing.escape(', '.join(pending))}")
-    return f"--strict: {'; '.join(words)}"
+    return words

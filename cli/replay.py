@@ -1,4 +1,4 @@
-"""`mockrec replay SESSION`: options in, settings out; `sending.py` does the rest."""
+"""`mockrec replay SESSION`: options in, settings out; `sending.py` and `serving.py` do the rest."""
 
 from __future__ import annotations
 
@@ -16,15 +16,26 @@ from mockrec.cli.options import (
     Verbose,
     duration,
     one_output_each,
+    port,
     server_url,
     size,
 )
 
 if TYPE_CHECKING:
+    from mockrec.cli.serving import ServeSettings
+    from mockrec.engine.config import RecordSettings
     from mockrec.engine.replay.send import SendSettings
+
+_SENDING = (
+    "only", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "dry_run",
+    "trust", "insecure",
+)  # fmt: skip
+_RECORDING = ("output", "output_format", "events", "max_body_size")
+_SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict")
 
 
 def replay(
+    context: typer.Context,
     session: SessionPath,
     to: Annotated[
         list[str] | None,
@@ -65,12 +76,68 @@ def replay(
         typer.Option(metavar="TIME", parser=duration, help="What a request gets, answer included.", show_default="30s"),
     ] = 30.0,
     repeat: Annotated[int, typer.Option(metavar="N", min=1, help="Send the whole session so many times.")] = 1,
+    only: Annotated[
+        str | None, typer.Option(metavar="EXPR", help="Send only the exchanges that match, in the filter language.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--diff", help="Compare what comes back with the session, and exit 1 on a difference.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
     trust: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="A CA (PEM) that servers may be signed by. May be given several times."),
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the certificates of servers.")] = False,
+    to_rules: Annotated[
+        Path | None,
+        typer.Option(metavar="RULES", help="Write a rule file instead that answers the recorded requests."),
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Answer from the session instead, and ask no server whatever happens.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "127.0.0.1",
+    ports: Annotated[
+        Any,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            parser=port,
+            help="With --serve: the port; 0 for any free one, 8000-8100 for the first free one.",
+            show_default="8000",
+        ),
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="With --serve: write url, port and pid there when ready.")
+    ] = None,
+    match: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="With --serve: what has to be the same, of method, url, path, query, body, json, host, headers:NAME.",
+        ),
+    ] = "method,url,body",
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SELECTOR", help="With --serve: what does not count, such as json:$.ts. May be given several times."
+        ),
+    ] = None,
+    after_last: Annotated[
+        str,
+        typer.Option(metavar="WHAT", help="With --serve: what follows the last recorded answer, repeat (it) or fail."),
+    ] = "repeat",
+    latency: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT", help="With --serve: how long answers take: none, recorded, or a factor such as 2x."
+        ),
+    ] = "none",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="With --serve: exit 1 when a request had no recording or a recording no request."
+        ),
+    ] = False,
     output: Output = None,
     output_format: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of files, whatever their extension.")
@@ -87,12 +154,30 @@ def replay(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Send the requests of a session again, and record what comes back.
+    """Send the requests of a session again and record what comes back, answer from it, or make rules of it.
 
     The order is kept within each recorded client connection. Without -o nothing is recorded.
     """
-    if not to:
-        raise typer.BadParameter("say where to send the session: --to URL", param_hint="--to")
+    if bool(to) + serve + (to_rules is not None) != 1:
+        raise typer.BadParameter("say what to do with the session: --to URL, --serve or --to-rules FILE")
+    if to_rules is not None:
+        _refuse(context, (*_SENDING, *_SERVING, *_RECORDING), "--to-rules")
+        from mockrec.cli.serving import make_rules
+
+        make_rules(session, to_rules, force=force, file_mode=file_mode)
+        return
+    _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
+    record = _record_settings(events, max_body_size)
+    if serve:
+        from mockrec.cli.serving import serve as serve_session
+
+        server = (host, ports or (8000, 8000))
+        files = (one_output_each(output), output_format, force, file_mode, ready_file)
+        answering = (match, ignore or [], latency, after_last, strict)
+        raise typer.Exit(serve_session(_serve_settings(session, server, answering, record, files)))
+    assert to is not None
+    if compare and repeat > 1:
+        raise typer.BadParameter("each exchange can be compared with one answer, not with several", param_hint="--diff")
     from mockrec.cli.sending import send
 
     raise typer.Exit(
@@ -107,16 +192,17 @@ def replay(
                 keep_host=keep_host,
                 timeout=timeout,
                 repeat=repeat,
+                only=only,
                 trusted=trust or [],
                 insecure=insecure,
                 outputs=one_output_each(output),
                 output_format=output_format,
                 force=force,
                 file_mode=file_mode,
-                events=events,
-                max_body_size=max_body_size,
+                record=record,
             ),
             dry_run=dry_run,
+            compare=compare,
         )
     )
 
@@ -132,31 +218,24 @@ def _send_settings(
     keep_host: bool,
     timeout: float,
     repeat: int,
+    only: str | None,
     trusted: list[Path],
     insecure: bool,
     outputs: tuple[str, ...],
     output_format: str | None,
     force: bool,
     file_mode: int,
-    events: str | None,
-    max_body_size: int | None,
+    record: RecordSettings,
 ) -> SendSettings:
-    from dataclasses import replace
-
-    from mockrec.cli.run import event_types
-    from mockrec.engine.config import RecordSettings
     from mockrec.engine.replay.pace import parse_pace
     from mockrec.engine.replay.selectors import parse_setting
     from mockrec.engine.replay.send import SendSettings
     from mockrec.engine.replay.target import parse_to
+    from mockrec.formats.query import parse
 
-    record = RecordSettings()
-    if events is not None:
-        record = replace(record, events=event_types(events))
-    if max_body_size is not None:
-        record = replace(record, max_body_size=max_body_size)
-    if session == "-" and repeat > 1:
-        raise typer.BadParameter("what is read from stdin cannot be read again", param_hint="--repeat")
+    for option, wanted in (("--repeat", repeat > 1), ("--only", only is not None)):
+        if session == "-" and wanted:
+            raise typer.BadParameter("what is read from stdin cannot be read again", param_hint=option)
     if timeout <= 0:
         raise typer.BadParameter("expected more than no time at all", param_hint="--timeout")
     option = "--to"
@@ -180,6 +259,7 @@ def _send_settings(
         keep_host=keep_host,
         timeout=timeout,
         repeat=repeat,
+        only=None if only is None else parse(only),
         trusted_cas=tuple(str(path) for path in trusted),
         insecure=insecure,
         record=record,
@@ -188,6 +268,58 @@ def _send_settings(
         force=force,
         file_mode=file_mode,
     )
+
+
+def _serve_settings(
+    session: str,
+    server: tuple[str, tuple[int, int]],
+    answering: tuple[str, list[str], str, str, bool],
+    record: RecordSettings,
+    files: tuple[tuple[str, ...], str | None, bool, int, Path | None],
+) -> ServeSettings:
+    from mockrec.cli.serving import ServeSettings, step_of
+    from mockrec.engine.config import ServerSettings
+
+    match, ignore, latency, after_last, strict = answering
+    if after_last not in ("repeat", "fail"):
+        raise typer.BadParameter(f"expected repeat or fail, got {after_last!r}", param_hint="--after-last")
+    words = tuple(word.strip() for word in match.split(",") if word.strip())
+    try:
+        step = step_of(session, words, tuple(ignore), latency, repeat=after_last == "repeat")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    outputs, output_format, force, file_mode, ready_file = files
+    return ServeSettings(
+        step=step,
+        server=ServerSettings(host=server[0], ports=server[1]),
+        record=record,
+        outputs=outputs,
+        output_format=output_format,
+        force=force,
+        file_mode=file_mode,
+        ready_file=ready_file,
+        strict=strict,
+    )
+
+
+def _record_settings(events: str | None, max_body_size: int | None) -> RecordSettings:
+    from dataclasses import replace
+
+    from mockrec.cli.run import event_types
+    from mockrec.engine.config import RecordSettings
+
+    record = RecordSettings()
+    if events is not None:
+        record = replace(record, events=event_types(events))
+    return record if max_body_size is None else replace(record, max_body_size=max_body_size)
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], mode: str) -> None:
+    """Options that mean nothing here are said at once, never ignored."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"it means nothing with {mode}", param_hint=parameter.opts[0])
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import anyio
+import typer
 from anyio.abc import TaskStatus
 
 from mockrec.cli import printing
@@ -27,8 +32,66 @@ _TOLD = 20
 _PROGRESS_SECONDS = 0.5
 
 
-def send(settings: SendSettings, *, dry_run: bool) -> int:
-    """Send a session; the exit code."""
+def send(settings: SendSettings, *, dry_run: bool, compare: bool = False) -> int:
+    """Send a session; the exit code. `compare`: what comes back with what is in it."""
+    if compare and not dry_run:
+        return _compared(settings)
+    return _send(settings, dry_run=dry_run)
+
+
+def _compared(settings: SendSettings) -> int:
+    """Send it, record what comes back (for a while, if nobody wants to keep it), and compare."""
+    if settings.session == "-":
+        raise typer.BadParameter("what is read from stdin cannot be read again", param_hint="--diff")
+    with TemporaryDirectory(prefix="mockrec-") as folder:
+        # JSON Lines are there as soon as they are written; of other outputs a second one is made.
+        kept = next((path for path in settings.outputs if path.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst"))), None)
+        again = kept or str(Path(folder) / "replay.jsonl")
+        if kept is None:
+            settings = replace(settings, outputs=(*settings.outputs, again))
+        code = _send(settings, dry_run=False, untold=() if kept else (again,))
+        if code not in (0, 1):
+            return code
+        return max(code, _compare(_only_sent(settings.session, again, Path(folder)), again))
+
+
+def _only_sent(session: str, again: str, folder: Path) -> str:
+    """A session without what has not been sent, because nobody knows whether that has changed; itself if all was."""
+    from mockrec.engine.replay.sending import REPLAY_OF
+    from mockrec.formats.jsonl import encode_lines
+    from mockrec.formats.session import open_session
+    from mockrec.formats.units import SESSION_TYPES
+
+    with open_session(again) as sent:
+        tags = {tag for _, record in sent for tag in record.get("tags") or () if tag.startswith(REPLAY_OF)}
+    left_out = False
+    path = folder / Path(session).name
+    with open_session(session) as all_of_it, path.open("wb") as file:
+        for _, record in all_of_it:
+            if record["type"] in SESSION_TYPES or f"{REPLAY_OF}{record.get('id')}" in tags:
+                file.write(encode_lines((record,)))
+            else:
+                left_out = True
+        bodies = all_of_it.bodies_folder
+    if bodies is not None and bodies.is_dir():
+        Path(f"{path}.bodies").symlink_to(bodies.absolute())
+    return str(path) if left_out else session
+
+
+def _compare(session: str, again: str) -> int:
+    from mockrec.cli.diff_text import report
+    from mockrec.formats.diff.collect import Filters
+    from mockrec.formats.diff.compare import compare_sessions
+    from mockrec.formats.diff.model import Options, Severity
+
+    result = compare_sessions(session, again, Options(), Filters(), None)
+    for line in report(result, verbose=False):
+        printing.data(line)
+    return 1 if result.failed(Severity.changed) else 0
+
+
+def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) -> int:
+    """Send it; the exit code. `untold`: outputs that will not stay."""
     defects: list[BaseException] = []
 
     def defect(error: BaseException) -> None:
@@ -64,7 +127,7 @@ def send(settings: SendSettings, *, dry_run: bool) -> int:
         return settle(ending)  # once more: an output may have failed with the last record
 
     ending = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
-    _report(replay)
+    _report(replay, untold)
     if replay.failure is not None and replay.failure.exit_code != 141:
         printing.fail(printing.escape(str(replay.failure)))
     return ending.exit_code
@@ -124,7 +187,7 @@ async def _show_progress(replay: Replay) -> None:
         printing.progress(" · ".join(words))
 
 
-def _report(replay: Replay) -> None:
+def _report(replay: Replay, untold: Sequence[str]) -> None:
     """What was sent, how well the pace was kept, what failed."""
     progress, settings = replay.progress, replay.settings
     printing.progress("")
@@ -144,7 +207,7 @@ def _report(replay: Replay) -> None:
         printing.fail(f"{printing.plural(progress.failed, 'request')} failed:")
         _tell_counted(progress.failures)
     for path in settings.outputs:
-        if path != "-":
+        if path != "-" and path not in untold:
             printing.note(f"recorded to {printing.escape(path)}")
 
 

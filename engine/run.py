@@ -29,6 +29,7 @@ from mockrec.engine.record.outputs import open_outputs
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
 from mockrec.engine.record.spool import Spool, has_folder
+from mockrec.engine.replay.replays import Replays
 from mockrec.engine.rulefile import load_file
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.rules.model import Passthrough
@@ -135,7 +136,10 @@ class Run:
         """Why there is no authority: only TLS needs one."""
         self._ca_key = ""
         self._find_ca(settings.tls)
-        rules = compile_rules(settings.loaded.rule_file.rules, self._tools(handlers))
+        self.replays = Replays(self._gateway.limits)
+        """The sessions that rules answer from."""
+        self._replays_read = [self.replays]
+        rules = compile_rules(settings.loaded.rule_file.rules, self._tools(handlers, self.replays))
         self._callbacks = _callbacks(settings.record, handlers)
         self._sockets = bind(server.host, server.ports)
         self._is_own_address = own_addresses(server.host, self._sockets[0].getsockname()[1])
@@ -148,8 +152,8 @@ class Run:
     def _is_own(self, host: str, port: int) -> bool:
         return self._is_own_address(host, port)
 
-    def _tools(self, handlers: Handlers) -> Tools:
-        return Tools(handlers, self._webhooks, self._gateway, self._options)
+    def _tools(self, handlers: Handlers, replays: Replays) -> Tools:
+        return Tools(handlers, self._webhooks, self._gateway, self._options, replay=replays.act)
 
     def _find_ca(self, tls: TlsSettings) -> None:
         """The authority that is named has to be good; that of the user is made, if it can be."""
@@ -231,6 +235,8 @@ class Run:
                     await recorder.close(lambda: self._last_record(ending, recorder, bodies))
                     with self._patience:
                         await recorder.finish_callbacks()  # one may wait for the last record
+                for replays in self._replays_read:
+                    replays.close()
                 if self._key_log is not None:
                     self._key_log.close()
                 background.cancel_scope.cancel()
@@ -291,7 +297,7 @@ class Run:
         others = settings.unmatched == "passthrough"
         if not others and settings.before is None:
             return explain_plan(lambda: self._site.rules)
-        tools = self._tools(Handlers())
+        tools = self._tools(Handlers(), self.replays)
         return passing_plan(lambda: self._site.rules, tools, self._is_own, others=others, upstream=settings.before)
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
@@ -300,10 +306,12 @@ class Run:
         """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
         loaded = load_file(Path(self.settings.loaded.rule_file.path))
         _check_openness(self.settings, loaded)
-        rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers()))
+        replays = Replays(self._gateway.limits)
+        self._replays_read.append(replays)
+        rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers(), replays))
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
-        self._site.rules = rules
+        self._site.rules, self.replays = rules, replays
         self._site.notes.rules_reloaded(told_rules(loaded.rule_file), loaded.rule_file.sha256)
         return loaded
 

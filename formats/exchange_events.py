@@ -144,6 +144,9 @@ class WebSocketClose(ExchangeEvent):
     close_reason: str
     initiator: str | None = None
     """`client` or `server`: who sent its close frame first."""
+    server_close_code: int | None = None
+    """Of the server's close frame, where that was the first; clients need not answer with the same."""
+    server_close_reason: str | None = None
     timing_events: TimingEvents
     tags: list[str]
 

@@ -109,7 +109,8 @@ class WebSocketSession:
         self._sent = Kept(limit)
         self._pieces: list[bytes] = []
         """Of the message that is on its way; whoever waits for it may stop, and wait again."""
-        self._we_closed = False
+        self._first: Close | None = None
+        """Our close frame, if it came before the client's."""
         self._writing = False
         self._leaving = False
         self._close: Close | None = None
@@ -198,15 +199,16 @@ class WebSocketSession:
     async def send_close(self, code: int | None, reason: str = "") -> None:
         """Our close frame, for those who receive the client's themselves, and call `finish` then."""
         if not self._codec.close_sent:
-            self._we_closed = self._close is None
+            self._first = Close(code, reason) if self._close is None else None
             await self._write(self._codec.send_close(code, reason))
 
     def leave(self) -> None:
         """Our close frame, because the run is ending; not into the middle of a frame that is being written."""
         self._leaving = True
         if not (self._writing or self._codec.close_sent):
-            self._we_closed = self._close is None
-            self._pipe.put(self._codec.send_close(_GOING_AWAY, "mockrec is stopping"))
+            leaving = Close(_GOING_AWAY, "mockrec is stopping")
+            self._first = leaving if self._close is None else None
+            self._pipe.put(self._codec.send_close(leaving.code, leaving.reason))
 
     @property
     def close_sent(self) -> bool:
@@ -236,8 +238,8 @@ class WebSocketSession:
         exchange = self._exchange
         if not exchange.finished:
             exchange.ws_closed_at = clock.now()
-            initiator = "server" if self._we_closed else "client"
-            exchange.notes.websocket.closed(exchange, close.code, close.reason, initiator)
+            initiator = "client" if self._first is None else "server"
+            exchange.notes.websocket.closed(exchange, close.code, close.reason, initiator, self._first)
             exchange.over()
 
     # ── ends that are none ─────────────────────────────────────────────────────────────────────────

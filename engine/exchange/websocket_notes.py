@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mockrec.engine import clock
 from mockrec.engine.exchange.envelope import Record, envelope, timing_of
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger
+from mockrec.engine.wire.websocket import Close
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -54,8 +55,11 @@ class WebSocketNotes:
         if size > _LARGE:
             self._notes.flush()
 
-    def closed(self, exchange: Exchange, code: int | None, reason: str, initiator: str) -> None:
-        """Both close frames have passed; `code` and `reason` are the client's."""
+    def closed(
+        self, exchange: Exchange, code: int | None, reason: str, initiator: str, first: Close | None = None
+    ) -> None:
+        """Both close frames have passed; `code` and `reason` are the client's, `first` is the server's if it was the
+        first: clients need not answer with the same."""
         exchange.finished = True
         if self._close:
             now = exchange.ws_closed_at or clock.now()
@@ -65,6 +69,9 @@ class WebSocketNotes:
                 record["closeCode"] = code
             record["closeReason"] = reason
             record["initiator"] = initiator
+            if first is not None and first.code is not None:
+                record["serverCloseCode"] = first.code
+                record["serverCloseReason"] = first.reason
             record["timingEvents"] = timing_of(exchange)
             record["tags"] = exchange.tags
             self._notes.ending(record, exchange, now)

@@ -5,7 +5,7 @@ Remembers only what is open, so a session may be larger than memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,7 @@ class Said:
     record: Record
 
 
-def calls(records: Iterable[tuple[int, Record]]) -> Iterator[Call | Said]:
+def calls(records: Iterable[tuple[int, Record]]) -> Generator[Call | Said, None, None]:
     """Requests when they are complete, and what is said on WebSockets."""
     began: dict[str, tuple[float, frozenset[str]]] = {}
     on: dict[str, set[str]] = {}

@@ -283,7 +283,8 @@ class _Talk:
         exchange = self._exchange
         exchange.ws_closed_at = clock.now()
         initiator = "server" if self._ours is None else "client"
-        exchange.notes.websocket.closed(exchange, said.code, said.reason, initiator)
+        first = self._theirs if self._ours is None else None
+        exchange.notes.websocket.closed(exchange, said.code, said.reason, initiator, first)
 
     def failed(self, error: UpstreamError) -> None:
         """It goes on no more."""

@@ -57,8 +57,7 @@ def draft_of(record: Mapping[str, Any], folder: Path | None) -> Draft:
 
     Raises SessionError for a body that cannot be read.
     """
-    raw = record.get("rawHeaders")
-    headers = [[str(name), str(value)] for name, value in raw] if raw else _pairs(record.get("headers") or {})
+    headers = raw_headers(record)
     method = str(record.get("method") or "GET")
     draft = Draft(method, str(record.get("path") or "/"), headers, b"")
     told = record.get("body")
@@ -75,11 +74,14 @@ def draft_of(record: Mapping[str, Any], folder: Path | None) -> Draft:
     return draft
 
 
-def _pairs(headers: Mapping[str, Any]) -> list[list[str]]:
-    """A header table as pairs, for sessions of tools that keep nothing else."""
+def raw_headers(record: Mapping[str, Any]) -> list[list[str]]:
+    """The fields of a record's head as pairs; made of their table where a session keeps nothing else."""
+    raw = record.get("rawHeaders")
+    if raw:
+        return [[str(name), str(value)] for name, value in raw]
     pairs: list[list[str]] = []
-    for name, value in headers.items():
-        pairs += [[name, str(one)] for one in (value if isinstance(value, list) else (value,))]
+    for name, value in (record.get("headers") or {}).items():
+        pairs += [[str(name), str(one)] for one in (value if isinstance(value, list) else (value,))]
     return pairs
 
 

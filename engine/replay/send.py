@@ -18,6 +18,7 @@ from mockrec.engine.record.outputs import open_outputs
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.replay.calls import Call, Said, calls
 from mockrec.engine.replay.draft import Draft, fill, set_header
+from mockrec.engine.replay.only import Only, judge
 from mockrec.engine.replay.pace import Pace
 from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.replay.sender import Progress, Sender, Sends
@@ -33,6 +34,7 @@ from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.formats.errors import FormatError
+from mockrec.formats.query import Plan
 from mockrec.formats.session import Session, open_session
 
 _AT_ONCE = 100
@@ -54,6 +56,8 @@ class SendSettings:
     keep_host: bool = False
     timeout: float = 30.0
     repeat: int = 1
+    only: Plan | None = None
+    """Which exchanges are sent; None: all."""
     trusted_cas: tuple[str, ...] = ()
     insecure: bool = False
     loaded: Loaded = field(default_factory=no_file)
@@ -75,7 +79,7 @@ class Replay:
         self.survey: Survey | None = None
         self.failure: FormatError | None = None
         """Why the recording could not be kept."""
-        self._defect = defect
+        self._only: Only | None = None
         self._scope: anyio.CancelScope | None = None
         upstream = UpstreamSettings(
             trusted_cas=settings.trusted_cas,
@@ -92,7 +96,7 @@ class Replay:
 
     def look(self, each: Callable[[Call, Draft, str], None] | None = None) -> Survey:
         """Go through the session before anything is sent. Raises SessionError."""
-        with _opened(self.settings.session) as (session, found):
+        with self._opened() as (session, found):
             self.survey = survey(found, self._targets, self._fill, self._fill_message, session.bodies_folder, each)
         return self.survey
 
@@ -132,7 +136,7 @@ class Replay:
     async def _send(self, tools: Tools) -> None:
         settings, looked = self.settings, self.survey or Survey()
         at_once = _ALL_AT_ONCE if settings.pace.factor is not None else _AT_ONCE
-        with _opened(settings.session) as (session, found):
+        with self._opened() as (session, found):
             sends = Sends(
                 targets=self._targets,
                 pace=settings.pace,
@@ -163,6 +167,19 @@ class Replay:
         }
         return record
 
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Session, Iterator[Call | Said]]]:
+        """The session and its calls, but for what `--only` leaves out."""
+        path, plan = self.settings.session, self.settings.only
+        if plan is not None and self._only is None:
+            self._only = judge(path, plan)
+        with open_session(path) as session:
+            found = calls(session if self._only is None else self._only.of(session))
+            try:
+                yield session, found
+            finally:
+                found.close()
+
     def stop(self) -> None:
         """Send nothing more, and wait for nothing more."""
         if self._scope is not None:
@@ -184,13 +201,3 @@ class Replay:
         draft = Draft("", "", [], data)
         fill(draft, [one for one in self.settings.settings if one[0].kind in ("json", "name", "text")])
         return draft.body
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[tuple[Session, Iterator[Call | Said]]]:
-    with open_session(path) as session:
-        found = calls(session)
-        try:
-            yield session, found
-        finally:
-            found.close()  # type: ignore[attr-defined]

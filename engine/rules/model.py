@@ -366,13 +366,19 @@ class Script(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Later(Step):
-    """A step of the language that this version checks but cannot run: its options as plain values."""
+class Replay(Step):
+    """Answers from a recorded session."""
 
-    name: ClassVar[str] = ""
-    kind: str = ""
-    """`replay`."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    name: ClassVar[str] = "replay"
+    session: str = ""
+    """Absolute path."""
+    match: tuple[str, ...] = ("method", "url", "body")
+    ignore: tuple[str, ...] = ()
+    """Selectors, as they are written."""
+    latency: str = "none"
+    """`none`, `recorded` or a factor such as `2x`."""
+    repeat: bool = True
+    """Whether the last recorded answer goes on answering."""
 
 
 # ── the file ───────────────────────────────────────────────────────────────────────────────────────

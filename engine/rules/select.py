@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.match import Handler, ResolveHandler, compile_when
-from mockrec.engine.rules.model import Condition, Later, MultipartPart, Rule, When
+from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.urls import normal_path
 
@@ -258,14 +258,9 @@ _WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "s
 
 def upgrades_of(rule: Rule) -> tuple[bool, bool]:
     """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
-    step = _last_step(rule)
+    step = rule.steps[-1].name
     only = step in _WEBSOCKET_STEPS
     return only or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when), only
-
-
-def _last_step(rule: Rule) -> str:
-    step = rule.steps[-1]
-    return step.kind if isinstance(step, Later) else step.name
 
 
 def _names_upgrades(when: When) -> bool:

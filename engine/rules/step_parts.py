@@ -19,7 +19,7 @@ Make = Callable[[Any, Place], Step]
 class StepWord:
     """One step of the language: the shape of its options, and how its value becomes a `model.Step`."""
 
-    __slots__ = ("about", "bare", "final", "later", "make", "shape")
+    __slots__ = ("about", "bare", "final", "make", "shape")
 
     def __init__(
         self,
@@ -29,15 +29,13 @@ class StepWord:
         *,
         final: bool = True,
         bare: bool = False,
-        later: bool = False,
     ) -> None:
         """`bare`: the step has no options, and may stand as a word of its own."""
-        self.about = f"{about} Not available yet." if later else about
+        self.about = about
         self.shape = shape
         self.make = make
         self.final = final
         self.bare = bare
-        self.later = later
 
 
 class NoOptions(Shape[None]):

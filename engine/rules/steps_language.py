@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from mockrec.engine.rules.containers import List, MapOf, Named
-from mockrec.engine.rules.later_language import LATER_STEPS
 from mockrec.engine.rules.model import (
     Close,
     Emit,
@@ -22,7 +21,8 @@ from mockrec.engine.rules.model import (
 from mockrec.engine.rules.nodes import AnyNode, ListNode, MapNode, ScalarNode
 from mockrec.engine.rules.passthrough_language import PASSTHROUGH_STEPS
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
-from mockrec.engine.rules.records import LATER, Given, Key, Record
+from mockrec.engine.rules.records import Given, Key, Record
+from mockrec.engine.rules.replay_language import REPLAY_STEPS
 from mockrec.engine.rules.reply_language import (
     BODY_KEYS,
     MALFORMED_KEYS,
@@ -132,7 +132,7 @@ STEPS: Final[dict[str, StepWord]] = {
     ),
     **PASSTHROUGH_STEPS,
     **WEBSOCKET_STEPS,
-    **LATER_STEPS,
+    **REPLAY_STEPS,
 }
 BARE_STEPS: Final = tuple(name for name, word in STEPS.items() if word.bare)
 
@@ -158,8 +158,7 @@ class StepShape(Shape[Step]):
         if word is None:
             raise reading.reject(key, where, _unknown(name))
         here = f"{where}.{name}"
-        step = word.make(word.shape.read(value, here, reading), reading.place(key, here))
-        return _available(name, word, step, key, here, reading)
+        return word.make(word.shape.read(value, here, reading), reading.place(key, here))
 
     def _read_word(self, node: ScalarNode, where: str, reading: Reading) -> Step:
         name = reading.text(node, where)
@@ -169,7 +168,7 @@ class StepShape(Shape[Step]):
         if not word.bare:
             raise reading.reject(node, where, f"the step {quoted(name)} needs its options, as a mapping")
         here = f"{where}.{name}"
-        return _available(name, word, word.make(None, reading.place(node, here)), node, here, reading)
+        return word.make(None, reading.place(node, here))
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         steps: Schema = {
@@ -187,12 +186,6 @@ class StepShape(Shape[Step]):
 def _unknown(name: str) -> str:
     message = nearest_hint(name, tuple(STEPS), "unknown step")
     return message if "did you mean" in message else f"{message}; known steps: {', '.join(STEPS)}"
-
-
-def _available(name: str, word: StepWord, step: Step, node: ScalarNode, where: str, reading: Reading) -> Step:
-    if word.later:
-        raise reading.reject(node, where, f"{quoted(name)} {LATER}")
-    return step
 
 
 class Then(Shape[tuple[Step, ...]]):

@@ -17,11 +17,11 @@ from mockrec.engine.rules.model import (
     HeaderChanges,
     Informational,
     JsonRpc,
-    Later,
     Malformed,
     MultipartPart,
     Passthrough,
     Python,
+    Replay,
     Reply,
     RequestChanges,
     Reset,
@@ -196,8 +196,8 @@ def step_words(step: Step) -> str:
             return f"emit {shown(step.type)}"
         case Passthrough():
             return _passing_words(step)
-        case Later():
-            return step.kind
+        case Replay():
+            return f"replay {shorten(printable(step.session.rpartition('/')[2]))}"
         case _:
             return step.name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from mockrec.engine.config import UpstreamSettings
@@ -28,6 +28,7 @@ _SLOW = (
     model.Echo,
     model.Listen,
     model.Script,
+    model.Replay,
 )
 """Steps that wait for something else than the request."""
 
@@ -42,6 +43,8 @@ class Tools:
     options: Options
     """The way to servers where a step says nothing else."""
     random: random.Random = field(default_factory=random.Random)
+    replay: Callable[[model.Replay], Act] | None = None
+    """Makes the act of the step `replay`, which knows more than steps do."""
 
 
 def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
@@ -127,4 +130,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
             return webhook_act(step, tools.webhooks)
         case model.Emit():
             return emit.emit_act(step, tools.random)
+        case model.Replay():
+            assert tools.replay is not None
+            return tools.replay(step)
     raise AssertionError(f"the language lets no {step.name} pass")

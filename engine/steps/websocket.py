@@ -24,8 +24,11 @@ _VERSIONS = ("Sec-WebSocket-Version", "13")
 _NORMAL = 1000
 
 
-async def accepted(exchange: Exchange, limits: SocketSettings) -> WebSocketSession | None:
-    """Accept the upgrade with what the client offers first, or refuse what is none (RFC 6455, 4.2)."""
+async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | None = None) -> WebSocketSession | None:
+    """Accept the upgrade with what the client offers first, or refuse what is none (RFC 6455, 4.2).
+
+    `protocol`: agree to this subprotocol if it is offered, and to no other; empty: to none.
+    """
     wrong = check_upgrade(exchange.head)
     if wrong:
         status = 426 if wrong == BAD_VERSION else 400
@@ -33,8 +36,10 @@ async def accepted(exchange: Exchange, limits: SocketSettings) -> WebSocketSessi
         return None
     fields: list[tuple[str, str]] = []
     protocols = offered_protocols(exchange.address.headers)
-    if protocols:
-        fields.append(("Sec-WebSocket-Protocol", protocols[0]))
+    if protocol is None and protocols:
+        protocol = protocols[0]
+    if protocol is not None and protocol in protocols:
+        fields.append(("Sec-WebSocket-Protocol", protocol))
     deflate = None
     found = negotiate(exchange.address.headers.get("sec-websocket-extensions", ""))
     if found is not None:
@@ -79,12 +84,13 @@ def listen_act(limits: SocketSettings) -> Act:
         session = await accepted(exchange, limits)
         if session is not None:
             with limits.open.hold(session):
-                await _listen(session)
+                await listen(session)
 
     return act
 
 
-async def _listen(session: WebSocketSession) -> None:
+async def listen(session: WebSocketSession) -> None:
+    """Take what comes until the client closes."""
     try:
         while True:
             part = await session.receive()
@@ -123,7 +129,7 @@ def script_act(step: Script, limits: SocketSettings) -> Act:
                     talk.missed(line, None)
                 return
         with limits.open.hold(session):
-            await _listen(session)
+            await listen(session)
 
     return act
 

@@ -21,6 +21,7 @@ import footprint
 import machine
 import measures
 import proxying
+import replaying
 import report
 import streams
 import tables
@@ -42,6 +43,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "P6": streams.p6,
     "P7": proxying.p7,
     "P8": _p8,
+    "R1": replaying.r1,
     "S1": footprint.s1,
     "S2": measures.s2,
     "M1": footprint.m1,

@@ -39,9 +39,9 @@ RULE_FILES = {
         'version: 1\nrules:\n  - then: {reply: {template: true, body: "{{ oops"}}\n',
         "rules.yaml:3:42: rules[0].then.reply.body: not a template: ",
     ),
-    "not available": (
-        "version: 1\nrules:\n  - then: {replay: rules.yaml}\n",
-        'rules.yaml:3:12: rules[0].then.replay: "replay" is not available yet in this version of mockrec',
+    "selector": (
+        "version: 1\nrules:\n  - then: {replay: {session: rules.yaml, ignore: ts}}\n",
+        "rules.yaml:3:50: rules[0].then.replay.ignore: expected a selector such as json:$.ts or header:NAME",
     ),
     "unknown event type": (
         "version: 1\nrecord: {events: [respones]}\nrules: []\n",

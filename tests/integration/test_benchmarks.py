@@ -15,5 +15,24 @@ def test_a_smoke_run_of_every_item(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    for item in ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "S1", "S2", "M1", "M2", "M3", "F1", "F2", "F3", "F4"):
+    for item in (
+        "P1",
+        "P2",
+        "P3",
+        "P4",
+        "P5",
+        "P6",
+        "P7",
+        "P8",
+        "R1",
+        "S1",
+        "S2",
+        "M1",
+        "M2",
+        "M3",
+        "F1",
+        "F2",
+        "F3",
+        "F4",
+    ):
         assert any(line.startswith(item) for line in done.stdout.splitlines()), item

@@ -425,6 +425,28 @@ def test_interrupted(tmp_path: Path, upstream: Make) -> None:
     assert (records[-1]["reason"], records[-1]["exitCode"]) == ("SIGINT", 130)
 
 
+def test_only_what_is_looked_for_is_sent_and_compared(program: Program, tmp_path: Path, upstream: Make) -> None:
+    server = upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    session = session_of(tmp_path / "a.jsonl", {"path": "/a"}, {"path": "/b"}, {"path": "/c", "method": "POST"})
+    options = ("--to", server.url, "--pace", "max", "--only", "method == GET and path != /b")
+    done = program("replay", session, *options, "--diff")
+    assert [one.target for one in server.requests] == ["/a"], done.stderr
+    assert (done.returncode, "only in" in done.stdout.lower()) == (0, False), done.stdout
+    done = program("replay", session, "--to", server.url, "--only", "methd == GET")
+    assert (done.returncode, "column 1" in done.stderr) == (2, True)
+
+
+def test_differences_are_an_exit_code(recorded_shop: Path, shop: Shop, program: Program, upstream: Make) -> None:
+    url = shop.start()
+    done = program("replay", recorded_shop, "--to", url, "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    other = upstream(b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\noh")
+    done = program("replay", recorded_shop, "--to", other.url, "--diff", "--pace", "max", "--only", "path == /goods")
+    assert done.returncode == 1
+    assert "500" in done.stdout and "/goods" in done.stdout
+    assert program("replay", recorded_shop, "--to", url, "--diff", "--repeat", "2").returncode == 2
+
+
 def test_a_session_from_stdin(program: Program, tmp_path: Path, upstream: Make) -> None:
     server = upstream()
     text = session_of(tmp_path / "a.jsonl", {}, {"path": f"/{MARK}"}).read_text(encoding="utf-8")

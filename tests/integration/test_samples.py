@@ -323,6 +323,13 @@ def test_websocket(sample: Calls) -> None:
     assert refused.value.response.status_code == 401
 
 
+def test_replay(sample: Calls) -> None:
+    assert [one["name"] for one in sample.json("GET", "/goods")[1]] == ["tea", "mug"]
+    assert [len(sample.json("GET", "/orders")[1]["orders"]) for _ in range(3)] == [0, 1, 1]
+    assert sample.json("POST", "/cart", {"id": 2, "at": "18:45"}) == (201, {"cart": [2]})
+    assert sample.json("GET", "/health") == (200, {"ok": True})
+
+
 def test_webhook_emit(sample: Calls) -> None:
     assert sample.json("POST", "/orders", {"item": "book", "quantity": 2}) == (202, {"accepted": "book"})
     log = sample.program.log

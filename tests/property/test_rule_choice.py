@@ -18,7 +18,7 @@ from mockrec.engine.rules.load import load_rules
 from mockrec.engine.rules.model import (
     Close,
     Condition,
-    Later,
+    Echo,
     MultipartPart,
     Place,
     Reply,
@@ -32,7 +32,7 @@ from mockrec.engine.rules.suggest import quoted, suggest_rule
 from mockrec.engine.rules.values import json_equal, json_includes
 
 PLACE = Place("rules.yaml", 1, 1, "")
-STEPS: tuple[Step, ...] = (Reply(PLACE), Close(PLACE), Later(PLACE, "echo"))
+STEPS: tuple[Step, ...] = (Reply(PLACE), Close(PLACE), Echo(PLACE))
 PATHS = ("/", "/a", "/a/b", "/a/1", "/b/1", "/%2F", "//a", "/a/")
 
 few_paths = st.sampled_from(PATHS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.rules.model import Condition, Later, MultipartPart, Place, Rule, When
+from mockrec.engine.rules.model import Condition, Echo, MultipartPart, Place, Rule, When
 from mockrec.engine.rules.nearest import MAX_COMPARED, nearest
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.select import RuleSet
@@ -131,7 +131,7 @@ def test_a_users_function_inside_a_choice_may_fail(request_of: RequestOf, rules_
 
 
 def test_the_kind_of_request_counts(request_of: RequestOf, rules_of: RulesOf) -> None:
-    rules = rules_of({"when": When(), "steps": (Later(PLACE, "echo"),)}, When(path="/b"))
+    rules = rules_of({"when": When(), "steps": (Echo(PLACE),)}, When(path="/b"))
     rule_id, failures = near(rules, request_of("GET", "http://x.test/zzz"))
     assert rule_id == "rule-2" or failures == (("websocket", "an upgrade to WebSocket", "an ordinary request"),)
     (failure,) = near(rules[:1], request_of())[1]

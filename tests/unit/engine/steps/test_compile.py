@@ -26,9 +26,9 @@ PLACE = Place("rules.yaml", 1, 1, "")
 KINDS = [
     kind
     for _, kind in inspect.getmembers(model, inspect.isclass)
-    if issubclass(kind, model.Step) and kind not in (model.Step, model.Later)
+    if issubclass(kind, model.Step) and kind is not model.Step
 ]
-SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward", "echo", "listen", "script"}
+SLOW = {"stream", "python", "timeout", "delay", "passthrough", "forward", "echo", "listen", "script", "replay"}
 
 
 async def _no_network(address: str, port: int) -> Any:
@@ -45,13 +45,16 @@ def offline() -> tuple[Gateway, Options]:
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     (tmp_path / "handlers.py").write_text("def answer(request): ...\ndef matches(request): return True\n")
-    return Tools(Handlers(), Webhooks(), *offline())
+
+    async def replayed(exchange: Any) -> None: ...
+
+    return Tools(Handlers(), Webhooks(), *offline(), replay=lambda step: replayed)
 
 
 def test_the_language_has_these_steps() -> None:
     assert {kind.name for kind in KINDS} == {
         "reply", "stream", "jsonRpc", "python", "close", "reset", "timeout", "malformed",
-        "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward", "echo", "listen", "reject", "script",
+        "delay", "waitForBody", "informational", "webhook", "emit", "passthrough", "forward", "echo", "listen", "reject", "script", "replay",
     }  # fmt: skip
 
 
@@ -65,9 +68,9 @@ def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: Tools, tmp_
     assert plan.is_quick == (kind.name not in SLOW)
 
 
-def test_a_step_of_a_later_version_is_never_compiled(tools: Tools) -> None:
+def test_what_is_no_step_of_the_language_is_never_compiled(tools: Tools) -> None:
     with pytest.raises(AssertionError, match="lets no"):
-        plan_of([model.Later(PLACE, kind="replay")], tools)
+        plan_of([model.Step(PLACE)], tools)
 
 
 def test_one_slow_step_makes_a_plan_slow(tools: Tools) -> None:

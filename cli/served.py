@@ -1,0 +1,41 @@
+"""What is told at the end about sessions that have answered: what was missed, and what was never asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mockrec.cli import printing
+from mockrec.engine.replay.replays import Replays
+
+_TOLD = 20
+
+
+def tell_replays(replays: Replays) -> None:
+    """Misses and unused recordings, a line each."""
+    for cassette in replays.cassettes:
+        name = printing.escape(cassette.path)
+        if cassette.missed:
+            printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
+            _tell_counted(cassette.misses)
+        unused = Counter(recording.name for recording in cassette.unused())
+        if unused:
+            printing.note(f"{name}: {printing.plural(unused.total(), 'recording')} never asked for:")
+            _tell_counted(unused)
+
+
+def replay_words(replays: Replays) -> list[str]:
+    """The same in words, for --strict."""
+    words = []
+    if replays.missed:
+        words.append(f"{printing.plural(replays.missed, 'request')} without a recording")
+    unused = sum(len(cassette.unused()) for cassette in replays.cassettes)
+    if unused:
+        words.append(f"{printing.plural(unused, 'recording')} never asked for")
+    return words
+
+
+def _tell_counted(names: Counter[str]) -> None:
+    for text, count in names.most_common(_TOLD):
+        printing.note(f"  {printing.escape(text)}{f' ({count}×)' if count > 1 else ''}")
+    if len(names) > _TOLD:
+        printing.note(f"  and {len(names) - _TOLD} more")

@@ -1,0 +1,96 @@
+"""`replay --serve` at the command line: a run whose only rule answers from a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mockrec.cli import printing
+from mockrec.cli.recording import Choices, record, remove_stale
+from mockrec.engine.config import RecordSettings, ServerSettings
+from mockrec.engine.rulefile import no_file
+from mockrec.engine.rules.model import Place, Replay, Rule, When
+from mockrec.engine.run import RunSettings
+
+_RULE_ID = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What to answer from and how, and where to listen and record."""
+
+    step: Replay
+    server: ServerSettings
+    record: RecordSettings
+    outputs: tuple[str, ...]
+    output_format: str | None
+    force: bool
+    file_mode: int
+    ready_file: Path | None
+    strict: bool
+
+
+def serve(settings: ServeSettings) -> int:
+    """Answer until something ends it; the exit code. Raises ConfigError for a session that cannot be used."""
+    if settings.ready_file is not None:
+        remove_stale(settings.ready_file)
+    place = Place("", 0, 0, "")
+    # With `always` the rule is not pending: what counts is which recordings were used.
+    rule = Rule(_RULE_ID, When(), (settings.step,), "always", 1, place, 0)
+    loaded = no_file()
+    loaded = replace(loaded, rule_file=replace(loaded.rule_file, rules=(rule,)))
+    run = RunSettings(
+        loaded=loaded,
+        server=settings.server,
+        record=settings.record,
+        outputs=settings.outputs,
+        output_format=settings.output_format,
+        force=settings.force,
+        file_mode=settings.file_mode,
+    )
+    answers = f"answering from {printing.escape(settings.step.session)}"
+    return record(
+        run, Choices(ready_file=settings.ready_file, stop_after=None, strict=settings.strict, answers=answers)
+    )
+
+
+def step_of(session: str, match: tuple[str, ...], ignore: tuple[str, ...], latency: str, *, repeat: bool) -> Replay:
+    """The step that the options of the command mean. Raises ValueError."""
+    from mockrec.engine.replay.facts import MATCH_WORD
+    from mockrec.engine.replay.latency import parse_latency
+    from mockrec.engine.replay.selectors import parse_selector
+
+    for word in match:
+        if not MATCH_WORD.fullmatch(word):
+            raise ValueError(
+                f"--match: expected method, url, path, query, body, json, host or headers:NAME, got {word!r}"
+            )
+    try:
+        for text in ignore:
+            parse_selector(text)
+    except ValueError as error:
+        raise ValueError(f"--ignore: {error}") from None
+    try:
+        parse_latency(latency)
+    except ValueError as error:
+        raise ValueError(f"--latency: {error}") from None
+    place = Place("", 0, 0, "")
+    return Replay(place, session=session, match=match, ignore=ignore, latency=latency, repeat=repeat)
+
+
+def make_rules(session: str, path: Path, *, force: bool, file_mode: int) -> None:
+    """Write the rule file and say what is in it. Raises SessionError, OutputError."""
+    from mockrec.engine.replay.to_rules import write_rules
+
+    written = write_rules(session, path, force=force, file_mode=file_mode)
+    files = f", {printing.plural(written.files, 'body')} beside it" if written.files == 1 else ""
+    if written.files > 1:
+        files = f", {written.files} bodies beside it"
+    printing.note(f"{printing.escape(str(path))}: {printing.plural(written.rules, 'rule')}{files}")
+    if written.marked:
+        printing.warn(f"{printing.plural(written.marked, 'rule')} answer with redacted values, which stand for secrets")
+    if written.left_out:
+        count = printing.plural(written.left_out.total(), "recording")
+        printing.warn(f"{count} left out, because no rule can give them again:")
+        for text, number in written.left_out.most_common(20):
+            printing.note(f"  {printing.escape(text)}{f' ({number}×)' if number > 1 else ''}")

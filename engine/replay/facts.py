@@ -1,0 +1,209 @@
+"""What of a request counts when a recording is looked for, as plain data that can be compared, hashed and told.
+
+The same facts are made of recorded requests and of those that come; a redaction mark in a recorded one stands for any
+value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mockrec.engine.replay.draft import MARK
+from mockrec.engine.replay.selectors import Selector
+from mockrec.engine.rules.request import FORM_TYPE, RequestView
+
+Facts = dict[str, Any]
+
+ANYTHING = "redacted-00000000"
+"""A fact that every value fits."""
+DEFAULT_MATCH = ("method", "url", "body")
+MATCH_WORD = re.compile(r"method|url|path|query|body|json|host|headers:\S+")
+_LONGEST_TEXT = 256 * 1024
+"""Bytes of a body that is told in words; of longer ones only the hash counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What has to be the same, and what does not count."""
+
+    by: tuple[str, ...] = DEFAULT_MATCH
+    """Words: `method`, `url`, `path`, `query`, `body`, `json`, `host`, `headers:NAME`."""
+    ignore: tuple[Selector, ...] = ()
+
+    @property
+    def needs_body(self) -> bool:
+        return "body" in self.by or "json" in self.by
+
+
+def facts_of(request: RequestView, match: Match, *, cut: bool = False) -> Facts:
+    """The facts of a request, complete with its body if that counts; `cut`: its body was not recorded whole."""
+    facts: Facts = {"websocket": request.websocket}
+    for word in match.by:
+        if word == "method":
+            facts["method"] = request.method
+        elif word in ("url", "path", "query"):
+            if word != "query":
+                facts["path"] = request.path
+            if word != "path":
+                facts["query"] = {name: list(values) for name, values in request.query.items()}
+        elif word.startswith("headers:"):
+            name = word.removeprefix("headers:").lower()
+            facts.setdefault("header", {})[name] = request.headers.get(name)
+        elif word in ("body", "json") and not request.websocket:
+            facts["body"] = ANYTHING if cut else _body(request, as_json=word == "json")
+    for selector in match.ignore:
+        if selector.in_requests:
+            _leave_out(facts, selector)
+    return facts
+
+
+def _body(request: RequestView, *, as_json: bool) -> Any:
+    try:
+        data = request.body
+    except ValueError:
+        return {"undecodable": True}
+    if not data:
+        return {"text": ""}
+    kind = request.content_type.lower()
+    if as_json or "json" in kind:
+        try:
+            return {"json": request.json}
+        except ValueError:
+            pass
+    if FORM_TYPE in kind:
+        return {"form": dict(request.form)}
+    if "multipart/form-data" in kind and request.multipart:
+        # The boundary is another one each time.
+        return {"part": [[part.name, part.filename, _content(part.content)] for part in request.multipart]}
+    return {"text": _content(data)}
+
+
+def _content(data: bytes) -> str:
+    if len(data) <= _LONGEST_TEXT:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            pass
+    return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}"
+
+
+def key_of(facts: Facts) -> bytes:
+    """Equal facts have equal keys."""
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def has_marks(facts: Facts) -> bool:
+    """Whether some of the recorded facts stand for any value."""
+    text = json.dumps(facts, ensure_ascii=True)
+    return "redacted-" in text and MARK.search(text) is not None
+
+
+# ── comparing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def fits(recorded: Any, asked: Any) -> bool:
+    """Whether a value is the recorded one, or one that its marks may stand for."""
+    return next(differences(recorded, asked), None) is None
+
+
+def differences(recorded: Any, asked: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Places that differ, with both values; `...` where one side has nothing there."""
+    if recorded == asked and type(recorded) is type(asked):
+        return
+    if isinstance(recorded, str) and MARK.search(recorded):
+        if MARK.fullmatch(recorded):
+            if asked is not ...:
+                return
+        elif isinstance(asked, str):
+            pattern = ".*".join(re.escape(piece) for piece in MARK.split(recorded))
+            if re.fullmatch(pattern, asked, re.DOTALL):
+                return
+    elif isinstance(recorded, Mapping) and isinstance(asked, Mapping):
+        for name in [*recorded, *(name for name in asked if name not in recorded)]:
+            yield from differences(recorded.get(name, ...), asked.get(name, ...), _inside(place, name))
+        return
+    elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
+        for index, (one, other) in enumerate(zip(recorded, asked, strict=True)):
+            yield from differences(one, other, place if len(recorded) == 1 else f"{place}[{index}]")
+        return
+    yield place, recorded, asked
+
+
+_SELECTING = ("query", "header")
+
+
+def _inside(place: str, name: Any) -> str:
+    """`query` + `a` → `query:a`, `body` + `json` → `json:$`, `json:$` + `a` → `json:$.a`."""
+    if not place:
+        return str(name)
+    if place == "body":
+        return "json:$" if name == "json" else str(name) if name in ("form", "part") else "body"
+    if place in _SELECTING or place == "form":
+        return f"{place}:{name}"
+    return f"{place}.{name}" if re.fullmatch(r"[A-Za-z_]\w*", str(name)) else f"{place}[{json.dumps(name)}]"
+
+
+# ── ignoring ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _leave_out(facts: Facts, selector: Selector) -> None:
+    kind, name = selector.kind, selector.name
+    body = facts.get("body")
+    body = body if isinstance(body, dict) else {}
+    if kind in ("query", "name") and "query" in facts:
+        facts["query"].pop(name, None)
+    if kind in ("header", "name") and "header" in facts:
+        facts["header"].pop(name.lower(), None)
+    if kind == "cookie" and facts.get("header", {}).get("cookie"):
+        crumbs = [crumb.strip() for crumb in facts["header"]["cookie"].split(";")]
+        facts["header"]["cookie"] = "; ".join(crumb for crumb in crumbs if crumb.partition("=")[0] != name)
+    if kind in ("form", "name"):
+        body.get("form", {}).pop(name, None)
+        if "part" in body:
+            body["part"] = [part for part in body["part"] if part[0] != name]
+    if kind == "json" and "json" in body:
+        body["json"] = _without_path(body["json"], name)
+    if kind == "name" and "json" in body:
+        body["json"] = _without_name(body["json"], name)
+    if kind == "text":
+        facts.update(_without_text(facts, re.compile(name)))
+
+
+def _without_path(document: Any, path: str) -> Any:
+    import jsonpath_rfc9535
+
+    document = json.loads(json.dumps(document))  # that of the request must not change
+    nodes = jsonpath_rfc9535.find(path, document)
+    # The last first, so that what goes does not move what is still to go.
+    for location in sorted((node.location for node in nodes), key=_from_behind, reverse=True):
+        if not location:
+            return None
+        holder = document
+        for step in location[:-1]:
+            holder = holder[step]
+        del holder[location[-1]]
+    return document
+
+
+def _from_behind(location: tuple[int | str, ...]) -> list[tuple[int, str]]:
+    return [(step, "") if isinstance(step, int) else (-1, step) for step in location]
+
+
+def _without_name(found: Any, name: str) -> Any:
+    if isinstance(found, dict):
+        return {key: _without_name(one, name) for key, one in found.items() if key != name}
+    return [_without_name(one, name) for one in found] if isinstance(found, list) else found
+
+
+def _without_text(found: Any, pattern: re.Pattern[str]) -> Any:
+    if isinstance(found, str):
+        return pattern.sub("", found)
+    if isinstance(found, dict):
+        return {key: _without_text(one, pattern) for key, one in found.items()}
+    return [_without_text(one, pattern) for one in found] if isinstance(found, list) else found

@@ -1,0 +1,55 @@
+"""How long a recorded answer takes when it is given again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_FACTOR = re.compile(r"([0-9]+(?:\.[0-9]+)?)x")
+_SPREAD = 20.0
+"""Milliseconds between head and end from which on they are sent apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A factor for what was recorded; 0: no time at all."""
+
+    factor: float = 0.0
+
+    def of(self, record: Mapping[str, Any]) -> tuple[float, float]:
+        """Milliseconds from the complete request to the head of the answer, and to its end."""
+        if not self.factor:
+            return 0.0, 0.0
+        timing = record.get("timingEvents")
+        timing = timing if isinstance(timing, Mapping) else {}
+        start = _number(timing.get("bodyReceivedTimestamp")) or _number(timing.get("startTimestamp"))
+        end = _first(timing, "responseSentTimestamp", "abortedTimestamp", "wsAcceptedTimestamp")
+        head = _first(timing, "headersSentTimestamp", "wsAcceptedTimestamp") or end
+        if start is None or head is None:
+            duration = _number(record.get("duration")) or 0.0
+            return duration * self.factor, duration * self.factor
+        return max(0.0, head - start) * self.factor, max(0.0, (end or head) - start) * self.factor
+
+    def spreads(self, head: float, end: float) -> bool:
+        """Whether head and body are sent apart."""
+        return end - head > _SPREAD
+
+
+def parse_latency(text: str) -> Latency:
+    """`none`, `recorded`, `2x` (twice as long). Raises ValueError."""
+    if text in ("none", "recorded"):
+        return Latency(1.0 if text == "recorded" else 0.0)
+    found = _FACTOR.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected recorded, none or a factor such as 2x, got {text!r}")
+    return Latency(float(found[1]))
+
+
+def _first(timing: Mapping[str, Any], *names: str) -> float | None:
+    return next((value for name in names if (value := _number(timing.get(name))) is not None), None)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,167 @@
+"""The step `replay`: answers a request as a recorded session has answered it. Asks no server, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.websocket import SocketSettings
+from mockrec.engine.replay.cassette import Cassette, Miss, Recording
+from mockrec.engine.replay.draft import raw_headers
+from mockrec.engine.replay.latency import Latency
+from mockrec.engine.replay.miss import miss_text
+from mockrec.engine.replay.sending import REPLAY_OF
+from mockrec.engine.replay.socket_serving import converse
+from mockrec.engine.replay.target import without_framing
+from mockrec.engine.steps import faults
+from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.timing import sleep_until
+from mockrec.engine.upstream.headers import with_chunks, with_length
+from mockrec.engine.wire import content
+from mockrec.formats.body import Body
+from mockrec.formats.errors import RecordError, SessionError
+
+MISSED = "replay-miss"
+"""The tag of a request that no recording answers."""
+_BODILESS = (204, 304)
+_CACHED_BODY = 64 * 1024
+_CACHED = 512
+_RULE_CLOSE = "E_RULE_CLOSE"
+
+
+class Unservable(Exception):
+    """A recording holds too little to be given again. The text is a sentence."""
+
+
+def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> Act:
+    """Answers from the cassette; `latency` says how long that takes."""
+    answers: dict[tuple[str, bool], Answer] = {}
+
+    async def act(exchange: Exchange) -> None:
+        if cassette.match.needs_body:
+            await exchange.wait_for_body()
+        asked_at = clock.now()
+        address = exchange.address
+        proxied = address.is_absolute or address.origin.tunnel is not None
+        host = address.host.lower() if proxied or "host" in cassette.match.by else None
+        found = cassette.find(exchange.view, host)
+        if isinstance(found, Miss):
+            exchange.tag(MISSED)
+            await _refuse(exchange, miss_text(exchange.view, cassette, found))
+            return
+        exchange.tag(f"{REPLAY_OF}{found.id}")
+        assert found.answer is not None
+        record = cassette.read(found.answer)
+        try:
+            if record["type"] == "abort":
+                await _break_off(exchange, record, cassette, latency, asked_at)
+            elif record["type"] == "websocket-accepted":
+                await sleep_until(asked_at + latency.of(record)[0])
+                await converse(exchange, cassette, found, record, latency, limits)
+            else:
+                await _answer(exchange, cassette, found, record, latency, asked_at, answers)
+        except Unservable as problem:
+            cassette.mismatch(f"{found.name}: {problem}")
+            exchange.tag(MISSED)
+            await _refuse(exchange, f"The recording {found.id} cannot be given again: {problem}.\n")
+
+    return act
+
+
+async def _refuse(exchange: Exchange, text: str) -> None:
+    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace")))
+
+
+async def _answer(
+    exchange: Exchange,
+    cassette: Cassette,
+    found: Recording,
+    record: Mapping[str, Any],
+    latency: Latency,
+    asked_at: float,
+    answers: dict[tuple[str, bool], Answer],
+) -> None:
+    for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
+        if interim["type"] == "response-information" and interim.get("statusCode") != 100:
+            fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
+            await exchange.inform(interim["statusCode"], fields)
+    key = found.id, exchange.channel.bodiless
+    answer = answers.get(key)
+    if answer is None:
+        answer = answer_of(record, cassette, bodiless=exchange.channel.bodiless, version=exchange.head.version)
+        if len(answer.body) <= _CACHED_BODY and len(answers) < _CACHED and not answer.trailers:
+            answers[key] = answer
+    head_after, end_after = latency.of(record)
+    await sleep_until(asked_at + head_after)
+    if not latency.spreads(head_after, end_after) or not answer.body:
+        await exchange.reply(answer)
+        return
+    await exchange.begin(answer, len(answer.body))
+    await sleep_until(asked_at + end_after)
+    await exchange.send(answer.body)
+    await exchange.finish()
+
+
+def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, version: str) -> Answer:
+    """The recorded answer, framed anew. Raises Unservable."""
+    status = record.get("statusCode")
+    if not isinstance(status, int):
+        raise Unservable("it has no status")
+    fields = without_framing(raw_headers(record))
+    trailers = tuple((str(name), str(value)) for name, value in record.get("rawTrailers") or ())
+    body = b""
+    if bodiless or status in _BODILESS:
+        told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
+        fields, trailers = [*fields, *told[:1]], ()
+    else:
+        body = body_of(record.get("body"), cassette)
+        fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
+    headers = tuple([(name, value) for name, value in fields])
+    reason = record.get("statusMessage")
+    return Answer(
+        status, headers, body, reason=reason if isinstance(reason, str) else None, trailers=trailers, relayed=True
+    )
+
+
+def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
+    """A body as it was on the wire. Raises Unservable; `partly`: what there is of it is enough."""
+    if not isinstance(told, Mapping):
+        return b""
+    try:
+        body = Body.from_record(told, cassette.folder)
+        if body.truncated and not partly:
+            raise Unservable("its body was cut when it was recorded (record.maxBodySize)")
+        if body.raw_base64 is not None and not body.redacted:
+            return body.raw or b""
+        data = body.bytes
+        codings = content.codings_of(body.content_encoding) if body.content_encoding and data else []
+        return content.encode(data, codings) if codings else data
+    except (RecordError, SessionError, content.UnencodableError) as error:
+        raise Unservable(f"its body cannot be made: {error}") from None
+
+
+async def _break_off(
+    exchange: Exchange, record: Mapping[str, Any], cassette: Cassette, latency: Latency, asked_at: float
+) -> None:
+    """An exchange that was broken off breaks off at the same place."""
+    await sleep_until(asked_at + latency.of(record)[1])
+    error = record.get("error") or {}
+    response = record.get("response")
+    if not isinstance(response, Mapping):
+        await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)
+        return
+    told = {name.lower(): value for name, value in raw_headers(response)}
+    length = told.get("content-length", "")
+    headers = tuple([(name, value) for name, value in without_framing(raw_headers(response))])
+    size = int(length) if length.isdecimal() else None
+    if size is not None:
+        headers = (*headers, ("Content-Length", length))
+    answer = Answer(int(response["statusCode"]), headers, reason=response.get("statusMessage"), relayed=True)
+    await exchange.begin(answer, size)
+    await exchange.send(body_of(response.get("body"), cassette, partly=True))
+    exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
+    exchange.channel.reset()

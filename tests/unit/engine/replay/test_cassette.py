@@ -1,0 +1,155 @@
+"""Which recording answers, in which order, and what is nearest to a miss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockrec.engine.replay.cassette import Cassette, Miss, Recording
+from mockrec.engine.replay.facts import Match
+from mockrec.engine.rules.request import RequestView
+from mockrec.formats.errors import SessionError
+
+MARK = "redacted-0123abcd"
+Open = Callable[..., Cassette]
+
+
+class Tape:
+    """Writes a session of answered requests."""
+
+    def __init__(self, recorded: Any) -> None:
+        self.recorded = recorded
+
+    def exchange(self, identity: str, *, end: Any = 200, **fields: Any) -> None:
+        record = {**self.recorded.request(**fields), "id": identity}
+        kind = record.pop("type")
+        self.recorded.add("request-initiated", identity, url=record["url"])
+        self.recorded.add(kind, **{"identity": identity, **{k: v for k, v in record.items() if k != "id"}})
+        if isinstance(end, int):
+            self.recorded.add("response", identity, statusCode=end)
+        else:
+            self.recorded.add("abort", identity, **end)
+
+
+@pytest.fixture
+def tape(recorded: Any) -> Tape:
+    return Tape(recorded)
+
+
+@pytest.fixture
+def cassette(recorded: Any, tmp_path: Path) -> Iterator[Open]:
+    made: list[Cassette] = []
+
+    def make(match: Match | None = None, *, repeat: bool = True) -> Cassette:
+        path = tmp_path / "a.jsonl"
+        path.write_text("".join(json.dumps(record) + "\n" for _, record in recorded.records), encoding="utf-8")
+        made.append(Cassette(str(path), match or Match(), repeat=repeat))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def asked(path: str = "/a?b=c", method: str = "GET", body: bytes = b"") -> RequestView:
+    return RequestView(method, "http", f"http://x{path}", "x", 80, path, {}, [], False, lambda: body)
+
+
+def found(one: Recording | Miss) -> str:
+    assert isinstance(one, Recording), one
+    return one.id
+
+
+def missed(one: Recording | Miss) -> Miss:
+    assert isinstance(one, Miss), one
+    return one
+
+
+def test_repeated_requests_get_their_answers_in_order_and_then_the_last(tape: Tape, cassette: Open) -> None:
+    for identity in ("1", "2"):
+        tape.exchange(identity)
+    tape.exchange("other", path="/z", url="http://shop.test/z")
+    one = cassette()
+    assert [found(one.find(asked(), None)) for _ in range(3)] == ["1", "2", "2"]
+    assert [recording.id for recording in one.unused()] == ["other"]
+    strict = cassette(repeat=False)
+    assert [found(strict.find(asked(), None)) for _ in range(2)] == ["1", "2"]
+    miss = missed(strict.find(asked(), None))
+    assert miss.used_up and miss.nearest is not None and miss.nearest.id == "2"
+
+
+def test_the_host_decides_only_where_it_is_asked_for(tape: Tape, cassette: Open) -> None:
+    tape.exchange("1", url="http://one.test/a?b=c")
+    tape.exchange("2", url="http://two.test:81/a?b=c")
+    one = cassette()
+    assert found(one.find(asked(), "two.test:81")) == "2"
+    assert missed(one.find(asked(), "three.test")).differs == [("host", "one.test", "three.test")]
+    assert found(one.find(asked(), None)) == "1"
+
+
+def test_marks_match_any_value_and_keep_the_order(tape: Tape, cassette: Open) -> None:
+    tape.exchange("1", path=f"/a?b={MARK}", url=f"http://shop.test/a?b={MARK}")
+    tape.exchange("2")
+    tape.exchange("3", path=f"/u/{MARK}/x", url=f"http://shop.test/u/{MARK}/x")
+    one = cassette()
+    assert [found(one.find(asked(), None)) for _ in range(3)] == ["1", "2", "2"]
+    assert found(one.find(asked("/a?b=else"), None)) == "1"
+    assert found(one.find(asked("/u/17/x"), None)) == "3"
+    assert isinstance(one.find(asked("/u/17/y"), None), Miss)
+
+
+def test_a_miss_tells_the_nearest_and_what_differs(tape: Tape, cassette: Open) -> None:
+    tape.exchange("1", method="POST", body="one")
+    tape.exchange("2", method="POST", body="two", path="/a?b=d", url="http://shop.test/a?b=d")
+    one = cassette()
+    miss = missed(one.find(asked(method="POST", body=b"two"), None))
+    assert miss.nearest is not None
+    assert (miss.nearest.id, miss.differs) == ("1", [("body", "one", "two")])
+    assert missed(one.find(asked("/ab"), None)).nearest is not None
+    assert missed(one.find(asked("/entirely-else"), None)).nearest is None
+    assert one.missed == 3
+    assert one.misses["POST /a?b=c"] == 1
+
+
+def test_what_has_no_answer_is_counted_and_does_not_answer(tape: Tape, cassette: Open, recorded: Any) -> None:
+    tape.exchange("left", end={"duration": 1.0})
+    tape.exchange("broken", end={"error": {"code": "ECONNRESET"}}, path="/r", url="http://shop.test/r")
+    recorded.add("request", "open")
+    one = cassette()
+    assert [recording.id for recording in one.recordings] == ["broken"]
+    assert one.unanswered == 2
+    assert isinstance(one.find(asked(), None), Miss)
+
+
+def test_requests_that_were_cut_match_by_the_rest(tape: Tape, cassette: Open) -> None:
+    tape.exchange("1", body={"size": 9, "text": "x", "truncated": True})
+    tape.exchange("2", body={"size": 9, "file": "nowhere"}, path="/b", url="http://shop.test/b")
+    one = cassette()
+    assert found(one.find(asked(body=b"anything"), None)) == "1"
+    assert found(one.find(asked("/b"), None)) == "2"
+
+
+def test_large_numbers_survive(tape: Tape, cassette: Open) -> None:
+    kind = [["Content-Type", "application/json"]]
+    tape.exchange("1", method="POST", body='{"n": 123456789012345678901234567890}', rawHeaders=kind)
+    one = cassette(Match(("path", "json")))
+    assert found(one.find(asked(body=b'{"n": 123456789012345678901234567890}'), None)) == "1"
+    differs = missed(one.find(asked(body=b'{"n": 123456789012345678901234567891}'), None)).differs
+    assert differs == [("json:$.n", 123456789012345678901234567890, 123456789012345678901234567891)]
+
+
+def test_what_was_kept_can_be_read(tape: Tape, cassette: Open) -> None:
+    tape.exchange("1", end=418)
+    one = cassette()
+    recording = one.recordings[0]
+    assert recording.answer is not None
+    assert one.read(recording.answer)["statusCode"] == 418
+
+
+def test_no_session(tmp_path: Path) -> None:
+    with pytest.raises(SessionError):
+        Cassette(str(tmp_path / "none.jsonl"), Match())
