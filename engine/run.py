@@ -15,8 +15,7 @@ from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, U
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.exchange.notes import Log, Notes, wanted_types
+from mockrec.engine.exchange.notes import wanted_types
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.listener import Listener, bind
@@ -25,10 +24,8 @@ from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.record.callbacks import Callbacks
 from mockrec.engine.record.framing import session_ended, session_started, told_rules
-from mockrec.engine.record.outputs import open_outputs
-from mockrec.engine.record.recorder import Recorder
-from mockrec.engine.record.redact import RedactingLog, Redactor
-from mockrec.engine.record.spool import Spool, has_folder
+from mockrec.engine.record.recording import Recording
+from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.replays import Replays
 from mockrec.engine.rulefile import load_file
 from mockrec.engine.rules.load import Loaded
@@ -47,7 +44,6 @@ from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.wire.socks import AuthMethod
 from mockrec.formats.errors import FormatError
-from mockrec.formats.jsonl import encode_lines
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST_MATCHED = 10 * 1024 * 1024
@@ -196,29 +192,21 @@ class Run:
         """Record while `body` runs, and end as it says. Raises OutputError if an output cannot be opened."""
         settings = self.settings
         try:
-            sinks = open_outputs(settings)
-            spool = self._open_spool()
+            recording = Recording(
+                settings, self.redactor, self._recording_failed, drop=settings.drop, callbacks=self._callbacks
+            )
         except BaseException:
             for sock in self._sockets:
                 sock.close()
             raise
-        redactor = self.redactor
-        recorder = Recorder(
-            sinks,
-            drop=settings.drop,
-            callbacks=self._callbacks,
-            encode=encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records)),
-            on_failure=self._recording_failed,
-        )
-        log: Log = recorder if redactor is None else RedactingLog(recorder.add, recorder.flush, redactor)
-        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size, redactor, spool)
-        self._listener = Listener(self._sockets, settings.server.host, self._build_site(recorder, log, bodies))
+        recorder, log = recording.recorder, recording.log
+        self._listener = Listener(self._sockets, settings.server.host, self._build_site(recording))
         ending = Ending("failed", 70)
         async with anyio.create_task_group() as background:
             if self._callbacks is not None:
                 self._callbacks.start(background, log.add)
-            told = None if redactor is None else redactor.told
-            log.add(session_started(settings, self._listener, wanted_types(settings.record.events), told))
+            types = wanted_types(settings.record.events)
+            log.add(session_started(settings, self._listener, types, recording.redaction))
             try:
                 async with anyio.create_task_group() as serving:
                     self._webhooks.start(serving)
@@ -232,7 +220,7 @@ class Run:
                     self._listener.close()
                     with self._patience:
                         await recorder.finish_callbacks()
-                    await recorder.close(lambda: self._last_record(ending, recorder, bodies))
+                    await recording.close(lambda: self._last_record(ending, recording))
                     with self._patience:
                         await recorder.finish_callbacks()  # one may wait for the last record
                 for replays in self._replays_read:
@@ -242,28 +230,17 @@ class Run:
                 background.cancel_scope.cancel()
         return ending
 
-    def _open_spool(self) -> Spool | None:
-        """Where long bodies go; stdout has no place beside it. Raises OutputError."""
-        settings = self.settings
-        if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
-            return None
-        spool = Spool(settings.outputs, settings.file_mode, self._recording_failed)
-        if settings.force:
-            spool.clear()
-        return spool
+    def _last_record(self, ending: Ending, recording: Recording) -> dict[str, Any]:
+        counts = recording.recorder.counts
+        return session_ended(ending, counts, self._site.rules, recording.bodies, recording.redactions)
 
-    def _last_record(self, ending: Ending, recorder: Recorder, bodies: BodyLogger) -> dict[str, Any]:
-        redactor = self.redactor
-        count = 0 if redactor is None else redactor.count
-        record = session_ended(ending, recorder.counts, self._site.rules, bodies, count)
-        return record if redactor is None else redactor.record(record)
-
-    def _build_site(self, recorder: Recorder, log: Log, bodies: BodyLogger) -> Site:
+    def _build_site(self, recording: Recording) -> Site:
         settings = self.settings
         kept = wanted_types(settings.record.events)
         if not settings.outputs:
             kept = frozenset(settings.record.callbacks)
-        notes = Notes(recorder, kept, bodies, self.redactor)
+        recorder, bodies = recording.recorder, recording.bodies
+        notes = recording.notes(kept)
         notes.ended = self.hooks.exchange_ended
         limit, server = settings.record.max_body_size, settings.server
         self._gateway.backpressure = recorder
@@ -282,7 +259,7 @@ class Run:
             gateway=self._gateway,
             options=self._options,
             interception=Interception(settings.tls, self._server_contexts),
-            connection_notes=ConnectionNotes(log, kept, bodies, keeps_data=settings.record.raw_data),
+            connection_notes=ConnectionNotes(recording.log, kept, bodies, keeps_data=settings.record.raw_data),
             is_own=self._is_own,
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",

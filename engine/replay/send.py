@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,12 +11,11 @@ from typing import Any
 import anyio
 
 from mockrec.engine.config import RecordSettings, UpstreamSettings
-from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.exchange.notes import Notes, wanted_types
+from mockrec.engine.exchange.notes import wanted_types
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.record.framing import session_ended, session_started
-from mockrec.engine.record.outputs import open_outputs
-from mockrec.engine.record.recorder import Recorder
+from mockrec.engine.record.recording import Recording
+from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.calls import Call, Said, calls
 from mockrec.engine.replay.draft import Draft, fill, set_header
 from mockrec.engine.replay.only import Only, judge
@@ -66,6 +66,7 @@ class SendSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    inline_bodies: bool = False
     command: None = None
 
 
@@ -108,18 +109,16 @@ class Replay:
     async def run(self, settle: Callable[[Ending], Ending]) -> Ending:
         """Send everything. `settle` has the last word on reason and exit code. Raises SessionError, OutputError."""
         settings = self.settings
-        sinks = open_outputs(settings)
-        recorder = Recorder(sinks, on_failure=self._recording_failed)
-        bodies = BodyLogger(settings.record.bodies, settings.record.max_body_size)
+        redactor = Redactor.of(settings.record.redact, os.environ)
+        recording = Recording(settings, redactor, self._recording_failed)
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
-        self._gateway.backpressure = recorder
-        tools = Tools(
-            self._gateway, Notes(recorder, kept, bodies), settings.timeout, limit, self._gateway.limits.message
-        )
+        self._gateway.backpressure = recording.recorder
+        notes = recording.notes(kept)
+        tools = Tools(self._gateway, notes, settings.timeout, limit, self._gateway.limits.message)
         ending = Ending("failed", 70)
         try:
-            recorder.add(self._started(kept))
+            recording.log.add(self._started(kept, recording.redaction))
             async with anyio.create_task_group() as group:
                 group.start_soon(self._gateway.run)
                 with anyio.CancelScope() as self._scope:
@@ -130,7 +129,8 @@ class Replay:
             ending = settle(Ending("replayed"))
         finally:
             with anyio.CancelScope(shield=True):
-                await recorder.close(lambda: session_ended(ending, recorder.counts, RuleSet(()), bodies))
+                counts, bodies = recording.recorder.counts, recording.bodies
+                await recording.close(lambda: session_ended(ending, counts, RuleSet(()), bodies, recording.redactions))
         return ending
 
     async def _send(self, tools: Tools) -> None:
@@ -149,9 +149,9 @@ class Replay:
             )
             await Sender(sends, tools, self.progress).send(found)
 
-    def _started(self, kept: frozenset[str]) -> dict[str, Any]:
+    def _started(self, kept: frozenset[str], redaction: dict[str, Any] | None) -> dict[str, Any]:
         settings = self.settings
-        record = session_started(settings, None, kept)
+        record = session_started(settings, None, kept, redaction)
         header: dict[str, Any] = {}
         if settings.session != "-":  # which can be read only once
             with open_session(settings.session) as session:

@@ -1,0 +1,89 @@
+"""One session while it is recorded, put together: outputs, redaction, bodies beside the log, and the recorder itself.
+
+Whatever records (`mockrec run`, `mockrec replay`) does it with this, so that no way to the disk goes past redaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
+
+from mockrec.engine.config import RecordSettings
+from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.exchange.notes import Log, Notes
+from mockrec.engine.record.callbacks import Callbacks
+from mockrec.engine.record.outputs import OutputSettings, open_outputs
+from mockrec.engine.record.recorder import Recorder
+from mockrec.engine.record.redact import RedactingLog, Redactor
+from mockrec.engine.record.spool import Spool, has_folder
+from mockrec.formats.errors import FormatError
+from mockrec.formats.jsonl import encode_lines
+
+Record = dict[str, Any]
+
+
+class RecordingSettings(OutputSettings, Protocol):
+    """What of a command's settings says what to record, and where."""
+
+    @property
+    def record(self) -> RecordSettings: ...
+    @property
+    def inline_bodies(self) -> bool: ...
+
+
+class Recording:
+    """`log` takes records, `recorder` counts and writes them."""
+
+    def __init__(
+        self,
+        settings: RecordingSettings,
+        redactor: Redactor | None,
+        on_failure: Callable[[FormatError], None],
+        *,
+        drop: bool = False,
+        callbacks: Callbacks | None = None,
+    ) -> None:
+        """Opens the outputs. Raises OutputError; nothing is open then."""
+        record = settings.record
+        sinks = open_outputs(settings)
+        self.redactor = redactor
+        self.recorder = Recorder(
+            sinks,
+            drop=drop,
+            callbacks=callbacks,
+            encode=encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records)),
+            on_failure=on_failure,
+        )
+        self.log: Log = (
+            self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
+        )
+        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, _open_spool(settings, on_failure))
+
+    def notes(self, types: Collection[str]) -> Notes:
+        """What builds the records of exchanges."""
+        return Notes(self.recorder, frozenset(types), self.bodies, self.redactor)
+
+    @property
+    def redaction(self) -> Record | None:
+        """What the first record says of it."""
+        return None if self.redactor is None else self.redactor.told
+
+    @property
+    def redactions(self) -> int:
+        """How many secrets were replaced."""
+        return 0 if self.redactor is None else self.redactor.count
+
+    async def close(self, last: Callable[[], Record]) -> None:
+        """Write the last record, made when everything else is recorded, and close the outputs."""
+        redactor = self.redactor
+        await self.recorder.close(last if redactor is None else lambda: redactor.record(last()))
+
+
+def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> Spool | None:
+    """Where long bodies go; stdout has no place beside it. Raises OutputError."""
+    if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
+        return None
+    spool = Spool(settings.outputs, settings.file_mode, on_failure)
+    if settings.force:
+        spool.clear()
+    return spool
