@@ -16,7 +16,7 @@ from mockrec.formats.outfile import STDOUT, OutFile, open_output
 from mockrec.formats.parquet.places import is_uri
 
 OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har", "parquet")
-_EXTENSIONS = {".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
+_EXTENSIONS = {".jsonl": "jsonl", ".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 _SURROGATE = re.compile("[\ud800-\udfff]")

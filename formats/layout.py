@@ -129,27 +129,6 @@ def forbidden_keys(kind: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@cache
-def object_keys() -> dict[str, tuple[Column, ...]]:
-    """Keys of the objects that are laid flat → the columns of all their keys."""
-    merged: dict[str, dict[str, Column]] = {}
-    for kind in EVENT_CLASSES:
-        for column in columns_of(kind):
-            if len(column.path) == 2:
-                merged.setdefault(column.path[0], {})[column.name] = column
-    return {key: tuple(columns.values()) for key, columns in merged.items()}
-
-
-def column_for(path: str) -> Column | None:
-    """The column of a record's field by its dotted name (`error.code`, `statusCode`, `body.size`), if there is one."""
-    keys = tuple(path.split("."))
-    for kind in EVENT_CLASSES:
-        for column in columns_of(kind):
-            if column.path == keys:
-                return column
-    return None
-
-
 def _columns(key: str, hint: Any) -> list[Column]:
     if key in DERIVED:
         return []

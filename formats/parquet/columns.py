@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from mockrec.formats.layout import EXTRA, FROM_HEADERS, all_columns
 from mockrec.formats.parquet.fields import PLACES
+from mockrec.formats.parquet.garbage import no_collection
 from mockrec.formats.parquet.heads import Pairs
 from mockrec.formats.parquet.rows import EXACT, Extra, RowReader, Rows, decode_base64, read_exactly
 from mockrec.formats.schema import EVENTS, TIME
@@ -32,10 +33,11 @@ class TableMaker:
 
     def table(self, lines: bytes) -> pa.RecordBatch:
         """Whole lines as a batch of rows, in their order. Raises `RecordError` for a line that is no object."""
-        try:
-            return _batch(self._reader.read(lines))
-        except _InexactError:
-            return _batch(read_exactly(lines), exact=True)
+        with no_collection():
+            try:
+                return _batch(self._reader.read(lines))
+            except _InexactError:
+                return _batch(read_exactly(lines), exact=True)
 
 
 def _batch(rows: Rows, *, exact: bool = False) -> pa.RecordBatch:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.layout import DERIVED, EXTRA, Column, all_columns, layout
+from mockrec.formats.parquet.garbage import no_collection
 from mockrec.formats.parquet.heads import header_table
 from mockrec.formats.schema import EVENTS
 
@@ -29,10 +30,11 @@ _LINE = orjson.OPT_APPEND_NEWLINE
 def lines_of(batch: pa.RecordBatch) -> bytes:
     """The rows as JSON Lines, in their order."""
     lines: list[bytes] = [b""] * batch.num_rows
-    for kind, indices in _by_type(batch):
-        part = batch if len(indices) == batch.num_rows else batch.take(pa.array(indices, pa.int32()))
-        for index, line in zip(indices, _lines_of_type(part, kind), strict=True):
-            lines[index] = line
+    with no_collection():
+        for kind, indices in _by_type(batch):
+            part = batch if len(indices) == batch.num_rows else batch.take(pa.array(indices, pa.int32()))
+            for index, line in zip(indices, _lines_of_type(part, kind), strict=True):
+                lines[index] = line
     return b"".join(lines)
 
 

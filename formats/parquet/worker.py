@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from mockrec.formats.errors import OutputError, OutputExistsError
+from mockrec.formats.parquet.places import segments
 
 _STARTS = 3
 """A helper that dies is replaced; what kills each of them is no accident."""
@@ -100,7 +101,9 @@ class Helper:
         if code == _EXISTS:
             raise OutputExistsError(self._path)
         reason = said.rpartition("\n")[2] or f"the helper process ended with {code}"
-        raise OutputError(self._path, f"{reason} (the recording is in {self._journal})")
+        if segments(self._journal):
+            reason += f" (the recording is in {self._journal})"
+        raise OutputError(self._path, reason)
 
     def _close_pipes(self) -> None:
         process, self._process = self._process, None

@@ -295,3 +295,18 @@ def test_the_help_shows_the_mode_as_people_write_it(mockrec: Mockrec) -> None:
     assert done.code == 0
     assert "0600" in done.out
     assert str(0o600) not in done.out
+
+
+@pytest.mark.parametrize("by", ["s.parquet", "s.parquet.journal"])
+def test_a_parquet_recording_that_was_cut_off_is_finished_in_its_place(
+    recording: Any, mockrec: Mockrec, tmp_path: Path, by: str
+) -> None:
+    journal = tmp_path / "s.parquet.journal"
+    journal.mkdir()
+    (journal / "segment-000001.jsonl").write_bytes(recording.start().exchange().data + b'{"seq":4,"ty')
+    done = mockrec("verify", tmp_path / by, "--repair", tmp_path / "s.parquet")
+    assert done.code == 1
+    assert "cut off: 4 records" in done.out
+    assert done.err == f"repaired: {tmp_path / 's.parquet'}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["s.parquet"]
+    assert mockrec("verify", tmp_path / "s.parquet").code == 0

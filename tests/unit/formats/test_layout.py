@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from mockrec.formats.events import EVENT_CLASSES
-from mockrec.formats.layout import DERIVED, FROM_HEADERS, all_columns, column_for, columns_of, object_keys
+from mockrec.formats.layout import DERIVED, FROM_HEADERS, all_columns, columns_of, forbidden_keys, layout
 from mockrec.formats.shapes import specs
 
 
@@ -31,7 +31,7 @@ def test_scalars_keep_their_name() -> None:
 
 def test_a_type_of_a_later_version_may_fill_all_columns() -> None:
     assert columns_of("later") == tuple(all_columns().values())
-    assert column_for("body.size") in columns_of("later")
+    assert layout("later")["bodySize"].path == ("body", "size")
 
 
 def test_columns_that_repeat_headers_have_names_of_their_own() -> None:
@@ -39,30 +39,22 @@ def test_columns_that_repeat_headers_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "column"),
+    ("kind", "column", "path"),
     [
-        ("statusCode", "statusCode"),
-        ("error.code", "errorCode"),
-        ("errorCode", "errorCode"),
-        ("body.base64", "bodyBytes"),
-        ("content.size", "bodySize"),
-        ("tlsMetadata.sniHostname", "tlsSniHostname"),
-        ("timingEvents.startTime", "startTime"),
-        ("startTime", "startTime"),
-        ("eventData", "eventData"),
+        ("response", "bodyBytes", ("body", "base64")),
+        ("response-body-data", "bodySize", ("content", "size")),
+        ("abort", "errorCode", ("error", "code")),
+        ("client-error", "errorCode", ("errorCode",)),
+        ("request", "startTime", ("timingEvents", "startTime")),
+        ("session-started", "startTime", ("startTime",)),
+        ("gap", "tlsSniHostname", ("tlsMetadata", "sniHostname")),
     ],
 )
-def test_fields_by_their_dotted_name(path: str, column: str) -> None:
-    found = column_for(path)
-    assert found is not None
-    assert found.name == column
+def test_where_a_columns_value_stands_in_a_record(kind: str, column: str, path: tuple[str, ...]) -> None:
+    assert layout(kind)[column].path == path
 
 
-@pytest.mark.parametrize("path", ["headers", "eventData.status", "nothing", "body"])
-def test_what_has_no_column_of_its_own(path: str) -> None:
-    assert column_for(path) is None
-
-
-def test_objects_that_are_laid_flat() -> None:
-    assert set(object_keys()) == {"timingEvents", "destination", "tlsMetadata", "error", "body", "content"}
-    assert {column.path[1] for column in object_keys()["destination"]} == {"hostname", "port"}
+def test_keys_that_want_the_column_of_another() -> None:
+    assert set(forbidden_keys("client-error")) == {"error", "content", "startTime", "startTimestamp"}
+    assert "timingEvents" in forbidden_keys("session-started")
+    assert "body" in forbidden_keys("response-body-data")

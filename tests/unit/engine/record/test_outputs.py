@@ -46,6 +46,21 @@ def test_files_have_the_mode_that_was_asked_for(tmp_path: Path, mode: int) -> No
     assert stat.S_IMODE((tmp_path / "a.jsonl").stat().st_mode) == mode
 
 
+def test_parquet_is_recorded_by_way_of_a_journal(tmp_path: Path) -> None:
+    sinks = open_outputs(settings(tmp_path / "s.parquet", f"{tmp_path}/set/"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.parquet.journal", "set"]
+    for sink in sinks:
+        sink.write(b"{}\n")
+        sink.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.parquet", "set"]
+
+
+def test_journals_go_when_another_output_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        open_outputs(settings(tmp_path / "s.parquet", f"{tmp_path}/set/", "nowhere://bucket/s.parquet"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_stdout_is_an_output_and_has_no_format(capfd: pytest.CaptureFixture[str]) -> None:
     (sink,) = open_outputs(settings("-", output_format="jsonl.gz"))
     sink.write(b"{}\n")
@@ -55,7 +70,7 @@ def test_stdout_is_an_output_and_has_no_format(capfd: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(
     ("second", "error"),
-    [("there.jsonl", OutputExistsError), ("none/b.jsonl", OutputError), ("b.parquet", FormatError)],
+    [("there.jsonl", OutputExistsError), ("none/b.jsonl", OutputError), ("s3://bucket/b.jsonl", FormatError)],
 )
 def test_where_one_cannot_be_opened_none_is_left_behind(tmp_path: Path, second: str, error: type[FormatError]) -> None:
     (tmp_path / "there.jsonl").write_bytes(b"mine")
