@@ -209,7 +209,8 @@ class Selection:
 
     def only(self, paths: Iterable[tuple[str, ...]]) -> None:
         """Only what stands at these places of the records will be asked for: the rest may be left out of the lines."""
-        wanted = frozenset(paths)
+        # Merging looks at the time.
+        wanted = frozenset(paths) | ({("timestamp",)} if len(self.inputs) > 1 else set())
         for known in self.inputs:
             known.wanted = wanted
 

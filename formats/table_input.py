@@ -58,6 +58,8 @@ class TableInput:
         self.wanted: frozenset[tuple[str, ...]] | None = None
         """Places in the records that will be asked for; None: whole records."""
         self._files = files
+        self._places: tuple[EventsFile, dict[str, int]] | None = None
+        self._there: tuple[EventsFile, frozenset[str]] | None = None
         self._progress = progress
 
     def close(self) -> None:
@@ -168,13 +170,14 @@ class TableInput:
         always = plan.decide(0)
         for start, file, group in self._groups():
             wanted: dict[int, int] = {}
-            if always or may_match(plan.root, self._possible(made, file, group)):
-                for batch in self._batches(file, [group], made.columns):
+            matching = always or may_match(plan.root, self._possible(made, file, group))
+            columns = made.columns if matching else ["type"] if session else []
+            for batch in self._batches(file, [group], columns) if columns else ():
+                if matching:
                     found = answerer.answer(batch)
                     rows = range(batch.num_rows) if always else found
                     wanted = {row: 1 for row in rows if plan.decide(found.get(row, 0))}
-            if session:
-                for batch in self._batches(file, [group], ["type"]):
+                if session:
                     kinds = pc.is_in(_plain(batch, "type"), value_set=_SESSION_TYPES)
                     for row in pc.indices_nonzero(kinds).to_pylist():
                         wanted.setdefault(row, 0)
@@ -183,15 +186,9 @@ class TableInput:
         self._note_end()
 
     def _possible(self, made: ArrowPlan, file: EventsFile, group: int) -> set[int]:
-        schema = file.parquet.schema_arrow
-        leaves = {
-            file.parquet.metadata.schema.column(number).path: number
-            for number in range(len(file.parquet.metadata.schema))
-        }
-        # Lists have leaves of other names: those are not looked up, and count as there.
-        places = {name: leaves[name] for name in schema.names if name in leaves}
-        absent = {name: -1 for name in made.columns if name not in schema.names}
-        return possible_tests(made, file.parquet.metadata.row_group(group), {**places, **absent})
+        if self._places is None or self._places[0] is not file:
+            self._places = file, _places(made, file)
+        return possible_tests(made, file.parquet.metadata.row_group(group), self._places[1])
 
     # ── the second reading ─────────────────────────────────────────────────────────────────────────
 
@@ -219,7 +216,9 @@ class TableInput:
         if not rows:
             return
         first = place = 0
-        for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
+        # Whole rows have bodies: not too many of them at a time.
+        at_once = _WHOLE_ROWS if self.wanted is None else None
+        for batch in self._batches(file, [group], self._all(file), rows=at_once):
             here = []
             while place < len(rows) and rows[place] < first + batch.num_rows:
                 here.append(rows[place])
@@ -235,11 +234,11 @@ class TableInput:
 
     def _all(self, file: EventsFile) -> list[str]:
         """The columns that records are made of, or those of them that will be asked for."""
-        there = set(file.parquet.schema_arrow.names)
+        there = self._names(file)
         if self.wanted is None:
             names = [name for name in EVENTS.names if name not in FROM_HEADERS]
         else:
-            paths = (*self.wanted, ("type",), ("id",), ("timestamp",))
+            paths = (*self.wanted, ("type",))
             names = list(dict.fromkeys([EXTRA, *(name for path in paths for name in columns_for(path))]))
         return [name for name in names if name in there]
 
@@ -265,11 +264,18 @@ class TableInput:
                 start += file.parquet.metadata.row_group(group).num_rows
                 self._progress(file.parquet.metadata.row_group(group).total_byte_size)
 
+    def _names(self, file: EventsFile) -> frozenset[str]:
+        """The columns of a file; pyarrow makes the schema anew whenever it is asked."""
+        if self._there is None or self._there[0] is not file:
+            self._there = file, frozenset(file.parquet.schema_arrow.names)
+        return self._there[1]
+
     def _batches(
         self, file: EventsFile, groups: list[int], columns: list[str], *, rows: int | None = None
     ) -> list[pa.RecordBatch] | Iterator[pa.RecordBatch]:
         """The columns that there are of some groups; as one batch a group unless `rows` says otherwise."""
-        there = [name for name in columns if name in file.parquet.schema_arrow.names]
+        known = self._names(file)
+        there = [name for name in columns if name in known]
         try:
             if rows is not None:
                 return self._some(file, groups, there, rows)
@@ -290,6 +296,16 @@ class TableInput:
             for batch in self._batches(file, groups[-1:], ["type"]):
                 last = _plain(batch, "type")[-1].as_py() if batch.num_rows else last
         self.cut_off = "" if last == "session-ended" else "it has no session-ended record at its end"
+
+
+def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
+    """Column → its number in the file's statistics; -1 for one that the file does not have.
+
+    Lists have leaves of other names: those are not in it, and count as there.
+    """
+    schema, names = file.parquet.metadata.schema, set(file.parquet.schema_arrow.names)
+    leaves = {schema.column(number).path: number for number in range(len(schema))}
+    return {name: leaves.get(name, -1) for name in made.columns if name in leaves or name not in names}
 
 
 def _plain(batch: pa.RecordBatch, name: str) -> pa.Array:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.layout import DERIVED, EXTRA, Column, all_columns, layout
+from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.garbage import no_collection
 from mockrec.formats.parquet.heads import header_table
 from mockrec.formats.schema import EVENTS
@@ -32,7 +33,7 @@ def lines_of(batch: pa.RecordBatch) -> bytes:
     lines: list[bytes] = [b""] * batch.num_rows
     with no_collection():
         for kind, indices in _by_type(batch):
-            part = batch if len(indices) == batch.num_rows else batch.take(pa.array(indices, pa.int32()))
+            part = batch if len(indices) == batch.num_rows else batch.take(arrays.integers(indices))
             for index, line in zip(indices, _lines_of_type(part, kind), strict=True):
                 lines[index] = line
     return b"".join(lines)
@@ -128,7 +129,7 @@ def _values(batch: pa.RecordBatch, name: str, kind: str) -> Values | None:
 def _texts(array: pa.Array) -> Values:
     if pa.types.is_dictionary(array.type):
         array = array.cast(pa.string())
-    return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+    return array.to_pylist()  # type: ignore[no-any-return]
 
 
 def _scalars(array: pa.Array) -> Values:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import orjson
 import pyarrow as pa
@@ -107,6 +108,7 @@ def _place(made: ArrowPlan, number: int, test: PlanTest) -> None:
             made.on_lines.append(LineTest(number, columns_under(source.path[0]), source.types, header, before))
 
 
+@cache
 def _columns_at(path: tuple[str, ...]) -> list[tuple[Column, frozenset[str]]]:
     """The columns that hold exactly what stands at a path, each with the record types in which it does."""
     if path[0] == "headers" and len(path) == 2 and path[1] in _COLUMN_OF_HEADER:

@@ -125,13 +125,13 @@ def test_only_the_columns_of_the_fields_are_read(
     session: tuple[str, str], monkeypatch: pytest.MonkeyPatch, headers: bool
 ) -> None:
     read: set[str] = set()
-    original = pq.ParquetFile.iter_batches
+    original = pq.ParquetFile.read_row_groups
 
     def noted(self: Any, *more: Any, columns: list[str], **options: Any) -> Any:
         read.update(columns)
         return original(self, *more, columns=columns, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", noted)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", noted)
     selection = Selection([session[1]], parse("status >= 500"))
     selection.only([("statusCode",), ("url",), ("body", "size"), ("headers", "accept")][: 4 if headers else 3])
     assert len(list(selection)) > 1
