@@ -146,7 +146,7 @@ def _add_places(entry: Record, story: _Story) -> None:
     for event in story.all("rule-event"):
         data = mapping(event.get("eventData"))
         if event.get("eventType") == "passthrough-response-head":
-            if text(data.get("remoteIpAddress")):
+            if fields.is_address(data.get("remoteIpAddress")):
                 entry["serverIPAddress"] = data["remoteIpAddress"]
             if isinstance(data.get("timings"), dict):
                 entry["_upstreamTimings"] = data["timings"]

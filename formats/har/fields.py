@@ -7,6 +7,7 @@ every value is of the right type here, whatever was recorded.
 from __future__ import annotations
 
 import email.utils
+import ipaddress
 import math
 import re
 from collections.abc import Mapping
@@ -212,6 +213,14 @@ def parts_of(url: str) -> Mapping[str, Any]:
         "host": shown if port in (None, default) else f"{shown}:{port}",
         "destination": {"hostname": hostname, "port": port if port is not None else default or 0},
     }
+
+
+def is_address(value: Any) -> bool:
+    """Whether it is a bare IP address: validators take nothing else, no zone either."""
+    try:
+        return isinstance(value, str) and "%" not in value and bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
 
 
 # ── times ──────────────────────────────────────────────────────────────────────────────────────────

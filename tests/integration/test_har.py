@@ -23,7 +23,7 @@ Make = Callable[..., Any]
 Har = dict[str, Any]
 
 SECONDS = 20.0
-PEERS = Path(__file__).parents[1] / "benchmarks" / ".peers"
+PEERS = Path(os.environ.get("MOCKREC_PEERS") or Path(__file__).parents[1] / "benchmarks" / ".peers")
 RULES = """\
 version: 1
 server: {passthrough: [unknown-protocol]}
@@ -234,11 +234,6 @@ def test_haralyzer(recorded: Recorded) -> None:
     assert all(entry.response.text is not None and entry.time >= 0 for entry in page.entries)
 
 
-def node_folder() -> str | None:
-    """Where Node finds packages of tests: MOCKREC_NODE_PATH, beside the benchmarks' peers, or its own places."""
-    return os.environ.get("MOCKREC_NODE_PATH") or str(PEERS / "har" / "node_modules")
-
-
 def test_har_validator(recorded: Recorded) -> None:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
@@ -248,7 +243,7 @@ def test_har_validator(recorded: Recorded) -> None:
         const har = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"))
         validator.har(har).then(() => console.log("valid"), error => { console.log(JSON.stringify(error.errors)) })
     """
-    env = {**os.environ, "NODE_PATH": node_folder() or "", "NODE_NO_WARNINGS": "1"}
+    env = {**os.environ, "NODE_PATH": os.environ.get("MOCKREC_NODE_PATH", ""), "NODE_NO_WARNINGS": "1"}
     done = subprocess.run(
         ["node", "-e", script, str(recorded.path)], capture_output=True, text=True, check=False, timeout=60, env=env
     )
