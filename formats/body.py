@@ -161,6 +161,8 @@ class Body:
             real = path.resolve()
             if not real.is_relative_to(self.folder.resolve()):
                 raise SessionError(name, f"refused: it leads out of {self.folder}")
+            if real.exists() and not real.is_file():
+                raise SessionError(name, "refused: it is no file")  # a pipe would be waited for without end
             data = real.read_bytes()
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None
