@@ -97,6 +97,8 @@ def with_atheris(target: Target, seconds: float, inputs: int) -> None:
 
     atheris.instrument_all()
     options = [f"-max_total_time={int(seconds)}", f"-runs={inputs}", "-max_len=4096", f"-timeout={int(INPUT_SECONDS)}"]
+    (CORPUS / target.name).mkdir(parents=True, exist_ok=True)
+    options.append(f"-artifact_prefix={CORPUS / target.name}/")
     folder = CORPUS / ".atheris" / target.name
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds):
@@ -119,8 +121,8 @@ def main() -> int:
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else Random().randrange(1 << 32)
     print(f"seed {seed}", flush=True)
-    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     targets = [TARGETS[name] for name in given.target or TARGETS]
     if given.atheris:
         with_atheris(targets[0], min(given.seconds, 1e6), given.inputs)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # so that a bomb is an error, and no trouble
     return 1 if sum([fuzz(target, given.seconds, given.inputs, seed) for target in targets]) else 0
