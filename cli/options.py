@@ -83,7 +83,8 @@ def server_url(value: str) -> tuple[str, str, int]:
     match = re.fullmatch(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(\d{1,5}))?/?", text, re.IGNORECASE)
     if match is None or not 0 < int(match[3] or 1) < 65536:
         hint = "; a path, query or password cannot be given" if match is None and "://" in text else ""
-        raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {value!r}{hint}")
+        shown = re.sub(r"[^/]*@", "…@", value, count=1)  # what stands before it may be a password
+        raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {shown!r}{hint}")
     protocol = (match[1] or "http").lower()
     return protocol, match[2].strip("[]").lower(), int(match[3] or (443 if protocol == "https" else 80))
 

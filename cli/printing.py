@@ -139,6 +139,11 @@ def escape(text: str, *, keep_lines: bool = False) -> str:
     return (_UNSAFE_BUT_LINES if keep_lines else _UNSAFE).sub(_escape_one, text)
 
 
+def escape_json(text: str) -> str:
+    """JSON in one line that says the same without what could steer a terminal."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def _escape_one(match: re.Match[str]) -> str:
     character = match[0]
     if character in _SHORT:

@@ -165,4 +165,4 @@ def _tell_candidates(name: str, prefix: str, candidates: list[str]) -> None:
 def _json(value: Mapping[str, Any]) -> str:
     from mockrec.formats.jsonl import encode_lines
 
-    return encode_lines([value]).decode().rstrip("\n")
+    return printing.escape_json(encode_lines([value]).decode().rstrip("\n"))

@@ -178,6 +178,8 @@ class Body:
         try:
             if not path.resolve().is_relative_to(self.folder.resolve()):
                 raise SessionError(name, f"refused: it leads out of {self.folder}")
+            if path.exists() and not path.is_file():
+                raise SessionError(name, "refused: it is no file")  # a pipe would be waited for without end
             return path.open("rb")
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None

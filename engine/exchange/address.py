@@ -87,8 +87,8 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
     target = head.target
     if absolute is not None:
         protocol, authority, target = absolute[1].lower(), _USERINFO.sub("", absolute[2], count=1), absolute[3]
-        if not authority:
-            return BAD_URL  # RFC 9110, 4.2.1
+        if not authority or "\\" in absolute[2]:
+            return BAD_URL  # RFC 9110, 4.2.1; a backslash ends the authority for WHATWG, and belongs to it for RFC 3986
         if not target.startswith("/"):
             target = "/" + target
         if any(name in headers for name in _DROPPED_FOR_PROXIES):

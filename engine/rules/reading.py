@@ -16,6 +16,8 @@ from mockrec.engine.errors import Problem
 from mockrec.engine.rules.model import Place
 from mockrec.engine.rules.nodes import AnyNode, ListNode, MapNode, Node, ScalarNode, core_value
 
+_SECRET_SIZE = 6
+"""A value that is shorter hides nothing, and may stand anywhere in a message by chance."""
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
@@ -38,7 +40,7 @@ class Reading:
         self.file = file
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.secrets: dict[str, None] = {}
+        self.secrets: dict[str, str] = {}
         """The values that came from the environment, in order."""
         self._folder = folder
         self._env = env
@@ -50,11 +52,19 @@ class Reading:
 
     def reject(self, node: Node, where: str, message: str) -> Rejected:
         """Notes a problem; the caller raises what it gets, or goes on to find more."""
-        self.problems.append(Problem(self.file, node.line, node.column, where, message))
+        self.problems.append(Problem(self.file, node.line, node.column, where, self._without_secrets(message)))
         return Rejected()
 
     def warn(self, place: Place, message: str) -> None:
+        message = self._without_secrets(message)
         self.warnings.append(Problem(place.file, place.line, place.column, place.where, message))
+
+    def _without_secrets(self, message: str) -> str:
+        """Messages show what was written; those that show what came of it must not give a variable's value away."""
+        for value, name in self.secrets.items():
+            if len(value) >= _SECRET_SIZE:
+                message = message.replace(value, f"${{{name}}}")
+        return message
 
     def place(self, node: Node, where: str) -> Place:
         """Where a node's text begins; for a block scalar that is the line after its `|`."""
@@ -90,7 +100,7 @@ class Reading:
         if value is None:
             raise self.reject(node, where, f"the environment variable {name} is not set")
         if value:
-            self.secrets[value] = None
+            self.secrets[value] = name
         return value
 
     # ── mappings and free values ───────────────────────────────────────────────────────────────────

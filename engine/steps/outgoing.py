@@ -55,8 +55,11 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Se
         authority += f":{port}"
     update = changes.update_host_header
     if update is None:
-        # RFC 9112, 3.2.2: a proxy goes by the URL, whatever Host says beside it.
-        update = moved or (address.is_absolute and not _names(address.headers.get("host", ""), address.host))
+        # A proxy goes by the URL, whatever Host says beside it (RFC 9112, 3.2.2), or by :authority (RFC 9113, 8.3.1).
+        update = moved or (
+            (address.is_absolute or bool(address.headers.get(":authority")))
+            and not _names(address.headers.get("host", ""), address.host)
+        )
     raw_headers = with_host(
         _for_servers(address),
         update if isinstance(update, str) else authority,

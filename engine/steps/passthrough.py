@@ -27,7 +27,7 @@ from mockrec.engine.steps.websocket_passing import SocketPassing
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, REFUSED, RESET, TIMED_OUT, UNSENDABLE, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
@@ -219,7 +219,7 @@ class Passing:
         if reader is not None and self._whole is None:
             self._whole = reader.ready()
         whole = self._whole if reader is not None else body
-        trailers = exchange.request_body.trailers if body is None else ()
+        trailers = end_to_end_trailers(exchange.request_body.trailers) if body is None else ()
         self._asked_at = clock.now()
         at_once = whole if whole is not None and len(whole) <= _PIECE else None
         self._sent = await carrier.ask(self._request, at_once, trailers, more=body is not None or reader is not None)
@@ -258,7 +258,7 @@ class Passing:
         while data := await reader.next():
             await carrier.send_data(data, self._settings.body_idle_timeout)
         if exchange.request_body.complete:  # otherwise the client has left, and its connection ends this
-            await self._send_end(carrier, exchange.request_body.trailers)
+            await self._send_end(carrier, end_to_end_trailers(exchange.request_body.trailers))
 
     async def _send_whole(self, carrier: Carrier, body: bytes, trailers: RawHeaders) -> None:
         """A body that is there: in pieces, so that a server that takes none of it is noticed."""
@@ -288,9 +288,10 @@ class Passing:
         self._tell("passthrough-response-body", {"overridden": False})
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
-            answer = self._answer(head, len(body), trailers=bool(parts[-1].trailers))
+            trailers = end_to_end_trailers(parts[-1].trailers)
+            answer = self._answer(head, len(body), trailers=bool(trailers))
             answer.body = body
-            answer.trailers = tuple((name, value) for name, value in parts[-1].trailers)
+            answer.trailers = tuple((name, value) for name, value in trailers)
             await self._exchange.reply(answer)
             return
         length = _length_of(head)
@@ -353,7 +354,7 @@ class Passing:
                 if type(part) is Data:
                     await exchange.send(part.data)
                 elif type(part) is End:
-                    return part.trailers
+                    return end_to_end_trailers(part.trailers)
             if backpressure.behind:
                 await backpressure.wait_for_room()
             parts = await carrier.receive(seconds)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 RawHeaders = Sequence[Sequence[str]]
 
-_HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
+_HOP_BY_HOP = frozenset({"connection", "http2-settings", "keep-alive", "proxy-connection", "upgrade"})
 _OF_A_CONNECTION = _HOP_BY_HOP | {"te"}
 _NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "content-encoding", "content-type", "te"})
 """What a `Connection` header cannot take away, whatever it says."""
 _FRAMING = ("content-length", "transfer-encoding")
+_NO_TRAILERS = _OF_A_CONNECTION | {*_FRAMING, "host", "trailer", "expect", "content-encoding", "content-type"}
 
 
 def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
@@ -41,6 +42,14 @@ def _asks_for_codings(pair: Sequence[str]) -> bool:
     return pair[0].lower() == "te" and pair[1].strip(" \t").lower() != "trailers"
 
 
+def end_to_end_trailers(trailers: RawHeaders) -> RawHeaders:
+    """The trailers that go on: a field that frames or directs a message is no trailer (RFC 9110, 6.5.1), and a reader
+    that merged it into the head would see another message than we did."""
+    if any(name.lower() in _NO_TRAILERS for name, _ in trailers):
+        return [pair for pair in trailers if pair[0].lower() not in _NO_TRAILERS]
+    return trailers
+
+
 def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:
     """The fields with a Content-Length, where the framing stood, and no other framing."""
     framed: list[list[str]] = []
@@ -59,9 +68,10 @@ def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:
 
 def with_chunks(raw_headers: RawHeaders) -> list[list[str]]:
     """The fields with `Transfer-Encoding: chunked`, where it stood, and no other framing."""
-    named = [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"]
-    if named == ["chunked"]:
-        return without(raw_headers, "content-length")
+    named = [name for name, _ in raw_headers if name.lower() == "transfer-encoding"]
+    if len(named) == 1 and [value.lower() for name, value in raw_headers if name == named[0]] == ["chunked"]:
+        # In small letters: not every reader takes capitals for the same.
+        return [[name, "chunked" if name == named[0] else value] for name, value in without(raw_headers, _FRAMING[0])]
     return [*without(raw_headers, *_FRAMING), ["Transfer-Encoding", "chunked"]]
 
 

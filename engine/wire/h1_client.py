@@ -26,6 +26,8 @@ HUNG_UP = "ECONNRESET"
 """The server ended the connection before it answered."""
 UNASKED_SWITCH = "HPE_UNEXPECTED_SWITCH"
 
+_MOST_INTERIMS = 1000
+"""A server that has more to say before it answers never will."""
 _STATUS_LINE_START = b"HTTP/1."
 _BREAKS_REQUEST_LINE = re.compile(r"[\x00-\x20\x7f]")
 
@@ -43,8 +45,8 @@ class H1Client:
         """Whether our message is complete."""
         self._awaits_head = False
         self._upgrade = False
-        self.informed = False
-        """Whether an interim response to the request at hand has come."""
+        self._interims = 0
+        """Interim responses to the request at hand."""
         self._left = 0
         self._chunks: ChunkedBody | None = None
         self._over = True
@@ -67,7 +69,7 @@ class H1Client:
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
         self._sent = not body
-        self.informed = False
+        self._interims = 0
         self._awaits_head, self._over = True, False
         self._checked = 0
         return head
@@ -114,6 +116,11 @@ class H1Client:
         return self._over and self._sent and self._keep_alive and not self._buffer
 
     @property
+    def informed(self) -> bool:
+        """Whether an interim response to the request at hand has come."""
+        return self._interims > 0
+
+    @property
     def answered(self) -> bool:
         """Whether anything of the response has come."""
         return not self._awaits_head or bool(self._buffer)
@@ -142,7 +149,9 @@ class H1Client:
                 return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw))]
             if head.status >= 200 or head.status == 101:
                 break
-            self.informed = True
+            self._interims += 1
+            if self._interims > _MOST_INTERIMS:
+                return [*parts, self._fault(Fault(OVERFLOW, raw=raw))]
             parts.append(Interim(head))
         length = body_length(head, self._method)
         if isinstance(length, Fault):

@@ -102,7 +102,6 @@ class H2Client(H2Side):
         stream, fields = event.stream_id, self._decoder.fields
         state = self._streams[stream]
         ended = isinstance(event, ResponseReceived) and event.stream_ended is not None
-        self._limits.progress()
         head = read_response(fields)
         if isinstance(head, str):
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, head, parts)
@@ -114,7 +113,8 @@ class H2Client(H2Side):
             return
         if head.status < 200:
             parts.append(StreamPart(stream, Interim(head)))
-            return
+            return  # that is no progress: so many frames of this kind in a row are a flood
+        self._limits.progress()
         length = body_length(fields, head.status, state.method)
         if isinstance(length, str):
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, length, parts)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from hpack.struct import NeverIndexedHeaderTuple
 
+from mockrec.engine.wire.head import LARGEST_LENGTH
+
 Fields = tuple[tuple[bytes, bytes], ...]
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -98,4 +100,5 @@ def declared_length(fields: Fields, allowed: int) -> int | str:
         return -1
     if len(lengths) > allowed or len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
         return f"no length: {b', '.join(lengths)!r}"
-    return int(lengths[0])
+    length = int(lengths[0])
+    return length if length <= LARGEST_LENGTH else f"no length: {length}"

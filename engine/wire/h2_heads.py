@@ -75,6 +75,9 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
             return f":path cannot be {path!r}"
         if not authority and not table.get(b"host"):
             return "neither :authority nor host"
+    hosts = [value for name, value in fields if name == b"host"]
+    if len(hosts) > 1 or (hosts and not AUTHORITY.fullmatch(hosts[0])):
+        return f"no host: {b', '.join(hosts)!r}"  # HTTP/1 would refuse it (RFC 9112, 3.2)
     length = -1 if tunnel else declared_length(fields, 1)
     if isinstance(length, str):
         return length

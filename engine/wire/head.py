@@ -39,6 +39,8 @@ HEADER_LINE = re.compile(
 _BAD_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://")
 _AUTHORITY_FORM = re.compile(rb"[^/?#@]+")
+LARGEST_LENGTH = (1 << 63) - 1
+"""A larger one is negative to a reader that counts with 64 bits."""
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 _CACHED_HEADS = 1024
@@ -166,6 +168,8 @@ def _read_framing(head: RequestHead) -> str:
         if not _DIGITS.fullmatch(headers["content-length"]):
             return INVALID_LENGTH
         head.content_length = int(headers["content-length"])
+        if head.content_length > LARGEST_LENGTH:
+            return INVALID_LENGTH
         head.has_body = head.content_length > 0
     hosts = names.count("host")
     if hosts > 1 or (hosts == 0 and head.version == "1.1"):

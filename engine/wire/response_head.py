@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mockrec.engine.wire.head import HEADER_LINE, INVALID_CODING, INVALID_CONSTANT, INVALID_HEADER, INVALID_LENGTH
+from mockrec.engine.wire.head import (
+    HEADER_LINE,
+    INVALID_CODING,
+    INVALID_CONSTANT,
+    INVALID_HEADER,
+    INVALID_LENGTH,
+    LARGEST_LENGTH,
+)
 from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
 
 UNTIL_CLOSE: Final = -1
@@ -54,8 +61,8 @@ def body_length(head: ResponseHead, method: str) -> int | Fault:
         return 0  # a tunnel begins, whatever the fields say
     length = headers.get("content-length")
     if length is not None:
-        lengths = {text.strip() for text in length.split(",")}
-        if len(lengths) > 1 or not _DIGITS.fullmatch(length := lengths.pop()):
+        lengths = {text.strip(" \t") for text in length.split(",")}
+        if len(lengths) > 1 or not _DIGITS.fullmatch(length := lengths.pop()) or int(length) > LARGEST_LENGTH:
             return Fault(INVALID_LENGTH)
     if method == "HEAD" or status < 200 or status in (204, 304):
         return 0
@@ -70,5 +77,7 @@ def keeps_alive(head: ResponseHead) -> bool:
     headers = head.headers
     if "transfer-encoding" in headers and ("content-length" in headers or head.version == "1.0"):
         return False  # RFC 9112, 6.1 and 6.3: it is read as chunked, but somebody may have meant something else
+    if head.status == 204 and ("transfer-encoding" in headers or headers.get("content-length", "").strip("0, ")):
+        return False  # RFC 9112, 6.3: there is no body, but this server may mean to send one
     tokens = [token.strip() for token in headers.get("connection", "").lower().split(",")]
     return "close" not in tokens and (head.version == "1.1" or "keep-alive" in tokens)

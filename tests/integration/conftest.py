@@ -407,6 +407,16 @@ class Upstream:
 def upstream() -> Iterator[Callable[..., Upstream]]:
     """`upstream(answer)`: a server that gives these bytes, or what a function makes of a request, to every request;
     `upstream(serve=…)`: what the function does with each connection."""
+    yield from _upstreams()
+
+
+@pytest.fixture(scope="module")
+def shared_upstream() -> Iterator[Callable[..., Upstream]]:
+    """The same for servers that all tests of a module ask."""
+    yield from _upstreams()
+
+
+def _upstreams() -> Iterator[Callable[..., Upstream]]:
     running: list[Upstream] = []
 
     def start(
@@ -529,14 +539,14 @@ def client() -> Iterator[Callable[..., Client]]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool], str], None]:
     """`eventually(lambda: …, "what should have happened")`: where there is no event to wait for."""
+    return _eventually
 
-    def wait(condition: Callable[[], bool], what: str = "it did not happen") -> None:
-        deadline = time.monotonic() + SOCKET_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, what
-            time.sleep(0.005)
 
-    return wait
+def _eventually(condition: Callable[[], bool], what: str = "it did not happen") -> None:
+    deadline = time.monotonic() + SOCKET_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
 
 
 class Pki:
@@ -629,9 +639,19 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 
 @pytest.fixture
-def nginx(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Callable[[str], int]]:
+def nginx(tmp_path: Path) -> Iterator[Callable[..., int]]:
     """`nginx("location / { … }", "ssl http2")`: a server with these lines in its `server` block, and what its `listen`
     has besides; its port."""
+    yield from _nginxes(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., int]]:
+    """The same for servers that all tests of a module ask."""
+    yield from _nginxes(tmp_path_factory.mktemp("nginx"))
+
+
+def _nginxes(tmp_path: Path) -> Iterator[Callable[..., int]]:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed")
@@ -658,7 +678,7 @@ http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port} {listen}; 
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
-        eventually(listens, "nginx does not listen")
+        _eventually(listens, "nginx does not listen")
         return port
 
     yield start

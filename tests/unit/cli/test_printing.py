@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -61,6 +62,13 @@ def test_what_could_steer_a_terminal_is_escaped(text: str, shown: str) -> None:
 
 def test_lines_and_tabs_may_stay() -> None:
     assert printing.escape("a\tb\nc\rd\x1b\x0b\x00\u202e", keep_lines=True) == "a\tb\nc\\rd\\x1b\\x0b\\x00\\u202e"
+
+
+def test_json_says_the_same_without_what_could_steer_a_terminal() -> None:
+    text = 'a\x7f\x9b\u202e"'
+    shown = printing.escape_json(json.dumps(text, ensure_ascii=False))
+    assert shown == '"a\\u007f\\u009b\\u202e\\""'
+    assert json.loads(shown) == text
 
 
 # ── where things go ────────────────────────────────────────────────────────────────────────────────

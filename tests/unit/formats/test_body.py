@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -205,6 +206,13 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, keep_beside: Keep) 
     (folder / "2c").symlink_to(tmp_path / "outside" / "2c")
     with pytest.raises(SessionError, match="refused: it leads out of "):
         _ = Body(size=5, file=name, folder=folder).bytes
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "2c").mkdir()
+    os.mkfifo(tmp_path / "2c" / DIGEST)
+    with pytest.raises(SessionError, match="refused: it is no file"):
+        _ = Body(size=5, file=f"2c/{DIGEST}", folder=tmp_path).bytes
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path, keep_beside: Keep) -> None:

@@ -165,6 +165,16 @@ def test_a_torn_frame_is_why_its_line_is_torn() -> None:
 # ── bad lines ──────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_record_is_nested_only_so_deep() -> None:
+    for depth, good in ((499, True), (500, False), (1000, False)):
+        for opened, closed in ((b"[", b"]"), (b'{"a":', b"}")):
+            line = b'{"type":"x","a":' + opened * depth + b"1" + closed * depth + b"}\n"
+            (number, raw, torn), *_ = [*scanned(session_of(STARTED + line + ENDED)), (0, b"", False)]
+            assert (number, torn) == ((0, False) if good else (2, False)), raw[:40]
+    text = b'{"type":"x","a":"' + b"[" * 9999 + b'"}\n'
+    assert scanned(session_of(STARTED + text + ENDED)) == []
+
+
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [

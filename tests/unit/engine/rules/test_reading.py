@@ -57,6 +57,16 @@ def test_variables(text: str, value: str, secrets: list[str]) -> None:
     assert list(reading.secrets) == secrets
 
 
+def test_messages_show_the_name_of_a_variable_for_its_value() -> None:
+    reading = reading_of({"LONG": "s3cret", "SHORT": "one"})
+    node = scalar_of("${LONG}${SHORT}")
+    reading.text(node, "here")
+    reading.reject(node, "here", "no s3cret, one")
+    reading.warn(reading.place(node, "here"), "a s3crets3cret")
+    assert messages(reading) == ["1: here: no ${LONG}, one"]
+    assert [warning.message for warning in reading.warnings] == ["a ${LONG}${LONG}"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

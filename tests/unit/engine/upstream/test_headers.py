@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.headers import (
+    end_to_end,
+    end_to_end_trailers,
+    with_chunks,
+    with_host,
+    with_length,
+    without,
+)
 
 Fields = list[list[str]]
 
@@ -113,7 +120,7 @@ def test_a_new_length_stands_where_the_framing_stood(given: Fields, expected: Fi
     ("given", "expected"),
     [
         (fields("A:b"), fields("A:b", "Transfer-Encoding:chunked")),
-        (fields("TRANSFER-encoding:Chunked", "A:b"), fields("TRANSFER-encoding:Chunked", "A:b")),
+        (fields("TRANSFER-encoding:Chunked", "A:b"), fields("TRANSFER-encoding:chunked", "A:b")),
         (fields("transfer-encoding:chunked", "content-length:5", "A:b"), fields("transfer-encoding:chunked", "A:b")),
         (fields("content-length:5", "A:b"), fields("A:b", "Transfer-Encoding:chunked")),
         (fields("Transfer-Encoding:gzip, chunked", "A:b"), fields("A:b", "Transfer-Encoding:chunked")),
@@ -125,6 +132,13 @@ def test_a_new_length_stands_where_the_framing_stood(given: Fields, expected: Fi
 )
 def test_chunks_are_said_once_and_alone(given: Fields, expected: Fields) -> None:
     assert with_chunks(given) == expected
+
+
+def test_trailers_that_frame_or_direct_stay_behind() -> None:
+    plain = fields("X-Sum:1", "Server-Timing:a")
+    assert end_to_end_trailers(plain) is plain
+    given = fields("Content-Length:5", "X-Sum:1", "HOST:evil.test", "Transfer-Encoding:chunked", "te:trailers")
+    assert end_to_end_trailers(given) == fields("X-Sum:1")
 
 
 def test_fields_are_taken_away_by_their_names_in_any_case() -> None:

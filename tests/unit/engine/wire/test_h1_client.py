@@ -160,7 +160,7 @@ def test_a_body_that_ends_with_the_connection_may_be_empty() -> None:
         ("GET", ok("Content-Length: 5", status="304 Not Modified")),
         ("GET", ok("Transfer-Encoding: chunked", status="304 Not Modified")),
         ("GET", ok(status="204 No Content")),
-        ("DELETE", ok("Content-Length: 5", status="204 No Content")),
+        ("DELETE", ok("Content-Length: 0", status="204 No Content")),
         ("GET", ok("Content-Length: 0")),
     ],
 )
@@ -170,6 +170,13 @@ def test_a_response_without_a_body_ends_with_its_head(method: str, head: bytes, 
     assert isinstance(response, Response)
     assert end == End()
     assert client.reusable
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_a_response_that_may_not_have_the_body_it_announces_is_the_last(framing: str) -> None:
+    client = asked()
+    assert read(client, ok(framing, status="204 No Content"))[1:] == [End()]
+    assert not client.reusable
 
 
 @STEPS
@@ -262,6 +269,12 @@ def test_interim_responses_come_before_the_final_one(step: int) -> None:
     assert statuses([first, second, response]) == [100, 103, 200]
     assert rest == [Data(b"hello"), End()]
     assert client.reusable
+
+
+def test_a_flood_of_interim_responses_is_no_answer() -> None:
+    *interims, fault = read(asked(), ok(status="103 Early Hints") * 1001 + FIVE)
+    assert statuses(interims) == [103] * 1000
+    assert only_code([fault]) == "HPE_HEADER_OVERFLOW"
 
 
 def test_an_interim_response_alone_is_no_answer() -> None:
