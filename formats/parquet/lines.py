@@ -164,7 +164,7 @@ def _text_lists(array: pa.Array) -> Values:
 def _pair_lists(array: pa.Array) -> Values:
     items = array.values
     pairs = zip(_texts(items.field(0)), _texts(items.field(1)), strict=True)
-    return _lists(array, list(map(list, pairs)))
+    return _lists(array, list(pairs))
 
 
 def _encoded(array: pa.Array) -> Values:
