@@ -265,9 +265,10 @@ class TableInput:
                 self._progress(file.parquet.metadata.row_group(group).total_byte_size)
 
     def _names(self, file: EventsFile) -> frozenset[str]:
-        """The columns of a file; pyarrow makes the schema anew whenever it is asked."""
+        """The columns of a file in which anything stands; pyarrow makes the schema anew whenever it is asked."""
         if self._there is None or self._there[0] is not file:
-            self._there = file, frozenset(file.parquet.schema_arrow.names)
+            names = frozenset(file.parquet.schema_arrow.names)
+            self._there = file, names - _empty(file, names)
         return self._there[1]
 
     def _batches(
@@ -306,6 +307,21 @@ def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
     schema, names = file.parquet.metadata.schema, set(file.parquet.schema_arrow.names)
     leaves = {schema.column(number).path: number for number in range(len(schema))}
     return {name: leaves.get(name, -1) for name in made.columns if name in leaves or name not in names}
+
+
+def _empty(file: EventsFile, names: frozenset[str]) -> set[str]:
+    """Columns that are null in all row groups, as their statistics say."""
+    metadata = file.parquet.metadata
+    left = {
+        path: number for number in range(len(metadata.schema)) if (path := metadata.schema.column(number).path) in names
+    }
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        for name, number in list(left.items()):
+            statistics = group.column(number).statistics
+            if statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows:
+                del left[name]
+    return set(left) - {"type", "id"}
 
 
 def _plain(batch: pa.RecordBatch, name: str) -> pa.Array:
