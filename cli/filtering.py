@@ -14,13 +14,13 @@ from mockrec.cli.arguments import Sessions, Where
 from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_copy, write_lines, write_rows
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose
 from mockrec.cli.progress import Progress
+from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
     from mockrec.formats.selection import Kept, Selection
 
 
-_SHOWN = 20
 """Problems of a session that are printed."""
 
 
@@ -194,10 +194,4 @@ def _tell(wish: Wish, found: int) -> None:
 def warn(selection: Selection) -> None:
     """What there is to say of sessions that were read to their ends."""
     for known in selection.inputs:
-        name = printing.escape(known.name)
-        for problem in known.problems[:_SHOWN]:
-            printing.warn(f"{name}: {printing.escape(problem)}")
-        if len(known.problems) > _SHOWN:
-            printing.warn(f"{name}: and {len(known.problems) - _SHOWN} more; `mockrec verify -v` lists them")
-        if known.cut_off:
-            printing.warn(f"{name}: the session was cut off: {known.cut_off}")
+        warn_of(known)

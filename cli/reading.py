@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from mockrec.cli import printing
 
-if TYPE_CHECKING:
-    from mockrec.formats.session import Session
+
+class Read(Protocol):
+    """A session that has been read to its end."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def problems(self) -> Sequence[str]: ...
+    @property
+    def cut_off(self) -> str: ...
+
 
 _SHOWN = 20
 
 
-def warn_of(session: Session) -> None:
+def warn_of(session: Read) -> None:
     """Warn of what had to be left out, and of an end that is missing."""
     name = printing.escape(session.name)
     for problem in session.problems[:_SHOWN]:
