@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from mockrec.formats.audit import Audit
+from mockrec.formats.body import Body
 from mockrec.formats.session import open_session
 
 Record = dict[str, Any]
@@ -53,6 +54,10 @@ class Session:
         found = self.by_type(kind)
         assert len(found) == 1, f"{len(found)} × {kind} among {[record['type'] for record in self.records]}"
         return found[0]
+
+    def content(self, body: Record) -> bytes:
+        """The bytes of a body, wherever they are kept."""
+        return Body.from_record(body, Path(f"{self.path}.bodies")).bytes
 
     def of(self, identity: str) -> list[Record]:
         """All records of an exchange."""

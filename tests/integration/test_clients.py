@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import gzip
 import http.client
 import json
@@ -97,7 +96,7 @@ def test_curl_waits_for_100_and_uploads(recorder: Start, tmp_path: Path) -> None
     assert session.one("response-information")["statusCode"] == 100
     body = session.one("request")["body"]
     assert body["size"] == 2 * 1024 * 1024
-    assert base64.b64decode(body["base64"]) == (tmp_path / "two.bin").read_bytes()
+    assert session.content(body) == (tmp_path / "two.bin").read_bytes()
     identity = session.one("request")["id"]
     kinds = [record["type"] for record in session.of(identity)]
     assert kinds[:2] == ["request-initiated", "response-information"]
@@ -239,8 +238,7 @@ def test_node_fetch(recorder: Start) -> None:
     assert [record["matchedRuleId"] for record in session.by_type("response")] == ["json", "hello", "whole", "big"]
     size = 5 * 1024 * 1024
     (request,) = by_rule(session, "request", "whole")  # without waitForBody, Node stops sending when it is answered
-    uploaded = request["body"]
-    assert base64.b64decode(uploaded["base64"]) == (bytes(range(251)) * (size // 251 + 1))[:size]
+    assert session.content(request["body"]) == (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
 # ── bytes ────────────────────────────────────────────────────────────────────────────────────────────
@@ -337,4 +335,4 @@ def test_large_bodies_are_exact_both_ways(recorder: Start, tmp_path: Path) -> No
     (response,) = by_rule(session, "response", "large")
     for body in (request["body"], response["body"]):
         assert body["size"] == len(data)
-        assert base64.b64decode(body["base64"]) == data
+        assert session.content(body) == data

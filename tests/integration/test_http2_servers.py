@@ -244,7 +244,7 @@ def hello(_: Http2Connection, asked: Asked) -> Answer:
 
 def test_http2_all_the_way(start: Start, http2: Any, ask: Connect) -> None:
     server, at = http2(hello, "h2", "http/1.1")
-    run = start()
+    run = start(RULES, "--redact", "none")
     client = ask(run)
     answer = client.post(f"{at.url}/a?b=c", content=b"body", headers=[("X-B", "1"), ("X-B", "2"), ("Cookie", "a=1")])
     assert (answer.http_version, answer.status_code, answer.content) == ("HTTP/2", 200, b"body")

@@ -101,7 +101,7 @@ def until_logged(log: Path, kind: str, count: int = 1) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ready_and_stopped(recorder: Start, number: int) -> None:
     run = recorder(RULES)
-    assert run.stderr == f"mockrec ready on {run.url} · 3 rules · recording to {run.log}\n"
+    assert run.stderr == f"mockrec ready on {run.url} · 3 rules · recording to {run.log} · secrets redacted\n"
     assert run.url == f"http://127.0.0.1:{run.port}"
     assert run.pid == run.process.pid
     assert get(run.port, "/hi") == (200, b"hi")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import socket
 import ssl
@@ -516,16 +515,11 @@ def test_much_data_both_ways(start: Start, serve: Callable[..., Server]) -> None
         sock.shutdown(socket.SHUT_WR)
         reader.join(SECONDS)
     assert got == payload
-    _, *data, closed = check_order(run.stop(), "raw-passthrough", 1)[0]
+    session = run.stop()
+    _, *data, closed = check_order(session, "raw-passthrough", 1)[0]
     assert closed["bytesReceived"] == closed["bytesSent"] == len(payload)
     for direction in ("received", "sent"):
-        kept = b"".join(
-            base64.b64decode(piece["content"]["base64"])
-            if "base64" in piece["content"]
-            else piece["content"]["text"].encode()
-            for piece in data
-            if piece["direction"] == direction
-        )
+        kept = b"".join(session.content(piece["content"]) for piece in data if piece["direction"] == direction)
         assert kept == payload
 
 
