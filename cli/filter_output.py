@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -59,6 +59,7 @@ class Wish:
     sort: str | None
     force: bool
     file_mode: int
+    redact: bool = False
 
     @property
     def rows(self) -> bool:
@@ -97,11 +98,11 @@ def write_lines(
     from mockrec.formats.derived import Carrier, Marks
 
     marks = Marks(_derived(wish), [_session_id(header) for header in headers])
-    carrier = Carrier(_bodies_folder(wish))
+    carrier, redacted = Carrier(_bodies_folder(wish)), _redaction(wish)
     out = _Batch(sink, at_once)
     for kept in lines:
         line = marks.mark(kept.raw, kept.source)
-        out.add(carrier.carry(line, contexts[kept.source].bodies_folder) + b"\n")
+        out.add(redacted(carrier.carry(line, contexts[kept.source].bodies_folder)) + b"\n")
     out.flush()
 
 
@@ -110,13 +111,30 @@ def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
     from mockrec.formats.derived import Carrier
 
     (known,) = selection.inputs
-    carrier = Carrier(_bodies_folder(wish))
+    carrier, redacted = Carrier(_bodies_folder(wish)), _redaction(wish)
     folder = known.context.bodies_folder
     for block in known.copy():
-        if b'"file":"' in block and folder is not None:
-            block = b"".join(carrier.carry(line, folder) + b"\n" for line in block.split(b"\n") if line)
+        if wish.redact or (b'"file":"' in block and folder is not None):
+            block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
         sink.write(block)
         selection.found += block.count(b"\n")
+
+
+def _redaction(wish: Wish) -> Callable[[bytes], bytes]:
+    """What becomes of a line."""
+    if not wish.redact:
+        return lambda line: line
+    from mockrec.engine.record.redact_lines import LineRedactor
+
+    redactor = LineRedactor()
+
+    def redacted(line: bytes) -> bytes:
+        try:
+            return redactor.line(line)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--redact") from None
+
+    return redacted
 
 
 def _derived(wish: Wish) -> dict[str, Any]:
@@ -139,10 +157,14 @@ def _session_id(header: dict[str, Any] | None) -> str | None:
 
 
 def _bodies_folder(wish: Wish) -> Path | None:
-    """Beside a log in a file; other outputs hold all bodies themselves."""
+    """Beside a log in a file; other outputs hold all bodies themselves, and so do those that are redacted."""
     from mockrec.formats.jsonl import format_of
 
-    if wish.output == "-" or (wish.output_format or format_of(wish.output)) not in ("jsonl", "jsonl.gz", "jsonl.zst"):
+    if (
+        wish.redact
+        or wish.output == "-"
+        or (wish.output_format or format_of(wish.output)) not in ("jsonl", "jsonl.gz", "jsonl.zst")
+    ):
         return None
     return Path(f"{wish.output}.bodies")
 

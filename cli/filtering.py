@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from mockrec.formats.selection import Kept, Selection
 
 
-"""Problems of a session that are printed."""
-
-
 def filter_sessions(
     sessions: Sessions,
     where: Where = None,
@@ -55,6 +52,9 @@ def filter_sessions(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on while the session is being written, like tail -f.")
     ] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace secrets by marks, in a session that was recorded with them.")
+    ] = False,
     exit_status: Annotated[bool, typer.Option("-e", "--exit-status", help="Exit with 1 when nothing matches.")] = False,
     force: Force = False,
     file_mode: FileMode = 0o600,
@@ -82,6 +82,7 @@ def filter_sessions(
         sort=sort,
         force=force,
         file_mode=file_mode,
+        redact=redact,
     )
     _refuse(wish, follow=follow, count=count)
     found = _follow(wish) if follow else _count(wish) if count else _select(wish)
@@ -102,6 +103,8 @@ def _refuse(wish: Wish, *, follow: bool, count: bool) -> None:
     """Options that cannot be used together, and a file that would be read and written at once."""
     if wish.sort is not None and not wish.rows:
         raise typer.BadParameter("it orders rows: name --fields too", param_hint="--sort")
+    if wish.redact and (wish.rows or count):
+        raise typer.BadParameter("it is for sessions that are written, not for rows", param_hint="--redact")
     if count and (wish.rows or wish.output != "-" or follow):
         raise typer.BadParameter("it prints a number and nothing else", param_hint="--count")
     if follow and (len(wish.paths) != 1 or wish.sort is not None):
