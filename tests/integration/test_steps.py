@@ -225,15 +225,15 @@ def test_chunks_come_when_they_fall_due(recorder: Start) -> None:
 version: 1
 record: {events: all}
 rules:
-  - then: {stream: {headers: {Content-Type: text/plain}, chunks: [{data: a}, {data: b, after: 150ms}, {data: c, after: 150ms}]}}
+  - then: {stream: {headers: {Content-Type: text/plain}, chunks: [{data: "a,"}, {data: "b,", after: 150ms}, {data: c, after: 150ms}]}}
 """)
     connection = HTTPConnection("127.0.0.1", program.port, timeout=SECONDS)
     began = time.monotonic()
     connection.request("GET", "/")
     response = connection.getresponse()
     times = []
-    for expected in (b"a", b"b", b"c"):
-        assert response.read(1) == expected
+    for expected in (b"a,", b"b,", b"c"):
+        assert response.read(len(expected)) == expected
         times.append(time.monotonic() - began)
     assert response.read() == b""
     connection.close()
@@ -242,8 +242,8 @@ rules:
     assert times[2] >= 0.3
     session = program.stop()
     pieces = session.by_type("response-body-data")
-    assert [(piece["content"].get("text"), piece["isEnded"]) for piece in pieces[:2]] == [("a", False), ("b", False)]
-    assert "".join(piece["content"]["text"] for piece in pieces) == "abc"
+    assert [(piece["content"].get("text"), piece["isEnded"]) for piece in pieces[:2]] == [("a,", False), ("b,", False)]
+    assert "".join(piece["content"]["text"] for piece in pieces) == "a,b,c"
     assert [piece["isEnded"] for piece in pieces] == [False] * (len(pieces) - 1) + [True]
     assert pieces[1]["eventTimestamp"] - pieces[0]["eventTimestamp"] >= 140
     assert session.one("response")["duration"] >= 300
