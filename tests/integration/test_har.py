@@ -107,7 +107,7 @@ def recorded(shared_recorder: Make, tmp_path_factory: pytest.TempPathFactory) ->
     (folder / "ca").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as other:
         run = shared_recorder(
-            RULES, "-o", folder / "s.jsonl", "--events", "all",
+            RULES, "-o", folder / "s.jsonl", "--events", "all", "--redact", "none",
             out="session.har", env={"MOCKREC_CA_DIR": str(folder / "ca")},
         )  # fmt: skip
         (folder / "ca" / "bytes").write_bytes(b"\x00\xfe\xff")
