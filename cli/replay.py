@@ -30,7 +30,7 @@ _SENDING = (
     "only", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "dry_run",
     "trust", "insecure",
 )  # fmt: skip
-_RECORDING = ("output", "output_format", "events", "max_body_size")
+_RECORDING = ("output", "output_format", "events", "max_body_size", "redact")
 _SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict")
 
 
@@ -151,6 +151,10 @@ def replay(
     max_body_size: Annotated[
         Any, typer.Option(metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB")
     ] = None,
+    redact: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="Which secrets are replaced in the recording.", show_default="default"),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -167,7 +171,9 @@ def replay(
         make_rules(session, to_rules, force=force, file_mode=file_mode)
         return
     _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
-    record = _record_settings(events, max_body_size)
+    if redact not in (None, "default", "none"):
+        raise typer.BadParameter(f"expected default or none, got {redact!r}", param_hint="--redact")
+    record = _record_settings(events, max_body_size, redact)
     if serve:
         from mockrec.cli.serving import serve as serve_session
 
@@ -302,7 +308,7 @@ def _serve_settings(
     )
 
 
-def _record_settings(events: str | None, max_body_size: int | None) -> RecordSettings:
+def _record_settings(events: str | None, max_body_size: int | None, redact: str | None) -> RecordSettings:
     from dataclasses import replace
 
     from mockrec.cli.run import event_types
@@ -311,6 +317,8 @@ def _record_settings(events: str | None, max_body_size: int | None) -> RecordSet
     record = RecordSettings()
     if events is not None:
         record = replace(record, events=event_types(events))
+    if redact is not None:
+        record = replace(record, redact=redact)
     return record if max_body_size is None else replace(record, max_body_size=max_body_size)
 
 

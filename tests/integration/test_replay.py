@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from mockrec.formats.audit import Audit
+from mockrec.formats.body import Body
 from mockrec.formats.session import open_session
 
 Start = Callable[..., Any]
@@ -113,7 +114,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def recorded_shop(shop: Shop, recorder: Start, tmp_path: Path) -> Path:
     """A session of the shop under its own test suite."""
     url = shop.start()
-    run = recorder(None, "--upstream", url, out="shop.jsonl")
+    run = recorder(None, "--upstream", url, "--redact", "none", out="shop.jsonl")
     subprocess.run([sys.executable, SHOP / "suite.py", run.url], check=True, timeout=60)
     assert run.stop().code == 0
     return tmp_path / "shop.jsonl"
@@ -147,7 +148,7 @@ def test_a_shop_answers_a_replay_as_it_answered_its_test_suite(
     recorded_shop: Path, shop: Shop, program: Program, tmp_path: Path, pace: str
 ) -> None:
     url = shop.start()
-    done = program("replay", recorded_shop, "--to", url, "--pace", pace, "-o", "again.jsonl")
+    done = program("replay", recorded_shop, "--to", url, "--pace", pace, "-o", "again.jsonl", "--redact", "none")
     assert done.returncode == 0, done.stderr
     again, before = read(tmp_path / "again.jsonl"), read(recorded_shop)
     assert story(again, by_tag=True) == story(before, by_tag=False)
@@ -329,7 +330,9 @@ def test_bodies_are_encoded_and_framed_as_recorded(program: Program, tmp_path: P
     first, second = server.requests
     assert gzip.decompress(first.body).decode() == second.body.decode() == text
     assert "content-length" not in second.headers
-    assert [one["body"]["text"] for one in of_type(read(tmp_path / "b.jsonl"), "request")] == [text, text]
+    folder = tmp_path / "b.jsonl.bodies"
+    told = [one["body"] for one in of_type(read(tmp_path / "b.jsonl"), "request")]
+    assert [Body.from_record(one, folder).bytes.decode() for one in told] == [text, text]
 
 
 def test_a_client_that_left_leaves_again(program: Program, tmp_path: Path, upstream: Make) -> None:
@@ -458,7 +461,7 @@ def test_a_session_from_stdin(program: Program, tmp_path: Path, upstream: Make) 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "say where"),
+        ((), "say what to do"),
         (("--to", "http://a/b"), "a path"),
         (("--to", "http://a", "--to", "http://b"), "given twice"),
         (("--to", "http://a", "--pace", "quick"), "original, max"),

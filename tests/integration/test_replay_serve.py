@@ -389,7 +389,7 @@ def test_websocket_messages_that_differ_are_told(recorder: Start, tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--to", "http://a"), "--to URL or --serve"),
+        (("--to", "http://a"), "--to URL, --serve"),
         (("--match", "methd"), "--match"),
         (("--ignore", "x"), "selector"),
         (("--latency", "x"), "recorded, none"),

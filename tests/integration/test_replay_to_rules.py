@@ -69,8 +69,8 @@ def replayed(recorder: Start, program: Program, session: Path, *, code: int = 0)
     done = program("replay", session, "--to-rules", rules)
     assert done.returncode == 0, done.stderr
     assert program("check", rules).returncode == 0
-    run = recorder(rules, out="made.jsonl")
-    done = program("replay", session, "--to", run.url, "-o", "again.jsonl")
+    run = recorder(rules, "--redact", "none", out="made.jsonl")
+    done = program("replay", session, "--to", run.url, "-o", "again.jsonl", "--redact", "none")
     assert done.returncode == code, done.stderr
     run.stop()
     return answers(session.with_name("again.jsonl"), by_tag=True), rules.read_text(encoding="utf-8")
@@ -85,7 +85,14 @@ def test_the_shop_as_rules(recorder: Start, program: Program, tmp_path: Path) ->
             assert shop.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        run = recorder(None, "--upstream", f"http://127.0.0.1:{port.read_text(encoding='ascii')}", out="shop.jsonl")
+        run = recorder(
+            None,
+            "--upstream",
+            f"http://127.0.0.1:{port.read_text(encoding='ascii')}",
+            "--redact",
+            "none",
+            out="shop.jsonl",
+        )
         subprocess.run([sys.executable, SHOP / "suite.py", run.url], check=True, timeout=60)
         run.stop()
     finally:
@@ -101,7 +108,7 @@ def test_the_shop_as_rules(recorder: Start, program: Program, tmp_path: Path) ->
 
 def test_all_that_a_rule_can_say(recorder: Start, program: Program, tmp_path: Path, client: Any) -> None:
     (tmp_path / "big.txt").write_text("big\n" * 5000, encoding="utf-8")
-    run = recorder(MIXED, out="first.jsonl", env={"HOME": "$${HOME}"})
+    run = recorder(MIXED, "--redact", "none", out="first.jsonl", env={"HOME": "$${HOME}"})
     for target in ("/a?n=1", "/a?n=1", "/a?n=1", "/big", "/big", "/bytes", "/hint", "/gone"):
         client(run.port).get(target)
     client(run.port).ask("HEAD /bytes HTTP/1.1\r\nHost: a\r\n\r\n")
