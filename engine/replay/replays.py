@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.websocket import SocketSettings
-from mockrec.engine.replay.cassette import Cassette
-from mockrec.engine.replay.facts import Match
-from mockrec.engine.replay.latency import parse_latency
-from mockrec.engine.replay.selectors import parse_selector
-from mockrec.engine.replay.serving import replay_act
 from mockrec.engine.rules.model import Replay
 from mockrec.engine.steps.plan import Act
 from mockrec.formats.errors import SessionError
+
+if TYPE_CHECKING:
+    from mockrec.engine.replay.cassette import Cassette
 
 
 class Replays:
@@ -23,6 +23,13 @@ class Replays:
 
     def act(self, step: Replay) -> Act:
         """What the step does. Raises ConfigError for a session that cannot be read, or what else is wrong with it."""
+        # Imported here: a run without such rules starts sooner without it.
+        from mockrec.engine.replay.cassette import Cassette
+        from mockrec.engine.replay.facts import Match
+        from mockrec.engine.replay.latency import parse_latency
+        from mockrec.engine.replay.selectors import parse_selector
+        from mockrec.engine.replay.serving import replay_act
+
         where = f"{step.place.where}: " if step.place.where else ""
         try:
             match = Match(step.match, tuple(parse_selector(text) for text in step.ignore))
