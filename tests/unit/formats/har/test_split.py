@@ -1,0 +1,39 @@
+"""Entries are found however a file is laid out and cut into pieces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mockrec.formats.har.split import Splitter
+
+ENTRIES = [{"startedDateTime": "2026-01-01", "time": number, "request": {"url": "a\nb"}} for number in range(3)]
+LAYOUTS = {
+    "ours": '{"log":{"entries":[\n' + ",\n".join(json.dumps(each, separators=(",", ":")) for each in ENTRIES) + "\n]}}",
+    "one line": json.dumps({"log": {"entries": ENTRIES}}),
+    "indented": json.dumps({"log": {"entries": ENTRIES}}, indent=2),
+    "an entry that goes on in the next line": '{"log":{"entries":[\n'
+    + ",\n".join(json.dumps(each, separators=(",", ":")).replace(',"request"', ',\n"request"') for each in ENTRIES)
+    + "\n]}}",
+}
+
+
+def entries(text: str, step: int) -> list[Any]:
+    raw = text.encode()
+    found = list(Splitter("a.har", [raw[at : at + step] for at in range(0, len(raw), step)]))
+    assert [member.problem for member in found] == [""] * len(found)
+    return [member.value for member in found if member.key == "entries"]
+
+
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_layouts(layout: str, step: int) -> None:
+    assert entries(LAYOUTS[layout], step) == ENTRIES
+
+
+def test_a_damaged_entry_in_a_line_of_its_own_is_left_out() -> None:
+    text = LAYOUTS["ours"].replace('"time":1', '"time":')
+    found = list(Splitter("a.har", [text.encode()]))
+    assert [bool(member.problem) for member in found] == [False, True, False]
