@@ -37,6 +37,8 @@ class Limits:
 
     def count_frame(self) -> Violation | None:
         """A frame has come."""
+        if not self._idle:
+            self._idle_since = self.now
         self._idle += 1
         if self._idle > IDLE_FRAMES + IDLE_FRAMES_A_SECOND * (self.now - self._idle_since):
             return Violation(ErrorCodes.ENHANCE_YOUR_CALM, f"{self._idle} frames without a message")
@@ -45,7 +47,6 @@ class Limits:
     def progress(self) -> None:
         """A message has begun, or data was carried, by either side."""
         self._idle = 0
-        self._idle_since = self.now
 
     def count_block(self, size: int, *, last: bool) -> Violation | None:
         """A frame of a header block has come."""

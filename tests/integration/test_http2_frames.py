@@ -549,7 +549,7 @@ def test_the_end_inside_a_frame_or_the_preface(wire: Wire, logged: Logged, said:
 # ── floods ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def many(frame: Frame | bytes, times: int = 1001) -> list[Frame | bytes]:
+def many(frame: Frame | bytes, times: int = 1500) -> list[Frame | bytes]:
     return [frame] * times
 
 
@@ -792,10 +792,8 @@ def test_open_streams_end_within_the_grace_and_new_ones_are_refused(recorder: St
     assert [(frame.stream_id, frame.error_code) for frame in frames if isinstance(frame, RstStreamFrame)] == [
         (5, CODES["REFUSED_STREAM"])
     ]
-    assert [(frame.stream_id, frame.data) for frame in frames if isinstance(frame, DataFrame)] == [
-        (1, b"late"),
-        (3, b"late"),
-    ]
+    bodies = [(frame.stream_id, frame.data) for frame in frames if isinstance(frame, DataFrame)]
+    assert sorted(bodies) == [(1, b"late"), (3, b"late")]  # they are due at the same time
     session = run.wait()
     assert len(session.by_type("response")) == 2 and session.by_type("abort") == session.by_type("client-error") == []
     assert session.by_type("request")[1]["body"]["text"] == "more"
