@@ -61,7 +61,7 @@ def test_pandas(recorded: Path) -> None:
 
 def test_pandas_sees_the_same_scalars_in_json_lines(recorded: Path) -> None:
     pandas = pytest.importorskip("pandas")
-    lines = pandas.read_json(recorded / "s.jsonl", lines=True, dtype_backend="pyarrow")
+    lines = pandas.read_json(recorded / "s.jsonl", lines=True, precise_float=True, dtype_backend="pyarrow")
     rows = pandas.read_parquet(recorded / "s.parquet", dtype_backend="pyarrow")
     assert len(lines) == len(rows)
     scalars = ("text", "int", "number", "flag", "time")
