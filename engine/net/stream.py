@@ -213,9 +213,11 @@ class TransportStream(ByteStream, asyncio.Protocol):
 
     def reset(self) -> None:
         """RST at once; what the kernel has not taken is dropped."""
+        if self._gone:
+            return  # asyncio's transports cannot be aborted any more then
         self.flush()
         sock = self._transport.get_extra_info("socket")
-        if sock is not None and not self._gone:
+        if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
         self._transport.abort()
 

@@ -99,7 +99,7 @@ class Splitter:
                 return None
         if end + 1 >= len(self._data):
             self._more()
-        if self._data[end + 1 : end + 2] not in (b"", b"{", b"]"):
+        if bytes(self._data[end + 1 : end + 2]) not in (b"", b"{", b"]"):
             return None  # it only begins like ours, and goes on in the next line
         self._at = end
         line = bytes(self._data[start:end])
