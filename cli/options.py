@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -118,6 +118,12 @@ def one_output_each(given: list[str] | None) -> tuple[str, ...]:
     return tuple(given)
 
 
+def check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:
+    """Refuse what is none of the known words."""
+    if word is not None and word not in known:
+        raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
+
+
 def _set_quiet(value: bool) -> bool:
     printing.set_quiet(value)
     return value
@@ -159,3 +165,13 @@ SessionPath = Annotated[
     ),
 ]
 As = Annotated[Shape, typer.Option("--as", help="What is printed: text for people, or JSON Lines.")]
+EventTypes = Annotated[
+    str | None,
+    typer.Option("--events", metavar="TYPES", help="Which events: default, all, or types separated by commas."),
+]
+MaxBodySize = Annotated[
+    Any,
+    typer.Option(
+        "--max-body-size", metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB"
+    ),
+]

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli.options import (
+    EventTypes,
     FileMode,
     Force,
+    MaxBodySize,
     Output,
     Quiet,
     SessionPath,
     Verbose,
+    check_word,
     duration,
     one_output_each,
     port,
     server_url,
-    size,
 )
 
 if TYPE_CHECKING:
@@ -144,13 +146,8 @@ def replay(
     ] = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
-    events: Annotated[
-        str | None,
-        typer.Option(metavar="TYPES", help="Which events: default, all, or types separated by commas."),
-    ] = None,
-    max_body_size: Annotated[
-        Any, typer.Option(metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB")
-    ] = None,
+    events: EventTypes = None,
+    max_body_size: MaxBodySize = None,
     redact: Annotated[
         str | None,
         typer.Option(metavar="WHAT", help="Which secrets are replaced in the recording.", show_default="default"),
@@ -171,8 +168,7 @@ def replay(
         make_rules(session, to_rules, force=force, file_mode=file_mode)
         return
     _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
-    if redact not in (None, "default", "none"):
-        raise typer.BadParameter(f"expected default or none, got {redact!r}", param_hint="--redact")
+    check_word("--redact", redact, ("default", "none"))
     record = _record_settings(events, max_body_size, redact)
     if serve:
         from mockrec.cli.serving import serve as serve_session
@@ -287,8 +283,7 @@ def _serve_settings(
     from mockrec.engine.config import ServerSettings
 
     match, ignore, latency, after_last, strict = answering
-    if after_last not in ("repeat", "fail"):
-        raise typer.BadParameter(f"expected repeat or fail, got {after_last!r}", param_hint="--after-last")
+    check_word("--after-last", after_last, ("repeat", "fail"))
     words = tuple(word.strip() for word in match.split(",") if word.strip())
     try:
         step = step_of(session, words, tuple(ignore), latency, repeat=after_last == "repeat")

@@ -10,18 +10,20 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.options import (
+    EventTypes,
     FileMode,
     Force,
+    MaxBodySize,
     Output,
     Quiet,
     Verbose,
+    check_word,
     duration,
     invocation,
     not_yet,
     one_output_each,
     port,
     server_url,
-    size,
 )
 
 if TYPE_CHECKING:
@@ -60,13 +62,8 @@ def run(
             show_default="8000, with COMMAND 0",
         ),
     ] = None,
-    events: Annotated[
-        str | None,
-        typer.Option(metavar="TYPES", help="Which events: default, all, or types separated by commas."),
-    ] = None,
-    max_body_size: Annotated[
-        Any, typer.Option(metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB")
-    ] = None,
+    events: EventTypes = None,
+    max_body_size: MaxBodySize = None,
     inline_bodies: Annotated[
         bool, typer.Option("--inline-bodies", help="Keep long bodies in the log itself, not in files beside it.")
     ] = False,
@@ -147,10 +144,10 @@ def run(
         raise typer.BadParameter("there is no rule file to watch", param_hint="--watch")
     if (ca_cert is None) != (ca_key is None):
         raise typer.BadParameter("give both, --ca-cert and --ca-key")
-    _check_word("--redact", redact, ("default", "none"))
-    _check_word("--unmatched", unmatched, ("reject", "passthrough"))
-    _check_word("--http2", http2, ("true", "false", "fallback"))
-    _check_word("--on-full", on_full, ("wait", "drop"))
+    check_word("--redact", redact, ("default", "none"))
+    check_word("--unmatched", unmatched, ("reject", "passthrough"))
+    check_word("--http2", http2, ("true", "false", "fallback"))
+    check_word("--on-full", on_full, ("wait", "drop"))
     if ready_file is not None:
         remove_stale(ready_file)
     loaded = _load(rules)
@@ -177,11 +174,6 @@ def run(
     )
     choices = Choices(ready_file=ready_file, stop_after=stop_after, strict=strict, watch=watch, no_proxy=no_proxy)
     raise typer.Exit(record(settings, choices))
-
-
-def _check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:
-    if word is not None and word not in known:
-        raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
 
 
 def _load(rules: Path | None) -> Loaded:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mockrec.formats.lenient import number_of, object_of, status_of, text_of
+
 
 @dataclass(slots=True)
 class Row:
@@ -32,7 +34,7 @@ def fold(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
     still_open: dict[str, Row] = {}
     for _, record in records:
         kind = record["type"]
-        identity = _text(record.get("id"))
+        identity = text_of(record.get("id"))
         if kind in _ROWS:
             row = _ROWS[kind](record)
             row.kind, row.id = kind, identity
@@ -52,24 +54,24 @@ def _open_exchange(record: Mapping[str, Any]) -> Row:
 
 
 def _open_tunnel(record: Mapping[str, Any]) -> Row:
-    return Row("open", _text(record.get("id")), url=place(record.get("destination")), note="has no end")
+    return Row("open", text_of(record.get("id")), url=place(record.get("destination")), note="has no end")
 
 
 def _exchange(record: Mapping[str, Any]) -> Row:
     return Row(
         "open",
-        _text(record.get("id")),
-        status=_status(record),
-        method=_text(record.get("method")),
-        url=_text(record.get("url")),
-        duration=_number(record.get("duration")),
-        rule=_text(record.get("matchedRuleId")),
+        text_of(record.get("id")),
+        status=status_of(record),
+        method=text_of(record.get("method")),
+        url=text_of(record.get("url")),
+        duration=number_of(record.get("duration")),
+        rule=text_of(record.get("matchedRuleId")),
     )
 
 
 def _abort(record: Mapping[str, Any]) -> Row:
     row = _exchange(record)
-    row.status = _status(_object(record.get("response")))
+    row.status = status_of(object_of(record.get("response")))
     row.note = _error(record.get("error")) or "aborted"
     return row
 
@@ -77,25 +79,25 @@ def _abort(record: Mapping[str, Any]) -> Row:
 def _websocket_close(record: Mapping[str, Any]) -> Row:
     row = _exchange(record)
     row.status = 101
-    words = ["closed", _text(record.get("closeCode")), _text(record.get("closeReason"))]
+    words = ["closed", text_of(record.get("closeCode")), text_of(record.get("closeReason"))]
     row.note = " ".join(word for word in words if word)
     return row
 
 
 def _client_error(record: Mapping[str, Any]) -> Row:
-    request = _object(record.get("request"))
+    request = object_of(record.get("request"))
     return Row(
         "client-error",
         "",
-        status=_status(_object(record.get("response"))),
-        method=_text(request.get("method")),
-        url=_text(request.get("url")),
-        note=_text(record.get("errorCode")) or "client error",
+        status=status_of(object_of(record.get("response"))),
+        method=text_of(request.get("method")),
+        url=text_of(request.get("url")),
+        note=text_of(record.get("errorCode")) or "client error",
     )
 
 
 def _tls_error(record: Mapping[str, Any]) -> Row:
-    name = _text(_object(record.get("tlsMetadata")).get("sniHostname"))
+    name = text_of(object_of(record.get("tlsMetadata")).get("sniHostname"))
     return Row(
         "tls-client-error",
         "",
@@ -105,8 +107,8 @@ def _tls_error(record: Mapping[str, Any]) -> Row:
 
 
 def _tunnel(record: Mapping[str, Any]) -> Row:
-    timing = _object(record.get("timingEvents"))
-    start, end = _number(timing.get("connectTimestamp")), _number(timing.get("disconnectTimestamp"))
+    timing = object_of(record.get("timingEvents"))
+    start, end = number_of(timing.get("connectTimestamp")), number_of(timing.get("disconnectTimestamp"))
     return Row(
         "",
         "",
@@ -117,7 +119,7 @@ def _tunnel(record: Mapping[str, Any]) -> Row:
 
 
 def _gap(record: Mapping[str, Any]) -> Row:
-    dropped = sum(_number(count) or 0 for count in _object(record.get("counts")).values())
+    dropped = sum(number_of(count) or 0 for count in object_of(record.get("counts")).values())
     return Row("gap", "", note=f"{dropped:.0f} records were left out here: the disk was too slow")
 
 
@@ -126,36 +128,15 @@ def _callback_error(record: Mapping[str, Any]) -> Row:
 
 
 def _error(error: Any) -> str:
-    known = _object(error)
-    words = _text(known.get("code")) or _text(known.get("name")), _text(known.get("message"))
+    known = object_of(error)
+    words = text_of(known.get("code")) or text_of(known.get("name")), text_of(known.get("message"))
     return ": ".join(word for word in words if word)
 
 
 def place(destination: Any) -> str:
     """`host:port` of a destination, as far as it is there."""
-    known = _object(destination)
-    return ":".join(_text(known[key]) for key in ("hostname", "port") if key in known)
-
-
-# A session may be edited by hand or come from elsewhere: a value of the wrong type is shown or left out,
-# never a reason to fail. `verify` is who complains about it.
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _number(value: Any) -> float | None:
-    return value if type(value) in (int, float) else None
-
-
-def _status(record: Mapping[str, Any]) -> int | None:
-    value = record.get("statusCode")
-    return value if type(value) is int else None
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    known = object_of(destination)
+    return ":".join(text_of(known[key]) for key in ("hostname", "port") if key in known)
 
 
 _ROWS = {

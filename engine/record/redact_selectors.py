@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.record.redact_names import is_secret_name
+from mockrec.engine.rules.names import SELECTOR
 
-_SELECTOR = re.compile(r"(?:(request|response)\.)?(header|cookie|query|form|json|name|text):(.*)", re.DOTALL)
 _MOST_REMEMBERED = 8192
 
 ANYWHERE: Final = ""
@@ -38,8 +38,8 @@ class Selector:
 
 def read_selector(text: str) -> Selector:
     """Raises ValueError."""
-    found = _SELECTOR.fullmatch(text)
-    if found is None or not found[3]:
+    found = SELECTOR.fullmatch(text)
+    if found is None:
         raise ValueError(f"{text!r} is not a selector such as header:authorization or json:$.token")
     return Selector(found[2], found[3], found[1] or "")
 

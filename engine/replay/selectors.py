@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-KINDS = ("header", "cookie", "query", "form", "json", "name", "text")
-_WORD = re.compile(r"(?:(request|response)\.)?([a-z]+):(.+)", re.DOTALL)
+from mockrec.engine.rules.names import SELECTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +13,7 @@ class Selector:
     """A place, or several, in a message."""
 
     kind: str
-    """One of `KINDS`."""
+    """One of `SELECTOR_KINDS`."""
     name: str
     """What is behind the colon: a name, a JSONPath or a regular expression; header names in lower case."""
     side: str = ""
@@ -31,8 +30,8 @@ class Selector:
 
 def parse_selector(text: str) -> Selector:
     """Raises ValueError, with a sentence for the user."""
-    found = _WORD.fullmatch(text.strip())
-    if found is None or found[2] not in KINDS:
+    found = SELECTOR.fullmatch(text.strip())
+    if found is None:
         raise ValueError(f"expected a selector such as header:NAME or json:$.path, got {text!r}")
     side, kind, name = found[1] or "", found[2], found[3]
     if kind == "json":

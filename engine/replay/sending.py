@@ -161,7 +161,7 @@ class Sending:
         body = self._body
         at_once = body if body and len(body) <= _AT_ONCE else None
         carrier.allow(self._tools.timeout)
-        self._sent = await carrier.ask(self._request, at_once, (), more=bool(body))
+        self._sent = await carrier.ask(self._request, carrier.fields(self._request), at_once, (), more=bool(body))
         if self._sent:
             return await self._receive(carrier) and self._sent
         failures: list[Exception] = []

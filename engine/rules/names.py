@@ -39,7 +39,10 @@ EVENT_TYPES: Final = (
 )
 """What a record's `type` can be. The log's package has the same list and may not be imported here."""
 
-_SELECTOR = re.compile(r"(?:(?:request|response)\.)?(header|cookie|query|form|json|name|text):(.+)", re.DOTALL)
+SELECTOR_KINDS = "header|cookie|query|form|json|name|text"
+"""What a selector can name, as an expression."""
+SELECTOR = re.compile(rf"(?:(request|response)\.)?({SELECTOR_KINDS}):(.+)", re.DOTALL)
+"""A selector: its side, if it has one, its kind, and what is behind the colon."""
 
 
 class EventType(Scalar[str]):
@@ -65,21 +68,22 @@ class Selector(Scalar[str]):
     expects = "a selector such as header:authorization or json:$.token"
 
     def parse(self, text: str, plain: bool) -> str:
-        found = _SELECTOR.fullmatch(text)
+        found = SELECTOR.fullmatch(text)
         if found is None:
             raise Unfit
-        if found[1] == "header":
-            _as(HEADER_NAME, found[2])
-        elif found[1] == "json":
-            _as(JsonPath(), found[2])
-        elif found[1] == "text":
-            _as(Regex(), found[2])
+        _, kind, value = found.groups()
+        if kind == "header":
+            _as(HEADER_NAME, value)
+        elif kind == "json":
+            _as(JsonPath(), value)
+        elif kind == "text":
+            _as(Regex(), value)
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {
             "type": "string",
-            "pattern": r"^(?:(?:request|response)\.)?(?:header|cookie|query|form|json|name|text):",
+            "pattern": rf"^(?:(?:request|response)\.)?(?:{SELECTOR_KINDS}):",
         }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mockrec.engine.rules.containers import ByKind, OneOrMany
 from mockrec.engine.rules.model import Place, Replay
+from mockrec.engine.rules.names import SELECTOR_KINDS
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.shapes import Enum
 from mockrec.engine.rules.step_parts import StepWord
@@ -17,7 +18,7 @@ _MATCHED_BY = Pattern(
 )
 _SELECTOR = Pattern(
     "a selector such as json:$.ts or header:NAME",
-    r"(?:(?:request|response)\.)?(?:header|cookie|query|form|json|name|text):.+",
+    rf"(?:(?:request|response)\.)?(?:{SELECTOR_KINDS}):.+",
 )
 
 

@@ -140,7 +140,7 @@ class Passing:
             self._body = await self._new_body()
             self._ready = True
             if not self._request.route.secure:  # otherwise the server chooses what is sent
-                self._tell_request(http2=False)
+                self._tell_request(self._request.for_http1())
             await self._pass_on()
             kept = self._sent
         except UpstreamError as error:
@@ -213,8 +213,9 @@ class Passing:
     async def _converse(self, carrier: Carrier) -> None:
         """One request and its response."""
         exchange, body = self._exchange, self._body
+        fields = carrier.fields(self._request)
         if not self._told:
-            self._tell_request(http2=carrier.dialed.is_http2)
+            self._tell_request(fields)
         reader = exchange.reader if body is None else None
         if reader is not None and self._whole is None:
             self._whole = reader.ready()
@@ -222,7 +223,9 @@ class Passing:
         trailers = end_to_end_trailers(exchange.request_body.trailers) if body is None else ()
         self._asked_at = clock.now()
         at_once = whole if whole is not None and len(whole) <= _PIECE else None
-        self._sent = await carrier.ask(self._request, at_once, trailers, more=body is not None or reader is not None)
+        self._sent = await carrier.ask(
+            self._request, fields, at_once, trailers, more=body is not None or reader is not None
+        )
         if self._sent:
             await self._receive(carrier)
             return
@@ -389,9 +392,8 @@ class Passing:
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self._exchange.notes.rule_event(self._exchange, kind, data, rule_id=self._name)
 
-    def _tell_request(self, *, http2: bool) -> None:
+    def _tell_request(self, raw_headers: list[list[str]]) -> None:
         request, body = self._request, self._body
-        raw_headers = request.for_http2() if http2 else request.for_http1()
         self._told = True
         self._tell(
             "passthrough-request-head",
@@ -430,7 +432,7 @@ class Passing:
         if not self._ready or error.code == LOOP:
             return
         if not self._told:
-            self._tell_request(http2=False)  # there was no server to choose
+            self._tell_request(self._request.for_http1())  # there was no server to choose
         self._tell(
             "passthrough-abort",
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -57,24 +58,9 @@ def echo_act(limits: SocketSettings) -> Act:
         session = await accepted(exchange, limits)
         if session is not None:
             with limits.open.hold(session):
-                await _echo(session)
+                await listen(session, session.send_fragment)
 
     return act
-
-
-async def _echo(session: WebSocketSession) -> None:
-    try:
-        while True:
-            part = await session.receive()
-            if type(part) is Fragment:
-                await session.send_fragment(part)
-            elif type(part) is Ping:
-                await session.pong(part.data)
-            elif type(part) is Close:
-                await session.close(part.code, part.reason)
-                return
-    except WebSocketLost:
-        return
 
 
 def listen_act(limits: SocketSettings) -> Act:
@@ -89,12 +75,15 @@ def listen_act(limits: SocketSettings) -> Act:
     return act
 
 
-async def listen(session: WebSocketSession) -> None:
-    """Take what comes until the client closes."""
+async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
+    """Take what comes until the client closes; `answer` gets each fragment."""
     try:
         while True:
             part = await session.receive()
-            if type(part) is Ping:
+            if type(part) is Fragment:
+                if answer is not None:
+                    await answer(part)
+            elif type(part) is Ping:
                 await session.pong(part.data)
             elif type(part) is Close:
                 await session.close(part.code, part.reason)

@@ -31,8 +31,14 @@ class Carrier(Protocol):
     def informed(self) -> bool:
         """Whether an interim response has come."""
 
-    async def ask(self, request: Outgoing, body: bytes | None, trailers: RawHeaders, *, more: bool) -> bool:
-        """Send the head, and the body if it is given and the server takes it at once; whether all has been sent.
+    def fields(self, request: Outgoing) -> list[list[str]]:
+        """The head's fields in the words of the server's protocol. Raises UpstreamError."""
+
+    async def ask(
+        self, request: Outgoing, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
+    ) -> bool:
+        """Send the head with these fields, and the body if it is given and the server takes it at once; whether all
+        has been sent.
 
         `more`: there is a body. What has not been sent goes with `send_data` and `send_end`.
         """

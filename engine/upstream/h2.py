@@ -124,9 +124,9 @@ class H2Connection:
         elif isinstance(said.part, Data):
             self.codec.consumed(said.stream, len(said.part.data))
 
-    def open(self, stream: H2Stream, request: Outgoing, *, end: bool) -> int:
+    def open(self, stream: H2Stream, request: Outgoing, fields: list[list[str]], *, end: bool) -> int:
         """A stream for a request. Raises UpstreamError."""
-        return self._open(stream, request, request.method, request.for_http2(), end=end)
+        return self._open(stream, request, request.method, fields, end=end)
 
     def open_websocket(self, stream: H2Stream, request: Outgoing) -> int:
         """A stream for a WebSocket (RFC 8441). Raises UpstreamError."""
@@ -251,12 +251,18 @@ class H2Stream:
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
-    async def ask(self, request: Outgoing, body: bytes | None, trailers: RawHeaders, *, more: bool) -> bool:
+    def fields(self, request: Outgoing) -> list[list[str]]:
+        """See `Carrier`."""
+        return request.for_http2()
+
+    async def ask(
+        self, request: Outgoing, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
+    ) -> bool:
         """Send the head, and the body if it is given and the server takes it at once; whether all has been sent."""
         self._take_place()
         codec = self.connection.codec
         whole = body is not None or not more
-        self._number = number = self.connection.open(self, request, end=whole and not (body or trailers))
+        self._number = number = self.connection.open(self, request, fields, end=whole and not (body or trailers))
         if body and len(body) > codec.window(number):
             whole = False
         elif whole and (body or trailers):

@@ -48,9 +48,15 @@ class UpstreamConnection:
         """Whether an interim response has come."""
         return self.codec.informed
 
-    async def ask(self, request: Outgoing, body: bytes | None, trailers: RawHeaders, *, more: bool) -> bool:
+    def fields(self, request: Outgoing) -> list[list[str]]:
+        """See `Carrier`."""
+        return request.for_http1()
+
+    async def ask(
+        self, request: Outgoing, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
+    ) -> bool:
         """Send the head, and the body if it is given; whether all has been sent. `more`: there is a body."""
-        target, raw_headers = request.target, request.for_http1()
+        target, raw_headers = request.target, fields
         self.used += 1
         if self.dialed.wants_urls:
             target = request.url

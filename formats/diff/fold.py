@@ -13,6 +13,7 @@ from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.exchanges import place
+from mockrec.formats.lenient import number_of, object_of, status_of, text_of
 
 Record = Mapping[str, Any]
 
@@ -55,9 +56,9 @@ class Fold:
             kind = record["type"]
             if kind == "request-initiated":
                 # The same head comes again with the request, or with the abort.
-                waiting.setdefault(_text(record.get("id")), _Open(self._start(record)))
+                waiting.setdefault(text_of(record.get("id")), _Open(self._start(record)))
             elif kind in ("request", "websocket-request"):
-                found = waiting.get(_text(record.get("id"))) or self._begin(record)
+                found = waiting.get(text_of(record.get("id"))) or self._begin(record)
                 self._request(found, record)
                 if found.digest.kind != "open":  # its answer came before its body was complete
                     del waiting[found.digest.id]
@@ -75,17 +76,19 @@ class Fold:
         waiting.clear()
 
     def _begin(self, record: Record) -> _Open:
-        entry = self._open[_text(record.get("id"))] = _Open(self._start(record))
+        entry = self._open[text_of(record.get("id"))] = _Open(self._start(record))
         return entry
 
     def _start(self, record: Record) -> Digest:
-        digest = Digest(_text(record.get("id")), "open", _text(record.get("method")) or "?", _text(record.get("url")))
+        digest = Digest(
+            text_of(record.get("id")), "open", text_of(record.get("method")) or "?", text_of(record.get("url"))
+        )
         digest.host, digest.target = host_of(digest.url)
         for tag in _list(record.get("tags")):
             if isinstance(tag, str) and tag.startswith(_REPLAY):
                 digest.replay_of = tag[len(_REPLAY) :]
         if self._options.pair_header:
-            digest.marker = _text(_fields(record.get("headers")).get(self._options.pair_header))
+            digest.marker = text_of(_fields(record.get("headers")).get(self._options.pair_header))
         return digest
 
     def _request(self, entry: _Open, record: Record) -> None:
@@ -102,13 +105,13 @@ class Fold:
             entry.digest.request = self._content(content)
 
     def _end(self, record: Record, kind: str) -> Iterator[Digest]:
-        entry = self._open.get(_text(record.get("id"))) or self._begin(record)
+        entry = self._open.get(text_of(record.get("id"))) or self._begin(record)
         digest = entry.digest
         digest.kind = kind
-        digest.duration = _number(record.get("duration"))
+        digest.duration = number_of(record.get("duration"))
         answer = record
         if kind == "abort":
-            answer = _object(record.get("response"))
+            answer = object_of(record.get("response"))
             if not entry.request_seen:
                 entry.request_seen = True
                 digest.request_body = _body_hash(_body(record.get("requestBody")))
@@ -116,10 +119,10 @@ class Fold:
         if entry.accepted is not None:
             content |= {"s": digest.status, "h": entry.accepted, "c": record.get("closeCode")}
         else:
-            digest.status = _status(answer)
+            digest.status = status_of(answer)
             content |= {
                 "s": digest.status,
-                "r": _text(answer.get("statusMessage")),
+                "r": text_of(answer.get("statusMessage")),
                 "h": _fields(answer.get("headers")),
             }
             if "trailers" in answer:
@@ -128,12 +131,12 @@ class Fold:
             content["i"] = entry.interim
         error = record.get("error")
         if isinstance(error, Mapping):
-            content["e"] = _text(error.get("code") or error.get("name"))
+            content["e"] = text_of(error.get("code") or error.get("name"))
         body = _body(answer.get("body"))
         content["b"] = body
         digest.cut = bool(body.get("truncated"))
-        timing = _object(answer.get("timingEvents")) or _object(record.get("timingEvents"))
-        sent, start = _number(timing.get("headersSentTimestamp")), _number(timing.get("startTimestamp"))
+        timing = object_of(answer.get("timingEvents")) or object_of(record.get("timingEvents"))
+        sent, start = number_of(timing.get("headersSentTimestamp")), number_of(timing.get("startTimestamp"))
         if sent is not None and start is not None:
             digest.first_byte = sent - start
         digest.response = self._content(content)
@@ -142,10 +145,10 @@ class Fold:
             yield digest
 
     def _other(self, record: Record, kind: str) -> None:
-        entry = self._open.get(_text(record.get("id")))
+        entry = self._open.get(text_of(record.get("id")))
         if kind in _TUNNELS:
             self._begin(record).digest.method = _TUNNELS[kind]
-            digest = self._open[_text(record.get("id"))].digest
+            digest = self._open[text_of(record.get("id"))].digest
             digest.url = digest.host = place(record.get("destination"))
             digest.target = len(digest.url)
         elif entry is None:
@@ -153,7 +156,7 @@ class Fold:
         elif kind == "response-information":
             entry.interim.append([record.get("statusCode"), _fields(record.get("headers"))])
         elif kind == "websocket-accepted":
-            entry.digest.status = _status(record)
+            entry.digest.status = status_of(record)
             entry.accepted = _fields(record.get("headers"))
         elif kind in ("websocket-message-sent", "websocket-message-received"):
             self._message(entry.digest, record, kind)
@@ -169,16 +172,16 @@ class Fold:
         digest.messages.append(number if kind == "websocket-message-sent" else ~number)
 
     def _fault(self, record: Record, kind: str) -> Digest:
-        request, answer = _object(record.get("request")), _object(record.get("response"))
-        digest = Digest(_text(record.get("id")), kind, _FAULTS[kind], _text(request.get("url")))
+        request, answer = object_of(record.get("request")), object_of(record.get("response"))
+        digest = Digest(text_of(record.get("id")), kind, _FAULTS[kind], text_of(request.get("url")))
         error = record.get("errorCode")
         if kind == "tls-client-error":
             error = record.get("failureCause")
-            tls = _object(record.get("tlsMetadata"))
-            digest.url = _text(tls.get("sniHostname")) or place(record.get("destination"))
+            tls = object_of(record.get("tlsMetadata"))
+            digest.url = text_of(tls.get("sniHostname")) or place(record.get("destination"))
         digest.host, digest.target = host_of(digest.url)
-        digest.status = _status(answer)
-        digest.response = self._content({"k": kind, "s": digest.status, "e": _text(error)})
+        digest.status = status_of(answer)
+        digest.response = self._content({"k": kind, "s": digest.status, "e": text_of(error)})
         return digest
 
     def _content(self, content: dict[str, Any]) -> int:
@@ -208,42 +211,21 @@ def _body_hash(body: Mapping[str, Any]) -> int:
     return int(body["size"])
 
 
-# A session may be edited by hand or come from elsewhere: a value of the wrong type is left out, never a reason to
-# fail. `verify` is who complains about it.
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _number(value: Any) -> float | None:
-    return value if type(value) in (int, float) else None
-
-
-def _status(record: Mapping[str, Any]) -> int | None:
-    value = record.get("statusCode")
-    return value if type(value) is int else None
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else _NOTHING
-
-
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
     """Header fields: each a text, `set-cookie` a list of texts."""
-    found = _object(value)
+    found = object_of(value)
     for name, field in found.items():
         if type(field) is not str and name != "set-cookie":
-            return {key: field if key == "set-cookie" else _text(field) for key, field in found.items()}
+            return {key: field if key == "set-cookie" else text_of(field) for key, field in found.items()}
     return found
 
 
 def _body(value: Any) -> Mapping[str, Any]:
-    found = _object(value)
+    found = object_of(value)
     if type(found.get("size")) is not int or any(type(found.get(name, "")) is not str for name in _TEXTS):
         return _NOTHING
     return found

@@ -116,6 +116,10 @@ def asking(method: str = "GET", *fields: list[str]) -> Outgoing:
     return Outgoing(route, "https", method, "/a", [["Host", "b.test"], *fields])
 
 
+async def ask(stream: H2Stream, request: Outgoing, body: bytes | None, trailers: Any, *, more: bool) -> bool:
+    return await stream.ask(request, stream.fields(request), body, trailers, more=more)
+
+
 async def rest(stream: H2Stream) -> list[Any]:
     parts: list[Any] = []
     while not (parts and isinstance(parts[-1], End)):
@@ -126,7 +130,7 @@ async def rest(stream: H2Stream) -> list[Any]:
 async def test_a_request_and_its_answer() -> None:
     async with connected() as made:
         stream = made.stream()
-        assert await stream.ask(asking(), None, (), more=False)
+        assert await ask(stream, asking(), None, (), more=False)
         assert made.pipe.heads() == [{":method": "GET", ":scheme": "https", ":authority": "b.test", ":path": "/a"}]
         assert not stream.answered
         made.pipe.answer(1)
@@ -147,7 +151,7 @@ async def test_streams_do_not_wait_for_each_other() -> None:
     async with connected() as made:
         streams = [made.stream() for _ in range(3)]
         for stream in streams:
-            await stream.ask(asking(), None, (), more=False)
+            await ask(stream, asking(), None, (), more=False)
         for number in (5, 1, 3):
             made.pipe.answer(number, str(number).encode())
         for number, stream in zip((1, 3, 5), streams, strict=True):
@@ -158,10 +162,10 @@ async def test_streams_do_not_wait_for_each_other() -> None:
 async def test_a_body_that_fits_goes_at_once_and_a_larger_one_as_the_windows_open() -> None:
     async with connected() as made:
         first, second = made.stream(), made.stream()
-        assert await first.ask(asking("POST"), b"small", [("x-sum", "5")], more=True)
+        assert await ask(first, asking("POST"), b"small", [("x-sum", "5")], more=True)
         assert [part.part for part in made.pipe.said[1:]] == [Data(b"small"), End([["x-sum", "5"]])]
         body = bytes(3_000_000)
-        assert not await second.ask(asking("POST"), body, (), more=True)
+        assert not await ask(second, asking("POST"), body, (), more=True)
 
         async def send() -> None:
             await second.send_data(body, SECONDS)
@@ -186,7 +190,7 @@ async def test_a_body_that_fits_goes_at_once_and_a_larger_one_as_the_windows_ope
 async def test_what_nobody_reads_is_not_credited() -> None:
     async with connected() as made:
         stream = made.stream()
-        await stream.ask(asking(), None, (), more=False)
+        await ask(stream, asking(), None, (), more=False)
         window = made.pipe.server.window(1)
         made.pipe.answer(1, bytes(60_000), end=False)
         await anyio.wait_all_tasks_blocked()
@@ -219,7 +223,7 @@ async def test_whatever_happens_is_told_as_the_servers_failure(
 ) -> None:
     async with connected() as made:
         stream = made.stream()
-        await stream.ask(asking(), None, (), more=False)
+        await ask(stream, asking(), None, (), more=False)
         happens(made)
         made.pipe.say()
         with pytest.raises(UpstreamError) as caught:
@@ -231,7 +235,7 @@ async def test_whatever_happens_is_told_as_the_servers_failure(
 async def test_a_deadline() -> None:
     async with connected() as made:
         stream = made.stream()
-        await stream.ask(asking(), None, (), more=False)
+        await ask(stream, asking(), None, (), more=False)
         assert stream.deadline == math.inf
         stream.allow(2)
         assert stream.deadline < math.inf
@@ -247,10 +251,10 @@ async def test_a_deadline() -> None:
 async def test_no_more_streams_than_the_server_takes() -> None:
     async with connected(streams=1) as made:
         first, second = made.stream(), made.stream()
-        await first.ask(asking(), None, (), more=False)
+        await ask(first, asking(), None, (), more=False)
         assert not made.connection.free
         with pytest.raises(UpstreamError) as caught:
-            await second.ask(asking(), None, (), more=False)
+            await ask(second, asking(), None, (), more=False)
         assert caught.value.code == REFUSED
         first.close()
         second.close()
@@ -261,7 +265,7 @@ async def test_no_more_streams_than_the_server_takes() -> None:
 async def test_a_server_that_leaves_is_left_when_the_last_stream_is_over() -> None:
     async with connected() as made:
         stream = made.stream()
-        await stream.ask(asking(), None, (), more=False)
+        await ask(stream, asking(), None, (), more=False)
         made.pipe.say(GoAwayFrame(0, last_stream_id=1).serialize())
         await anyio.wait_all_tasks_blocked()
         assert (made.connection.free, made.pipe.closed) == (False, 0)
