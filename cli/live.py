@@ -6,11 +6,12 @@ import heapq
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mockrec.cli import printing
 from mockrec.cli.defects import tell_defect
+from mockrec.engine.exchange.ended import Ended, Shown, ended_of
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -24,14 +25,14 @@ _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 class Live:
     """Counts what ends; tells it where stderr is a terminal."""
 
-    def __init__(self, shown: Callable[[str, Exchange | None], str] = lambda text, _: text) -> None:
+    def __init__(self, shown: Shown = lambda text, _: text) -> None:
         """`shown` leaves secrets out of a text, those of an exchange too."""
         self._shown = shown
         self.count = 0
         self.unmatched = 0
         self.defects = 0
         self._told: set[str] = set()
-        self._terminal = sys.stderr.isatty()
+        self.terminal = sys.stderr.isatty()
         self._classes: Counter[str] = Counter()
         self._missed: Counter[str] = Counter()
         self._slowest: list[tuple[float, int, str]] = []
@@ -41,22 +42,21 @@ class Live:
         self.count += 1
         if exchange.unmatched:
             self.unmatched += 1
-        if not self._terminal:
-            return
-        end = exchange.aborted_at or exchange.response_sent_at or exchange.started_at
-        took = end - exchange.started_at
-        aborted = exchange.aborted_at is not None
-        status = exchange.response_head.status if exchange.response_head is not None else 0
-        self._classes["aborted" if aborted else f"{status // 100}xx"] += 1
-        what = self._shown(f"{exchange.head.method} {exchange.address.path}", exchange)
-        if exchange.unmatched and (what in self._missed or len(self._missed) < 1000):
+        if self.terminal:
+            self.tell(ended_of(exchange, self._shown))
+
+    def tell(self, ended: Ended) -> None:
+        """A line for it, and its part in the summary."""
+        took, what = ended.took, ended.what
+        self._classes["aborted" if ended.aborted else f"{ended.status // 100}xx"] += 1
+        if ended.unmatched and (what in self._missed or len(self._missed) < 1000):
             self._missed[what] += 1
-        entry = (took, self.count, what)
+        entry = (took, self._classes.total(), what)
         if len(self._slowest) < _SLOWEST:
             heapq.heappush(self._slowest, entry)
         elif entry > self._slowest[0]:
             heapq.heapreplace(self._slowest, entry)
-        self._line("abort" if aborted else str(status), status, what, took, exchange)
+        self._line(ended)
 
     def defect(self, error: BaseException) -> None:
         """Something of ours went wrong; each kind is told once, for a busy recorder could repeat it without end."""
@@ -66,15 +66,17 @@ class Live:
             self._told.add(name)
             tell_defect(error, lambda text: self._shown(text, None))
 
-    def _line(self, word: str, status: int, what: str, took: float, exchange: Exchange) -> None:
-        rule = "no rule" if exchange.unmatched else exchange.rule.rule.id if exchange.rule else ""
-        shown = printing.style(word, "red" if word == "abort" else _COLOURS.get(status // 100, "dim"), sys.stderr)
-        text = f"{printing.escape(what)} {printing.duration(took)} {printing.escape(rule)}"
-        printing.note(f"{shown} {text}".rstrip())
+    def _line(self, ended: Ended) -> None:
+        word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
+        if ended.aborted:
+            word, colour = "abort", "red"
+        rule = "no rule" if ended.unmatched else ended.rule
+        text = f"{printing.escape(ended.what)} {printing.duration(ended.took)} {printing.escape(rule)}"
+        printing.note(f"{printing.style(word, colour, sys.stderr)} {text}".rstrip())
 
     def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
         """What the run was, in a few lines; nothing where nobody watches."""
-        if not self._terminal:
+        if not self.terminal:
             return
         classes = ", ".join(f"{count} {name}" for name, count in sorted(self._classes.items()))
         printing.note(f"\n{printing.plural(self.count, 'exchange')}{f': {classes}' if classes else ''}")

@@ -19,7 +19,8 @@ from mockrec.cli.options import duration
 from mockrec.cli.served import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.run import Ending, Hooks, Run, RunSettings, check_callbacks
+from mockrec.engine.run import Run, check_callbacks
+from mockrec.engine.settings import Ending, Hooks, RunSettings
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange

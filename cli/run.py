@@ -28,7 +28,7 @@ from mockrec.cli.options import (
 
 if TYPE_CHECKING:
     from mockrec.engine.rules.load import Loaded
-    from mockrec.engine.run import RunSettings
+    from mockrec.engine.settings import RunSettings
 
 _FORMATS = "jsonl, jsonl.gz, jsonl.zst, har or parquet"
 
@@ -211,7 +211,7 @@ def _settings(
     from dataclasses import replace
 
     from mockrec.cli.child import outer_proxy
-    from mockrec.engine.run import RunSettings
+    from mockrec.engine.settings import RunSettings
 
     rule_file = loaded.rule_file
     server, recorded, tls, upstream = rule_file.server, rule_file.record, rule_file.tls, rule_file.upstream

@@ -19,7 +19,7 @@ from mockrec.cli import printing
 from mockrec.cli.defects import tell_defect
 from mockrec.cli.recording import has_uvloop
 from mockrec.engine.replay.send import Replay, SendSettings
-from mockrec.engine.run import Ending
+from mockrec.engine.settings import Ending
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.calls import Call

@@ -10,7 +10,7 @@ from mockrec.cli.recording import Choices, record, remove_stale
 from mockrec.engine.config import RecordSettings, ServerSettings
 from mockrec.engine.rulefile import no_file
 from mockrec.engine.rules.model import Place, Replay, Rule, When
-from mockrec.engine.run import RunSettings
+from mockrec.engine.settings import RunSettings
 
 _RULE_ID = "replay"
 

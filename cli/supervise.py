@@ -14,7 +14,8 @@ from anyio.abc import TaskStatus
 from mockrec.cli import printing
 from mockrec.cli.child import Child
 from mockrec.engine.errors import ConfigError, RuleFileError
-from mockrec.engine.run import Ending, Run
+from mockrec.engine.run import Run
+from mockrec.engine.settings import Ending
 
 _WATCH_SECONDS = 0.5
 _CTRL_CS = 2

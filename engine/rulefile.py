@@ -30,6 +30,11 @@ def load_file(path: Path) -> Loaded:
     )
 
 
+def reload_file(loaded: Loaded) -> Loaded:
+    """Reads the file of a rule set again; raises what `load_file` raises."""
+    return load_file(Path(loaded.rule_file.path))
+
+
 def _read(path: str) -> bytes:
     return Path(path).read_bytes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ import orjson
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
+from mockrec.engine.config import RecordSettings
 from mockrec.engine.errors import described
 from mockrec.formats.events import Event, parse_event
 
@@ -97,3 +99,11 @@ class Callbacks:
         record["callback"] = self._names[kind]
         record["error"] = described(error)
         self._add(record)
+
+
+def callbacks_of(record: RecordSettings, resolve: Callable[[str], Callback]) -> Callbacks | None:
+    """What `record.callbacks` names, if it names anything; `resolve` finds a function, or raises ConfigError."""
+    if not record.callbacks:
+        return None
+    functions = {kind: resolve(name) for kind, name in record.callbacks.items()}
+    return Callbacks(functions, {kind: os.path.basename(name) for kind, name in record.callbacks.items()})

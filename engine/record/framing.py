@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.exchange.ids import new_id
-from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.rules.explain import explain_rule
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.rules.model import RuleFile
@@ -82,10 +81,8 @@ def told_rules(rule_file: RuleFile) -> list[Record]:
     return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]
 
 
-def session_ended(
-    ending: _Ending, counts: Counter[str], rules: RuleSet, bodies: BodyLogger, redactions: int = 0
-) -> Record:
-    """How it ended, and what is in it. `counts` includes this record."""
+def session_ended(ending: _Ending, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0) -> Record:
+    """How it ended, and what is in it; `truncated` bodies, and secrets that were replaced."""
     return {
         "seq": 0,
         "type": "session-ended",
@@ -94,7 +91,7 @@ def session_ended(
         "exitCode": ending.exit_code,
         "counts": {**counts, "session-ended": 1},
         "rules": [{"id": rule.rule.id, "used": rule.used, "pending": rule.pending} for rule in rules.rules],
-        "truncatedBodies": bodies.truncated,
+        "truncatedBodies": truncated,
         "redactions": redactions,
     }
 

@@ -28,7 +28,7 @@ from mockrec.engine.replay.target import Server, Targets
 from mockrec.engine.rulefile import no_file
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.rules.select import RuleSet
-from mockrec.engine.run import Ending
+from mockrec.engine.settings import Ending
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
@@ -129,8 +129,7 @@ class Replay:
             ending = settle(Ending("replayed"))
         finally:
             with anyio.CancelScope(shield=True):
-                counts, bodies = recording.recorder.counts, recording.bodies
-                await recording.close(lambda: session_ended(ending, counts, RuleSet(()), bodies, recording.redactions))
+                await recording.close(lambda: _last_record(ending, recording))
         return ending
 
     async def _send(self, tools: Tools) -> None:
@@ -201,3 +200,8 @@ class Replay:
         draft = Draft("", "", [], data)
         fill(draft, [one for one in self.settings.settings if one[0].kind in ("json", "name", "text")])
         return draft.body
+
+
+def _last_record(ending: Ending, recording: Recording) -> dict[str, Any]:
+    counts, truncated = recording.recorder.counts, recording.bodies.truncated
+    return session_ended(ending, counts, RuleSet(()), truncated, recording.redactions)

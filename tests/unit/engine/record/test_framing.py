@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import RecordSettings
-from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import wanted_types
 from mockrec.engine.record.framing import session_ended, session_started
 from mockrec.engine.rules.select import RuleSet
@@ -120,10 +119,8 @@ def test_the_ci_run_is_told(
 def test_the_last_record_says_how_it_ended(rule_files: Any) -> None:
     rules = RuleSet(rule_files.load(RULES).rule_file.rules, lambda handler: lambda request: True)
     rules.rules[0].used = 1
-    bodies = BodyLogger("decoded", 1)
-    bodies.whole(b"ab", {})
     counts = Counter({"request": 2})
-    record = session_ended(SimpleNamespace(reason="signal", exit_code=3), counts, rules, bodies)
+    record = session_ended(SimpleNamespace(reason="signal", exit_code=3), counts, rules, truncated=1)
     assert check_record(record) == []
     assert (record["type"], record["reason"], record["exitCode"]) == ("session-ended", "signal", 3)
     assert record["counts"] == {"request": 2, "session-ended": 1}

@@ -1,0 +1,56 @@
+"""What a recording is asked for, how it ends, and what the command line wants to hear of it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.load import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What to record, where, and how to end. Durations in seconds."""
+
+    loaded: Loaded
+    server: ServerSettings
+    record: RecordSettings
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    unmatched: str = "reject"
+    """`reject` or `passthrough`."""
+    before: tuple[str, str, int] | None = None
+    """Protocol, host and port of the server that we stand before (a reverse proxy)."""
+    is_open: bool = False
+    """Whether everybody may use the proxy without a password, also from other machines."""
+    outputs: tuple[str, ...] = ()
+    """Paths, `-` for stdout; empty: nothing is recorded."""
+    output_format: str | None = None
+    force: bool = False
+    file_mode: int = 0o600
+    inline_bodies: bool = False
+    """Keep long bodies in the log, not beside it."""
+    drop: bool = False
+    """Leave records out where the disk is too slow, instead of slowing the traffic down."""
+    grace: float = 2.0
+    command: tuple[str, ...] | None = None
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why a run ends, and with which exit code."""
+
+    reason: str
+    exit_code: int = 0
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the command line wants to hear."""
+
+    exchange_ended: Callable[[Exchange], None] | None = None
+    defect: Callable[[BaseException], None] = field(default=lambda error: None)
+    settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
+    """Called when everything has ended but the log: the last word on reason and exit code."""
