@@ -379,3 +379,43 @@ def test_a_pipe_into_filter(session: Path, tmp_path: Path, run: Filter) -> None:
     writer.start()
     assert run(pipe, "status == 503").ids[1] == ("request-initiated", "b")
     writer.join()
+
+
+def test_an_empty_expression_is_no_session(session: Path, run: Filter) -> None:
+    done = run("s.jsonl", "")
+    assert done.code == 2
+    assert done.err.startswith("mockrec: filter: column 1: expected a test such as status >= 500, found nothing\n")
+
+
+@pytest.mark.parametrize("name", ["p.har", "p.parquet", "set/"])
+def test_only_json_lines_can_be_followed(session: Path, run: Filter, name: str) -> None:
+    assert run("s.jsonl", "-o", name).code == 0
+    done = run(name, "--follow")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"mockrec: {name}: only JSON Lines can be followed, also compressed: record with -o NAME.jsonl besides\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["p.jsonl.gz", "p.jsonl.zst"])
+def test_a_compressed_session_is_followed(session: Path, run: Filter, name: str) -> None:
+    assert run("s.jsonl", "-o", name).code == 0
+    rows = run("s.jsonl", "status >= 400", "--fields", "id,status")
+    assert run(name, "status >= 400", "--fields", "id,status", "--follow").out == rows.out
+
+
+@pytest.mark.parametrize("cut", [5, 300, -20])
+def test_what_is_added_to_a_compressed_session(session: Path, run: Filter, cut: int) -> None:
+    from mockrec.formats.following import Follower
+
+    assert run("s.jsonl", "-o", "p.jsonl.zst").code == 0
+    whole, growing = Path("p.jsonl.zst").read_bytes(), Path("g.jsonl.zst")
+    growing.write_bytes(whole[:cut])
+    waited = []
+
+    def grow(_: float) -> None:
+        waited.append(growing.write_bytes(whole))
+
+    raw = b"".join(kept.raw + b"\n" for kept in Follower(str(growing), None, wait=grow))
+    assert raw == session.read_bytes()
+    assert waited

@@ -156,6 +156,15 @@ def test_a_file_that_grows_between_the_readings(session: Path, monkeypatch: pyte
         assert lines == whole[: whole.rfind(b"\n", 0, cut + 1)].split(b"\n")
 
 
+def test_a_file_that_may_not_be_read(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SessionError, match=r"s\.jsonl: Permission denied$"):
+        open_input(str(session))
+
+
 def test_a_pipe_larger_than_memory_is_kept_in_a_file_without_a_name(
     session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
