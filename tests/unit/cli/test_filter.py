@@ -150,6 +150,25 @@ def test_several_sessions_are_merged_by_time(recording: Any, session: Path, run:
     assert run("all.jsonl", command="verify").code == 0
 
 
+@pytest.mark.parametrize("expression", [["status"], []])
+@pytest.mark.parametrize("out", ["out.jsonl", "out.har", "-"])
+def test_bodies_that_are_lost_are_told_and_stop_nothing(
+    recording: Any, run: Filter, keep: Callable[[Path, bytes], dict[str, Any]], out: str, expression: list[str]
+) -> None:
+    gone, damaged = (keep(Path("s.jsonl.bodies"), text) for text in (b"gone", b"damaged"))
+    recording.start().exchange(A, body=gone).exchange(B, body=damaged).exchange(C, body={"size": 1, "text": "x"})
+    recording.end().write(Path("s.jsonl"))
+    Path("s.jsonl.bodies", gone["file"]).unlink()
+    Path("s.jsonl.bodies", damaged["file"]).write_bytes(b"other")
+    done = run("s.jsonl", *expression, "-o", out)
+    assert done.code == 0
+    lost = 1 if out == "out.jsonl" else 2  # a copy beside the new log is damaged like the first one
+    assert f"warning: bodies beside the session that could not be taken along: {lost};" in done.err
+    lines = done.lines if out == "-" else run(out).lines
+    bodies = [record["body"] for record in map(json.loads, lines) if record["type"] == "response"]
+    assert bodies == [gone, damaged, {"size": 1, "text": "x"}]
+
+
 def test_bodies_beside_the_log_go_along(
     recording: Any, run: Filter, keep: Callable[[Path, bytes], dict[str, Any]]
 ) -> None:
