@@ -206,6 +206,28 @@ def test_servers_that_reset(program: Program, tmp_path: Path, upstream: Make, pa
     assert codes <= {"ECONNRESET", "EPIPE"} and codes
 
 
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"400\r\n" + b"x" * 1024 + b"\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ],
+)
+def test_servers_that_never_stop(program: Program, tmp_path: Path, upstream: Make, head: bytes, piece: bytes) -> None:
+    def serve(connection: Any) -> None:
+        connection.head()
+        connection.send(head)
+        while True:
+            connection.send(piece * 64)
+
+    # Several at once: then whatever is waited for has come already.
+    session = session_of(tmp_path / "a.jsonl", *[{"connection": f"c{number}"} for number in range(8)])
+    to = ("--to", upstream(serve=serve).url, "--pace", "max", "-o", "b.jsonl", "--max-body-size", "1KB")
+    done = program("replay", session, *to, "--timeout", "500ms", "--events", "session-started,abort,session-ended")
+    assert done.returncode == 1
+    assert "8 requests failed" in done.stderr and "no end of its answer within 0.5s [ETIMEDOUT]" in done.stderr
+
+
 def test_an_idle_connection_that_the_server_closes_is_not_a_failure(
     program: Program, tmp_path: Path, upstream: Make
 ) -> None:
@@ -409,15 +431,19 @@ def test_websocket_messages_wait_for_the_recorded_answers(recorder: Start, progr
     assert of_type(read(tmp_path / "last.jsonl"), "abort")
 
 
-def test_interrupted(tmp_path: Path, upstream: Make) -> None:
+@pytest.mark.parametrize("endless", [False, True])
+def test_interrupted(tmp_path: Path, upstream: Make, endless: bool) -> None:
     asked = threading.Event()
 
     def serve(connection: Any) -> None:
         connection.head()
         asked.set()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
+        while endless:
+            connection.send(b"x" * 65536)
         connection.hang()
 
-    session = session_of(tmp_path / "a.jsonl", {}, {}, {})
+    session = session_of(tmp_path / "a.jsonl", *[{"connection": f"c{number}"} for number in range(8)])
     argv = [sys.executable, "-m", "mockrec.cli", "replay", session, "--to", upstream(serve=serve).url]
     process = subprocess.Popen([*argv, "-o", "b.jsonl"], cwd=tmp_path, stderr=subprocess.PIPE)
     assert asked.wait(20)
