@@ -127,6 +127,13 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
     )
 
 
+def cut(body: Body) -> str:
+    """Why a body that is not whole cannot be given again."""
+    if not body.bytes:
+        return "its body is not in the recording"
+    return "its body was cut when it was recorded (record.maxBodySize)"
+
+
 def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
     """A body as it was on the wire. Raises Unservable; `partly`: what there is of it is enough."""
     if not isinstance(told, Mapping):
@@ -134,7 +141,7 @@ def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
     try:
         body = Body.from_record(told, cassette.folder)
         if body.truncated and not partly:
-            raise Unservable("its body was cut when it was recorded (record.maxBodySize)")
+            raise Unservable(cut(body))
         if body.raw_base64 is not None and not body.redacted:
             return body.raw or b""
         data = body.bytes
