@@ -18,7 +18,7 @@ import orjson
 
 from mockrec.engine.replay.draft import Draft, draft_of
 from mockrec.engine.replay.facts import Facts, Match, differences, facts_of, fits, has_marks, key_of
-from mockrec.engine.replay.recorded import recorded_view
+from mockrec.engine.replay.recorded import is_open_stream, recorded_view
 from mockrec.engine.replay.target import host_of
 from mockrec.engine.rules.request import RequestView
 from mockrec.formats.errors import SessionError
@@ -46,7 +46,8 @@ class Recording:
     """`GET /path`, for people."""
     facts: Spot | None = None
     answer: Spot | None = None
-    """What the request led to: `response`, `websocket-accepted`, or an `abort` that a rule or server has caused."""
+    """What the request led to: `response`, `websocket-accepted`, or an `abort` that a rule or server has caused, or
+    that ended a stream of events."""
     said: list[Spot] = field(default_factory=list)
     """Interim answers, messages and the close, in their order."""
     used: int = 0
@@ -154,8 +155,8 @@ class Cassette:
         return _Asked(key_of(facts), facts.get("path"), facts if has_marks(facts) else None)
 
     def _take_answer(self, recording: Recording, kind: str, record: Mapping[str, Any]) -> None:
-        broken = kind == "abort" and record.get("error") and recording.answer is None
-        if kind in ("response", "websocket-accepted") or broken:
+        ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
+        if kind in ("response", "websocket-accepted") or ended:
             recording.answer = self._keep(record)
         elif kind in _TALK or kind in ("response-information", "abort"):
             recording.said.append(self._keep(record))

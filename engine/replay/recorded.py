@@ -1,4 +1,4 @@
-"""A recorded request as the matchers of the rule language see one that comes."""
+"""Recorded exchanges as they are looked at: a request as the matchers of the rule language see one, how one ended."""
 
 from __future__ import annotations
 
@@ -36,3 +36,13 @@ def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
     )
     view.body_complete = True
     return view
+
+
+def is_open_stream(record: Mapping[str, Any]) -> bool:
+    """Whether an `abort` tells of events (`text/event-stream`) that their client has heard enough of: that is how such
+    answers end, and no sign that something was missing."""
+    response = record.get("response")
+    headers = response.get("headers") if isinstance(response, Mapping) else None
+    if record.get("error") or not isinstance(headers, Mapping):
+        return False
+    return str(headers.get("content-type", "")).lower().startswith("text/event-stream")

@@ -31,6 +31,8 @@ def then_of(cassette: Cassette, found: Recording, method: str, save: Save) -> An
     """One step, or several. Raises Unservable."""
     assert found.answer is not None
     record = cassette.read(found.answer)
+    if record["type"] == "abort" and not record.get("error"):
+        raise Unservable("its client left in the middle of a stream of events")
     if record["type"] == "abort":
         return "close" if (record.get("error") or {}).get("code") == "E_RULE_CLOSE" else "reset"
     if record["type"] == "websocket-accepted":

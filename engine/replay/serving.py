@@ -154,7 +154,7 @@ def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
 async def _break_off(
     exchange: Exchange, record: Mapping[str, Any], cassette: Cassette, latency: Latency, asked_at: float
 ) -> None:
-    """An exchange that was broken off breaks off at the same place."""
+    """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
     await sleep_until(asked_at + latency.of(record)[1])
     error = record.get("error") or {}
     response = record.get("response")
@@ -170,5 +170,7 @@ async def _break_off(
     answer = Answer(int(response["statusCode"]), headers, reason=response.get("statusMessage"), relayed=True)
     await exchange.begin(answer, size)
     await exchange.send(body_of(response.get("body"), cassette, partly=True))
+    if not error:
+        await faults.never_answer(exchange)  # events: the client leaves when it has heard enough, as then
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()

@@ -265,6 +265,34 @@ def test_what_was_broken_off_is_again(tmp_path: Path, serve: Callable[..., Servi
             get(run.url, path)
 
 
+def test_events_stay_open_where_their_client_left(tmp_path: Path, serve: Callable[..., Serving]) -> None:
+    head = {
+        "statusCode": 200,
+        "headers": {"content-type": "text/event-stream"},
+        "rawHeaders": [["Content-Type", "text/event-stream"]],
+    }
+    events = "data: 1\n\ndata: 2\n\n"
+    left = {"type": "abort", "response": {**head, "body": {"size": len(events), "text": events, "incomplete": True}}}
+    download = {"type": "abort", "response": {**left["response"], "headers": {}}}  # type: ignore[dict-item]
+    session = session_of(tmp_path / "a.jsonl", {"path": "/events", "end": left}, {"path": "/file", "end": download})
+    serving = serve(session)
+    with (
+        httpx.Client(trust_env=False, timeout=20) as client,
+        client.stream("GET", f"{serving.url}/events") as answer,
+    ):
+        assert answer.status_code == 200
+        heard = ""
+        for text in answer.iter_text():
+            heard += text
+            if len(heard) == len(events):
+                break
+        assert heard == events
+    assert get(serving.url, "/file").status_code == 503
+    serving.stop()
+    (abort,) = [record for record in serving.records if record["type"] == "abort"]
+    assert (abort["path"], "error" in abort) == ("/events", False)
+
+
 def test_the_step_beside_other_rules(recorder: Start, tmp_path: Path) -> None:
     session_of(tmp_path / "a.jsonl", {"path": "/api/x", "answer": "recorded"}, {"path": "/api/y", "answer": "unused"})
     rules = """\
