@@ -37,6 +37,17 @@ class Line:
     """It does not parse and nothing follows it: the writer was stopped in the middle of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What remains to be told of a session that has been read and closed."""
+
+    name: str
+    problems: tuple[str, ...]
+    """See `Session.problems`."""
+    cut_off: str
+    """See `Session.cut_off`."""
+
+
 class Session:
     """One recording, to be iterated once: `for line_number, record in session`.
 
@@ -91,6 +102,11 @@ class Session:
         if self.torn:
             return self.torn
         return "" if self._last_type == "session-ended" else "it has no session-ended record at its end"
+
+    @property
+    def reading(self) -> Reading:
+        """For those who tell of it later."""
+        return Reading(self.name, tuple(self.problems), self.cut_off)
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Line numbers and records. Raises `SessionError` for a bad line that is not the torn last one."""
