@@ -36,7 +36,10 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check that a session is complete and well-formed: exit code 0 if it is, 1 if not."""
+    """Check that a session is complete and well-formed.
+
+    Exit code 0 if it is, 1 if not.
+    """
     from mockrec.formats.audit import Audit
     from mockrec.formats.parquet.places import own_journal
     from mockrec.formats.session import open_session
