@@ -160,6 +160,11 @@ def is_har(start: bytes) -> bool:
     return _HAR.match(start) is not None
 
 
+def is_plain(start: bytes) -> bool:
+    """Whether the bytes of a file that begins like this are those of its lines."""
+    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(start.removeprefix(_BOM))
+
+
 class Lines(Protocol):
     """An open session of any format, as JSON Lines. Iterate it once, for pieces of bounded size."""
 
