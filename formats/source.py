@@ -59,6 +59,7 @@ class Source:
         """Empty, or a sentence about the frame that is cut off."""
         self.problems: list[str] = []
         """What had to be left out, a sentence each; of formats that can lose a part and go on."""
+        self.unit = "line"
         self._file = file
         self._ours = ours
         self._head = self._read()
@@ -82,6 +83,7 @@ class Source:
             # Imported here: only such sessions need it.
             from mockrec.formats.har.reading import Har
 
+            self.unit = "record"
             har = Har(self.name, chain([first], chunks), self.problems)
             yield from har
             self.torn = self.torn or har.torn
@@ -158,6 +160,11 @@ def is_har(start: bytes) -> bool:
     return _HAR.match(start) is not None
 
 
+def is_plain(start: bytes) -> bool:
+    """Whether the bytes of a file that begins like this are those of its lines."""
+    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(start.removeprefix(_BOM))
+
+
 class Lines(Protocol):
     """An open session of any format, as JSON Lines. Iterate it once, for pieces of bounded size."""
 
@@ -166,6 +173,8 @@ class Lines(Protocol):
     """Afterwards: empty, or a sentence about what is cut off."""
     problems: list[str]
     """What was left out, in a sentence each."""
+    unit: str
+    """What one of its lines is in the file: a `line` or a `record`; known when the first is read."""
 
     def close(self) -> None:
         """Close what is open."""

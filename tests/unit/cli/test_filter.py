@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import json
@@ -379,15 +378,18 @@ def test_progress_is_a_line_with_rate_and_rest(session: Path, monkeypatch: pytes
     assert written[-1] == ""
 
 
-def test_progress_of_what_has_no_known_size(session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["s.jsonl.gz", "odd.zst", "s.har", "s.parquet", "set/", "odd"])
+def test_progress_of_what_has_no_known_size(
+    session: Path, run: Filter, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     written: list[str] = []
     monkeypatch.setattr(progress_module, "_AFTER", 0)
     monkeypatch.setattr(progress_module.printing, "progress_wanted", lambda: True)
     monkeypatch.setattr(progress_module.printing, "progress", written.append)
-    packed = tmp_path / "s.jsonl.gz"
-    packed.write_bytes(gzip.compress(session.read_bytes()))
-    progress_module.Progress([str(packed)], 2)(5000)
-    assert written[0].startswith("4.9 KiB, ")
+    assert run("s.jsonl", "-o", name, *(["--format", "har"] if name == "odd" else []), "-q").code == 0
+    written.clear()
+    progress_module.Progress([name], 2)(50)
+    assert written[0].startswith("50 B, ")
     assert "left" not in written[0]
 
 
