@@ -375,5 +375,5 @@ def test_a_session_that_cannot_be_read(program: Program, tmp_path: Path, recorde
     assert (done.returncode, "bad.jsonl" in done.stderr) == (2, True)
     (tmp_path / "r.yaml").write_text("version: 1\nrules: [{then: {replay: bad.jsonl}}]\n", encoding="utf-8")
     done = program("run", "r.yaml", "--port", "0", "-o", "none")
-    assert done.returncode == 2
+    assert (done.returncode, "r.yaml:2:" in done.stderr) == (2, True)
     assert "rules[0].then.replay" in done.stderr
