@@ -315,3 +315,15 @@ def test_values_of_a_wrong_type_match_nothing_and_break_nothing(record: Record) 
     ):
         plan = parse(expression)
         assert compile_predicate(plan, Context())(record) == 0
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [("host == a.test", True), ("path == /x", False), ('header[a"] == b', True), ('header["] == b', False)],
+)
+def test_no_record_and_no_name_is_too_odd(expression: str, found: bool) -> None:
+    record = {"type": "request", "url": f"http://a.test:{'9' * 5000}/x", "headers": {'a"': "b"}}
+    plan = parse(expression)
+    typed = compile_typed(plan, Context())
+    assert bool(compile_predicate(plan, Context())(record)) is found
+    assert bool(typed.bits(typed.decode(orjson.dumps(record)))) is found
