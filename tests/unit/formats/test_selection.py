@@ -178,6 +178,21 @@ def test_a_har_that_is_recorded_meanwhile(recording: Any, tmp_path: Path) -> Non
     assert records[2]["body"]["text"] == "", "what there was when it was judged"
 
 
+@pytest.mark.parametrize("name", ["s/", "s.parquet"])
+def test_a_journal_that_becomes_rows_meanwhile(session: Path, tmp_path: Path, name: str) -> None:
+    """Numbers have another spelling there, and keys another order."""
+    path = f"{tmp_path}/{name}"
+    recorded = open_sink(path, live=True)
+    lines = session.read_bytes().replace(b'"type":"gap",', b'"later":1.50000000000,"type":"gap",')
+    recorded.write(lines)
+    recorded.sync_point()
+    known = open_input(path)
+    kept = known.take(known.judge(parse("type")))
+    recorded.close()
+    assert b"".join(each.raw + b"\n" for each in kept) == lines
+    known.close()
+
+
 def test_a_file_that_may_not_be_read(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> object:
         raise PermissionError(13, "Permission denied")
