@@ -16,6 +16,8 @@ from typing import IO, Any
 import orjson
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.har.twins import may_grow
+from mockrec.formats.parquet.places import has_segments
 from mockrec.formats.session import MAX_LINE, check_version
 from mockrec.formats.source import open_source
 
@@ -89,7 +91,9 @@ class Blocks:
         return count
 
     def _first_reading(self) -> Iterator[bytes]:
-        if _is_stream(self.path):
+        # Of a HAR that is being recorded the last entries will have changed at the second reading, and of Parquet the
+        # lines that have become rows meanwhile.
+        if _is_stream(self.path) or may_grow(self.path) or has_segments(self.path):
             # The temporary file has no name, and nothing is in it that was not in the session.
             self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
         for block in self._from_source():
