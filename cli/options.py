@@ -91,13 +91,6 @@ def server_url(value: str) -> tuple[str, str, int]:
     return protocol, match[2].strip("[]").lower(), int(match[3] or (443 if protocol == "https" else 80))
 
 
-def not_yet(value: object) -> object:
-    """For `typer.Option(callback=not_yet)`: refuses an option that this version does not have."""
-    if value is not None:
-        raise typer.BadParameter("not available yet in this version of mockrec")
-    return value
-
-
 def file_mode(value: str | int) -> int:
     """`0600`, `640` → the mode. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
     if isinstance(value, int):

@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 from mockrec.cli import printing
 from mockrec.cli.defects import tell_defect
 from mockrec.cli.reading import warn_of
-from mockrec.cli.recording import has_uvloop
+from mockrec.engine.loop import has_uvloop
 from mockrec.engine.replay.send import Replay, SendSettings
 from mockrec.engine.settings import Ending
 

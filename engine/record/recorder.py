@@ -89,6 +89,20 @@ class Recorder:
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
 
+    def add_lines(self, lines: Sequence[tuple[str, bytes]]) -> None:
+        """Take records that are encoded already: of each its type, and what of its line stands after the number, from
+        the comma on, without the line's end."""
+        if self._closed:
+            return
+        self.flush()
+        numbered = [b'{"seq":%d%b\n' % (seq, rest) for seq, (_, rest) in enumerate(lines, self._seq)]
+        self._seq += len(lines)
+        self.counts.update([kind for kind, _ in lines])
+        if self._callbacks is not None:
+            for (kind, _), line in zip(lines, numbered, strict=True):
+                self._callbacks.offer(kind, line)
+        self._write(b"".join(numbered))
+
     def _resume(self, record: Record) -> bool:
         """Whether there is room again; then what was left out is told first."""
         kind = record["type"]
@@ -122,8 +136,10 @@ class Recorder:
         if self._callbacks is not None:
             for record, line in zip(records, lines, strict=True):
                 self._callbacks.offer(record["type"], line)
+        self._write(b"".join(lines))
+
+    def _write(self, batch: bytes) -> None:
         if self._writer is not None:
-            batch = b"".join(lines)
             self._queued += len(batch)
             self._writer.put(batch)
 
@@ -175,14 +191,15 @@ class Recorder:
         if self._callbacks is not None:
             await self._callbacks.finish()
 
-    async def close(self, last: Callable[[], Record]) -> None:
-        """Write the last record and close the outputs.
+    async def close(self, last: Callable[[], Record] | None) -> None:
+        """Write the last record, if there is one, and close the outputs.
 
         `last` is called when everything else is recorded, so that it can hold the final counts.
         """
         self._tell_gap()
         self.flush()  # counted when they are flushed, and the last record holds the counts
-        self.add(last())
+        if last is not None:
+            self.add(last())
         self._closed = True
         self.flush()
         if self._writer is not None:

@@ -5,7 +5,7 @@ Whatever records (`mockrec run`, `mockrec replay`) does it with this, so that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from mockrec.engine.config import RecordSettings
@@ -17,6 +17,7 @@ from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
 from mockrec.engine.record.spool import Spool, has_folder
 from mockrec.formats.errors import FormatError
+from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import encode_lines
 
 Record = dict[str, Any]
@@ -42,10 +43,11 @@ class Recording:
         *,
         drop: bool = False,
         callbacks: Callbacks | None = None,
+        sinks: Sequence[Sink] | None = None,
     ) -> None:
-        """Opens the outputs. Raises OutputError; nothing is open then."""
+        """Opens the outputs, unless there are `sinks`. Raises OutputError; nothing is open then."""
         record = settings.record
-        sinks = open_outputs(settings)
+        sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
         self.recorder = Recorder(
             sinks,
@@ -73,10 +75,13 @@ class Recording:
         """How many secrets were replaced."""
         return 0 if self.redactor is None else self.redactor.count
 
-    async def close(self, last: Callable[[], Record]) -> None:
+    async def close(self, last: Callable[[], Record] | None) -> None:
         """Write the last record, made when everything else is recorded, and close the outputs."""
         redactor = self.redactor
-        await self.recorder.close(last if redactor is None else lambda: redactor.record(last()))
+        if last is None or redactor is None:
+            await self.recorder.close(last)
+        else:
+            await self.recorder.close(lambda: redactor.record(last()))
 
 
 def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> Spool | None:
