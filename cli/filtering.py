@@ -31,7 +31,12 @@ def filter_sessions(
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of OUT, whatever its extension.")
     ] = None,
     table: Annotated[
-        Table, typer.Option("--table", help="What a Parquet file gets: a row a record, or a row an exchange.")
+        Table,
+        typer.Option(
+            "--table",
+            metavar="events|exchanges",
+            help="What a Parquet file gets: a row a record, or a row an exchange.",
+        ),
     ] = Table.events,
     records: Annotated[bool, typer.Option("--records", help="Ask and keep single records, not exchanges.")] = False,
     count: Annotated[bool, typer.Option("--count", help="Only say how many match.")] = False,
@@ -43,7 +48,8 @@ def filter_sessions(
         typer.Option("--fields", metavar="A,B", help="Print these fields, a row for each exchange (or record)."),
     ] = None,
     shape: Annotated[
-        RowShape | None, typer.Option("--as", help="How rows are printed (table).", show_default=False)
+        RowShape | None,
+        typer.Option("--as", metavar="table|csv|jsonl", help="How rows are printed.", show_default="table"),
     ] = None,
     sort: Annotated[
         str | None, typer.Option("--sort", metavar="FIELD", help="Order of the rows; -FIELD: highest first.")
@@ -60,10 +66,11 @@ def filter_sessions(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Keep the exchanges that match an expression, whole and unchanged; without one, convert or merge.
+    """Keep the exchanges that match an expression, or convert.
 
-    Examples: 'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms',
-    'header[user-agent] ~* "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
+    What matches is kept whole and unchanged. Without an expression, sessions are converted or merged. Examples:
+    'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms', 'header[user-agent] ~*
+    "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
     """
     paths, expression = arguments.split(sessions, where)
     by_exchange = count or limit is not None or fields is not None or shape is not None

@@ -167,7 +167,9 @@ SessionPath = Annotated[
         metavar="SESSION", help="A recorded session, or any HAR file; - reads it from stdin.", show_default=False
     ),
 ]
-As = Annotated[Shape, typer.Option("--as", help="What is printed: text for people, or JSON Lines.")]
+As = Annotated[
+    Shape, typer.Option("--as", metavar="text|json", help="What is printed: text for people, or JSON Lines.")
+]
 EventTypes = Annotated[
     str | None,
     typer.Option("--events", metavar="TYPES", help="Which events: default, all, or types separated by commas."),

@@ -59,7 +59,10 @@ def replay(
     concurrency: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Most requests under way at a time.", show_default="100; as recorded by times"
+            metavar="N",
+            min=1,
+            help="Most requests under way at a time.",
+            show_default="100; as recorded with a recorded pace",
         ),
     ] = None,
     header: Annotated[
@@ -102,7 +105,7 @@ def replay(
     serve: Annotated[
         bool, typer.Option("--serve", help="Answer from the session instead, and ask no server whatever happens.")
     ] = False,
-    host: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="HOST", help="With --serve: the address to listen on.")] = "127.0.0.1",
     ports: Annotated[
         Any,
         typer.Option(
@@ -160,9 +163,10 @@ def replay(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Send the requests of a session again and record what comes back, answer from it, or make rules of it.
+    """Send a session again, answer from it, or make rules of it.
 
-    The order is kept within each recorded client connection. Without -o nothing is recorded.
+    With --to the requests go to a server again, in the order of each recorded client connection, and what comes back
+    is recorded. With --serve requests are answered from the session. Without -o nothing is recorded.
     """
     if bool(to) + serve + (to_rules is not None) != 1:
         raise typer.BadParameter("say what to do with the session: --to URL, --serve or --to-rules FILE")

@@ -87,6 +87,11 @@ class Session:
         return None if self.name == "stdin" else Path(f"{session_name(self.name)}.bodies")
 
     @property
+    def unit(self) -> str:
+        """What the numbers of its lines count: `record` where the file itself has no such lines."""
+        return self._source.unit
+
+    @property
     def problems(self) -> list[str]:
         """What of the file had to be left out so far, a sentence each: damaged entries of a HAR."""
         return self._source.problems

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
-from mockrec.formats import blocks, units
+from mockrec.formats import blocks, source, units
 from mockrec.formats.errors import SessionError
 from mockrec.formats.query import parse
 from mockrec.formats.query.answers import lines_of
-from mockrec.formats.selection import Selection
+from mockrec.formats.selection import Selection, open_input
 
 
 def ids(selection: Selection) -> list[tuple[str, str]]:
@@ -125,6 +125,44 @@ def test_a_compressed_session_and_a_pipe(session: Path, tmp_path: Path, records:
     writer.start()
     assert selected(pipe, "status == 500", records=records) == expected
     writer.join()
+
+
+def test_a_pipe_that_comes_in_other_pieces_than_what_was_kept_of_it(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of a pipe is read again in one piece; the records are counted block by block."""
+    monkeypatch.setattr(blocks, "_SMALLEST", 1)
+    monkeypatch.setattr(source, "CHUNK", 400)
+    expected = selected(session, "status == 500")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(session.read_bytes()))
+    writer.start()
+    assert selected(pipe, "status == 500") == expected
+    writer.join()
+
+
+def test_a_file_that_grows_between_the_readings(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_SMALLEST", 1)
+    whole = session.read_bytes()
+    for cut in range(len(whole) // 2, len(whole), 37):
+        session.write_bytes(whole[:cut])
+        known = open_input(str(session))
+        judged = known.judge(parse("type"))
+        session.write_bytes(whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(source, "CHUNK", 100)
+            lines = [kept.raw for kept in known.take(judged)]
+        assert lines == whole[: whole.rfind(b"\n", 0, cut + 1)].split(b"\n")
+
+
+def test_a_file_that_may_not_be_read(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SessionError, match=r"s\.jsonl: Permission denied$"):
+        open_input(str(session))
 
 
 def test_a_pipe_larger_than_memory_is_kept_in_a_file_without_a_name(
