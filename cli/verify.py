@@ -78,7 +78,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
                 if sink is not None:
                     sink.write(line.raw + b"\n")
             elif not line.torn:
-                audit.report(f"{session.unit} {line.number}: {line.problem}")
+                audit.report_at(line.number, line.problem)
     except SessionError as error:
         # A damaged frame: what follows it cannot be read, what came before it can.
         audit.report(error.message)
