@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from mockrec.formats.audit import Audit
-from mockrec.formats.session import open_session
+from audited import read
 
 
 class Serving:
@@ -36,16 +34,7 @@ class Serving:
     @property
     def records(self) -> list[dict[str, Any]]:
         """What was recorded, once it has stopped."""
-        with open_session(self.log) as session:
-            audit = Audit(session.header, session.bodies_folder)
-            records = []
-            for line in session.scan():
-                assert line.record is not None
-                audit.check(line.number, line.record)
-                records.append(line.record)
-            audit.finish()
-        assert audit.findings == []
-        return records
+        return read(self.log)
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited import audit
+from waiting import until
 
-from mockrec.formats.audit import Audit
 from mockrec.formats.body import Body
 from mockrec.formats.session import open_session
 
@@ -72,12 +73,7 @@ class Session:
         """What in the log is not as its guarantees say."""
         assert self.path is not None
         with open_session(self.path) as opened:
-            audit = Audit(opened.header, opened.bodies_folder)
-            for line in opened.scan():
-                assert line.record is not None, line.problem
-                audit.check(line.number, line.record)
-            audit.finish()
-        return audit.findings
+            return audit(opened)[1]
 
 
 class Recorder:
@@ -544,14 +540,7 @@ def client() -> Iterator[Callable[..., Client]]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool], str], None]:
     """`eventually(lambda: …, "what should have happened")`: where there is no event to wait for."""
-    return _eventually
-
-
-def _eventually(condition: Callable[[], bool], what: str = "it did not happen") -> None:
-    deadline = time.monotonic() + SOCKET_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
+    return until
 
 
 class Pki:
@@ -683,7 +672,7 @@ http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port} {listen}; 
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
-        _eventually(listens, "nginx does not listen")
+        until(listens, "nginx does not listen")
         return port
 
     yield start

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited import audited
 from websockets.sync.client import connect
 
 from mockrec.formats.session import open_session
@@ -277,18 +278,10 @@ def test_mitmproxy(recorded: Recorded, tmp_path: Path) -> None:
 
 def assert_imported(path: Path, exchanges: int) -> list[dict[str, Any]]:
     """Another tool's HAR as a session that keeps the log's guarantees; its records."""
-    from mockrec.formats.audit import Audit
     from mockrec.formats.exchanges import fold
 
     with open_session(path) as session:
-        audit = Audit(session.header, session.bodies_folder)
-        records = []
-        for line in session.scan():
-            assert line.record is not None
-            audit.check(line.number, line.record)
-            records.append(line.record)
-        audit.finish()
-    assert audit.findings == []
+        records = audited(session)
     assert session.problems == []
     assert session.complete
     assert len(list(fold(enumerate(records)))) == exchanges

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from waiting import until_logged, until_said, until_there
 
 Start = Callable[..., Any]
 Program = Callable[..., Any]
@@ -69,30 +70,6 @@ def accepts(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def until_there(path: Path) -> None:
-    """Wait for a file that another program makes."""
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} is not there"
-        time.sleep(0.005)
-
-
-def until_said(run: Any, words: str) -> None:
-    """Wait for words on stderr."""
-    deadline = time.monotonic() + 20
-    while words not in run.stderr:
-        assert time.monotonic() < deadline, run.stderr
-        time.sleep(0.005)
-
-
-def until_logged(log: Path, kind: str, count: int = 1) -> None:
-    """Wait for records to reach the log: there is no other event outside of the program."""
-    deadline = time.monotonic() + 20
-    while log.read_bytes().count(f'"type":"{kind}"'.encode()) < count:
-        assert time.monotonic() < deadline, f"{kind} is not in the log"
-        time.sleep(0.005)
 
 
 # ── ready and end ────────────────────────────────────────────────────────────────────────────────────
@@ -151,7 +128,7 @@ def test_a_stale_ready_file_is_removed_before_anything_else(program: Program, tm
 def test_running_exchanges_get_their_grace(recorder: Start, env: dict[str, str]) -> None:
     run = recorder(RULES, env=env)
     slow = Background(run.port, "/slow")
-    until_logged(run.log, "request")
+    until_logged(run.log, '"type":"request"')
     session = run.stop()
     slow.join()
     assert slow.result == (200, b"late")
@@ -162,7 +139,7 @@ def test_running_exchanges_get_their_grace(recorder: Start, env: dict[str, str])
 def test_what_outlasts_the_grace_is_aborted_and_recorded(recorder: Start, env: dict[str, str]) -> None:
     run = recorder(RULES, "--grace", "100ms", env=env)
     never = Background(run.port, "/never")
-    until_logged(run.log, "request")
+    until_logged(run.log, '"type":"request"')
     session = run.stop()
     never.join()
     assert never.result == "RemoteDisconnected"
@@ -175,7 +152,7 @@ def test_what_outlasts_the_grace_is_aborted_and_recorded(recorder: Start, env: d
 def test_a_second_signal_ends_the_grace(recorder: Start, env: dict[str, str]) -> None:
     run = recorder(RULES, "--grace", "1h", env=env)
     never = Background(run.port, "/never")
-    until_logged(run.log, "request")
+    until_logged(run.log, '"type":"request"')
     run.process.send_signal(signal.SIGTERM)
     while accepts(run.port):
         pass
@@ -465,7 +442,7 @@ def test_sighup_reads_the_rules_again(recorder: Start, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text("version: 1\nrules: [{then: {reply: {body: two}}}, {id: more, then: close}]\n", encoding="utf-8")
     run.process.send_signal(signal.SIGHUP)
-    until_logged(run.log, "rules-reloaded")
+    until_logged(run.log, '"type":"rules-reloaded"')
     assert get(run.port, "/") == (200, b"two")
     rules.write_text("version: 1\nrules: [{then: {reply: {bdy: three}}}]\n", encoding="utf-8")
     run.process.send_signal(signal.SIGHUP)
@@ -479,7 +456,7 @@ def test_sighup_reads_the_rules_again(recorder: Start, tmp_path: Path) -> None:
 def test_watch(recorder: Start, tmp_path: Path) -> None:
     run = recorder("version: 1\nrules: [{then: {reply: {body: one}}}]\n", "--watch")
     (tmp_path / "rules.yaml").write_text("version: 1\nrules: [{then: {reply: {body: longer}}}]\n", encoding="utf-8")
-    until_logged(run.log, "rules-reloaded")
+    until_logged(run.log, '"type":"rules-reloaded"')
     assert get(run.port, "/") == (200, b"longer")
     (tmp_path / "rules.yaml").write_text("version: 1\nrules: [{then: {reply: {bdy: broken}}}]\n", encoding="utf-8")
     until_said(run, "the rules stay as they were")

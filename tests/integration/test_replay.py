@@ -16,11 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
+from audited import read
 from replay_sessions import session_of
 
-from mockrec.formats.audit import Audit
 from mockrec.formats.body import Body
-from mockrec.formats.session import open_session
 
 Start = Callable[..., Any]
 Make = Callable[..., Any]
@@ -29,20 +28,6 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 SHOP = Path(__file__).parent / "shop"
 VOLATILE = ("host", "sec-websocket-key")
 MARK = "redacted-0123abcd"
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a session that keeps its guarantees."""
-    with open_session(path) as session:
-        audit = Audit(session.header, session.bodies_folder)
-        records = []
-        for line in session.scan():
-            assert line.record is not None
-            audit.check(line.number, line.record)
-            records.append(line.record)
-        audit.finish()
-    assert audit.findings == []
-    return records
 
 
 def of_type(records: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:

@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until, until_logged, until_said
 
 Start = Callable[..., Any]
 Program = Callable[..., Any]
@@ -60,27 +60,13 @@ def pid_of(port: int) -> int:
 def workers_of(port: int) -> set[int]:
     """Both: the kernel spreads connections over them."""
     found: set[int] = set()
-    deadline = time.monotonic() + 20
-    while len(found) < 2:
-        assert time.monotonic() < deadline, f"only {found} answer"
+
+    def both() -> bool:
         found.add(pid_of(port))
+        return len(found) == 2
+
+    until(both, lambda: f"only {found} answer")
     return found
-
-
-def until_said(run: Any, words: str) -> None:
-    """Wait for words on stderr."""
-    deadline = time.monotonic() + 20
-    while words not in run.stderr:
-        assert time.monotonic() < deadline, run.stderr
-        time.sleep(0.005)
-
-
-def until_logged(log: Path, what: bytes) -> None:
-    """Wait for words in the log."""
-    deadline = time.monotonic() + 20
-    while what not in log.read_bytes():
-        assert time.monotonic() < deadline, f"{what!r} is not in the log"
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("out", ["s.jsonl", "s.jsonl.zst", "s.har", "s.parquet"])
@@ -120,7 +106,7 @@ def test_a_worker_that_dies_is_replaced_and_what_it_had_open_is_ended(crew: Star
             answer += client.recv(65536)
         mine = int(answer.rpartition(b"\r\n\r\n")[2])
         client.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
-        until_logged(run.log, b'"path":"/never"')
+        until_logged(run.log, '"path":"/never"')
         os.kill(mine, signal.SIGKILL)
         until_said(run, "was killed by SIGKILL; 1 exchange ended with it")
         assert client.recv(100) == b""
@@ -141,10 +127,7 @@ def test_workers_end_with_their_parent(crew: Start) -> None:
     both = workers_of(run.port)
     os.kill(run.pid, signal.SIGKILL)
     run.wait(check=False)
-    deadline = time.monotonic() + 20
-    while any(_lives(pid) for pid in both):
-        assert time.monotonic() < deadline, "workers outlive their parent"
-        time.sleep(0.01)
+    until(lambda: not any(map(_lives, both)), "workers outlive their parent")
 
 
 def _lives(pid: int) -> bool:
@@ -159,7 +142,7 @@ def test_a_signal_ends_all(crew: Start, number: int) -> None:
     run = crew("--grace", "200ms")
     with socket.create_connection(("127.0.0.1", run.port)) as client:
         client.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
-        until_logged(run.log, b'"path":"/never"')
+        until_logged(run.log, '"path":"/never"')
         session = run.stop(number)
         assert client.recv(100) == b""
     assert session.code == 0
@@ -173,9 +156,7 @@ def test_reload_reaches_every_worker(crew: Start, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(RULES.replace("{body: hi}", "{body: ho}"))
     os.kill(run.pid, signal.SIGHUP)
     until_said(run, "rules reloaded: 5 rules")
-    deadline = time.monotonic() + 20
-    while {get(run.port) for _ in range(20)} != {b"ho"}:
-        assert time.monotonic() < deadline
+    until(lambda: {get(run.port) for _ in range(20)} == {b"ho"}, "not every worker has the new rules")
     os.kill(both.pop(), signal.SIGKILL)  # one that starts now has the new rules too
     until_said(run, "was killed")
     assert {get(run.port) for _ in range(20)} == {b"ho"}

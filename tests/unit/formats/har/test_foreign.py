@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited import audited
 
-from mockrec.formats.audit import Audit
 from mockrec.formats.body import Body
 from mockrec.formats.session import Session, open_session
 from mockrec.formats.source import Source
@@ -22,29 +22,16 @@ SAMPLES = Path(__file__).parents[3] / "data" / "har"
 LEFT_OUT = {"safari.har": ["entries[1] is left out: request.url is no HTTP URL: 'data:image/png;base64,AAAA'"]}
 
 
-def read(session: Session) -> list[Record]:
-    """The records, which keep the log's guarantees."""
-    audit = Audit(session.header, None)
-    records = []
-    for line in session.scan():
-        assert line.record is not None
-        audit.check(line.number, line.record)
-        records.append(line.record)
-    audit.finish()
-    assert audit.findings == []
-    return records
-
-
 def sample(name: str) -> list[Record]:
     with open_session(SAMPLES / name) as session:
-        return read(session)
+        return audited(session)
 
 
 def imported(*entries: Any, **log: Any) -> tuple[list[Record], list[str]]:
     """What comes of these entries, and what was left out."""
     data = json.dumps({"log": {"version": "1.2", "entries": list(entries), **log}}).encode()
     session = Session(Source("s.har", io.BytesIO(data)))
-    return read(session), session.problems
+    return audited(session), session.problems
 
 
 def entry(**changes: Any) -> Record:
@@ -69,7 +56,7 @@ def one(records: list[Record], kind: str) -> Record:
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.har")), ids=lambda path: path.stem)
 def test_every_sample_is_a_session(path: Path) -> None:
     with open_session(path) as session:
-        records = read(session)
+        records = audited(session)
         assert session.problems == LEFT_OUT.get(path.name, [])
         assert session.complete
     assert records[0]["importedFrom"] == " ".join(
@@ -192,7 +179,7 @@ def test_a_damaged_entry_is_told_and_left_out(damaged: Any, reason: str) -> None
 def test_an_entry_that_is_no_json_is_told_and_left_out() -> None:
     data = json.dumps({"log": {"entries": [entry(), "HERE", entry()]}}).replace('"HERE"', '{"a": tru, "b": [NaN]}')
     session = Session(Source("s.har", io.BytesIO(data.encode())))
-    assert kinds(read(session)).count("response") == 2
+    assert kinds(audited(session)).count("response") == 2
     (problem,) = session.problems
     assert problem.startswith("entries[1] is left out: it is no JSON")
 
@@ -201,7 +188,7 @@ def test_an_entry_that_is_no_json_is_told_and_left_out() -> None:
 def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(gone: int, left: int) -> None:
     data = json.dumps({"log": {"entries": [entry(), entry()]}}).encode()
     session = Session(Source("s.har", io.BytesIO(data[:-gone])))
-    assert kinds(read(session)).count("response") == left
+    assert kinds(audited(session)).count("response") == left
     assert session.cut_off.startswith("the file ends in entries[")
 
 
