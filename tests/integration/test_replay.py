@@ -170,8 +170,10 @@ def test_servers_that_reset(program: Program, tmp_path: Path, upstream: Make, pa
     ("head", "piece"),
     [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"400\r\n" + b"x" * 1024 + b"\r\n"),
-        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        # Of as many fields that the time is over before there are too many of them.
+        (b"", b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </style.css>; rel=preload\r\n" * 1000 + b"\r\n"),
     ],
+    ids=["body", "interim answers"],
 )
 def test_servers_that_never_stop(program: Program, tmp_path: Path, upstream: Make, head: bytes, piece: bytes) -> None:
     def serve(connection: Any) -> None:
