@@ -15,6 +15,7 @@ import anyio
 import typer
 
 from mockrec.cli import printing
+from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live import Live
 from mockrec.cli.options import duration
 from mockrec.cli.served import replay_words, tell_replays
@@ -23,16 +24,13 @@ from mockrec.engine.errors import ConfigError
 from mockrec.engine.loop import has_uvloop, tune_garbage_collection
 from mockrec.engine.run import Run, check_callbacks
 from mockrec.engine.settings import Ending, Hooks, RunSettings
+from mockrec.engine.single import Single
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mockrec.engine.exchange.ended import Ended
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.workers.crew import Crew
-
-_OWN_FAILURE = 125
-_DEFECT = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
         run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
-        async def serve(run: Run | Crew) -> Ending:
+        async def serve(run: Run) -> Ending:
             _tell_ready(run, choices)
             tune_garbage_collection()
             return await supervisor.wait(seconds)
@@ -94,7 +92,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
         ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
         tell_replays(run.replays)
-        if run.failure is not None and run.failure.exit_code != 141:
+        if run.failure is not None and run.failure.exit_code != READER_GONE:
             printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
 
@@ -104,9 +102,9 @@ def record(settings: RunSettings, choices: Choices) -> int:
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 
-def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run | Crew:
+def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run:
     if workers == 1:
-        return Run(settings, hooks)
+        return Single(settings, hooks)
     from mockrec.engine.workers.crew import Crew  # only where it is wanted: a run starts sooner without it
 
     return Crew(settings, hooks, workers, tells_exchanges=live.terminal)
@@ -137,7 +135,7 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _tell_ready(run: Run | Crew, choices: Choices) -> None:
+def _tell_ready(run: Run, choices: Choices) -> None:
     settings, ready_file = run.settings, choices.ready_file
     rules = _what_answers(settings) if choices.answers is None else choices.answers
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
@@ -172,7 +170,7 @@ def _what_answers(settings: RunSettings) -> str:
     return " · ".join(words)
 
 
-def _strict(ending: Ending, run: Run | Crew, live: Live, strict: bool) -> Ending:
+def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
     """What --strict makes of an otherwise good run."""
     pending = [rule.rule.id for rule in run.rules.pending()]
     words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
@@ -182,15 +180,15 @@ def _strict(ending: Ending, run: Run | Crew, live: Live, strict: bool) -> Ending
     return Ending(ending.reason, 1)
 
 
-def _failed(ending: Ending, run: Run | Crew, live: Live) -> Ending:
+def _failed(ending: Ending, run: Run, live: Live) -> Ending:
     """What a log that could not be kept, or a defect of ours, makes of any run."""
     failure = run.failure
     with_command = run.settings.command is not None
     if failure is not None:
-        reason = "stdout closed" if failure.exit_code == 141 else "recording failed"
-        return Ending(reason, _OWN_FAILURE if with_command else failure.exit_code)
+        reason = "stdout closed" if failure.exit_code == READER_GONE else "recording failed"
+        return Ending(reason, COMMAND_NOT_RUN if with_command else failure.exit_code)
     if live.defects or live.workers_lost:
-        return Ending(ending.reason, _OWN_FAILURE if with_command else _DEFECT)
+        return Ending(ending.reason, COMMAND_NOT_RUN if with_command else DEFECT)
     return ending
 
 

@@ -16,6 +16,7 @@ import typer
 from anyio.abc import TaskStatus
 
 from mockrec.cli import printing
+from mockrec.cli.codes import DEFECT, READER_GONE
 from mockrec.cli.defects import tell_defect
 from mockrec.cli.reading import warn_of
 from mockrec.engine.loop import has_uvloop
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mockrec.engine.replay.draft import Draft
     from mockrec.engine.replay.survey import Survey
 
-_DEFECT = 70
 _TOLD = 20
 """Different reasons that are told one by one."""
 _PROGRESS_SECONDS = 0.5
@@ -121,7 +121,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
         if replay.failure is not None:
             return Ending("recording failed", replay.failure.exit_code)
         if defects:
-            return Ending(ending.reason, _DEFECT)
+            return Ending(ending.reason, DEFECT)
         if stopped:
             return Ending(signal.Signals(stopped[0]).name, 128 + stopped[0])
         progress = replay.progress
@@ -140,7 +140,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     _report(replay, untold)
     if settings.session == "-":
         _tell_reading(replay)
-    if replay.failure is not None and replay.failure.exit_code != 141:
+    if replay.failure is not None and replay.failure.exit_code != READER_GONE:
         printing.fail(printing.escape(str(replay.failure)))
     return ending.exit_code
 

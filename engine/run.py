@@ -1,19 +1,23 @@
-"""One recording from its first record to its last: rules, outputs, listener, and their orderly end."""
+"""One recording from its first record to its last: what every run does, whoever answers in it.
+
+`single.py` answers in this process, `workers/crew.py` in several others.
+"""
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 import anyio
+from anyio.abc import TaskGroup
 
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.notes import wanted_types
-from mockrec.engine.net.listener import bind
 from mockrec.engine.record.callbacks import callbacks_of
-from mockrec.engine.record.framing import rules_reloaded, session_ended, session_started
+from mockrec.engine.record.framing import Listening, rules_reloaded, session_started
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.replays import Replays
@@ -23,27 +27,33 @@ from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.steps.handlers import Handlers
-from mockrec.formats.errors import FormatError
+from mockrec.formats.errors import FormatError, worse
 
 
-class Run:
-    """A recording. `Run(settings)` checks everything and takes the port; `record` does the rest."""
+class Run(ABC):
+    """A recording. The constructor checks everything and takes the port; `record` does the rest."""
 
-    def __init__(self, settings: RunSettings, hooks: Hooks) -> None:
-        """Raises ConfigError (handlers, port); no connection is accepted and no file is touched yet."""
+    def __init__(self, settings: RunSettings, hooks: Hooks, *, drop: bool, key: bytes | None = None) -> None:
+        """`drop`: leave out what the disk is too slow for; `key`: of marks, see `Redactor.of`.
+
+        Raises ConfigError (handlers, port); no connection is accepted and no file is touched yet.
+        """
         self.settings = settings
         self.failure: FormatError | None = None
         """Why the recording could not be kept."""
         self.stop_asked = anyio.Event()
-        """Set when the run cannot go on: its log failed."""
+        """Set when the run cannot go on: its log failed, or nobody is there to answer."""
         self.hooks = hooks
-        self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets)
+        self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets, key)
         """What keeps secrets out of the log; None where they stay."""
         handlers = Handlers()
-        self._server = Server(settings, hooks, handlers)
+        self._server = self._make_server(handlers)
         self._callbacks = callbacks_of(settings.record, handlers.resolve)
+        self._drop = drop
         self._patience = anyio.CancelScope()
-        self._sockets = bind(settings.server.host, settings.server.ports)
+        self._background: TaskGroup
+        self._recording: Recording
+        self._listening: Listening
 
     @property
     def ca(self) -> str | None:
@@ -58,15 +68,15 @@ class Run:
     @property
     def url(self) -> str:
         """Where clients find the recorder."""
-        return self._server.listener.url
+        return self._listening.url
 
     @property
     def port(self) -> int:
-        return self._server.listener.port
+        return self._listening.port
 
     @property
     def rules(self) -> RuleSet:
-        """The rule set in force."""
+        """The rule set in force, and how often each was used."""
         return self._server.rules
 
     @property
@@ -74,46 +84,68 @@ class Run:
         """The sessions that rules answer from."""
         return self._server.replays
 
-    async def record(self, body: Callable[[Run], Awaitable[Ending]]) -> Ending:
+    # ── who answers ────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def _make_server(self, handlers: Handlers) -> Server:
+        """What answers by the rules of the settings."""
+
+    @abstractmethod
+    def _listen(self) -> Listening:
+        """Be ready to accept connections, now that there is a recording."""
+
+    @abstractmethod
+    async def _start(self, serving: TaskGroup) -> bool:
+        """Accept from now on, in tasks of `serving`; False where that cannot be."""
+
+    @abstractmethod
+    async def _stop(self, serving: TaskGroup) -> None:
+        """Let what runs in `serving` end, with the grace that exchanges have."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Take no more connections; also where none was ever accepted."""
+
+    # ── a recording ────────────────────────────────────────────────────────────────────────────────
+
+    async def record(self, body: Callable[[Self], Awaitable[Ending]]) -> Ending:
         """Record while `body` runs, and end as it says. Raises OutputError if an output cannot be opened."""
         settings = self.settings
         try:
-            recording = Recording(
-                settings, self.redactor, self._recording_failed, drop=settings.drop, callbacks=self._callbacks
+            recording = self._recording = Recording(
+                settings, self.redactor, self._recording_failed, drop=self._drop, callbacks=self._callbacks
             )
         except BaseException:
-            for sock in self._sockets:
-                sock.close()
+            self._close()
             raise
-        self._recording = recording
-        recorder, log, server = recording.recorder, recording.log, self._server
-        listener = server.build(self._sockets, recording, kept_types(settings))
+        recorder, log = recording.recorder, recording.log
+        self._listening = self._listen()
+        types = wanted_types(settings.record.events)
         ending = Ending("failed", 70)
-        async with anyio.create_task_group() as background:
+        async with anyio.create_task_group() as self._background:
             if self._callbacks is not None:
-                self._callbacks.start(background, log.add)
-            log.add(session_started(settings, listener, wanted_types(settings.record.events), recording.redaction))
+                self._callbacks.start(self._background, log.add)
+            log.add(session_started(settings, self._listening, types, recording.redaction))
             try:
                 async with anyio.create_task_group() as serving:
-                    await server.start(serving)
-                    ending = await body(self)
-                    await server.stop(serving)
+                    if await self._start(serving):
+                        ending = await body(self)
+                    await self._stop(serving)
                 ending = self.hooks.settle(ending)
             finally:
                 with anyio.CancelScope(shield=True):
-                    listener.close()
+                    self._close()
                     with self._patience:
                         await recorder.finish_callbacks()
-                    await recording.close(lambda: self._last_record(ending, recording))
+                    await recording.close(lambda: self._last_record(ending))
                     with self._patience:
                         await recorder.finish_callbacks()  # one may wait for the last record
-                server.close()
-                background.cancel_scope.cancel()
+                self._server.close()
+                self._background.cancel_scope.cancel()
         return ending
 
-    def _last_record(self, ending: Ending, recording: Recording) -> dict[str, Any]:
-        counts, truncated = recording.recorder.counts, recording.bodies.truncated
-        return session_ended(ending, counts, self.rules, truncated, recording.redactions)
+    def _last_record(self, ending: Ending) -> dict[str, Any]:
+        return self._recording.ended(ending, self.rules)
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
 
@@ -129,17 +161,14 @@ class Run:
 
     def hurry(self) -> None:
         """Give running exchanges and waiting callbacks no more time."""
-        self._server.hurry()
         self._patience.cancel()
 
+    @abstractmethod
     def stop_answering(self) -> None:
         """Let connections end after the exchange they are at."""
-        self._server.stop_answering()
 
     def _recording_failed(self, error: FormatError) -> None:
-        # A closed pipe and a full disk may come together: the one that is worse is told.
-        if self.failure is None or self.failure.exit_code == 141:
-            self.failure = error
+        self.failure = worse(self.failure, error)
         self.stop_asked.set()
 
 

@@ -46,14 +46,23 @@ _LEAST_MATCHED = 10 * 1024 * 1024
 """Matchers see at least so much of a body, however little of it the log keeps."""
 
 
+CheckRules = Callable[[RuleSet], None]
+"""Raises ConfigError for rules that cannot be used here."""
+
+
+def _any_rules(rules: RuleSet) -> None:
+    """All of them can."""
+
+
 class Server:
     """Made in three steps, so that everything is checked before a port is taken, and nothing is accepted before there
     is a log: `Server(…)`, `build` with bound sockets and a recording, `start`."""
 
-    def __init__(self, settings: RunSettings, hooks: Hooks, handlers: Handlers) -> None:
-        """Compiles the rules. Raises ConfigError (handlers, sessions, authority)."""
+    def __init__(self, settings: RunSettings, hooks: Hooks, handlers: Handlers, check: CheckRules = _any_rules) -> None:
+        """Compiles the rules. Raises ConfigError (handlers, sessions, authority), or what `check` raises of rules."""
         self._settings = settings
         self._hooks = hooks
+        self._check = check
         self._webhooks = Webhooks()
         self._grace = anyio.CancelScope()
         check_openness(settings, settings.loaded)
@@ -75,11 +84,9 @@ class Server:
         self.ca_key = ""
         """Path of its key."""
         self._find_ca()
-        self.replays = Replays(self._gateway.limits)
-        """The sessions that rules answer from."""
-        self._replays_read = [self.replays]
-        self._rules = compile_rules(settings.loaded.rule_file.rules, self._tools(handlers, self.replays))
+        self._replays_read: list[Replays] = []
         self._site: Site | None = None
+        self._compile(settings.loaded, handlers)
 
     @property
     def _match_limit(self) -> int:
@@ -137,17 +144,21 @@ class Server:
         group.start_soon(self._gateway.run)
         await self.listener.start(group)
 
-    def use(self, loaded: Loaded, check: Callable[[RuleSet], None] = lambda rules: None) -> None:
-        """Answer by other rules from now on. Raises ConfigError, or what `check` raises, and keeps those there are."""
+    def use(self, loaded: Loaded) -> None:
+        """Answer by other rules from now on. Raises as the constructor does, and keeps those there are."""
         check_openness(self._settings, loaded)
+        self._compile(loaded, Handlers())
+        if self._site is not None:
+            self._site.rules = self._rules
+
+    def _compile(self, loaded: Loaded, handlers: Handlers) -> None:
         replays = Replays(self._gateway.limits)
         self._replays_read.append(replays)
-        rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers(), replays))
-        check(rules)
+        rules = compile_rules(loaded.rule_file.rules, self._tools(handlers, replays))
+        self._check(rules)
         self._rules = rules
         self.replays = replays
-        if self._site is not None:
-            self._site.rules = rules
+        """The sessions that rules answer from."""
 
     def hurry(self) -> None:
         """Give running exchanges no more time."""

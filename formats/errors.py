@@ -50,3 +50,8 @@ class OutputClosedError(OutputError):
 
     def __init__(self, file: str) -> None:
         super().__init__(file, "the reader went away")
+
+
+def worse(before: FormatError | None, error: FormatError) -> FormatError:
+    """Which of two failures is told. A closed pipe and a full disk may come together: the disk."""
+    return error if before is None or isinstance(before, OutputClosedError) else before

@@ -29,7 +29,9 @@ class _Settings(Protocol):
     def command(self) -> tuple[str, ...] | None: ...
 
 
-class _Listening(Protocol):
+class Listening(Protocol):
+    """Where clients find what records."""
+
     @property
     def url(self) -> str: ...
     @property
@@ -38,7 +40,9 @@ class _Listening(Protocol):
     def port(self) -> int: ...
 
 
-class _Ending(Protocol):
+class Ending(Protocol):
+    """Why a session ended."""
+
     @property
     def reason(self) -> str: ...
     @property
@@ -46,7 +50,7 @@ class _Ending(Protocol):
 
 
 def session_started(
-    settings: _Settings, listening: _Listening | None, types: Collection[str], redaction: Record | None = None
+    settings: _Settings, listening: Listening | None, types: Collection[str], redaction: Record | None = None
 ) -> Record:
     """What is recorded, by which rules, and where it listens (None: nowhere, it sends a session); `redaction` is what
     is on of that."""
@@ -88,7 +92,7 @@ def told_rules(rule_file: RuleFile) -> list[Record]:
     return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]
 
 
-def session_ended(ending: _Ending, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0) -> Record:
+def session_ended(ending: Ending, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0) -> Record:
     """How it ended, and what is in it; `truncated` bodies, and secrets that were replaced."""
     return {
         "seq": 0,

@@ -12,10 +12,12 @@ from mockrec.engine.config import RecordSettings
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Log, Notes
 from mockrec.engine.record.callbacks import Callbacks
+from mockrec.engine.record.framing import Ending, session_ended
 from mockrec.engine.record.outputs import OutputSettings, open_outputs
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
 from mockrec.engine.record.spool import Spool, has_folder
+from mockrec.engine.rules.select import RuleSet
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import encode_lines
@@ -77,6 +79,12 @@ class Recording:
     def redactions(self) -> int:
         """How many secrets were replaced."""
         return 0 if self.redactor is None else self.redactor.count
+
+    def ended(self, ending: Ending, rules: RuleSet, truncated: int = 0, redactions: int = 0) -> Record:
+        """The last record. `truncated` bodies and `redactions` were those of other processes."""
+        return session_ended(
+            ending, self.recorder.counts, rules, self.bodies.truncated + truncated, self.redactions + redactions
+        )
 
     async def close(self, last: Callable[[], Record] | None) -> None:
         """Write the last record, made when everything else is recorded, and close the outputs."""

@@ -13,7 +13,7 @@ import anyio
 from mockrec.engine.config import RecordSettings, UpstreamSettings
 from mockrec.engine.exchange.notes import wanted_types
 from mockrec.engine.net.connect import Connector
-from mockrec.engine.record.framing import session_ended, session_started
+from mockrec.engine.record.framing import session_started
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.calls import Call, Said, calls
@@ -33,7 +33,7 @@ from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
-from mockrec.formats.errors import FormatError
+from mockrec.formats.errors import FormatError, worse
 from mockrec.formats.query import Plan
 from mockrec.formats.session import Reading, Session, open_session
 
@@ -134,7 +134,7 @@ class Replay:
             ending = settle(Ending("replayed"))
         finally:
             with anyio.CancelScope(shield=True):
-                await recording.close(lambda: _last_record(ending, recording))
+                await recording.close(lambda: recording.ended(ending, RuleSet(())))
         return ending
 
     async def _send(self, tools: Tools) -> None:
@@ -191,8 +191,7 @@ class Replay:
             self._scope.cancel()
 
     def _recording_failed(self, error: FormatError) -> None:
-        if self.failure is None or self.failure.exit_code == 141:
-            self.failure = error
+        self.failure = worse(self.failure, error)
         self.stop()
 
     def _fill(self, draft: Draft) -> None:
@@ -206,8 +205,3 @@ class Replay:
         draft = Draft("", "", [], data)
         fill(draft, [one for one in self.settings.settings if one[0].kind in ("json", "name", "text")])
         return draft.body
-
-
-def _last_record(ending: Ending, recording: Recording) -> dict[str, Any]:
-    counts, truncated = recording.recorder.counts, recording.bodies.truncated
-    return session_ended(ending, counts, RuleSet(()), truncated, recording.redactions)
