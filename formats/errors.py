@@ -54,4 +54,4 @@ class OutputClosedError(OutputError):
 
 def worse(before: FormatError | None, error: FormatError) -> FormatError:
     """Which of two failures is told. A closed pipe and a full disk may come together: the disk."""
-    return error if before is None or isinstance(before, OutputClosedError) else before
+    return error if before is None or before.exit_code == OutputClosedError.exit_code else before
