@@ -310,10 +310,10 @@ def test_values_of_a_wrong_type_match_nothing_and_break_nothing(record: Record) 
 
 @pytest.mark.parametrize(
     ("expression", "found"),
-    [("host == a.test", True), ("path == /x", False), ("header['a\"'] == b", True), ("header['\"'] == b", False)],
+    [("host == a.test", True), ("path == /x", False), ("header[a\x01] == b", True), ("header[\x02] == b", False)],
 )
 def test_no_record_and_no_name_is_too_odd(expression: str, found: bool) -> None:
-    record = {"type": "request", "url": f"http://a.test:{'9' * 5000}/x", "headers": {'a"': "b"}}
+    record = {"type": "request", "url": f"http://a.test:{'9' * 5000}/x", "headers": {"a\x01": "b"}}
     plan = parse(expression)
     typed = compile_typed(plan, Context())
     assert bool(compile_predicate(plan, Context())(record)) is found
