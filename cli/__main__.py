@@ -10,15 +10,10 @@ import typer.main
 
 from mockrec.cli import printing
 from mockrec.cli.app import app
+from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE
 from mockrec.cli.defects import tell_defect
 from mockrec.cli.options import invocation
 from mockrec.formats.errors import OutputError
-
-USAGE = 2
-DEFECT = 70
-COMMAND_NOT_RUN = 125
-INTERRUPTED = 130
-READER_GONE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mockrec.cli import ca, check, diff, filtering, printing, replay, run, show, stats, verify
+from mockrec.cli.help import Command
 from mockrec.cli.options import invocation
 
 __all__ = ["app", "invocation"]
@@ -14,7 +15,7 @@ __all__ = ["app", "invocation"]
 # Plain help: rich help takes twice as long to appear. Exceptions are told by `main`.
 app = typer.Typer(
     name="mockrec",
-    help="Record and mock HTTP: YAML rules in, every event out as JSON Lines.",
+    help="Mock server and recording proxy: YAML rules in, every event out as JSON Lines, HAR or Parquet.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -42,12 +43,12 @@ def _all_commands(
         raise typer.Exit(2)
 
 
-app.command()(run.run)
-app.command()(check.check)
-app.command()(replay.replay)
-app.command("filter")(filtering.filter_sessions)
-app.command()(show.show)
-app.command()(stats.stats)
-app.command()(verify.verify)
-app.command()(diff.diff)
+app.command(cls=Command)(run.run)
+app.command(cls=Command)(check.check)
+app.command(cls=Command)(replay.replay)
+app.command("filter", cls=Command)(filtering.filter_sessions)
+app.command(cls=Command)(show.show)
+app.command(cls=Command)(stats.stats)
+app.command(cls=Command)(verify.verify)
+app.command(cls=Command)(diff.diff)
 app.add_typer(ca.app, name="ca")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import printing
+from mockrec.cli.help import Command
 from mockrec.cli.options import As, Force, Quiet, Shape, Verbose
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # Settings as in app.py.
 app = typer.Typer(
     name="ca",
-    help="Show or export the CA that clients have to trust, and say how they are told.",
+    help="Show, export or explain the CA that clients have to trust.",
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -59,9 +60,12 @@ def _show_by_default(context: typer.Context) -> None:
         show()
 
 
-@app.command()
+@app.command(cls=Command)
 def show(ca_cert: CaCert = None, shape: As = Shape.text, quiet: Quiet = False, verbose: Verbose = False) -> None:
-    """Say where the CA is, how long it is valid, and its fingerprint. Makes your CA if there is none yet."""
+    """Say where the CA is, and its fingerprint.
+
+    Makes your CA if there is none yet.
+    """
     from mockrec.engine.tls.trust import fingerprint_sha256, spki_sha256
 
     path, (certificate, *_) = _certificates(ca_cert)
@@ -86,24 +90,30 @@ def show(ca_cert: CaCert = None, shape: As = Shape.text, quiet: Quiet = False, v
     printing.data(f"SPKI         {spki}")
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     kind: Annotated[
         Format | None,
         typer.Option(
             "--format",
+            metavar="pem|der|p12",
             help="PEM, DER, or a PKCS #12 trust store for Java; without it, what the extension of OUT says, else PEM.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Where to write; - is stdout.")] = "-",
     force: Force = False,
-    password: Annotated[str, typer.Option("--password", help="The trust store's password (p12).")] = "changeit",
+    password: Annotated[
+        str, typer.Option("--password", metavar="TEXT", help="The trust store's password (p12).")
+    ] = "changeit",
     ca_cert: CaCert = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the CA's certificate, never its key. Makes your CA if there is none yet."""
+    """Write the CA's certificate, never its key.
+
+    Makes your CA if there is none yet.
+    """
     kind = kind or _EXTENSIONS.get(Path(output).suffix.lower(), Format.pem)
     if kind is not Format.pem and output == "-" and sys.stdout.isatty():
         raise typer.BadParameter(f"{kind} is nothing for a terminal; give -o FILE", param_hint="--format")
@@ -141,7 +151,7 @@ def _encoded(certificates: tuple[x509.Certificate, ...], kind: Format, password:
     return pkcs12.serialize_java_truststore(named, BestAvailableEncryption(password.encode()))
 
 
-@app.command("install-hint")
+@app.command("install-hint", cls=Command)
 def install_hint(
     client: Annotated[
         str | None,
@@ -151,7 +161,10 @@ def install_hint(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say how clients and systems are made to trust the CA. Changes nothing on this machine but making your CA."""
+    """Say how clients and systems come to trust the CA.
+
+    Changes nothing on this machine but making your CA.
+    """
     from mockrec.engine.tls.trust import spki_sha256
 
     wanted = None if client is None else _hint_for(client)

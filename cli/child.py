@@ -16,12 +16,11 @@ import anyio
 from anyio.abc import Process
 
 from mockrec.cli import printing
+from mockrec.cli.codes import NOT_EXECUTABLE, NOT_FOUND
 from mockrec.cli.trust import TrustFiles
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 
-NOT_EXECUTABLE = 126
-NOT_FOUND = 127
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _KILL_SECONDS = 5.0
 _PORT = re.compile(r"([^:]+|\[.*\]):\d+")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule
@@ -72,16 +72,21 @@ def diff(
     ] = None,
     map_host: Annotated[
         list[str] | None,
-        typer.Option("--map-host", metavar="A=B", help="A host of A that is another one in B. May be repeated."),
+        typer.Option(
+            "--map-host", metavar="A=B", help="A host of A that is another one in B. May be given several times."
+        ),
     ] = None,
-    shape: Annotated[Report, typer.Option("--as", help="What is printed.")] = Report.text,
+    shape: Annotated[
+        Report, typer.Option("--as", metavar="text|json|markdown|junit|github", help="What is printed.")
+    ] = Report.text,
     output: Annotated[
         list[str] | None,
         typer.Option(
             "-o",
             "--output",
             metavar="OUT",
-            help="Write a report to a file too; .txt, .json, .md or .xml (JUnit) decides its shape. May be repeated.",
+            help="Write a report to a file too; .txt, .json, .md or .xml (JUnit) decides its shape. "
+            "May be given several times.",
         ),
     ] = None,
     requests: Annotated[
@@ -106,14 +111,17 @@ def diff(
         typer.Option("--pair-header", metavar="NAME", help="A request header whose value says what belongs together."),
     ] = "",
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="From which severity on the exit code is 1.")
+        FailOn, typer.Option("--fail-on", metavar="any|breaking", help="From which severity on the exit code is 1.")
     ] = FailOn.any,
     force: Force = False,
     file_mode: FileMode = 0o600,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare two sessions: exit code 0 if nothing changed, 1 if something did, 2 if they cannot be compared."""
+    """Compare two sessions and say what changed.
+
+    Exit code 0 if nothing did, 1 if something did, 2 if they cannot be compared.
+    """
     from mockrec.formats.diff.baseline import read_baseline
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.compare import compare_sessions
@@ -122,6 +130,7 @@ def diff(
     if [a, b, noise].count("-") > 1:
         raise typer.BadParameter("only one session can be read from stdin")
     outputs = [(path, _shape_of(path)) for path in output or ()]
+    refuse_inputs(output or (), [path for path in (a, b, noise) if path is not None])
     filters = Filters(
         rules=_rules(ignore or (), ignore_file or ()),
         baseline=read_baseline(baseline) if baseline is not None else frozenset(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ import typer
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
 from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_copy, write_lines, write_rows
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import warn_of
 
@@ -32,7 +31,12 @@ def filter_sessions(
         str | None, typer.Option("--format", metavar="FORMAT", help="The format of OUT, whatever its extension.")
     ] = None,
     table: Annotated[
-        Table, typer.Option("--table", help="What a Parquet file gets: a row a record, or a row an exchange.")
+        Table,
+        typer.Option(
+            "--table",
+            metavar="events|exchanges",
+            help="What a Parquet file gets: a row a record, or a row an exchange.",
+        ),
     ] = Table.events,
     records: Annotated[bool, typer.Option("--records", help="Ask and keep single records, not exchanges.")] = False,
     count: Annotated[bool, typer.Option("--count", help="Only say how many match.")] = False,
@@ -44,7 +48,8 @@ def filter_sessions(
         typer.Option("--fields", metavar="A,B", help="Print these fields, a row for each exchange (or record)."),
     ] = None,
     shape: Annotated[
-        RowShape | None, typer.Option("--as", help="How rows are printed (table).", show_default=False)
+        RowShape | None,
+        typer.Option("--as", metavar="table|csv|jsonl", help="How rows are printed.", show_default="table"),
     ] = None,
     sort: Annotated[
         str | None, typer.Option("--sort", metavar="FIELD", help="Order of the rows; -FIELD: highest first.")
@@ -61,10 +66,11 @@ def filter_sessions(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Keep the exchanges that match an expression, whole and unchanged; without one, convert or merge.
+    """Keep the exchanges that match an expression, or convert.
 
-    Examples: 'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms',
-    'header[user-agent] ~* "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
+    What matches is kept whole and unchanged. Without an expression, sessions are converted or merged. Examples:
+    'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms', 'header[user-agent] ~*
+    "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
     """
     paths, expression = arguments.split(sessions, where)
     by_exchange = count or limit is not None or fields is not None or shape is not None
@@ -109,14 +115,7 @@ def _refuse(wish: Wish, *, follow: bool, count: bool) -> None:
         raise typer.BadParameter("it prints a number and nothing else", param_hint="--count")
     if follow and (len(wish.paths) != 1 or wish.sort is not None):
         raise typer.BadParameter("it reads one session, and does not sort", param_hint="--follow")
-    if any(_same(wish.output, path) for path in wish.paths):
-        raise typer.BadParameter("it is one of the sessions", param_hint="-o")
-
-
-def _same(output: str, path: str) -> bool:
-    if "-" in (output, path):
-        return False
-    return Path(output).exists() and Path(path).exists() and Path(output).samefile(path)
+    refuse_inputs((wish.output,), wish.paths)
 
 
 def _count(wish: Wish) -> int:

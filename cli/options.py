@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -111,6 +113,14 @@ def one_output_each(given: list[str] | None) -> tuple[str, ...]:
     return tuple(given)
 
 
+def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "-o") -> None:
+    """Refuse to write a file that is being read: --force would have emptied it."""
+    read = [path for path in map(Path, inputs) if path.exists()]
+    for output in outputs:
+        if output != "-" and Path(output).exists() and any(path.samefile(output) for path in read):
+            raise typer.BadParameter("it is one of the sessions", param_hint=option)
+
+
 def check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:
     """Refuse what is none of the known words."""
     if word is not None and word not in known:
@@ -157,7 +167,9 @@ SessionPath = Annotated[
         metavar="SESSION", help="A recorded session, or any HAR file; - reads it from stdin.", show_default=False
     ),
 ]
-As = Annotated[Shape, typer.Option("--as", help="What is printed: text for people, or JSON Lines.")]
+As = Annotated[
+    Shape, typer.Option("--as", metavar="text|json", help="What is printed: text for people, or JSON Lines.")
+]
 EventTypes = Annotated[
     str | None,
     typer.Option("--events", metavar="TYPES", help="Which events: default, all, or types separated by commas."),

@@ -45,7 +45,9 @@ def run(
     ] = None,
     force: Force = False,
     file_mode: FileMode = 0o600,
-    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="The address to listen on.", show_default="127.0.0.1")
+    ] = None,
     ports: Annotated[
         Any,
         typer.Option(
@@ -89,7 +91,7 @@ def run(
         str, typer.Option(metavar="WHAT", help="When the disk is too slow: wait (traffic waits) or drop (records).")
     ] = "wait",
     ready_file: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write url, port and pid there as JSON when ready.")
+        Path | None, typer.Option(metavar="PATH", help="Write url, port, pid and ca there as JSON when ready.")
     ] = None,
     grace: Annotated[
         Any,
@@ -130,9 +132,10 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Answer HTTP by a rule file and record every event, until Ctrl-C or until COMMAND ends.
+    """Answer by rules, pass on the rest, and record every event.
 
-    COMMAND stands after --; it gets the recorder as its proxy, and MOCKREC_URL and MOCKREC_PORT.
+    Runs until Ctrl-C or until COMMAND ends. COMMAND stands after --; it gets the recorder as its proxy, the CA to
+    trust, MOCKREC_URL and MOCKREC_PORT, and its exit code is that of the run.
     """
     from mockrec.cli.recording import Choices, record, remove_stale
 

@@ -29,7 +29,10 @@ def stats(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Count what sessions hold: statuses, latency of each endpoint, sizes, errors, slowest, rules."""
+    """Count what sessions hold, and how long it took.
+
+    Statuses, latency and bytes of each endpoint, errors, the slowest exchanges, and how often each rule answered.
+    """
     from mockrec.cli.filtering import warn
     from mockrec.formats.selection import Selection
     from mockrec.formats.stats import NEEDED, Stats

@@ -43,6 +43,11 @@ _NAMES = {
 _KEYS = frozenset(_NAMES.values())
 
 
+def names_of_keys() -> dict[str, str]:
+    """Attribute → key of the log, in the order they are written."""
+    return dict(_NAMES)
+
+
 def encode_body(data: bytes) -> dict[str, Any]:
     """`{"size", "text"}` when the bytes are valid UTF-8, otherwise `{"size", "base64"}`."""
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mockrec.formats.body import Body
 from mockrec.formats.envelope import Event, ExchangeEvent
-from mockrec.formats.shapes import (
+from mockrec.formats.objects import (
     ConnectionTiming,
     Destination,
     PartialRequest,
@@ -21,15 +21,23 @@ class TlsClientError(Event):
     """A TLS handshake failed, or the client gave up right after it."""
 
     id: str | None = None
+    """The record's own id."""
     connection_id: str
+    """The client connection."""
     failure_cause: str
     """`closed`, `reset`, `cert-rejected`, `no-shared-cipher`, `handshake-timeout` or `unknown`."""
     remote_ip_address: str | None = None
+    """The client's address."""
     remote_port: int | None = None
+    """The client's port."""
     destination: Destination | None = None
+    """Where its tunnel was to go, or the server name."""
     tags: list[str]
+    """Marks of the connection; often empty."""
     timing_events: TlsFailureTiming
+    """Milestones of the connection."""
     tls_metadata: TlsMetadata | None = None
+    """As far as the hello was read."""
 
 
 @dataclass(kw_only=True)
@@ -39,6 +47,7 @@ class ClientError(ExchangeEvent):
     exchange_id: str | None = None
     """The exchange that was broken by it, if there was one."""
     error_code: str | None = None
+    """For example `HPE_INVALID_METHOD`."""
     error_message: str | None = None
     """What was wrong, in words; only HTTP/2 tells."""
     request: PartialRequest | None = None
@@ -54,10 +63,15 @@ class Tunnel(ExchangeEvent):
     """A record of a connection that is passed on."""
 
     destination: Destination
+    """Where it is passed on to."""
     remote_ip_address: str
+    """The client's address."""
     remote_port: int
+    """The client's port."""
     tags: list[str]
+    """Marks of the connection; often empty."""
     timing_events: ConnectionTiming
+    """Milestones of the tunnel."""
 
 
 @dataclass(kw_only=True)
@@ -65,6 +79,7 @@ class TlsPassthroughOpened(Tunnel):
     """A TLS connection is passed on unread."""
 
     tls_metadata: TlsMetadata | None = None
+    """What the hello said."""
 
 
 @dataclass(kw_only=True)
@@ -99,5 +114,6 @@ class RawPassthroughData(ExchangeEvent):
     direction: str
     """`received` (from the client) or `sent` (to it)."""
     content: Body
+    """The bytes; kept only with `record.rawData`."""
     event_timestamp: float
     """Monotonic milliseconds."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mockrec.formats.body import Body
-from mockrec.formats.shapes import Destination, Headers, RawHeaders, Shape, TimingEvents, TlsMetadata
+from mockrec.formats.objects import Destination, TimingEvents, TlsMetadata
+from mockrec.formats.shapes import Headers, RawHeaders, Shape
 
 
 @dataclass(kw_only=True)
@@ -15,7 +16,7 @@ class Event(Shape):
     seq: int
     """0, 1, 2, … without a hole; the order of the causes."""
     type: str
-    """For example `request`; see `EVENT_TYPES`."""
+    """One of the types of the schema, for example `request`."""
     timestamp: str
     """ISO 8601 in UTC with six fraction digits and `Z`."""
 
@@ -41,16 +42,23 @@ class RequestHead(ExchangeEvent):
     http_version: str
     """`1.0`, `1.1` or `2.0`."""
     method: str
+    """As sent."""
     url: str
     """Absolute, with its query."""
     path: str
     """The request target with its query."""
     remote_ip_address: str | None = None
+    """The client's address."""
     remote_port: int | None = None
+    """The client's port."""
     destination: Destination | None = None
+    """Where the request was meant to go."""
     headers: Headers = field(default_factory=dict)
+    """By name, for look-ups."""
     raw_headers: RawHeaders
+    """As they were sent."""
     timing_events: TimingEvents
+    """What had happened by then."""
     tags: list[str]
     """Marks of the exchange; often empty."""
     tls_metadata: TlsMetadata | None = None
@@ -62,8 +70,11 @@ class CompleteRequest(RequestHead):
     """A record with a whole request."""
 
     body: Body
+    """The whole body, as far as it is kept."""
     trailers: Headers = field(default_factory=dict)
+    """Fields that came after the body."""
     raw_trailers: RawHeaders | None = None
+    """The same, as they were sent."""
 
 
 @dataclass(kw_only=True)
@@ -71,12 +82,17 @@ class ResponseHead(ExchangeEvent):
     """A record with the head of a response as it was sent, the headers added by the server included."""
 
     status_code: int
+    """The status."""
     status_message: str
     """The reason phrase; empty where the protocol has none."""
     headers: Headers = field(default_factory=dict)
+    """By name, for look-ups."""
     raw_headers: RawHeaders
+    """As they were sent."""
     timing_events: TimingEvents
+    """What had happened by then."""
     tags: list[str]
+    """Marks of the exchange; often empty."""
 
 
 @dataclass(kw_only=True)
@@ -84,6 +100,7 @@ class DataPiece(ExchangeEvent):
     """A record with one piece of a body."""
 
     content: Body
+    """The piece."""
     is_ended: bool
     """True for the last piece."""
     event_timestamp: float

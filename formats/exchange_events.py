@@ -13,14 +13,8 @@ from mockrec.formats.envelope import (
     RequestHead,
     ResponseHead,
 )
-from mockrec.formats.shapes import (
-    ErrorInfo,
-    FreeData,
-    Headers,
-    PartialResponse,
-    RawHeaders,
-    TimingEvents,
-)
+from mockrec.formats.objects import ErrorInfo, PartialResponse, TimingEvents
+from mockrec.formats.shapes import FreeData, Headers, RawHeaders
 
 
 @dataclass(kw_only=True)
@@ -61,15 +55,21 @@ class Response(ResponseHead):
     """A response is completely sent: the end of an exchange."""
 
     method: str
+    """Of the request."""
     url: str
+    """Of the request."""
     host: str
     """With the port, unless it is the scheme's default."""
     matched_rule_id: str | None = None
+    """The rule that answered; absent when none matched."""
     duration: float
     """Milliseconds from the start of the request to the end of the response."""
     body: Body
+    """What was sent; empty for HEAD, 204 and 304."""
     trailers: Headers = field(default_factory=dict)
+    """Fields sent after the body."""
     raw_trailers: RawHeaders | None = None
+    """The same, as they were sent."""
 
 
 @dataclass(kw_only=True)
@@ -77,6 +77,7 @@ class Abort(RequestHead):
     """An exchange ended before it was complete."""
 
     host: str
+    """With the port, unless it is the scheme's default."""
     duration: float
     """Milliseconds from the start of the request to its end."""
     error: ErrorInfo | None = None
@@ -97,8 +98,11 @@ class WebSocketAccepted(ResponseHead):
     """The upgrade is accepted."""
 
     body: Body | None = None
+    """Only where the answer that accepts has any."""
     trailers: Headers = field(default_factory=dict)
+    """Only where the answer that accepts has any."""
     raw_trailers: RawHeaders | None = None
+    """Only where the answer that accepts has any."""
 
 
 @dataclass(kw_only=True)
@@ -110,11 +114,15 @@ class WebSocketMessage(ExchangeEvent):
     direction: str
     """`received` (from the client) or `sent` (to it)."""
     content: Body
+    """The message."""
     is_binary: bool
+    """Whether it is a binary message."""
     event_timestamp: float
     """Monotonic milliseconds."""
     timing_events: TimingEvents
+    """Of the exchange."""
     tags: list[str]
+    """Marks of the exchange; often empty."""
 
 
 @dataclass(kw_only=True)
@@ -134,21 +142,29 @@ class WebSocketClose(ExchangeEvent):
     stream_id: str
     """The same as `id`."""
     method: str
+    """Of the upgrade request."""
     url: str
+    """Of the upgrade request."""
     host: str
+    """With the port, unless it is the scheme's default."""
     matched_rule_id: str | None = None
+    """The rule that answered; absent when none matched."""
     duration: float
     """Milliseconds from the upgrade request to the close."""
     close_code: int | None = None
     """Absent when the close frame carried none."""
     close_reason: str
+    """May be empty."""
     initiator: str | None = None
     """`client` or `server`: who sent its close frame first."""
     server_close_code: int | None = None
     """Of the server's close frame, where that was the first; clients need not answer with the same."""
     server_close_reason: str | None = None
+    """Its reason; may be empty."""
     timing_events: TimingEvents
+    """Of the exchange."""
     tags: list[str]
+    """Marks of the exchange; often empty."""
 
 
 @dataclass(kw_only=True)
@@ -156,10 +172,14 @@ class RuleEvent(Event):
     """A rule says something: traffic to upstream servers, faults of a rule, `emit` steps."""
 
     id: str
+    """The exchange."""
     connection_id: str | None = None
+    """The client connection."""
     request_id: str
     """The same as `id`."""
     rule_id: str
+    """The rule; `unmatched` or `upstream` where none passed the request on."""
     event_type: str
     """For example `passthrough-request-head`, or the `type` of an `emit` step."""
     event_data: FreeData
+    """What the type of event has to say."""

@@ -14,17 +14,15 @@ from typing import Annotated, Any, get_args, get_origin
 
 from mockrec.formats.body import Body
 from mockrec.formats.events import EVENT_CLASSES
-from mockrec.formats.shapes import (
+from mockrec.formats.objects import (
     ConnectionTiming,
     Destination,
     ErrorInfo,
-    RawHeaders,
-    Shape,
     TimingEvents,
     TlsFailureTiming,
     TlsMetadata,
-    specs,
 )
+from mockrec.formats.shapes import RawHeaders, Shape, specs
 
 TABLE_VERSION = 1
 """Of the tables' schema, in the footer of every file. Columns that may be null are added without a new one."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mockrec.formats.envelope import Event
-from mockrec.formats.shapes import ErrorInfo, Shape
+from mockrec.formats.objects import ErrorInfo
+from mockrec.formats.shapes import Shape
 
 
 @dataclass(kw_only=True)
@@ -14,8 +15,11 @@ class Listen(Shape):
     """An address the recorder listens on."""
 
     url: str
+    """As clients may call it."""
     host: str
+    """The address."""
     port: int
+    """The port."""
 
 
 @dataclass(kw_only=True)
@@ -23,6 +27,7 @@ class RuleInfo(Shape):
     """A rule of the run."""
 
     id: str
+    """Its `id`, or `rule-N` by position."""
     line: int | None = None
     """In the rule file, counted from 1."""
     explanation: str | None = None
@@ -34,7 +39,9 @@ class RuleUse(Shape):
     """How often a rule was used."""
 
     id: str
+    """As in `session-started`."""
     used: int
+    """How often it was chosen."""
     pending: bool
     """It was used less often than it says."""
 
@@ -44,8 +51,11 @@ class Ci(Shape):
     """The CI run that recorded the session."""
 
     provider: str | None = None
+    """For example `github`."""
     run_url: str | None = None
+    """The page of the run."""
     commit: str | None = None
+    """What was tested."""
 
 
 @dataclass(kw_only=True)
@@ -53,13 +63,21 @@ class SessionStarted(Event):
     """The first record of a session, and of each part of a rotated one."""
 
     schema_version: int
+    """The version of the schema, 1. Readers refuse files of a higher one than they know."""
     mockrec_version: str
+    """The version that wrote the file."""
     session_id: str
+    """The recording's own id."""
     start_time: float
+    """Milliseconds since the Unix epoch."""
     start_timestamp: float
+    """The same moment on the monotonic clock that all `*Timestamp` keys use."""
     listen: Listen | None = None
+    """Where it listens; not of a session that was sent again."""
     rules: list[RuleInfo] | None = None
+    """The rules of the run."""
     rules_sha256: str | None = None
+    """Hash of the rule file."""
     events: list[str] | None = None
     """The types that are recorded."""
     bodies: str | None = None
@@ -67,6 +85,7 @@ class SessionStarted(Event):
     command: list[str] | None = None
     """Of `run -- COMMAND`."""
     ci: Ci | None = None
+    """Where it was recorded, in CI."""
     redaction: dict[str, Any] = field(default_factory=dict)
     """What is replaced before it reaches the log."""
     part: int | None = None
@@ -82,12 +101,17 @@ class SessionEnded(Event):
     """The last record of a session. A session without it was cut off."""
 
     reason: str
+    """For example `SIGINT`, `command ended` or `stop-after`."""
     exit_code: int | None = None
+    """What mockrec ends with."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records by type."""
     rules: list[RuleUse] | None = None
+    """How often each rule was used."""
     truncated_bodies: int | None = None
+    """How many bodies were kept in part only."""
     redactions: int | None = None
+    """How many values were replaced."""
 
 
 @dataclass(kw_only=True)
@@ -103,7 +127,9 @@ class RulesReloaded(Event):
     """The rules were replaced while recording."""
 
     rules: list[RuleInfo]
+    """The new rules."""
     rules_sha256: str | None = None
+    """Hash of the new rule file."""
 
 
 @dataclass(kw_only=True)
@@ -113,11 +139,13 @@ class CallbackError(Event):
     id: str | None = None
     """The exchange of the event the function was called with."""
     connection_id: str | None = None
+    """The client connection of that event."""
     event_type: str | None = None
     """The type of that event."""
     callback: str | None = None
     """The function as the rule file names it."""
     error: ErrorInfo
+    """What was raised."""
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,4 @@
-"""The objects events are made of, and how a dataclass is read from a record and written back.
+"""How a dataclass is read from an object of the log and written back.
 
 Attributes are snake_case, JSON names the same words in camelCase. A field without a default is a key
 every such record has; `X | None = None` is a key that is left out when there is nothing to say.
@@ -30,113 +30,6 @@ class Shape:
 
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
     """Keys this version does not know, as they stand in the record."""
-
-
-@dataclass(kw_only=True)
-class Destination(Shape):
-    """Where a request or tunnel was meant to go."""
-
-    hostname: str
-    port: int
-
-
-@dataclass(kw_only=True)
-class TlsMetadata(Shape):
-    """What a client said in its TLS hello, and what was agreed."""
-
-    sni_hostname: str | None = None
-    client_alpn: list[str] | None = None
-    """Protocols offered, in the client's order."""
-    ja3_fingerprint: str | None = None
-    ja4_fingerprint: str | None = None
-    version: str | None = None
-    """For example `TLSv1.3`."""
-    cipher: str | None = None
-
-
-@dataclass(kw_only=True)
-class ErrorInfo(Shape):
-    """What made something end."""
-
-    name: str | None = None
-    code: str | None = None
-    """For example `ECONNRESET`."""
-    message: str | None = None
-    stack: str | None = None
-
-
-@dataclass(kw_only=True)
-class TimingEvents(Shape):
-    """Milestones of an exchange; only those that had happened when the record was caused."""
-
-    start_time: float
-    start_timestamp: float
-    body_received_timestamp: float | None = None
-    headers_sent_timestamp: float | None = None
-    response_sent_timestamp: float | None = None
-    ws_accepted_timestamp: float | None = None
-    ws_closed_timestamp: float | None = None
-    aborted_timestamp: float | None = None
-
-
-@dataclass(kw_only=True)
-class ConnectionTiming(Shape):
-    """Milestones of a tunnel."""
-
-    start_time: float
-    connect_timestamp: float
-    tunnel_timestamp: float | None = None
-    handshake_timestamp: float | None = None
-    """TLS only."""
-    disconnect_timestamp: float | None = None
-
-
-@dataclass(kw_only=True)
-class TlsFailureTiming(ConnectionTiming):
-    """Milestones of a handshake that failed."""
-
-    failure_timestamp: float
-
-
-@dataclass(kw_only=True)
-class PartialRequest(Shape):
-    """As much of a request as could be understood (`client-error`)."""
-
-    id: str | None = None
-    protocol: str | None = None
-    http_version: str | None = None
-    method: str | None = None
-    url: str | None = None
-    path: str | None = None
-    remote_ip_address: str | None = None
-    remote_port: int | None = None
-    destination: Destination | None = None
-    headers: Headers = field(default_factory=dict)
-    raw_headers: RawHeaders | None = None
-    body: Body | None = None
-    trailers: Headers = field(default_factory=dict)
-    raw_trailers: RawHeaders | None = None
-    timing_events: TimingEvents | None = None
-    tags: list[str] | None = None
-    tls_metadata: TlsMetadata | None = None
-    raw_head: Body | None = None
-    """The bytes that came, as far as they were read."""
-
-
-@dataclass(kw_only=True)
-class PartialResponse(Shape):
-    """A response inside another record: what was sent of it (`abort`, `client-error`)."""
-
-    status_code: int
-    id: str | None = None
-    status_message: str | None = None
-    headers: Headers = field(default_factory=dict)
-    raw_headers: RawHeaders | None = None
-    body: Body | None = None
-    trailers: Headers = field(default_factory=dict)
-    raw_trailers: RawHeaders | None = None
-    timing_events: TimingEvents | None = None
-    tags: list[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from mockrec.formats.schema import EVENTS, REPEATING, SCHEMAS
 
 GROUP_ROWS = 16_384
 """Rows of a row group: enough that columns compress, few enough that statistics tell them apart."""
+_WEB = ("http", "https", "ftp")
 _UNREADABLE = (OSError, ValueError, pa.ArrowException)
 """What pyarrow raises for damaged files; ValueError for names that are no UTF-8."""
 READ_ROWS = 1_024
@@ -33,6 +34,9 @@ def file_system(path: str) -> tuple[Any, str]:
     try:
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except pa.ArrowInvalid as error:
+        scheme = path.partition("://")[0]
+        if scheme.lower() in _WEB:
+            raise OSError(f"{scheme}:// is no file system; download the file, or use s3://, gs://, …") from None
         raise OSError(str(error)) from None
 
 

@@ -9,19 +9,8 @@ import pytest
 
 from mockrec.formats.body import Body
 from mockrec.formats.errors import RecordError
-from mockrec.formats.shapes import (
-    Destination,
-    FreeData,
-    Headers,
-    RawHeaders,
-    Shape,
-    TlsMetadata,
-    camel,
-    element,
-    read_shape,
-    specs,
-    write_shape,
-)
+from mockrec.formats.objects import Destination, TlsMetadata
+from mockrec.formats.shapes import FreeData, Headers, RawHeaders, Shape, camel, element, read_shape, specs, write_shape
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,36 @@
+"""The exit codes, each with its meaning. docs/reference/exit-codes.md is made of this file.
+
+Errors that are meant for the user carry theirs (`exit_code`); every one of those stands here too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DONE: Final = 0
+"""Done. A `run` that was stopped by Ctrl-C or SIGTERM has done its work too; a session that was cut off is a warning
+only, except for `verify`."""
+NO: Final = 1
+"""The answer is no: `diff` or `replay --diff` found a difference, `verify` found something, `filter -e` nothing;
+`--strict` found an unused rule, an unmatched request, a miss or an unused recording; a request of `replay --to` has no
+complete answer."""
+USAGE: Final = 2
+"""Wrong usage, rule file, handlers, filter expression or input file, an output that exists, a port in use, sessions
+that cannot be compared. The message names the place and the reason."""
+RECORDING_FAILED: Final = 3
+"""The recording could not be kept: the disk is full, or an output cannot be written."""
+DEFECT: Final = 70
+"""A defect in mockrec. The traceback is in a file that is named."""
+COMMAND_NOT_RUN: Final = 125
+"""`run -- COMMAND`: a failure of mockrec itself, whichever of the above. Every other code is COMMAND's own, 128+N when
+signal N ended it."""
+NOT_EXECUTABLE: Final = 126
+"""`run -- COMMAND`: COMMAND is there and cannot be executed."""
+NOT_FOUND: Final = 127
+"""`run -- COMMAND`: there is no such COMMAND."""
+INTERRUPTED: Final = 130
+"""`replay`, `filter` or `diff` was interrupted by Ctrl-C."""
+READER_GONE: Final = 141
+"""The reader of stdout went away."""
+TERMINATED: Final = 143
+"""`replay` was ended by SIGTERM."""

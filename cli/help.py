@@ -1,0 +1,79 @@
+"""What a command says of its arguments and options, for `--help` and for docs/reference/commands.md alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from typer.core import TyperCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An argument or option in words."""
+
+    names: tuple[str, ...]
+    """As they are typed: `RULES`, or `-o` and `--output OUT`."""
+    about: str
+    default: str
+    """In words; empty where there is none worth telling."""
+    is_argument: bool
+
+
+class Command(TyperCommand):
+    """A command whose help reads as its documentation does: no types, no braces, COMMAND where it is taken."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return usage(self).split()
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        found = list(described(self.get_params(ctx)))
+        for title, wanted in (("Arguments", True), ("Options", False)):
+            rows = [
+                (", ".join(item.names), f"{item.about}  [default: {item.default}]" if item.default else item.about)
+                for item in found
+                if item.is_argument is wanted
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def usage(command: Any) -> str:
+    """What may follow the name of a command."""
+    pieces = ["[OPTIONS]"]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            name = parameter.metavar or parameter.name.upper()
+            pieces.append(name if parameter.required else f"[{name}]")
+    if command.name == "run":
+        pieces.append("[-- COMMAND...]")  # `main` splits it off; typer never sees it
+    return " ".join(pieces)
+
+
+def described(parameters: list[Any]) -> Iterator[Described]:
+    """Every argument and option that is not hidden, in the order of the code."""
+    for parameter in parameters:
+        if getattr(parameter, "hidden", False):
+            continue
+        about = parameter.help or ""
+        if parameter.param_type_name == "argument":
+            yield Described((parameter.metavar or parameter.name.upper(),), about, _default(parameter), True)
+            continue
+        names = [*sorted(parameter.opts, key=len), *parameter.secondary_opts]
+        if not parameter.is_flag:
+            names[-1] += f" {parameter.metavar or 'VALUE'}"
+        yield Described(tuple(names), about, _default(parameter), False)
+
+
+def _default(parameter: Any) -> str:
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
+    value = parameter.default
+    if not parameter.show_default or value is None or isinstance(value, bool) or callable(value):
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value.value if isinstance(value, Enum) else value)
