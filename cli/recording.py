@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +99,10 @@ def record(settings: RunSettings, choices: Choices) -> int:
             printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
 
-    return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+    # What handlers print must not come between the records.
+    aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
+    with aside:
+        return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run | Crew:

@@ -47,9 +47,10 @@ class Recorder:
         callbacks: Callbacks | None = None,
         encode: Callable[[Sequence[Record]], bytes] = encode_lines,
         on_failure: Callable[[FormatError], None],
+        numbers: bool = True,
     ) -> None:
         """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
-        more."""
+        more. Without `numbers` every record has the number 0: somebody else will number them."""
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self._loop = asyncio.get_running_loop()
@@ -58,6 +59,7 @@ class Recorder:
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
+        self._step = int(numbers)
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
@@ -81,7 +83,7 @@ class Recorder:
         if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
             return
         record["seq"] = self._seq
-        self._seq += 1
+        self._seq += self._step
         records = self._records
         records.append(record)
         if len(records) >= self._batch:
@@ -89,19 +91,19 @@ class Recorder:
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
 
-    def add_lines(self, lines: Sequence[tuple[str, bytes]]) -> None:
+    def add_lines(self, kinds: Sequence[str], pieces: Sequence[bytes]) -> None:
         """Take records that are encoded already: of each its type, and what of its line stands after the number, from
         the comma on, without the line's end."""
         if self._closed:
             return
         self.flush()
-        numbered = [b'{"seq":%d%b\n' % (seq, rest) for seq, (_, rest) in enumerate(lines, self._seq)]
+        lines = [b'{"seq":%d%b\n' % numbered for numbered in enumerate(pieces, self._seq)]
         self._seq += len(lines)
-        self.counts.update([kind for kind, _ in lines])
+        self.counts.update(kinds)
         if self._callbacks is not None:
-            for (kind, _), line in zip(lines, numbered, strict=True):
+            for kind, line in zip(kinds, lines, strict=True):
                 self._callbacks.offer(kind, line)
-        self._write(b"".join(numbered))
+        self._write(b"".join(lines))
 
     def _resume(self, record: Record) -> bool:
         """Whether there is room again; then what was left out is told first."""

@@ -44,8 +44,10 @@ class Recording:
         drop: bool = False,
         callbacks: Callbacks | None = None,
         sinks: Sequence[Sink] | None = None,
+        numbers: bool = True,
     ) -> None:
-        """Opens the outputs, unless there are `sinks`. Raises OutputError; nothing is open then."""
+        """Opens the outputs, unless there are `sinks`. Without `numbers`, somebody else numbers the records. Raises
+        OutputError; nothing is open then."""
         record = settings.record
         sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
@@ -55,6 +57,7 @@ class Recording:
             callbacks=callbacks,
             encode=encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records)),
             on_failure=on_failure,
+            numbers=numbers,
         )
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)

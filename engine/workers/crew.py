@@ -220,7 +220,7 @@ class Crew:
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
             case messages.Refused(reason):
-                raise ConfigError(reason)
+                self.hooks.lost(f"worker {number} cannot start: {reason}", 0)
 
     def _add(self, progress: messages.Progress) -> None:
         if progress.version == self._version:

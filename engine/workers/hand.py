@@ -51,7 +51,7 @@ class Hand:
                         *(str(one.fileno()) for one in given),
                     ],
                     stdin=subprocess.DEVNULL,
-                    stdout=None,
+                    stdout=2 if "-" in assignment.settings.outputs else None,  # where the records go, nothing else may
                     stderr=None,
                     pass_fds=[one.fileno() for one in given],
                     start_new_session=True,

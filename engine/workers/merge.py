@@ -14,12 +14,27 @@ from mockrec.formats.events import EVENT_TYPES
 Record = dict[str, Any]
 
 LOST_CODE: Final = "E_WORKER_LOST"
-_OPENS = frozenset({"request-initiated", "websocket-request", "tls-passthrough-opened", "raw-passthrough-opened"})
-_ENDS = frozenset({"response", "abort", "websocket-close", "tls-passthrough-closed", "raw-passthrough-closed"})
-# What stands after `{"seq":12` in a line, for each type: quicker to tell apart than a parsed record.
-_TYPE = b',"type":"'
-_KINDS = {kind.encode(): kind for kind in EVENT_TYPES}
-_ID = b'"id":"'
+# A worker's line begins with `{"seq":0,"type":"TYPE","timestamp":"2026-01-01T00:00:00.000000Z","id":"`. To look at
+# places in it is quicker than to parse it, and this is done for every record of every worker.
+_HEAD = b'{"seq":0'
+_BETWEEN = b"\n" + _HEAD
+_KIND = len(b',"type":"')
+_TO_ID = len(b'","timestamp":"2026-01-01T00:00:00.000000Z","id":"')
+_ID = 36
+
+_OPENS, _ENDS = "opens", "ends"
+_ROLES = {
+    "request-initiated": _OPENS,
+    "websocket-request": _OPENS,
+    "tls-passthrough-opened": _OPENS,
+    "raw-passthrough-opened": _OPENS,
+    "response": _ENDS,
+    "abort": _ENDS,
+    "websocket-close": _ENDS,
+    "tls-passthrough-closed": _ENDS,
+    "raw-passthrough-closed": _ENDS,
+}
+_KINDS = {kind.encode(): (kind, _ROLES.get(kind)) for kind in EVENT_TYPES}
 
 
 class Merge:
@@ -29,26 +44,29 @@ class Merge:
         self._recorder = recorder
         self._rest = b""
         self._open: dict[bytes, bytes] = {}
-        """Exchange or tunnel → the line that opened it."""
+        """Exchange or tunnel → what of its first line stands after the number."""
 
     def take(self, data: bytes) -> None:
         """Bytes as they come from the worker, cut anywhere."""
-        lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
-        self._rest = lines.pop()
-        if lines:
-            self._recorder.add_lines([self._look_at(line) for line in lines])
-
-    def _look_at(self, line: bytes) -> tuple[str, bytes]:
-        """Its type, and what of it stands after its number."""
-        number_end = line.index(b",")
-        begin = number_end + len(_TYPE)
-        end = line.index(b'"', begin)
-        kind = _KINDS[line[begin:end]]
-        if kind in _OPENS:
-            self._open[_id_of(line, end)] = line
-        elif kind in _ENDS:
-            self._open.pop(_id_of(line, end), None)
-        return kind, line[number_end:]
+        if self._rest:
+            data = self._rest + data
+        end = data.rfind(b"\n")
+        self._rest = data[end + 1 :]
+        if end < 0:
+            return
+        # No line has a line break inside, so nothing else can look like the beginning of one.
+        pieces = data[len(_HEAD) : end].split(_BETWEEN)
+        kinds = []
+        opened = self._open
+        for piece in pieces:
+            kind_end = piece.index(b'"', _KIND)
+            kind, role = _KINDS[piece[_KIND:kind_end]]
+            kinds.append(kind)
+            if role is _ENDS:
+                opened.pop(piece[kind_end + _TO_ID : kind_end + _TO_ID + _ID], None)
+            elif role is _OPENS:
+                opened[piece[kind_end + _TO_ID : kind_end + _TO_ID + _ID]] = piece
+        self._recorder.add_lines(kinds, pieces)
 
     def lost(self, add: Any) -> int:
         """The worker has died: end what it had open with records given to `add`; how many those were."""
@@ -62,14 +80,9 @@ class Merge:
         return count
 
     def _ends(self, now: float) -> Iterator[Record]:
-        for line in self._open.values():
-            opened: Record = orjson.loads(line)
+        for piece in self._open.values():
+            opened: Record = orjson.loads(_HEAD + piece)
             yield _closed(opened, now) if opened["type"].endswith("-opened") else _aborted(opened, now)
-
-
-def _id_of(line: bytes, start: int) -> bytes:
-    begin = line.index(_ID, start) + len(_ID)
-    return line[begin : line.index(b'"', begin)]
 
 
 def _aborted(opened: Record, now: float) -> Record:

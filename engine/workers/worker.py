@@ -51,7 +51,9 @@ class Worker:
         self._stop = anyio.Event()
         self._server = Server(settings, Hooks(exchange_ended=self._tally.ended, defect=self._defect), Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
-        self._recording = Recording(settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks)
+        self._recording = Recording(
+            settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, numbers=False
+        )
         self._listener = self._server.build(sockets, self._recording, assignment.kept)
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
