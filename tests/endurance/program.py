@@ -38,6 +38,11 @@ def want(holds: bool, what: str) -> None:
         raise Failed(what)
 
 
+def most_growth(megabytes: float, smoke: bool) -> float:
+    """How much memory may grow. In a short run it is caches and pools that fill, which tells nothing of a leak."""
+    return megabytes + 60 if smoke else megabytes
+
+
 class Program:
     """`mockrec run` in a folder. With the context it is killed, if it still runs then."""
 
