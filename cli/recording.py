@@ -22,6 +22,7 @@ from mockrec.cli.served import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.loop import has_uvloop, tune_garbage_collection
+from mockrec.engine.net.own import is_loopback
 from mockrec.engine.run import Run, check_callbacks
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.single import Single
@@ -142,7 +143,7 @@ def _tell_ready(run: Run, choices: Choices) -> None:
     recording = f"recording to {printing.escape(to)}" if to else "not recording"
     if to:
         recording += " · with secrets" if run.redactor is None else " · secrets redacted"
-    if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
+    if not is_loopback(settings.server.host.strip("[]").lower()):
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
     crew = f" · {choices.workers} workers" if choices.workers > 1 else ""
     printing.note(f"mockrec ready on {run.url} · {rules} · {recording}{crew}")

@@ -24,6 +24,8 @@ class Timeouts:
     keep_alive: float = 75.0
     """Between two requests of a connection."""
     handshake: float = 10.0
+    send_idle: float = 300.0
+    """While an answer is sent and the client takes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from mockrec.engine import descriptors
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.listener import Listener
-from mockrec.engine.net.own import own_addresses
+from mockrec.engine.net.own import is_loopback, own_addresses
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.record.recording import Recording
@@ -41,7 +42,6 @@ from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.wire.socks import AuthMethod
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST_MATCHED = 10 * 1024 * 1024
 """Matchers see at least so much of a body, however little of it the log keeps."""
 
@@ -63,6 +63,8 @@ class Server:
         self._settings = settings
         self._hooks = hooks
         self._check = check
+        if settings.command is None:
+            descriptors.allow(settings.server.limits.connections)
         self._webhooks = Webhooks()
         self._grace = anyio.CancelScope()
         check_openness(settings, settings.loaded)
@@ -246,7 +248,7 @@ def alpn_of(http2: str) -> Callable[[list[bytes]], bytes | None]:
 def check_openness(settings: RunSettings, loaded: Loaded) -> None:
     """A proxy that the network can reach passes on what anybody asks for. Raises ConfigError."""
     server, rules = settings.server, loaded.rule_file.rules
-    if server.auth is not None or settings.is_open or server.host.strip("[]") in _LOOPBACK:
+    if server.auth is not None or settings.is_open or is_loopback(server.host.strip("[]").lower()):
         return
     steps = [step for rule in rules for step in rule.steps]
     passes = settings.unmatched == "passthrough" or server.passthrough or settings.tls.passthrough

@@ -179,15 +179,22 @@ class Body:
             raise SessionError(name, "refused: a body's file is named by two hex digits, '/', and its hash")
         if self.folder is None:
             raise SessionError(name, "the folder with the session's bodies is not known")
-        path = self.folder / name
-        try:
-            if not path.resolve().is_relative_to(self.folder.resolve()):
-                raise SessionError(name, f"refused: it leads out of {self.folder}")
-            if path.exists() and not path.is_file():
-                raise SessionError(name, "refused: it is no file")  # a pipe would be waited for without end
-            return path.open("rb")
-        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-            raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None
+        return own_file(self.folder, name).open("rb")
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """The file of a body, if it can be opened and lies in the folder: links may lead out. Raises `SessionError`."""
+    path = folder / name
+    try:
+        real = path.resolve()
+        if not real.is_relative_to(folder.resolve()):
+            raise SessionError(name, f"refused: it leads out of {folder}")
+        if path.exists() and not path.is_file():
+            raise SessionError(name, "refused: it is no file")  # a pipe would be waited for without end
+        path.open("rb").close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+        raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None
+    return path
 
 
 def _from_base64(text: str) -> builtins.bytes:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from mockrec.formats.body import Body, encode_body
+from mockrec.formats.body import Body, encode_body, own_file
 from mockrec.formats.errors import OutputError, SessionError
 
 _FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
@@ -81,7 +81,7 @@ class Carrier:
         if b'"file":"' not in raw or folder is None:
             return raw
         names = {name.decode() for name in _FILE.findall(raw)}
-        present = {name for name in names if (folder / name).is_file()}
+        present = {name for name in names if _is_own(folder, name)}
         self.lost += len(names) - len(present)
         if not present:
             return raw
@@ -107,11 +107,21 @@ class Carrier:
         return {key: self._inlined(item, folder, present) for key, item in value.items()}
 
 
+def _is_own(folder: Path, name: str) -> bool:
+    try:
+        own_file(folder, name)
+    except SessionError:
+        return False
+    return True
+
+
 def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for place in (target.parent.parent, target.parent):
+            place.mkdir(exist_ok=True, mode=0o700)
+        source = source.resolve()  # a link to a link is no copy
         try:
             os.link(source, target)
         except OSError:

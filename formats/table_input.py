@@ -17,7 +17,7 @@ from mockrec.formats.errors import SessionError
 from mockrec.formats.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.files import EventsFile
-from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.query.answers import Needed
 from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
@@ -74,7 +74,7 @@ class TableInput:
         """Its `session-started` record."""
         for file, groups in self._open():
             for batch in self._batches(file, groups[:1], self._all(file), rows=1):
-                record = orjson.loads(lines_of(batch.slice(0, 1)))
+                record = orjson.loads(self._lines_of(batch.slice(0, 1))[0])
                 return record if record.get("type") == "session-started" else None
         return None
 
@@ -113,7 +113,7 @@ class TableInput:
         """All of it as lines."""
         for _, file, group in self._groups():
             for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
-                yield lines_of(batch)
+                yield lines_of(batch, self.name)
         self._note_end()
 
     # ── the first reading ──────────────────────────────────────────────────────────────────────────
@@ -225,12 +225,24 @@ class TableInput:
                 place += 1
             if here:
                 part = batch.take(arrays.integers(row - first for row in here))
-                for row, line in zip(here, lines_of(part).splitlines(), strict=True):
+                for row, line in zip(here, self._lines_of(part), strict=True):
                     if verdicts is None or verdicts[wanted[row]]:
                         yield Kept(line, wanted[row], source)
             first += batch.num_rows
             if place == len(rows):
                 return
+
+    def _lines_of(self, batch: pa.RecordBatch) -> list[bytes]:
+        """Lines that are records, each of them: others read them next."""
+        lines = lines_of(batch, self.name).split(b"\n")[:-1]
+        try:
+            for line in lines:
+                orjson.loads(line)
+            if len(lines) != batch.num_rows:
+                raise ValueError(f"{len(lines)} lines of {batch.num_rows} rows")
+        except ValueError as error:
+            raise damaged(self.name, error) from None
+        return lines
 
     def _all(self, file: EventsFile) -> list[str]:
         """The columns that records are made of, or those of them that will be asked for."""

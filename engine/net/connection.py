@@ -45,6 +45,8 @@ class Connection:
         """`peer`, `origin` and `times` are given where the pipe is a tunnel through HTTP/2."""
         self.deadline = math.inf
         """When the client has taken too long, in monotonic milliseconds; the listener looks at it."""
+        self.stalled = False
+        """Whether it has been ended because the client took nothing of what was sent."""
         self._stream = stream
         self._pipe: Pipe = stream
         self._site = site
@@ -80,9 +82,9 @@ class Connection:
         elif not self._passes_on:
             await self._pipe.aclose()
 
-    async def refuse(self) -> None:
-        """Turn the client away: there are as many connections as there may be."""
-        await Conversation(self._pipe, self._site, self._peer, PLAIN, self).refuse()
+    async def refuse(self, *, patient: bool) -> None:
+        """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
+        await Conversation(self._pipe, self._site, self._peer, PLAIN, self).refuse(patient=patient)
         await self._pipe.aclose()
 
     # ── the layers ─────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -30,6 +30,12 @@ from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHe
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
 TOO_MANY = "ERR_TOO_MANY_CONNECTIONS"
+TOOK_NOTHING: Final = {
+    "name": "ClientError",
+    "code": "ERR_HTTP_SEND_TIMEOUT",
+    "message": "the client took nothing of the answer for server.timeouts.sendIdle",
+}
+"""The error of an exchange whose client does not read."""
 
 _REASONS = {
     400: "Bad Request",
@@ -61,6 +67,8 @@ class Watched(Protocol):
 
     deadline: float
     """When the client has taken too long, in monotonic milliseconds."""
+    stalled: bool
+    """Whether it has been ended because it took nothing of what was sent."""
 
 
 class Conversation:
@@ -86,9 +94,9 @@ class Conversation:
         if self._exchange is None and not self._codec.head_begun:
             await self._pipe.aclose()
 
-    async def refuse(self) -> None:
-        """Turn the client away: there are as many connections as there may be."""
-        await self._refuse(Fault(TOO_MANY, status=503))
+    async def refuse(self, *, patient: bool) -> None:
+        """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
+        await self._refuse(Fault(TOO_MANY, status=503), linger=patient)
 
     async def hold(self, first: bytes) -> tunnel.Opened | None:
         """Answer everything the client asks, until one side ends the connection, or the client wants a tunnel.
@@ -109,6 +117,8 @@ class Conversation:
                 self._exchange.abort({"code": "E_DEFECT", **described(error)})
         finally:
             if self._exchange is not None:
+                if self._watched.stalled:
+                    self._exchange.abort(TOOK_NOTHING)
                 self._exchange.leave()
         return None
 
@@ -305,7 +315,7 @@ class Conversation:
 
     # ── what must not be ───────────────────────────────────────────────────────────────────────────
 
-    async def _refuse(self, fault: Fault) -> None:
+    async def _refuse(self, fault: Fault, *, linger: bool = True) -> None:
         """Tell the client, if it can still be told, and the log."""
         exchange = self._exchange
         answered = None
@@ -325,7 +335,7 @@ class Conversation:
         if exchange is not None:
             exchange.abort({"name": "ClientError", "code": fault.code, "message": _told(fault)})
             self._exchange = None
-        if answered is not None:
+        if answered is not None and linger:
             await self._end(linger=True)
 
 

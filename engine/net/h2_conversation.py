@@ -20,7 +20,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
 from mockrec.engine.net.admission import CHALLENGE, proxy_tags
 from mockrec.engine.net.choosing import choose_plan
-from mockrec.engine.net.conversation import TIMEOUT, Watched
+from mockrec.engine.net.conversation import TIMEOUT, TOOK_NOTHING, Watched
 from mockrec.engine.net.eager import Begun, own_task
 from mockrec.engine.net.h2_channel import INTERNAL_ERROR, H2Channel
 from mockrec.engine.net.h2_deadlines import H2Deadlines
@@ -95,6 +95,8 @@ class H2Conversation:
         self._reading = False
         """Whether the client is waited for."""
         self._deadlines = H2Deadlines(site.timeouts)
+        self._send_idle = site.timeouts.send_idle * 1000.0
+        self.writer.on_wait = self._set_deadline
         self._group: TaskGroup | None = None
 
     async def stop(self) -> None:
@@ -124,6 +126,8 @@ class H2Conversation:
                 group.cancel_scope.cancel()
         finally:
             for stream in list(self._streams.values()):
+                if self._watched.stalled:
+                    stream.exchange.abort(TOOK_NOTHING)
                 stream.exchange.leave()
             self._streams.clear()
         if fault is not None:
@@ -165,6 +169,8 @@ class H2Conversation:
                     return Fault(TIMEOUT, status=0, detail=_TOO_SLOW)
                 for number in self._deadlines.late_bodies(clock.now()):
                     self._give_up(number)
+                for number in self.writer.waiting_since(clock.now() - self._send_idle):
+                    self._give_up_sending(number)
 
     async def _receive(self) -> bytes:
         """What the client says next. Raises what pipes raise, TimeoutError if it takes too long."""
@@ -184,7 +190,8 @@ class H2Conversation:
     def _set_deadline(self) -> None:
         """Streams have come, gone, or been heard of."""
         if self._reading:
-            self._watched.deadline = self._deadlines.next(clock.now(), idle=self._idle)
+            late = self._deadlines.next(clock.now(), idle=self._idle)
+            self._watched.deadline = min(late, self.writer.waits_since + self._send_idle)
 
     def _give_up(self, number: int) -> None:
         """The client has taken too long inside the body of a request."""
@@ -204,6 +211,14 @@ class H2Conversation:
         stream.scope.cancel()
         if stream.answered:
             self._forget(number)
+
+    def _give_up_sending(self, number: int) -> None:
+        """The client has taken nothing of an answer for too long."""
+        stream = self._streams.get(number)
+        if stream is not None:
+            self.codec.reset(number, _CANCEL)
+            stream.exchange.abort(TOOK_NOTHING)
+            stream.scope.cancel()
 
     def _take(self, said: StreamPart) -> None:
         number, part = said.stream, said.part

@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
+from mockrec.engine.descriptors import connections_that_fit
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.net.connection import Connection
 from mockrec.engine.net.outbox import Outbox
@@ -20,6 +21,8 @@ from mockrec.engine.net.site import Site
 from mockrec.engine.net.stream import TransportStream
 
 _BACKLOG = 2048
+_MOST_REFUSED = 64
+"""Clients that get the time to read why they are turned away, and keep a descriptor so long; others may not hear it."""
 
 
 class Listener:
@@ -29,7 +32,9 @@ class Listener:
         self._sockets = sockets
         self._site = site
         self._servers: list[asyncio.Server] = []
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, TransportStream] = {}
+        self._refused = 0
+        """How many of them are being turned away."""
         self._empty = anyio.Event()
         self._stopping = False
         self.host = host
@@ -48,36 +53,49 @@ class Listener:
                 stream.close()
                 return
             connection = Connection(stream, self._site)
-            crowded = len(self._connections) >= self._site.limits.connections
-            self._connections.add(connection)
-            group.start_soon(self._serve, connection, crowded)
+            crowded = len(self._connections) - self._refused >= most
+            self._refused += crowded
+            self._connections[connection] = stream
+            group.start_soon(self._serve, connection, crowded, self._refused <= most_refused)
 
         loop = asyncio.get_running_loop()
         outbox = Outbox()
+        most = min(self._site.limits.connections, connections_that_fit())
+        most_refused = min(_MOST_REFUSED, max(4, most // 4))
+        # What comes at once is accepted at once, and all of it takes descriptors before any of it is turned away.
+        backlog = max(16, min(_BACKLOG, most))
         for sock in self._sockets:
             self._servers.append(
-                await loop.create_server(lambda: TransportStream(opened, outbox), sock=sock, backlog=_BACKLOG)
+                await loop.create_server(lambda: TransportStream(opened, outbox), sock=sock, backlog=backlog)
             )
         group.start_soon(self._watch_deadlines)
 
-    async def _serve(self, connection: Connection, crowded: bool) -> None:
+    async def _serve(self, connection: Connection, crowded: bool, patient: bool) -> None:
         try:
-            await (connection.refuse() if crowded else connection.serve())
+            if crowded:
+                await connection.refuse(patient=patient)
+            else:
+                await connection.serve()
         finally:
-            self._connections.discard(connection)
+            self._refused -= crowded
+            del self._connections[connection]
             if not self._connections:
                 self._empty.set()
 
     async def _watch_deadlines(self) -> None:
         """One look over all connections instead of a timer for each read."""
         timeouts = self._site.timeouts
-        shortest = min(timeouts.head, timeouts.body_idle, timeouts.keep_alive, timeouts.handshake)
+        shortest = min(timeouts.head, timeouts.body_idle, timeouts.keep_alive, timeouts.handshake, timeouts.send_idle)
+        send_idle = timeouts.send_idle * 1000.0
         pause = max(0.01, min(0.5, shortest / 4))
         while True:
             await anyio.sleep(pause)
             now = clock.now()
-            for connection in self._connections:
+            for connection, stream in self._connections.items():
                 connection.look_at_clock(now)
+                if stream.stalled(now) >= send_idle:
+                    connection.stalled = True
+                    stream.reset()
 
     async def stop(self) -> None:
         """Accept no more; return when what is under way has ended."""

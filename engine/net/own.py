@@ -32,14 +32,14 @@ def own_addresses(host: str, port: int) -> Callable[[str, int], bool]:
 def _is_here(name: str, host: str) -> bool:
     everywhere = host in ("", "0.0.0.0", "::")
     if name == "localhost" or name.endswith(".localhost"):
-        return everywhere or _is_loopback(host)
+        return everywhere or is_loopback(host)
     address = _address(name)
     if address is None:
         return everywhere and name in _names()
     if everywhere and (address.is_loopback or address.is_unspecified):
         return True
     if address.is_unspecified:  # a connection to 0.0.0.0 goes to this machine
-        return _is_loopback(host)
+        return is_loopback(host)
     if host == "localhost" and address.is_loopback:
         return True
     return address == _address(host) or (everywhere and _can_bind(str(address)))
@@ -61,7 +61,8 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
     return mapped or address
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 

@@ -46,6 +46,9 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._paused_reading = False
         self._writable: asyncio.Event | None = None
         """What senders wait for while the buffer is full."""
+        self._left = -1
+        """Bytes in the buffer when `stalled` last saw fewer than before."""
+        self._left_since = 0.0
         self.peer: tuple[str, int] = ("", 0)
         """The other side's address and port."""
         self.local: tuple[str, int] = ("", 0)
@@ -191,6 +194,16 @@ class TransportStream(ByteStream, asyncio.Protocol):
             data, self._waiting = self._waiting, b""
             if not self._transport.is_closing():
                 self._transport.write(data)
+
+    def stalled(self, now: float) -> float:
+        """For how many milliseconds the peer has taken nothing of a full buffer, as seen from call to call."""
+        if self._writable is None or self._gone:
+            self._left = -1
+            return 0.0
+        left = self._transport.get_write_buffer_size()
+        if left != self._left:
+            self._left, self._left_since = left, now
+        return now - self._left_since
 
     async def send_eof(self) -> None:
         """Half-close: FIN after what was written."""

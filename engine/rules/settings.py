@@ -97,6 +97,7 @@ TIMEOUTS: Final = Record(
         "bodyIdle": Key(Duration(), "The longest pause inside a request body (60s)."),
         "keepAlive": Key(Duration(), "How long a connection stays open between two requests (75s)."),
         "handshake": Key(Duration(), "How long a TLS handshake may take (10s)."),
+        "sendIdle": Key(Duration(), "How long a client may take nothing of what is sent to it (5m)."),
     },
     lambda given: Timeouts(**given.fields()),
     may_be_nothing=True,

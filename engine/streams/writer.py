@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 import anyio
 
+from mockrec.engine import clock
 from mockrec.engine.pipe import Pipe
 
 
@@ -55,6 +57,10 @@ class StreamWriter:
         self._pipe = pipe
         self._windows: dict[int, anyio.Event] = {}
         """What those wait for who want to send on a stream."""
+        self._since: dict[int, float] = {}
+        """When they began to wait, those first that have waited longest."""
+        self.on_wait: Callable[[], None] | None = None
+        """Called when somebody begins to wait."""
         self._queues: dict[int, _Queue] = {}
         """What is to be sent on streams that are pipes."""
 
@@ -145,7 +151,22 @@ class StreamWriter:
         waiting = self._windows.get(stream)
         if waiting is None:
             waiting = self._windows[stream] = anyio.Event()
-        await waiting.wait()
+        self._since.setdefault(stream, clock.now())
+        if self.on_wait is not None:
+            self.on_wait()
+        try:
+            await waiting.wait()
+        finally:
+            self._since.pop(stream, None)
+
+    @property
+    def waits_since(self) -> float:
+        """When the one began who has waited longest for a window, in monotonic milliseconds; infinity for nobody."""
+        return next(iter(self._since.values()), math.inf)
+
+    def waiting_since(self, moment: float) -> list[int]:
+        """The streams for whose windows somebody has waited since then or longer."""
+        return [stream for stream, since in self._since.items() if since <= moment]
 
     def open_windows(self, *, all_of_them: bool = False) -> None:
         """Let those look again who wait to send: something has come, or (`all_of_them`) nothing will any more."""

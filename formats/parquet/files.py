@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.layout import FROM_HEADERS, TABLE_VERSION
-from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.places import is_uri
 from mockrec.formats.schema import EVENTS, REPEATING, SCHEMAS
 
@@ -105,12 +105,12 @@ class EventsFile:
         try:
             yield from self._file.iter_batches(READ_ROWS, columns=[name for name in wanted if name in there])
         except _UNREADABLE as error:
-            raise SessionError(self.name, f"this Parquet file is damaged: {_first_line(error)}") from None
+            raise damaged(self.name, error) from None
 
     def lines(self) -> Iterator[bytes]:
         """Its records as JSON Lines."""
         for batch in self.batches():
-            yield lines_of(batch)
+            yield lines_of(batch, self.name)
 
     def _check(self) -> None:
         said = self.metadata

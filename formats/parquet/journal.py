@@ -117,9 +117,9 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
         _clear_journal(path, journal, force=force)
         folder_mode = file_mode | (file_mode & 0o444) >> 2
         if is_data_set(path) and not is_uri(path) and not Path(path).exists():
-            Path(path).mkdir()
+            Path(path).mkdir(mode=0o700)
             Path(path).chmod(folder_mode)
-        journal.mkdir(exist_ok=True)
+        journal.mkdir(mode=0o700, exist_ok=True)
         journal.chmod(folder_mode)
     except OSError as error:
         raise OutputError(path, error.strerror or str(error)) from None

@@ -16,6 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mockrec.formats.errors import SessionError
 from mockrec.formats.layout import DERIVED, EXTRA, Column, all_columns, layout
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.garbage import no_collection
@@ -28,8 +29,21 @@ _PAIRS_OF = {pairs: derived for derived, pairs in DERIVED.items()}
 _LINE = orjson.OPT_APPEND_NEWLINE
 
 
-def lines_of(batch: pa.RecordBatch) -> bytes:
-    """The rows as JSON Lines, in their order."""
+def lines_of(batch: pa.RecordBatch, name: str = "session") -> bytes:
+    """The rows as JSON Lines, in their order; what stands in a column as JSON is not looked at. Raises `SessionError`
+    for rows of the file `name` that no session has."""
+    try:
+        return _lines_of(batch)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise damaged(name, error) from None
+
+
+def damaged(name: str, error: Exception) -> SessionError:
+    """What is said of a file with rows that cannot be."""
+    return SessionError(name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}")
+
+
+def _lines_of(batch: pa.RecordBatch) -> bytes:
     lines: list[bytes] = [b""] * batch.num_rows
     with no_collection():
         for kind, indices in _by_type(batch):

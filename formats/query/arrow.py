@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from mockrec.formats.events import EVENT_CLASSES
 from mockrec.formats.layout import DERIVED, EXTRA, FROM_HEADERS, Column, layout
 from mockrec.formats.parquet import arrays
-from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Present, Regex, Text, compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import Source
@@ -187,7 +187,11 @@ class BatchAnswerer:
         rows = pc.indices_nonzero(asked)
         if not len(rows):
             return
-        for row, bits in zip(rows.to_pylist(), self._line_bits(lines_of(batch.take(rows))), strict=True):
+        try:
+            answers = list(zip(rows.to_pylist(), self._line_bits(lines_of(batch.take(rows))), strict=True))
+        except ValueError as error:  # a column of JSON that is none
+            raise damaged("session", error) from None
+        for row, bits in answers:
             if bits:
                 found[row] = bits
             else:

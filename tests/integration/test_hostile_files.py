@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -93,6 +94,23 @@ def test_bodies_come_from_the_sessions_own_folder(program: Program, tmp_path: Pa
     assert done.returncode == 1
     assert "nobody's business" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("out", ["o.jsonl", "o.har", "o.parquet", "-"])
+def test_no_command_takes_other_files_into_a_new_session(program: Program, tmp_path: Path, out: str) -> None:
+    files = [*names_outside(tmp_path).values(), own := kept(tmp_path / "s.jsonl.bodies", b"my own business")]
+    path = tmp_path / "s.jsonl"
+    session(path, *({"type": "request", "seq": 1, "id": "x", "body": {"size": 17, "file": name}} for name in files))
+    path.write_text(path.read_text().replace('": ', '":'))  # as mockrec writes it
+    before = set(tmp_path.rglob("*"))
+    done = program("filter", path, *(() if out == "-" else ("-o", out)))
+    assert done.returncode == 0
+    made = [made for made in tmp_path.rglob("*") if made not in before]
+    assert not any(made.is_symlink() for made in made)
+    written = b"".join(made.read_bytes() for made in made if made.is_file()) + done.stdout.encode()
+    assert b"nobody's business" not in written
+    if out == "o.jsonl":
+        assert (tmp_path / "o.jsonl.bodies" / own).read_bytes() == b"my own business"
 
 
 def test_a_request_chooses_no_file(recorder: Start, client: Any, tmp_path: Path) -> None:
@@ -263,16 +281,51 @@ def test_the_password_of_a_proxy_is_told_to_nobody_else(recorder: Start, client:
         assert SECRET not in answered.text + session.stderr + run.log.read_text()
 
 
-@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz", "s.jsonl.zst"])
-def test_what_is_written_is_private(recorder: Start, client: Any, tmp_path: Path, name: str) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_what_is_written_is_private(recorder: Start, client: Any, program: Program, tmp_path: Path, umask: int) -> None:
+    """Logs, bodies, journals, keys, what is made of a session, and the folders around it, whatever the umask."""
+    work, keys = tmp_path / "work", tmp_path / "ca"
+    work.mkdir(mode=0o755)
+    before = os.umask(umask)
     try:
-        run = recorder("version: 1\nrules: [{then: {reply: {body: x}}}]\n", out=name)
+        more = [argument for name in ("s.har", "s.parquet", "s.jsonl.zst") for argument in ("-o", f"work/{name}")]
+        run = recorder(
+            "version: 1\ntls: {keyLogFile: work/keys.log}\n"
+            f"rules: [{{then: {{reply: {{body: {'x' * 300_000}}}}}}}]\n",
+            *more, out="work/s.jsonl", env={"MOCKREC_CA_DIR": str(keys)},
+        )  # fmt: skip
+        client(run.port).get("/")
+        with socket.create_connection(("127.0.0.1", run.port)) as sock:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.wrap_socket(sock, server_hostname="a.test").close()
+        live = modes(work) | modes(keys)
+        assert run.stop().code == 0
+        for out in ("f.jsonl", "f.har", "f.parquet", "fset/"):
+            assert program("filter", work / "s.jsonl", "-o", work / out).returncode == 0
+        assert program("replay", work / "s.jsonl", "--to-rules", work / "r.yaml").returncode == 0
     finally:
         os.umask(before)
-    client(run.port).get("/")
-    run.stop()
-    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    found = live | modes(work)
+    assert {name.rpartition("/")[2] for name in found} >= {
+        "s.jsonl",
+        "s.har",
+        "s.parquet",
+        "keys.log",
+        "f.jsonl",
+        "r.yaml",
+    }
+    assert any(".journal" in name for name in live) and any(".bodies/" in name for name in live)
+    assert {name: mode for name, mode in found.items() if mode not in ("d700", "-600")} == {}
+
+
+def modes(folder: Path) -> dict[str, str]:
+    """What is in a folder, and who may do what with it."""
+    found = {}
+    for path in folder.rglob("*"):
+        mode = path.lstat().st_mode
+        found[str(path)] = f"{'d' if stat.S_ISDIR(mode) else '-'}{stat.S_IMODE(mode):o}"
+    return found
 
 
 def test_rule_files_and_sessions_run_no_code(program: Program, tmp_path: Path) -> None:
@@ -295,6 +348,13 @@ def test_rule_files_and_sessions_run_no_code(program: Program, tmp_path: Path) -
         (tmp_path / "rules.yaml").write_text(f"version: 1\nrules: [{rule}]\n")
         assert "Traceback" not in program("check", "rules.yaml").stderr
         assert not mark.exists(), rule
+    (tmp_path / "ignore.yaml").write_text(f"ignore: [{{selector: {call}, reason: x}}]\n")
+    empty = session(tmp_path / "e.jsonl")
+    done = program("diff", empty, empty, "--ignore-file", "ignore.yaml")
+    assert (done.returncode, "not YAML" in done.stderr, mark.exists()) == (2, True, False)
+    odd = f"url ~ '{{{{__import__(\"os\").system(\"touch {mark}\")}}}}' or header[a');open('{mark}','w');('] == b"
+    assert "Traceback" not in program("filter", empty, odd).stderr
+    assert not mark.exists()
     path = session(
         tmp_path / "s.jsonl",
         {"type": "request", "seq": 1, "id": "a", "url": templates[1], "body": {"size": 1, "text": templates[1]}},

@@ -485,6 +485,8 @@ def test_beyond_loopback_with_open_or_a_password(start: Start) -> None:
     run = start(f"{passing}server: {{auth: 'a:b'}}\n", "--host", "0.0.0.0", out="second.jsonl")
     assert http_get(run.port) == b"hello"
     run.stop()
+    run = start(passing, "--host", "127.0.0.2", out="loopback.jsonl")
+    assert "listening on" not in run.stop().stderr, "only this machine reaches that"
     run = start(RULES, "--host", "0.0.0.0", out="third.jsonl")
     assert http_get(run.port) == b"hello", "nothing is passed on, so nothing has to be asked"
     run.stop()

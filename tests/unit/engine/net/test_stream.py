@@ -228,6 +228,20 @@ async def test_send_waits_for_a_slow_client(pair: Pair) -> None:
     assert sent
 
 
+async def test_a_client_that_takes_nothing_is_told_from_a_slow_one(pair: Pair) -> None:
+    stream, left = pair.stream, len(MUCH)
+    assert stream.stalled(0.0) == 0.0
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stream.send, MUCH)
+        await wait_all_tasks_blocked()
+        assert [stream.stalled(now) for now in (1000.0, 1000.5, 4000.0)] == [0.0, 0.5, 3000.0]
+        while stream.stalled(5000.0):
+            left -= len(await pair.client.receive())
+        while left:
+            left -= len(await pair.client.receive())
+    assert stream.stalled(9000.0) == 0.0
+
+
 async def test_a_client_that_reads_in_time_is_not_waited_for(pair: Pair) -> None:
     await pair.stream.send(b"x" * 1000)
     assert pair.stream._writable is None

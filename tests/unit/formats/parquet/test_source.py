@@ -15,8 +15,10 @@ import pytest
 from mockrec.formats.errors import SessionError
 from mockrec.formats.jsonl import encode_lines
 from mockrec.formats.parquet.places import journal_of, part_name, segment_name, session_name
+from mockrec.formats.query import parse
 from mockrec.formats.session import open_session
 from mockrec.formats.source import open_source
+from mockrec.formats.table_input import TableInput
 
 Record = dict[str, Any]
 Write = Callable[..., Path]
@@ -244,3 +246,16 @@ def test_where_journals_are(output: str, journal: str) -> None:
 def test_a_journal_has_the_bodies_of_its_session(name: str) -> None:
     assert session_name(name) == "a/s.parquet"
     assert session_name("a/s/") == "a/s"
+
+
+@pytest.mark.parametrize("extra", ["{", "[1]", '{"a": "\x01"}'])
+def test_rows_that_cannot_be_are_told(tmp_path: Path, recording: Any, write_tables: Write, extra: str) -> None:
+    path = write_tables(tmp_path / "s.parquet", recording.start().exchange().end().records)
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("extra")
+    column = pa.array([extra] * table.num_rows, pa.string())
+    pq.write_table(table.set_column(place, table.schema.field(place).with_type(pa.string()), column), path)
+    with pytest.raises(SessionError, match="this Parquet file is damaged"), open_session(path) as session:
+        list(session)
+    with pytest.raises(SessionError, match="this Parquet file is damaged"):
+        list(TableInput(str(path), [path]).match(parse("seq >= 0", records=True)))

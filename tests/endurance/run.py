@@ -1,0 +1,54 @@
+"""Endurance: `python tests/endurance/run.py [--part NAME]… [--smoke]`: what does not break in a minute.
+
+Each part drives the real program for long, or badly, and then asks: is everything that clients saw in the log, once and
+whole (`mockrec verify`, and by count)? Have memory and file descriptors stood still? `--smoke` is the same in seconds.
+The results of a full run are in docs/endurance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import connections
+import disk
+import load
+from program import Failed
+
+PARTS = {
+    "exchanges": load.exchanges,
+    "reload": load.reload,
+    "dropped": connections.dropped,
+    "idle": connections.idle,
+    "full": disk.full,
+    "slow": disk.slow,
+    "clock": disk.clock_steps,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Drive mockrec for long, and badly.")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="may be given several times")
+    parser.add_argument("--smoke", action="store_true", help="everything, in seconds")
+    given = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard != resource.RLIM_INFINITY else 8192, hard))
+    failed = 0
+    for name in given.part or PARTS:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="mockrec-endurance-") as folder:
+            try:
+                said = PARTS[name](Path(folder), smoke=given.smoke)
+            except Failed as error:
+                failed += 1
+                said = f"FAILED: {error}"
+        print(f"{name}: {said} ({time.monotonic() - started:.0f} s)", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
