@@ -67,6 +67,8 @@ class Http2:
         self.resets: list[int] = []
         """Codes of the streams that were reset."""
         self.reset = threading.Event()
+        self.at_head: Callable[[Http2Connection, int], None] = lambda connection, stream: None
+        """What else is done when the head of a request on a stream has come."""
 
     def serve(self, served: Any) -> None:
         Http2Connection(self, served).run()
@@ -101,6 +103,7 @@ class Http2Connection:
     def take(self, event: Any) -> None:
         if isinstance(event, h2.events.RequestReceived):
             self.open[event.stream_id] = Asked(event.stream_id, event.headers)
+            self.server.at_head(self, event.stream_id)
         elif isinstance(event, h2.events.DataReceived):
             self.open[event.stream_id].body += event.data
             self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -197,14 +200,21 @@ class Streams:
         self.ended: dict[int, Any] = {}
 
     def ask(self, path: str, body: bytes | None = None) -> int:
-        number: int = self.conn.get_next_available_stream_id()
-        method = "GET" if body is None else "POST"
-        fields = [(":method", method), (":scheme", "https"), (":path", path), (":authority", self.authority)]
-        self.conn.send_headers(number, fields, end_stream=body is None)
+        number = self.begin("GET" if body is None else "POST", path, end=body is None)
         if body is not None:
-            self.conn.send_data(number, body, end_stream=True)
+            self.end(number, body)
+        return number
+
+    def begin(self, method: str, path: str, *, end: bool = False) -> int:
+        number: int = self.conn.get_next_available_stream_id()
+        fields = [(":method", method), (":scheme", "https"), (":path", path), (":authority", self.authority)]
+        self.conn.send_headers(number, fields, end_stream=end)
         self.sock.sendall(self.conn.data_to_send())
         return number
+
+    def end(self, number: int, body: bytes) -> None:
+        self.conn.send_data(number, body, end_stream=True)
+        self.sock.sendall(self.conn.data_to_send())
 
     def answer(self, number: int) -> tuple[str, bytes]:
         """The status and body of an answer; the status is that of the reset, if one ended it."""
@@ -352,6 +362,33 @@ def test_a_refused_stream_is_asked_again(start: Start, http2: Any, ask: Connect)
     assert answered.text == "at last"
     session = run.stop()
     assert len(server.asked) == 2
+    assert [kind for kind, _ in session.told()].count("passthrough-request-head") == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_a_stream_that_is_refused_before_its_body_is_there_is_asked_again(
+    start: Start, http2: Any, streams: Connect, body: bytes
+) -> None:
+    heads: list[int] = []
+    asked_again = threading.Event()
+
+    def at_head(connection: Http2Connection, stream: int) -> None:
+        heads.append(stream)
+        if len(heads) == 1:
+            connection.conn.reset_stream(stream, 7)
+        else:
+            asked_again.set()
+
+    server, at = http2(lambda _, asked: Answer(body=b"at last: " + asked.body))
+    server.at_head = at_head
+    run = start()
+    talk = streams(run, at)
+    number = talk.begin("PATCH", "/")
+    assert asked_again.wait(20)
+    talk.end(number, body)
+    assert talk.answer(number) == ("200", b"at last: " + body)
+    session = run.stop()
+    assert session.one("request")["body"]["size"] == len(body)
     assert [kind for kind, _ in session.told()].count("passthrough-request-head") == 1
 
 
