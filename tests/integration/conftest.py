@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,6 +24,7 @@ from typing import Any, BinaryIO
 
 import pytest
 from forking import Forked, ForkServer, can_fork
+from http2_client import Talk
 
 from mockrec.formats.audit import Audit
 from mockrec.formats.body import Body
@@ -566,6 +568,12 @@ def client() -> Iterator[Callable[..., Client]]:
 
 
 @pytest.fixture
+def connect(client: Callable[..., Client]) -> Callable[[int], Talk]:
+    """`connect(port)`: a client that speaks HTTP/2 without TLS."""
+    return lambda port: Talk(client(port).sock)
+
+
+@pytest.fixture
 def eventually() -> Callable[[Callable[[], bool], str], None]:
     """`eventually(lambda: …, "what should have happened")`: where there is no event to wait for."""
     return _eventually
@@ -665,6 +673,25 @@ def _general(name: str) -> Any:
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """An authority and what it signs."""
     return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def node_server(pki: Pki, tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """`node_server(script, name, …)`: a server in Node, which is given the paths of a key and of a certificate for these
+    names and prints its port; the port."""
+    with ExitStack() as stack:
+
+        def start(script: str, *names: str) -> int:
+            cert, key = pki.issue(*names, issuer=(pki.ca, pki.ca_key))
+            path = tmp_path / f"serve-{cert.stem}.mjs"
+            path.write_text(script, encoding="utf-8")
+            argv = ["node", path, key, cert]
+            server = stack.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
+            stack.callback(server.kill)
+            assert server.stdout is not None
+            return int(server.stdout.readline())
+
+        yield start
 
 
 @pytest.fixture

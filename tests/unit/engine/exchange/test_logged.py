@@ -115,9 +115,7 @@ def test_charset_inside_an_encoding() -> None:
 
 
 @pytest.mark.parametrize("mode", ["decoded", "both"])
-@pytest.mark.parametrize(
-    ("encoding", "wire"), [("gzip", b"no gzip"), ("unheard-of", b"abc"), ("gzip", PACKED[:-4])]
-)
+@pytest.mark.parametrize(("encoding", "wire"), [("gzip", b"no gzip"), ("unheard-of", b"abc"), ("gzip", PACKED[:-4])])
 def test_what_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: bytes) -> None:
     record = logged(wire, {"content-encoding": encoding}, mode=mode)
     assert record["undecodable"] is True
