@@ -18,6 +18,12 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT6
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` is: two for each processor, for tests wait as much as they work."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2 * processors, 16)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _authority_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The programs that tests start make their authority in a folder of the test run."""

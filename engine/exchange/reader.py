@@ -14,7 +14,7 @@ _ROOM = 256 * 1024
 class RequestReader:
     """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
 
-    __slots__ = ("_dropped", "_news", "_pieces", "_read", "_room", "_size", "_unbounded", "ended", "on_room")
+    __slots__ = ("_dropped", "_news", "_pieces", "_room", "_size", "_unbounded", "begun", "ended", "on_room")
 
     def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
         """`pieces` have come already."""
@@ -26,8 +26,8 @@ class RequestReader:
         self._room: anyio.Event | None = None
         self._unbounded = False
         self._dropped = False
-        self._read = False
-        """Whether somebody has read of it."""
+        self.begun = False
+        """Whether somebody has had bytes of it."""
         self.on_room: Callable[[], None] | None = None
         """Called when the client need not wait any longer, by those who have told it to."""
 
@@ -58,14 +58,14 @@ class RequestReader:
         return self._take()
 
     def ready(self) -> bytes | None:
-        """The whole body, if it has come and nobody has read of it; it counts as read then."""
-        return self._take() if self.ended and not self._read else None
+        """The whole body, if it has come and nobody has had any of it; whoever asks has it then."""
+        return self._take() if self.ended and not self.begun else None
 
     def _take(self) -> bytes:
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._size = 0
-        self._read = True
+        self.begun = self.begun or bool(data)
         self._make_room()
         return data
 

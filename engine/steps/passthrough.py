@@ -199,7 +199,8 @@ class Passing:
 
     def _may_repeat(self, carrier: Carrier, error: UpstreamError, *, is_new: bool) -> bool:
         """Whether the request can be sent again, because the server has not looked at it."""
-        if self._body is None and self._whole is None and self._exchange.reader is not None:
+        reader = self._exchange.reader
+        if self._body is None and self._whole is None and reader is not None and reader.begun:
             return False  # some of the body has gone
         return may_repeat(carrier, error, self._request.method, is_new=is_new)
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,13 +13,15 @@ from typing import Any
 
 import pytest
 from audited import read
+from forking import Forked, ForkServer, started
 
 
 class Serving:
     """`mockrec replay --serve`, ready."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Forked, stderr: Path, url: str, log: Path) -> None:
         self.process = process
+        self._stderr = stderr
         self.url = url
         self.port = int(url.rpartition(":")[2])
         self.log = log
@@ -28,8 +29,7 @@ class Serving:
     def stop(self) -> tuple[int, str]:
         """Exit code, and what was said."""
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=20)
-        return self.process.returncode, said
+        return self.process.wait(20), self._stderr.read_text(encoding="utf-8")
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -38,30 +38,26 @@ class Serving:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
+def serve(fork_server: ForkServer, tmp_path: Path) -> Iterator[Callable[..., Serving]]:
     """`serve(session, *options)`."""
-    running: list[subprocess.Popen[str]] = []
+    running: list[subprocess.Popen[bytes] | Forked] = []
 
     def start(session: Path | str, *options: str, env: dict[str, str] | None = None) -> Serving:
-        ready, log = tmp_path / f"serving-{len(running)}.json", tmp_path / f"served-{len(running)}.jsonl"
-        argv = [sys.executable, "-m", "mockrec.cli", "replay", str(session), "--serve", "--port", "0"]
-        process = subprocess.Popen(
-            [*argv, "--ready-file", str(ready), "-o", str(log), *options],
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(env or {})},
+        number = len(running)
+        ready, log, said = (
+            tmp_path / name for name in (f"serving-{number}.json", f"served-{number}.jsonl", f"said-{number}")
         )
+        argv = ["replay", session, "--serve", "--port", "0", "--ready-file", ready, "-o", log, *options]
+        process = started(fork_server, argv, {**os.environ, **(env or {})}, tmp_path, said)
         running.append(process)
         deadline = time.monotonic() + 20
         while not ready.exists():
-            assert process.poll() is None, process.communicate()[1]
+            assert process.poll() is None, said.read_text(encoding="utf-8")
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        return Serving(process, json.loads(ready.read_text(encoding="utf-8"))["url"], log)
+        return Serving(process, said, json.loads(ready.read_text(encoding="utf-8"))["url"], log)
 
     yield start
     for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()
+        process.wait()

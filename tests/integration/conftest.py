@@ -16,12 +16,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 from audited import audit
+from forking import Forked, ForkServer, can_fork, started
+from http2_client import Talk
 from waiting import until
 
 from mockrec.formats.body import Body
@@ -32,6 +36,7 @@ Record = dict[str, Any]
 PROGRAM = (sys.executable, "-m", "mockrec.cli")
 READY_SECONDS = 20.0
 STOP_SECONDS = 20.0
+PROGRAM_SECONDS = 60.0
 
 
 class Session:
@@ -79,7 +84,9 @@ class Session:
 class Recorder:
     """`mockrec run`, ready."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ready: Record, stderr: Path, log: Path | None) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes] | Forked, ready: Record, stderr: Path, log: Path | None
+    ) -> None:
         self.process = process
         self.url: str = ready["url"]
         self.port: int = ready["port"]
@@ -115,23 +122,31 @@ class Recorder:
 Start = Callable[..., Recorder]
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """What most programs of the tests are copies of."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def recorder(tmp_path: Path) -> Iterator[Start]:
+def recorder(fork_server: ForkServer, tmp_path: Path) -> Iterator[Start]:
     """`recorder(rules, *options, out=…, env=…, command=…)`: rules are a text, the path of a file, or None for none.
 
     `out` names the log inside the test's folder, None for no `-o` at all. Whatever is still running at the end is killed.
     """
-    yield from _recorders(tmp_path)
+    yield from _recorders(fork_server, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def shared_recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def shared_recorder(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """The same for a program that serves all tests of a module."""
-    yield from _recorders(tmp_path_factory.mktemp("shared"))
+    yield from _recorders(fork_server, tmp_path_factory.mktemp("shared"))
 
 
-def _recorders(folder: Path) -> Iterator[Start]:
-    running: list[subprocess.Popen[bytes]] = []
+def _recorders(fork_server: ForkServer, folder: Path) -> Iterator[Start]:
+    running: list[subprocess.Popen[bytes] | Forked] = []
     numbers = count()
 
     def start(
@@ -150,17 +165,9 @@ def _recorders(folder: Path) -> Iterator[Start]:
         ready, errors = folder / f"ready-{number}.json", folder / f"stderr-{number}"
         outputs = () if out is None else ("-o", folder / out)
         rule_files = () if path is None else (path,)
-        argv = [*PROGRAM, "run", *rule_files, "--port", "0", "--ready-file", ready, *outputs, *options]
-        with errors.open("wb") as stderr:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env={**os.environ, **(env or {})},
-                cwd=cwd or folder,
-                process_group=0,  # so that COMMAND can be killed with it
-            )
+        argv = ["run", *rule_files, "--port", "0", "--ready-file", ready, *outputs, *options]
+        # In a process group of its own, so that COMMAND can be killed with it.
+        process = started(fork_server, argv, {**os.environ, **(env or {})}, cwd or folder, errors)
         running.append(process)
         found = _ready(process, ready, errors)
         return Recorder(process, found, errors, None if out is None else folder / out)
@@ -172,7 +179,7 @@ def _recorders(folder: Path) -> Iterator[Start]:
         process.wait()
 
 
-def _ready(process: subprocess.Popen[bytes], path: Path, errors: Path) -> Record:
+def _ready(process: subprocess.Popen[bytes] | Forked, path: Path, errors: Path) -> Record:
     """The file appears atomically; there is no event to wait for."""
     deadline = time.monotonic() + READY_SECONDS
     while not path.exists():
@@ -183,19 +190,26 @@ def _ready(process: subprocess.Popen[bytes], path: Path, errors: Path) -> Record
     return found
 
 
-def run_program(*argv: str | Path, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The program, to its own end."""
-    return subprocess.run(
-        [*PROGRAM, *argv], cwd=cwd, capture_output=True, text=True, check=False, timeout=60, **options
-    )
-
-
 @pytest.fixture
-def program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def program(fork_server: ForkServer, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`program("verify", "s.jsonl")`: run mockrec in the test's folder, to its own end."""
 
-    def run(*argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        return run_program(*argv, cwd=tmp_path, **options)
+    def run(*argv: str | Path, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+        given = dict(os.environ) if env is None else env
+        if options or not can_fork(given):
+            return subprocess.run(
+                [*PROGRAM, *argv], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PROGRAM_SECONDS,
+                env=given, **options,
+            )  # fmt: skip
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as errors, open(os.devnull, "rb") as null:
+            process = fork_server.start(argv, given, tmp_path, (null.fileno(), out.fileno(), errors.fileno()))
+            try:
+                code = process.wait(PROGRAM_SECONDS)
+            finally:
+                process.kill()
+            out.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess([*PROGRAM, *argv], code, out.read(), errors.read())
 
     return run
 
@@ -538,6 +552,12 @@ def client() -> Iterator[Callable[..., Client]]:
 
 
 @pytest.fixture
+def connect(client: Callable[..., Client]) -> Callable[[int], Talk]:
+    """`connect(port)`: a client that speaks HTTP/2 without TLS."""
+    return lambda port: Talk(client(port).sock)
+
+
+@pytest.fixture
 def eventually() -> Callable[[Callable[[], bool], str], None]:
     """`eventually(lambda: …, "what should have happened")`: where there is no event to wait for."""
     return until
@@ -630,6 +650,25 @@ def _general(name: str) -> Any:
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """An authority and what it signs."""
     return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def node_server(pki: Pki, tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """`node_server(script, name, …)`: a server in Node, which is given the paths of a key and of a certificate for these
+    names and prints its port; the port."""
+    with ExitStack() as stack:
+
+        def start(script: str, *names: str) -> int:
+            cert, key = pki.issue(*names, issuer=(pki.ca, pki.ca_key))
+            path = tmp_path / f"serve-{cert.stem}.mjs"
+            path.write_text(script, encoding="utf-8")
+            argv = ["node", path, key, cert]
+            server = stack.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
+            stack.callback(server.kill)
+            assert server.stdout is not None
+            return int(server.stdout.readline())
+
+        yield start
 
 
 @pytest.fixture

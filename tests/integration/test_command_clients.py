@@ -177,4 +177,5 @@ def test_chromium(recorder: Make, upstream: Make, pki: Any, tmp_path: Path, prog
         (one["method"], one["path"]) for one in session.by_type("request") if f"localhost:{server.port}/" in one["url"]
     }
     assert {("GET", "/"), ("GET", "/a.js"), ("GET", "/i.png"), ("POST", "/data")} <= ours
-    assert not session.by_type("tls-client-error")
+    # It opens connections ahead, and closes those it turns out not to need, in the middle of their handshake too.
+    assert {one["failureCause"] for one in session.by_type("tls-client-error")} <= {"closed"}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h2.config
-import h2.connection
 import h2.events
 import httpx
 import pytest
@@ -48,53 +46,6 @@ def start(recorder: Start, pki: Any, tmp_path: Path) -> Start:
         return recorder(rules, *options, *pki.options)
 
     return run
-
-
-class Talk:
-    """A client that speaks HTTP/2 frame by frame, with h2 itself."""
-
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), SECONDS)
-        self.conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-        self.conn.initiate_connection()
-        self.flush()
-        self.events: list[Any] = []
-
-    def flush(self) -> None:
-        self.sock.sendall(self.conn.data_to_send())
-
-    def ask(self, path: str, *more: tuple[str, str], method: str = "GET", end: bool = True) -> int:
-        number: int = self.conn.get_next_available_stream_id()
-        head = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "h.test"), *more]
-        self.conn.send_headers(number, head, end_stream=end)
-        self.flush()
-        return number
-
-    def until(self, kind: type) -> Any:
-        """The next event of a kind."""
-        while True:
-            for index, event in enumerate(self.events):
-                if isinstance(event, kind):
-                    del self.events[: index + 1]
-                    return event
-            data = self.sock.recv(65536)
-            assert data, "the connection has ended"
-            self.events += self.conn.receive_data(data)
-            self.flush()
-
-
-@pytest.fixture
-def connect() -> Iterator[Callable[[int], Talk]]:
-    """`connect(port)`: such a client."""
-    made: list[Talk] = []
-
-    def talk(port: int) -> Talk:
-        made.append(Talk(port))
-        return made[-1]
-
-    yield talk
-    for one in made:
-        one.sock.close()
 
 
 def curl(*arguments: str | Path, code: int = 0) -> str:
@@ -180,17 +131,14 @@ def test_off_means_off(start: Start) -> None:
 def test_trailers_hints_and_bodies_that_decide(start: Start, connect: Connect) -> None:
     run = start()
     talk = connect(run.port)
-    talk.ask("/trailers")
-    assert talk.until(h2.events.TrailersReceived).headers == [("x-sum", "3")]
-    talk.ask("/hints")
-    assert (":status", "103") in talk.until(h2.events.InformationalResponseReceived).headers
-    assert talk.until(h2.events.DataReceived).data == b"there"
-    number = talk.ask("/json", method="POST", end=False)
-    talk.conn.send_data(number, b'{"a":')
-    talk.flush()
-    talk.conn.send_data(number, b" 1}", end_stream=True)
-    talk.flush()
-    assert (":status", "201") in talk.until(h2.events.ResponseReceived).headers
+    assert talk.until(h2.events.TrailersReceived, talk.ask("/trailers")).headers == [("x-sum", "3")]
+    number = talk.ask("/hints")
+    assert (":status", "103") in talk.until(h2.events.InformationalResponseReceived, number).headers
+    assert talk.answer(number) == ("200", b"there")
+    number = talk.ask("/json", end=False)
+    talk.send(number, b'{"a":')
+    talk.send(number, b" 1}", end=True)
+    assert talk.status(number) == "201"
     session = run.stop()
     assert session.by_type("response")[0]["rawTrailers"] == [["x-sum", "3"]]
     assert session.one("response-information")["statusCode"] == 103
@@ -200,16 +148,13 @@ def test_trailers_hints_and_bodies_that_decide(start: Start, connect: Connect) -
 def test_resets_both_ways(start: Start, connect: Connect, eventually: Any) -> None:
     run = start()
     talk = connect(run.port)
-    talk.ask("/close")
-    assert talk.until(h2.events.StreamReset).error_code == 2
+    assert talk.answer(talk.ask("/close"))[0] == "reset 2"
     number = talk.ask("/slow")
-    talk.ask("/hello")
-    assert talk.until(h2.events.DataReceived).data == b"hello"  # while the other waits
+    assert talk.answer(talk.ask("/hello")) == ("200", b"hello")  # while the other waits
     talk.conn.reset_stream(number, 8)
     talk.flush()
     eventually(lambda: run.log.read_bytes().count(b'"type":"abort"') == 2)
-    talk.ask("/hello")
-    assert talk.until(h2.events.DataReceived).data == b"hello"
+    assert talk.answer(talk.ask("/hello")) == ("200", b"hello")
     session = run.stop()
     first, second = session.by_type("abort")
     assert first["error"]["code"] == "E_RULE_CLOSE"
@@ -230,8 +175,7 @@ def test_a_broken_client_is_told_and_recorded(start: Start, connect: Connect) ->
 def test_a_stop_says_goodbye(start: Start, connect: Connect) -> None:
     run = start()
     talk = connect(run.port)
-    talk.ask("/hello")
-    assert talk.until(h2.events.DataReceived).data == b"hello"
+    assert talk.answer(talk.ask("/hello")) == ("200", b"hello")
     session = run.stop()
     assert talk.until(h2.events.ConnectionTerminated).error_code == 0
     assert session.one("session-ended")["reason"] == "SIGINT"
@@ -244,11 +188,8 @@ def test_what_is_passed_on_is_http1_to_the_server(start: Start, connect: Connect
     )
     run = start()
     talk = connect(run.port)
-    number = talk.conn.get_next_available_stream_id()
-    head = [(":method", "POST"), (":scheme", "http"), (":path", "/a?b"), (":authority", server.authority)]
-    talk.conn.send_headers(number, [*head, ("cookie", "a=1"), ("cookie", "b=2"), ("x-a", "1"), ("x-a", "2")])
-    talk.conn.send_data(number, b"body", end_stream=True)
-    talk.flush()
+    fields = (("cookie", "a=1"), ("cookie", "b=2"), ("x-a", "1"), ("x-a", "2"))
+    talk.ask("/a?b", *fields, authority=server.authority, body=b"body")
     fields = talk.until(h2.events.ResponseReceived).headers
     assert fields == [(":status", "200"), ("server", "real"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]
     assert talk.until(h2.events.DataReceived).data == b"ok"
@@ -366,11 +307,10 @@ def test_an_early_answer_to_node(start: Start, pki: Any, tmp_path: Path, length:
 def test_an_early_answer_is_whole_but_for_its_last_byte(start: Start, connect: Connect) -> None:
     run = start()
     talk = connect(run.port)
-    number = talk.ask("/hello", ("content-length", "2"), method="POST", end=False)
+    number = talk.ask("/hello", ("content-length", "2"), end=False)
     talk.until(h2.events.ResponseReceived)
     assert talk.until(h2.events.DataReceived).data == b"hell"
-    talk.conn.send_data(number, b"ab", end_stream=True)
-    talk.flush()
+    talk.send(number, b"ab", end=True)
     assert talk.until(h2.events.DataReceived).data == b"o"
     talk.until(h2.events.StreamEnded)
     assert run.stop().one("request")["body"]["text"] == "ab"
@@ -379,12 +319,10 @@ def test_an_early_answer_is_whole_but_for_its_last_byte(start: Start, connect: C
 def test_a_client_that_wants_the_answer_first_has_to_wait_a_moment(start: Start, connect: Connect) -> None:
     run = start()
     talk = connect(run.port)
-    number = talk.ask("/hello", ("content-length", "2"), method="POST", end=False)
-    talk.until(h2.events.StreamEnded)  # though nothing has been sent of the body
-    talk.conn.send_data(number, b"ab", end_stream=True)
-    talk.flush()
-    talk.ask("/hello")
-    talk.until(h2.events.StreamEnded)
+    number = talk.ask("/hello", ("content-length", "2"), end=False)
+    talk.until(h2.events.StreamEnded, number)  # though nothing has been sent of the body
+    talk.send(number, b"ab", end=True)
+    talk.until(h2.events.StreamEnded, talk.ask("/hello"))
     session = run.stop()
     assert session.by_type("request")[0]["body"]["text"] == "ab" and session.by_type("client-error") == []
 

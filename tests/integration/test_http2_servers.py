@@ -18,6 +18,7 @@ import h2.events
 import h2.settings
 import httpx
 import pytest
+from http2_client import Talk
 from hyperframe.frame import GoAwayFrame
 
 Start = Callable[..., Any]
@@ -67,6 +68,8 @@ class Http2:
         self.resets: list[int] = []
         """Codes of the streams that were reset."""
         self.reset = threading.Event()
+        self.at_head: Callable[[Http2Connection, int], None] = lambda connection, stream: None
+        """What else is done when the head of a request on a stream has come."""
 
     def serve(self, served: Any) -> None:
         Http2Connection(self, served).run()
@@ -101,6 +104,7 @@ class Http2Connection:
     def take(self, event: Any) -> None:
         if isinstance(event, h2.events.RequestReceived):
             self.open[event.stream_id] = Asked(event.stream_id, event.headers)
+            self.server.at_head(self, event.stream_id)
         elif isinstance(event, h2.events.DataReceived):
             self.open[event.stream_id].body += event.data
             self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -183,57 +187,15 @@ def ask(pki: Any) -> Iterator[Callable[..., httpx.Client]]:
         one.close()
 
 
-class Streams:
-    """A client that speaks HTTP/2 through a tunnel, with h2 itself."""
-
-    def __init__(self, sock: Any, authority: str) -> None:
-        self.sock = sock
-        self.authority = authority
-        self.conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-        self.conn.initiate_connection()
-        self.sock.sendall(self.conn.data_to_send())
-        self.heads: dict[int, dict[str, str]] = {}
-        self.bodies: dict[int, bytes] = {}
-        self.ended: dict[int, Any] = {}
-
-    def ask(self, path: str, body: bytes | None = None) -> int:
-        number: int = self.conn.get_next_available_stream_id()
-        method = "GET" if body is None else "POST"
-        fields = [(":method", method), (":scheme", "https"), (":path", path), (":authority", self.authority)]
-        self.conn.send_headers(number, fields, end_stream=body is None)
-        if body is not None:
-            self.conn.send_data(number, body, end_stream=True)
-        self.sock.sendall(self.conn.data_to_send())
-        return number
-
-    def answer(self, number: int) -> tuple[str, bytes]:
-        """The status and body of an answer; the status is that of the reset, if one ended it."""
-        while number not in self.ended:
-            data = self.sock.recv(65536)
-            assert data, "the connection has ended"
-            for event in self.conn.receive_data(data):
-                if isinstance(event, h2.events.ResponseReceived):
-                    self.heads[event.stream_id] = dict(event.headers)
-                elif isinstance(event, h2.events.DataReceived):
-                    self.bodies[event.stream_id] = self.bodies.get(event.stream_id, b"") + event.data
-                    self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, h2.events.StreamEnded):
-                    self.ended[event.stream_id] = self.heads[event.stream_id][":status"]
-                elif isinstance(event, h2.events.StreamReset):
-                    self.ended[event.stream_id] = f"reset {event.error_code}"
-            self.sock.sendall(self.conn.data_to_send())
-        return self.ended[number], self.bodies.get(number, b"")
-
-
 @pytest.fixture
-def streams(pki: Any, client: Connect) -> Callable[..., Streams]:
-    """`streams(recorder, server)`: such a client."""
+def streams(pki: Any, client: Connect) -> Callable[..., Talk]:
+    """`streams(recorder, server)`: a client that speaks HTTP/2 through a tunnel."""
 
-    def connect(run: Any, at: Any) -> Streams:
+    def connect(run: Any, at: Any) -> Talk:
         context = pki.trusting
         context.set_alpn_protocols(["h2"])
         inside = client(run.port, context=context).tunnel(at.authority, "127.0.0.1")
-        return Streams(inside.sock, at.authority)
+        return Talk(inside.sock, scheme="https", authority=at.authority)
 
     return connect
 
@@ -355,6 +317,33 @@ def test_a_refused_stream_is_asked_again(start: Start, http2: Any, ask: Connect)
     assert [kind for kind, _ in session.told()].count("passthrough-request-head") == 1
 
 
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_a_stream_that_is_refused_before_its_body_is_there_is_asked_again(
+    start: Start, http2: Any, streams: Connect, body: bytes
+) -> None:
+    heads: list[int] = []
+    asked_again = threading.Event()
+
+    def at_head(connection: Http2Connection, stream: int) -> None:
+        heads.append(stream)
+        if len(heads) == 1:
+            connection.conn.reset_stream(stream, 7)
+        else:
+            asked_again.set()
+
+    server, at = http2(lambda _, asked: Answer(body=b"at last: " + asked.body))
+    server.at_head = at_head
+    run = start()
+    talk = streams(run, at)
+    number = talk.ask("/", method="PATCH", end=False)
+    assert asked_again.wait(20)
+    talk.send(number, body, end=True)
+    assert talk.answer(number) == ("200", b"at last: " + body)
+    session = run.stop()
+    assert session.one("request")["body"]["size"] == len(body)
+    assert [kind for kind, _ in session.told()].count("passthrough-request-head") == 1
+
+
 def test_a_server_that_leaves_takes_nothing_more(start: Start, http2: Any, ask: Connect) -> None:
     def answer(connection: Http2Connection, asked: Asked) -> Answer | None:
         if connection.number == 0:
@@ -408,7 +397,7 @@ def test_a_client_that_leaves_resets_the_stream(start: Start, http2: Any, stream
     assert asked.wait(20)
     if how == "the stream":
         talk.conn.reset_stream(number, 8)
-        talk.sock.sendall(talk.conn.data_to_send())
+        talk.flush()
         assert server.reset.wait(20)
         assert server.resets == [8]
     talk.sock.close()
@@ -492,16 +481,9 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 
 
 @pytest.fixture
-def node(pki: Any, tmp_path: Path) -> Iterator[int]:
+def node(node_server: Callable[..., int]) -> int:
     """The port of a server that speaks HTTP/2 and nothing else."""
-    (tmp_path / "serve.mjs").write_text(NODE)
-    cert, key = pki.issue("localhost", "127.0.0.1", issuer=(pki.ca, pki.ca_key))
-    with subprocess.Popen(["node", "serve.mjs", key, cert], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield int(server.stdout.readline())
-        finally:
-            server.kill()
+    return node_server(NODE, "localhost", "127.0.0.1")
 
 
 @needs_node

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import h2.config
-import h2.connection
 import h2.events
 import pytest
 
 Start = Callable[..., Any]
 Connect = Callable[[int], Any]
 
-SECONDS = 20.0
 RULES = """\
 version: 1
 server: {timeouts: {head: 300ms, bodyIdle: 300ms, keepAlive: 300ms, handshake: 300ms}}
@@ -27,76 +23,6 @@ rules:
 """
 
 
-class Talk:
-    """A client of h2 that tells what happens to it."""
-
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), SECONDS)
-        self.conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-        self.conn.initiate_connection()
-        self.flush()
-        self.events: list[Any] = []
-
-    def flush(self) -> None:
-        self.sock.sendall(self.conn.data_to_send())
-
-    def ask(self, path: str, *more: tuple[str, str], authority: str = "h.test", end: bool = True) -> int:
-        number: int = self.conn.get_next_available_stream_id()
-        method = "GET" if end else "POST"
-        head = [(":method", method), (":scheme", "http"), (":path", path), (":authority", authority), *more]
-        self.conn.send_headers(number, head, end_stream=end)
-        self.flush()
-        return number
-
-    def tunnel(self, authority: str, *more: tuple[str, str]) -> int:
-        number: int = self.conn.get_next_available_stream_id()
-        self.conn.send_headers(number, [(":method", "CONNECT"), (":authority", authority), *more])
-        self.flush()
-        return number
-
-    def more(self) -> bool:
-        """Read what has come; False at the end."""
-        data = self.sock.recv(65536)
-        self.events += self.conn.receive_data(data) if data else []
-        try:
-            self.flush()
-        except OSError:
-            pass
-        return bool(data)
-
-    def until(self, kind: type, stream: int | None = None) -> Any:
-        """The next event of a kind."""
-        while True:
-            for index, event in enumerate(self.events):
-                if isinstance(event, kind) and stream in (None, getattr(event, "stream_id", None)):
-                    del self.events[index]
-                    return event
-            assert self.more(), f"the end came before {kind.__name__}"
-
-    def status(self, stream: int) -> str:
-        """The status of the answer on a stream."""
-        return str(dict(self.until(h2.events.ResponseReceived, stream).headers)[":status"])
-
-    def end(self) -> list[Any]:
-        """Everything until the end of the connection."""
-        while self.more():
-            pass
-        return self.events
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    made: list[Talk] = []
-
-    def talk(port: int) -> Talk:
-        made.append(Talk(port))
-        return made[-1]
-
-    yield talk
-    for one in made:
-        one.sock.close()
-
-
 # ── deadlines ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -106,7 +32,7 @@ def test_an_idle_connection_ends(recorder: Start, connect: Connect, asks: int) -
     talk = connect(run.port)
     for _ in range(asks):
         assert talk.status(talk.ask("/hello")) == "200"
-    events = talk.end()
+    events = talk.rest()
     goaway = next(event for event in events if isinstance(event, h2.events.ConnectionTerminated))
     assert goaway.error_code == 0
     assert run.stop().by_type("client-error") == []
@@ -117,7 +43,7 @@ def test_a_connection_that_waits_for_an_answer_is_not_idle(recorder: Start, conn
     talk = connect(run.port)
     number = talk.ask("/slow")
     assert talk.status(number) == "200"
-    talk.end()
+    talk.rest()
     assert run.stop().one("response")["statusCode"] == 200
 
 
@@ -141,7 +67,7 @@ def test_a_body_that_stops_behind_its_answer(recorder: Start, connect: Connect) 
     number = talk.ask("/early", end=False)
     assert talk.status(number) == "202"
     assert talk.until(h2.events.StreamReset, number).error_code == 8
-    talk.end()
+    talk.rest()
     session = run.stop()
     assert session.one("client-error")["aborted"] is True
     assert session.one("response")["statusCode"] == 202 and session.by_type("abort") == []
@@ -153,8 +79,7 @@ def test_a_body_that_comes_slowly(recorder: Start, connect: Connect) -> None:
     talk = connect(run.port)
     number = talk.ask("/whole", end=False)
     for piece in (b"a", b"b", b"end"):
-        talk.conn.send_data(number, piece, end_stream=piece == b"end")
-        talk.flush()
+        talk.send(number, piece, end=piece == b"end")
         talk.conn.ping(b"12345678")
         talk.flush()
         talk.until(h2.events.PingAckReceived)
@@ -171,7 +96,7 @@ def test_a_head_that_stops(recorder: Start, connect: Connect, asks: bool) -> Non
         talk.ask("/slow")
     talk.until(h2.events.SettingsAcknowledged)
     talk.sock.sendall(b"\0\0\1\1\0\0\0\0\x09\x82")
-    assert any(isinstance(event, h2.events.ConnectionTerminated) for event in talk.end())
+    assert any(isinstance(event, h2.events.ConnectionTerminated) for event in talk.rest())
     session = run.stop()
     assert session.one("client-error")["errorCode"] == "ERR_HTTP_REQUEST_TIMEOUT"
     assert len(session.by_type("abort")) == asks
@@ -190,12 +115,10 @@ def test_a_tunnel_whose_client_says_nothing(
     number = talk.tunnel("a.test:443")
     assert talk.status(number) == "200"
     if said:
-        talk.conn.send_data(number, said)
-        talk.flush()
+        talk.send(number, said)
     while not any(isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)) for event in talk.events):
         assert talk.more()
-    after = b"".join(event.data for event in talk.events if isinstance(event, h2.events.DataReceived))
-    assert after == before
+    assert talk.data(number) == before
     session = run.stop()
     kinds = [
         (one["type"], one.get("errorCode"), one.get("failureCause"))
@@ -210,10 +133,9 @@ def test_a_tunnel_between_requests(recorder: Start, connect: Connect) -> None:
     talk = connect(run.port)
     number = talk.tunnel("a.test:80")
     assert talk.status(number) == "200"
-    talk.conn.send_data(number, b"GET /hello HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    talk.flush()
+    talk.send(number, b"GET /hello HTTP/1.1\r\nHost: a.test\r\n\r\n")
     talk.until(h2.events.StreamEnded, number)
-    talk.end()
+    talk.rest()
     assert run.stop().one("response")["statusCode"] == 200
 
 

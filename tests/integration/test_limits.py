@@ -54,6 +54,7 @@ def few_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert soft > DESCRIPTORS and hard > DESCRIPTORS
     monkeypatch.setattr("subprocess.Popen", popen)
+    monkeypatch.setenv("MOCKREC_TESTS_FORK", "0")  # a copy has the limits of what it is a copy of
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -10,7 +10,6 @@ import shutil
 import socket
 import ssl
 import struct
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -339,19 +338,6 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 """
 
 
-@pytest.fixture
-def http2_server(pki: Any, tmp_path: Path) -> Iterator[int]:
-    """The port of a server that speaks HTTP/2 over TLS and nothing else."""
-    (tmp_path / "serve.mjs").write_text(NODE)
-    cert, key = pki.issue("localhost", "untouched.test", issuer=(pki.ca, pki.ca_key))
-    with subprocess.Popen(["node", "serve.mjs", key, cert], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield int(server.stdout.readline())
-        finally:
-            server.kill()
-
-
 def serve_http1(connection: Any) -> None:
     """What the other one does, in HTTP/1.1."""
     while (asked := connection.request()) is not None:
@@ -391,7 +377,7 @@ def server(request: pytest.FixtureRequest, upstream: Make, pki: Any) -> Callable
 
     def start(kind: str, *, tls: bool = True) -> int:
         if kind == "h2":
-            port: int = request.getfixturevalue("http2_server")
+            port: int = request.getfixturevalue("node_server")(NODE, "localhost", "untouched.test")
             return port
         context = pki.server("localhost", "untouched.test") if tls else None
         if context is not None:

@@ -230,7 +230,8 @@ def test_a_call_that_is_dropped_or_doubled_is_all_that_differs(
 
 
 WRONG = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.just([]), st.just({}),
-                  st.just([7]), st.just({"x": 7}))  # fmt: skip
+                  st.just([7]), st.just({"x": 7})).map(copy.deepcopy)  # fmt: skip
+"""Copies, for what has been put in one place may be changed there."""
 
 
 @given(CALLS.filter(len), st.data())

@@ -221,7 +221,7 @@ def test_a_file_that_is_refused_is_closed(tmp_path: Path) -> None:
         open_source(str(path))
 
 
-@pytest.mark.parametrize("data", [LINES, gzip.compress(LINES)])
+@pytest.mark.parametrize("data", [LINES, gzip.compress(LINES)], ids=["plain", "gzip"])
 def test_stdin_is_read_and_stays_open(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     stdin = Stdin(data)
     monkeypatch.setattr("sys.stdin", stdin)

@@ -112,6 +112,13 @@ async def test_an_empty_body_is_ready_too() -> None:
     assert reader(ended=True).ready() == b""
 
 
+async def test_a_body_of_nothing_that_was_waited_for_is_ready() -> None:
+    one = reader(ended=True)
+    assert await one.next() == b""
+    assert not one.begun
+    assert one.ready() == b""
+
+
 async def test_a_body_of_which_some_was_read_is_not_ready() -> None:
     one = reader(b"ab")
     await one.next()
