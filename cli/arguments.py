@@ -39,7 +39,8 @@ def is_session(argument: str) -> bool:
     from mockrec.formats.parquet.places import is_table_place
 
     try:
-        return argument == "-" or Path(argument).exists() or is_table_place(argument)
+        # An empty one is no name: Path("") is the current folder.
+        return argument == "-" or (bool(argument) and (Path(argument).exists() or is_table_place(argument)))
     except (OSError, ValueError):  # too long for a path, or with a NUL
         return False
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mockrec.cli import arguments, printing
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule
@@ -130,6 +130,7 @@ def diff(
     if [a, b, noise].count("-") > 1:
         raise typer.BadParameter("only one session can be read from stdin")
     outputs = [(path, _shape_of(path)) for path in output or ()]
+    refuse_inputs(output or (), [path for path in (a, b, noise) if path is not None])
     filters = Filters(
         rules=_rules(ignore or (), ignore_file or ()),
         baseline=read_baseline(baseline) if baseline is not None else frozenset(),

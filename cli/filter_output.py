@@ -15,6 +15,7 @@ import typer
 from mockrec.cli import printing
 
 if TYPE_CHECKING:
+    from mockrec.formats.derived import Carrier
     from mockrec.formats.frames import Sink
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
@@ -104,6 +105,7 @@ def write_lines(
         line = marks.mark(kept.raw, kept.source)
         out.add(redacted(carrier.carry(line, contexts[kept.source].bodies_folder)) + b"\n")
     out.flush()
+    _warn_of_lost(carrier)
 
 
 def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
@@ -118,6 +120,15 @@ def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
             block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
         sink.write(block)
         selection.found += block.count(b"\n")
+    _warn_of_lost(carrier)
+
+
+def _warn_of_lost(carrier: Carrier) -> None:
+    if carrier.lost:
+        printing.warn(
+            f"bodies beside the session that could not be taken along: {carrier.lost}; they are missing or damaged "
+            "(`mockrec verify` lists them), and what names them is copied as it is"
+        )
 
 
 def _redaction(wish: Wish) -> Callable[[bytes], bytes]:

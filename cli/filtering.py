@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ import typer
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
 from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_copy, write_lines, write_rows
-from mockrec.cli.options import FileMode, Force, Quiet, Verbose
+from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import warn_of
 
@@ -116,14 +115,7 @@ def _refuse(wish: Wish, *, follow: bool, count: bool) -> None:
         raise typer.BadParameter("it prints a number and nothing else", param_hint="--count")
     if follow and (len(wish.paths) != 1 or wish.sort is not None):
         raise typer.BadParameter("it reads one session, and does not sort", param_hint="--follow")
-    if any(_same(wish.output, path) for path in wish.paths):
-        raise typer.BadParameter("it is one of the sessions", param_hint="-o")
-
-
-def _same(output: str, path: str) -> bool:
-    if "-" in (output, path):
-        return False
-    return Path(output).exists() and Path(path).exists() and Path(output).samefile(path)
+    refuse_inputs((wish.output,), wish.paths)
 
 
 def _count(wish: Wish) -> int:

@@ -31,6 +31,7 @@ class Live:
         self.count = 0
         self.unmatched = 0
         self.defects = 0
+        self.workers_lost = 0
         self._told: set[str] = set()
         self.terminal = sys.stderr.isatty()
         self._classes: Counter[str] = Counter()
@@ -44,6 +45,20 @@ class Live:
             self.unmatched += 1
         if self.terminal:
             self.tell(ended_of(exchange, self._shown))
+
+    def add(self, exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+        """So many exchanges of workers are over, of which some are told."""
+        self.count += exchanges
+        self.unmatched += unmatched
+        for one in ended:
+            self.tell(one)
+
+    def lost(self, words: str, left_open: int) -> None:
+        """A worker has died."""
+        self.workers_lost += 1
+        printing.fail(
+            f"{words}; {printing.plural(left_open, 'exchange')} ended with it, and up to 50 ms of records may be lost"
+        )
 
     def tell(self, ended: Ended) -> None:
         """A line for it, and its part in the summary."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -89,13 +91,6 @@ def server_url(value: str) -> tuple[str, str, int]:
     return protocol, match[2].strip("[]").lower(), int(match[3] or (443 if protocol == "https" else 80))
 
 
-def not_yet(value: object) -> object:
-    """For `typer.Option(callback=not_yet)`: refuses an option that this version does not have."""
-    if value is not None:
-        raise typer.BadParameter("not available yet in this version of mockrec")
-    return value
-
-
 def file_mode(value: str | int) -> int:
     """`0600`, `640` → the mode. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
     if isinstance(value, int):
@@ -116,6 +111,14 @@ def one_output_each(given: list[str] | None) -> tuple[str, ...]:
     if doubled is not None:
         raise typer.BadParameter(f"{doubled} is given twice", param_hint="-o")
     return tuple(given)
+
+
+def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "-o") -> None:
+    """Refuse to write a file that is being read: --force would have emptied it."""
+    read = [path for path in map(Path, inputs) if path.exists()]
+    for output in outputs:
+        if output != "-" and Path(output).exists() and any(path.samefile(output) for path in read):
+            raise typer.BadParameter("it is one of the sessions", param_hint=option)
 
 
 def check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:

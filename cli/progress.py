@@ -46,10 +46,13 @@ class Progress:
 
 
 def _size(path: str) -> int:
-    """Bytes of a plain log; 0 for what is compressed or has no size, because it is not known what comes out of it."""
-    if path.endswith((".gz", ".zst", ".parquet", "/")):
-        return 0
+    """Bytes of a plain log; 0 for what is in another format or has no size: it is not known what comes out of it."""
+    from mockrec.formats.source import is_plain
+
     try:
-        return os.stat(path).st_size
+        if not os.path.isfile(path):
+            return 0
+        with open(path, "rb") as file:
+            return os.stat(path).st_size if is_plain(file.read(256)) else 0
     except OSError:
         return 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +20,16 @@ from mockrec.cli.options import duration
 from mockrec.cli.served import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.loop import has_uvloop, tune_garbage_collection
 from mockrec.engine.run import Run, check_callbacks
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mockrec.engine.exchange.ended import Ended
     from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.workers.crew import Crew
 
 _OWN_FAILURE = 125
 _DEFECT = 70
@@ -38,6 +44,7 @@ class Choices:
     strict: bool
     watch: bool = False
     no_proxy: str | None = None
+    workers: int = 1
     answers: str | None = None
     """What answers, for the ready line, where that is not a rule file."""
 
@@ -57,6 +64,13 @@ def record(settings: RunSettings, choices: Choices) -> int:
 
         def ended(exchange: Exchange) -> None:
             live.ended(exchange)
+            look_at_count()
+
+        def progress(exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+            live.add(exchanges, unmatched, ended)
+            look_at_count()
+
+        def look_at_count() -> None:
             if count is not None and live.count >= count:
                 run.stop_answering()
                 supervisor.finish(Ending("stop-after"))
@@ -64,12 +78,13 @@ def record(settings: RunSettings, choices: Choices) -> int:
         def settle(ending: Ending) -> Ending:
             return _failed(_strict(ending, run, live, choices.strict), run, live)
 
-        run = Run(settings, Hooks(exchange_ended=ended, defect=live.defect, settle=settle))
+        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, settle=settle)
+        run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
-        async def serve(run: Run) -> Ending:
+        async def serve(run: Run | Crew) -> Ending:
             _tell_ready(run, choices)
-            _tune_garbage_collection()
+            tune_garbage_collection()
             return await supervisor.wait(seconds)
 
         async with anyio.create_task_group() as group:
@@ -83,7 +98,18 @@ def record(settings: RunSettings, choices: Choices) -> int:
             printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
 
-    return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+    # What handlers print must not come between the records.
+    aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
+    with aside:
+        return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+
+
+def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run | Crew:
+    if workers == 1:
+        return Run(settings, hooks)
+    from mockrec.engine.workers.crew import Crew  # only where it is wanted: a run starts sooner without it
+
+    return Crew(settings, hooks, workers, tells_exchanges=live.terminal)
 
 
 def remove_stale(ready_file: Path) -> None:
@@ -94,15 +120,6 @@ def remove_stale(ready_file: Path) -> None:
         ready_file.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot replace the ready file {ready_file}: {error.strerror or error}") from None
-
-
-def has_uvloop() -> bool:
-    """uvloop where it exists; MOCKREC_LOOP=asyncio asks for the loop of the standard library."""
-    if os.environ.get("MOCKREC_LOOP") == "asyncio":
-        return False
-    import importlib.util
-
-    return importlib.util.find_spec("uvloop") is not None
 
 
 def _stop_after(text: str | None) -> tuple[int | None, float | None]:
@@ -120,7 +137,7 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _tell_ready(run: Run, choices: Choices) -> None:
+def _tell_ready(run: Run | Crew, choices: Choices) -> None:
     settings, ready_file = run.settings, choices.ready_file
     rules = _what_answers(settings) if choices.answers is None else choices.answers
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
@@ -129,7 +146,8 @@ def _tell_ready(run: Run, choices: Choices) -> None:
         recording += " · with secrets" if run.redactor is None else " · secrets redacted"
     if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
-    printing.note(f"mockrec ready on {run.url} · {rules} · {recording}")
+    crew = f" · {choices.workers} workers" if choices.workers > 1 else ""
+    printing.note(f"mockrec ready on {run.url} · {rules} · {recording}{crew}")
     if run.ca_problem is not None:
         printing.warn(f"HTTPS cannot be intercepted: {printing.escape(str(run.ca_problem))}")
     if ready_file is not None:
@@ -154,14 +172,7 @@ def _what_answers(settings: RunSettings) -> str:
     return " · ".join(words)
 
 
-def _tune_garbage_collection() -> None:
-    """What is there at the start stays; and exchanges free themselves, so that collections seldom find anything."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
-def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
+def _strict(ending: Ending, run: Run | Crew, live: Live, strict: bool) -> Ending:
     """What --strict makes of an otherwise good run."""
     pending = [rule.rule.id for rule in run.rules.pending()]
     words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
@@ -171,14 +182,14 @@ def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
     return Ending(ending.reason, 1)
 
 
-def _failed(ending: Ending, run: Run, live: Live) -> Ending:
+def _failed(ending: Ending, run: Run | Crew, live: Live) -> Ending:
     """What a log that could not be kept, or a defect of ours, makes of any run."""
     failure = run.failure
     with_command = run.settings.command is not None
     if failure is not None:
         reason = "stdout closed" if failure.exit_code == 141 else "recording failed"
         return Ending(reason, _OWN_FAILURE if with_command else failure.exit_code)
-    if live.defects:
+    if live.defects or live.workers_lost:
         return Ending(ending.reason, _OWN_FAILURE if with_command else _DEFECT)
     return ending
 

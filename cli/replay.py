@@ -20,6 +20,7 @@ from mockrec.cli.options import (
     duration,
     one_output_each,
     port,
+    refuse_inputs,
     server_url,
 )
 
@@ -33,6 +34,10 @@ _SENDING = (
     "trust", "insecure",
 )  # fmt: skip
 _RECORDING = ("output", "output_format", "events", "max_body_size", "redact")
+_OWN_FIELDS = frozenset({
+    "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding",
+    "upgrade",
+})  # fmt: skip
 _SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict")
 
 
@@ -169,16 +174,19 @@ def replay(
         _refuse(context, (*_SENDING, *_SERVING, *_RECORDING), "--to-rules")
         from mockrec.cli.serving import make_rules
 
+        refuse_inputs((str(to_rules),), (session,), "--to-rules")
         make_rules(session, to_rules, force=force, file_mode=file_mode)
         return
     _refuse(context, _SENDING if serve else _SERVING, "--serve" if serve else "--to")
     check_word("--redact", redact, ("default", "none"))
+    outputs = one_output_each(output)
+    refuse_inputs(outputs, (session,))
     record = _record_settings(events, max_body_size, redact)
     if serve:
         from mockrec.cli.serving import serve as serve_session
 
         server = (host, ports or (8000, 8000))
-        files = (one_output_each(output), output_format, force, file_mode, ready_file)
+        files = (outputs, output_format, force, file_mode, ready_file)
         answering = (match, ignore or [], latency, after_last, strict)
         raise typer.Exit(serve_session(_serve_settings(session, server, answering, record, files)))
     assert to is not None
@@ -201,7 +209,7 @@ def replay(
                 only=only,
                 trusted=trust or [],
                 insecure=insecure,
-                outputs=one_output_each(output),
+                outputs=outputs,
                 output_format=output_format,
                 force=force,
                 file_mode=file_mode,
@@ -336,4 +344,6 @@ def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or re.search(r"[\r\n\0]", value):
         raise ValueError(f"expected a header such as 'Authorization: Bearer abc', got {text!r}")
+    if name.lower() in _OWN_FIELDS:
+        raise ValueError(f"{name} belongs to the body or the connection, and is what these are; it cannot be set")
     return name, value.strip()

@@ -20,7 +20,6 @@ from mockrec.cli.options import (
     check_word,
     duration,
     invocation,
-    not_yet,
     one_output_each,
     port,
     server_url,
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
     from mockrec.engine.settings import RunSettings
 
 _FORMATS = "jsonl, jsonl.gz, jsonl.zst, har or parquet"
-
-
-def _later(*names: str, metavar: str, about: str) -> Any:
-    """An option of the contract that this version does not have: said at once, never ignored."""
-    return typer.Option(*names, metavar=metavar, callback=not_yet, help=f"{about} Not available yet.")
 
 
 def run(
@@ -132,7 +126,9 @@ def run(
     is_open: Annotated[
         bool, typer.Option("--open", help="Let other machines use the proxy without a password.")
     ] = False,
-    workers: Annotated[int | None, _later("--workers", metavar="N", about="Processes that share the work.")] = None,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="Processes that share the port and the session.")
+    ] = 1,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -175,7 +171,7 @@ def run(
         before=upstream,
         is_open=is_open,
     )
-    choices = Choices(ready_file=ready_file, stop_after=stop_after, strict=strict, watch=watch, no_proxy=no_proxy)
+    choices = Choices(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
 
 

@@ -17,7 +17,8 @@ from anyio.abc import TaskStatus
 
 from mockrec.cli import printing
 from mockrec.cli.defects import tell_defect
-from mockrec.cli.recording import has_uvloop
+from mockrec.cli.reading import warn_of
+from mockrec.engine.loop import has_uvloop
 from mockrec.engine.replay.send import Replay, SendSettings
 from mockrec.engine.settings import Ending
 
@@ -43,6 +44,8 @@ def _compared(settings: SendSettings) -> int:
     """Send it, record what comes back (for a while, if nobody wants to keep it), and compare."""
     if settings.session == "-":
         raise typer.BadParameter("what is read from stdin cannot be read again", param_hint="--diff")
+    if "-" in settings.outputs:
+        raise typer.BadParameter("the session would stand in the midst of the report", param_hint="-o -")
     with TemporaryDirectory(prefix="mockrec-") as folder:
         # JSON Lines are there as soon as they are written; of other outputs a second one is made.
         kept = next((path for path in settings.outputs if path.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst"))), None)
@@ -52,7 +55,9 @@ def _compared(settings: SendSettings) -> int:
         code = _send(settings, dry_run=False, untold=() if kept else (again,))
         if code not in (0, 1):
             return code
-        return max(code, _compare(_only_sent(settings.session, again, Path(folder)), again))
+        sent = _only_sent(settings.session, again, Path(folder))
+        names = settings.session, kept or "what came back"
+        return max(code, _compare(sent, again, names))
 
 
 def _only_sent(session: str, again: str, folder: Path) -> str:
@@ -65,7 +70,8 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
     with open_session(again) as sent:
         tags = {tag for _, record in sent for tag in record.get("tags") or () if tag.startswith(REPLAY_OF)}
     left_out = False
-    path = folder / Path(session).name
+    (folder / "sent").mkdir()
+    path = folder / "sent" / Path(session).name
     with open_session(session) as all_of_it, path.open("wb") as file:
         for _, record in all_of_it:
             if record["type"] in SESSION_TYPES or f"{REPLAY_OF}{record.get('id')}" in tags:
@@ -78,13 +84,15 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
     return str(path) if left_out else session
 
 
-def _compare(session: str, again: str) -> int:
+def _compare(session: str, again: str, names: tuple[str, str]) -> int:
+    """Compare the files, which are called by these names."""
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.compare import compare_sessions
     from mockrec.formats.diff.model import Options, Severity
 
     result = compare_sessions(session, again, Options(), Filters(), None)
+    result.a.name, result.b.name = names
     for line in report(result, verbose=False):
         printing.data(line)
     return 1 if result.failed(Severity.changed) else 0
@@ -102,9 +110,11 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     replay = Replay(settings, defect)
     if dry_run:
         _tell_survey(replay.look(_tell_one))
+        _tell_reading(replay)
         return 0
     if settings.session != "-":
         _tell_survey(replay.look())
+        _tell_reading(replay)
     stopped: list[int] = []
 
     def settle(ending: Ending) -> Ending:
@@ -128,6 +138,8 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
 
     ending = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
     _report(replay, untold)
+    if settings.session == "-":
+        _tell_reading(replay)
     if replay.failure is not None and replay.failure.exit_code != 141:
         printing.fail(printing.escape(str(replay.failure)))
     return ending.exit_code
@@ -139,6 +151,12 @@ async def _watch_signals(replay: Replay, stopped: list[int], *, task_status: Tas
         async for one in received:
             stopped.append(int(one))
             replay.stop()
+
+
+def _tell_reading(replay: Replay) -> None:
+    """What had to be left out of the session, and whether it was cut off."""
+    if replay.reading is not None:
+        warn_of(replay.reading)
 
 
 # ── what is told ───────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mockrec.cli import printing
+from mockrec.cli.reading import warn_of
 from mockrec.engine.replay.replays import Replays
 
 _TOLD = 20
@@ -14,6 +15,7 @@ def tell_replays(replays: Replays) -> None:
     """Misses and unused recordings, a line each."""
     for cassette in replays.cassettes:
         name = printing.escape(cassette.path)
+        warn_of(cassette.reading)
         if cassette.missed:
             printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
             _tell_counted(cassette.misses)

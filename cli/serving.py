@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mockrec.cli import printing
+from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import Choices, record, remove_stale
 from mockrec.engine.config import RecordSettings, ServerSettings
 from mockrec.engine.rulefile import no_file
@@ -86,6 +87,8 @@ def make_rules(session: str, path: Path, *, force: bool, file_mode: int) -> None
     files = f", {printing.plural(written.files, 'body')} beside it" if written.files == 1 else ""
     if written.files > 1:
         files = f", {written.files} bodies beside it"
+    if written.reading is not None:
+        warn_of(written.reading)
     printing.note(f"{printing.escape(str(path))}: {printing.plural(written.rules, 'rule')}{files}")
     if written.marked:
         printing.warn(f"{printing.plural(written.marked, 'rule')} answer with redacted values, which stand for secrets")

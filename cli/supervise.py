@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskStatus
@@ -14,8 +15,11 @@ from anyio.abc import TaskStatus
 from mockrec.cli import printing
 from mockrec.cli.child import Child
 from mockrec.engine.errors import ConfigError, RuleFileError
-from mockrec.engine.run import Run
 from mockrec.engine.settings import Ending
+
+if TYPE_CHECKING:
+    from mockrec.engine.run import Run
+    from mockrec.engine.workers.crew import Crew
 
 _WATCH_SECONDS = 0.5
 _CTRL_CS = 2
@@ -25,7 +29,7 @@ _CTRL_CS = 2
 class Supervisor:
     """Waits for the first thing that ends the run."""
 
-    def __init__(self, run: Run, *, watch: bool, no_proxy: str | None) -> None:
+    def __init__(self, run: Run | Crew, *, watch: bool, no_proxy: str | None) -> None:
         self._run = run
         # As it was when the rules were read: a change from now on must not be missed.
         self._watched = _state(Path(run.settings.loaded.rule_file.path)) if watch else None

@@ -46,7 +46,7 @@ def verify(
 
     with ExitStack() as stack:
         opened = stack.enter_context(open_session(session))
-        audit = Audit(opened.header, opened.bodies_folder)
+        audit = Audit(opened.header, opened.bodies_folder, unit=opened.unit)
         sink = None
         journal = own_journal(session, repair) if repair is not None else None
         if repair is not None and journal is None:
@@ -78,7 +78,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
                 if sink is not None:
                     sink.write(line.raw + b"\n")
             elif not line.torn:
-                audit.report(f"line {line.number}: {line.problem}")
+                audit.report(f"{session.unit} {line.number}: {line.problem}")
     except SessionError as error:
         # A damaged frame: what follows it cannot be read, what came before it can.
         audit.report(error.message)

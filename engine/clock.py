@@ -20,6 +20,17 @@ def now() -> float:
     return _perf_counter_ns() // 100 / 10_000.0  # a third of what round() takes
 
 
+def anchor() -> float:
+    """What turns a monotonic time into wall-clock time, in milliseconds."""
+    return _wall_minus_mono
+
+
+def use_anchor(wall_minus_mono: float) -> None:
+    """Tell the time by the anchor of another process of this machine, so that both say the same."""
+    global _wall_minus_mono
+    _wall_minus_mono = wall_minus_mono
+
+
 def wall(mono_ms: float) -> float:
     """Milliseconds since the Unix epoch for a monotonic time of this process."""
     return mono_ms + _wall_minus_mono

@@ -13,7 +13,7 @@ from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.notes import wanted_types
 from mockrec.engine.net.listener import bind
 from mockrec.engine.record.callbacks import callbacks_of
-from mockrec.engine.record.framing import session_ended, session_started, told_rules
+from mockrec.engine.record.framing import rules_reloaded, session_ended, session_started
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.replays import Replays
@@ -85,6 +85,7 @@ class Run:
             for sock in self._sockets:
                 sock.close()
             raise
+        self._recording = recording
         recorder, log, server = recording.recorder, recording.log, self._server
         listener = server.build(self._sockets, recording, kept_types(settings))
         ending = Ending("failed", 70)
@@ -122,7 +123,8 @@ class Run:
         self._server.use(loaded)
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
-        self._server.notes.rules_reloaded(told_rules(loaded.rule_file), loaded.rule_file.sha256)
+        if "rules-reloaded" in kept_types(self.settings):
+            self._recording.log.add(rules_reloaded(loaded.rule_file))
         return loaded
 
     def hurry(self) -> None:

@@ -72,12 +72,14 @@ class Server:
         """Path of the authority's certificate."""
         self.ca_problem: ConfigError | None = None
         """Why there is no authority: only TLS needs one."""
-        self._ca_key = ""
+        self.ca_key = ""
+        """Path of its key."""
         self._find_ca()
         self.replays = Replays(self._gateway.limits)
         """The sessions that rules answer from."""
         self._replays_read = [self.replays]
         self._rules = compile_rules(settings.loaded.rule_file.rules, self._tools(handlers, self.replays))
+        self._site: Site | None = None
 
     @property
     def _match_limit(self) -> int:
@@ -93,7 +95,7 @@ class Server:
         """The authority that is named has to be good; that of the user is made, if it can be."""
         tls = self._settings.tls
         if tls.ca_cert is not None:
-            self.ca, self._ca_key = tls.ca_cert, tls.ca_key or ""
+            self.ca, self.ca_key = tls.ca_cert, tls.ca_key or ""
             self._authority()
             return
         try:
@@ -101,14 +103,14 @@ class Server:
         except ConfigError as error:
             self.ca_problem = error
         else:
-            self.ca, self._ca_key = str(cert), str(key)
+            self.ca, self.ca_key = str(cert), str(key)
 
     def _authority(self) -> Authority:
         """Raises ConfigError."""
         if self.ca is None:
             raise self.ca_problem or ConfigError("there is no certificate authority")
         tls = self._settings.tls
-        return Authority(load_ca(Path(self.ca), Path(self._ca_key)), key_type=tls.key_type, key_length=tls.key_length)
+        return Authority(load_ca(Path(self.ca), Path(self.ca_key)), key_type=tls.key_type, key_length=tls.key_length)
 
     def _server_contexts(self) -> ServerContexts:
         settings = self._settings
@@ -125,8 +127,8 @@ class Server:
         """What will accept on bound sockets, and note records of the types `kept` in `recording`."""
         settings = self._settings
         self._is_own_address = own_addresses(settings.server.host, sockets[0].getsockname()[1])
-        self._site = self._build_site(recording, kept)
-        self.listener = Listener(sockets, settings.server.host, self._site)
+        site = self._site = self._build_site(recording, kept)
+        self.listener = Listener(sockets, settings.server.host, site)
         return self.listener
 
     async def start(self, group: TaskGroup) -> None:
@@ -135,14 +137,17 @@ class Server:
         group.start_soon(self._gateway.run)
         await self.listener.start(group)
 
-    def use(self, loaded: Loaded) -> None:
-        """Answer by other rules from now on. Raises ConfigError, and keeps the rules there are."""
+    def use(self, loaded: Loaded, check: Callable[[RuleSet], None] = lambda rules: None) -> None:
+        """Answer by other rules from now on. Raises ConfigError, or what `check` raises, and keeps those there are."""
         check_openness(self._settings, loaded)
         replays = Replays(self._gateway.limits)
         self._replays_read.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._tools(Handlers(), replays))
-        self._rules = self._site.rules = rules
+        check(rules)
+        self._rules = rules
         self.replays = replays
+        if self._site is not None:
+            self._site.rules = rules
 
     def hurry(self) -> None:
         """Give running exchanges no more time."""
@@ -150,7 +155,8 @@ class Server:
 
     def stop_answering(self) -> None:
         """Let connections end after the exchange they are at."""
-        self._site.closing = True
+        if self._site is not None:
+            self._site.closing = True
 
     async def stop(self, serving: TaskGroup) -> None:
         """Give running exchanges the grace they have, then cancel `serving`."""
@@ -172,7 +178,7 @@ class Server:
 
     def _build_site(self, recording: Recording, kept: frozenset[str]) -> Site:
         settings, recorder = self._settings, recording.recorder
-        self.notes = notes = recording.notes(kept)
+        notes = recording.notes(kept)
         notes.ended = self._hooks.exchange_ended
         server, defect = settings.server, self._hooks.defect
         self._gateway.backpressure = recorder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
+from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.load import Loaded
 
@@ -52,5 +53,9 @@ class Hooks:
 
     exchange_ended: Callable[[Exchange], None] | None = None
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
+    progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
+    """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
+    lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
+    """A worker has died: which and why, and how many exchanges and tunnels it had open."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

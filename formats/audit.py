@@ -53,7 +53,9 @@ _OUTSIDE = frozenset(
 class Audit:
     """`check` every record, then `finish`; `findings` are sentences, in file order."""
 
-    def __init__(self, header: Mapping[str, Any] | None, bodies_folder: Path | None) -> None:
+    def __init__(self, header: Mapping[str, Any] | None, bodies_folder: Path | None, *, unit: str = "line") -> None:
+        """`unit` is what `check` counts."""
+        self._unit = unit
         self.findings: list[str] = []
         self.finding_count = 0
         self.counts: Counter[str] = Counter()
@@ -102,14 +104,14 @@ class Audit:
         known = kind in EVENT_CLASSES
         problems = check_record(record) if known else check_shape(UnknownEvent, record)
         for problem in problems:
-            self.report(f"line {line}: {kind}: {problem}")
+            self.report(f"{self._unit} {line}: {kind}: {problem}")
         session = record.get("sessionId") if self._merged else None
         if session in self._sessions_ended:
-            self.report(f"line {line}: {kind} after session-ended")
+            self.report(f"{self._unit} {line}: {kind} after session-ended")
         if self.last is None and kind != "session-started":
-            self.report(f"line {line}: the first record is {kind}, not session-started")
+            self.report(f"{self._unit} {line}: the first record is {kind}, not session-started")
         if self.last is not None and kind == "session-started" and self._begins_anew(record):
-            self.report(f"line {line}: session-started again")
+            self.report(f"{self._unit} {line}: session-started again")
         self._check_seq(line, session, record.get("seq"))
         self.counts[kind] += 1
         self.last = record
@@ -160,7 +162,7 @@ class Audit:
             return
         before = self._times.get(connection, stamp)
         if stamp < before:
-            self.report(f"line {line}: timestamp {stamp} after {before} on connection {connection}")
+            self.report(f"{self._unit} {line}: timestamp {stamp} after {before} on connection {connection}")
         self._times[connection] = stamp
 
     def _check_seq(self, line: int, session: Any, seq: Any) -> None:
@@ -171,29 +173,29 @@ class Audit:
         if expected is None or seq == expected:
             return
         if seq < expected:
-            self.report(f"line {line}: seq {seq} after {expected - 1}")
+            self.report(f"{self._unit} {line}: seq {seq} after {expected - 1}")
         elif not self._derived:
             missing = seq - expected
-            self.report(f"line {line}: seq {seq} after {expected - 1}: {missing} missing")
+            self.report(f"{self._unit} {line}: seq {seq} after {expected - 1}: {missing} missing")
 
     def _check_order(self, line: int, kind: str, identity: str) -> None:
         if identity in self._done:
             if kind in TERMINAL_TYPES or kind in _OPENERS:
-                self.report(f"line {line}: {kind}: {identity} has ended before, with {self._done[identity]}")
+                self.report(f"{self._unit} {line}: {kind}: {identity} has ended before, with {self._done[identity]}")
             elif kind not in _AFTER_THE_END:
-                self.report(f"line {line}: {kind} after the end of {identity}")
+                self.report(f"{self._unit} {line}: {kind} after the end of {identity}")
             return
         if identity not in self._open:
             self._check_first(line, kind, identity)
             self._open[identity] = kind
         elif kind in FIRST_TYPES and not self._is_upgrade(kind, identity):
-            self.report(f"line {line}: {kind} again for {identity}")
+            self.report(f"{self._unit} {line}: {kind} again for {identity}")
         if kind == "websocket-accepted":
             self._accepted.add(identity)
         if kind in _AFTER_ACCEPTANCE and self._misses_acceptance(identity):
-            self.report(f"line {line}: {kind} of {identity}, which was not accepted")
+            self.report(f"{self._unit} {line}: {kind} of {identity}, which was not accepted")
         if kind == "response" and identity in self._accepted:
-            self.report(f"line {line}: response of {identity}, which was accepted as a WebSocket")
+            self.report(f"{self._unit} {line}: response of {identity}, which was accepted as a WebSocket")
         if kind in TERMINAL_TYPES or kind in _OPENERS:
             self._done[identity] = kind
             self._open.pop(identity, None)
@@ -218,9 +220,9 @@ class Audit:
         if kind in _TUNNEL:
             wanted = "raw-passthrough-opened" if kind == "raw-passthrough-data" else _OPENERS.get(kind, kind)
             if kind != wanted and wanted in self._recorded:
-                self.report(f"line {line}: {kind} is the first record of {identity}, not {wanted}")
+                self.report(f"{self._unit} {line}: {kind} is the first record of {identity}, not {wanted}")
         elif kind not in FIRST_TYPES and self._recorded >= FIRST_TYPES:
-            self.report(f"line {line}: {kind} is the first record of {identity}, not request-initiated")
+            self.report(f"{self._unit} {line}: {kind} is the first record of {identity}, not request-initiated")
 
     def _check_counts(self, counts: Any) -> None:
         if not isinstance(counts, Mapping):
@@ -240,10 +242,10 @@ class Audit:
             try:
                 data = body.bytes
             except SessionError as error:
-                self.report(f"line {line}: {error}")
+                self.report(f"{self._unit} {line}: {error}")
                 return
             if hashlib.sha256(data).hexdigest() != body.sha256:
-                self.report(f"line {line}: a body is not what its sha256 says")
+                self.report(f"{self._unit} {line}: a body is not what its sha256 says")
 
     def _check_file(self, line: int, body: Body, record: Mapping[str, Any]) -> None:
         """Equal bodies share a file, which is read once."""
@@ -253,13 +255,13 @@ class Audit:
             try:
                 size = body.check_file()
             except SessionError as error:
-                self.report(f"line {line}: {error}")
+                self.report(f"{self._unit} {line}: {error}")
                 return
             self._sizes[body.file] = size
         if body.sha256 is not None and body.sha256 != body.file[3:]:
-            self.report(f"line {line}: a body is not what its sha256 says")
+            self.report(f"{self._unit} {line}: a body is not what its sha256 says")
         if problem := size_problem(record, size):
-            self.report(f"line {line}: {body.file}: size {problem}")
+            self.report(f"{self._unit} {line}: {body.file}: size {problem}")
 
 
 def _bodies(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 import orjson
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.har.twins import may_grow
+from mockrec.formats.parquet.places import has_segments
 from mockrec.formats.session import MAX_LINE, check_version
 from mockrec.formats.source import open_source
 
@@ -47,7 +50,8 @@ class Blocks:
         self._progress = progress
         self._spool: IO[bytes] | None = None
         self._read_before = False
-        self._bytes = 0
+        self._sizes = array("Q")
+        """Bytes of each block: a second reading has to give the same ones, however the bytes come then."""
 
     def close(self) -> None:
         """Forget what was kept of a stream."""
@@ -62,7 +66,7 @@ class Blocks:
         if not self._read_before:
             yield from self._first_reading()
         else:
-            yield from self._again(self._bytes)
+            yield from self._again()
 
     def probe(self) -> dict[str, Any] | None:
         """Look at the header now. Raises `SessionError` for what is no session."""
@@ -79,35 +83,35 @@ class Blocks:
     def lines_before(self, offset: int) -> int:
         """How many lines end before a place that was read already. Reads again up to there."""
         count = 0
-        for block in self._again(offset):
+        for block in self._again():
+            if offset <= 0:
+                break
+            offset -= len(block)
             count += block.count(b"\n")
         return count
 
     def _first_reading(self) -> Iterator[bytes]:
-        if _is_stream(self.path):
+        # Of a HAR that is being recorded the last entries will have changed at the second reading, and of Parquet the
+        # lines that have become rows meanwhile.
+        if _is_stream(self.path) or may_grow(self.path) or has_segments(self.path):
             # The temporary file has no name, and nothing is in it that was not in the session.
             self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
         for block in self._from_source():
-            if not self._bytes:
+            if not self._sizes:
                 self._look_at_header(block)
-            self._bytes += len(block)
+            self._sizes.append(len(block))
             if self._spool is not None:
                 self._spool.write(block)
             yield block
         self._read_before = True
 
-    def _again(self, left: int) -> Iterator[bytes]:
+    def _again(self) -> Iterator[bytes]:
         if self._spool is None:
-            blocks = self._from_source()
-        else:
-            self._spool.seek(0)
-            spool = self._spool
-            blocks = _whole_lines(iter(lambda: spool.read(_CHUNK), b""), self.name)
-        for block in blocks:
-            yield block[:left]
-            left -= len(block)
-            if left <= 0:
-                return
+            yield from _recut(self._from_source(), self._sizes)
+            return
+        self._spool.seek(0)
+        for size in self._sizes:
+            yield self._spool.read(size)
 
     def _from_source(self) -> Iterator[bytes]:
         source = open_source(self.path)
@@ -161,3 +165,17 @@ def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
             raise SessionError(name, f"a line is longer than {MAX_LINE // 1024**2} MiB")
     if rest := b"".join(pieces):
         yield rest
+
+
+def _recut(blocks: Iterable[bytes], sizes: Iterable[int]) -> Iterator[bytes]:
+    """The same bytes in blocks of these sizes. They mostly are already: a file that grows is what differs."""
+    source = iter(blocks)
+    rest = b""
+    for size in sizes:
+        pieces, held = [rest], len(rest)
+        while held < size and (block := next(source, None)) is not None:
+            pieces.append(block)
+            held += len(block)
+        whole = b"".join(pieces) if len(pieces) > 2 or rest else pieces[-1]
+        rest = whole[size:]
+        yield whole[:size] if rest else whole

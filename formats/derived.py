@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from mockrec.formats.body import Body, encode_body
-from mockrec.formats.errors import OutputError
+from mockrec.formats.errors import OutputError, SessionError
 
 _FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
 
@@ -73,6 +73,8 @@ class Carrier:
     def __init__(self, target: Path | None) -> None:
         self._target = target
         """The new session's folder of bodies; None: bodies go into the lines."""
+        self.lost = 0
+        """Bodies that were not there, or not what their hash says: what names them is as it was."""
 
     def carry(self, raw: bytes, folder: Path | None) -> bytes:
         """The line, once the bodies it names are where they will be looked for. Raises `OutputError`."""
@@ -80,13 +82,29 @@ class Carrier:
             return raw
         names = {name.decode() for name in _FILE.findall(raw)}
         present = {name for name in names if (folder / name).is_file()}
+        self.lost += len(names) - len(present)
         if not present:
             return raw
         if self._target is None:
-            return orjson.dumps(_inlined(orjson.loads(raw), folder, present))
+            return orjson.dumps(self._inlined(orjson.loads(raw), folder, present))
         for name in present:
             _copy(folder / name, self._target / name)
         return raw
+
+    def _inlined(self, value: Any, folder: Path, present: set[str]) -> Any:
+        if isinstance(value, list):
+            return [self._inlined(item, folder, present) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get("file") in present and "size" in value:
+            try:
+                kept = encode_body(Body.from_record(value, folder).bytes)
+            except SessionError:
+                self.lost += 1
+                return value
+            kept.pop("size")
+            return {key: item for key, item in value.items() if key != "file"} | kept
+        return {key: self._inlined(item, folder, present) for key, item in value.items()}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -102,15 +120,3 @@ def _copy(source: Path, target: Path) -> None:
             target.chmod(0o600)
     except OSError as error:
         raise OutputError(str(target), error.strerror or str(error)) from None
-
-
-def _inlined(value: Any, folder: Path, present: set[str]) -> Any:
-    if isinstance(value, list):
-        return [_inlined(item, folder, present) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get("file") in present and "size" in value:
-        kept = encode_body(Body.from_record(value, folder).bytes)
-        kept.pop("size")
-        return {key: item for key, item in value.items() if key != "file"} | kept
-    return {key: _inlined(item, folder, present) for key, item in value.items()}

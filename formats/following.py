@@ -1,4 +1,4 @@
-"""A session that is still being written: what matches comes out as it happens.
+"""A session that is still being written, plain or compressed: what matches comes out as it happens.
 
 Nothing can be read twice here, so an exchange's lines wait in memory until its end is recorded, and then come
 out together. What belongs to it and is recorded later follows at once.
@@ -11,22 +11,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.parquet.places import is_table_place
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.selection import EVERYTHING, Kept
+from mockrec.formats.source import Source, is_har
+from mockrec.formats.table_files import table_files
 from mockrec.formats.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
 
 POLL_SECONDS = 0.1
-_CHUNK = 256 * 1024
+_OTHER_FORMAT = "only JSON Lines can be followed, also compressed: record with -o NAME.jsonl besides"
 
 
 class _Waiting:
@@ -39,8 +43,37 @@ class _Waiting:
         self.counts: dict[int, int] = {}
 
 
+class _Growing:
+    """A file at whose end one waits for more; stdin has an end."""
+
+    def __init__(self, path: str, wait: Callable[[float], None]) -> None:
+        self._path = path
+        self._wait = wait
+        try:
+            self._file = None if path == "-" else Path(path).open("rb", buffering=0)  # noqa: SIM115 - `close` closes it
+        except OSError as error:
+            raise SessionError(path, error.strerror or str(error)) from None
+
+    def read(self, size: int, /) -> bytes:
+        """At least a byte, as soon as there is one. Raises `SessionError` for a file that shrinks."""
+        file = self._file
+        if file is None:
+            return os.read(sys.stdin.fileno(), size)
+        while not (data := file.read(size)):
+            with suppress(OSError):
+                if os.fstat(file.fileno()).st_size < file.tell():
+                    raise SessionError(self._path, "it has become shorter while it was followed")
+            self._wait(POLL_SECONDS)
+        return data
+
+    def close(self) -> None:
+        """Close it (not stdin)."""
+        if self._file is not None:
+            self._file.close()
+
+
 class Follower:
-    """Lines of one plain session, as they are written. Ends with the session, or with stdin."""
+    """Lines of one session in JSON Lines, as they are written. Ends with the session, or with stdin."""
 
     def __init__(self, path: str, plan: Plan | None, *, wait: Callable[[float], None] = time.sleep) -> None:
         self.name = "stdin" if path == "-" else path
@@ -58,16 +91,14 @@ class Follower:
         self._units = 0
 
     def __iter__(self) -> Iterator[Kept]:
-        """Raises `SessionError` for a line that is no record, and for a file that is not plain JSON Lines."""
+        """Raises `SessionError` for a line that is no record, and for a session of another format."""
         for number, raw in enumerate(self._lines(), 1):
             if not raw.strip():
                 continue
             try:
                 record = orjson.loads(raw)
             except orjson.JSONDecodeError as error:
-                raise SessionError(
-                    self.name, f"expected a record ({error}); only plain logs can be followed", number
-                ) from None
+                raise SessionError(self.name, f"expected a record ({error})", number) from None
             if not isinstance(record, dict) or not isinstance(record.get("type"), str):
                 raise SessionError(self.name, "expected an object with a type", number)
             yield from self._take(raw, record)
@@ -123,27 +154,17 @@ class Follower:
                 yield Kept(raw, waiting.unit, 0)
 
     def _lines(self) -> Iterator[bytes]:
-        rest = b""
-        for chunk in self._chunks():
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
-
-    def _chunks(self) -> Iterator[bytes]:
-        if self._path == "-":
-            while chunk := os.read(sys.stdin.fileno(), _CHUNK):
-                yield chunk
-            return
+        if self._path != "-" and (table_files(self._path) is not None or is_table_place(self._path)):
+            raise SessionError(self.name, _OTHER_FORMAT)
+        source = Source(self.name, _Growing(self._path, self._wait))
         try:
-            file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise SessionError(self._path, error.strerror or str(error)) from None
-        with file:
-            while True:
-                chunk = file.read(_CHUNK)
-                if chunk:
-                    yield chunk
-                    continue
-                with suppress(OSError):
-                    if os.fstat(file.fileno()).st_size < file.tell():
-                        raise SessionError(self._path, "it has become shorter while it was followed")
-                self._wait(POLL_SECONDS)
+            chunks = source.plain()
+            first = next(chunks)
+            if is_har(first):
+                raise SessionError(self.name, _OTHER_FORMAT)
+            rest = b""
+            for chunk in chain([first], chunks):
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from whole
+        finally:
+            source.close()

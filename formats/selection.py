@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from mockrec.formats.blocks import Blocks, Progress, no_progress
+from mockrec.formats.errors import SessionError
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.query.answers import Answerer, lines_of
 from mockrec.formats.query.checks import compile_any
@@ -254,8 +255,12 @@ class Selection:
 
 
 def open_input(path: str, progress: Progress = no_progress) -> AnyInput:
-    """A session to select from: by columns where it is all in Parquet, by lines otherwise."""
-    if files := table_files(path):
+    """A session to select from: by columns where it is all in Parquet, by lines otherwise. Raises `SessionError`."""
+    try:
+        files = table_files(path)
+    except OSError as error:
+        raise SessionError(path, error.strerror or str(error)) from None
+    if files:
         # Imported here: only Parquet needs it.
         from mockrec.formats.table_input import TableInput
 

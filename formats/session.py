@@ -37,6 +37,17 @@ class Line:
     """It does not parse and nothing follows it: the writer was stopped in the middle of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What remains to be told of a session that has been read and closed."""
+
+    name: str
+    problems: tuple[str, ...]
+    """See `Session.problems`."""
+    cut_off: str
+    """See `Session.cut_off`."""
+
+
 class Session:
     """One recording, to be iterated once: `for line_number, record in session`.
 
@@ -76,6 +87,11 @@ class Session:
         return None if self.name == "stdin" else Path(f"{session_name(self.name)}.bodies")
 
     @property
+    def unit(self) -> str:
+        """What the numbers of its lines count: `record` where the file itself has no such lines."""
+        return self._source.unit
+
+    @property
     def problems(self) -> list[str]:
         """What of the file had to be left out so far, a sentence each: damaged entries of a HAR."""
         return self._source.problems
@@ -91,6 +107,11 @@ class Session:
         if self.torn:
             return self.torn
         return "" if self._last_type == "session-ended" else "it has no session-ended record at its end"
+
+    @property
+    def reading(self) -> Reading:
+        """For those who tell of it later."""
+        return Reading(self.name, tuple(self.problems), self.cut_off)
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Line numbers and records. Raises `SessionError` for a bad line that is not the torn last one."""

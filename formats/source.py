@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.parquet.places import is_table_place
@@ -27,8 +27,15 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
 _BOM = b"\xef\xbb\xbf"
 _PARQUET = b"PAR1"
-_NOT_YET = "reading those is not available in this version"
 _EXPECTED = "expected a mockrec session (JSON Lines or HAR, plain, gzip or zstd, or Parquet)"
+
+
+class Readable(Protocol):
+    """What is asked of a file."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 class _Decoder(Protocol):
@@ -46,12 +53,13 @@ class _Decoder(Protocol):
 class Source:
     """An open session file. Iterate it once; then `torn` says whether its last frame is cut off."""
 
-    def __init__(self, name: str, file: BinaryIO, *, ours: bool = True) -> None:
+    def __init__(self, name: str, file: Readable, *, ours: bool = True) -> None:
         self.name = name
         self.torn = ""
         """Empty, or a sentence about the frame that is cut off."""
         self.problems: list[str] = []
         """What had to be left out, a sentence each; of formats that can lose a part and go on."""
+        self.unit = "line"
         self._file = file
         self._ours = ours
         self._head = self._read()
@@ -62,13 +70,20 @@ class Source:
         if self._ours:
             self._file.close()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def plain(self) -> Iterator[bytes]:
+        """What is in it, decompressed, whatever that is."""
         chunks = filter(None, self._frames() if self._compression else self._chunks())
-        first = next(chunks, b"").removeprefix(_BOM)
-        if _HAR.match(first):
+        yield next(chunks, b"").removeprefix(_BOM)
+        yield from chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = self.plain()
+        first = next(chunks)
+        if is_har(first):
             # Imported here: only such sessions need it.
             from mockrec.formats.har.reading import Har
 
+            self.unit = "record"
             har = Har(self.name, chain([first], chunks), self.problems)
             yield from har
             self.torn = self.torn or har.torn
@@ -140,6 +155,16 @@ class Source:
         return zstandard.ZstdDecompressor().decompressobj()
 
 
+def is_har(start: bytes) -> bool:
+    """Whether a file that begins like this is a HAR."""
+    return _HAR.match(start) is not None
+
+
+def is_plain(start: bytes) -> bool:
+    """Whether the bytes of a file that begins like this are those of its lines."""
+    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(start.removeprefix(_BOM))
+
+
 class Lines(Protocol):
     """An open session of any format, as JSON Lines. Iterate it once, for pieces of bounded size."""
 
@@ -148,6 +173,8 @@ class Lines(Protocol):
     """Afterwards: empty, or a sentence about what is cut off."""
     problems: list[str]
     """What was left out, in a sentence each."""
+    unit: str
+    """What one of its lines is in the file: a `line` or a `record`; known when the first is read."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -161,23 +188,24 @@ def open_source(path: str) -> Lines:
         if sys.stdin is None:
             raise SessionError("stdin", "it is closed")
         return Source("stdin", sys.stdin.buffer, ours=False)
-    if is_table_place(path):
-        return _open_tables(path)
+    if not path:
+        raise SessionError("session", "expected the name of a file, found an empty one")
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
+        return _open_tables(path) if is_table_place(path) else _open_file(path)
     except OSError as error:
         raise SessionError(path, error.strerror or str(error)) from None
+
+
+def _open_file(path: str) -> Lines:
+    file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
     try:
         if file.seekable() and file.peek(len(_PARQUET)).startswith(_PARQUET):
             file.close()
             return _open_tables(path)
         return Source(path, file)
-    except SessionError:
+    except (SessionError, OSError):
         file.close()
         raise
-    except OSError as error:
-        file.close()
-        raise SessionError(path, error.strerror or str(error)) from None
 
 
 def _open_tables(path: str) -> Lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mockrec.formats.parquet.places import EVENTS_FOLDER, is_uri, journal_of, part_number, segments
+from mockrec.formats.parquet.places import EVENTS_FOLDER, has_segments, is_uri, part_number
 
 
 def table_files(path: str) -> list[Path] | None:
@@ -16,7 +16,7 @@ def table_files(path: str) -> list[Path] | None:
         with here.open("rb") as file:
             return [here] if file.read(4) == b"PAR1" else None
     parts = here / EVENTS_FOLDER
-    if not parts.is_dir() or segments(here) or segments(journal_of(path)) or segments(here / "journal"):
+    if not parts.is_dir() or has_segments(path):
         return None
     found = [file for file in parts.rglob("*.parquet") if not file.name.startswith((".", "_"))]
     if any(part_number(file.name) is None or file.parent != parts for file in found):

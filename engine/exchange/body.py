@@ -13,25 +13,41 @@ if TYPE_CHECKING:
 
 SPILLED = 256 * 1024
 """Bytes after which a body goes into the folder beside the log too."""
-HELD = 10 * 1024 * 1024
-"""Bytes of such a body that stay in memory besides, for those who ask for them."""
 
 
 class Body:
     """One direction's body. `size` counts every byte on the wire (chunk framing removed)."""
 
-    __slots__ = ("_chunks", "_holds", "_kept", "complete", "limit", "make_spill", "size", "spill", "trailers")
+    __slots__ = (
+        "_chunks",
+        "_holds",
+        "_kept",
+        "_wanted",
+        "complete",
+        "limit",
+        "make_spill",
+        "size",
+        "spill",
+        "trailers",
+    )
 
     def __init__(
-        self, limit: int, *, holds: bool = False, make_spill: Callable[[], Spill | None] | None = None
+        self,
+        limit: int,
+        *,
+        holds: bool = False,
+        wanted: bool = True,
+        make_spill: Callable[[], Spill | None] | None = None,
     ) -> None:
-        """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`. `make_spill` is
-        called when the body has become long; it leads back to nothing that holds the body."""
+        """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`. `wanted`: by
+        others than the log; a long body that only the log wants is not held in memory. `make_spill` is called when the
+        body has become long; it leads back to nothing that holds the body."""
         self.make_spill = make_spill
         self.spill: Spill | None = None
         """Where the log gets it from, if it is long."""
         self.limit = limit
         self._holds = holds
+        self._wanted = wanted
         self.size = 0
         self.complete = False
         self.trailers: RawHeaders = ()
@@ -45,6 +61,8 @@ class Body:
             self._spill_so_far()
         if self.spill is not None:
             self.spill.feed(data)
+            if not (self._wanted or self._holds):
+                return
         room = self.limit - self._kept
         if self._holds:
             self._chunks.append(data)
@@ -61,14 +79,23 @@ class Body:
         if self.spill is not None:
             for piece in self._chunks:
                 self.spill.feed(piece)
-            if not self._holds:
-                self.limit = min(self.limit, HELD)
+            if not (self._wanted or self._holds):
+                self._forget()
 
-    def release(self) -> list[bytes]:
-        """From now on nothing over the limit is kept. Returns everything that was kept until now."""
+    def _forget(self) -> None:
+        """The log has it elsewhere, and nobody else asks."""
+        self._chunks = []
+        self._kept = 0
+
+    def release(self, *, wanted: bool = True) -> list[bytes]:
+        """From now on nothing over the limit is kept, and of a long body nothing that nobody wants. Returns everything
+        that was kept until now."""
         held = self._chunks
         self._holds = False
-        if self._kept > self.limit:
+        self._wanted = wanted
+        if self.spill is not None and not wanted:
+            self._forget()
+        elif self._kept > self.limit:
             self._chunks = [b"".join(held)[: self.limit]]
             self._kept = self.limit
         else:
@@ -96,6 +123,8 @@ class Body:
             raise content.UndecodableError(
                 f"the body has {self.size} bytes, of which record.maxBodySize keeps {self.limit}"
             )
+        if self.size and not self._kept:
+            raise content.UndecodableError("the body is not held in memory, because no step of the rule asks for it")
         codings = content.codings_of(content_encoding)
         if not codings:
             return self.kept

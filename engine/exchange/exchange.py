@@ -175,12 +175,13 @@ class Exchange:
                 self.body_complete = anyio.Event()
             await self.body_complete.wait()
 
-    def choose(self, rule: CompiledRule | None, *, forwards: bool = False) -> None:
-        """Keep the rule that answers (None: nothing matched); `forwards`: it may want to pass the body on."""
+    def choose(self, rule: CompiledRule | None, *, forwards: bool = False, reads: bool = True) -> None:
+        """Keep the rule that answers (None: nothing matched); `forwards`: it may want to pass the body on, `reads`: to
+        look at all of it."""
         self.rule = rule
         self.chosen = True
         if self.head.has_body:
-            held = self.request_body.release()
+            held = self.request_body.release(wanted=reads)
             if forwards:
                 self.reader = RequestReader(held, ended=self.request_body.complete)
         if self.request_body.complete:
@@ -224,7 +225,8 @@ class Exchange:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
         head = self._framed(answer, length, streamed=True)
         spill = partial(self.notes.response_spill, head, self.known)
-        self.response_body = Body(self.response_limit, make_spill=spill)
+        # Only those who wait for the end look at what was sent.
+        self.response_body = Body(self.response_limit, wanted=self.on_end is not None, make_spill=spill)
         self._begun(answer, head)
         await self.channel.send_head(head)
 

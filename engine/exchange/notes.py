@@ -71,7 +71,6 @@ class Notes:
         self._websocket_request = "websocket-request" in types
         self._client_error = "client-error" in types
         self._rule_event = "rule-event" in types
-        self._rules_reloaded = "rules-reloaded" in types
         self.websocket = WebSocketNotes(self, types, bodies)
         self.ended: Callable[[Exchange], None] | None = None
         """Called with every exchange that is over, whatever is recorded."""
@@ -385,13 +384,6 @@ class Notes:
         record["eventType"] = kind
         record["eventData"] = data
         self.add(record, exchange)
-
-    def rules_reloaded(self, rules: list[Record], sha256: str) -> None:
-        """The rules were replaced while recording."""
-        if self._rules_reloaded:
-            now = clock.timestamp(clock.now())
-            told: Record = {"seq": 0, "type": "rules-reloaded", "timestamp": now}
-            self.add(told | {"rules": rules, "rulesSha256": sha256}, Holder())
 
     def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
         """Bytes in the form the log has them, as they stood on the wire; a whole body with its `raw_headers`."""

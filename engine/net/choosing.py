@@ -37,7 +37,7 @@ async def choose_plan(site: Site, exchange: Exchange, more: Callable[[], Awaitab
     if isinstance(rule, CompiledRule):
         rules.use(rule)
         plan: Plan = rule.plan
-        exchange.choose(rule, forwards=plan.forwards)
+        exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
         return plan
-    exchange.choose(None, forwards=site.unmatched.forwards)
+    exchange.choose(None, forwards=site.unmatched.forwards, reads=site.unmatched.reads)
     return site.unmatched

@@ -38,8 +38,7 @@ class Listener:
     @property
     def url(self) -> str:
         """Where clients on this machine find us."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
+        return url_of(self.host, self.port)
 
     async def start(self, group: TaskGroup) -> None:
         """Accept from now on; connections are tasks of `group`."""
@@ -99,6 +98,12 @@ class Listener:
             sock.close()
 
 
+def url_of(host: str, port: int) -> str:
+    """Where clients on this machine find what listens on a host and port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}"
+
+
 def bind(host: str, ports: tuple[int, int]) -> list[socket.socket]:
     """Bind the first free port of a range (0: any) on every address of `host`. Raises ConfigError."""
     addresses = list(_addresses(host))
@@ -117,6 +122,23 @@ def bind(host: str, ports: tuple[int, int]) -> list[socket.socket]:
     raise ConfigError(f"all ports from {ports[0]} to {ports[1]} on {host} are in use")
 
 
+def bind_shared(host: str, ports: tuple[int, int], count: int) -> list[list[socket.socket]]:
+    """What `bind` binds, `count` times: the kernel spreads connections over all that listen (SO_REUSEPORT).
+
+    Raises ConfigError.
+    """
+    # First alone: SO_REUSEPORT would share a port with any other process that asks for it, instead of saying so.
+    taken = bind(host, ports)
+    port = taken[0].getsockname()[1]
+    for sock in taken:
+        sock.close()
+    addresses = list(_addresses(host))
+    try:
+        return [_bind_all(addresses, port, shared=True) for _ in range(count)]
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+
+
 def _addresses(host: str) -> Iterator[tuple[socket.AddressFamily, str]]:
     try:
         found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -130,7 +152,9 @@ def _addresses(host: str) -> Iterator[tuple[socket.AddressFamily, str]]:
             yield family, name
 
 
-def _bind_all(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+def _bind_all(
+    addresses: list[tuple[socket.AddressFamily, str]], port: int, *, shared: bool = False
+) -> list[socket.socket]:
     """Sockets on every address with one port. Addresses that this machine lacks are left out if one works."""
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
@@ -140,6 +164,8 @@ def _bind_all(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> l
             sock.setblocking(False)
             if os.name == "posix":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:

@@ -76,6 +76,13 @@ def session_started(
     return record
 
 
+def rules_reloaded(rule_file: RuleFile) -> Record:
+    """The rules were replaced while recording."""
+    now = clock.timestamp(clock.now())
+    told: Record = {"seq": 0, "type": "rules-reloaded", "timestamp": now, "rules": told_rules(rule_file)}
+    return told | {"rulesSha256": rule_file.sha256}
+
+
 def told_rules(rule_file: RuleFile) -> list[Record]:
     """The rules by id, line and sentence."""
     return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]

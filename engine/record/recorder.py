@@ -47,9 +47,10 @@ class Recorder:
         callbacks: Callbacks | None = None,
         encode: Callable[[Sequence[Record]], bytes] = encode_lines,
         on_failure: Callable[[FormatError], None],
+        numbers: bool = True,
     ) -> None:
         """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
-        more."""
+        more. Without `numbers` every record has the number 0: somebody else will number them."""
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self._loop = asyncio.get_running_loop()
@@ -58,6 +59,7 @@ class Recorder:
         self._drop = drop
         self._callbacks = callbacks
         self._seq = 0
+        self._step = int(numbers)
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
@@ -81,13 +83,27 @@ class Recorder:
         if self._drop and (self._dropped or self._is_full()) and not self._resume(record):
             return
         record["seq"] = self._seq
-        self._seq += 1
+        self._seq += self._step
         records = self._records
         records.append(record)
         if len(records) >= self._batch:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(BATCH_SECONDS, self.flush)
+
+    def add_lines(self, kinds: Sequence[str], pieces: Sequence[bytes]) -> None:
+        """Take records that are encoded already: of each its type, and what of its line stands after the number, from
+        the comma on, without the line's end."""
+        if self._closed:
+            return
+        self.flush()
+        lines = [b'{"seq":%d%b\n' % numbered for numbered in enumerate(pieces, self._seq)]
+        self._seq += len(lines)
+        self.counts.update(kinds)
+        if self._callbacks is not None:
+            for kind, line in zip(kinds, lines, strict=True):
+                self._callbacks.offer(kind, line)
+        self._write(b"".join(lines))
 
     def _resume(self, record: Record) -> bool:
         """Whether there is room again; then what was left out is told first."""
@@ -122,8 +138,10 @@ class Recorder:
         if self._callbacks is not None:
             for record, line in zip(records, lines, strict=True):
                 self._callbacks.offer(record["type"], line)
+        self._write(b"".join(lines))
+
+    def _write(self, batch: bytes) -> None:
         if self._writer is not None:
-            batch = b"".join(lines)
             self._queued += len(batch)
             self._writer.put(batch)
 
@@ -175,14 +193,15 @@ class Recorder:
         if self._callbacks is not None:
             await self._callbacks.finish()
 
-    async def close(self, last: Callable[[], Record]) -> None:
-        """Write the last record and close the outputs.
+    async def close(self, last: Callable[[], Record] | None) -> None:
+        """Write the last record, if there is one, and close the outputs.
 
         `last` is called when everything else is recorded, so that it can hold the final counts.
         """
         self._tell_gap()
         self.flush()  # counted when they are flushed, and the last record holds the counts
-        self.add(last())
+        if last is not None:
+            self.add(last())
         self._closed = True
         self.flush()
         if self._writer is not None:

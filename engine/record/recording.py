@@ -5,7 +5,7 @@ Whatever records (`mockrec run`, `mockrec replay`) does it with this, so that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from mockrec.engine.config import RecordSettings
@@ -17,6 +17,7 @@ from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
 from mockrec.engine.record.spool import Spool, has_folder
 from mockrec.formats.errors import FormatError
+from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import encode_lines
 
 Record = dict[str, Any]
@@ -42,10 +43,13 @@ class Recording:
         *,
         drop: bool = False,
         callbacks: Callbacks | None = None,
+        sinks: Sequence[Sink] | None = None,
+        numbers: bool = True,
     ) -> None:
-        """Opens the outputs. Raises OutputError; nothing is open then."""
+        """Opens the outputs, unless there are `sinks`. Without `numbers`, somebody else numbers the records. Raises
+        OutputError; nothing is open then."""
         record = settings.record
-        sinks = open_outputs(settings)
+        sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
         self.recorder = Recorder(
             sinks,
@@ -53,6 +57,7 @@ class Recording:
             callbacks=callbacks,
             encode=encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records)),
             on_failure=on_failure,
+            numbers=numbers,
         )
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
@@ -73,10 +78,13 @@ class Recording:
         """How many secrets were replaced."""
         return 0 if self.redactor is None else self.redactor.count
 
-    async def close(self, last: Callable[[], Record]) -> None:
+    async def close(self, last: Callable[[], Record] | None) -> None:
         """Write the last record, made when everything else is recorded, and close the outputs."""
         redactor = self.redactor
-        await self.recorder.close(last if redactor is None else lambda: redactor.record(last()))
+        if last is None or redactor is None:
+            await self.recorder.close(last)
+        else:
+            await self.recorder.close(lambda: redactor.record(last()))
 
 
 def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> Spool | None:

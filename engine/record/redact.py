@@ -68,13 +68,18 @@ class Redactor:
         self.learn_values(values)
 
     @classmethod
-    def of(cls, setting: object, environment: Mapping[str, str], values: Iterable[str] = ()) -> Redactor | None:
-        """As `record.redact` says: `default`, `none`, or a mapping with `add` and `keep`. Raises ValueError."""
+    def of(
+        cls, setting: object, environment: Mapping[str, str], values: Iterable[str] = (), key: bytes | None = None
+    ) -> Redactor | None:
+        """As `record.redact` says: `default`, `none`, or a mapping with `add` and `keep`. Raises ValueError.
+
+        `key` is for marks where no variable says one; without it, one that is not used twice.
+        """
         if setting == "none":
             return None
         given = setting if isinstance(setting, Mapping) else {}
-        key = environment.get(KEY_VARIABLE)
-        marks = Marks.named(key) if key else Marks(os.urandom(32))
+        named = environment.get(KEY_VARIABLE)
+        marks = Marks.named(named) if named else Marks(key or os.urandom(32))
         return cls(Policy(given.get("add", ()), given.get("keep", ())), marks, values)
 
     def learn_values(self, values: Iterable[str]) -> None:

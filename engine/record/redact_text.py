@@ -23,6 +23,8 @@ _TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*?(?=[;,.)}\]]*(?:[&\s\"'<>\\]|\Z))")
 _TO_LINE_END = re.compile(rb"[^\r\n]*")
 _WORD = re.compile(rb"[^\s\"',}]*")
 _TO_QUOTE = re.compile(rb"[^\r\n\"']*")
+_CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LEAST_IN_BYTES = 3
 _WORDS_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)("|\Z)')
 
 Edit = tuple[int, int, bytes]
@@ -32,7 +34,7 @@ Edit = tuple[int, int, bytes]
 class Finder:
     """Redacts texts; what it replaces is told to `known`. One is made for each thing that is redacted."""
 
-    __slots__ = ("_marks", "_patterns", "_policy", "known", "side")
+    __slots__ = ("_is_binary", "_marks", "_patterns", "_policy", "known", "side")
 
     def __init__(self, policy: Policy, marks: Marks, patterns: Patterns, known: Known, side: str) -> None:
         """`side` is `request`, `response`, or empty."""
@@ -41,6 +43,7 @@ class Finder:
         self._patterns = patterns
         self.known = known
         self.side = side
+        self._is_binary = False
 
     # ── values ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -72,7 +75,11 @@ class Finder:
         return text if redacted == data else _text(redacted)
 
     def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
-        """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too."""
+        """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too.
+
+        Images and archives hold everything that is short, `sid=` as well, by chance; what follows then is no text.
+        """
+        self._is_binary = b"\0" in data
         data = _edited(data, self._patterns.part.finditer(data), self._part)
         data = self.json(data)
         if pairs:
@@ -176,7 +183,8 @@ class Finder:
         return self._value(ANYWHERE, match, start, found.end() if found else len(data), data)
 
     def _value(self, place: str, match: Match, start: int, end: int, data: bytes) -> Edit | None:
-        if not self.is_secret(place, unquote_plus(_text(match.group(1)))):
+        end = self._end_of_value(data, match.start(), start, end)
+        if end < 0 or not self.is_secret(place, unquote_plus(_text(match.group(1)))):
             return None
         seen = data[start:end]
         value = seen
@@ -203,6 +211,9 @@ class Finder:
             found = (_TO_LINE_END if at_line else _TO_QUOTE if is_head else _WORD).match(data, start)
             assert found is not None
             end = found.end()
+        end = self._end_of_value(data, match.start(), start, end)
+        if end < 0:
+            return None
         value = data[start:end].rstrip()
         return start, start + len(value), _bytes(self.header(name, _text(value)))
 
@@ -278,9 +289,23 @@ class Finder:
 
     def _user(self, match: Match, data: bytes) -> Edit | None:
         """Name and password each have their own mark, so that the password's is that of other places."""
+        if self._end_of_value(data, match.start(), match.start(1), match.end()) != match.end():
+            return None
         parts = match.group(1).split(b":", 1)
         marked = [self._marked(part, _text(unquote_to_bytes(part))) for part in parts]
         return match.start(1), match.end(1), b":".join(marked)
+
+    def _end_of_value(self, data: bytes, name: int, value: int, end: int) -> int:
+        """Where a value ends that is named from `name` on, or -1 where name and value are there by chance."""
+        if not self._is_binary:
+            return end
+        control = _CONTROL.search(data, name, end)
+        end = control.start() if control else end
+        try:
+            data[value:end].decode()
+        except UnicodeDecodeError as error:
+            end = value + error.start
+        return end if end - value >= _LEAST_IN_BYTES else -1
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
         return start, end, self._marked(data[start:end], _text(data[start:end]))

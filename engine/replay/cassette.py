@@ -13,18 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from mockrec.engine.replay.draft import Draft, draft_of
 from mockrec.engine.replay.facts import Facts, Match, differences, facts_of, fits, has_marks, key_of
+from mockrec.engine.replay.recorded import is_open_stream, recorded_view
 from mockrec.engine.replay.target import host_of
 from mockrec.engine.rules.request import RequestView
-from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
-from mockrec.engine.wire.parts import header_table
 from mockrec.formats.errors import SessionError
-from mockrec.formats.session import open_session
+from mockrec.formats.session import Reading, open_session
 
 _MOST_NEAR = 50
 """Recordings that are looked at for what is nearest to a miss."""
@@ -48,7 +46,8 @@ class Recording:
     """`GET /path`, for people."""
     facts: Spot | None = None
     answer: Spot | None = None
-    """What the request led to: `response`, `websocket-accepted`, or an `abort` that a rule or server has caused."""
+    """What the request led to: `response`, `websocket-accepted`, or an `abort` that a rule or server has caused, or
+    that ended a stream of events."""
     said: list[Spot] = field(default_factory=list)
     """Interim answers, messages and the close, in their order."""
     used: int = 0
@@ -98,6 +97,8 @@ class Cassette:
         self.misses: Counter[str] = Counter()
         """Requests that no recording has answered → how often."""
         self.missed = 0
+        self.reading: Reading
+        """How the session was read: what was left out, and whether it was cut off."""
         self._repeat = repeat
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the run
         self._size = 0
@@ -134,6 +135,7 @@ class Cassette:
                     if kind == "abort" and recording.answer is None:
                         del begun[identity]  # the client had left
                         self.unanswered += 1
+            self.reading = session.reading
         for identity, recording in begun.items():
             if recording.answer is None or recording.facts is None:
                 self.unanswered += 1
@@ -145,7 +147,7 @@ class Cassette:
             draft = draft_of(record, self.folder)
         except SessionError:
             draft = Draft("", "", [], b"", problem="its body cannot be read")
-        view = _view(record, draft)
+        view = recorded_view(record, draft)
         facts = facts_of(view, self.match, cut=bool(draft.problem))
         recording.host = host_of(record)[0]
         recording.name = f"{view.method} {view.path}{view.query_string}"
@@ -153,8 +155,8 @@ class Cassette:
         return _Asked(key_of(facts), facts.get("path"), facts if has_marks(facts) else None)
 
     def _take_answer(self, recording: Recording, kind: str, record: Mapping[str, Any]) -> None:
-        broken = kind == "abort" and record.get("error") and recording.answer is None
-        if kind in ("response", "websocket-accepted") or broken:
+        ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
+        if kind in ("response", "websocket-accepted") or ended:
             recording.answer = self._keep(record)
         elif kind in _TALK or kind in ("response-information", "abort"):
             recording.said.append(self._keep(record))
@@ -253,29 +255,3 @@ def _bucket(facts: Facts) -> tuple[Any, Any]:
     """Where recordings with marks are looked for: under their path, unless that has marks itself."""
     path = facts.get("path")
     return facts.get("method"), None if path is None or "redacted-" in path else path
-
-
-def _view(record: Mapping[str, Any], draft: Draft) -> RequestView:
-    """A recorded request as matchers see one."""
-    url = str(record.get("url") or "")
-    headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
-    try:
-        split = urlsplit(url)
-        hostname, port = split.hostname or "", split.port or DEFAULT_PORTS.get(split.scheme, 80)
-    except ValueError:
-        split, hostname, port = urlsplit(""), "", 80
-    websocket = record["type"] == "websocket-request"
-    view = RequestView(
-        "GET" if websocket else str(record.get("method") or "GET"),
-        split.scheme or "http",
-        url,
-        hostname,
-        port,
-        normal_path(draft.target),
-        header_table(headers),
-        headers,
-        websocket,
-        lambda: draft.body,
-    )
-    view.body_complete = True
-    return view

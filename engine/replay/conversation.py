@@ -13,22 +13,22 @@ from secrets import token_bytes
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import Kept
 from mockrec.engine.replay.calls import Record, time_of
 from mockrec.engine.replay.pace import Pace
-from mockrec.engine.replay.sending import Tools, begin, failed, final_head, sentence
+from mockrec.engine.replay.receiving import Receiving
+from mockrec.engine.replay.sending import Tools, begin, failed, sentence
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.steps.websocket_relay import ServerEnd
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import RESET, UpstreamError
 from mockrec.engine.upstream.headers import without
 from mockrec.engine.upstream.request import Outgoing
-from mockrec.engine.wire.parts import Data, End, Part, ResponseHead
 from mockrec.engine.wire.websocket import Close, Fragment, Ping, WebSocket
 from mockrec.engine.wire.ws_handshake import agreed, without_others
 from mockrec.formats.body import Body
@@ -143,16 +143,14 @@ class Conversation:
     def _begin(self, *, http2: bool) -> Exchange:
         exchange = begin(self._tools, self._peer, self._request, self._identity, http2=http2, websocket=True)
         self._exchange = exchange
-        exchange.take_end(())
-        exchange.choose(None)
         return exchange
 
     async def _hold(self, carrier: Carrier, exchange: Exchange) -> str:
-        carrier.allow(self._tools.timeout)
+        receiving = Receiving(carrier, exchange, self._tools.timeout, self._tools.gateway.backpressure)
         await carrier.ask_for_websocket(self._request)
-        response, parts = await final_head(carrier, exchange)
+        response, parts = await receiving.head()
         if not carrier.accepts(response.head.status):
-            await self._refused(carrier, exchange, response.head, [*parts])
+            await receiving.rest(response, parts)  # an ordinary answer, as it stands
             return ""
         carrier.deadline = float("inf")
         answer = response.head.headers.get("sec-websocket-extensions", "")
@@ -175,14 +173,6 @@ class Conversation:
                 problem = ""
             group.cancel_scope.cancel()
         return problem or talk.problem
-
-    async def _refused(self, carrier: Carrier, exchange: Exchange, head: ResponseHead, parts: list[Part]) -> None:
-        """An ordinary answer, as it stands."""
-        while not (parts and type(parts[-1]) is End):
-            parts += await carrier.receive(None)
-        headers = tuple([(name, value) for name, value in head.raw_headers])
-        body = b"".join([part.data for part in parts if type(part) is Data])
-        await exchange.reply(Answer(head.status, headers, body, reason=head.reason, relayed=True))
 
     async def _follow(self, talk: _Talk) -> str:
         """Do what the recorded client did. Raises UpstreamError."""
@@ -252,6 +242,7 @@ class _Talk:
         """Note what the server says, to its last word."""
         try:
             while not self._over:
+                await checkpoint_if_cancelled()  # of one that never stops talking nothing is waited for
                 part = await self._server.receive()
                 if type(part) is Fragment:
                     self._take(part)

@@ -75,12 +75,17 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
             return {"json": request.json}
         except ValueError:
             pass
-    if FORM_TYPE in kind:
+    if FORM_TYPE in kind and _is_form(request.form):
         return {"form": dict(request.form)}
     if "multipart/form-data" in kind and request.multipart:
         # The boundary is another one each time.
         return {"part": [[part.name, part.filename, _content(part.content)] for part in request.multipart]}
     return {"text": _content(data)}
+
+
+def _is_form(fields: Mapping[str, list[str]]) -> bool:
+    """Whether nothing of it was lost: curl gives whatever it sends the type of a form."""
+    return not any("\ufffd" in text for name, values in fields.items() for text in (name, *values))
 
 
 def _content(data: bytes) -> str:

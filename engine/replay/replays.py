@@ -30,7 +30,8 @@ class Replays:
         from mockrec.engine.replay.selectors import parse_selector
         from mockrec.engine.replay.serving import replay_act
 
-        where = f"{step.place.where}: " if step.place.where else ""
+        place = step.place
+        where = f"{place.file}:{place.line}:{place.column}: {place.where}: " if place.where else ""
         try:
             match = Match(step.match, tuple(parse_selector(text) for text in step.ignore))
             latency = parse_latency(step.latency)

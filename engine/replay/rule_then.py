@@ -11,7 +11,7 @@ from typing import Any
 from mockrec.engine.exchange.answer import REASONS
 from mockrec.engine.replay.cassette import Cassette, Recording
 from mockrec.engine.replay.draft import MARK, raw_headers
-from mockrec.engine.replay.serving import Unservable
+from mockrec.engine.replay.serving import Unservable, cut
 from mockrec.engine.replay.target import without_framing
 from mockrec.engine.steps.reply import json_bytes
 from mockrec.formats.body import Body
@@ -31,6 +31,8 @@ def then_of(cassette: Cassette, found: Recording, method: str, save: Save) -> An
     """One step, or several. Raises Unservable."""
     assert found.answer is not None
     record = cassette.read(found.answer)
+    if record["type"] == "abort" and not record.get("error"):
+        raise Unservable("its client left in the middle of a stream of events")
     if record["type"] == "abort":
         return "close" if (record.get("error") or {}).get("code") == "E_RULE_CLOSE" else "reset"
     if record["type"] == "websocket-accepted":
@@ -95,7 +97,7 @@ def _body(told: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any
     except SessionError as error:
         raise Unservable(f"its body cannot be read: {error}") from None
     if body.truncated:
-        raise Unservable("its body was cut when it was recorded (record.maxBodySize)")
+        raise Unservable(cut(body))
     if len(data) > LARGE:
         return {"file": save(data, kind)}
     try:

@@ -35,7 +35,7 @@ from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.formats.errors import FormatError
 from mockrec.formats.query import Plan
-from mockrec.formats.session import Session, open_session
+from mockrec.formats.session import Reading, Session, open_session
 
 _AT_ONCE = 100
 """Requests at once where they are not sent at recorded times."""
@@ -78,6 +78,8 @@ class Replay:
         self.settings = settings
         self.progress = Progress()
         self.survey: Survey | None = None
+        self.reading: Reading | None = None
+        """How the session was read; known when that is over."""
         self.failure: FormatError | None = None
         """Why the recording could not be kept."""
         self._only: Only | None = None
@@ -93,7 +95,10 @@ class Replay:
         self._gateway = Gateway(Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0)
         self._gateway.dialer.check(self._options)
         self._gateway.report_defect = defect
-        self._targets = Targets(settings.servers, self._options, settings.keep_host)
+        # Who names the host in so many words wants it sent.
+        named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
+        keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
+        self._targets = Targets(settings.servers, self._options, keep_host)
 
     def look(self, each: Callable[[Call, Draft, str], None] | None = None) -> Survey:
         """Go through the session before anything is sent. Raises SessionError."""
@@ -176,6 +181,7 @@ class Replay:
             found = calls(session if self._only is None else self._only.of(session))
             try:
                 yield session, found
+                self.reading = session.reading
             finally:
                 found.close()
 

@@ -127,6 +127,13 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
     )
 
 
+def cut(body: Body) -> str:
+    """Why a body that is not whole cannot be given again."""
+    if not body.bytes:
+        return "its body is not in the recording"
+    return "its body was cut when it was recorded (record.maxBodySize)"
+
+
 def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
     """A body as it was on the wire. Raises Unservable; `partly`: what there is of it is enough."""
     if not isinstance(told, Mapping):
@@ -134,7 +141,7 @@ def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
     try:
         body = Body.from_record(told, cassette.folder)
         if body.truncated and not partly:
-            raise Unservable("its body was cut when it was recorded (record.maxBodySize)")
+            raise Unservable(cut(body))
         if body.raw_base64 is not None and not body.redacted:
             return body.raw or b""
         data = body.bytes
@@ -147,7 +154,7 @@ def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
 async def _break_off(
     exchange: Exchange, record: Mapping[str, Any], cassette: Cassette, latency: Latency, asked_at: float
 ) -> None:
-    """An exchange that was broken off breaks off at the same place."""
+    """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
     await sleep_until(asked_at + latency.of(record)[1])
     error = record.get("error") or {}
     response = record.get("response")
@@ -163,5 +170,7 @@ async def _break_off(
     answer = Answer(int(response["statusCode"]), headers, reason=response.get("statusMessage"), relayed=True)
     await exchange.begin(answer, size)
     await exchange.send(body_of(response.get("body"), cassette, partly=True))
+    if not error:
+        await faults.never_answer(exchange)  # events: the client leaves when it has heard enough, as then
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()

@@ -96,7 +96,7 @@ class _Talk:
                 content if isinstance(content, Mapping) else {"size": 0}, self._cassette.folder
             ).bytes
         except SessionError as error:
-            self._mismatch("recorded message", f"cannot be read: {error}")
+            self._mismatch(f"a recorded message cannot be read: {error}")
             return b""
 
     async def _expect(self, record: Mapping[str, Any]) -> bool:
@@ -104,12 +104,12 @@ class _Talk:
         self._awaited += 1
         message = await self._session.message()
         if message is None:
-            self._mismatch("has closed instead of its message", str(self._awaited))
+            self._mismatch(f"the client has closed instead of its message {self._awaited}")
             return False
         self._heard += 1
         recorded, said = self._content(record), message[0]
         if not (record.get("content") or {}).get("truncated") and not fits(_value(recorded), _value(said)):
-            self._mismatch("has said something else in its message", str(self._awaited))
+            self._mismatch(f"the client has said something else in its message {self._awaited}")
         return True
 
     async def _close(self, record: Mapping[str, Any]) -> bool:
@@ -124,11 +124,11 @@ class _Talk:
     def left(self) -> None:
         """The client has gone."""
         if self._heard < self._awaited:
-            self._mismatch("has left before its message", str(self._awaited))
+            self._mismatch(f"the client has left before its message {self._awaited}")
 
-    def _mismatch(self, what: str, number: str) -> None:
-        self._cassette.mismatch(f"{self._found.name}: the client {what} {number}")
-        told = {"recording": self._found.id, "message": f"the client {what} {number}"}
+    def _mismatch(self, what: str) -> None:
+        self._cassette.mismatch(f"{self._found.name}: {what}")
+        told = {"recording": self._found.id, "message": what}
         self._exchange.notes.rule_event(self._exchange, MISMATCH, told)
 
 

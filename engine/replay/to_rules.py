@@ -17,6 +17,7 @@ from mockrec.engine.replay.rule_when import weight, when_of
 from mockrec.engine.replay.serving import Unservable
 from mockrec.engine.replay.yaml_text import yaml_lines
 from mockrec.formats.errors import OutputError, OutputExistsError
+from mockrec.formats.session import Reading
 
 _EXTENSIONS = {"json": "json", "html": "html", "css": "css", "javascript": "js", "xml": "xml", "png": "png",
                "jpeg": "jpg", "gif": "gif", "svg": "svg", "pdf": "pdf", "text/plain": "txt"}  # fmt: skip
@@ -30,6 +31,8 @@ class Written:
     files: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     """Recordings that no rule can give again, and why."""
+    reading: Reading | None = None
+    """How the session was read."""
     marked: int = 0
     """Rules whose answers hold redaction marks."""
 
@@ -64,6 +67,7 @@ class _Writing:
             raise OutputExistsError(str(self._path))
         cassette = Cassette(self._session, Match())
         try:
+            self._written.reading = cassette.reading
             groups = self._groups(cassette)
         finally:
             cassette.close()

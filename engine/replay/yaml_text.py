@@ -23,6 +23,9 @@ def yaml_lines(value: Any, indent: int = 0) -> Iterator[str]:
     items = value.items() if isinstance(value, Mapping) else ((None, one) for one in value)
     for key, one in items:
         head = f"{pad}-" if key is None else f"{pad}{_key(key)}:"
+        if key is not None and len(head) > _FLOW:
+            yield f"{pad}? {_key(key)}"  # YAML ends other keys at 1024 characters
+            head = f"{pad}:"
         flow = _flow(one)
         if isinstance(one, str):
             yield from _text_lines(head, one, indent + 2)
@@ -85,7 +88,7 @@ def _flow(value: Any) -> str | None:
         return value if _PLAIN.fullmatch(value) and value.lower() not in _WORDS else quoted_text(value)
     if isinstance(value, Mapping):
         parts = [(key, _flow(one)) for key, one in value.items()]
-        if any(one is None for _, one in parts):
+        if any(one is None or len(key) > _FLOW for key, one in parts):
             return None
         return "{" + ", ".join(f"{_key(key)}: {one}" for key, one in parts) + "}"
     members = [_flow(one) for one in value]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import jinja2
+import jinja2.meta
 import jinja2.sandbox
 
 MAX_REPEAT = 1024 * 1024
@@ -37,6 +38,14 @@ _ENVIRONMENT = _Environment(undefined=jinja2.StrictUndefined, keep_trailing_newl
 def compile_source(text: str) -> jinja2.Template:
     """Raises `jinja2.TemplateSyntaxError`."""
     return _ENVIRONMENT.from_string(text)
+
+
+def names_in(text: str) -> set[str]:
+    """The names that a template takes from its context."""
+    try:
+        return jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
+    except jinja2.TemplateSyntaxError:
+        return set()
 
 
 def syntax_error(error: Exception) -> tuple[int, str] | None:

@@ -191,6 +191,15 @@ def compile_headers(pairs: HeaderPairs, place: Place) -> HeaderTemplates:
     return HeaderTemplates(pairs, place)
 
 
+def names_in(text: str) -> set[str]:
+    """The names that a text takes from its context; none where it is malformed, which is told elsewhere."""
+    if not has_marks(text):
+        return set()
+    from mockrec.engine.rules import sandbox
+
+    return sandbox.names_in(text)
+
+
 def has_marks(text: str) -> bool:
     """Whether a text can be anything else than itself as a template."""
     return any(mark in text for mark in _MARKS)

@@ -31,6 +31,16 @@ _SLOW = (
     model.Replay,
 )
 """Steps that wait for something else than the request."""
+_BLIND = (
+    model.Stream,
+    model.Close,
+    model.Reset,
+    model.Timeout,
+    model.Delay,
+    model.WaitForBody,
+    model.Informational,
+)
+"""Steps that never look at the request body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
     steps = tuple(steps)
     is_quick = not any(isinstance(step, _SLOW) or _reads_file(step) for step in steps)
     forwards = any(isinstance(step, model.Passthrough) for step in steps)
-    return Plan([_act(step, tools) for step in steps], is_quick=is_quick, forwards=forwards)
+    acts = [_act(step, tools) for step in steps]
+    return Plan(acts, is_quick=is_quick, forwards=forwards, reads=any(map(_reads_request, steps)))
 
 
 def _options(step: model.Passthrough, tools: Tools) -> Options:
@@ -89,6 +100,21 @@ def options_of(settings: UpstreamSettings, gateway: Gateway, where: str = "") ->
 def _reads_file(step: model.Step) -> bool:
     reply = step.reply if isinstance(step, model.Malformed) else step
     return isinstance(reply, model.Reply) and reply.body.file is not None
+
+
+def _reads_request(step: model.Step) -> bool:
+    """Whether a step may look at the whole request body. Passing it on piece by piece is no looking."""
+    match step:
+        case model.Passthrough():
+            change = step.request.body
+            return change is not None and change.data is None and change.file is None
+        case model.Reply():
+            return step.template
+        case model.Malformed():
+            return step.reply is not None and step.reply.template
+        case model.Webhook():
+            return "request" in step.events
+    return not isinstance(step, _BLIND)
 
 
 def _act(step: model.Step, tools: Tools) -> Act:

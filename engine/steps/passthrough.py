@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -24,8 +25,9 @@ from mockrec.engine.steps.reply import JSON_TYPE
 from mockrec.engine.steps.timing import delay_act
 from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers
 from mockrec.engine.steps.websocket_passing import SocketPassing
+from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
 from mockrec.engine.upstream.carrier import Carrier
-from mockrec.engine.upstream.errors import LOOP, REFUSED, RESET, TIMED_OUT, UNSENDABLE, UpstreamError
+from mockrec.engine.upstream.errors import LOOP, RESET, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
@@ -33,13 +35,8 @@ from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 
 _BAD_GATEWAY = "Error communicating with upstream server"
-_PIECE = 256 * 1024
-"""Bytes of a whole body that go to a server at once."""
 _BODILESS = (204, 304)
 _FRAMING = ("content-length", "transfer-encoding")
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
-_ATTEMPTS = 3
-"""How often a request is sent, if the servers have not looked at it."""
 
 
 def passthrough_act(
@@ -186,7 +183,7 @@ class Passing:
         exchange, request, gateway = self._exchange, self._request, self._gateway
         to_self = isinstance(self._step, Forward) or self._step.request.host is not None
         carrier = gateway.idle(exchange.peer, request.route)
-        for left in reversed(range(_ATTEMPTS)):
+        for left in reversed(range(ATTEMPTS)):
             is_new = carrier is None
             if carrier is None:
                 carrier = await gateway.connect(exchange.peer, request.route, to_self=to_self)
@@ -204,11 +201,7 @@ class Passing:
         """Whether the request can be sent again, because the server has not looked at it."""
         if self._body is None and self._whole is None and self._exchange.reader is not None:
             return False  # some of the body has gone
-        if error.code == REFUSED:
-            return True  # RFC 9113, 8.7
-        # It may have closed the idle connection while the request was on its way (RFC 9112, 9.3.1).
-        lost = error.code in (RESET, "EPIPE") and not (carrier.answered or carrier.informed)
-        return lost and not is_new and self._request.method in _IDEMPOTENT
+        return may_repeat(carrier, error, self._request.method, is_new=is_new)
 
     async def _converse(self, carrier: Carrier) -> None:
         """One request and its response."""
@@ -222,36 +215,22 @@ class Passing:
         whole = self._whole if reader is not None else body
         trailers = end_to_end_trailers(exchange.request_body.trailers) if body is None else ()
         self._asked_at = clock.now()
-        at_once = whole if whole is not None and len(whole) <= _PIECE else None
+        at_once = whole if whole is not None and len(whole) <= PIECE else None
         self._sent = await carrier.ask(
             self._request, fields, at_once, trailers, more=body is not None or reader is not None
         )
         if self._sent:
             await self._receive(carrier)
             return
-        failed: list[Exception] = []
-        async with anyio.create_task_group() as group:
 
-            async def send() -> None:
-                try:
-                    if whole is None:
-                        await self._send_body(carrier)
-                    else:
-                        await self._send_whole(carrier, whole, trailers)
-                except UpstreamError as error:
-                    # A server that has said why it hangs up is still heard.
-                    if error.code in (TIMED_OUT, UNSENDABLE):
-                        failed.append(error)
-                        group.cancel_scope.cancel()
+        async def send() -> None:
+            if whole is None:
+                await self._send_body(carrier)
+            else:
+                await send_whole(carrier, whole, trailers, self._settings.body_idle_timeout)
+                self._all_sent(carrier)
 
-            group.start_soon(send)
-            try:
-                await self._receive(carrier)
-            except Exception as error:
-                failed.append(error)
-            group.cancel_scope.cancel()
-        if failed:
-            raise failed[0]
+        await while_sending(send, partial(self._receive, carrier))
 
     async def _send_body(self, carrier: Carrier) -> None:
         """Pass the client's body on as it comes."""
@@ -261,16 +240,11 @@ class Passing:
         while data := await reader.next():
             await carrier.send_data(data, self._settings.body_idle_timeout)
         if exchange.request_body.complete:  # otherwise the client has left, and its connection ends this
-            await self._send_end(carrier, end_to_end_trailers(exchange.request_body.trailers))
+            trailers = end_to_end_trailers(exchange.request_body.trailers)
+            await carrier.send_end(trailers, self._settings.body_idle_timeout)
+            self._all_sent(carrier)
 
-    async def _send_whole(self, carrier: Carrier, body: bytes, trailers: RawHeaders) -> None:
-        """A body that is there: in pieces, so that a server that takes none of it is noticed."""
-        for start in range(0, len(body), _PIECE):
-            await carrier.send_data(body[start : start + _PIECE], self._settings.body_idle_timeout)
-        await self._send_end(carrier, trailers)
-
-    async def _send_end(self, carrier: Carrier, trailers: RawHeaders) -> None:
-        await carrier.send_end(trailers, self._settings.body_idle_timeout)
+    def _all_sent(self, carrier: Carrier) -> None:
         self._sent = True
         if not carrier.answered:
             carrier.allow(self._settings.head_timeout)

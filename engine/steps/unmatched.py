@@ -54,7 +54,7 @@ def passing_plan(
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)
         await (for_us if ours else to_others)(exchange)
 
-    return Plan([act], is_quick=False, forwards=True)
+    return Plan([act], is_quick=False, forwards=True, reads=False)
 
 
 def _explaining(rules: Callable[[], RuleSet]) -> Act:

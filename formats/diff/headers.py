@@ -15,8 +15,12 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-HOP_BY_HOP = _names("connection keep-alive proxy-connection te trailer transfer-encoding upgrade via content-length")
-"""How the bytes travel. The length is a body's, and bodies are compared decoded."""
+HOP_BY_HOP = _names(
+    "connection keep-alive proxy-connection te trailer transfer-encoding upgrade via content-length "
+    "sec-websocket-key sec-websocket-accept"
+)
+"""How the bytes travel. The length is a body's, and bodies are compared decoded; the key of a WebSocket is drawn anew,
+and browsers do not save what is made of it."""
 VOLATILE = _names(
     "date age expires last-modified etag x-request-id request-id x-correlation-id correlation-id x-trace-id "
     "traceparent tracestate x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-cloud-trace-context "
@@ -24,7 +28,7 @@ VOLATILE = _names(
     "server-timing x-runtime x-response-time x-process-time x-envoy-upstream-service-time x-timer x-served-by "
     "x-cache x-cache-hits cf-ray cf-cache-status x-vercel-id fly-request-id x-ratelimit-remaining "
     "x-ratelimit-reset x-ratelimit-used ratelimit-remaining ratelimit-reset x-rate-limit-remaining "
-    "x-rate-limit-reset sec-websocket-key sec-websocket-accept"
+    "x-rate-limit-reset"
 )
 """That it is there and of its type is compared, not what it says."""
 _DATES = frozenset({"date", "expires", "last-modified"})

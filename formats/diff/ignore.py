@@ -79,7 +79,7 @@ def read_rules(path: str, today: date) -> list[Rule]:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SelectorError(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # for a number or a day that is none, yaml raises whatever it stumbles over
         raise SelectorError(f"{path}: not YAML: {error}") from None
     entries = content.get("ignore") if isinstance(content, dict) else None
     if not isinstance(entries, list):

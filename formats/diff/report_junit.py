@@ -24,23 +24,28 @@ def report(result: Result) -> str:
     root = ElementTree.Element("testsuites", {"name": "mockrec diff", **numbers, "time": "0"})
     name = one_line(f"{result.a.name} → {result.b.name}", 500)
     suite = ElementTree.SubElement(root, "testsuite", {"name": name, **numbers, "skipped": "0", "time": "0"})
+    named: set[str] = set()
     for endpoint, group in failed.items():
-        case = _case(suite, str(endpoint))
+        case = _case(suite, str(endpoint), named)
         message = f"{len(group.entries)} × different: {group.entries[0].sentence}"
         failure = ElementTree.SubElement(
             case, "failure", {"message": one_line(message, 300), "type": str(group.severity)}
         )
         failure.text = _text(group)
     for endpoint in passed:
-        _case(suite, str(endpoint))
+        _case(suite, str(endpoint), named)
     ElementTree.SubElement(suite, "system-out").text = escaped(headline(result))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: ElementTree.Element, endpoint: str) -> ElementTree.Element:
-    attributes = {"classname": "mockrec.diff", "name": one_line(endpoint, 500), "time": "0"}
-    return ElementTree.SubElement(suite, "testcase", attributes)
+def _case(suite: ElementTree.Element, endpoint: str, named: set[str]) -> ElementTree.Element:
+    """`named`: the names that are taken. GitLab takes cases of one name for one."""
+    name = one_line(endpoint, 500)
+    if name in named:
+        name = f"{name} ({len(named) + 1})"
+    named.add(name)
+    return ElementTree.SubElement(suite, "testcase", {"classname": "mockrec.diff", "name": name, "time": "0"})
 
 
 def _text(group: Group) -> str:

@@ -23,6 +23,8 @@ from mockrec.formats.har.fields import items, mapping, number, text, whole
 Record = dict[str, Any]
 
 _VERSION = re.compile(r"(?:http/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
+_GZIP = b"\x1f\x8b"
 _BEFORE_WAIT = ("blocked", "dns", "connect", "send")
 _LATEST_SECONDS = 100_000_000_000
 _SCHEMES = ("http", "https", "ws", "wss")
@@ -216,25 +218,48 @@ def client_of(owner: Mapping[str, Any]) -> Record:
 def _posted(request: Mapping[str, Any]) -> Record:
     """The request's body: `_content` (HTTP Toolkit), `text`, or what `params` say."""
     if isinstance(request.get("_content"), dict):
-        return _body(request["_content"])
+        return _body(request, request["_content"])
     posted = mapping(request.get("postData"))
     if not text(posted.get("text")) and items(posted.get("params")):
         pairs = [(text(mapping(one).get("name")), text(mapping(one).get("value"))) for one in posted["params"]]
         return encode_body(urlencode(pairs).encode())
-    return _body({"size": request.get("bodySize"), **posted})
+    return _body(request, {"size": request.get("bodySize"), **posted})
 
 
 def _content(response: Mapping[str, Any]) -> Record:
-    return _body(mapping(response.get("content")))
+    return _body(response, mapping(response.get("content")))
 
 
-def _body(content: Mapping[str, Any]) -> Record:
-    """Its text, or how large it was where the file does not have it."""
+def _body(message: Mapping[str, Any], content: Mapping[str, Any]) -> Record:
+    """Its text, or how large it was where the file does not have it.
+
+    HAR keeps bodies without their content-encoding and charset; what the message's fields name is what they had.
+    """
     kept = text(content.get("text"))
     size = whole(content.get("size"), 0)
     if not kept and size > 0:
         return {"size": size, "text": "", "truncated": True}
-    return encode_body(_decoded(kept) if content.get("encoding") == "base64" else _utf8(kept))
+    table = fields.header_table(fields.raw_headers(message.get("headers")))
+    is_base64 = content.get("encoding") == "base64"
+    body = encode_body(_decoded(kept)) if is_base64 else _of_text(kept, text(table.get("content-type")))
+    coding = text(table.get("content-encoding")).strip().lower()
+    # Some tools keep the bytes of the wire all the same.
+    if kept and coding not in ("", "identity") and not (is_base64 and _decoded(kept).startswith(_GZIP)):
+        body["contentEncoding"] = coding
+    return body
+
+
+def _of_text(kept: str, content_type: str) -> Record:
+    """A text in the charset that its type names."""
+    found = _CHARSET.search(content_type)
+    try:
+        data = kept.encode(found[1]) if found else _utf8(kept)
+    except (LookupError, ValueError):
+        data = _utf8(kept)
+    utf8 = _utf8(kept)
+    if found is None or data == utf8:
+        return encode_body(utf8)
+    return {"size": len(data), "text": kept, "charset": found[1].lower()}
 
 
 def _decoded(data: str) -> bytes:

@@ -111,5 +111,7 @@ def unpack(entry: Mapping[str, Any], residuals: Sequence[Any]) -> Iterator[tuple
         kind, take = residual["type"], residual.get("take")
         take = take if type(take) is int and take >= 0 else None
         record = patch({"type": kind, **implied.of(kind, take)}, residual, rank_of(kind))
+        if record.get("type") != kind:
+            raise ValueError(f"_mockrec.events[{number}] says two things of its type")
         yield residual.get("at", record.get("seq")), record
         implied.learn(record)

@@ -67,7 +67,9 @@ class Splitter:
 
     def _log(self) -> Iterator[Member]:
         for key in self._object():
-            if key == "entries" and self._peek() == b"[":
+            if key == "entries":
+                if self._peek() != b"[":
+                    self._fail("a list of entries")
                 yield from self._entries()
             else:
                 value, problem = _parsed(self._value())

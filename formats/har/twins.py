@@ -99,7 +99,7 @@ class Twins:
         self.name = str(path)
         # Beside the file itself, because a rename does not cross file systems; and a link to it stays a link.
         self._target = Path(os.path.realpath(path))
-        self._hidden_name, self._free_name = (self._target.with_name(f".{self._target.name}.{n}") for n in (1, 2))
+        self._hidden_name, self._free_name = _hidden_names(self._target)
         self._finished = False
         self._links = True
         try:
@@ -161,6 +161,16 @@ class Twins:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(self.name, error.strerror or str(error))
+
+
+def _hidden_names(target: Path) -> tuple[Path, Path]:
+    """What the hidden copy may be called."""
+    return target.with_name(f".{target.name}.1"), target.with_name(f".{target.name}.2")
+
+
+def may_grow(path: str) -> bool:
+    """Whether there is a hidden copy: somebody writes it, or was killed."""
+    return any(name.exists() for name in _hidden_names(Path(os.path.realpath(path))))
 
 
 def open_growing(path: Path, *, force: bool, file_mode: int) -> Growing:

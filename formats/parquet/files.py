@@ -20,6 +20,9 @@ from mockrec.formats.schema import EVENTS, REPEATING, SCHEMAS
 
 GROUP_ROWS = 16_384
 """Rows of a row group: enough that columns compress, few enough that statistics tell them apart."""
+_WEB = ("http", "https", "ftp")
+_UNREADABLE = (OSError, ValueError, pa.ArrowException)
+"""What pyarrow raises for damaged files; ValueError for names that are no UTF-8."""
 READ_ROWS = 1_024
 """Rows that are in memory at a time while a file is read."""
 
@@ -31,6 +34,9 @@ def file_system(path: str) -> tuple[Any, str]:
     try:
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except pa.ArrowInvalid as error:
+        scheme = path.partition("://")[0]
+        if scheme.lower() in _WEB:
+            raise OSError(f"{scheme}:// is no file system; download the file, or use s3://, gs://, …") from None
         raise OSError(str(error)) from None
 
 
@@ -65,7 +71,7 @@ class EventsFile:
             self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=False)
         except FileNotFoundError:
             raise
-        except (OSError, pa.ArrowException) as error:
+        except _UNREADABLE as error:
             raise SessionError(name, f"this Parquet file cannot be read: {_first_line(error)}") from None
         try:
             self._check()
@@ -98,7 +104,7 @@ class EventsFile:
         wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
         try:
             yield from self._file.iter_batches(READ_ROWS, columns=[name for name in wanted if name in there])
-        except (OSError, pa.ArrowException) as error:
+        except _UNREADABLE as error:
             raise SessionError(self.name, f"this Parquet file is damaged: {_first_line(error)}") from None
 
     def lines(self) -> Iterator[bytes]:

@@ -93,6 +93,14 @@ def segments(journal: Path) -> dict[int, Path]:
     return dict(sorted((number, path) for number, path in found.items() if number is not None))
 
 
+def has_segments(path: str) -> bool:
+    """Whether a session is in a journal, all of it or a part: such pieces become Parquet while one reads."""
+    if is_uri(path):
+        return False
+    here = Path(path)
+    return bool(segments(here) or segments(journal_of(path)) or segments(here / "journal"))
+
+
 def is_table_place(path: str) -> bool:
     """Whether a path is for us, whatever stands in it: a URI, a folder, or what only a journal is there for."""
     if is_uri(path):

@@ -28,6 +28,8 @@ def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 
     except FileNotFoundError:
         return  # it did not give up: its recorder had ended, and so the journal is gone
     try:
+        if not journal.is_dir():
+            return  # the same, while we waited for its lock
         found = segments(journal)
         if found:
             _cut_torn_line(found[max(found)])

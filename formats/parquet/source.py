@@ -33,6 +33,7 @@ class TableSource:
         self.name = name
         self.torn = ""
         self.problems: list[str] = []
+        self.unit = "record"
         self._lines: Iterator[bytes] = self._open()
 
     def close(self) -> None:

@@ -30,7 +30,9 @@ class Context:
 Extract = Callable[[Any, Context], Iterable[Any]]
 
 _URL = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)(?::(\d+))?([^?#]*)(?:\?([^#]*))?", re.DOTALL
+    r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?((?:\[[^\]]*\])|[^/?#:]*)"
+    r"(?::(\d{1,9})(?!\d))?([^?#]*)(?:\?([^#]*))?",
+    re.DOTALL,
 )
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 

@@ -62,6 +62,9 @@ class _Parser:
         if len(self._expression) > MAX_LENGTH:
             message = f"the expression has {len(self._expression)} characters, more than {MAX_LENGTH}"
             raise reader.error(message, MAX_LENGTH)
+        for position, char in enumerate(self._expression):
+            if "\ud800" <= char <= "\udfff":  # what Python makes of bytes on the command line that are no UTF-8
+                raise reader.error("this is no UTF-8", position)
         if reader.at_end:
             raise reader.error("expected a test such as status >= 500, found nothing")
         root = self._expr()

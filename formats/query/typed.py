@@ -6,6 +6,7 @@ Python source of one straight run: that is two to three times as fast as decodin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from mockrec.formats.query.predicate import walk
 
 DecodeError = msgspec.DecodeError
 """A line is no JSON, or has another JSON type where an object is expected."""
+
+_NO_NAME = re.compile(r'[\\"\x00-\x1f]')
+"""In keys that msgspec takes for no name of a field."""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ def compile_typed(plan: Plan, context: Context) -> TypedPlan:
     for path in (("type",), ("id",), *_paths(plan)):
         node = root
         for key in path:
+            if _NO_NAME.search(key):
+                break  # what it stands in is decoded as a whole
             node = node.inner.setdefault(key, _Node())
         node.wanted = True
     decoder = msgspec.json.Decoder(_struct(root, root))

@@ -107,6 +107,8 @@ def make_range(kind: Kind, low: Word, high: Word) -> tuple[Check, ...]:
         return (Moment(first.low, last.high),)
     bottom, _, _ = _number(Kind.NUMBER if kind is Kind.ANY else kind, low)
     _, top, top_open = _number(Kind.NUMBER if kind is Kind.ANY else kind, high)
+    if kind is Kind.ANY:
+        bottom, top = _in_json(low.text), _in_json(high.text)
     if top < bottom:
         raise ValueProblem(f"the range ends at {high.text}, before it begins", high.position)
     return (Interval(bottom, top, high_open=top_open),)
@@ -161,6 +163,15 @@ def _plain(text: str) -> float:
     return int(text) if text.lstrip("-").isdigit() and len(text) < 20 else float(text)
 
 
+def _in_json(text: str) -> float:
+    """As it is read from JSON: whole numbers are exact as long as 64 bits hold them, ids for example."""
+    if text.lstrip("-").isdigit() and len(text) <= len(str(2**64)):
+        value = int(text)
+        if -(2**63) <= value < 2**64:
+            return value
+    return _plain(text)
+
+
 def _compare(operator: str, low: float, high: float, high_open: bool) -> Interval:
     match operator:
         case "==":
@@ -180,7 +191,7 @@ def _any(operator: str, word: Word) -> tuple[Check, ...]:
     checks: list[Check] = [Text(operator, word.text)]
     if not word.quoted:
         if _NUMBER.fullmatch(word.text):
-            value = _plain(word.text)
+            value = _in_json(word.text)
             if operator in ORDER:
                 checks.clear()
             checks.append(_compare(operator, value, value, False))

@@ -127,6 +127,17 @@ def p2(bench: Bench) -> Sequence[Row]:
     return [compare("P2", "recording to a file against -o none", Target(0.75, True), rounds, pair)]
 
 
+def p9(bench: Bench) -> Sequence[Row]:
+    """Two workers on the machine's cores, which the load generator shares."""
+    sides: dict[str, Start] = {
+        "two workers": partial(mockrec, bench, "--workers", "2"),
+        "one": partial(mockrec, bench),
+    }
+    rounds, _ = alternate(bench, sides)
+    pair = ("two workers", "one")
+    return [compare("P9", "--workers 2 against one process, recording", Target(1.5, True), rounds, pair)]
+
+
 def p8(bench: Bench) -> Sequence[Row]:
     """Big bodies both ways, in bytes rather than requests."""
     plain = _plain_side(bench, upload=True)

@@ -43,6 +43,7 @@ ITEMS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "P6": streams.p6,
     "P7": proxying.p7,
     "P8": _p8,
+    "P9": measures.p9,
     "R1": replaying.r1,
     "S1": footprint.s1,
     "S2": measures.s2,

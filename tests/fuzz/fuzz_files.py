@@ -29,7 +29,7 @@ _NO_FOLDER = Path("/nowhere.bodies")
 _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202e]")
 
 
-def _check_message(error: Exception) -> None:
+def check_message(error: Exception) -> None:
     assert str(error)
 
 
@@ -40,7 +40,7 @@ def rules(data: bytes, chance: Random) -> None:
     try:
         load_rules(data, path="rules.yaml", folder="/nowhere", read_file=read_file, env={"A": "b"})
     except MockrecError as found:
-        _check_message(found)
+        check_message(found)
 
 
 def session(data: bytes, chance: Random) -> None:
@@ -54,7 +54,7 @@ def session(data: bytes, chance: Random) -> None:
                 records.append((line.number, line.record))
         audit.finish()
     except FormatError as found:
-        _check_message(found)
+        check_message(found)
         return
     for row in fold(records):
         str(row)

@@ -17,8 +17,9 @@ _NUMBERS = (
 class Mutator:
     """Changes inputs of one kind; `tokens` are what such inputs are made of."""
 
-    def __init__(self, chance: Random, tokens: Sequence[bytes]) -> None:
+    def __init__(self, chance: Random, tokens: Sequence[bytes], most: int = MOST) -> None:
         self._chance = chance
+        self._most = most
         self._tokens = [*tokens, *_NUMBERS]
         self._acts: list[Callable[[bytearray, bytes], None]] = [
             self._flip, self._set, self._insert, self._delete, self._repeat, self._token, self._token, self._replace,
@@ -30,7 +31,7 @@ class Mutator:
         out = bytearray(data)
         for _ in range(min(int(self._chance.expovariate(0.5)) + 1, 12)):
             self._chance.choice(self._acts)(out, other)
-        return bytes(out[:MOST])
+        return bytes(out[: self._most])
 
     def _place(self, out: bytearray) -> int:
         return self._chance.randint(0, len(out))

@@ -14,12 +14,15 @@ from typing import Any
 import fuzz_files
 import fuzz_h1
 import fuzz_h2
+import fuzz_sessions
 import fuzz_wire
 from fuzz_mutate import Mutator
 from fuzz_target import CORPUS, Hang, Target, time_limit
 
 TARGETS = {
-    target.name: target for target in [*fuzz_h1.TARGETS, *fuzz_h2.TARGETS, *fuzz_wire.TARGETS, *fuzz_files.TARGETS]
+    target.name: target
+    for module in (fuzz_h1, fuzz_h2, fuzz_wire, fuzz_files, fuzz_sessions)
+    for target in module.TARGETS
 }
 INPUT_SECONDS = 5.0
 WARM_UP = 20_000
@@ -55,7 +58,7 @@ class Findings:
 def fuzz(target: Target, seconds: float, inputs: int, seed: int) -> int:
     """Run until one of both is over; how many inputs were bad."""
     chance = Random(seed)
-    mutator = Mutator(chance, target.tokens)
+    mutator = Mutator(chance, target.tokens, target.most)
     pool = [*target.seeds, *target.found]
     own = len(pool)
     findings = Findings(target)

@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
+from fuzz_mutate import MOST
+
 CORPUS = Path(__file__).parent / "corpus"
 """What was found, in a folder for each target."""
 
@@ -28,6 +30,8 @@ class Target:
     """Gets an input and chances of its own; raises if something is wrong."""
     seeds: Sequence[bytes]
     tokens: Sequence[bytes] = ()
+    most: int = MOST
+    """How long inputs may become."""
 
     @property
     def found(self) -> list[bytes]:

@@ -123,7 +123,7 @@ def test_files_that_cannot_be_read(program: Program, tmp_path: Path, command: st
         (["--unmatched", "guess"], "expected reject or passthrough"),
         (["--ca-cert", "a.pem"], "give both, --ca-cert and --ca-key"),
         (["--ca-cert", "a.pem", "--ca-key", "a.key"], "a.pem"),
-        (["--workers", "2"], "not available yet"),
+        (["--workers", "0"], "--workers"),
         (["--http2", "maybe"], "expected true or false or fallback"),
         (["--upstream", "http://127.0.0.1:1/path"], "expected a server such as http://localhost:3000"),
         (["--upstream", "ftp://127.0.0.1"], "expected a server such as http://localhost:3000"),

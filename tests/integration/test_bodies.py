@@ -12,6 +12,7 @@ import signal
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,40 @@ def test_a_long_download_in_constant_memory(recorder: Start, upstream: Serve, tm
     (path,) = files(run.log)
     assert path.stat().st_size == size
     shutil.rmtree(folder_of(run.log))
+
+
+def test_many_long_uploads_in_constant_memory(recorder: Start, upstream: Serve) -> None:
+    """None of them is longer than what the log keeps, and nothing but the log wants them."""
+    server = upstream()
+    run = recorder(f"version: 1\nrules: [{{then: {{forward: {{to: '{server.url}'}}}}}}]\n")
+    body = bytes(9 * 1024 * 1024)
+    post(run.port, body)
+    before = peak(run.pid)
+    head = f"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", run.port), timeout=60)) for _ in range(12)]
+        for sock in socks:
+            sock.sendall(head + body[:-1])
+        for sock in socks:
+            sock.sendall(body[-1:])
+            assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert peak(run.pid) - before < 40 * 1024 * 1024  # of 108 MiB that were under way
+    assert len(run.stop().by_type("response")) == 13
+
+
+def test_a_changed_upload_is_passed_on_whole(recorder: Start, upstream: Serve) -> None:
+    """Longer than 10 MiB, and beside the log."""
+    server = upstream()
+    change = "request: {matchReplaceBody: [[needle, thread]]}"
+    run = recorder(
+        f"version: 1\nrules: [{{then: {{forward: {{to: '{server.url}', {change}}}}}}}]\n", "--max-body-size", "100MB"
+    )
+    body = b"x" * (12 * 1024 * 1024) + b"needle"
+    post(run.port, body)
+    session = run.stop()
+    (record,) = session.by_type("request")
+    assert of(run.log, record["body"]) == body
+    assert server.request.body == body.replace(b"needle", b"thread")
 
 
 def test_after_a_kill_there_is_no_half_file(recorder: Start, upstream: Serve) -> None:

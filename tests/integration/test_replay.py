@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from replay_sessions import session_of
 
 from mockrec.formats.audit import Audit
 from mockrec.formats.body import Body
@@ -46,32 +47,6 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def of_type(records: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
     return [record for record in records if record["type"] in kinds]
-
-
-def session_of(path: Path, *requests: dict[str, Any], apart: float = 0.0) -> Path:
-    """A session with these requests, answered with 200 each; `apart`: seconds between their beginnings."""
-    lines: list[dict[str, Any]] = []
-    for number, given in enumerate(requests):
-        identity = f"00000000-0000-7000-8000-{number:012d}"
-        body = given.get("body", "")
-        stamp = f"2026-01-01T00:00:{number * apart:09.6f}Z"
-        base = {"id": identity, "connectionId": given.get("connection", "c"), "timestamp": stamp}
-        head = {
-            "method": given.get("method", "GET"),
-            "url": f"http://{given.get('host', 'shop.test')}{given.get('path', '/')}",
-            "path": given.get("path", "/"),
-            "httpVersion": "1.1",
-            "rawHeaders": [["Host", given.get("host", "shop.test")], *given.get("headers", [])],
-        }
-        logged = body if isinstance(body, dict) else {"size": len(body), "text": body}
-        lines.append({"type": "request-initiated", **base, **head})
-        lines.append({"type": "request", **base, **head, "body": logged})
-        if given.get("left") is not None:
-            lines.append({"type": "abort", **base, **head, **given["left"]})
-        else:
-            lines.append({"type": "response", **base, "statusCode": 200, "body": {"size": 0, "text": ""}})
-    path.write_text("".join(json.dumps({"seq": n, **line}) + "\n" for n, line in enumerate(lines)), encoding="utf-8")
-    return path
 
 
 class Shop:
@@ -204,6 +179,28 @@ def test_servers_that_reset(program: Program, tmp_path: Path, upstream: Make, pa
     assert done.returncode == 1
     codes = {record["error"]["code"] for record in of_type(read(tmp_path / "b.jsonl"), "abort")}
     assert codes <= {"ECONNRESET", "EPIPE"} and codes
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"400\r\n" + b"x" * 1024 + b"\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ],
+)
+def test_servers_that_never_stop(program: Program, tmp_path: Path, upstream: Make, head: bytes, piece: bytes) -> None:
+    def serve(connection: Any) -> None:
+        connection.head()
+        connection.send(head)
+        while True:
+            connection.send(piece * 64)
+
+    # Several at once: then whatever is waited for has come already.
+    session = session_of(tmp_path / "a.jsonl", *[{"connection": f"c{number}"} for number in range(8)])
+    to = ("--to", upstream(serve=serve).url, "--pace", "max", "-o", "b.jsonl", "--max-body-size", "1KB")
+    done = program("replay", session, *to, "--timeout", "500ms", "--events", "session-started,abort,session-ended")
+    assert done.returncode == 1
+    assert "8 requests failed" in done.stderr and "no end of its answer within 0.5s [ETIMEDOUT]" in done.stderr
 
 
 def test_an_idle_connection_that_the_server_closes_is_not_a_failure(
@@ -409,15 +406,19 @@ def test_websocket_messages_wait_for_the_recorded_answers(recorder: Start, progr
     assert of_type(read(tmp_path / "last.jsonl"), "abort")
 
 
-def test_interrupted(tmp_path: Path, upstream: Make) -> None:
+@pytest.mark.parametrize("endless", [False, True])
+def test_interrupted(tmp_path: Path, upstream: Make, endless: bool) -> None:
     asked = threading.Event()
 
     def serve(connection: Any) -> None:
         connection.head()
         asked.set()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
+        while endless:
+            connection.send(b"x" * 65536)
         connection.hang()
 
-    session = session_of(tmp_path / "a.jsonl", {}, {}, {})
+    session = session_of(tmp_path / "a.jsonl", *[{"connection": f"c{number}"} for number in range(8)])
     argv = [sys.executable, "-m", "mockrec.cli", "replay", session, "--to", upstream(serve=serve).url]
     process = subprocess.Popen([*argv, "-o", "b.jsonl"], cwd=tmp_path, stderr=subprocess.PIPE)
     assert asked.wait(20)
@@ -450,6 +451,56 @@ def test_differences_are_an_exit_code(recorded_shop: Path, shop: Shop, program: 
     assert program("replay", recorded_shop, "--to", url, "--diff", "--repeat", "2").returncode == 2
 
 
+def test_a_session_is_never_written_over_by_what_is_made_of_it(program: Program, tmp_path: Path) -> None:
+    session = session_of(tmp_path / "a.jsonl", {})
+    before = session.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(session)
+    for options in (
+        ("replay", session, "--to", "http://127.0.0.1:9", "-o", "a.jsonl"),
+        ("replay", session, "--to", "http://127.0.0.1:9", "-o", "link.jsonl"),
+        ("replay", session, "--serve", "--port", "0", "-o", "a.jsonl"),
+        ("replay", session, "--to-rules", "a.jsonl"),
+        ("diff", session, "link.jsonl", "-o", "a.md", "-o", "a.json"),
+    ):
+        (tmp_path / "a.json").unlink(missing_ok=True)
+        (tmp_path / "a.json").symlink_to(session)
+        done = program(*options, "--force")
+        assert (done.returncode, "it is one of the sessions" in done.stderr) == (2, True), done.stderr
+        assert session.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["replay.jsonl", "sent.jsonl"])
+def test_comparing_works_whatever_the_session_is_called(
+    program: Program, tmp_path: Path, upstream: Make, name: str
+) -> None:
+    session = session_of(tmp_path / name, {}, {"path": f"/{MARK}"}, {"method": "POST", "body": "x" * 10})
+    Path(f"{session}.bodies").mkdir()
+    server = upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    done = program("replay", session, "--to", server.url, "--pace", "max", "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "B  what came back  2 exchanges" in done.stdout and f"A  {session}" in done.stdout
+
+
+def test_the_host_can_be_said(program: Program, tmp_path: Path, upstream: Make) -> None:
+    server = upstream()
+    session = session_of(tmp_path / "a.jsonl", {})
+    assert program("replay", session, "--to", server.url, "--header", "Host: said.test").returncode == 0
+    assert program("replay", session, "--to", server.url, "--set", "header:host=set.test").returncode == 0
+    assert [one.headers["host"] for one in server.requests] == ["said.test", "set.test"]
+
+
+def test_a_session_that_was_cut_off_is_sent_and_said(program: Program, tmp_path: Path, upstream: Make) -> None:
+    session = session_of(tmp_path / "a.jsonl", {})
+    with session.open("a", encoding="utf-8") as file:
+        file.write('{"seq":3,"type":"requ')
+    done = program("replay", session, "--to", upstream().url)
+    assert (done.returncode, done.stderr.count("the session was cut off: line 4 is cut off")) == (0, 1)
+    done = program("replay", "-", "--to", upstream().url, input=session.read_text(encoding="utf-8"))
+    assert (done.returncode, done.stderr.count("the session was cut off")) == (0, 1)
+    done = program("replay", session, "--to-rules", "r.yaml")
+    assert (done.returncode, done.stderr.count("the session was cut off")) == (0, 1)
+
+
 def test_a_session_from_stdin(program: Program, tmp_path: Path, upstream: Make) -> None:
     server = upstream()
     text = session_of(tmp_path / "a.jsonl", {}, {"path": f"/{MARK}"}).read_text(encoding="utf-8")
@@ -467,6 +518,9 @@ def test_a_session_from_stdin(program: Program, tmp_path: Path, upstream: Make) 
         (("--to", "http://a", "--pace", "quick"), "original, max"),
         (("--to", "http://a", "--set", "x=1"), "selector"),
         (("--to", "http://a", "--header", "nothing"), "header"),
+        (("--to", "http://a", "--header", "Content-Length: 3"), "Content-Length belongs to"),
+        (("--to", "http://a", "--header", "content-encoding:"), "content-encoding belongs to"),
+        (("--to", "http://a", "--diff", "-o", "-"), "in the midst of the report"),
         (("--to", "http://a", "--timeout", "0"), "no time"),
         (("--to", "http://a", "--trust", "missing.pem"), "missing.pem"),
     ],

@@ -5,25 +5,23 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-
-from mockrec.formats.audit import Audit
-from mockrec.formats.session import open_session
+from serving import Serving, serve
 
 Start = Callable[..., Any]
 Make = Callable[..., Any]
 Program = Callable[..., subprocess.CompletedProcess[str]]
+
+__all__ = ["serve"]
 
 SHOP = Path(__file__).parent / "shop"
 MARK = "redacted-0123abcd"
@@ -37,66 +35,6 @@ def spy(event, args):
 
 sys.addaudithook(spy)
 """
-
-
-class Serving:
-    """`mockrec replay --serve`, ready."""
-
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
-        self.process = process
-        self.url = url
-        self.port = int(url.rpartition(":")[2])
-        self.log = log
-
-    def stop(self) -> tuple[int, str]:
-        """Exit code, and what was said."""
-        self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=20)
-        return self.process.returncode, said
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """What was recorded, once it has stopped."""
-        with open_session(self.log) as session:
-            audit = Audit(session.header, session.bodies_folder)
-            records = []
-            for line in session.scan():
-                assert line.record is not None
-                audit.check(line.number, line.record)
-                records.append(line.record)
-            audit.finish()
-        assert audit.findings == []
-        return records
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
-    """`serve(session, *options)`."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(session: Path | str, *options: str, env: dict[str, str] | None = None) -> Serving:
-        ready, log = tmp_path / f"serving-{len(running)}.json", tmp_path / f"served-{len(running)}.jsonl"
-        argv = [sys.executable, "-m", "mockrec.cli", "replay", str(session), "--serve", "--port", "0"]
-        process = subprocess.Popen(
-            [*argv, "--ready-file", str(ready), "-o", str(log), *options],
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(env or {})},
-        )
-        running.append(process)
-        deadline = time.monotonic() + 20
-        while not ready.exists():
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return Serving(process, json.loads(ready.read_text(encoding="utf-8"))["url"], log)
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def session_of(path: Path, *exchanges: dict[str, Any]) -> Path:
@@ -327,6 +265,34 @@ def test_what_was_broken_off_is_again(tmp_path: Path, serve: Callable[..., Servi
             get(run.url, path)
 
 
+def test_events_stay_open_where_their_client_left(tmp_path: Path, serve: Callable[..., Serving]) -> None:
+    head = {
+        "statusCode": 200,
+        "headers": {"content-type": "text/event-stream"},
+        "rawHeaders": [["Content-Type", "text/event-stream"]],
+    }
+    events = "data: 1\n\ndata: 2\n\n"
+    left = {"type": "abort", "response": {**head, "body": {"size": len(events), "text": events, "incomplete": True}}}
+    download = {"type": "abort", "response": {**left["response"], "headers": {}}}  # type: ignore[dict-item]
+    session = session_of(tmp_path / "a.jsonl", {"path": "/events", "end": left}, {"path": "/file", "end": download})
+    serving = serve(session)
+    with (
+        httpx.Client(trust_env=False, timeout=20) as client,
+        client.stream("GET", f"{serving.url}/events") as answer,
+    ):
+        assert answer.status_code == 200
+        heard = ""
+        for text in answer.iter_text():
+            heard += text
+            if len(heard) == len(events):
+                break
+        assert heard == events
+    assert get(serving.url, "/file").status_code == 503
+    serving.stop()
+    (abort,) = [record for record in serving.records if record["type"] == "abort"]
+    assert (abort["path"], "error" in abort) == ("/events", False)
+
+
 def test_the_step_beside_other_rules(recorder: Start, tmp_path: Path) -> None:
     session_of(tmp_path / "a.jsonl", {"path": "/api/x", "answer": "recorded"}, {"path": "/api/y", "answer": "unused"})
     rules = """\
@@ -409,5 +375,5 @@ def test_a_session_that_cannot_be_read(program: Program, tmp_path: Path, recorde
     assert (done.returncode, "bad.jsonl" in done.stderr) == (2, True)
     (tmp_path / "r.yaml").write_text("version: 1\nrules: [{then: {replay: bad.jsonl}}]\n", encoding="utf-8")
     done = program("run", "r.yaml", "--port", "0", "-o", "none")
-    assert done.returncode == 2
+    assert (done.returncode, "r.yaml:2:" in done.stderr) == (2, True)
     assert "rules[0].then.replay" in done.stderr

@@ -30,7 +30,7 @@ def test_seeds_and_findings(target: Target) -> None:
 @each
 def test_changes_of_them(target: Target) -> None:
     chance = Random(7)
-    mutator = Mutator(chance, target.tokens)
+    mutator = Mutator(chance, target.tokens, target.most)
     with time_limit(20.0) as begin:
         for _ in range(CHANGES):
             begin()

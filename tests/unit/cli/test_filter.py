@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import json
@@ -148,6 +147,25 @@ def test_several_sessions_are_merged_by_time(recording: Any, session: Path, run:
     both = run("s.jsonl", "t.jsonl", "-o", "all.jsonl")
     assert both.code == 0
     assert run("all.jsonl", command="verify").code == 0
+
+
+@pytest.mark.parametrize("expression", [["status"], []])
+@pytest.mark.parametrize("out", ["out.jsonl", "out.har", "-"])
+def test_bodies_that_are_lost_are_told_and_stop_nothing(
+    recording: Any, run: Filter, keep: Callable[[Path, bytes], dict[str, Any]], out: str, expression: list[str]
+) -> None:
+    gone, damaged = (keep(Path("s.jsonl.bodies"), text) for text in (b"gone", b"damaged"))
+    recording.start().exchange(A, body=gone).exchange(B, body=damaged).exchange(C, body={"size": 1, "text": "x"})
+    recording.end().write(Path("s.jsonl"))
+    Path("s.jsonl.bodies", gone["file"]).unlink()
+    Path("s.jsonl.bodies", damaged["file"]).write_bytes(b"other")
+    done = run("s.jsonl", *expression, "-o", out)
+    assert done.code == 0
+    lost = 1 if out == "out.jsonl" else 2  # a copy beside the new log is damaged like the first one
+    assert f"warning: bodies beside the session that could not be taken along: {lost};" in done.err
+    lines = done.lines if out == "-" else run(out).lines
+    bodies = [record["body"] for record in map(json.loads, lines) if record["type"] == "response"]
+    assert bodies == [gone, damaged, {"size": 1, "text": "x"}]
 
 
 def test_bodies_beside_the_log_go_along(
@@ -360,15 +378,18 @@ def test_progress_is_a_line_with_rate_and_rest(session: Path, monkeypatch: pytes
     assert written[-1] == ""
 
 
-def test_progress_of_what_has_no_known_size(session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["s.jsonl.gz", "odd.zst", "s.har", "s.parquet", "set/", "odd"])
+def test_progress_of_what_has_no_known_size(
+    session: Path, run: Filter, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     written: list[str] = []
     monkeypatch.setattr(progress_module, "_AFTER", 0)
     monkeypatch.setattr(progress_module.printing, "progress_wanted", lambda: True)
     monkeypatch.setattr(progress_module.printing, "progress", written.append)
-    packed = tmp_path / "s.jsonl.gz"
-    packed.write_bytes(gzip.compress(session.read_bytes()))
-    progress_module.Progress([str(packed)], 2)(5000)
-    assert written[0].startswith("4.9 KiB, ")
+    assert run("s.jsonl", "-o", name, *(["--format", "har"] if name == "odd" else []), "-q").code == 0
+    written.clear()
+    progress_module.Progress([name], 2)(50)
+    assert written[0].startswith("50 B, ")
     assert "left" not in written[0]
 
 
@@ -379,3 +400,43 @@ def test_a_pipe_into_filter(session: Path, tmp_path: Path, run: Filter) -> None:
     writer.start()
     assert run(pipe, "status == 503").ids[1] == ("request-initiated", "b")
     writer.join()
+
+
+def test_an_empty_expression_is_no_session(session: Path, run: Filter) -> None:
+    done = run("s.jsonl", "")
+    assert done.code == 2
+    assert done.err.startswith("mockrec: filter: column 1: expected a test such as status >= 500, found nothing\n")
+
+
+@pytest.mark.parametrize("name", ["p.har", "p.parquet", "set/"])
+def test_only_json_lines_can_be_followed(session: Path, run: Filter, name: str) -> None:
+    assert run("s.jsonl", "-o", name).code == 0
+    done = run(name, "--follow")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"mockrec: {name}: only JSON Lines can be followed, also compressed: record with -o NAME.jsonl besides\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["p.jsonl.gz", "p.jsonl.zst"])
+def test_a_compressed_session_is_followed(session: Path, run: Filter, name: str) -> None:
+    assert run("s.jsonl", "-o", name).code == 0
+    rows = run("s.jsonl", "status >= 400", "--fields", "id,status")
+    assert run(name, "status >= 400", "--fields", "id,status", "--follow").out == rows.out
+
+
+@pytest.mark.parametrize("cut", [5, 300, -20])
+def test_what_is_added_to_a_compressed_session(session: Path, run: Filter, cut: int) -> None:
+    from mockrec.formats.following import Follower
+
+    assert run("s.jsonl", "-o", "p.jsonl.zst").code == 0
+    whole, growing = Path("p.jsonl.zst").read_bytes(), Path("g.jsonl.zst")
+    growing.write_bytes(whole[:cut])
+    waited = []
+
+    def grow(_: float) -> None:
+        waited.append(growing.write_bytes(whole))
+
+    raw = b"".join(kept.raw + b"\n" for kept in Follower(str(growing), None, wait=grow))
+    assert raw == session.read_bytes()
+    assert waited

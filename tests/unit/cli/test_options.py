@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.options import Shape, _set_quiet, _set_verbose, duration, file_mode, not_yet, port, size
+from mockrec.cli.options import Shape, _set_quiet, _set_verbose, duration, file_mode, port, size
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,6 @@ def test_what_is_no_port(text: str) -> None:
         port(text)
     assert caught.value.message.startswith("expected a port, 0 for any free one, or a range such as 8000-8100, got ")
     assert caught.value.message.endswith(repr(text))
-
-
-def test_an_option_that_is_not_there_yet_is_refused_when_it_is_given() -> None:
-    assert not_yet(None) is None
-    with pytest.raises(typer.BadParameter) as caught:
-        not_yet("x")
-    assert caught.value.message == "not available yet in this version of mockrec"
 
 
 def test_quiet_and_verbose_reach_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,6 +109,17 @@ def test_bodies_beside_the_session_are_checked(recording: Any, mockrec: Mockrec,
     assert "the content is not what its hash says" in mockrec("verify", path).out
 
 
+@pytest.mark.parametrize(("name", "word"), [("b.jsonl.gz", "line"), ("b.har", "record"), ("b.parquet", "record")])
+def test_a_finding_names_the_line_or_where_there_are_none_the_record(
+    recording: Any, mockrec: Mockrec, path: Path, name: str, word: str
+) -> None:
+    recording.start().exchange(A).add("response", A)
+    recording.end().write(path)
+    other = str(path.with_name(name))
+    assert mockrec("filter", path, "-o", other).code == 0
+    assert mockrec("verify", other).lines[1].startswith(f"  {word} 5: response: {A} has ended before")
+
+
 def test_many_findings_are_told_when_asked(recording: Any, mockrec: Mockrec, path: Path) -> None:
     recording.start()
     for _ in range(25):

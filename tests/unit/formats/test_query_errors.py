@@ -17,6 +17,7 @@ def error_of(expression: str, *, records: bool = False) -> FilterError:
     ("expression", "column", "message"),
     [
         ("", 1, "expected a test such as status >= 500, found nothing"),
+        ("status == 5 url ~ \udcff", 19, "this is no UTF-8"),
         ("   ", 4, "expected a test such as status >= 500, found nothing"),
         ("statuss == 5", 1, "expected a field, found 'statuss' (did you mean status?)"),
         ("Status == 5", 1, "expected a field, found 'Status' (did you mean status?)"),

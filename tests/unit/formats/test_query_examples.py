@@ -89,7 +89,11 @@ SESSION: list[Record] = [
     *exchange(
         "late", time="2026-11-18T11:20:30.500000Z", request_headers={"authorization": "Bearer x", "cookie": "a=1; b=2"}
     ),
-    *exchange("user", response='{"user":{"id":7},"items":[{"n":1},{"n":2}],"ok":true,"none":null}', ip="10.3.5.174"),
+    *exchange(
+        "user",
+        response='{"user":{"id":7},"items":[{"n":1},{"n":2}],"ok":true,"none":null,"big":12345678901234567890}',
+        ip="10.3.5.174",
+    ),
     *exchange(
         "price", response='{"product":1,"price":499.9}', response_headers={"set-cookie": ["sid=q; Path=/", "z=1"]}
     ),
@@ -198,6 +202,11 @@ def test_the_expressions_of_the_study(expression: str, found: list[str]) -> None
         ("json[$.user.id] == 7 and not tag == replay", ["user"]),
         ("json[user.id] == 7", ["user"]),
         ('json[$.user.id] == "7"', []),
+        ("json[big] == 12345678901234567890", ["user"]),
+        ("json[big] == 12345678901234567891", []),
+        ("json[big] > 12345678901234567889", ["user"]),
+        ("json[big] in 12345678901234567889..12345678901234567890", ["user"]),
+        ("json[big] < 99999999999999999999999", ["user"]),
         ("json[items[1].n] == 2", ["user"]),
         ("json[items[-1].n] > 1", ["user"]),
         ("json[items[*].n] == 1", ["user"]),
@@ -306,3 +315,15 @@ def test_values_of_a_wrong_type_match_nothing_and_break_nothing(record: Record) 
     ):
         plan = parse(expression)
         assert compile_predicate(plan, Context())(record) == 0
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [("host == a.test", True), ("path == /x", False), ('header[a"] == b', True), ('header["] == b', False)],
+)
+def test_no_record_and_no_name_is_too_odd(expression: str, found: bool) -> None:
+    record = {"type": "request", "url": f"http://a.test:{'9' * 5000}/x", "headers": {'a"': "b"}}
+    plan = parse(expression)
+    typed = compile_typed(plan, Context())
+    assert bool(compile_predicate(plan, Context())(record)) is found
+    assert bool(typed.bits(typed.decode(orjson.dumps(record)))) is found

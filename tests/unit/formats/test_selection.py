@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
-from mockrec.formats import blocks, units
+from mockrec.formats import blocks, source, units
 from mockrec.formats.errors import SessionError
+from mockrec.formats.jsonl import open_sink
 from mockrec.formats.query import parse
 from mockrec.formats.query.answers import lines_of
-from mockrec.formats.selection import Selection
+from mockrec.formats.selection import Selection, open_input
 
 
 def ids(selection: Selection) -> list[tuple[str, str]]:
@@ -125,6 +126,80 @@ def test_a_compressed_session_and_a_pipe(session: Path, tmp_path: Path, records:
     writer.start()
     assert selected(pipe, "status == 500", records=records) == expected
     writer.join()
+
+
+def test_a_pipe_that_comes_in_other_pieces_than_what_was_kept_of_it(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of a pipe is read again in one piece; the records are counted block by block."""
+    monkeypatch.setattr(blocks, "_SMALLEST", 1)
+    monkeypatch.setattr(source, "CHUNK", 400)
+    expected = selected(session, "status == 500")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(session.read_bytes()))
+    writer.start()
+    assert selected(pipe, "status == 500") == expected
+    writer.join()
+
+
+def test_a_file_that_grows_between_the_readings(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_SMALLEST", 1)
+    whole = session.read_bytes()
+    for cut in range(len(whole) // 2, len(whole), 37):
+        session.write_bytes(whole[:cut])
+        known = open_input(str(session))
+        judged = known.judge(parse("type"))
+        session.write_bytes(whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(source, "CHUNK", 100)
+            lines = [kept.raw for kept in known.take(judged)]
+        assert lines == whole[: whole.rfind(b"\n", 0, cut + 1)].split(b"\n")
+
+
+def test_a_har_that_is_recorded_meanwhile(recording: Any, tmp_path: Path) -> None:
+    """Exchanges that are open stand in it without their long bodies; when they end, other entries take their place."""
+    path = tmp_path / "s.har"
+    recording.start().add("request-initiated", "a")
+    recording.add("request", "a", body={"size": 100_000, "text": "x" * 100_000})
+    lines = recording.data
+    recording.add("response", "a", statusCode=200)
+    recorded = open_sink(str(path), live=True)
+    recorded.write(lines)
+    recorded.sync_point()
+    known = open_input(str(path))
+    judged = known.judge(parse("type"))
+    kept = known.take(judged)
+    recorded.write(recording.data[len(lines) :])
+    recorded.close()
+    records = [orjson.loads(each.raw) for each in kept]
+    known.close()
+    assert [record["type"] for record in records] == ["session-started", "request-initiated", "request"]
+    assert records[2]["body"]["text"] == "", "what there was when it was judged"
+
+
+@pytest.mark.parametrize("name", ["s/", "s.parquet"])
+def test_a_journal_that_becomes_rows_meanwhile(session: Path, tmp_path: Path, name: str) -> None:
+    """Numbers have another spelling there, and keys another order."""
+    path = f"{tmp_path}/{name}"
+    recorded = open_sink(path, live=True)
+    lines = session.read_bytes().replace(b'"type":"gap",', b'"later":1.50000000000,"type":"gap",')
+    recorded.write(lines)
+    recorded.sync_point()
+    known = open_input(path)
+    kept = known.take(known.judge(parse("type")))
+    recorded.close()
+    assert b"".join(each.raw + b"\n" for each in kept) == lines
+    known.close()
+
+
+def test_a_file_that_may_not_be_read(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SessionError, match=r"s\.jsonl: Permission denied$"):
+        open_input(str(session))
 
 
 def test_a_pipe_larger_than_memory_is_kept_in_a_file_without_a_name(

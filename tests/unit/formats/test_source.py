@@ -243,3 +243,22 @@ def test_a_file_needs_no_stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     path.write_bytes(LINES)
     monkeypatch.setattr("sys.stdin", None)
     assert open_and_read(path) == LINES
+
+
+def test_a_folder_that_may_not_be_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> bool:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("mockrec.formats.source.is_table_place", refuse)
+    with pytest.raises(SessionError, match=r"^session/: Permission denied$"):
+        open_source("session/")
+
+
+def test_an_empty_name() -> None:
+    with pytest.raises(SessionError, match=r"^session: expected the name of a file, found an empty one$"):
+        open_source("")
+
+
+def test_an_address_of_the_web_is_no_file_system() -> None:
+    with pytest.raises(SessionError, match=r"^https://x/s\.jsonl: https:// is no file system; download the file"):
+        open_source("https://x/s.jsonl")

@@ -192,13 +192,6 @@ async def test_nobody_speaks_where_no_rule_answers(stage: Any) -> None:
     assert "rule-event" not in stage.log.types
 
 
-async def test_rules_are_replaced(stage: Any) -> None:
-    stage.notes.rules_reloaded([{"id": "a", "line": 1, "explanation": "x"}], "00" * 32)
-    record = stage.log.only("rules-reloaded")
-    assert record["rules"] == [{"id": "a", "line": 1, "explanation": "x"}]
-    assert record["rulesSha256"] == "00" * 32
-
-
 # ── client errors ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -266,7 +259,7 @@ def test_which_types_are_wanted() -> None:
     "kind",
     [
         "request-initiated", "request-body-data", "request", "response-information", "response-initiated",
-        "response-body-data", "response", "abort", "websocket-request", "client-error", "rule-event", "rules-reloaded",
+        "response-body-data", "response", "abort", "websocket-request", "client-error", "rule-event",
     ],
 )  # fmt: skip
 async def test_only_types_that_were_asked_for_are_written(stage: Any, compiled: Any, kind: str) -> None:
@@ -278,7 +271,6 @@ async def test_only_types_that_were_asked_for_are_written(stage: Any, compiled: 
     await exchange.reply(Answer(200, (), b"b"))
     stage.exchange("GET /", *UPGRADE, rule=rule).abort(None)
     stage.notes.client_error(PEER, Fault("X"), started_at=1.0, answered=None)
-    stage.notes.rules_reloaded([], "0")
     assert set(stage.log.types) == {kind}
 
 

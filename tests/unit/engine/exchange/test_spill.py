@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.exchange.body import HELD, SPILLED, Body
+from mockrec.engine.exchange.body import SPILLED, Body
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.record.redact import Holder, Redactor
 from mockrec.engine.record.redact_marks import Known, Marks
 from mockrec.engine.record.redact_selectors import Policy
 from mockrec.engine.record.spool import Spool
+from mockrec.engine.wire.content import UndecodableError
 from mockrec.formats.check import check_body
 
 MARKS = Marks(b"k")
@@ -142,12 +143,35 @@ def test_paths_need_the_whole(tmp_path: Path) -> None:
     assert stage.content(record) == body.replace(b"secret value", MARKS.mark("secret value").encode())
 
 
-def test_little_stays_in_memory(stage: Stage) -> None:
-    body = Body(1 << 30, make_spill=lambda: stage.logger.spill({}, "", None))
+def test_only_the_log_wants_it(stage: Stage) -> None:
+    body = Body(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
     for _ in range(20):
         body.add(bytes(1024 * 1024))
-    assert len(body.kept) == HELD
+    assert body.kept == b""
+    with pytest.raises(UndecodableError, match="not held in memory"):
+        body.decoded("")
     assert stage.logger.kept(body, {})["size"] == 20 * 1024 * 1024
+
+
+def test_a_short_one_that_only_the_log_wants(stage: Stage) -> None:
+    body = Body(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+    body.add(b"ab")
+    assert stage.logger.kept(body, {}) == {"size": 2, "text": "ab"}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("before", [0, 1, 15])
+def test_a_request_that_a_rule_wants_is_held_up_to_the_limit(stage: Stage, before: int, wanted: bool) -> None:
+    """However much of it had come when the rule was chosen."""
+    piece = bytes(range(256)) * 4096
+    body = Body(1 << 30, holds=True, make_spill=lambda: stage.logger.spill({}, "", None))
+    for _ in range(before):
+        body.add(piece)
+    assert b"".join(body.release(wanted=wanted)) == piece * before
+    for _ in range(15 - before):
+        body.add(piece)
+    assert body.kept == (piece * 15 if wanted else b"")
+    assert stage.content(stage.logger.kept(body, {})) == piece * 15
 
 
 def test_one_that_nobody_logs_leaves_nothing(stage: Stage) -> None:

@@ -181,3 +181,25 @@ def test_what_the_first_record_says() -> None:
     }
     assert Redactor.of("none", {}) is None
     assert Redactor.of("default", {}).told.keys() == {"mode", "keyId"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0F=PWD=\xddyv\x88\xf3\xdb\x95\xd4K\xe5 \0",
+        b'\0{\xa9OTP\x9d\xb7`")\x1b=T|\xc8\xb2\xb3\xc1\xda\xcf\xc2d\0',
+        b"\0\x02 sid: \x88\xf3\xdb\x95\xd4",
+        b"\0://\x01\x02abc@\0",
+    ],
+)
+def test_what_is_in_an_image_by_chance_stays(data: bytes) -> None:
+    assert redactor().body(data, "image/png", "", None) == data
+
+
+@pytest.mark.parametrize("end", [b"\0", b"\n\0\0", b" \x88\0"])
+@pytest.mark.parametrize("name", [b"password=", b"PASSWORD: ", b'"password": "', b"https://bob:"])
+def test_text_in_an_archive_is_searched(name: bytes, end: bytes) -> None:
+    after = {b'"': b'"', b"h": b"@a.test/"}.get(name[:1], b"")
+    redacted = redactor().body(b"\0\xff\n" + name + "hünter22".encode() + after + end, "application/x-tar", "", None)
+    assert "hünter22".encode() not in redacted
+    assert redacted.endswith(after + end)

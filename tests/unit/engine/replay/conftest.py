@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mockrec.engine.config import UpstreamSettings
+from mockrec.engine.replay.cassette import Cassette
+from mockrec.engine.replay.facts import Match
 from mockrec.engine.replay.target import Targets
 from mockrec.engine.upstream.options import Options
 
@@ -62,3 +67,40 @@ def targets() -> Any:
         return Targets(servers, Options(UpstreamSettings()), keep_host)
 
     return make
+
+
+class Tape:
+    """Writes a session of answered requests."""
+
+    def __init__(self, recorded: Any) -> None:
+        self.recorded = recorded
+
+    def exchange(self, identity: str, *, end: Any = 200, **fields: Any) -> None:
+        record = {**self.recorded.request(**fields), "id": identity}
+        kind = record.pop("type")
+        self.recorded.add("request-initiated", identity, url=record["url"])
+        self.recorded.add(kind, **{"identity": identity, **{k: v for k, v in record.items() if k != "id"}})
+        if isinstance(end, int):
+            self.recorded.add("response", identity, statusCode=end)
+        else:
+            self.recorded.add("abort", identity, **end)
+
+
+@pytest.fixture
+def tape(recorded: Any) -> Tape:
+    return Tape(recorded)
+
+
+@pytest.fixture
+def cassette(recorded: Any, tmp_path: Path) -> Iterator[Callable[..., Cassette]]:
+    made: list[Cassette] = []
+
+    def make(match: Match | None = None, *, repeat: bool = True) -> Cassette:
+        path = tmp_path / "a.jsonl"
+        path.write_text("".join(json.dumps(record) + "\n" for _, record in recorded.records), encoding="utf-8")
+        made.append(Cassette(str(path), match or Match(), repeat=repeat))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

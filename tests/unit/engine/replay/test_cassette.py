@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +15,6 @@ from mockrec.formats.errors import SessionError
 
 MARK = "redacted-0123abcd"
 Open = Callable[..., Cassette]
-
-
-class Tape:
-    """Writes a session of answered requests."""
-
-    def __init__(self, recorded: Any) -> None:
-        self.recorded = recorded
-
-    def exchange(self, identity: str, *, end: Any = 200, **fields: Any) -> None:
-        record = {**self.recorded.request(**fields), "id": identity}
-        kind = record.pop("type")
-        self.recorded.add("request-initiated", identity, url=record["url"])
-        self.recorded.add(kind, **{"identity": identity, **{k: v for k, v in record.items() if k != "id"}})
-        if isinstance(end, int):
-            self.recorded.add("response", identity, statusCode=end)
-        else:
-            self.recorded.add("abort", identity, **end)
-
-
-@pytest.fixture
-def tape(recorded: Any) -> Tape:
-    return Tape(recorded)
-
-
-@pytest.fixture
-def cassette(recorded: Any, tmp_path: Path) -> Iterator[Open]:
-    made: list[Cassette] = []
-
-    def make(match: Match | None = None, *, repeat: bool = True) -> Cassette:
-        path = tmp_path / "a.jsonl"
-        path.write_text("".join(json.dumps(record) + "\n" for _, record in recorded.records), encoding="utf-8")
-        made.append(Cassette(str(path), match or Match(), repeat=repeat))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def asked(path: str = "/a?b=c", method: str = "GET", body: bytes = b"") -> RequestView:
@@ -69,7 +31,7 @@ def missed(one: Recording | Miss) -> Miss:
     return one
 
 
-def test_repeated_requests_get_their_answers_in_order_and_then_the_last(tape: Tape, cassette: Open) -> None:
+def test_repeated_requests_get_their_answers_in_order_and_then_the_last(tape: Any, cassette: Open) -> None:
     for identity in ("1", "2"):
         tape.exchange(identity)
     tape.exchange("other", path="/z", url="http://shop.test/z")
@@ -82,7 +44,7 @@ def test_repeated_requests_get_their_answers_in_order_and_then_the_last(tape: Ta
     assert miss.used_up and miss.nearest is not None and miss.nearest.id == "2"
 
 
-def test_the_host_decides_only_where_it_is_asked_for(tape: Tape, cassette: Open) -> None:
+def test_the_host_decides_only_where_it_is_asked_for(tape: Any, cassette: Open) -> None:
     tape.exchange("1", url="http://one.test/a?b=c")
     tape.exchange("2", url="http://two.test:81/a?b=c")
     one = cassette()
@@ -91,7 +53,7 @@ def test_the_host_decides_only_where_it_is_asked_for(tape: Tape, cassette: Open)
     assert found(one.find(asked(), None)) == "1"
 
 
-def test_marks_match_any_value_and_keep_the_order(tape: Tape, cassette: Open) -> None:
+def test_marks_match_any_value_and_keep_the_order(tape: Any, cassette: Open) -> None:
     tape.exchange("1", path=f"/a?b={MARK}", url=f"http://shop.test/a?b={MARK}")
     tape.exchange("2")
     tape.exchange("3", path=f"/u/{MARK}/x", url=f"http://shop.test/u/{MARK}/x")
@@ -102,7 +64,7 @@ def test_marks_match_any_value_and_keep_the_order(tape: Tape, cassette: Open) ->
     assert isinstance(one.find(asked("/u/17/y"), None), Miss)
 
 
-def test_a_miss_tells_the_nearest_and_what_differs(tape: Tape, cassette: Open) -> None:
+def test_a_miss_tells_the_nearest_and_what_differs(tape: Any, cassette: Open) -> None:
     tape.exchange("1", method="POST", body="one")
     tape.exchange("2", method="POST", body="two", path="/a?b=d", url="http://shop.test/a?b=d")
     one = cassette()
@@ -115,7 +77,7 @@ def test_a_miss_tells_the_nearest_and_what_differs(tape: Tape, cassette: Open) -
     assert one.misses["POST /a?b=c"] == 1
 
 
-def test_what_has_no_answer_is_counted_and_does_not_answer(tape: Tape, cassette: Open, recorded: Any) -> None:
+def test_what_has_no_answer_is_counted_and_does_not_answer(tape: Any, cassette: Open, recorded: Any) -> None:
     tape.exchange("left", end={"duration": 1.0})
     tape.exchange("broken", end={"error": {"code": "ECONNRESET"}}, path="/r", url="http://shop.test/r")
     recorded.add("request", "open")
@@ -125,7 +87,7 @@ def test_what_has_no_answer_is_counted_and_does_not_answer(tape: Tape, cassette:
     assert isinstance(one.find(asked(), None), Miss)
 
 
-def test_requests_that_were_cut_match_by_the_rest(tape: Tape, cassette: Open) -> None:
+def test_requests_that_were_cut_match_by_the_rest(tape: Any, cassette: Open) -> None:
     tape.exchange("1", body={"size": 9, "text": "x", "truncated": True})
     tape.exchange("2", body={"size": 9, "file": "nowhere"}, path="/b", url="http://shop.test/b")
     one = cassette()
@@ -133,7 +95,7 @@ def test_requests_that_were_cut_match_by_the_rest(tape: Tape, cassette: Open) ->
     assert found(one.find(asked("/b"), None)) == "2"
 
 
-def test_large_numbers_survive(tape: Tape, cassette: Open) -> None:
+def test_large_numbers_survive(tape: Any, cassette: Open) -> None:
     kind = [["Content-Type", "application/json"]]
     tape.exchange("1", method="POST", body='{"n": 123456789012345678901234567890}', rawHeaders=kind)
     one = cassette(Match(("path", "json")))
@@ -142,7 +104,7 @@ def test_large_numbers_survive(tape: Tape, cassette: Open) -> None:
     assert differs == [("json:$.n", 123456789012345678901234567890, 123456789012345678901234567891)]
 
 
-def test_what_was_kept_can_be_read(tape: Tape, cassette: Open) -> None:
+def test_what_was_kept_can_be_read(tape: Any, cassette: Open) -> None:
     tape.exchange("1", end=418)
     one = cassette()
     recording = one.recordings[0]

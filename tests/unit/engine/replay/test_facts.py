@@ -53,6 +53,18 @@ def test_the_order_of_parameters_and_members_does_not_count() -> None:
     assert key_of(one) == key_of(other)
 
 
+@pytest.mark.parametrize("body", [b"\xff=1", b"a=%FF"])
+def test_what_is_no_form_is_told_apart_whatever_its_type(body: bytes) -> None:
+    form = "application/x-www-form-urlencoded"
+    one, other = (
+        view(method="POST", body=data, content_type=form)
+        for data in (body, body.replace(b"F", b"E").replace(b"\xff", b"\xfe"))
+    )
+    assert key_of(facts(one)) != key_of(facts(other))
+    assert "form" not in facts(one)["body"]
+    assert facts(view(method="POST", body=b"a=1", content_type=form))["body"] == {"form": {"a": ["1"]}}
+
+
 MULTIPART = '--{0}\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nhi\r\n--{0}--\r\n'
 
 

@@ -14,7 +14,7 @@ from mockrec.engine.rules.model import Reply
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
     ["yes", "1e5", "0o14", "1.10", "~", "", " a", "a ", "a\nb", "a\nb\n", "a\n\n", "\na", "a\n b\n", "a: b", "a #b", "- a", "${X}", "$${",
-     "a\tb\n", "'", '"', "'\"", "a\r\nb", "a\n  \nb", "\u2028\n", "\ufeff", "\x85", "a\\u000A", "\\n"]
+     "a\tb\n", "'", '"', "'\"", "a\r\nb", "a\n  \nb", "\u2028\n", "\ufeff", "\x85", "a\\u000A", "\\n", "k" * 1100, "\ufffd" * 200]
 )  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
@@ -61,3 +61,8 @@ def test_it_reads_well(value: Any, lines: list[str]) -> None:
 
 def test_what_is_too_long_for_a_line_becomes_a_block() -> None:
     assert list(yaml_lines({"k": {"a": "x" * 60, "b": ["y" * 60]}})) == ["k:", f"  a: {'x' * 60}", f"  b: [{'y' * 60}]"]
+
+
+def test_keys_of_any_length() -> None:
+    value = {"k" * 2000: {"\x00" * 500: [1], "short": "a"}, "l" * 101: "x"}
+    assert read(written(value)) == value

@@ -12,7 +12,7 @@ from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.model import BodySource, Malformed, Place, Reply
-from mockrec.engine.steps.compile import Tools, compile_rules, plan_of
+from mockrec.engine.steps.compile import Tools, _reads_request, compile_rules, plan_of
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
@@ -109,3 +109,25 @@ def test_a_function_that_is_missing_is_told_before_anything_starts(
     text = f"version: 1\nrules:\n  - {where}: {{python: '{tmp_path}/handlers.py:none'}}{then}\n"
     with pytest.raises(ConfigError, match="there is no function none; there are answer, matches"):
         compile_rules(rule_files.load(text).rule_file.rules, tools)
+
+
+@pytest.mark.parametrize(
+    ("step", "reads"),
+    [
+        (model.Python(PLACE, handler="handlers.py:answer"), True),
+        (model.JsonRpc(PLACE), True),
+        (model.Reply(PLACE), False),
+        (model.Reply(PLACE, template=True), True),
+        (model.Malformed(PLACE, reply=Reply(PLACE, template=True)), True),
+        (model.Malformed(PLACE, raw=b"x"), False),
+        (model.Passthrough(PLACE), False),
+        (model.Passthrough(PLACE, request=model.RequestChanges(body=model.BodyChange(data=b"new"))), False),
+        (model.Passthrough(PLACE, request=model.RequestChanges(body=model.BodyChange(match_replace=()))), True),
+        (model.Webhook(PLACE, url="http://a.test/"), True),
+        (model.Webhook(PLACE, url="http://a.test/", events=("response",)), False),
+        (model.Delay(PLACE, fixed=0.1), False),
+    ],
+)
+async def test_who_looks_at_the_request_body(step: model.Step, reads: bool) -> None:
+    """For the others, a long one is not held in memory."""
+    assert _reads_request(step) is reads

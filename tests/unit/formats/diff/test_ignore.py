@@ -152,6 +152,11 @@ def test_a_file_of_rules(tmp_path: Path) -> None:
         ("ignore: [{selector: status, reason: y, until: soon}]", "until is a day"),
         ("ignore: [{selector: status, reason: y, endpoint: 7}]", "endpoint"),
         ("a: [", "not YAML"),
+        ("ignore: [{until: 2026-99-99}]", "not YAML: month must be in 1..12"),
+        ("a: !!int x", "not YAML"),
+        ("a: !!int ''", "not YAML"),
+        ("a: !!timestamp x", "not YAML"),
+        ("[" * 5000, "not YAML"),
     ],
 )
 def test_what_is_wrong_with_a_file(tmp_path: Path, text: str, said: str) -> None:

@@ -123,6 +123,44 @@ def test_junit(nasty: Result, none: Result, many: Result) -> None:
     assert not list(passed.iter("failure"))
 
 
+def read_as_gitlab(text: str) -> dict[str, str]:
+    """What GitLab shows of a report: the status of each case, under the name that it compares two pipelines by.
+
+    Its parser goes through `testsuites`, any `testsuite` in it and their `testcase`s; of these it takes the first of
+    `failure`, `error` and `skipped`, `time` as a number, and `classname` and `name`, which together are the key.
+    """
+    root = ElementTree.fromstring(text.encode())
+    assert root.tag == "testsuites"
+    found: dict[str, str] = {}
+    for suite in root:
+        assert suite.tag == "testsuite" and suite.get("name")
+        cases = suite.findall("testcase")
+        # The schema (Jenkins' junit-10.xsd) has the output behind the cases.
+        assert [child.tag for child in suite] == ["testcase"] * len(cases) + ["system-out"]
+        failed = 0
+        for case in cases:
+            outcome = next((tag for tag in ("failure", "error", "skipped") if case.find(tag) is not None), "success")
+            failed += outcome == "failure"
+            key = f"{case.attrib['classname']} {case.attrib['name']}"
+            assert key not in found, "two cases are one for GitLab"
+            assert float(case.attrib["time"]) >= 0.0
+            found[key] = outcome
+        for element in (suite, root):
+            numbers = [int(element.attrib[name]) for name in ("tests", "failures", "errors")]
+            assert numbers == [len(cases), failed, 0]
+    return found
+
+
+def test_junit_as_gitlab_reads_it(nasty: Result, many: Result, none: Result, make: Any, compare: Compare) -> None:
+    assert set(read_as_gitlab(report_junit.report(nasty)).values()) == {"failure"}
+    assert list(read_as_gitlab(report_junit.report(many)).values()) == ["failure"]
+    assert read_as_gitlab(report_junit.report(none)) == {"mockrec.diff GET api.test/things": "success"}
+    assert read_as_gitlab(report_junit.report(compare([], []))) == {}
+    long = [make.exchange(url=f"http://x.test{'/path' * 120}/{letter}") for letter in "xyz"]
+    assert list(read_as_gitlab(report_junit.report(compare(long, long[:2]))).values()).count("failure") == 1
+    assert len(read_as_gitlab(report_junit.report(compare(long, long)))) == 3
+
+
 def test_what_is_only_worth_knowing_passes(make: Any, compare: Compare) -> None:
     result = compare([make.exchange(statusMessage="OK")], [make.exchange(statusMessage="Fine")])
     root = ElementTree.fromstring(report_junit.report(result))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import json
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from mockrec.formats.audit import Audit
+from mockrec.formats.body import Body
 from mockrec.formats.session import Session, open_session
 from mockrec.formats.source import Source
 
@@ -229,3 +232,37 @@ def test_halves_of_surrogate_pairs_do_no_harm() -> None:
     records, problems = imported(entry(response={"content": {"size": 3, "text": "a\ud800"}}))
     assert problems == []
     assert one(records, "response")["body"]["text"].startswith("a")
+
+
+def answered(content: Record, **headers: str) -> Record:
+    """The body of an answer with this content and these headers."""
+    fields = [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()]
+    records, _ = imported(entry(response={"content": content, "headers": fields}))
+    return one(records, "response")["body"]  # type: ignore[no-any-return]
+
+
+def test_bodies_keep_the_encoding_that_the_tool_has_undone() -> None:
+    assert answered({"size": 2, "text": "ok"}, Content_Encoding="br") == {
+        "size": 2,
+        "text": "ok",
+        "contentEncoding": "br",
+    }
+    assert "contentEncoding" not in answered({"size": 2, "text": "ok"}, Content_Encoding="identity")
+    assert "contentEncoding" not in answered({"size": 0, "text": ""}, Content_Encoding="br")
+    still = base64.b64encode(gzip.compress(b"ok")).decode()
+    assert "contentEncoding" not in answered({"size": 2, "text": still, "encoding": "base64"}, Content_Encoding="gzip")
+
+
+def test_text_has_the_charset_that_its_type_names() -> None:
+    latin = answered({"size": 3, "text": "für"}, Content_Type='text/html; charset="ISO-8859-1"')
+    assert latin == {"size": 3, "text": "für", "charset": "iso-8859-1"}
+    assert Body.from_record(latin).bytes == "für".encode("latin-1")
+    for charset in ("utf-8", "no-such-charset", "ascii"):
+        kept = answered({"size": 3, "text": "für"}, Content_Type=f"text/html; charset={charset}")
+        assert kept == {"size": 4, "text": "für"}
+
+
+def test_requests_keep_their_encoding_too() -> None:
+    request = {"headers": [{"name": "content-encoding", "value": "gzip"}], "postData": {"text": "ok"}}
+    records, _ = imported(entry(request={"method": "POST", **request}))
+    assert one(records, "request")["body"] == {"size": 2, "text": "ok", "contentEncoding": "gzip"}

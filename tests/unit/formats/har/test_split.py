@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mockrec.formats.errors import SessionError
 from mockrec.formats.har.split import Splitter
 
 ENTRIES = [{"startedDateTime": "2026-01-01", "time": number, "request": {"url": "a\nb"}} for number in range(3)]
@@ -31,6 +32,12 @@ def entries(text: str, step: int) -> list[Any]:
 @pytest.mark.parametrize("layout", list(LAYOUTS))
 def test_layouts(layout: str, step: int) -> None:
     assert entries(LAYOUTS[layout], step) == ENTRIES
+
+
+@pytest.mark.parametrize("wrong", ['{"a":1}', "5", "null"])
+def test_entries_that_are_no_list_are_not_taken_for_none(wrong: str) -> None:
+    with pytest.raises(SessionError, match="expected a list of entries, found"):
+        entries(f'{{"log":{{"entries":{wrong}}}}}', 100)
 
 
 def test_a_damaged_entry_in_a_line_of_its_own_is_left_out() -> None:

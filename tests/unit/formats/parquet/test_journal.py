@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -256,6 +257,23 @@ def test_a_data_set_whose_segments_are_all_parts_is_finished(
 def test_what_was_finished_meanwhile_needs_nothing(tmp_path: Path) -> None:
     finish_journal(str(tmp_path / "s.parquet"), tmp_path / "s.parquet.journal", b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_finished_while_its_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The helper of a recorder that ended well goes on without it."""
+    journal = tmp_path / "s" / "journal"
+    journal.mkdir(parents=True)
+    (journal / segment_name(31)).write_bytes(b"")
+
+    def last_moment(folder: Path, name: str, *, wait: bool) -> Any:
+        lock = take_lock(folder, name, wait=wait)
+        if wait:
+            shutil.rmtree(folder)
+        return lock
+
+    monkeypatch.setattr(recover, "take_lock", last_moment)
+    finish_journal(f"{tmp_path}/s/", journal, b'{"type":"session-ended"}\n')
+    assert list((tmp_path / "s").iterdir()) == []
 
 
 def test_what_is_still_recorded_is_not_finished(tmp_path: Path, recording: Any) -> None:

@@ -151,6 +151,13 @@ def test_a_damaged_file(tmp_path: Path, recording: Any, write_tables: Write) -> 
         list(open_session(path))
 
 
+def test_a_column_whose_name_is_no_utf8(tmp_path: Path, recording: Any, write_tables: Write) -> None:
+    path = write_tables(tmp_path / "s.parquet", recording.start().exchange().end().records)
+    path.write_bytes(path.read_bytes().replace(b"statusMessage", b"\xfftatusMessage"))
+    with pytest.raises(SessionError, match="cannot be read"):
+        open_session(path)
+
+
 def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "s.parquet")
     with pytest.raises(SessionError, match="no mockrec session: it has no columns seq and type"):

@@ -1,0 +1,103 @@
+"""One worker as its parent sees it: a process, and the two sockets to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+from anyio.abc import Process
+
+from mockrec.engine.workers.messages import Assignment, Message, packed, receive
+
+_READ_BYTES = 256 * 1024
+
+
+class Hand:
+    """A process, from its start to its end. `take` gets lines of records, `hear` messages."""
+
+    def __init__(self, number: int, take: Callable[[bytes], Awaitable[None]], hear: Callable[[Message], None]) -> None:
+        self.number = number
+        """From 1."""
+        self.ready = False
+        self._take = take
+        self._hear = hear
+        self._process: Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    def __str__(self) -> str:
+        return f"worker {self.number}" + (f" (pid {self._process.pid})" if self._process is not None else "")
+
+    async def work(self, assignment: Assignment, sockets: Sequence[socket.socket]) -> str:
+        """Run the process to its end; how it ended, in words, empty for a good end."""
+        control, its_control = socket.socketpair()
+        link, its_link = socket.socketpair()
+        given = [its_control, its_link, *sockets]
+        with link:
+            link.setblocking(False)
+            try:
+                # Of a session of its own: a terminal's Ctrl-C is for the parent, which says when to end.
+                process = self._process = await anyio.open_process(
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "mockrec.engine.workers.worker",
+                        *(str(one.fileno()) for one in given),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=2 if "-" in assignment.settings.outputs else None,  # where the records go, nothing else may
+                    stderr=None,
+                    pass_fds=[one.fileno() for one in given],
+                    start_new_session=True,
+                )
+            finally:
+                its_control.close()
+                its_link.close()
+            reader, self._writer = await asyncio.open_connection(sock=control)
+            self.tell(assignment)
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._read_lines, link)
+                    while (message := await receive(reader)) is not None:
+                        self._hear(message)
+                return _words(await process.wait())
+            finally:
+                self._writer.close()
+                if process.returncode is None:
+                    self.kill()
+                    with anyio.CancelScope(shield=True):
+                        await process.wait()
+
+    async def _read_lines(self, link: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while data := await loop.sock_recv(link, _READ_BYTES):
+                await self._take(data)
+
+    def tell(self, message: Message) -> None:
+        """Send a message; without a word if it is too late."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(packed(message))
+
+    def kill(self) -> None:
+        """End it without asking."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+
+def _words(code: int) -> str:
+    if code == 0:
+        return ""
+    if code > 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

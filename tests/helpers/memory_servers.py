@@ -1,0 +1,121 @@
+"""Servers in memory for replays: real connections over pipes that are no sockets, in place of a gateway that dials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from mockrec.engine.upstream.dial import Dialed
+from mockrec.engine.upstream.http import UpstreamConnection
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+Server = Callable[["MemoryPipe", bytes], None]
+
+
+class MemoryPipe:
+    """The replay's end of a connection. `server(pipe, data)` is told what was sent, and says what it likes."""
+
+    peer = ("192.0.2.1", 80)
+    local = ("192.0.2.2", 5000)
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.sent = b""
+        self.state: Any = None
+        """What the server remembers of the connection."""
+        self._said: list[bytes | Exception] = []
+        self._news = anyio.Event()
+        self._expired = False
+        self.closed = False
+
+    def say(self, *said: bytes | Exception) -> None:
+        """What the server says next, or how the connection ends."""
+        self._said += said
+        self._news.set()
+
+    async def receive(self, max_bytes: int = 0) -> bytes:
+        while not self._said:
+            if self._expired:
+                raise TimeoutError
+            self._news = anyio.Event()
+            await self._news.wait()
+        said = self._said[0]
+        if isinstance(said, Exception):
+            raise said
+        del self._said[0]
+        return said
+
+    async def send(self, item: bytes) -> None:
+        self.sent += item
+        self.server(self, item)
+
+    def close(self) -> None:
+        self.closed = True
+
+    reset = close
+
+    def expire(self) -> None:
+        self._expired = True
+        self._news.set()
+
+    def unexpire(self) -> None:
+        self._expired = False
+
+    def watch(self, ended: Callable[[], None] | None) -> None:
+        """Nobody ends it in these tests while nobody reads."""
+
+    @property
+    def alive(self) -> bool:
+        return not self.closed
+
+
+class NoBackpressure:
+    """A log that keeps up."""
+
+    behind = False
+
+    async def wait_for_room(self) -> None:
+        raise AssertionError("nobody waits for a log that keeps up")
+
+
+class MemoryGateway:
+    """What replays need of a `Gateway`. Connections are kept for each peer, as its pool would."""
+
+    def __init__(self, server: Server, *, error: Exception | None = None) -> None:
+        self.server = server
+        self.error = error
+        """Why nothing can be reached."""
+        self.pipes: list[MemoryPipe] = []
+        self.kept: dict[str, list[UpstreamConnection]] = {}
+        self.backpressure: Any = NoBackpressure()
+
+    def idle(self, peer: Any, route: Any) -> UpstreamConnection | None:
+        kept = self.kept.get(peer.connection_id)
+        return kept.pop() if kept else None
+
+    async def connect(self, peer: Any, route: Any, *, to_self: bool) -> UpstreamConnection:
+        await anyio.lowlevel.checkpoint()
+        if self.error is not None:
+            raise self.error
+        pipe = MemoryPipe(self.server)
+        self.pipes.append(pipe)
+        return UpstreamConnection(Dialed(pipe), lambda connection: None)  # type: ignore[arg-type]
+
+    connect_websocket = connect
+
+    def keep(self, peer: Any, route: Any, carrier: UpstreamConnection) -> None:
+        self.kept.setdefault(peer.connection_id, []).append(carrier)
+
+
+def answering(*answers: bytes | Exception) -> Server:
+    """Answers each request with the next of these, and then with the last."""
+    left = list(answers)
+
+    def server(pipe: MemoryPipe, data: bytes) -> None:
+        if b"\r\n\r\n" in data:  # a head; the rest of a body needs no answer
+            pipe.say(left.pop(0) if len(left) > 1 else left[0])
+
+    return server

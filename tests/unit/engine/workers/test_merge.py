@@ -1,0 +1,103 @@
+"""The lines of workers become records of one session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from mockrec.engine.workers.merge import Merge
+from mockrec.formats.events import check_record
+
+
+class Lines:
+    """What a merge hands to the recorder."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes]] = []
+
+    def add_lines(self, kinds: list[str], pieces: list[bytes]) -> None:
+        self.taken += zip(kinds, pieces, strict=True)
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def merge(lines: Lines) -> Merge:
+    return Merge(lines)  # type: ignore[arg-type]
+
+
+def line(record: dict[str, Any]) -> bytes:
+    return orjson.dumps(record) + b"\n"
+
+
+AT = "2026-01-01T00:00:00.000000Z"
+ID = "01a2125b-d05d-7970-b982-471391dac485"
+OPEN = ID.replace("5", "6")
+HEAD = {
+    "id": ID,
+    "connectionId": "c-1",
+    "protocol": "http",
+    "httpVersion": "1.1",
+    "method": "GET",
+    "url": "http://a.test:81/b?c",
+    "path": "/b?c",
+    "destination": {"hostname": "a.test", "port": 81},
+    "headers": {"host": "a.test:81"},
+    "rawHeaders": [["Host", "a.test:81"]],
+    "remoteIpAddress": "127.0.0.1",
+    "remotePort": 1,
+    "timingEvents": {"startTime": 1, "startTimestamp": 1.5},
+    "tags": [],
+}
+
+
+def opened(kind: str = "request-initiated", **more: Any) -> bytes:
+    return line({"seq": 0, "type": kind, "timestamp": AT, **HEAD, **more})
+
+
+def test_lines_come_cut_anywhere(merge: Merge, lines: Lines) -> None:
+    data = opened() + line({"seq": 0, "type": "response", "timestamp": AT, "id": ID, "note": '","type":"x'})
+    for at in range(len(data)):
+        lines.taken.clear()
+        merge.take(data[:at])
+        merge.take(data[at:])
+        assert [kind for kind, _ in lines.taken] == ["request-initiated", "response"]
+        assert b"".join(b'{"seq":0' + rest + b"\n" for _, rest in lines.taken) == data
+
+
+def test_what_a_lost_worker_has_open_is_ended(merge: Merge) -> None:
+    merge.take(opened(id=ID) + opened(id=OPEN) + line({"seq": 0, "type": "response", "timestamp": AT, "id": ID}))
+    merge.take(b'{"seq":0,"type":"request","timest')  # cut off by its death
+    added: list[dict[str, Any]] = []
+    assert merge.lost(added.append) == 1
+    (abort,) = added
+    assert check_record(abort) == []
+    assert (abort["type"], abort["id"], abort["host"]) == ("abort", OPEN, "a.test:81")
+    assert abort["error"]["code"] == "E_WORKER_LOST"
+    assert abort["timingEvents"]["abortedTimestamp"] - 1.5 == pytest.approx(abort["duration"], abs=0.001)
+    assert merge.lost(added.append) == 0
+
+
+def test_a_websocket_and_its_body(merge: Merge) -> None:
+    merge.take(opened("websocket-request", body={"size": 0, "text": ""}))
+    added: list[dict[str, Any]] = []
+    merge.lost(added.append)
+    assert check_record(added[0]) == []
+    assert added[0]["type"] == "abort"
+
+
+def test_a_tunnel_is_closed(merge: Merge) -> None:
+    tunnel = {key: HEAD[key] for key in ("id", "connectionId", "destination", "remoteIpAddress", "remotePort", "tags")}
+    timing = {"startTime": 1, "connectTimestamp": 2.0}
+    record = {"seq": 0, "type": "raw-passthrough-opened", "timestamp": AT, **tunnel}
+    merge.take(line(record | {"timingEvents": timing}))
+    added: list[dict[str, Any]] = []
+    merge.lost(added.append)
+    assert check_record(added[0]) == []
+    assert added[0]["type"] == "raw-passthrough-closed"
+    assert added[0]["tags"] == ["raw-passthrough-error:E_WORKER_LOST"]
