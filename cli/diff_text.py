@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from mockrec.cli.printing import escape, style
+from mockrec.cli.printing import escape, plural, style
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.entries import Entry
@@ -26,7 +26,7 @@ def report(result: Result, *, verbose: bool = False, width: int | None = None) -
 
     width = width or min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
     for letter, side in (("A", result.a), ("B", result.b)):
-        yield f"{letter}  {escape(side.name)}  {side.exchanges} exchanges"
+        yield f"{letter}  {escape(side.name)}  {plural(side.exchanges, 'exchange')}"
     yield ""
     for group in groups(result):
         yield style(escape(str(group.endpoint)), "bold", sys.stdout)

@@ -64,15 +64,18 @@ class _Page:
     def _steps(self, title: str, schema: Schema) -> None:
         (steps,) = [part for part in schema["anyOf"] if "properties" in part]
         (bare,) = [part["enum"] for part in schema["anyOf"] if "enum" in part]
-        rows = [
-            (f"[`{name}`](#{_slug(f'then {name}')})" if _records(step) else f"`{name}`",
-             "none needed" if name in bare else self._kind(step, f"then {name}"), sentence(step["description"]))
-            for name, step in steps["properties"].items()
-        ]  # fmt: skip
         about = "One step, or a list of them; only the last answers. A step is a mapping with its name as the only key."
-        self.parts += [f"## {title}", about, table(("step", "options", "what it does"), rows)]
+        self.parts += [f"## {title}", about]
+        place = len(self.parts)
         for name, step in steps["properties"].items():
-            self._add(f"then {name}", step)
+            self._add(f"{title} {name}", step)
+        rows = []
+        for name, step in steps["properties"].items():
+            records = _records(step)
+            link = f"[`{name}`](#{_slug(self._known[_identity(records[0])])})" if records else f"`{name}`"
+            options = "none needed" if name in bare else self._kind(step, f"{title} {name}")
+            rows.append((link, options, sentence(step["description"])))
+        self.parts.insert(place, table(("step", "options", "what it does"), rows))
 
     def _add(self, title: str, schema: Schema) -> None:
         """The chapters of the mappings in a value, unless they stand there already."""

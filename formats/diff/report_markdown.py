@@ -16,8 +16,10 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#&~])")
 def report(result: Result) -> str:
     """Markdown with one table an endpoint; where there is no more room, it says how much is missing."""
     head = [f"## mockrec diff: {_text(headline(result), 300)}", ""]
-    head += [f"A: {_code(result.a.name)} ({result.a.exchanges} exchanges)<br>"]
-    head += [f"B: {_code(result.b.name)} ({result.b.exchanges} exchanges)", ""]
+    for letter, side, end in (("A", result.a, "<br>"), ("B", result.b, "")):
+        word = "exchange" if side.exchanges == 1 else "exchanges"
+        head.append(f"{letter}: {_code(side.name)} ({side.exchanges} {word}){end}")
+    head.append("")
     tail = ["", *(f"* {_text(remark, 300)}" for remark in remarks(result)[:50])]
     tail += [f"* unused rule: {_code(str(rule))}" for rule in result.unused_rules[:50]]
     room = MOST_BYTES - _bytes(head) - _bytes(tail)
