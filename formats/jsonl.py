@@ -24,13 +24,18 @@ _MAX_DEPTH = 200
 """Below orjson's own limit of 254 levels."""
 
 
-def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """One line a record. No record is lost: what JSON has no form for is converted, see `_plain`."""
+def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """A line for each record. No record is lost: what JSON has no form for is converted, see `_plain`."""
     dumps = orjson.dumps
     try:
-        return b"".join([dumps(record, None, _LINE) for record in records])
+        return [dumps(record, None, _LINE) for record in records]
     except orjson.JSONEncodeError:
-        return b"".join([_encode_one(record) for record in records])
+        return [_encode_one(record) for record in records]
+
+
+def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """The lines of all of them."""
+    return b"".join(encode_each(records))
 
 
 def _encode_one(record: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -93,17 +94,17 @@ class Recorder:
 
     def add_lines(self, kinds: Sequence[str], pieces: Sequence[bytes]) -> None:
         """Take records that are encoded already: of each its type, and what of its line stands after the number, from
-        the comma on, without the line's end."""
+        the comma on."""
         if self._closed:
             return
         self.flush()
-        lines = [b'{"seq":%d%b\n' % numbered for numbered in enumerate(pieces, self._seq)]
-        self._seq += len(lines)
+        numbers = [b'{"seq":%d' % number for number in range(self._seq, self._seq + len(pieces))]
+        self._seq += len(pieces)
         self.counts.update(kinds)
         if self._callbacks is not None:
-            for kind, line in zip(kinds, lines, strict=True):
-                self._callbacks.offer(kind, line)
-        self._write(b"".join(lines))
+            for kind, number, piece in zip(kinds, numbers, pieces, strict=True):
+                self._callbacks.offer(kind, number + piece)
+        self._write(b"".join(chain.from_iterable(zip(numbers, pieces, strict=True))))
 
     def _resume(self, record: Record) -> bool:
         """Whether there is room again; then what was left out is told first."""

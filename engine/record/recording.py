@@ -20,9 +20,11 @@ from mockrec.engine.record.spool import Spool, has_folder
 from mockrec.engine.rules.select import RuleSet
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.jsonl import encode_each, encode_lines
 
 Record = dict[str, Any]
+Pack = Callable[[Sequence[Record], Sequence[bytes]], bytes]
+"""Makes something of records and their lines."""
 
 
 class RecordingSettings(OutputSettings, Protocol):
@@ -46,10 +48,10 @@ class Recording:
         drop: bool = False,
         callbacks: Callbacks | None = None,
         sinks: Sequence[Sink] | None = None,
-        numbers: bool = True,
+        pack: Pack | None = None,
     ) -> None:
-        """Opens the outputs, unless there are `sinks`. Without `numbers`, somebody else numbers the records. Raises
-        OutputError; nothing is open then."""
+        """Opens the outputs, unless there are `sinks`. With `pack`, somebody else numbers the records, and sinks get
+        what it makes of them. Raises OutputError; nothing is open then."""
         record = settings.record
         sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
@@ -57,9 +59,9 @@ class Recording:
             sinks,
             drop=drop,
             callbacks=callbacks,
-            encode=encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records)),
+            encode=_encoder(redactor, pack),
             on_failure=on_failure,
-            numbers=numbers,
+            numbers=pack is None,
         )
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
@@ -93,6 +95,22 @@ class Recording:
             await self.recorder.close(last)
         else:
             await self.recorder.close(lambda: redactor.record(last()))
+
+
+def _encoder(redactor: Redactor | None, pack: Pack | None) -> Callable[[Sequence[Record]], bytes]:
+    """What makes the bytes for the sinks of records."""
+    if redactor is None:
+        return encode_lines if pack is None else lambda records: pack(records, encode_each(records))
+    if pack is None:
+        return lambda records: redactor.lines(encode_lines(records))
+
+    def encode(records: Sequence[Record]) -> bytes:
+        lines = encode_each(records)
+        joined = b"".join(lines)
+        redacted = redactor.lines(joined)
+        return pack(records, lines if redacted is joined else redacted.splitlines(keepends=True))
+
+    return encode
 
 
 def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> Spool | None:

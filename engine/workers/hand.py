@@ -19,7 +19,7 @@ _READ_BYTES = 256 * 1024
 
 
 class Hand:
-    """A process, from its start to its end. `take` gets lines of records, `hear` messages."""
+    """A process, from its start to its end. `take` gets its records (`batches.py`) as bytes, `hear` messages."""
 
     def __init__(self, number: int, take: Callable[[bytes], Awaitable[None]], hear: Callable[[Message], None]) -> None:
         self.number = number

@@ -1,4 +1,4 @@
-"""The way of a worker's records to its parent: lines over a socket, written by the worker's writer thread."""
+"""The way of a worker's records to its parent: batches over a socket, written by the worker's writer thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mockrec.formats.errors import OutputError
 
 
 class LinkSink:
-    """Takes lines; waits while the parent does not read."""
+    """Takes batches; waits while the parent does not read."""
 
     name = "the parent process"
 

@@ -23,7 +23,7 @@ from mockrec.engine.record.redact import Redactor
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Hooks
 from mockrec.engine.steps.handlers import Handlers
-from mockrec.engine.workers import messages
+from mockrec.engine.workers import batches, messages
 from mockrec.engine.workers.link import LinkSink
 from mockrec.engine.workers.messages import Assignment, packed, receive
 from mockrec.engine.workers.tally import Tally
@@ -52,7 +52,7 @@ class Worker:
         self._server = Server(settings, Hooks(exchange_ended=self._tally.ended, defect=self._defect), Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(
-            settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, numbers=False
+            settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, pack=batches.pack
         )
         self._listener = self._server.build(sockets, self._recording, assignment.kept)
 

@@ -66,7 +66,7 @@ def markdown(content: dict[str, Any]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python tests/benchmarks/run.py --write`. Absolute figures belong to the machine below;",
+        "Written by `python tests/benchmarks/run.py --all --write`. Absolute figures belong to the machine below;",
         "what counts is the ratio, the median of rounds in which all sides took turns.",
         "",
         f"* Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}",

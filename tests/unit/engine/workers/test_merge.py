@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import pytest
 
+from mockrec.engine.workers.batches import pack
 from mockrec.engine.workers.merge import Merge
 from mockrec.formats.events import check_record
+from mockrec.formats.jsonl import encode_each, encode_lines
 
 
 class Lines:
@@ -31,8 +32,8 @@ def merge(lines: Lines) -> Merge:
     return Merge(lines)  # type: ignore[arg-type]
 
 
-def line(record: dict[str, Any]) -> bytes:
-    return orjson.dumps(record) + b"\n"
+def batch(*records: dict[str, Any]) -> bytes:
+    return pack(records, encode_each(records))
 
 
 AT = "2026-01-01T00:00:00.000000Z"
@@ -56,23 +57,23 @@ HEAD = {
 }
 
 
-def opened(kind: str = "request-initiated", **more: Any) -> bytes:
-    return line({"seq": 0, "type": kind, "timestamp": AT, **HEAD, **more})
+def opened(kind: str = "request-initiated", **more: Any) -> dict[str, Any]:
+    return {"seq": 0, "type": kind, "timestamp": AT, **HEAD, **more}
 
 
-def test_lines_come_cut_anywhere(merge: Merge, lines: Lines) -> None:
-    data = opened() + line({"seq": 0, "type": "response", "timestamp": AT, "id": ID, "note": '","type":"x'})
-    for at in range(len(data)):
-        lines.taken.clear()
-        merge.take(data[:at])
-        merge.take(data[at:])
-        assert [kind for kind, _ in lines.taken] == ["request-initiated", "response"]
-        assert b"".join(b'{"seq":0' + rest + b"\n" for _, rest in lines.taken) == data
+def ended(identity: str) -> dict[str, Any]:
+    return {"seq": 0, "type": "response", "timestamp": AT, "id": identity}
+
+
+def test_records_become_lines_of_the_session(merge: Merge, lines: Lines) -> None:
+    merge.take(batch(opened(), ended(ID)))
+    assert [kind for kind, _ in lines.taken] == ["request-initiated", "response"]
+    assert b"".join(b'{"seq":0' + rest for _, rest in lines.taken) == encode_lines([opened(), ended(ID)])
+    assert merge.lost(lambda record: None) == 0
 
 
 def test_what_a_lost_worker_has_open_is_ended(merge: Merge) -> None:
-    merge.take(opened(id=ID) + opened(id=OPEN) + line({"seq": 0, "type": "response", "timestamp": AT, "id": ID}))
-    merge.take(b'{"seq":0,"type":"request","timest')  # cut off by its death
+    merge.take(batch(opened(id=ID), opened(id=OPEN)) + batch(ended(ID)))
     added: list[dict[str, Any]] = []
     assert merge.lost(added.append) == 1
     (abort,) = added
@@ -83,8 +84,18 @@ def test_what_a_lost_worker_has_open_is_ended(merge: Merge) -> None:
     assert merge.lost(added.append) == 0
 
 
+def test_what_has_come_of_its_last_batch_is_kept(merge: Merge, lines: Lines) -> None:
+    """Also where an exchange would have ended in what has not come."""
+    data = batch(opened(id=ID), opened(id=OPEN), ended(ID), ended(OPEN))
+    merge.take(data[:-1])
+    added: list[dict[str, Any]] = []
+    assert merge.lost(added.append) == 1
+    assert added[0]["id"] == OPEN
+    assert [kind for kind, _ in lines.taken] == ["request-initiated", "request-initiated", "response"]
+
+
 def test_a_websocket_and_its_body(merge: Merge) -> None:
-    merge.take(opened("websocket-request", body={"size": 0, "text": ""}))
+    merge.take(batch(opened("websocket-request", body={"size": 0, "text": ""})))
     added: list[dict[str, Any]] = []
     merge.lost(added.append)
     assert check_record(added[0]) == []
@@ -95,7 +106,7 @@ def test_a_tunnel_is_closed(merge: Merge) -> None:
     tunnel = {key: HEAD[key] for key in ("id", "connectionId", "destination", "remoteIpAddress", "remotePort", "tags")}
     timing = {"startTime": 1, "connectTimestamp": 2.0}
     record = {"seq": 0, "type": "raw-passthrough-opened", "timestamp": AT, **tunnel}
-    merge.take(line(record | {"timingEvents": timing}))
+    merge.take(batch(record | {"timingEvents": timing}))
     added: list[dict[str, Any]] = []
     merge.lost(added.append)
     assert check_record(added[0]) == []
