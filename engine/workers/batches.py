@@ -19,7 +19,7 @@ Record = dict[str, Any]
 
 HEAD: Final = b'{"seq":0'
 """What every line of a worker begins with."""
-_SIZES: Final = struct.Struct(">II")
+_SIZES: Final = struct.Struct(">IQ")
 _OPENS, _ENDS = True, False
 _ROLES: Final = {
     "request-initiated": _OPENS,

@@ -25,6 +25,7 @@ def p6(bench: Bench) -> Sequence[Row]:
     """WebSocket echo: 16 connections with 8 short messages on their way."""
     sides: dict[str, Start] = {
         "mockrec": partial(mockrec, bench, echo=True),
+        "two workers": partial(mockrec, bench, "--workers", "2", echo=True),
         "Mockttp": partial(mockttp, bench, "--echo"),
     }
 
@@ -40,5 +41,9 @@ def p6(bench: Bench) -> Sequence[Row]:
         return done[-1].per_second
 
     rounds, _ = take_turns(bench, sides, turn)
-    row = compare("P6", "WebSocket echo, against Mockttp recording", Target(0.6, True), rounds, ("mockrec", "Mockttp"))
-    return [row]
+    work = "WebSocket echo, against Mockttp recording"
+    both = "the same with --workers 2, against one process"
+    return [
+        compare("P6", work, Target(0.6, True), rounds, ("mockrec", "Mockttp")),
+        compare("P6", both, None, rounds, ("two workers", "mockrec")),
+    ]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import connections
 import disk
+import kills
 import load
 from program import Failed
 
@@ -27,6 +28,9 @@ PARTS = {
     "full": disk.full,
     "slow": disk.slow,
     "clock": disk.clock_steps,
+    "recorders": kills.recorders,
+    "workers": kills.workers,
+    "helpers": kills.helpers,
 }
 
 

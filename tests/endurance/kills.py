@@ -1,0 +1,220 @@
+"""`kill -9` at random moments: of the recorder, of a worker, of the helper that makes Parquet of a journal."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from load import Client
+from program import Program, verified, want
+
+PROMISED_SECONDS = 0.05
+MARGIN_SECONDS = 0.2
+"""For a machine whose cores are all busy: what is promised is 50 ms of a recorder that gets to run."""
+ASKERS = 3
+CODE_LOST = 70
+
+
+class Asker(threading.Thread):
+    """Asks on one connection, and on another when that breaks; notes when the answer of which path had come whole."""
+
+    def __init__(self, port: int, name: str, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._port = port
+        self._prefix = f"/hello?{name}-"
+        self._until = stop
+        self.answered: list[tuple[float, str]] = []
+
+    def run(self) -> None:
+        number = 0
+        while not self._until.is_set():
+            client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20.0)
+            try:
+                while not self._until.is_set():
+                    number += 1
+                    path = f"{self._prefix}{number}"
+                    client.request("GET", path)
+                    if client.getresponse().read() == b"hello":
+                        self.answered.append((time.monotonic(), path))
+            except ConnectionRefusedError:
+                return  # the recorder is gone
+            except (OSError, http.client.HTTPException):
+                pass
+            finally:
+                client.close()
+
+
+class Load:
+    """Some askers."""
+
+    def __init__(self, program: Program) -> None:
+        self._stop = threading.Event()
+        self._askers = [Asker(program.port, str(number), self._stop) for number in range(ASKERS)]
+        for asker in self._askers:
+            asker.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        for asker in self._askers:
+            asker.join()
+
+    @property
+    def answered(self) -> list[tuple[float, str]]:
+        return [one for asker in self._askers for one in asker.answered]
+
+
+def recorders(folder: Path, *, smoke: bool) -> str:
+    """The recorder is killed; with workers every second time."""
+    chance = random.Random(1)
+    times = 2 if smoke else 100
+    answers = missing = 0
+    for number in range(times):
+        place = folder / str(number)
+        place.mkdir()
+        with Program(place, *(("--workers", "2") if number % 2 else ())) as program:
+            workers = _children(program.process.pid, "workers.worker")
+            load = Load(program)
+            time.sleep(chance.uniform(0.3, 0.9))
+            program.process.kill()
+            at = time.monotonic()
+            program.process.wait()
+            load.end()
+            program.wait_until(lambda left=workers: not any(map(_lives, left)), "a worker outlives the recorder")
+            records, torn = _whole(program.log)
+        want([record["seq"] for record in records] == list(range(len(records))), f"{number}: numbers have a hole")
+        want(torn < 10_000, f"{number}: {torn} bytes behind the last whole line")
+        answers += len(load.answered)
+        missing += _check_answers(number, records, load.answered, [at])
+        said = _verify(program.log)
+        want(said.returncode == 1 and "cut off" in said.stdout, f"{number}: verify says {said.stdout}{said.stderr}")
+    return f"{times} recorders killed, half of them with workers; {answers} answers, the last {missing} of them (at most 50 ms) not in the log, no number left out"
+
+
+def workers(folder: Path, *, smoke: bool) -> str:
+    """Workers are killed, one after the other, while the run goes on."""
+    chance = random.Random(2)
+    times = 3 if smoke else 100
+    kills = []
+    with Program(folder, "--workers", "2") as program:
+        load = Load(program)
+        for number in range(times):
+            program.wait_until(
+                lambda: len(_children(program.process.pid, "workers.worker")) == 2, "no worker comes in its place"
+            )
+            time.sleep(chance.uniform(0.0, 1.0))
+            victim = chance.choice(_children(program.process.pid, "workers.worker"))
+            os.kill(victim, signal.SIGKILL)
+            kills.append(time.monotonic())
+            program.wait_until(
+                lambda told=number + 1: program.stderr.count("was killed by SIGKILL") == told, "nobody says it"
+            )
+        load.end()
+        counts = program.stop(CODE_LOST)
+        records, torn = _whole(program.log)
+    verified(program.log)
+    want(torn == 0, "the log ends inside a line")
+    ends = Counter(record["id"] for record in records if record["type"] in ("response", "abort"))
+    begun = {record["id"] for record in records if record["type"] == "request-initiated"}
+    want(begun == set(ends) and set(ends.values()) == {1}, "an exchange has no end, or two")
+    missing = _check_answers(0, records, load.answered, kills)
+    lost = sum(1 for record in records if record["type"] == "abort" and record["error"]["code"] == "E_WORKER_LOST")
+    return (
+        f"{times} workers killed and replaced in one run; {len(load.answered)} answers, {missing} of them (each at most 50 ms "
+        f"before a kill) not in the log, {lost} exchanges ended for their workers, {counts['abort'] - lost} other aborts"
+    )
+
+
+def helpers(folder: Path, *, smoke: bool) -> str:
+    """The helper is killed while it makes rows, or, every second time, while it makes the last of them."""
+    chance = random.Random(3)
+    times = 2 if smoke else 100
+    answers = 0
+    for number in range(times):
+        place = folder / str(number)
+        place.mkdir()
+        stop = threading.Event()
+        with Program(place, out="s.parquet") as program:
+            helper = _children(program.process.pid, "parquet.helper")
+            want(len(helper) == 1, f"{len(helper)} helpers")
+            clients = [Client(program, 1 << 40, stop) for _ in range(2)]
+            for client in clients:
+                client.start()
+            time.sleep(chance.uniform(0.1, 1.0))
+            if number % 2:
+                os.kill(helper[0], signal.SIGKILL)
+                time.sleep(chance.uniform(0.0, 0.5))
+            stop.set()
+            for client in clients:
+                client.join()
+            program.process.send_signal(signal.SIGINT)
+            if not number % 2:
+                time.sleep(chance.uniform(0.0, 0.3))
+                for left in _children(program.process.pid, "parquet.helper"):
+                    os.kill(left, signal.SIGKILL)
+            program.process.wait(60.0)
+            want(program.process.returncode == 0, f"{number}: exit code {program.process.returncode}: {program.stderr}")
+        seen = sum(client.seen for client in clients)
+        said = _verify(program.log)
+        want(
+            said.returncode == 0 and f" {seen} exchanges" in said.stdout,
+            f"{number}: {seen} seen; {said.stdout}{said.stderr}",
+        )
+        want(not program.log.with_name("s.parquet.journal").exists(), f"{number}: the journal is left")
+        program.log.unlink()
+        answers += seen
+    return f"{times} helpers killed, half of them at the end; {answers} exchanges, each recorded once"
+
+
+def _check_answers(
+    number: int, records: list[dict[str, Any]], answered: list[tuple[float, str]], kills: list[float]
+) -> int:
+    """How many answers are not in the log. Those that came long enough before a kill, or after it, have to be."""
+    paths = Counter(record["url"].partition("/hello")[2] for record in records if record["type"] == "response")
+    want(all(count == 1 for count in paths.values()), f"{number}: an exchange is recorded twice")
+    missing = [(when, path) for when, path in answered if path.removeprefix("/hello") not in paths]
+    for when, path in missing:
+        before = min((at - when for at in kills if at >= when), default=99.0)
+        want(before < PROMISED_SECONDS + MARGIN_SECONDS, f"{number}: {path}, {before:.3f} s before a kill, is lost")
+    return len(missing)
+
+
+def _whole(log: Path) -> tuple[list[dict[str, Any]], int]:
+    """The records in whole lines, and how many bytes follow."""
+    *lines, rest = log.read_bytes().split(b"\n")
+    return [json.loads(line) for line in lines], len(rest)
+
+
+def _verify(log: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mockrec.cli", "verify", log]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _children(pid: int, module: str) -> list[int]:
+    """Those of a process that run a module."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():  # any of its threads may have started it
+        for child in (thread / "children").read_text(encoding="ascii").split():
+            try:
+                words = Path(f"/proc/{child}/cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if module in words:
+                found.append(int(child))
+    return found
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
