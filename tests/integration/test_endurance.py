@@ -13,4 +13,15 @@ def test_a_smoke_run_of_every_part() -> None:
     done = subprocess.run([sys.executable, SCRIPT, "--smoke"], capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line.partition(":")[0] for line in done.stdout.splitlines()]
-    assert said == ["exchanges", "reload", "dropped", "idle", "full", "slow", "clock", "recorders", "workers", "helpers"]
+    assert said == [
+        "exchanges",
+        "reload",
+        "dropped",
+        "idle",
+        "full",
+        "slow",
+        "clock",
+        "recorders",
+        "workers",
+        "helpers",
+    ]
