@@ -1,15 +1,13 @@
 """The only builder of log events: what happened → a record of `mockrec.formats.events`, at the moment of its cause.
 
-A record is a plain dict with the log's own names, built once and never changed; heads that clients repeat
-are encoded once and kept with the head. Records of types that nobody asked for are not built at all.
+A record is a plain dict with the log's own names, built once and never changed; heads that come again are
+encoded once. Records of types that nobody asked for are not built at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
-
-import orjson
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.address import Address
@@ -20,6 +18,7 @@ from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
 from mockrec.engine.exchange.pieces import PieceBatch
 from mockrec.engine.exchange.refused import partial_request
+from mockrec.engine.exchange.repeated import Repeated
 from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
@@ -58,6 +57,7 @@ class Notes:
         """`bodies` has the same `redactor`; without one, secrets stay."""
         self._add = log.add
         self._redactor = redactor
+        self._repeated = Repeated(redactor)
         self.flush = log.flush
         self._bodies = bodies
         self._request_initiated = "request-initiated" in types
@@ -376,14 +376,20 @@ class Notes:
         """A rule says something; `rule_id` where it is not the one that answers."""
         if rule_id is None and exchange.rule is not None:
             rule_id = exchange.rule.rule.id
-        if not self._rule_event or rule_id is None:
+        if self._rule_event and rule_id is not None:
+            self.add(_rule_event(exchange, rule_id, kind, data), exchange)
+
+    def passing_event(
+        self, exchange: Exchange, kind: str, side: str, data: Record, measured: Mapping[str, Any], *, rule_id: str
+    ) -> None:
+        """A rule that passes on says something of one side, `request` or `response`: `data` that comes again and again,
+        and what was `measured` this time, in which nothing can be secret."""
+        if not self._rule_event:
             return
-        record = envelope("rule-event", exchange, clock.now())
-        record["requestId"] = exchange.id
-        record["ruleId"] = rule_id
-        record["eventType"] = kind
-        record["eventData"] = data
-        self.add(record, exchange)
+        told, known = self._repeated.part(data, side)
+        if known is not None:
+            self._learn(exchange, known)
+        self.add_known(_rule_event(exchange, rule_id, kind, {**told, **measured}), exchange)
 
     def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
         """Bytes in the form the log has them, as they stood on the wire; a whole body with its `raw_headers`."""
@@ -406,10 +412,10 @@ class Notes:
     def _hold(self) -> Hold | None:
         return None if self._redactor is None else self._redactor.hold()
 
-    # ── heads, once for all records that have them ──────────────────────────────────────────────────
+    # ── heads, which many records have ──────────────────────────────────────────────────
 
     def _logged_head(self, exchange: Exchange) -> Record:
-        """What every record with this head says, redacted and encoded once: clients repeat their heads."""
+        """What every record with this head says."""
         head, address = exchange.head, exchange.address
         logged: Record = {
             "protocol": address.protocol,
@@ -422,20 +428,16 @@ class Notes:
         if address.headers:
             logged["headers"] = address.headers
         logged["rawHeaders"] = address.raw_headers
-        if self._redactor is not None:
-            logged, address.known = self._redactor.head(logged, "request")
-        address.logged = _encoded_parts(logged)
+        address.logged, address.known = self._repeated.part(logged, "request")
         return address.logged
 
     def _logged_answer(self, head: ResponseHead) -> Record:
-        """The same for the head of an answer, which lives for a second."""
+        """The same for the head of an answer."""
         logged: Record = {"statusCode": head.status, "statusMessage": head.reason}
         if head.headers:
             logged["headers"] = head.headers
         logged["rawHeaders"] = head.raw_headers
-        if self._redactor is not None:
-            logged, head.known = self._redactor.head(logged, "response")
-        head.logged = _encoded_parts(logged)
+        head.logged, head.known = self._repeated.part(logged, "response")
         return head.logged
 
     def _piece(self, exchange: Exchange, kind: str, data: bytes, at: float, is_ended: bool) -> None:
@@ -454,9 +456,10 @@ class Notes:
         return self._bodies.piece(data, side, exchange)
 
 
-def _encoded_parts(logged: Record) -> Record:
-    """The parts that take long are encoded once."""
-    return {
-        key: orjson.Fragment(orjson.dumps(part)) if isinstance(part, (dict, list)) else part
-        for key, part in logged.items()
-    }
+def _rule_event(exchange: Exchange, rule_id: str, kind: str, data: Mapping[str, Any]) -> Record:
+    record = envelope("rule-event", exchange, clock.now())
+    record["requestId"] = exchange.id
+    record["ruleId"] = rule_id
+    record["eventType"] = kind
+    record["eventData"] = data
+    return record

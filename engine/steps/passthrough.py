@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -95,6 +95,9 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
         exchange.channel.reset()  # a FIN would look like the end of a body that ends with the connection
     else:
         exchange.channel.close()
+
+
+_NOT_CHANGED: Final = {"overridden": False}
 
 
 class Passing:
@@ -263,7 +266,7 @@ class Passing:
         if change is not None and not (has_none or self._exchange.channel.bodiless):
             await self._change_body(carrier, head, parts, change)
             return
-        self._tell("passthrough-response-body", {"overridden": False})
+        self._tell_often("passthrough-response-body", "response", _NOT_CHANGED)
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
             trailers = end_to_end_trailers(parts[-1].trailers)
@@ -367,11 +370,15 @@ class Passing:
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self._exchange.notes.rule_event(self._exchange, kind, data, rule_id=self._name)
 
+    def _tell_often(self, kind: str, side: str, data: dict[str, Any], **measured: Any) -> None:
+        self._exchange.notes.passing_event(self._exchange, kind, side, data, measured, rule_id=self._name)
+
     def _tell_request(self, raw_headers: list[list[str]]) -> None:
         request, body = self._request, self._body
         self._told = True
-        self._tell(
+        self._tell_often(
             "passthrough-request-head",
+            "request",
             {
                 "method": request.method,
                 "protocol": request.protocol,
@@ -381,10 +388,11 @@ class Passing:
                 "rawHeaders": raw_headers,
             },
         )
-        told: dict[str, Any] = {"overridden": body is not None}
-        if body is not None:
-            told["rawBody"] = self._exchange.notes.piece(body, self._exchange, "request", raw_headers)
-        self._tell("passthrough-request-body", told)
+        if body is None:
+            self._tell_often("passthrough-request-body", "request", _NOT_CHANGED)
+        else:
+            raw_body = self._exchange.notes.piece(body, self._exchange, "request", raw_headers)
+            self._tell("passthrough-request-body", {"overridden": True, "rawBody": raw_body})
 
     def _tell_head(self, carrier: Carrier, head: ResponseHead) -> None:
         timings = {**(carrier.dialed.timings if carrier.used == 1 else {})}
@@ -397,11 +405,10 @@ class Passing:
             "rawHeaders": head.raw_headers,
             "remoteIpAddress": ip,
             "remotePort": port,
-            "timings": timings,
         }
         if carrier.used > 1:
             told["reused"] = True
-        self._tell("passthrough-response-head", told)
+        self._tell_often("passthrough-response-head", "response", told, timings=timings)
 
     def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
         if not self._ready or error.code == LOOP:

@@ -1,0 +1,54 @@
+"""Parts of records that come again and again, heads above all: redacted and encoded once.
+
+To look for secrets takes several times as long as to encode what was looked at, and most heads are those of the
+exchange before, but for the second in which they were sent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from mockrec.engine.exchange.envelope import Record
+from mockrec.engine.record.redact import Redactor
+from mockrec.engine.record.redact_marks import Known
+
+_MOST: Final = 512
+_LARGEST: Final = 4096
+"""Bytes of a part that is kept. Both together bound the memory this takes at some MB."""
+
+
+class Repeated:
+    """Of one recording."""
+
+    def __init__(self, redactor: Redactor | None) -> None:
+        """Without a redactor, secrets stay."""
+        self._redactor = redactor
+        self._told: dict[bytes, tuple[Record, Known | None]] = {}
+
+    def part(self, part: Record, side: str) -> tuple[Record, Known | None]:
+        """How a part of a record stands in the log, which nobody may change, and what was found in it.
+
+        `side` is what it belongs to, `request` or `response`.
+        """
+        plain = orjson.dumps(part)
+        told = self._told.get(plain)
+        if told is None:
+            known = None
+            if self._redactor is not None:
+                part, known = self._redactor.head(part, side)
+            told = _encoded(part), known
+            if len(plain) <= _LARGEST:
+                if len(self._told) >= _MOST:
+                    self._told.clear()  # what is said now is not what was said then
+                self._told[plain] = told
+        return told
+
+
+def _encoded(part: Record) -> Record:
+    """The fields that take long are encoded once."""
+    return {
+        key: orjson.Fragment(orjson.dumps(item)) if isinstance(item, (dict, list)) else item
+        for key, item in part.items()
+    }
