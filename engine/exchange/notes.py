@@ -374,22 +374,43 @@ class Notes:
 
     def rule_event(self, exchange: Exchange, kind: str, data: Mapping[str, Any], *, rule_id: str | None = None) -> None:
         """A rule says something; `rule_id` where it is not the one that answers."""
-        if rule_id is None and exchange.rule is not None:
-            rule_id = exchange.rule.rule.id
-        if self._rule_event and rule_id is not None:
-            self.add(_rule_event(exchange, rule_id, kind, data), exchange)
+        record = self._of_rule(exchange, rule_id, kind, data)
+        if record is not None:
+            self.add(record, exchange)
 
     def passing_event(
-        self, exchange: Exchange, kind: str, side: str, data: Record, measured: Mapping[str, Any], *, rule_id: str
+        self,
+        exchange: Exchange,
+        kind: str,
+        side: str,
+        data: Record,
+        measured: Mapping[str, Any],
+        *,
+        rule_id: str | None = None,
     ) -> None:
         """A rule that passes on says something of one side, `request` or `response`: `data` that comes again and again,
         and what was `measured` this time, in which nothing can be secret."""
-        if not self._rule_event:
+        record = self._of_rule(exchange, rule_id, kind, data)
+        if record is None:
             return
         told, known = self._repeated.part(data, side)
         if known is not None:
             self._learn(exchange, known)
-        self.add_known(_rule_event(exchange, rule_id, kind, {**told, **measured}), exchange)
+        record["eventData"] = {**told, **measured}
+        self.add_known(record, exchange)
+
+    def _of_rule(self, exchange: Exchange, rule_id: str | None, kind: str, data: Mapping[str, Any]) -> Record | None:
+        """None where nobody wants to know, or no rule says it."""
+        if rule_id is None and exchange.rule is not None:
+            rule_id = exchange.rule.rule.id
+        if not self._rule_event or rule_id is None:
+            return None
+        record = envelope("rule-event", exchange, clock.now())
+        record["requestId"] = exchange.id
+        record["ruleId"] = rule_id
+        record["eventType"] = kind
+        record["eventData"] = data
+        return record
 
     def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
         """Bytes in the form the log has them, as they stood on the wire; a whole body with its `raw_headers`."""
@@ -454,12 +475,3 @@ class Notes:
             # Nobody can look into a piece of what is compressed.
             return {"size": len(data), "text": "", "truncated": True, "redacted": True}
         return self._bodies.piece(data, side, exchange)
-
-
-def _rule_event(exchange: Exchange, rule_id: str, kind: str, data: Mapping[str, Any]) -> Record:
-    record = envelope("rule-event", exchange, clock.now())
-    record["requestId"] = exchange.id
-    record["ruleId"] = rule_id
-    record["eventType"] = kind
-    record["eventData"] = data
-    return record

@@ -87,6 +87,8 @@ class Conversation:
         self._head_began = clock.now()
         self._first = True
         self._stopping = False
+        self._scope = anyio.CancelScope()
+        """Ended when the client leaves while it is waiting. One for all exchanges: making one takes its time."""
 
     async def stop(self) -> None:
         """End as soon as nothing is under way: now, or after the exchange at hand."""
@@ -104,7 +106,8 @@ class Conversation:
         `first` has been read already. The caller closes the pipe.
         """
         try:
-            return await self._converse(first)
+            with self._scope:
+                return await self._converse(first)
         except Gone:
             pass
         except _Broken as broken:
@@ -167,15 +170,12 @@ class Conversation:
             await self._run_while_watching(plan, exchange)
 
     async def _run_while_watching(self, plan: Plan, exchange: Exchange) -> None:
-        """Run the rule; the client's leaving ends it. Pipelined requests wait unread."""
-        with anyio.CancelScope() as scope:
-            self._pipe.watch(scope.cancel)
-            try:
-                await plan.run(exchange)
-            finally:
-                self._pipe.watch(None)
-        if scope.cancelled_caught and not exchange.finished:
-            raise Gone
+        """Run the rule; the client's leaving ends it, and the conversation. Pipelined requests wait unread."""
+        self._pipe.watch(self._scope.cancel)
+        try:
+            await plan.run(exchange)
+        finally:
+            self._pipe.watch(None)
 
     async def _run_while_reading(self, plan: Plan, exchange: Exchange) -> None:
         """Run the rule while the request body goes on; the client's leaving ends it."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from mockrec.engine.wire.chunked import ChunkedBody
 from mockrec.engine.wire.h1 import field_lines
 from mockrec.engine.wire.head import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
-from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.response_head import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -52,6 +52,8 @@ class H1Client:
         self._over = True
         """Whether the response is complete, or will never be."""
         self._keep_alive = True
+        self._last: tuple[bytes, ResponseHead] | None = None
+        """The final head before, in bytes and read: servers repeat themselves within a second."""
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,7 +144,8 @@ class H1Client:
             raw = bytes(buffer[:end])
             del buffer[:end]
             self._checked = 0
-            head = read_response_head(raw)
+            last = self._last
+            head = last[1] if last is not None and last[0] == raw else read_response_head(raw)
             if isinstance(head, Fault):
                 return [*parts, self._fault(head)]
             if head.status == 101 and not self._upgrade:
@@ -156,6 +159,7 @@ class H1Client:
         length = body_length(head, self._method)
         if isinstance(length, Fault):
             return [*parts, self._fault(Fault(length.code, raw=raw))]
+        self._last = raw, head
         self._awaits_head = False
         self._left = length
         self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE
