@@ -101,7 +101,7 @@ class Notes:
             self.add_known(record, exchange)
 
     def _learn(self, exchange: Exchange, found: Known) -> None:
-        """A part of a record that is kept for many holds secrets."""
+        """A part of a record that is kept for many holds secrets, which count in each."""
         if self._redactor is not None:
             self._redactor.count += found.count
         learn(exchange, found)
@@ -246,7 +246,10 @@ class Notes:
             found = Holder()
             answer.logged_body = self._bodies.whole(whole, head.headers, "response", found)
             answer.known = found.known
-        elif "truncated" in answer.logged_body:
+            if answer.known is not None:
+                learn(exchange, answer.known)
+            return answer.logged_body
+        if "truncated" in answer.logged_body:
             self._bodies.truncated += 1
         if answer.known is not None:
             self._learn(exchange, answer.known)

@@ -121,9 +121,10 @@ class Redactor:
     def _spread(self, record: Record, line: bytes, known: Known) -> Record:
         for needle in known.needles:
             if needle in line:
-                before = known.count
+                before = known.count  # what was found with it, and is counted again wherever it is repeated
                 redacted = spread_in(orjson.loads(line), known)
                 self.count += known.count - before
+                known.count = before
                 return redacted
         return record
 
@@ -166,6 +167,7 @@ class Redactor:
                 redacted = spread(redacted, more)
                 if more is not found:
                     self.count += more.count - before
+                    more.count = before
         self.count += found.count
         if owner is not None and found.marks:
             learn(owner, found)

@@ -220,6 +220,25 @@ def test_redact_none_keeps_everything(terminal: Callable[..., Terminal], upstrea
     assert session.one("session-ended")["redactions"] == 0
 
 
+@pytest.mark.parametrize("passed_on", [False, True], ids=["mocked", "passed on"])
+def test_each_exchange_counts_the_same(recorder: Start, passed_on: bool) -> None:
+    """A secret that the answer repeats, in a head that is repeated."""
+    rules = 'version: 1\nrules: [{then: {reply: {body: "{{ request.headers.authorization }}", template: true}}}]\n'
+    counts = []
+    for exchanges in (1, 2, 10):
+        run = recorder(rules, out=f"{exchanges}.jsonl")
+        through = recorder(None, "--upstream", run.url, out=f"{exchanges}-passed.jsonl") if passed_on else run
+        client = http.client.HTTPConnection("127.0.0.1", through.port, timeout=20)
+        for _ in range(exchanges):
+            client.request("GET", "/", headers={"Authorization": "Bearer abcdef-0123456789"})
+            assert b"abcdef-0123456789" in client.getresponse().read()
+        client.close()
+        session = through.stop()
+        counts.append(session.one("session-ended")["redactions"])
+        assert b"abcdef-0123456789" not in through.log.read_bytes()
+    assert counts == [counts[0], 2 * counts[0], 10 * counts[0]]
+
+
 SAME = "same-secret-0123"
 
 

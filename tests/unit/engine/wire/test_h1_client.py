@@ -431,3 +431,19 @@ def test_the_server_says_whether_the_connection_goes_on(head: bytes, reusable: b
     assert isinstance(response, Response)
     assert response.keep_alive is reusable
     assert client.reusable is reusable
+
+
+def test_a_head_that_is_repeated_is_read_once() -> None:
+    """And means what it means for the request at hand."""
+    client = asked()
+    first, *_ = read(client, FIVE + b"hello")
+    client.send_request("HEAD", "/", HOST, body=False)
+    again, *rest = read(client, FIVE)
+    assert isinstance(first, Response)
+    assert isinstance(again, Response)
+    assert again.head is first.head
+    assert rest == [End()]
+    client.send_request("GET", "/", HOST, body=False)
+    other, *_ = read(client, ok("Content-Length: 4") + b"hell")
+    assert isinstance(other, Response)
+    assert other.head.headers == {"content-length": "4"}
