@@ -31,7 +31,15 @@ class Helper:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start it, and wait until it has found the place where it is to write."""
+        """Start it, and wait until it has found the place where it is to write; one that is killed is replaced."""
+        while not self._is_ready():
+            assert self._process is not None
+            if self._process.wait() >= 0 or self._started >= _STARTS:
+                self._fail()
+            self._close_pipes()
+        self._options = (self._options[0], "ours")
+
+    def _is_ready(self) -> bool:
         self._started += 1
         # A session of its own: Ctrl-C at the terminal is for the recorder, which then says that this is the end.
         self._process = subprocess.Popen(
@@ -43,9 +51,7 @@ class Helper:
             env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
         )
         assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            self._fail()
-        self._options = (self._options[0], "ours")
+        return self._process.stdout.readline() == b"ready\n"
 
     def convert(self, number: int) -> None:
         """Segments up to this one will not change any more."""
