@@ -67,9 +67,10 @@ def _items(text: str) -> list[str]:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.py", description="mockrec against its peers, turn by turn")
+    parser.set_defaults(only=list(ITEMS))
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--all", dest="only", action="store_const", const=list(ITEMS), help="every item (the default)")
-    which.add_argument("--only", type=_items, default=list(ITEMS), metavar="P1,P2", help="only these items")
+    which.add_argument("--only", type=_items, metavar="P1,P2", help="only these items")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn (default 5)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
     parser.add_argument("--exchanges", type=int, default=1_000_000, help="of M1 (about 2 KB of disk each)")

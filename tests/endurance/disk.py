@@ -61,6 +61,7 @@ def slow(folder: Path, *, smoke: bool) -> str:
         program.log = copy
         program.process.send_signal(2)
         reader.join()
+        program.process.wait(60.0)
         counts = program.stop()
     want(seen == counts["response"], f"clients saw {seen}, the log has {counts}")
     want(grown < most_growth(40, smoke), f"memory has grown by {grown:.0f} MB")

@@ -606,7 +606,13 @@ class Pki:
                 critical=False,
             )
         )
-        if not is_ca:
+        if is_ca:  # Python 3.13 wants it said
+            usage = dict.fromkeys(
+                ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+                 "encipher_only", "decipher_only"), False,
+            )  # fmt: skip
+            builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
+        else:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
         number = next(self._numbers)
         cert_path, key_path = self.folder / f"{number}.pem", self.folder / f"{number}.key"
