@@ -38,6 +38,9 @@ def test_the_shop():
     connection.close()
 """
 
+_READS = re.compile(r"(?:jq|cat|wc|mockrec (?:filter|show|stats|verify)) (?!.* (?:-o|--repair) )")
+_LATE_SECONDS = 10.0
+
 
 class Terminal:
     """A program on a terminal of its own, and what it has printed there."""
@@ -195,13 +198,18 @@ class Newcomer:
     def _run(self, command: str, shown: list[str] | None, allowed: range | tuple[int, ...]) -> None:
         """One command, in a shell that knows what the shells before it were told."""
         script = f"cd {shlex.quote(str(self.folder))}\n. {self._state}\n(exit {self._code})\n{command}\ncode=$?\nexport -p > {self._state}\nexit $code\n"
-        terminal = Terminal(script, self.folder, self._environment)
-        self._code = terminal.end()
-        said = self._unported(terminal.printed)
+        # What somebody types seconds later is in the log that is being written; here it may not be there yet.
+        deadline = time.monotonic() + (_LATE_SECONDS if self._first is not None and _READS.match(command) else 0.0)
+        while True:
+            terminal = Terminal(script, self.folder, self._environment)
+            self._code = terminal.end()
+            said = self._unported(terminal.printed)
+            different = "" if shown is None else differences(shown, said)
+            if (self._code in allowed and not different) or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
         assert self._code in allowed, f"exit code {self._code}:\n$ {command}\n{said}"
-        if shown is not None:
-            different = differences(shown, said)
-            assert not different, f"$ {command}\n{different}"
+        assert not different, f"$ {command}\n{different}"
 
     def _look_at_the_first(self, shown: list[str]) -> None:
         """What has come on the first terminal since it was looked at, after Ctrl-C if that is in it."""
@@ -211,9 +219,10 @@ class Newcomer:
             assert first.end(signal.SIGINT) in (0, 1), first.printed
             self._first = None
             shown = [line for line in shown if line != "^C"]
-        said = self._unported(first.printed)
-        different = differences(shown, said[self._seen :])
-        assert not different, different
+        deadline = time.monotonic() + (_LATE_SECONDS if self._first is not None else 0.0)
+        while different := differences(shown, (said := self._unported(first.printed))[self._seen :]):
+            assert time.monotonic() < deadline, different
+            time.sleep(0.05)
         self._seen = len(said)
 
     def _stop_first(self) -> None:
