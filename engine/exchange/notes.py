@@ -58,6 +58,7 @@ class Notes:
         self._add = log.add
         self._redactor = redactor
         self._repeated = Repeated(redactor)
+        self._looks_everywhere = redactor is not None and redactor.looks_everywhere
         self.flush = log.flush
         self._bodies = bodies
         self._request_initiated = "request-initiated" in types
@@ -86,8 +87,8 @@ class Notes:
     def add_known(self, record: Record, exchange: Exchange) -> None:
         """Add a record whose head and body have been redacted on their own: nothing is left to be found in it but what
         is known to be secret from elsewhere in the exchange."""
-        if exchange.tags:
-            self.add(record, exchange)  # a client may have said them
+        if exchange.tags or self._looks_everywhere:
+            self.add(record, exchange)  # tags: a client may have said them
         else:
             if exchange.known is not None and self._redactor is not None:
                 record = self._redactor.spread(record, exchange.known)
@@ -95,7 +96,7 @@ class Notes:
 
     def _add_request(self, record: Record, exchange: Exchange) -> None:
         """The same for one that begins with the head of the request, which knows its own secrets."""
-        if exchange.known is exchange.address.known and not exchange.tags:
+        if exchange.known is exchange.address.known and not (exchange.tags or self._looks_everywhere):
             self._add(record)
         else:
             self.add_known(record, exchange)

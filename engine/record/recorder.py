@@ -175,6 +175,8 @@ class Recorder:
         if self._waiting and not self._is_full():
             self._waiting = False
             self._call(lambda: self._room.set())  # the one that is waited for by then
+        if self._dropped and not self._is_full():
+            self._call(self._tell_gap)  # nothing else may happen for long
 
     def _failed(self, error: FormatError) -> None:
         self._call(lambda: self._on_failure(error))

@@ -63,7 +63,6 @@ class Redactor:
         self._patterns = Patterns(policy.names)
         self._find = self._patterns.any.search
         self._always = bool(policy.texts)
-        """Whether everything has to be gone through: an expression may find anything."""
         self._session = Known()
         self.learn_values(values)
 
@@ -87,6 +86,11 @@ class Redactor:
         for value in values:
             if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
                 self._session.add((value,), self._marks.mark(value))
+
+    @property
+    def looks_everywhere(self) -> bool:
+        """Whether everything has to be gone through: an expression may find anything."""
+        return self._always
 
     @property
     def told(self) -> Record:
@@ -194,7 +198,12 @@ class Redactor:
         known = owner.known if owner is not None else None
         text = self._finder(Known(), "").string(text)
         text = spread_in_text(text, self._session)
-        return text if known is None else spread_in_text(text, known)
+        if known is None:
+            return text
+        before = known.count
+        text = spread_in_text(text, known)
+        known.count = before  # that of the log, whoever looks on
+        return text
 
     def _finder(self, found: Known, side: str) -> Finder:
         return Finder(self._policy, self._marks, self._patterns, found, side)

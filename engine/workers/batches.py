@@ -56,6 +56,13 @@ def pack(records: Sequence[Record], lines: Sequence[bytes]) -> bytes:
     return b"".join([_SIZES.pack(len(summary), sum(lengths)), summary, *lines])
 
 
+def ends_of(kind: str) -> frozenset[str]:
+    """The types of records that may end what a record of this type begins."""
+    if kind.endswith("-opened"):
+        return frozenset({f"{kind.removesuffix('-opened')}-closed"})
+    return frozenset({"response", "abort", *(("websocket-close",) if kind.startswith("websocket") else ())})
+
+
 def _open_and_ended(kinds: Iterable[str], records: Iterable[Record]) -> tuple[list[tuple[str, int]], list[str]]:
     opened: dict[str, int] = {}
     ended = []

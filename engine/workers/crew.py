@@ -108,9 +108,9 @@ class Crew(Run):
         """One worker, and those that replace it."""
         failed_starts = 0
         while True:
-            merge = Merge(self._recording.recorder)
+            merge = Merge(self._recording.recorder, kept_types(self.settings))
             hand = self._hands[number] = Hand(number, self._taker(merge), lambda said: self._hear(number, said))
-            words = await hand.work(self._assignment(), self._sockets[number - 1])
+            words = await hand.work(self._assignment, self._sockets[number - 1], stdout=self._worker_stdout)
             if not words and self._stopping:
                 return
             ended = merge.lost(self._recording.log.add)
@@ -123,6 +123,11 @@ class Crew(Run):
                 await anyio.sleep(_PAUSE)
             if self._stopping:
                 return
+
+    @property
+    def _worker_stdout(self) -> int | None:
+        """Where the records go, nothing else may."""
+        return 2 if "-" in self.settings.outputs else None
 
     def _taker(self, merge: Merge) -> Callable[[bytes], Awaitable[None]]:
         recorder = self._recording.recorder
@@ -175,7 +180,8 @@ class Crew(Run):
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
             case messages.Refused(reason):
-                self.hooks.lost(f"worker {number} cannot start: {reason}", 0)
+                what = "keeps the rules before" if self._hands[number].ready else "cannot start"
+                self.hooks.lost(f"worker {number} {what}: {reason}", 0)
 
     def _add(self, progress: messages.Progress) -> None:
         if progress.version == self._version:

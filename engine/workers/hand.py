@@ -33,8 +33,13 @@ class Hand:
     def __str__(self) -> str:
         return f"worker {self.number}" + (f" (pid {self._process.pid})" if self._process is not None else "")
 
-    async def work(self, assignment: Assignment, sockets: Sequence[socket.socket]) -> str:
-        """Run the process to its end; how it ended, in words, empty for a good end."""
+    async def work(
+        self, assignment: Callable[[], Assignment], sockets: Sequence[socket.socket], *, stdout: int | None
+    ) -> str:
+        """Run the process to its end; how it ended, in words, empty for a good end.
+
+        What it is to serve is asked for when it can be told: rules may be read again while it starts.
+        """
         control, its_control = socket.socketpair()
         link, its_link = socket.socketpair()
         given = [its_control, its_link, *sockets]
@@ -51,7 +56,7 @@ class Hand:
                         *(str(one.fileno()) for one in given),
                     ],
                     stdin=subprocess.DEVNULL,
-                    stdout=2 if "-" in assignment.settings.outputs else None,  # where the records go, nothing else may
+                    stdout=stdout,
                     stderr=None,
                     pass_fds=[one.fileno() for one in given],
                     start_new_session=True,
@@ -60,7 +65,7 @@ class Hand:
                 its_control.close()
                 its_link.close()
             reader, self._writer = await asyncio.open_connection(sock=control)
-            self.tell(assignment)
+            self.tell(assignment())
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._read_lines, link)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import orjson
 
 from mockrec.engine import clock
 from mockrec.engine.record.recorder import Recorder
-from mockrec.engine.workers.batches import HEAD, Batch, Unpacker
+from mockrec.engine.workers.batches import HEAD, Batch, Unpacker, ends_of
 
 Record = dict[str, Any]
 
@@ -19,8 +20,10 @@ LOST_CODE: Final = "E_WORKER_LOST"
 class Merge:
     """The records of one worker, from its start to its end."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, kept: Collection[str]) -> None:
+        """`kept`: types of records that are recorded. What has no end among them is not waited for."""
         self._recorder = recorder
+        self._kept = frozenset(kept)
         self._unpacker = Unpacker()
         self._open: dict[str, bytes] = {}
         """Exchange or tunnel → what of its first line stands after the number."""
@@ -34,7 +37,8 @@ class Merge:
         for identity in batch.ended:
             self._open.pop(identity, None)
         for identity, place in batch.opened:
-            self._open[identity] = batch.pieces[place]
+            if self._kept >= ends_of(batch.kinds[place]):
+                self._open[identity] = batch.pieces[place]
         self._recorder.add_lines(batch.kinds, batch.pieces)
 
     def lost(self, add: Any) -> int:
@@ -75,7 +79,7 @@ def _aborted(opened: Record, now: float) -> Record:
 
 
 def _host(opened: Record) -> str:
-    return str(opened["url"]).partition("://")[2].partition("/")[0]
+    return re.split("[/?#]", str(opened["url"]).partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
 
 
 def _closed(opened: Record, now: float) -> Record:

@@ -79,7 +79,11 @@ class Worker:
         while (message := await receive(reader)) is not None:
             match message:
                 case messages.Reload(loaded, version):
-                    self._server.use(loaded)
+                    try:
+                        self._server.use(loaded)
+                    except ConfigError as error:  # handlers that this process cannot load
+                        self._send(messages.Refused(str(error)))
+                        continue
                     self._tally.renew(version)
                     if self._redactor is not None:
                         self._redactor.learn_values(loaded.secrets)
@@ -142,6 +146,9 @@ async def _work(control: int, link: int, listening: list[int]) -> None:
 def main() -> None:
     """The entry of the process."""
     control, link, *listening = map(int, sys.argv[1:])
+    for descriptor in (control, link, *listening):
+        # What a handler starts must not hold them: the parent would wait for its end too.
+        os.set_inheritable(descriptor, False)
     anyio.run(_work, control, link, listening, backend_options={"use_uvloop": has_uvloop()})
 
 

@@ -21,6 +21,8 @@ from program import Program, verified, want
 PROMISED_SECONDS = 0.05
 MARGIN_SECONDS = 0.2
 """For a machine whose cores are all busy: what is promised is 50 ms of a recorder that gets to run."""
+LATE_SECONDS = 0.01
+"""What a client takes to read an answer that was there when its server was killed."""
 ASKERS = 3
 CODE_LOST = 70
 
@@ -84,6 +86,7 @@ def recorders(folder: Path, *, smoke: bool) -> str:
         place.mkdir()
         with Program(place, *(("--workers", "2") if number % 2 else ())) as program:
             workers = _children(program.process.pid, "workers.worker")
+            want(len(workers) == (2 if number % 2 else 0), f"{number}: {len(workers)} workers")
             load = Load(program)
             time.sleep(chance.uniform(0.3, 0.9))
             program.process.kill()
@@ -141,7 +144,7 @@ def helpers(folder: Path, *, smoke: bool) -> str:
     """The helper is killed while it makes rows, or, every second time, while it makes the last of them."""
     chance = random.Random(3)
     times = 2 if smoke else 100
-    answers = 0
+    answers = hit = 0
     for number in range(times):
         place = folder / str(number)
         place.mkdir()
@@ -154,6 +157,7 @@ def helpers(folder: Path, *, smoke: bool) -> str:
             time.sleep(chance.uniform(0.0, 1.0))
             if number % 2:
                 os.kill(_children(program.process.pid, "parquet.helper")[0], signal.SIGKILL)
+                hit += 1
                 time.sleep(chance.uniform(0.0, 0.5))
             stop.set()
             for client in clients:
@@ -163,6 +167,7 @@ def helpers(folder: Path, *, smoke: bool) -> str:
                 time.sleep(chance.uniform(0.0, 0.3))
                 for left in _children(program.process.pid, "parquet.helper"):
                     os.kill(left, signal.SIGKILL)
+                    hit += 1
             program.process.wait(60.0)
             want(program.process.returncode == 0, f"{number}: exit code {program.process.returncode}: {program.stderr}")
         seen = sum(client.seen for client in clients)
@@ -174,7 +179,8 @@ def helpers(folder: Path, *, smoke: bool) -> str:
         want(not program.log.with_name("s.parquet.journal").exists(), f"{number}: the journal is left")
         program.log.unlink()
         answers += seen
-    return f"{times} helpers killed, half of them at the end; {answers} exchanges, each recorded once"
+    want(hit >= times * 0.8, f"only {hit} helpers were there to be killed")
+    return f"{hit} helpers killed, half of them at the end; {answers} exchanges, each recorded once"
 
 
 def _check_answers(
@@ -186,9 +192,9 @@ def _check_answers(
     missing = []
     for when, path in answered:
         if path.removeprefix("/hello") not in paths:
-            before = min((at - when for at in kills), key=abs)  # negative: a client may be slow to read
+            before = min((at - when for at in kills), key=abs)
             want(
-                abs(before) < PROMISED_SECONDS + MARGIN_SECONDS,
+                -LATE_SECONDS < before < PROMISED_SECONDS + MARGIN_SECONDS,
                 f"{number}: {path}, {before:.3f} s before a kill, is lost",
             )
             missing.append(before)

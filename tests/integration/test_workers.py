@@ -251,3 +251,37 @@ def test_what_handlers_print_does_not_come_between_records(program: Program, tmp
     )  # fmt: skip
     assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [0, 1, 2, 3, 4]
     assert "PRINTED" in done.stderr
+
+
+def test_what_a_handler_starts_does_not_keep_a_worker_from_being_replaced(crew: Start, tmp_path: Path) -> None:
+    (tmp_path / "who.py").write_text(
+        "import os\n\ndef answer(request):\n    os.system('sleep 30 >/dev/null 2>&1 </dev/null & echo $! >> children')\n"
+        "    return {'status': 200, 'body': str(os.getpid())}\n"
+    )
+    run = crew()
+    try:
+        killed = pid_of(run.port)
+        os.kill(killed, signal.SIGKILL)
+        until_said(run, "was killed by SIGKILL")
+        assert pid_of(run.port) != killed
+        assert run.stop().code == 70
+    finally:
+        for child in (tmp_path / "children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
+def test_rules_that_workers_cannot_load_leave_those_before(crew: Start, tmp_path: Path) -> None:
+    """Handlers that only the first process can import."""
+    run = crew()
+    assert get(run.port) == b"hi"
+    (tmp_path / "once.py").write_text(
+        "import pathlib\npathlib.Path('taken').touch(exist_ok=False)\n\ndef answer(request):\n    return {'status': 204}\n"
+    )
+    (tmp_path / "rules.yaml").write_text("rules: [{id: once, then: {python: 'once.py:answer'}}]\n")
+    os.kill(run.pid, signal.SIGHUP)
+    until_said(run, "worker 1 keeps the rules before")
+    until_said(run, "worker 2 keeps the rules before")
+    assert get(run.port) == b"hi"
+    session = run.stop()
+    assert session.code == 70
+    assert "Traceback" not in session.stderr

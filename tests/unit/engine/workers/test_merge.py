@@ -8,7 +8,7 @@ import pytest
 
 from mockrec.engine.workers.batches import pack
 from mockrec.engine.workers.merge import Merge
-from mockrec.formats.events import check_record
+from mockrec.formats.events import EVENT_TYPES, check_record
 from mockrec.formats.jsonl import encode_each, encode_lines
 
 
@@ -29,7 +29,7 @@ def lines() -> Lines:
 
 @pytest.fixture
 def merge(lines: Lines) -> Merge:
-    return Merge(lines)  # type: ignore[arg-type]
+    return Merge(lines, EVENT_TYPES)  # type: ignore[arg-type]
 
 
 def batch(*records: dict[str, Any]) -> bytes:
@@ -112,3 +112,19 @@ def test_a_tunnel_is_closed(merge: Merge) -> None:
     assert check_record(added[0]) == []
     assert added[0]["type"] == "raw-passthrough-closed"
     assert added[0]["tags"] == ["raw-passthrough-error:E_WORKER_LOST"]
+
+
+def test_what_has_no_end_in_the_log_is_not_waited_for(lines: Lines) -> None:
+    merge = Merge(lines, {"request-initiated", "request"})  # type: ignore[arg-type]
+    merge.take(batch(opened()))
+    assert merge.lost(lambda record: None) == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:p@a.test:81/b", "http://a.test:81?b", "http://a.test:81#b", "ws://a.test:81"]
+)
+def test_the_host_of_an_abort(merge: Merge, url: str) -> None:
+    merge.take(batch(opened(url=url)))
+    added: list[dict[str, Any]] = []
+    merge.lost(added.append)
+    assert added[0]["host"] == "a.test:81"
