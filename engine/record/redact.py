@@ -19,9 +19,10 @@ from mockrec.engine.record.redact_body import redacted_body
 from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_marks import LEAST_SPREAD, Known, Marks
 from mockrec.engine.record.redact_patterns import Patterns
-from mockrec.engine.record.redact_record import Walk, side_of, spread_in, spread_in_text
+from mockrec.engine.record.redact_record import Walk, side_of
 from mockrec.engine.record.redact_selectors import Policy
-from mockrec.engine.record.redact_text import Finder, spread
+from mockrec.engine.record.redact_spread import Spread
+from mockrec.engine.record.redact_text import Finder
 from mockrec.formats.body import encode_body
 from mockrec.formats.jsonl import encode_lines
 
@@ -62,7 +63,8 @@ class Redactor:
         self._marks = marks
         self._patterns = Patterns(policy.names)
         self._find = self._patterns.any.search
-        self._always = bool(policy.texts)
+        self.looks_everywhere = bool(policy.texts)
+        """Whether everything has to be gone through: an expression may find anything."""
         self._session = Known()
         self.learn_values(values)
 
@@ -88,11 +90,6 @@ class Redactor:
                 self._session.add((value,), self._marks.mark(value))
 
     @property
-    def looks_everywhere(self) -> bool:
-        """Whether everything has to be gone through: an expression may find anything."""
-        return self._always
-
-    @property
     def told(self) -> Record:
         """What the first record says."""
         return {"mode": "default", "keyId": self._marks.key_id, **self._policy.told}
@@ -104,7 +101,7 @@ class Redactor:
         `owner`, and what that knows already is replaced too."""
         known = owner.known if owner is not None else None
         line = encode_lines((record,))
-        if not (self._always or self._find(line)):
+        if not (self.looks_everywhere or self._find(line)):
             return record if known is None else self._spread(record, line, known)
         found = Known()
         plain = orjson.loads(line)
@@ -125,10 +122,9 @@ class Redactor:
     def _spread(self, record: Record, line: bytes, known: Known) -> Record:
         for needle in known.needles:
             if needle in line:
-                before = known.count  # what was found with it, and is counted again wherever it is repeated
-                redacted = spread_in(orjson.loads(line), known)
-                self.count += known.count - before
-                known.count = before
+                spread = Spread(known)
+                redacted = spread.record(orjson.loads(line))
+                self.count += spread.count
                 return redacted
         return record
 
@@ -167,18 +163,19 @@ class Redactor:
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
         for more in (known, found, self._session):
             if more is not None and more.marks:
-                before = more.count
-                redacted = spread(redacted, more)
-                if more is not found:
-                    self.count += more.count - before
-                    more.count = before
+                spread = Spread(more)
+                redacted = spread.data(redacted)
+                if more is found:
+                    found.count += spread.count
+                else:
+                    self.count += spread.count
         self.count += found.count
         if owner is not None and found.marks:
             learn(owner, found)
         return data if redacted == data else redacted
 
     def _is_plain(self, data: bytes, known: Known | None) -> bool:
-        if self._always or self._policy.paths or self._find(data):
+        if self.looks_everywhere or self._policy.paths or self._find(data):
             return False
         if any(form in data for form, _ in self._session.forms):
             return False
@@ -197,13 +194,8 @@ class Redactor:
         """A text for people."""
         known = owner.known if owner is not None else None
         text = self._finder(Known(), "").string(text)
-        text = spread_in_text(text, self._session)
-        if known is None:
-            return text
-        before = known.count
-        text = spread_in_text(text, known)
-        known.count = before  # that of the log, whoever looks on
-        return text
+        text = Spread(self._session).text(text)
+        return text if known is None else Spread(known).text(text)
 
     def _finder(self, found: Known, side: str) -> Finder:
         return Finder(self._policy, self._marks, self._patterns, found, side)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from mockrec.engine.record.redact_marks import Known
-from mockrec.engine.record.redact_text import Finder, spread
+from mockrec.engine.record.redact_text import Finder
 
 Record = dict[str, Any]
 
@@ -18,7 +15,6 @@ FIXED: Final = frozenset(
     | {"charset", "schemaVersion", "mockrecVersion", "rulesSha256", "events", "counts", "redaction"}
 )
 """What we say ourselves, in words that readers rely on: also where a password happens to be one of them."""
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _USER_OPTIONS = frozenset({"-u", "--user", "-U", "--proxy-user"})
 _REQUESTS = ("request", "abort", "websocket-request", "websocket-message-received", "passthrough-request")
 _RESPONSES = ("response", "websocket-accepted", "websocket-message-sent", "passthrough-response")
@@ -114,51 +110,3 @@ def content_type(owner: Mapping[str, Any]) -> str:
     headers = owner.get("headers")
     found = headers.get("content-type") if isinstance(headers, Mapping) else None
     return found if isinstance(found, str) else ""
-
-
-def spread_in(record: Mapping[str, Any], known: Known) -> Record:
-    """A record without the values that are known to be secret, wherever they stand."""
-    return {key: item if _is_fixed(key, item) else _spread(key, item, known) for key, item in record.items()}
-
-
-def _is_fixed(key: str, item: Any) -> bool:
-    return (key in FIXED and not isinstance(item, Mapping)) or (key == "method" and item in _METHODS)
-
-
-def _spread(key: str, item: Any, known: Known) -> Any:
-    if isinstance(item, str):
-        return spread_in_text(item, known)
-    if isinstance(item, list):
-        return [_spread("", value, known) for value in item]
-    if not isinstance(item, Mapping):
-        return item
-    if "size" in item and ("text" in item or "base64" in item):
-        return _spread_in_body(item, known)
-    if key in ("request", "response", "error"):
-        return spread_in(item, known)
-    if key in ("timingEvents", "tlsMetadata", "counts"):
-        return {name: _spread("", value, known) for name, value in item.items()}
-    return {spread_in_text(name, known): _spread(name, value, known) for name, value in item.items()}
-
-
-def spread_in_text(text: str, known: Known) -> str:
-    """The same for a text."""
-    for form in known.marks:
-        if form in text:
-            return spread(text.encode("utf-8", "surrogatepass"), known).decode("utf-8", "surrogatepass")
-    return text
-
-
-def _spread_in_body(body: Mapping[str, Any], known: Known) -> Record:
-    told = {key: item for key, item in body.items() if key != "raw"}
-    if isinstance(body.get("text"), str):
-        told["text"] = spread_in_text(body["text"], known)
-    elif isinstance(body.get("base64"), str):
-        try:
-            data = base64.b64decode(body["base64"], validate=True)
-        except (binascii.Error, ValueError):
-            return dict(body)
-        told["base64"] = base64.b64encode(spread(data, known)).decode("ascii")
-    if all(told[key] == body[key] for key in told):
-        return dict(body)
-    return told | {"redacted": True}

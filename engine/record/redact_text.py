@@ -333,15 +333,6 @@ def unescaped(data: bytes) -> str:
         return _text(data)
 
 
-def spread(data: bytes, known: Known) -> bytes:
-    """What is known to be secret, wherever it appears."""
-    for form, mark in known.forms:
-        if form in data:
-            known.count += data.count(form)
-            data = data.replace(form, mark)
-    return data
-
-
 def _edited(data: bytes, matches: Iterable[Match], edit: Callable[[Match, bytes], Edit | None]) -> bytes:
     edits = [edit(match, data) for match in matches]
     return _apply(data, [one for one in edits if one is not None])

@@ -1,0 +1,76 @@
+"""What has been found to be secret in one place, replaced wherever else it stands."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_record import FIXED
+
+Record = dict[str, Any]
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+
+
+class Spread:
+    """Replaces what is known, once; nothing is learned."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self.count = 0
+        """What was replaced."""
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes without what is known to be secret."""
+        for form, mark in self._known.forms:
+            if form in data:
+                self.count += data.count(form)
+                data = data.replace(form, mark)
+        return data
+
+    def text(self, text: str) -> str:
+        """The same for a text."""
+        for form in self._known.marks:
+            if form in text:
+                return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        return text
+
+    def record(self, record: Mapping[str, Any]) -> Record:
+        """The same for a record, wherever in it they stand."""
+        return {key: item if _is_fixed(key, item) else self._field(key, item) for key, item in record.items()}
+
+    def _field(self, key: str, item: Any) -> Any:
+        if isinstance(item, str):
+            return self.text(item)
+        if isinstance(item, list):
+            return [self._field("", value) for value in item]
+        if not isinstance(item, Mapping):
+            return item
+        if "size" in item and ("text" in item or "base64" in item):
+            return self._body(item)
+        if key in ("request", "response", "error"):
+            return self.record(item)
+        if key in ("timingEvents", "tlsMetadata", "counts"):
+            return {name: self._field("", value) for name, value in item.items()}
+        return {self.text(name): self._field(name, value) for name, value in item.items()}
+
+    def _body(self, body: Mapping[str, Any]) -> Record:
+        told = {key: item for key, item in body.items() if key != "raw"}
+        if isinstance(body.get("text"), str):
+            told["text"] = self.text(body["text"])
+        elif isinstance(body.get("base64"), str):
+            try:
+                data = base64.b64decode(body["base64"], validate=True)
+            except (binascii.Error, ValueError):
+                return dict(body)
+            told["base64"] = base64.b64encode(self.data(data)).decode("ascii")
+        if all(told[key] == body[key] for key in told):
+            return dict(body)
+        return told | {"redacted": True}
+
+
+def _is_fixed(key: str, item: Any) -> bool:
+    return (key in FIXED and not isinstance(item, Mapping)) or (key == "method" and item in _METHODS)
