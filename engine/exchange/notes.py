@@ -378,8 +378,9 @@ class Notes:
 
     def rule_event(self, exchange: Exchange, kind: str, data: Mapping[str, Any], *, rule_id: str | None = None) -> None:
         """A rule says something; `rule_id` where it is not the one that answers."""
-        record = self._of_rule(exchange, rule_id, kind, data)
+        record = self._of_rule(exchange, rule_id, kind)
         if record is not None:
+            record["eventData"] = data
             self.add(record, exchange)
 
     def passing_event(
@@ -394,7 +395,7 @@ class Notes:
     ) -> None:
         """A rule that passes on says something of one side, `request` or `response`: `data` that comes again and again,
         and what was `measured` this time, in which nothing can be secret."""
-        record = self._of_rule(exchange, rule_id, kind, data)
+        record = self._of_rule(exchange, rule_id, kind)
         if record is None:
             return
         told, known = self._repeated.part(data, side)
@@ -403,8 +404,8 @@ class Notes:
         record["eventData"] = {**told, **measured}
         self.add_known(record, exchange)
 
-    def _of_rule(self, exchange: Exchange, rule_id: str | None, kind: str, data: Mapping[str, Any]) -> Record | None:
-        """None where nobody wants to know, or no rule says it."""
+    def _of_rule(self, exchange: Exchange, rule_id: str | None, kind: str) -> Record | None:
+        """A rule-event but for its data; None where nobody wants to know, or no rule says it."""
         if rule_id is None and exchange.rule is not None:
             rule_id = exchange.rule.rule.id
         if not self._rule_event or rule_id is None:
@@ -413,7 +414,6 @@ class Notes:
         record["requestId"] = exchange.id
         record["ruleId"] = rule_id
         record["eventType"] = kind
-        record["eventData"] = data
         return record
 
     def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
@@ -437,7 +437,7 @@ class Notes:
     def _hold(self) -> Hold | None:
         return None if self._redactor is None else self._redactor.hold()
 
-    # ── heads, which many records have ──────────────────────────────────────────────────
+    # ── heads, which many records have ─────────────────────────────────────────────────────────────
 
     def _logged_head(self, exchange: Exchange) -> Record:
         """What every record with this head says."""

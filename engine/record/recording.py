@@ -99,16 +99,17 @@ class Recording:
 
 def _encoder(redactor: Redactor | None, pack: Pack | None) -> Callable[[Sequence[Record]], bytes]:
     """What makes the bytes for the sinks of records."""
-    if redactor is None:
-        return encode_lines if pack is None else lambda records: pack(records, encode_each(records))
     if pack is None:
-        return lambda records: redactor.lines(encode_lines(records))
+        return encode_lines if redactor is None else lambda records: redactor.lines(encode_lines(records))
 
     def encode(records: Sequence[Record]) -> bytes:
         lines = encode_each(records)
-        joined = b"".join(lines)
-        redacted = redactor.lines(joined)
-        return pack(records, lines if redacted is joined else redacted.splitlines(keepends=True))
+        if redactor is not None:
+            joined = b"".join(lines)
+            redacted = redactor.lines(joined)
+            if redacted is not joined:
+                lines = redacted.splitlines(keepends=True)
+        return pack(records, lines)
 
     return encode
 

@@ -20,18 +20,14 @@ Record = dict[str, Any]
 HEAD: Final = b'{"seq":0'
 """What every line of a worker begins with."""
 _SIZES: Final = struct.Struct(">IQ")
-_OPENS, _ENDS = True, False
-_ROLES: Final = {
-    "request-initiated": _OPENS,
-    "websocket-request": _OPENS,
-    "tls-passthrough-opened": _OPENS,
-    "raw-passthrough-opened": _OPENS,
-    "response": _ENDS,
-    "abort": _ENDS,
-    "websocket-close": _ENDS,
-    "tls-passthrough-closed": _ENDS,
-    "raw-passthrough-closed": _ENDS,
+ENDS_OF: Final = {
+    "request-initiated": frozenset({"response", "abort"}),
+    "websocket-request": frozenset({"response", "abort", "websocket-close"}),
+    "tls-passthrough-opened": frozenset({"tls-passthrough-closed"}),
+    "raw-passthrough-opened": frozenset({"raw-passthrough-closed"}),
 }
+"""What a record begins → the types of those that may end it."""
+_ENDS: Final = frozenset[str]().union(*ENDS_OF.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +52,13 @@ def pack(records: Sequence[Record], lines: Sequence[bytes]) -> bytes:
     return b"".join([_SIZES.pack(len(summary), sum(lengths)), summary, *lines])
 
 
-def ends_of(kind: str) -> frozenset[str]:
-    """The types of records that may end what a record of this type begins."""
-    if kind.endswith("-opened"):
-        return frozenset({f"{kind.removesuffix('-opened')}-closed"})
-    return frozenset({"response", "abort", *(("websocket-close",) if kind.startswith("websocket") else ())})
-
-
 def _open_and_ended(kinds: Iterable[str], records: Iterable[Record]) -> tuple[list[tuple[str, int]], list[str]]:
     opened: dict[str, int] = {}
     ended = []
-    roles = _ROLES
     for place, (kind, record) in enumerate(zip(kinds, records, strict=True)):
-        role = roles.get(kind)
-        if role is None:
-            continue
-        if role is _OPENS:
+        if kind in ENDS_OF:
             opened[record["id"]] = place
-        elif opened.pop(record["id"], None) is None:
+        elif kind in _ENDS and opened.pop(record["id"], None) is None:
             ended.append(record["id"])
     return list(opened.items()), ended
 

@@ -10,7 +10,7 @@ import orjson
 
 from mockrec.engine import clock
 from mockrec.engine.record.recorder import Recorder
-from mockrec.engine.workers.batches import HEAD, Batch, Unpacker, ends_of
+from mockrec.engine.workers.batches import ENDS_OF, HEAD, Batch, Unpacker
 
 Record = dict[str, Any]
 
@@ -23,7 +23,7 @@ class Merge:
     def __init__(self, recorder: Recorder, kept: Collection[str]) -> None:
         """`kept`: types of records that are recorded. What has no end among them is not waited for."""
         self._recorder = recorder
-        self._kept = frozenset(kept)
+        self._waited_for = {kind for kind, ends in ENDS_OF.items() if ends <= frozenset(kept)}
         self._unpacker = Unpacker()
         self._open: dict[str, bytes] = {}
         """Exchange or tunnel → what of its first line stands after the number."""
@@ -37,7 +37,7 @@ class Merge:
         for identity in batch.ended:
             self._open.pop(identity, None)
         for identity, place in batch.opened:
-            if self._kept >= ends_of(batch.kinds[place]):
+            if batch.kinds[place] in self._waited_for:
                 self._open[identity] = batch.pieces[place]
         self._recorder.add_lines(batch.kinds, batch.pieces)
 
