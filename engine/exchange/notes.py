@@ -161,7 +161,7 @@ class Notes:
 
     def _request_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         address, peer = exchange.address, exchange.peer
-        logged = address.logged or self._logged_head(exchange)
+        logged = address.logged or self._repeated.request_head(exchange)
         if address.known is not None:
             self._learn(exchange, address.known)
         record: Record = {
@@ -266,7 +266,7 @@ class Notes:
         """A record that begins with the head of the answer."""
         head = exchange.response_head
         assert head is not None
-        logged = head.logged or self._logged_answer(head)
+        logged = head.logged or self._repeated.response_head(head)
         if head.known is not None:
             self._learn(exchange, head.known)
         return {
@@ -284,7 +284,7 @@ class Notes:
         """What every terminal record carries, so that one line tells the story."""
         address = exchange.address
         record["method"] = exchange.head.method
-        record["url"] = (address.logged or self._logged_head(exchange))["url"]
+        record["url"] = (address.logged or self._repeated.request_head(exchange))["url"]
         record["host"] = address.host
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
@@ -436,34 +436,6 @@ class Notes:
 
     def _hold(self) -> Hold | None:
         return None if self._redactor is None else self._redactor.hold()
-
-    # ── heads, which many records have ─────────────────────────────────────────────────────────────
-
-    def _logged_head(self, exchange: Exchange) -> Record:
-        """What every record with this head says."""
-        head, address = exchange.head, exchange.address
-        logged: Record = {
-            "protocol": address.protocol,
-            "httpVersion": head.version,
-            "method": head.method,
-            "url": address.url,
-            "path": address.path,
-            "destination": address.destination,
-        }
-        if address.headers:
-            logged["headers"] = address.headers
-        logged["rawHeaders"] = address.raw_headers
-        address.logged, address.known = self._repeated.part(logged, "request")
-        return address.logged
-
-    def _logged_answer(self, head: ResponseHead) -> Record:
-        """The same for the head of an answer."""
-        logged: Record = {"statusCode": head.status, "statusMessage": head.reason}
-        if head.headers:
-            logged["headers"] = head.headers
-        logged["rawHeaders"] = head.raw_headers
-        head.logged, head.known = self._repeated.part(logged, "response")
-        return head.logged
 
     def _piece(self, exchange: Exchange, kind: str, data: bytes, at: float, is_ended: bool) -> None:
         record = envelope(kind, exchange, clock.now())

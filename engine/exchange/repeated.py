@@ -11,8 +11,10 @@ from typing import Final
 import orjson
 
 from mockrec.engine.exchange.envelope import Record
+from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.record.redact import Redactor
 from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.wire.parts import ResponseHead
 
 _MOST: Final = 512
 _LARGEST: Final = 4096
@@ -26,6 +28,32 @@ class Repeated:
         """Without a redactor, secrets stay."""
         self._redactor = redactor
         self._told: dict[bytes, tuple[Record, Known | None]] = {}
+
+    def request_head(self, exchange: Exchange) -> Record:
+        """What every record with the head of this request says; it is kept with the head's address."""
+        head, address = exchange.head, exchange.address
+        logged: Record = {
+            "protocol": address.protocol,
+            "httpVersion": head.version,
+            "method": head.method,
+            "url": address.url,
+            "path": address.path,
+            "destination": address.destination,
+        }
+        if address.headers:
+            logged["headers"] = address.headers
+        logged["rawHeaders"] = address.raw_headers
+        address.logged, address.known = self.part(logged, "request")
+        return address.logged
+
+    def response_head(self, head: ResponseHead) -> Record:
+        """The same for the head of an answer; it is kept with it."""
+        logged: Record = {"statusCode": head.status, "statusMessage": head.reason}
+        if head.headers:
+            logged["headers"] = head.headers
+        logged["rawHeaders"] = head.raw_headers
+        head.logged, head.known = self.part(logged, "response")
+        return head.logged
 
     def part(self, part: Record, side: str) -> tuple[Record, Known | None]:
         """How a part of a record stands in the log, which nobody may change, and what was found in it.
