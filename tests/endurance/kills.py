@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from load import Client
-from program import Program, verified, want
+from program import Program, verified, verify, want
 
 PROMISED_SECONDS = 0.05
 MARGIN_SECONDS = 0.2
@@ -101,7 +99,7 @@ def recorders(folder: Path, *, smoke: bool) -> str:
         want(torn < 10_000, f"{number}: {torn} bytes behind the last whole line")
         answers += len(load.answered)
         missing += _check_answers(number, records, load.answered, [at], STOPPED_SECONDS)
-        said = _verify(program.log)
+        said = verify(program.log)
         want(said.returncode == 1 and "cut off" in said.stdout, f"{number}: verify says {said.stdout}{said.stderr}")
     return (
         f"{times} recorders killed, half of them with workers; {answers} answers, {_told(missing)}; no number left out"
@@ -173,7 +171,7 @@ def helpers(folder: Path, *, smoke: bool) -> str:
             program.process.wait(60.0)
             want(program.process.returncode == 0, f"{number}: exit code {program.process.returncode}: {program.stderr}")
         seen = sum(client.seen for client in clients)
-        said = _verify(program.log)
+        said = verify(program.log)
         want(
             said.returncode == 0 and f" {seen} exchanges" in said.stdout,
             f"{number}: {seen} seen; {said.stdout}{said.stderr}",
@@ -214,11 +212,6 @@ def _whole(log: Path) -> tuple[list[dict[str, Any]], int]:
     """The records in whole lines, and how many bytes follow."""
     *lines, rest = log.read_bytes().split(b"\n")
     return [json.loads(line) for line in lines], len(rest)
-
-
-def _verify(log: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mockrec.cli", "verify", log]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _children(pid: int, module: str) -> list[int]:

@@ -120,11 +120,15 @@ class Program:
         return verified(self.log) if code == 0 else counted(self.log)
 
 
+def verify(log: Path) -> subprocess.CompletedProcess[str]:
+    """What `mockrec verify` says."""
+    command = [sys.executable, "-m", "mockrec.cli", "verify", log]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def verified(log: Path) -> Counter[str]:
     """The records of a log that `mockrec verify` finds nothing wrong with."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mockrec.cli", "verify", log], capture_output=True, text=True, check=False
-    )
+    done = verify(log)
     want(done.returncode == 0, f"verify: {done.stdout[-2000:]}{done.stderr[-500:]}")
     return counted(log)
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from audited import read
 from forking import Forked, ForkServer, started
+from waiting import until_there
 
 
 class Serving:
@@ -50,11 +50,7 @@ def serve(fork_server: ForkServer, tmp_path: Path) -> Iterator[Callable[..., Ser
         argv = ["replay", session, "--serve", "--port", "0", "--ready-file", ready, "-o", log, *options]
         process = started(fork_server, argv, {**os.environ, **(env or {})}, tmp_path, said)
         running.append(process)
-        deadline = time.monotonic() + 20
-        while not ready.exists():
-            assert process.poll() is None, said.read_text(encoding="utf-8")
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until_there(ready, process, lambda: said.read_text(encoding="utf-8"))
         return Serving(process, said, json.loads(ready.read_text(encoding="utf-8"))["url"], log)
 
     yield start

@@ -14,7 +14,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -26,7 +25,7 @@ import pytest
 from audited import audit
 from forking import Forked, ForkServer, can_fork, started
 from http2_client import Talk
-from waiting import until
+from waiting import until, until_there
 
 from mockrec.formats.body import Body
 from mockrec.formats.session import open_session
@@ -34,7 +33,6 @@ from mockrec.formats.session import open_session
 Record = dict[str, Any]
 
 PROGRAM = (sys.executable, "-m", "mockrec.cli")
-READY_SECONDS = 20.0
 STOP_SECONDS = 20.0
 PROGRAM_SECONDS = 60.0
 
@@ -181,11 +179,7 @@ def _recorders(fork_server: ForkServer, folder: Path) -> Iterator[Start]:
 
 def _ready(process: subprocess.Popen[bytes] | Forked, path: Path, errors: Path) -> Record:
     """The file appears atomically; there is no event to wait for."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not path.exists():
-        assert process.poll() is None, errors.read_text(encoding="utf-8", errors="replace")
-        assert time.monotonic() < deadline, "mockrec did not get ready"
-        time.sleep(0.005)
+    until_there(path, process, lambda: errors.read_text(encoding="utf-8", errors="replace"))
     found: Record = json.loads(path.read_text(encoding="utf-8"))
     return found
 

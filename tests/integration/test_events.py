@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_recorded
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -76,14 +77,6 @@ def request(path: str, *fields: str, method: str = "GET", body: bytes = b"") -> 
 def reset(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
-
-
-def wait_for(program: Any, kind: str, count: int = 1) -> None:
-    """Until so many records of a type are in the file, which they reach within 50 ms of their cause."""
-    deadline = time.monotonic() + SECONDS
-    while program.log.read_bytes().count(f'"type":"{kind}"'.encode()) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def types(session: Any, identity: str) -> list[str]:
@@ -153,7 +146,7 @@ def test_what_is_open_at_the_end_is_aborted_and_recorded(recorder: Start) -> Non
     with connect(program.port) as silent, connect(program.port) as half:
         silent.sendall(request("/timeout"))
         half.sendall(request("/wait", method="POST", body=b"abcd")[:-2])
-        wait_for(program, "request-initiated", 22)
+        until_recorded(program, "request-initiated", 22)
         session = program.stop()
     assert all(answer.endswith(b"Hello\n") for answer in answers)
     assert len(session.by_type("response")) == 20
@@ -308,7 +301,7 @@ def test_a_client_that_leaves_in_the_middle(recorder: Start, leaving: str, where
     with connect(program.port) as sock:
         sock.sendall(data)
         if where != "head":
-            wait_for(program, "request-initiated")
+            until_recorded(program, "request-initiated")
         if leaving == "RST":
             if where == "head":  # a reset takes with it what has not been read yet, so be sure that it was
                 talk(program.port, request("/hello", CLOSING))
@@ -316,7 +309,7 @@ def test_a_client_that_leaves_in_the_middle(recorder: Start, leaving: str, where
         else:
             sock.shutdown(socket.SHUT_WR)
             assert receive_all(sock) == b""
-    wait_for(program, "client-error")
+    until_recorded(program, "client-error")
     session = program.stop()
     error = session.one("client-error")
     assert error["errorCode"] == ("HPE_INVALID_EOF_STATE" if leaving == "FIN" else "ECONNRESET")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from waiting import to_the_end
 
 Start = Callable[..., Any]
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -28,17 +29,6 @@ def connect(port: int, **options: int) -> socket.socket:
     sock.settimeout(SECONDS)
     sock.connect(("127.0.0.1", port))
     return sock
-
-
-def to_the_end(sock: socket.socket) -> bytes:
-    """All that comes until the other side ends it, in whatever way."""
-    said = b""
-    try:
-        while data := sock.recv(65536):
-            said += data
-    except ConnectionResetError:
-        pass
-    return said
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets
+from waiting import until_there
 
-from .conftest import PROGRAM, READY_SECONDS, STOP_SECONDS, Session
+from .conftest import PROGRAM, STOP_SECONDS, Session
 
 Start = Callable[..., Any]
 Serve = Callable[..., Any]
@@ -80,11 +80,7 @@ class Terminal:
         self.shown = b""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        deadline = time.monotonic() + READY_SECONDS
-        while not ready.exists():
-            assert self.process.poll() is None, self.shown
-            assert time.monotonic() < deadline, "mockrec did not get ready"
-            time.sleep(0.005)
+        until_there(ready, self.process, lambda: self.shown.decode("utf-8", "replace"))
         self.port: int = json.loads(ready.read_text())["port"]
         ready.unlink()
 

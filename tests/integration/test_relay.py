@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until, until_recorded
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -157,14 +158,6 @@ def said(sock: socket.socket, trusted: Path, name: str | None) -> str:
 def reset(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
-
-
-def wait_for(run: Any, kind: str, count: int = 1) -> None:
-    """Until so many records of a type are in the file."""
-    deadline = time.monotonic() + SECONDS
-    while run.log.read_bytes().count(f'"type":"{kind}"'.encode()) < count:
-        assert time.monotonic() < deadline, run.log.read_text()
-        time.sleep(0.01)
 
 
 def unused_port() -> int:
@@ -387,13 +380,10 @@ def test_one_side_resets(start: Start, serve: Callable[..., Server]) -> None:
     sock.sendall(b"\x00\x01")
     assert sock.recv(65536) == b"\x00\x01"
     reset(sock)
-    wait_for(run, "raw-passthrough-closed", 2)
+    until_recorded(run, "raw-passthrough-closed", 2)
     for *_, closed in check_order(run.stop(), "raw-passthrough", 2):
         assert closed["tags"] == ["raw-passthrough-error:ECONNRESET"]
-    deadline = time.monotonic() + SECONDS
-    while not ended:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: bool(ended))
     assert ended == ["reset"]
 
 

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from audited import read
 from replay_sessions import session_of
+from waiting import until_there
 
 from mockrec.formats.body import Body
 
@@ -48,11 +49,7 @@ class Shop:
         port = self.folder / "port"
         port.unlink(missing_ok=True)
         self.process = subprocess.Popen([sys.executable, SHOP / "app.py", port], stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not port.exists():
-            assert self.process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until_there(port, self.process)
         self.url = f"http://127.0.0.1:{port.read_text(encoding='ascii')}"
         return self.url
 

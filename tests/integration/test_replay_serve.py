@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from serving import Serving, serve
+from waiting import until_there
 
 Start = Callable[..., Any]
 Make = Callable[..., Any]
@@ -76,11 +77,7 @@ def recorded_shop(recorder: Start, tmp_path: Path) -> Path:
     port = tmp_path / "port"
     shop = subprocess.Popen([sys.executable, SHOP / "app.py", port], stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while not port.exists():
-            assert shop.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until_there(port, shop)
         run = recorder(None, "--upstream", f"http://127.0.0.1:{port.read_text(encoding='ascii')}", out="shop.jsonl")
         subprocess.run([sys.executable, SHOP / "suite.py", run.url], check=True, timeout=60)
         assert run.stop().code == 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_there
 
 from mockrec.formats.session import open_session
 
@@ -80,11 +80,7 @@ def test_the_shop_as_rules(recorder: Start, program: Program, tmp_path: Path) ->
     port = tmp_path / "port"
     shop = subprocess.Popen([sys.executable, SHOP / "app.py", port], stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while not port.exists():
-            assert shop.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until_there(port, shop)
         run = recorder(
             None,
             "--upstream",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_recorded
 
 Start = Callable[..., Any]
 
@@ -332,11 +333,7 @@ def test_replay(sample: Calls) -> None:
 
 def test_webhook_emit(sample: Calls) -> None:
     assert sample.json("POST", "/orders", {"item": "book", "quantity": 2}) == (202, {"accepted": "book"})
-    log = sample.program.log
-    deadline = time.monotonic() + SECONDS
-    while log.read_bytes().count(b'"type":"response"') < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until_recorded(sample.program, "response", 3)
     session = sample.program.stop()
     event = session.one("rule-event")
     assert event["eventType"] == "order-received"

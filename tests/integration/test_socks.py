@@ -6,13 +6,13 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_recorded
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -250,19 +250,12 @@ def test_metadata_of_the_client(start: Start, ca: Path) -> None:
         assert exactly(sock, 14) == b"\x05\x02\x01\x00" + ACCEPTED5
         with pytest.raises(ssl.SSLCertVerificationError):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(sock, server_hostname="a.test")
-    wait_for(run, "tls-client-error")
+    until_recorded(run, "tls-client-error")
     session = run.stop()
     records = [record for record in session.records if "connectionId" in record]
     assert len(records) == 7
     assert all(record["tags"] == ["socket-metadata:one"] for record in records)
     assert session.one("tls-client-error")["destination"] == {"hostname": "a.test", "port": 443}
-
-
-def wait_for(run: Any, kind: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while f'"type":"{kind}"'.encode() not in run.log.read_bytes():
-        assert time.monotonic() < deadline, run.log.read_text()
-        time.sleep(0.01)
 
 
 def test_where_metadata_are_wanted_nothing_else_will_do(start: Start) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from waiting import until_recorded
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -399,21 +400,13 @@ def test_timeout_lasts_until_the_client_leaves(recorder: Start, leaving: str) ->
             sock.recv(1)
         if leaving == "RST":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_for(program, "abort")
+    until_recorded(program, "abort")
     session = program.stop()
     abort = session.one("abort")
     assert "error" not in abort
     assert abort["matchedRuleId"] == "rule-1"
     assert abort["duration"] > 0
     assert session.by_type("client-error") == []
-
-
-def wait_for(program: Any, kind: str, count: int = 1) -> None:
-    """Until so many records of a type are in the file, which they reach within 50 ms of their cause."""
-    deadline = time.monotonic() + SECONDS
-    while program.log.read_bytes().count(f'"type":"{kind}"'.encode()) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_malformed(recorder: Start) -> None:
@@ -484,7 +477,7 @@ rules:
             sock.sendall(b"cd")
             if not answers_early:
                 assert sock.recv(65536).endswith(b"whole")
-        wait_for(program, "request", 1 + answers_early)
+        until_recorded(program, "request", 1 + answers_early)
     session = program.stop()
     types = {
         path_of(request): [record["type"] for record in session.of(request["id"])]
@@ -605,7 +598,7 @@ def test_a_webhook_to_ourselves_does_not_loop(recorder: Start) -> None:
         str(port),
     )
     assert ask(port, "GET /").status == 200
-    wait_for(program, "response", 3)
+    until_recorded(program, "response", 3)
     session = program.stop()
     assert sorted(record["method"] + " " + record["path"] for record in session.by_type("request")) == [
         "GET /", "POST /hook", "POST /hook",

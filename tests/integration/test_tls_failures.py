@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_recorded
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -82,16 +83,8 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def wait_for(run: Any, kind: str, count: int = 1) -> None:
-    """Until so many records of a type are in the file."""
-    deadline = time.monotonic() + SECONDS
-    while run.log.read_bytes().count(f'"type":"{kind}"'.encode()) < count:
-        assert time.monotonic() < deadline, run.log.read_text()
-        time.sleep(0.01)
-
-
 def failures(run: Any, count: int) -> list[Record]:
-    wait_for(run, "tls-client-error", count)
+    until_recorded(run, "tls-client-error", count)
     found: list[Record] = run.stop().by_type("tls-client-error")
     assert len(found) == count
     return found
@@ -203,7 +196,7 @@ def test_reset_and_end_in_the_handshake(start: Start) -> None:
         if flight is data:
             assert sock.recv(1)
         reset(sock)
-        wait_for(run, "tls-client-error", 1 if flight is not data else 2)
+        until_recorded(run, "tls-client-error", 1 if flight is not data else 2)
     with direct(run.port) as sock:
         sock.sendall(data)
         assert sock.recv(1)
@@ -245,7 +238,7 @@ def test_a_client_that_leaves_later_or_after_a_request_has_nothing_against_us(st
     began = time.monotonic()
     late = trusting(ca).wrap_socket(direct(run.port), server_hostname="localhost")
     over = time.monotonic()
-    wait_for(run, "response", 2)
+    until_recorded(run, "response", 2)
     while time.monotonic() < over + max(0.2, 12 * (over - began)):  # later than the window, which is no event
         time.sleep(0.05)
     late.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import to_the_end
 
 Record = dict[str, Any]
 Start = Callable[..., Any]
@@ -198,12 +199,7 @@ def test_too_many_layers_end_the_connection(start: Start) -> None:
     run = start()
     with direct(run.port) as sock:
         sock.sendall(connect_request("a.test:80") * 100)
-        received = b""
-        try:
-            while piece := sock.recv(65536):
-                received += piece
-        except ConnectionResetError:
-            pass
+        received = to_the_end(sock)
     assert 0 < received.count(ESTABLISHED) < 100
     assert run.stop().code == 0
 
