@@ -13,9 +13,11 @@ from mockrec.cli.options import (
     EventTypes,
     FileMode,
     Force,
+    Insecure,
     MaxBodySize,
     Output,
     Quiet,
+    TrustedCas,
     Verbose,
     check_word,
     duration,
@@ -104,6 +106,8 @@ def run(
         bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Read the rule file again when it changes.")] = False,
+    trust: TrustedCas = None,
+    insecure: Insecure = False,
     no_proxy: Annotated[
         str | None, typer.Option(metavar="HOSTS", help="Hosts that COMMAND reaches without the proxy.")
     ] = None,
@@ -170,6 +174,8 @@ def run(
         unmatched=unmatched,
         before=upstream,
         is_open=is_open,
+        trusted=trust or [],
+        insecure=insecure,
     )
     choices = Choices(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
@@ -205,6 +211,8 @@ def _settings(
     unmatched: str | None,
     before: tuple[str, str, int] | None,
     is_open: bool,
+    trusted: list[Path],
+    insecure: bool,
 ) -> RunSettings:
     """The rule file's settings, with the options put over them."""
     from dataclasses import replace
@@ -234,6 +242,11 @@ def _settings(
         tls = replace(tls, ca_cert=str(ca[0]), ca_key=str(ca[1]))
     if invocation.command is not None:
         upstream = outer_proxy(upstream, os.environ)
+    if trusted:
+        files = tuple(str(path.absolute()) for path in trusted)
+        upstream = replace(upstream, trusted_cas=(*upstream.trusted_cas, *files))
+    if insecure:
+        upstream = replace(upstream, ignore_tls_errors=True)
     if unmatched is None:
         unmatched = rule_file.unmatched if rule_file.path or before is not None else "passthrough"
     return RunSettings(
