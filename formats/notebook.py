@@ -84,14 +84,21 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
     return pa.Table.from_batches(batches, SCHEMAS[table])
 
 
-def to_pandas(table: pa.Table) -> Any:
-    """As a DataFrame that keeps integers, booleans and times with gaps in them what they are."""
+def need_pandas() -> Any:
+    """The module pandas, an extra of mockrec. Raises `ImportError`, which says how it is installed."""
     try:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "mockrec.formats.frame needs pandas (pip install 'mockrec[pandas]'), or arrow=True"
+            "mockrec.formats.frame needs pandas: install it with `pip install 'mockrec[pandas]'`, "
+            "or give arrow=True for a pyarrow Table"
         ) from error
+    return pandas
+
+
+def to_pandas(table: pa.Table) -> Any:
+    """As a DataFrame that keeps integers, booleans and times with gaps in them what they are."""
+    pandas = need_pandas()
     import pyarrow as pa
 
     # JSON columns are text to pandas.

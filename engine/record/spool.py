@@ -12,6 +12,7 @@ from typing import Final
 
 from mockrec.formats.body import FILE_NAME
 from mockrec.formats.errors import FormatError, OutputError
+from mockrec.formats.parquet.places import is_uri
 
 INLINE_BYTES: Final = 256 * 1024
 """Bodies of more bytes are kept beside the log."""
@@ -19,8 +20,8 @@ _TEMPORARY = ".new-"
 
 
 def has_folder(output: str) -> bool:
-    """Whether there is a place for bodies beside an output: not beside stdout, devices and pipes."""
-    return output != "-" and (not os.path.exists(output) or os.path.isfile(output))
+    """Whether there is a place for bodies beside an output: not beside stdout, devices, pipes and objects of a store."""
+    return output != "-" and not is_uri(output) and (not os.path.exists(output) or os.path.isfile(output))
 
 
 class Spool:
