@@ -90,7 +90,7 @@ def parse_selector(text: str) -> Selector:
     if area == "text":
         try:
             return Selector(text, message, area, pattern=re.compile(name))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise SelectorError(f"{text!r}: not a regular expression: {error}") from None
     return Selector(text, message, area, name)
 
@@ -124,14 +124,18 @@ def _steps(text: str, path: str) -> tuple[_Step, ...]:
 
 def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
     """Whether the steps lead to a place on the way to a location, or to the location itself."""
-    if not steps:
-        return True
-    deep, taken = steps[0]
-    for start in range(len(location) if deep else min(1, len(location))):
-        part = location[start]
-        if any(_takes(want, part) for want in taken) and _covers(steps[1:], location[start + 1 :]):
-            return True
-    return False
+    # All ways at once: with several `..` there are far more of them than places.
+    reached = {0}
+    for deep, taken in steps:
+        starts = range(min(reached), len(location)) if deep else reached
+        reached = {
+            start + 1
+            for start in starts
+            if start < len(location) and any(_takes(want, location[start]) for want in taken)
+        }
+        if not reached:
+            return False
+    return True
 
 
 def _takes(want: str | int | None, part: str | int | tuple[str, int]) -> bool:

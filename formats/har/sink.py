@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from mockrec.formats.deep import dump
 from mockrec.formats.har.assemble import Assembler, homes
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.har.twins import Growing, open_growing
+from mockrec.formats.loading import load_record
 from mockrec.formats.version import mockrec_version
 
 SHOW_MS = 150.0
@@ -52,7 +52,7 @@ class HarSink:
         for line in data.split(b"\n"):
             if line:
                 self._changed = True
-                entry = self._assembler.add(orjson.loads(line), line)
+                entry = self._assembler.add(load_record(line), line)
                 if entry is not None:
                     self._entries.append(entry)
                     self._size += len(entry)
@@ -106,7 +106,7 @@ class HarSink:
         if self._assembler.started is not None:
             session["started"] = self._assembler.started
         log = {"version": "1.2", "creator": name, "browser": name, "pages": [], "_mockrecSession": session}
-        return b'{"log":' + orjson.dumps(log)[:-1] + b',"entries":[\n'
+        return b'{"log":' + dump(log)[:-1] + b',"entries":[\n'
 
     def _tail(self, entries: list[bytes]) -> bytes:
         """What stands behind the entries; those of what is open come first."""
@@ -118,7 +118,7 @@ class HarSink:
         if errors:
             log["_tlsErrors"] = errors
         log["_mockrec"] = {"events": homes(homeless)}
-        return before + joined + b"\n]," + orjson.dumps(log)[1:] + b"}\n"
+        return before + joined + b"\n]," + dump(log)[1:] + b"}\n"
 
 
 def open_har(path: Path, *, force: bool, file_mode: int) -> HarSink:
