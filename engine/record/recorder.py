@@ -64,13 +64,15 @@ class Recorder:
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
-        self._most_waiting = min((getattr(sink, "most_waiting", QUEUE_BYTES) for sink in sinks), default=QUEUE_BYTES)
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
         self._closed = False
         self._room = anyio.Event()
         self._waiting = False
-        self._writer = Writer(sinks, self._failed, self._wrote) if sinks else None
+        self._writers = [
+            (Writer(sink, self._failed, self._wrote), getattr(sink, "most_waiting", QUEUE_BYTES)) for sink in sinks
+        ]
+        """With the bytes that may wait for it."""
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +135,7 @@ class Recorder:
             return
         self._records = []
         self.counts.update(map(_type_of, records))
-        if self._writer is None and self._callbacks is None:
+        if not self._writers and self._callbacks is None:
             return
         lines = [self._encode((record,)) for record in records] if self._callbacks else [self._encode(records)]
         if self._callbacks is not None:
@@ -142,14 +144,18 @@ class Recorder:
         self._write(b"".join(lines))
 
     def _write(self, batch: bytes) -> None:
-        if self._writer is not None:
-            self._queued += len(batch)
-            self._writer.put(batch)
+        self._queued += len(batch)
+        for writer, _ in self._writers:
+            writer.put(batch)
 
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
     def _is_full(self) -> bool:
-        return self._writer is not None and self._queued - self._writer.written > self._most_waiting
+        queued = self._queued
+        for writer, most_waiting in self._writers:  # noqa: SIM110 - asked for every exchange
+            if queued - writer.written > most_waiting:
+                return True
+        return False
 
     @property
     def behind(self) -> bool:
@@ -181,6 +187,10 @@ class Recorder:
     def _failed(self, error: FormatError) -> None:
         self._call(lambda: self._on_failure(error))
 
+    def _join(self) -> None:
+        for writer, _ in self._writers:
+            writer.join()
+
     def _call(self, act: Callable[[], None]) -> None:
         """From the writer's thread into the loop."""
         try:
@@ -207,8 +217,9 @@ class Recorder:
             self.add(last())
         self._closed = True
         self.flush()
-        if self._writer is not None:
-            self._writer.finish()
+        for writer, _ in self._writers:
+            writer.finish()
+        if self._writers:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(self._writer.join)
+                await to_thread.run_sync(self._join)
                 await anyio.lowlevel.checkpoint()  # what the thread said at its end has been heard

@@ -6,7 +6,6 @@ without that, the recorder was killed: the journal stays as it is.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -22,8 +21,6 @@ def main(path: str, folder: str, mode: str, how: str) -> int:
     """The exit code: 0 done, or nothing to do any more; 3 it cannot be written; 4 something is there already."""
     for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
         signal.signal(number, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(5)  # traffic first
     journal = Path(folder)
     lock = take_lock(journal, HELPER, wait=True)
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mockrec.formats.errors import OutputError, OutputExistsError
 from mockrec.formats.outfile import OutFile, open_output
+from mockrec.formats.parquet.conductor import Conductor
 from mockrec.formats.parquet.locks import RECORDER, Lock, take_lock
 from mockrec.formats.parquet.places import (
     EVENTS_FOLDER,
@@ -35,7 +36,7 @@ SEGMENT_AGE_MS = 60_000.0
 class JournalSink:
     """Appends whole lines to the current segment. See `formats/frames.py`, `Sink`."""
 
-    def __init__(self, path: str, journal: Path, helper: Helper, *, file_mode: int) -> None:
+    def __init__(self, path: str, journal: Path, helper: Conductor, *, file_mode: int) -> None:
         self.name = path
         self._journal = journal
         self._helper = helper
@@ -64,6 +65,7 @@ class JournalSink:
 
     def sync_point(self, now: float | None = None) -> None:
         """Close a segment that has become old; see `Sink`."""
+        self._helper.check()
         if self._segment is None or now is None:
             self._fresh_at = now
             return
@@ -130,7 +132,7 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
         except OutputError:
             shutil.rmtree(journal, ignore_errors=True)
             raise
-    return JournalSink(path, journal, helper, file_mode=file_mode)
+    return JournalSink(path, journal, Conductor(helper, path), file_mode=file_mode)
 
 
 def _make_room(path: str, *, force: bool) -> None:
