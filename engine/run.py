@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 import anyio
@@ -83,6 +83,11 @@ class Run(ABC):
     def replays(self) -> Replays:
         """The sessions that rules answer from."""
         return self._server.replays
+
+    @property
+    def unlocked(self) -> Sequence[str]:
+        """Outputs that other programs might write as well, because their file systems have no locks."""
+        return self._recording.unlocked
 
     # ── who answers ────────────────────────────────────────────────────────────────────────────────
 
@@ -169,6 +174,7 @@ class Run(ABC):
 
     def _recording_failed(self, error: FormatError) -> None:
         self.failure = worse(self.failure, error)
+        self.hooks.failed(error)
         self.stop_asked.set()
 
 

@@ -9,6 +9,7 @@ from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, U
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.load import Loaded
+from mockrec.formats.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,7 @@ class Hooks:
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""
+    failed: Callable[[FormatError], None] = field(default=lambda error: None)
+    """The recording cannot be kept, and why: called at once, the run ends after that."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

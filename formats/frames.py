@@ -32,7 +32,8 @@ class Sink(Protocol):
         """Take whole lines. Raises `OutputError`."""
 
     def sync_point(self, now: float | None = None) -> None:
-        """A chance to close a frame: `now` in monotonic milliseconds, None to close it at once."""
+        """A chance to close a frame, and to look whether what was written is still there: `now` in monotonic
+        milliseconds, None to close a frame at once. Raises `OutputError`."""
 
     def close(self) -> None:
         """Write what is left and close the file. Raises `OutputError`; may be called twice."""
@@ -43,6 +44,8 @@ class FrameSink:
 
     def __init__(self, file: OutFile, compress: Compress) -> None:
         self.name = file.name
+        self.locked = file.locked
+        """False where the file system has no locks."""
         self._file = file
         self._compress = compress
         self._lines: list[bytes] = []
@@ -59,6 +62,8 @@ class FrameSink:
 
     def sync_point(self, now: float | None = None) -> None:
         """Close the frame if it is old enough; see `Sink`."""
+        if now is not None:
+            self._file.check(now)
         if self._lines and now is not None:
             if self._fresh_at is None:
                 self._fresh_at = now

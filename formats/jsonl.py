@@ -104,6 +104,8 @@ class JsonlSink:
 
     def __init__(self, file: OutFile) -> None:
         self.name = file.name
+        self.locked = file.locked
+        """False where the file system has no locks."""
         self._file = file
 
     def write(self, data: bytes) -> None:
@@ -115,7 +117,9 @@ class JsonlSink:
         self._file.write(data, lines=True)
 
     def sync_point(self, now: float | None = None) -> None:
-        """Nothing waits here; see `Sink`."""
+        """Nothing waits here, but the file may be gone; see `Sink`."""
+        if now is not None:
+            self._file.check(now)
 
     def close(self) -> None:
         """Close the file (not stdout)."""

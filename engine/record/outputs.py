@@ -6,9 +6,11 @@ import errno
 import os
 from typing import Protocol
 
-from mockrec.formats.errors import OutputError, OutputExistsError
+from mockrec.formats.errors import OutputBusyError, OutputError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import open_sink
+from mockrec.formats.locks import held_by, is_held
+from mockrec.formats.outfile import exists_already
 from mockrec.formats.parquet.places import is_uri
 
 
@@ -70,5 +72,8 @@ def _check_places(settings: OutputSettings) -> None:
         target = real if os.path.exists(real) else folder
         if not os.access(target, os.W_OK):
             raise OutputError(path, os.strerror(errno.EACCES))
-        if os.path.exists(real) and os.path.isfile(real) and not settings.force:
-            raise OutputExistsError(path)
+        if os.path.isfile(real):
+            if not settings.force:
+                raise exists_already(path)
+            if is_held(real):
+                raise OutputBusyError(path, held_by(real))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -49,9 +49,11 @@ class Recorder:
         encode: Callable[[Sequence[Record]], bytes] = encode_lines,
         on_failure: Callable[[FormatError], None],
         numbers: bool = True,
+        watch: Callable[[], None] | None = None,
     ) -> None:
         """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
-        more. Without `numbers` every record has the number 0: somebody else will number them."""
+        more. Without `numbers` every record has the number 0: somebody else will number them. `watch` is called in a
+        thread now and then, and raises OutputError when something beside the outputs is lost."""
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self._loop = asyncio.get_running_loop()
@@ -69,8 +71,10 @@ class Recorder:
         self._closed = False
         self._room = anyio.Event()
         self._waiting = False
+        watches = chain([watch], repeat(None))
         self._writers = [
-            (Writer(sink, self._failed, self._wrote), getattr(sink, "most_waiting", QUEUE_BYTES)) for sink in sinks
+            (Writer(sink, self._failed, self._wrote, its), getattr(sink, "most_waiting", QUEUE_BYTES))
+            for sink, its in zip(sinks, watches, strict=False)
         ]
         """With the bytes that may wait for it."""
 

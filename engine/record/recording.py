@@ -55,6 +55,9 @@ class Recording:
         record = settings.record
         sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
+        self.unlocked = [sink.name for sink in sinks if not getattr(sink, "locked", True)]
+        """Outputs on file systems without locks: another program might write them as well."""
+        spool = _open_spool(settings, on_failure)
         self.recorder = Recorder(
             sinks,
             drop=drop,
@@ -62,11 +65,12 @@ class Recording:
             encode=_encoder(redactor, pack),
             on_failure=on_failure,
             numbers=pack is None,
+            watch=None if spool is None else spool.check,
         )
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
         )
-        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, _open_spool(settings, on_failure))
+        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
 
     def notes(self, types: Collection[str]) -> Notes:
         """What builds the records of exchanges."""

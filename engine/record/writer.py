@@ -13,6 +13,7 @@ from collections.abc import Callable
 from mockrec.engine import clock
 from mockrec.formats.errors import FormatError, OutputError
 from mockrec.formats.frames import Sink
+from mockrec.formats.outfile import CHECK_MS
 
 _SYNC_SECONDS = 0.05
 
@@ -20,14 +21,23 @@ _SYNC_SECONDS = 0.05
 class Writer:
     """Counts what it has written, so that others can tell how far it is behind."""
 
-    def __init__(self, sink: Sink, failed: Callable[[FormatError], None], wrote: Callable[[], None]) -> None:
-        """`failed` and `wrote` are called in the thread: when the sink takes no more (once), and after each batch."""
+    def __init__(
+        self,
+        sink: Sink,
+        failed: Callable[[FormatError], None],
+        wrote: Callable[[], None],
+        watch: Callable[[], None] | None = None,
+    ) -> None:
+        """`failed` and `wrote` are called in the thread: when the sink takes no more (once), and after each batch.
+        `watch` is called in it now and then, and raises `OutputError` when something beside the output is lost."""
         self.written = 0
         """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
         self._sink = sink
         self._is_open = True
         self._failed = failed
         self._wrote = wrote
+        self._watch = watch
+        self._watch_at = 0.0
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mockrec-writer", daemon=True)
         self._thread.start()
@@ -51,7 +61,7 @@ class Writer:
                 batches = [self._queue.get(timeout=_SYNC_SECONDS)]
             except queue.Empty:
                 # Compressed logs close a frame that has become old, also while nothing happens.
-                self._do(lambda: self._sink.sync_point(clock.now()))
+                self._sync()
                 continue
             # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
             while not self._queue.empty():
@@ -59,11 +69,20 @@ class Writer:
             finished = None in batches
             lines = b"".join([batch for batch in batches if batch is not None])
             self._do(lambda lines=lines: self._sink.write(lines))  # type: ignore[misc]
-            self._do(lambda: self._sink.sync_point(clock.now()))
+            self._sync()
             self.written += len(lines)
             self._wrote()
+        if self._watch is not None:
+            self._do(self._watch)
         was_open, self._is_open = self._is_open, True
         self._do(self._sink.close, tell=was_open)
+
+    def _sync(self) -> None:
+        now = clock.now()
+        self._do(lambda: self._sink.sync_point(now))
+        if self._watch is not None and now >= self._watch_at:
+            self._watch_at = now + CHECK_MS
+            self._do(self._watch)
 
     def _do(self, act: Callable[[], None], *, tell: bool = True) -> None:
         """Nothing more is asked of a sink that has failed, but to close."""

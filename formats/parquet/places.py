@@ -9,6 +9,7 @@ Part N of a data set is what segment N of its journal was.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 EVENTS_FOLDER = "events"
@@ -86,8 +87,17 @@ def part_number(name: str) -> int | None:
 
 def segments(journal: Path) -> dict[int, Path]:
     """The segments that are there, by number, in order."""
+    return _numbered(journal, segment_number)
+
+
+def parts(folder: Path) -> dict[int, Path]:
+    """The parts of a data set's table that are in a folder, by number, in order."""
+    return _numbered(folder, part_number)
+
+
+def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> dict[int, Path]:
     try:
-        found = {segment_number(path.name): path for path in journal.iterdir()}
+        found = {number_of(path.name): path for path in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return dict(sorted((number, path) for number, path in found.items() if number is not None))

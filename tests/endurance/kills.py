@@ -211,7 +211,7 @@ def segments(folder: Path, *, smoke: bool) -> str:
             filling.start()
             load = Load(program)
             if number % 2:
-                program.wait_until(lambda: (journal / "segment-000003.jsonl").exists(), "there is no third segment")
+                program.wait_until((journal / "segment-000003.jsonl").exists, "there is no third segment")
             else:
                 program.wait_until(
                     lambda: bool(_children(program.process.pid, "parquet.helper")), "there is no helper", 0.002

@@ -216,7 +216,7 @@ def test_the_journal_of_a_cut_off_recording_is_not_overwritten(tmp_path: Path, r
 
 def test_two_recorders_do_not_share_a_journal(tmp_path: Path) -> None:
     sink = open_live(tmp_path / "s.parquet")
-    with pytest.raises(OutputError, match="another mockrec is recording to"):
+    with pytest.raises(OutputError, match="is writing it"):
         open_live(tmp_path / "s.parquet", force=True)
     sink.close()
 
@@ -328,7 +328,7 @@ def test_what_is_finished_while_its_lock_is_waited_for(tmp_path: Path, monkeypat
 def test_what_is_still_recorded_is_not_finished(tmp_path: Path, recording: Any) -> None:
     sink = open_live(tmp_path / "s.parquet")
     write(sink, recording.start().records)
-    with pytest.raises(OutputError, match="is still being recorded"):
+    with pytest.raises(OutputError, match="is writing it"):
         finish_journal(str(tmp_path / "s.parquet"), tmp_path / "s.parquet.journal", b"")
     sink.close()
 
