@@ -232,3 +232,32 @@ def test_two_that_start_at_once_are_not_both_let_in(program: Callable[..., Any],
     log = tmp_path / "s.jsonl"
     assert program("run", "-o", log, "--stop-after", "50ms", "--port", "0").returncode == 0
     until(lambda: program("run", "-o", log, "--force", "--stop-after", "50ms", "--port", "0").returncode == 0)
+
+
+# ── readers ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("out", ["s.jsonl", "s.jsonl.gz", "s.har", "s.parquet", "data"])
+def test_what_is_still_recorded_is_not_cut_off(
+    recording: Callable[..., Any], program: Callable[..., Any], tmp_path: Path, out: str
+) -> None:
+    """And readers are not kept out."""
+    running = recording(out)
+    done = program("verify", running.log)
+    assert done.returncode == 1
+    assert f"{running.log}: still being recorded: " in done.stdout
+    assert "cut off" not in done.stdout
+    for command in (("show", running.log), ("filter", running.log, "--count"), ("stats", running.log)):
+        done = program(*command)
+        assert done.returncode == 0, done.stderr
+        assert "is still being recorded" in done.stderr, done.stderr
+        assert "cut off" not in done.stderr
+    done = program("diff", running.log, running.log)
+    assert done.returncode == 0
+    assert "is still being recorded" in done.stderr
+    done = program("verify", running.log, "--repair", tmp_path / "repaired.jsonl")
+    assert done.returncode == 2
+    assert "is writing it" in done.stderr
+    assert not (tmp_path / "repaired.jsonl").exists()
+    assert running.stop(check=False).code == 0
+    assert program("verify", running.log).returncode == 0
