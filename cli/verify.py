@@ -149,7 +149,8 @@ def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None
         verdict = "cut off"
     else:
         verdict = "not complete"
-    printing.data(f"{name}: {verdict}: {numbers}")
+    part = "" if audit.part is None else f"part {audit.part} of a session: "
+    printing.data(f"{name}: {part}{verdict}: {numbers}")
     if session.cut_off:
         printing.data(f"  {session.cut_off}")
     if audit.open_ids and (complete or session.cut_off):

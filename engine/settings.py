@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.record.outputs import Rotate
 from mockrec.engine.rules.load import Loaded
 from mockrec.formats.errors import FormatError
 
@@ -32,6 +33,8 @@ class RunSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    rotate: Rotate | None = None
+    """When the log goes on in a next file."""
     inline_bodies: bool = False
     """Keep long bodies in the log, not beside it."""
     drop: bool = False

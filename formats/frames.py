@@ -46,7 +46,8 @@ class FrameSink:
         self.name = file.name
         self.locked = file.locked
         """False where the file system has no locks."""
-        self._file = file
+        self.file = file
+        """The file itself."""
         self._compress = compress
         self._lines: list[bytes] = []
         self._size = 0
@@ -63,7 +64,7 @@ class FrameSink:
     def sync_point(self, now: float | None = None) -> None:
         """Close the frame if it is old enough; see `Sink`."""
         if now is not None:
-            self._file.check(now)
+            self.file.check(now)
         if self._lines and now is not None:
             if self._fresh_at is None:
                 self._fresh_at = now
@@ -77,7 +78,7 @@ class FrameSink:
         try:
             self._flush()
         finally:
-            self._file.close()
+            self.file.close()
 
     def _flush(self) -> None:
         if not self._lines:
@@ -85,7 +86,7 @@ class FrameSink:
         data = b"".join(self._lines)
         self._lines = []
         self._size = 0
-        self._file.write(self._compress(data), lines=False)
+        self.file.write(self._compress(data), lines=False)
 
 
 def gzip_member(data: bytes) -> bytes:

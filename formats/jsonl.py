@@ -106,7 +106,8 @@ class JsonlSink:
         self.name = file.name
         self.locked = file.locked
         """False where the file system has no locks."""
-        self._file = file
+        self.file = file
+        """The file itself."""
 
     def write(self, data: bytes) -> None:
         """Append whole lines. After a failure the file ends with its last whole line.
@@ -114,16 +115,16 @@ class JsonlSink:
         Raises `OutputError` (disk full, file too large), `OutputClosedError` for a closed pipe; after
         a failure each further call raises it again.
         """
-        self._file.write(data, lines=True)
+        self.file.write(data, lines=True)
 
     def sync_point(self, now: float | None = None) -> None:
         """Nothing waits here, but the file may be gone; see `Sink`."""
         if now is not None:
-            self._file.check(now)
+            self.file.check(now)
 
     def close(self) -> None:
         """Close the file (not stdout)."""
-        self._file.close()
+        self.file.close()
 
 
 def open_sink(

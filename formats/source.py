@@ -16,6 +16,7 @@ from typing import Protocol
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.parquet.places import is_table_place
+from mockrec.formats.parts import Joined
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""
@@ -199,11 +200,23 @@ def open_source(path: str) -> Lines:
 def _open_file(path: str) -> Lines:
     file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
     try:
-        if file.seekable() and file.peek(len(_PARQUET)).startswith(_PARQUET):
+        if not file.seekable():
+            return Source(path, file)
+        if file.peek(len(_PARQUET)).startswith(_PARQUET):
             file.close()
             return _open_tables(path)
-        return Source(path, file)
+        return Joined(Source(path, file), open_part)
     except (SessionError, OSError):
+        file.close()
+        raise
+
+
+def open_part(path: str) -> Source:
+    """Open a file by itself, whatever parts follow it. Raises `SessionError` or `OSError`."""
+    file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
+    try:
+        return Source(path, file)
+    except SessionError:
         file.close()
         raise
 

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
-from mockrec.engine.record.writer import Writer
+from mockrec.engine.record.writer import Act, Writer
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import encode_lines
@@ -146,6 +146,16 @@ class Recorder:
             for record, line in zip(records, lines, strict=True):
                 self._callbacks.offer(record["type"], line)
         self._write(b"".join(lines))
+
+    def then(self, act: Act) -> None:
+        """Do this with each sink when everything that was added before is written, in the threads that write."""
+        self.flush()
+        for writer, _ in self._writers:
+            writer.then(act)
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Call this in the loop; for threads that write."""
+        self._call(act)
 
     def _write(self, batch: bytes) -> None:
         self._queued += len(batch)

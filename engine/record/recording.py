@@ -14,6 +14,7 @@ from mockrec.engine.exchange.notes import Log, Notes
 from mockrec.engine.record.callbacks import Callbacks
 from mockrec.engine.record.framing import Ending, session_ended
 from mockrec.engine.record.outputs import OutputSettings, open_outputs
+from mockrec.engine.record.parts import Parts
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
 from mockrec.engine.record.spool import Spool, has_folder
@@ -70,6 +71,7 @@ class Recording:
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
         )
+        self.parts = Parts(sinks, self.recorder, self.log)
         self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
 
     def notes(self, types: Collection[str]) -> Notes:

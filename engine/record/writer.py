@@ -17,6 +17,9 @@ from mockrec.formats.outfile import CHECK_MS
 
 _SYNC_SECONDS = 0.05
 
+Act = Callable[[Sink], None]
+"""Something to be done with a sink between two batches. Raises `OutputError`."""
+
 
 class Writer:
     """Counts what it has written, so that others can tell how far it is behind."""
@@ -38,13 +41,17 @@ class Writer:
         self._wrote = wrote
         self._watch = watch
         self._watch_at = 0.0
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[bytes | Act | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mockrec-writer", daemon=True)
         self._thread.start()
 
     def put(self, lines: bytes) -> None:
         """Queue a batch."""
         self._queue.put(lines)
+
+    def then(self, act: Act) -> None:
+        """Do this with the sink when all batches before are written, and before the next one is."""
+        self._queue.put(act)
 
     def finish(self) -> None:
         """No more batches will come: the thread writes what is queued and closes the sink."""
@@ -64,11 +71,14 @@ class Writer:
                 self._sync()
                 continue
             # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
-            while not self._queue.empty():
+            while not (callable(batches[-1]) or self._queue.empty()):
                 batches.append(self._queue.get())
             finished = None in batches
-            lines = b"".join([batch for batch in batches if batch is not None])
+            lines = b"".join([batch for batch in batches if isinstance(batch, bytes)])
             self._do(lambda lines=lines: self._sink.write(lines))  # type: ignore[misc]
+            act = batches[-1]
+            if act is not None and not isinstance(act, bytes):
+                self._do(lambda act=act: act(self._sink))  # type: ignore[misc]
             self._sync()
             self.written += len(lines)
             self._wrote()

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from mockrec.formats.parts import first_path
+
 EVENTS_FOLDER = "events"
 EXCHANGES_FOLDER = "exchanges"
 JOURNAL_SUFFIX = ".journal"
@@ -60,7 +62,9 @@ def session_name(path: str) -> str:
     bare = path.rstrip("/") or path
     if bare.endswith(JOURNAL_SUFFIX):
         return bare.removesuffix(JOURNAL_SUFFIX)
-    return bare
+    # The parts of a session share the bodies of the first.
+    first = first_path(bare)
+    return first if first != bare and Path(f"{first}.bodies").is_dir() else bare
 
 
 def segment_name(number: int) -> str:
