@@ -114,10 +114,10 @@ class Follower:
             if record["type"] == "session-started":
                 self._session, self._next_number = str(record.get("sessionId")), 0
             elif record["type"] == "session-ended":
-                number = record.get("part")
-                if record.get("reason") != ROTATED or not isinstance(number, int):
+                part = record.get("part")
+                if record.get("reason") != ROTATED or not isinstance(part, int):
                     break
-                self._next_number = number + 1
+                self._next_number = part + 1
         # What never ended is judged by what there is of it.
         for waiting in list(self._waiting.values()):
             yield from self._release(waiting)

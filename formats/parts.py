@@ -8,7 +8,6 @@ first, and then by content, among the files whose names begin alike: the same se
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,45 +15,15 @@ from typing import Any
 import orjson
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.part_names import part_path
 
 ROTATED = "rotated"
 """The `reason` with which the last record of a part says that the session goes on in the next one."""
 
-_SUFFIX = re.compile(r"(?:\.jsonl)?(?:\.gz|\.zst)?$|\.[^./]{1,8}$", re.IGNORECASE)
-_PART = re.compile(r"\.(\d{4,})$")
 _LONGEST_HEADER = 16 * 1024 * 1024
 """Bytes of a first record: it holds the sentences of all rules."""
 _TAIL = 64 * 1024
 """Bytes that hold the last record of a part, which is a short one."""
-
-
-def part_path(path: str, number: int) -> str:
-    """Where part `number` of the session at `path` is; the first one has no number in its name."""
-    if number == 1:
-        return path
-    folder, name = os.path.split(path)
-    found = _SUFFIX.search(name)
-    cut = found.start() if found is not None and found.start() > 0 else len(name)
-    return os.path.join(folder, f"{name[:cut]}.{number:04}{name[cut:]}")
-
-
-def first_path(path: str) -> str:
-    """The name of the first part, for that of any part; a name without a number is its own."""
-    folder, name = os.path.split(path)
-    found = _SUFFIX.search(name)
-    cut = found.start() if found is not None and found.start() > 0 else len(name)
-    stem = _PART.sub("", name[:cut])
-    return os.path.join(folder, stem + name[cut:]) if stem else path
-
-
-def numbered_parts(path: str) -> list[Path]:
-    """The files that are named as later parts of a session are."""
-    folder, wanted = Path(path).parent, os.path.basename(path)
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder))
-    except OSError:
-        return []
-    return [folder / name for name in names if name != wanted and first_path(name) == wanted]
 
 
 class Joined:
@@ -65,9 +34,13 @@ class Joined:
         self.name: str = source.name
         self.torn = ""
         self.problems: list[str] = source.problems
-        self.unit: str = source.unit
         self._source = source
         self._open_part = open_part
+
+    @property
+    def unit(self) -> str:
+        """What one of its lines is in the file."""
+        return str(self._source.unit)
 
     def close(self) -> None:
         """Close the part that is open."""
@@ -81,7 +54,6 @@ class Joined:
             for chunk in self._source:
                 ends.add(chunk)
                 yield chunk
-            self.unit = self._source.unit
             self.torn = self._source.torn
             header = ends.header if header is None else header
             if self.torn or header is None or header.get("part", 1) != 1 or not ends.goes_on(number):

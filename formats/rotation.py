@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mockrec.formats.frames import FrameSink
 from mockrec.formats.jsonl import JsonlSink
-from mockrec.formats.parts import part_path
+from mockrec.formats.part_names import part_path
 
 FileSink = JsonlSink | FrameSink
 

@@ -174,8 +174,10 @@ class Lines(Protocol):
     """Afterwards: empty, or a sentence about what is cut off."""
     problems: list[str]
     """What was left out, in a sentence each."""
-    unit: str
-    """What one of its lines is in the file: a `line` or a `record`; known when the first is read."""
+
+    @property
+    def unit(self) -> str:
+        """What one of its lines is in the file: a `line` or a `record`; known when the first is read."""
 
     def close(self) -> None:
         """Close what is open."""

@@ -13,7 +13,7 @@ from mockrec.formats.jsonl import JsonlSink, format_of, open_sink
 from mockrec.formats.locks import held_by, is_held
 from mockrec.formats.outfile import exists_already
 from mockrec.formats.parquet.places import is_uri
-from mockrec.formats.parts import numbered_parts
+from mockrec.formats.part_names import numbered_parts
 from mockrec.formats.rotation import FileSink, PartSink
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mockrec.formats.parts import first_path
+from mockrec.formats.part_names import first_path
 
 EVENTS_FOLDER = "events"
 EXCHANGES_FOLDER = "exchanges"

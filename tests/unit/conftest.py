@@ -206,6 +206,7 @@ COMPLETE: dict[str, Record] = {
     "rules-reloaded": {"rules": [_RULE], "rulesSha256": DIGEST},
     "callback-error": {**_EXCHANGE, "eventType": "response", "callback": "handlers.py:seen", "error": _ERROR},
     "session-ended": {
+        "part": 1,
         "reason": "signal",
         "exitCode": 0,
         "counts": {"session-started": 1},

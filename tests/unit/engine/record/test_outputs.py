@@ -14,7 +14,7 @@ from mockrec.formats.errors import FormatError, OutputError, OutputExistsError
 
 
 def settings(*outputs: str | Path, **more: Any) -> Any:
-    values = {"output_format": None, "force": False, "file_mode": 0o600, **more}
+    values = {"output_format": None, "force": False, "file_mode": 0o600, "rotate": None, **more}
     return SimpleNamespace(outputs=tuple(str(output) for output in outputs), **values)
 
 
