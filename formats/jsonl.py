@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -178,7 +179,7 @@ def open_sink(
 def format_of(path: str) -> str:
     """The format that a file's name asks for."""
     lower = (path.partition("?")[0] if is_uri(path) else path).lower()
-    if lower.endswith("/") or Path(path).is_dir():
+    if lower.endswith("/") or os.path.isdir(path):  # which takes names that are too long
         return "parquet"
     other = "parquet" if is_uri(path) else "jsonl"
     return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

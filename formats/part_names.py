@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-_SUFFIX = re.compile(r"(?:\.jsonl)?(?:\.gz|\.zst)?$|\.[^./]{1,8}$", re.IGNORECASE)
+_SUFFIX = re.compile(r"(?:\.jsonl)?(?:\.gz|\.zst)?$|\.(?!\d+$)[^./]{1,8}$", re.IGNORECASE)
 _PART = re.compile(r"\.(\d{4,})$")
 
 

@@ -108,6 +108,18 @@ def _clear_parts(path: str, *, force: bool) -> None:
         part.unlink()
 
 
+def _check_names(path: str, real: str) -> None:
+    """The folder of bodies has a longer name, which must not turn out to be too long in the middle of a recording."""
+    for name in (path, f"{real}.bodies"):
+        try:
+            os.lstat(name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            beside = "" if name == path else f" (there may be a {os.path.basename(name)[-30:]} beside it)"
+            raise OutputError(path, f"{error.strerror or error}{beside}") from None
+
+
 def _check_places(settings: OutputSettings) -> None:
     """Refuse what cannot be written before --force empties anything."""
     seen: set[str] = set()
@@ -124,6 +136,7 @@ def _check_places(settings: OutputSettings) -> None:
         target = real if os.path.exists(real) else folder
         if not os.access(target, os.W_OK):
             raise OutputError(path, os.strerror(errno.EACCES))
+        _check_names(path, real)
         if os.path.isfile(real):
             if not settings.force:
                 raise exists_already(path)

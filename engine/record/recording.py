@@ -58,7 +58,12 @@ class Recording:
         self.redactor = redactor
         self.unlocked = [sink.name for sink in sinks if not getattr(sink, "locked", True)]
         """Outputs on file systems without locks: another program might write them as well."""
-        spool = _open_spool(settings, on_failure)
+        try:
+            spool = _open_spool(settings, on_failure)
+        except BaseException:
+            for sink in sinks:
+                sink.close()
+            raise
         self.recorder = Recorder(
             sinks,
             drop=drop,

@@ -20,6 +20,7 @@ from mockrec.formats.parquet.locks import RECORDER, Lock, take_lock
 from mockrec.formats.parquet.places import (
     EVENTS_FOLDER,
     EXCHANGES_FOLDER,
+    check_name,
     is_data_set,
     is_uri,
     journal_of,
@@ -147,6 +148,7 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
     Raises `OutputExistsError` or `OutputError`.
     """
     journal = journal_of(path)
+    check_name(path)
     try:
         refuse_live_journal(path)
         if not is_uri(path):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from mockrec.formats.errors import OutputError
 from mockrec.formats.part_names import first_path
 
 EVENTS_FOLDER = "events"
@@ -30,6 +31,16 @@ def is_uri(path: str) -> bool:
 def _without_options(path: str) -> str:
     """A URI may say how its store is reached: `s3://bucket/s.parquet?region=eu-west-1`."""
     return path.partition("?")[0] if is_uri(path) else path
+
+
+def check_name(path: str) -> None:
+    """Raises `OutputError` for a name that is no UTF-8: pyarrow could not read the tables again."""
+    try:
+        (path if is_uri(path) else str(Path(path).absolute())).encode()
+    except UnicodeEncodeError:
+        raise OutputError(
+            path, "Parquet needs a name in UTF-8, also of the folders above; choose another one"
+        ) from None
 
 
 def is_data_set(path: str) -> bool:

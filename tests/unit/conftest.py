@@ -206,8 +206,8 @@ COMPLETE: dict[str, Record] = {
     "rules-reloaded": {"rules": [_RULE], "rulesSha256": DIGEST},
     "callback-error": {**_EXCHANGE, "eventType": "response", "callback": "handlers.py:seen", "error": _ERROR},
     "session-ended": {
-        "part": 1,
         "reason": "signal",
+        "part": 1,
         "exitCode": 0,
         "counts": {"session-started": 1},
         "rules": [{"id": "greet", "used": 2, "pending": False}],
