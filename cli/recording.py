@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from mockrec.engine.exchange.ended import Ended
     from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.formats.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,11 @@ def record(settings: RunSettings, choices: Choices) -> int:
         def settle(ending: Ending) -> Ending:
             return _failed(_strict(ending, run, live, choices.strict), run, live)
 
-        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, settle=settle)
+        def failed(error: FormatError) -> None:
+            if error.exit_code != READER_GONE:
+                printing.fail(printing.escape(str(error)))
+
+        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, failed=failed, settle=settle)
         run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
@@ -93,8 +98,6 @@ def record(settings: RunSettings, choices: Choices) -> int:
         ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
         tell_replays(run.replays)
-        if run.failure is not None and run.failure.exit_code != READER_GONE:
-            printing.fail(printing.escape(str(run.failure)))
         return ending.exit_code
 
     # What handlers print must not come between the records.
@@ -147,6 +150,8 @@ def _tell_ready(run: Run, choices: Choices) -> None:
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
     crew = f" · {choices.workers} workers" if choices.workers > 1 else ""
     printing.note(f"mockrec ready on {run.url} · {rules} · {recording}{crew}")
+    for path in run.unlocked:
+        printing.warn(f"{printing.escape(path)} cannot be locked there: see that no other program writes it")
     if run.ca_problem is not None:
         printing.warn(f"HTTPS cannot be intercepted: {printing.escape(str(run.ca_problem))}")
     if ready_file is not None:

@@ -25,12 +25,16 @@ from mockrec.cli.options import (
     one_output_each,
     port,
     server_url,
+    size,
 )
 
 if TYPE_CHECKING:
+    from mockrec.engine.record.outputs import Rotate
     from mockrec.engine.rules.load import Loaded
     from mockrec.engine.settings import RunSettings
 
+_SHORTEST_PART = 1.0
+_SMALLEST_PART = 64 * 1024
 _FORMATS = "jsonl, jsonl.gz, jsonl.zst, har or parquet"
 
 
@@ -87,6 +91,13 @@ def run(
             metavar="URL",
             parser=server_url,
             help="Stand before this server: requests for the recorder itself that no rule matches go there.",
+        ),
+    ] = None,
+    rotate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|TIME",
+            help="Go on in a next file (session.0002.jsonl) at this size, such as 256MB, or age, such as 1h.",
         ),
     ] = None,
     on_full: Annotated[
@@ -160,6 +171,7 @@ def run(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
+        rotate=rotate,
         host=host,
         ports=ports,
         events=events,
@@ -197,6 +209,7 @@ def _settings(
     output_format: str | None,
     force: bool,
     file_mode: int,
+    rotate: str | None,
     host: str | None,
     ports: tuple[int, int] | None,
     events: str | None,
@@ -262,11 +275,35 @@ def _settings(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
+        rotate=None if rotate is None else _rotate(rotate),
         inline_bodies=inline_bodies,
         drop=drop,
         grace=grace,
         command=None if invocation.command is None else tuple(invocation.command),
     )
+
+
+def _rotate(text: str) -> Rotate:
+    """`256MB` → at that size; `1h` → after that time."""
+    from mockrec.engine.record.outputs import Rotate
+
+    try:
+        seconds = duration(text)
+    except typer.BadParameter:
+        pass
+    else:
+        if seconds < _SHORTEST_PART:
+            raise typer.BadParameter(f"a part lasts a second at least, got {text!r}", param_hint="--rotate")
+        return Rotate(seconds=seconds)
+    try:
+        most_bytes = size(text)
+    except typer.BadParameter:
+        raise typer.BadParameter(
+            f"expected a size such as 256MB or a duration such as 1h, got {text!r}", param_hint="--rotate"
+        ) from None
+    if most_bytes < _SMALLEST_PART:
+        raise typer.BadParameter(f"a part has 64KiB at least, got {text!r}", param_hint="--rotate")
+    return Rotate(most_bytes=most_bytes)
 
 
 def event_types(text: str) -> str | tuple[str, ...]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.record.outputs import Rotate
 from mockrec.engine.rules.load import Loaded
+from mockrec.formats.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class RunSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    rotate: Rotate | None = None
+    """When the log goes on in a next file."""
     inline_bodies: bool = False
     """Keep long bodies in the log, not beside it."""
     drop: bool = False
@@ -57,5 +61,7 @@ class Hooks:
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""
+    failed: Callable[[FormatError], None] = field(default=lambda error: None)
+    """The recording cannot be kept, and why: called at once, the run ends after that."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

@@ -12,6 +12,7 @@ import orjson
 from mockrec.formats.deep import is_deeper
 from mockrec.formats.errors import SessionError
 from mockrec.formats.events import SCHEMA_VERSION
+from mockrec.formats.live import why_incomplete
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.source import Lines, open_source
 
@@ -62,6 +63,7 @@ class Session:
         self.ended: dict[str, Any] | None = None
         """The `session-ended` record, once it is read."""
         self._last_type: str | None = None
+        self._incomplete = ""
         self._source = source
         self._lines = self._read()
         self._first = next(self._lines, None)
@@ -105,9 +107,7 @@ class Session:
     @property
     def cut_off(self) -> str:
         """Why the session is not complete; empty when it is."""
-        if self.torn:
-            return self.torn
-        return "" if self._last_type == "session-ended" else "it has no session-ended record at its end"
+        return self._incomplete
 
     @property
     def reading(self) -> Reading:
@@ -148,9 +148,11 @@ class Session:
         if held is not None:
             held.torn = True
             self.torn = self._source.torn or f"line {held.number} is cut off"
-            yield held
         else:
             self.torn = self._source.torn
+        self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
+        if held is not None:
+            yield held
 
     def _note(self, record: dict[str, Any] | None) -> None:
         if record is None:

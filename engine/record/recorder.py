@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
-from mockrec.engine.record.writer import Writer
+from mockrec.engine.record.writer import Act, Writer
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import encode_lines
@@ -49,9 +49,11 @@ class Recorder:
         encode: Callable[[Sequence[Record]], bytes] = encode_lines,
         on_failure: Callable[[FormatError], None],
         numbers: bool = True,
+        watch: Callable[[], None] | None = None,
     ) -> None:
         """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
-        more. Without `numbers` every record has the number 0: somebody else will number them."""
+        more. Without `numbers` every record has the number 0: somebody else will number them. `watch` is called in a
+        thread now and then, and raises OutputError when something beside the outputs is lost."""
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self._loop = asyncio.get_running_loop()
@@ -64,13 +66,17 @@ class Recorder:
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
-        self._most_waiting = min((getattr(sink, "most_waiting", QUEUE_BYTES) for sink in sinks), default=QUEUE_BYTES)
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
         self._closed = False
         self._room = anyio.Event()
         self._waiting = False
-        self._writer = Writer(sinks, self._failed, self._wrote) if sinks else None
+        watches = chain([watch], repeat(None))
+        self._writers = [
+            (Writer(sink, self._failed, self._wrote, its), getattr(sink, "most_waiting", QUEUE_BYTES))
+            for sink, its in zip(sinks, watches, strict=False)
+        ]
+        """With the bytes that may wait for it."""
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +139,7 @@ class Recorder:
             return
         self._records = []
         self.counts.update(map(_type_of, records))
-        if self._writer is None and self._callbacks is None:
+        if not self._writers and self._callbacks is None:
             return
         lines = [self._encode((record,)) for record in records] if self._callbacks else [self._encode(records)]
         if self._callbacks is not None:
@@ -141,15 +147,29 @@ class Recorder:
                 self._callbacks.offer(record["type"], line)
         self._write(b"".join(lines))
 
+    def then(self, act: Act) -> None:
+        """Do this with each sink when everything that was added before is written, in the threads that write."""
+        self.flush()
+        for writer, _ in self._writers:
+            writer.then(act)
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Call this in the loop; for threads that write."""
+        self._call(act)
+
     def _write(self, batch: bytes) -> None:
-        if self._writer is not None:
-            self._queued += len(batch)
-            self._writer.put(batch)
+        self._queued += len(batch)
+        for writer, _ in self._writers:
+            writer.put(batch)
 
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
     def _is_full(self) -> bool:
-        return self._writer is not None and self._queued - self._writer.written > self._most_waiting
+        queued = self._queued
+        for writer, most_waiting in self._writers:  # noqa: SIM110 - asked for every exchange
+            if queued - writer.written > most_waiting:
+                return True
+        return False
 
     @property
     def behind(self) -> bool:
@@ -181,6 +201,10 @@ class Recorder:
     def _failed(self, error: FormatError) -> None:
         self._call(lambda: self._on_failure(error))
 
+    def _join(self) -> None:
+        for writer, _ in self._writers:
+            writer.join()
+
     def _call(self, act: Callable[[], None]) -> None:
         """From the writer's thread into the loop."""
         try:
@@ -207,8 +231,9 @@ class Recorder:
             self.add(last())
         self._closed = True
         self.flush()
-        if self._writer is not None:
-            self._writer.finish()
+        for writer, _ in self._writers:
+            writer.finish()
+        if self._writers:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(self._writer.join)
+                await to_thread.run_sync(self._join)
                 await anyio.lowlevel.checkpoint()  # what the thread said at its end has been heard

@@ -31,6 +31,7 @@ PARTS = {
     "recorders": kills.recorders,
     "workers": kills.workers,
     "helpers": kills.helpers,
+    "segments": kills.segments,
 }
 
 
