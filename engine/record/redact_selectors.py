@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.record.redact_names import is_secret_name
 from mockrec.engine.rules.names import SELECTOR
+from mockrec.formats.expressions import compile_regex
 
 _MOST_REMEMBERED = 8192
 
@@ -100,8 +100,8 @@ def _shown(text: str) -> str:
     return text.removesuffix(one.value) + "…" if one.kind == "text" else text
 
 
-def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, re.Pattern[str]]]:
-    return [(one, re.compile(one.value)) for one in selectors if one.kind == "text"]
+def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
+    return [(one, compile_regex(one.value, captures=True)) for one in selectors if one.kind == "text"]
 
 
 def _paths(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:

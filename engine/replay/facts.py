@@ -16,6 +16,7 @@ from typing import Any
 from mockrec.engine.replay.draft import MARK
 from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
+from mockrec.formats.expressions import compile_regex
 
 Facts = dict[str, Any]
 
@@ -177,7 +178,7 @@ def _leave_out(facts: Facts, selector: Selector) -> None:
     if kind == "name" and "json" in body:
         body["json"] = _without_name(body["json"], name)
     if kind == "text":
-        facts.update(_without_text(facts, re.compile(name)))
+        facts.update(_without_text(facts, compile_regex(name, captures=True)))
 
 
 def _without_path(document: Any, path: str) -> Any:
@@ -206,7 +207,7 @@ def _without_name(found: Any, name: str) -> Any:
     return [_without_name(one, name) for one in found] if isinstance(found, list) else found
 
 
-def _without_text(found: Any, pattern: re.Pattern[str]) -> Any:
+def _without_text(found: Any, pattern: Any) -> Any:
     if isinstance(found, str):
         return pattern.sub("", found)
     if isinstance(found, dict):

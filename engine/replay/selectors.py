@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from mockrec.engine.rules.names import SELECTOR
+from mockrec.formats.expressions import regex_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,8 @@ def parse_selector(text: str) -> Selector:
     if kind == "json":
         _check_path(name)
     elif kind == "text":
-        try:
-            re.compile(name)
-        except re.error as error:
-            raise ValueError(f"{name!r} is no regular expression: {error}") from None
+        if fault := regex_fault(name):
+            raise ValueError(f"{name!r}: {fault}")
     elif kind == "header":
         name = name.lower()
     return Selector(kind, name, side)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mockrec.engine.rules.model import Expected, MultipartPart, When
 from mockrec.engine.rules.multipart import Part
+from mockrec.engine.rules.patterns import searcher
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
 from mockrec.engine.rules.values import json_check, json_equal, json_includes, text_check
 
@@ -56,8 +57,8 @@ def _body_includes(text: str) -> Check:
 
 
 def _body_regex(pattern: str) -> Check:
-    search = re.compile(pattern).search
-    return lambda request: search(request.text) is not None
+    search = searcher(pattern)
+    return lambda request: search(request.text)
 
 
 def _json(expected: Any) -> Check:

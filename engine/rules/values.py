@@ -7,11 +7,11 @@ Lists may come as lists or tuples.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mockrec.engine.rules.model import Condition, Expected
+from mockrec.engine.rules.patterns import searcher
 
 TextCheck = Callable[[Sequence[str]], bool]
 """Gets every value a name has in the request, in order; none when the name is not there."""
@@ -71,8 +71,8 @@ def _condition_check(condition: Condition, equals: Callable[[Any], JsonCheck]) -
         same = equals(condition.equals)
         tests.append(lambda value: same((value,)))
     if condition.regex is not None:
-        search = re.compile(condition.regex).search
-        tests.append(lambda value: (text := _as_text(value)) is not None and search(text) is not None)
+        search = searcher(condition.regex)
+        tests.append(lambda value: (text := _as_text(value)) is not None and search(text))
     if condition.includes is not None:
         part = condition.includes
         tests.append(lambda value: isinstance(value, (str, list, tuple)) and part in value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
 from mockrec.engine.rules.model import Reject, Script, ScriptLine
+from mockrec.engine.rules.patterns import searcher
 from mockrec.engine.rules.values import json_equal, json_includes
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.plan import Act
@@ -208,5 +208,5 @@ def _fits(data: bytes, expected: Any) -> bool:
     return (
         text == conditions.get("equals", text)
         and conditions.get("includes", "") in text
-        and re.search(conditions.get("regex", ""), text) is not None
+        and searcher(conditions.get("regex", ""))(text)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +17,8 @@ Number = (int, float, Decimal)
 class Hidden:
     """A text that does not count wherever it stands: `--ignore text:REGEX`."""
 
-    pattern: re.Pattern[str]
+    pattern: Any
+    """An expression of RE2."""
     count: int = 0
     """How often it was found."""
 
