@@ -1,12 +1,11 @@
 """Matchers that need a request's complete body: one factory a key of the language, and the table of them.
 
-A body that cannot be decoded or parsed matches none of them. jsonschema and jsonpath are imported only where
+A body that cannot be decoded or parsed matches none of them. jsonschema-rs and jsonpath are imported only where
 a rule uses them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from mockrec.engine.rules.model import Expected, MultipartPart, When
 from mockrec.engine.rules.multipart import Part
 from mockrec.engine.rules.patterns import searcher
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
+from mockrec.engine.rules.schema_check import schema_validator
 from mockrec.engine.rules.values import json_check, json_equal, json_includes, text_check
 
 Check = Callable[[RequestView], bool]
@@ -37,15 +37,23 @@ def _form(name: str, expected: Expected) -> Check:
 
 
 def _multipart(wanted: tuple[MultipartPart, ...]) -> Check:
-    return lambda request: all(any(_part_matches(one, part) for part in request.multipart) for one in wanted)
+    checks = tuple(_part_check(one) for one in wanted)
+    return lambda request: all(any(check(part) for part in request.multipart) for check in checks)
 
 
-def _part_matches(wanted: MultipartPart, part: Part) -> bool:
-    return (
-        (wanted.name is None or wanted.name == part.name)
-        and (wanted.filename is None or wanted.filename == part.filename)
-        and (wanted.content is None or wanted.content == part.text)
-    )
+def _part_check(wanted: MultipartPart) -> Callable[[Part], bool]:
+    text = wanted.content
+    # A text without U+FFFD equals no content that is not valid UTF-8, so contents need not be decoded.
+    data = None if text is None or "\ufffd" in text else text.encode("utf-8", "surrogatepass")
+
+    def check(part: Part) -> bool:
+        return (
+            (wanted.name is None or wanted.name == part.name)
+            and (wanted.filename is None or wanted.filename == part.filename)
+            and (text is None or (part.text == text if data is None else part.content == data))
+        )
+
+    return check
 
 
 def _body(text: str) -> Check:
@@ -100,22 +108,9 @@ def _json_path(path: str, expected: Expected) -> Check:
 
 
 def _json_schema(schema: Mapping[str, Any] | bool) -> Check:
-    import jsonschema
-    import referencing
-    import referencing.exceptions
-
-    # An empty registry: a schema never makes us fetch another one from the network.
-    validator_class = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    validator = validator_class(schema, registry=referencing.Registry())
-
-    def check(request: RequestView) -> bool:
-        value = request.json
-        try:
-            return bool(validator.is_valid(value))
-        except (referencing.exceptions.Unresolvable, RecursionError, re.error):
-            return False
-
-    return check
+    validator = schema_validator(schema)
+    # It raises ValueError for what it cannot look at: nested too deeply, or text with half of a surrogate pair.
+    return lambda request: bool(validator.is_valid(request.json))
 
 
 def body_checks(when: When) -> list[tuple[str, Any, Check]]:
