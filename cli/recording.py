@@ -77,7 +77,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
         def settle(ending: Ending) -> Ending:
             return _failed(_strict(ending, run, live, choices.strict), run, live)
 
-        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, settle=settle)
+        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, warn=live.warn, settle=settle)
         run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 

@@ -57,5 +57,7 @@ class Hooks:
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""
+    warn: Callable[[str], None] = field(default=lambda text: None)
+    """Something that the user should know and may mend, in a sentence."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.record.redact_names import is_secret_name
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.names import SELECTOR
 from mockrec.formats.expressions import compile_regex
 
@@ -107,6 +108,4 @@ def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
 def _paths(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
     if not any(one.kind == "json" for one in selectors):
         return []
-    import jsonpath_rfc9535  # slow to import, and few files use it
-
-    return [(one, jsonpath_rfc9535.compile(one.value)) for one in selectors if one.kind == "json"]
+    return [(one, compile_path(one.value)) for one in selectors if one.kind == "json"]

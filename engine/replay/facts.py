@@ -15,6 +15,7 @@ from typing import Any
 
 from mockrec.engine.replay.draft import MARK
 from mockrec.engine.replay.selectors import Selector
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
 from mockrec.formats.expressions import compile_regex
 
@@ -182,10 +183,8 @@ def _leave_out(facts: Facts, selector: Selector) -> None:
 
 
 def _without_path(document: Any, path: str) -> Any:
-    import jsonpath_rfc9535
-
     document = json.loads(json.dumps(document))  # that of the request must not change
-    nodes = jsonpath_rfc9535.find(path, document)
+    nodes = compile_path(path).find(document)
     # The last first, so that what goes does not move what is still to go.
     for location in sorted((node.location for node in nodes), key=_from_behind, reverse=True):
         if not location:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.names import SELECTOR
 from mockrec.formats.expressions import regex_fault
 
@@ -68,6 +69,6 @@ def _check_path(path: str) -> None:
     import jsonpath_rfc9535  # slow to import, and few commands use it
 
     try:
-        jsonpath_rfc9535.compile(path)
+        compile_path(path)
     except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
         raise ValueError(f"{path!r} is no JSONPath: {error}") from None

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mockrec.engine.rules.model import Expected, MultipartPart, When
+from mockrec.engine.rules.deferral import QUICK_BODY
+from mockrec.engine.rules.json_paths import compile_path, path_cost
+from mockrec.engine.rules.model import Condition, Expected, MultipartPart, When
 from mockrec.engine.rules.multipart import Part
-from mockrec.engine.rules.patterns import searcher
+from mockrec.engine.rules.patterns import quick_length, searcher
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
-from mockrec.engine.rules.schema_check import schema_validator
+from mockrec.engine.rules.schema_check import is_recursive, schema_validator
 from mockrec.engine.rules.values import json_check, json_equal, json_includes, text_check
 
 Check = Callable[[RequestView], bool]
@@ -93,7 +95,7 @@ def _json_path(path: str, expected: Expected) -> Check:
     """`path` as in RFC 9535."""
     import jsonpath_rfc9535
 
-    query = jsonpath_rfc9535.compile(path)
+    query = compile_path(path)
     check = json_check(expected)
 
     def check_path(request: RequestView) -> bool:
@@ -111,6 +113,28 @@ def _json_schema(schema: Mapping[str, Any] | bool) -> Check:
     validator = schema_validator(schema)
     # It raises ValueError for what it cannot look at: nested too deeply, or text with half of a surrogate pair.
     return lambda request: bool(validator.is_valid(request.json))
+
+
+def quick_body(key: str, name: str | None, expected: Any) -> int:
+    """Bytes of a body up to which a matcher takes some milliseconds at most, whatever the body says."""
+    quick = QUICK_BODY
+    if key == "bodyRegex":
+        return min(quick, quick_length(expected))
+    if isinstance(expected, Condition) and expected.regex is not None:
+        quick = min(quick, quick_length(expected.regex))
+    if key == "jsonPath" and name is not None:
+        quick = min(quick, _QUICK_PATHS[path_cost(name)])
+    if key == "jsonSchema" and is_recursive(expected):
+        return 0
+    return quick
+
+
+_QUICK_PATHS = {"singular": QUICK_BODY, "linear": 8 * 1024, "any": 0}
+
+
+def is_body_key(key: str) -> bool:
+    """Whether a key of the language names a matcher of bodies."""
+    return key in BODY_FACTORIES or key in BODY_ENTRY_CHECKS
 
 
 def body_checks(when: When) -> list[tuple[str, Any, Check]]:
@@ -135,6 +159,8 @@ _BODY_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
     ("jsonRpc", "json_rpc", _json_rpc),
     ("jsonSchema", "json_schema", _json_schema),
 )
+
+BODY_FACTORIES: Mapping[str, Callable[[Any], Check]] = {key: factory for key, _, factory in _BODY_CHECKS}
 
 # The same for keys that hold a mapping: each entry becomes a check.
 BODY_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {

@@ -174,6 +174,9 @@ HEAD_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
     ("exactQuery", "exact_query", _exact_query),
 )
 
+REGEX_KEYS = frozenset({"pathRegex", "urlRegex"})
+"""Keys whose expected value is a pattern."""
+
 # The same for keys that hold a mapping: each entry becomes a check.
 HEAD_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {
     "headers": ("headers", _header),

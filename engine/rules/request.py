@@ -126,6 +126,11 @@ class RequestView:
         return name if self.port == DEFAULT_PORTS.get(self.protocol) else f"{name}:{self.port}"
 
     @property
+    def head_size(self) -> int:
+        """Characters of the URL and the header fields."""
+        return len(self.url) + sum(len(pair[0]) + len(pair[1]) for pair in self.raw_headers)
+
+    @property
     def query_string(self) -> str:
         """The raw query with its `?`, or an empty text. A lone `?` counts as a query."""
         mark = self.url.find("?")

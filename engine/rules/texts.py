@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from mockrec.engine.rules.containers import ByKind, Checked, List, MapOf
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.model import HeaderPairs
 from mockrec.engine.rules.nodes import AnyNode, ListNode, ScalarNode
 from mockrec.engine.rules.patterns import RegexError, check_regex
@@ -112,7 +113,7 @@ class JsonPath(Scalar[str]):
         import jsonpath_rfc9535  # slow to import, and few files use it
 
         try:
-            jsonpath_rfc9535.compile(text)
+            compile_path(text)
         except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
             raise Unfit(f"not a JSONPath: {str(error) or quoted(text)}") from None
         return text
