@@ -79,7 +79,8 @@ class Server:
             SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size),
         )
         self._gateway.before = settings.before
-        self._helpers = Helpers(settings.server.limits.match_time)
+        self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
+        self._gateway.helpers = self._helpers
         self._options = options_of(settings.upstream, self._gateway)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None
@@ -218,7 +219,7 @@ class Server:
                 recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data
             ),
             is_own=self._is_own,
-            judge=Judge(self._helpers, self._hooks.warn),
+            judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
             passes_unknown="unknown-protocol" in server.passthrough,

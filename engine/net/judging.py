@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -14,9 +13,6 @@ from mockrec.engine.rules.match import check_of
 from mockrec.engine.rules.match_body import is_body_key
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire import content
-
-TAG = "match-limit"
-"""The tag of an exchange with a matcher that counts as false, because it could not be answered within its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +33,8 @@ def deferral_of(exchange: Exchange) -> Deferral:
 class Judge:
     """Gets the questions of requests answered."""
 
-    def __init__(self, helpers: Helpers, warn: Callable[[str], None]) -> None:
-        """`warn` is told once of each matcher that has reached its limit."""
+    def __init__(self, helpers: Helpers) -> None:
         self._helpers = helpers
-        self._warn = warn
-        self._warned: set[Question] = set()
 
     async def answer(self, exchange: Exchange, deferral: Deferral) -> None:
         """Answer what is wanted. What cannot be answered within the limit is False, and the exchange gets a tag."""
@@ -69,14 +62,9 @@ class Judge:
 
     def _tell(self, exchange: Exchange, questions: list[Question], answers: list[bool | None], why: TooLong) -> None:
         for question, answer in zip(questions, answers, strict=True):
-            if answer is not None:
-                continue
-            exchange.tag(f"{TAG}:{question.key}")
-            if question not in self._warned:
-                self._warned.add(question)
-                self._warn(
-                    f"rule {question.rule}: {question.label} {why}, so it does not match (server.limits.matchTime)"
-                )
+            if answer is None:
+                place = f"rule {question.rule}: {question.label}"
+                self._helpers.tell(exchange.tag, question.key, place, str(why), "does not match")
 
 
 def _asked(exchange: Exchange, with_body: bool) -> Asked:

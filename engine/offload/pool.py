@@ -20,6 +20,8 @@ from mockrec.engine.offload.messages import LENGTH_BYTES, Done, Job, packed
 
 MOST: Final = max(2, min(4, os.cpu_count() or 1))
 """Helpers at a time. One job never keeps all of them busy."""
+TAG: Final = "match-limit"
+"""Begins the tag of an exchange of which something could not be done within its limit."""
 _START_SECONDS = 5.0
 _WALL_FACTOR = 6.0
 """A limit counts CPU time, which a busy machine gives late."""
@@ -32,9 +34,11 @@ class TooLong(Exception):
 class Helpers:
     """Calls functions in other processes, each within a limit of CPU time."""
 
-    def __init__(self, seconds: float, *, most: int = MOST) -> None:
-        """`seconds` of CPU time for each job."""
+    def __init__(self, seconds: float, warn: Callable[[str], None] = lambda text: None, *, most: int = MOST) -> None:
+        """`seconds` of CPU time for each job. `warn` is told once of each place whose jobs reach their limit."""
         self.seconds = seconds
+        self._warn = warn
+        self._warned: set[str] = set()
         self._most = most
         self._wall_seconds = _START_SECONDS + seconds * _WALL_FACTOR
         self._idle: list[_Helper] = []
@@ -84,6 +88,13 @@ class Helpers:
         if done.error is not None:
             raise done.error
         return done.result
+
+    def tell(self, tag: Callable[[str], None], name: str, place: str, why: str, result: str = "failed") -> None:
+        """Tag an exchange, and tell the user once: `name` is the key of the rule language that is at its limit."""
+        tag(f"{TAG}:{name}")
+        if place not in self._warned:
+            self._warned.add(place)
+            self._warn(f"{place} {why}, so it {result} (server.limits.matchTime)")
 
     # ── who is free ────────────────────────────────────────────────────────────────────────────────
 

@@ -277,6 +277,13 @@ class BodyChange:
     """Operations of RFC 6902."""
     match_replace: Replacements | None = None
 
+    @property
+    def key(self) -> str:
+        """The key of the rule language that it was given by, where it depends on the body there was."""
+        if self.match_replace is not None:
+            return "matchReplaceBody"
+        return "patchJson" if self.patch_json is not None else "mergeJson"
+
 
 @dataclass(frozen=True, slots=True)
 class RequestChanges:
