@@ -127,9 +127,8 @@ def differences(recorded: Any, asked: Any, place: str = "") -> Iterator[tuple[st
         if MARK.fullmatch(recorded):
             if asked is not ...:
                 return
-        elif isinstance(asked, str):
-            if _in_order(MARK.split(recorded), asked):
-                return
+        elif isinstance(asked, str) and _in_order(MARK.split(recorded), asked):
+            return
     elif isinstance(recorded, Mapping) and isinstance(asked, Mapping):
         for name in [*recorded, *(name for name in asked if name not in recorded)]:
             yield from differences(recorded.get(name, ...), asked.get(name, ...), _inside(place, name))

@@ -167,7 +167,7 @@ class _Talk:
     async def _fits(self, data: bytes, line: ScriptLine) -> bool:
         if self._helpers is None or len(data) <= _quick_message(line.value):
             return message_fits(data, line.value)
-        place = f"{line.place.where}.expect"
+        place = line.place.where
         try:
             return await in_helper(self._exchange, self._helpers, "expect", place, message_fits, data, line.value)
         except TooLong:

@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
+from websockets.sync.client import connect
 
 from mockrec.engine.offload.pool import Helpers, TooLong
 
@@ -89,6 +90,50 @@ def test_a_query_that_takes_too_long_does_not_match(recorder: Start) -> None:
     assert ask(run.port, "/deep", nested.encode()) == "rest"
     session = run.stop()
     assert session.one("response")["tags"] == ["match-limit:jsonPath"]
+
+
+def test_a_change_that_takes_too_long_is_told(recorder: Start, upstream: Callable[..., Any]) -> None:
+    server = upstream()
+    change = "{matchReplaceBody: [[{regex: '(a+)+$', syntax: python}, x], ['(?P<b>b)', '\\g<b>\\1']]}"
+    run = recorder(
+        "version: 1\nserver: {limits: {matchTime: 1s}}\nrules:\n"
+        f"  - then: {{forward: {{to: '{server.url}', request: {change}}}}}\n"
+    )
+    with send(run.port, "/", b"aab" + b"b" * 100_000) as sock:
+        assert b"200 OK" in sock.recv(65536)
+    assert server.requests[-1].body == b"aabb" + b"bb" * 100_000
+    with send(run.port, "/", b"a" * 60 + b"!") as sock:
+        said = sock.recv(65536)
+    assert b"500" in said.partition(b"\r\n")[0]
+    assert b"a change of the rule took longer than 1s of CPU time (server.limits.matchTime)" in said
+    assert len(server.requests) == 1
+    session = run.stop()
+    assert session.by_type("response")[1]["tags"] == ["match-limit:matchReplaceBody"]
+    assert "warning: rules[0].then.forward.request took longer than 1s of CPU time, so it failed" in session.stderr
+
+
+def test_a_script_whose_expectation_takes_too_long_goes_on(recorder: Start) -> None:
+    run = recorder(
+        "version: 1\nserver: {limits: {matchTime: 1s}}\nrules:\n"
+        "  - then: {script: [{expect: {regex: '^(a+)+$', syntax: python}}, {expect: {jsonIncludes: [2]}}, {send: end}]}\n"
+    )
+    with connect(f"ws://127.0.0.1:{run.port}/", max_size=None) as socket:
+        socket.send("a" * 60 + "!")
+        socket.send(json.dumps([*range(100_000)]))
+        assert socket.recv() == "end"
+    session = run.stop()
+    (mismatch,) = [record for record in session.by_type("rule-event") if record["eventType"] == "script-mismatch"]
+    assert mismatch["eventData"]["expected"] == {"regex": "^(a+)+$"}
+    assert "warning: rules[0].then.script[0].expect took longer than 1s of CPU time" in session.stderr
+    assert session.one("websocket-close")["tags"] == ["match-limit:expect"]
+
+
+def test_a_long_call_of_json_rpc_is_answered(recorder: Start) -> None:
+    run = recorder("version: 1\nrules: [{when: {jsonRpc: {method: add}}, then: {jsonRpc: {result: 3}}}]\n")
+    call = {"jsonrpc": "2.0", "id": "x", "method": "add", "params": [*range(100_000)]}
+    with send(run.port, "/", json.dumps(call).encode()) as sock:
+        assert b'{"jsonrpc":"2.0","id":"x","result":3}' in sock.recv(65536)
+    run.stop()
 
 
 def test_ctrl_c_ends_while_a_matcher_is_at_work(recorder: Start) -> None:
