@@ -19,6 +19,7 @@ import disk
 import kills
 import load
 from program import Failed
+from slow_texts import AREAS, slow_texts
 
 PARTS = {
     "exchanges": load.exchanges,
@@ -31,6 +32,7 @@ PARTS = {
     "recorders": kills.recorders,
     "workers": kills.workers,
     "helpers": kills.helpers,
+    "slow-texts": slow_texts,
 }
 
 
@@ -38,7 +40,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Drive mockrec for long, and badly.")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="may be given several times")
     parser.add_argument("--smoke", action="store_true", help="everything, in seconds")
+    parser.add_argument("--hours", type=float, default=1.0, help="how long slow-texts searches (1)")
+    parser.add_argument("--log", type=Path, help="where slow-texts writes what it finds")
+    parser.add_argument("--area", action="append", choices=AREAS, help="where slow-texts searches; may be repeated")
     given = parser.parse_args()
+    searching = {"hours": given.hours, "log": given.log, "areas": given.area or ()}
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard != resource.RLIM_INFINITY else 8192, hard))
     failed = 0
@@ -46,7 +52,8 @@ def main() -> int:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="mockrec-endurance-") as folder:
             try:
-                said = PARTS[name](Path(folder), smoke=given.smoke)
+                more = searching if PARTS[name] is slow_texts else {}
+                said = PARTS[name](Path(folder), smoke=given.smoke, **more)
             except Failed as error:
                 failed += 1
                 said = f"FAILED: {error}"

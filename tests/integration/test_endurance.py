@@ -24,4 +24,5 @@ def test_a_smoke_run_of_every_part() -> None:
         "recorders",
         "workers",
         "helpers",
+        "slow-texts",
     ]
