@@ -19,6 +19,7 @@ import disk
 import kills
 import load
 from program import Failed
+from slow_program import slow_program
 from slow_texts import AREAS, slow_texts
 
 PARTS = {
@@ -33,6 +34,7 @@ PARTS = {
     "workers": kills.workers,
     "helpers": kills.helpers,
     "slow-texts": slow_texts,
+    "slow-program": slow_program,
 }
 
 
@@ -40,9 +42,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Drive mockrec for long, and badly.")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="may be given several times")
     parser.add_argument("--smoke", action="store_true", help="everything, in seconds")
-    parser.add_argument("--hours", type=float, default=1.0, help="how long slow-texts searches (1)")
-    parser.add_argument("--log", type=Path, help="where slow-texts writes what it finds")
-    parser.add_argument("--area", action="append", choices=AREAS, help="where slow-texts searches; may be repeated")
+    parser.add_argument(
+        "--hours", type=float, default=1.0, help="how long each of slow-texts and slow-program searches (1)"
+    )
+    parser.add_argument("--log", type=Path, help="where they write what they find")
+    parser.add_argument("--area", action="append", choices=AREAS, help="where they search; may be repeated")
     given = parser.parse_args()
     searching = {"hours": given.hours, "log": given.log, "areas": given.area or ()}
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -52,7 +56,7 @@ def main() -> int:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="mockrec-endurance-") as folder:
             try:
-                more = searching if PARTS[name] is slow_texts else {}
+                more = searching if name.startswith("slow-") else {}
                 said = PARTS[name](Path(folder), smoke=given.smoke, **more)
             except Failed as error:
                 failed += 1

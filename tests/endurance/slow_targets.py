@@ -50,7 +50,7 @@ class Target:
     words: str
     """Which words its texts are made of, besides those of every text."""
     longest: int = _MB
-    """Characters of the longest text that it gets at once: what is longer is refused, or goes to a helper."""
+    """Bytes of the longest text that it gets at once: what is longer is refused, or goes to a helper."""
     on_loop: bool = True
     """Whether everybody waits meanwhile, so that the longest text must not take longer than the hold that is allowed."""
     vocabulary: tuple[str, ...] = field(default=(), init=False)

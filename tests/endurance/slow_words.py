@@ -199,8 +199,8 @@ class Pump:
     end: str
 
     def text(self, size: int) -> str:
-        """A text of about so many characters."""
-        count = max(1, size // len(self.unit))
+        """A text of about so many bytes."""
+        count = max(1, size // len(self.unit.encode()))
         if "%d" in self.unit:
             return self.start + "".join([self.unit.replace("%d", str(number)) for number in range(count)]) + self.end
         return self.start + self.unit * count + self.end
