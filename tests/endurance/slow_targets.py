@@ -73,7 +73,7 @@ def targets() -> Iterator[Target]:
 def planted() -> Target:
     """A function that takes the square of the length, for one word only: a search that does not find it finds nothing."""
     scan = re.compile(r"(?:Bearer )+\Z")
-    return Target("planted", "planted", lambda text: scan.search(text.replace("\n", "")), "secret", longest=_QUICK)
+    return Target("planted", "planted", lambda text: scan.search(text.replace("\n", "")), "secret")
 
 
 # ── rules ──────────────────────────────────────────────────────────────────────────────────────────
