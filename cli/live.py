@@ -81,6 +81,12 @@ class Live:
             self._told.add(name)
             tell_defect(error, lambda text: self._shown(text, None))
 
+    def warn(self, text: str) -> None:
+        """Something that the user may mend, told once however many workers say it."""
+        if text not in self._told:
+            self._told.add(text)
+            printing.warn(printing.escape(self._shown(text, None)))
+
     def _line(self, ended: Ended) -> None:
         word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
         if ended.aborted:

@@ -82,7 +82,15 @@ def record(settings: RunSettings, choices: Choices) -> int:
             if error.exit_code != READER_GONE:
                 printing.fail(printing.escape(str(error)))
 
-        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, failed=failed, settle=settle)
+        hooks = Hooks(
+            ended,
+            live.defect,
+            progress=progress,
+            lost=live.lost,
+            warn=live.warn,
+            failed=failed,
+            settle=settle,
+        )
         run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 

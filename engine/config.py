@@ -36,6 +36,8 @@ class Limits:
     connections: int = 10_000
     streams: int = 100
     ws_message: int = 100 * MIB
+    match_time: float = 5.0
+    """Seconds of CPU time for what rules ask of a request, a message or a body where it could take long."""
 
 
 @dataclass(frozen=True, slots=True)

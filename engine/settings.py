@@ -63,5 +63,7 @@ class Hooks:
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""
     failed: Callable[[FormatError], None] = field(default=lambda error: None)
     """The recording cannot be kept, and why: called at once, the run ends after that."""
+    warn: Callable[[str], None] = field(default=lambda text: None)
+    """Something that the user should know and may mend, in a sentence."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

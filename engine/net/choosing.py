@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import cors
+from mockrec.engine.net.eager import own_task
+from mockrec.engine.net.judging import deferral_of
 from mockrec.engine.net.site import Site
 from mockrec.engine.rules.match import MatcherError
 from mockrec.engine.rules.select import NEED_BODY, CompiledRule
@@ -23,13 +25,20 @@ async def choose_plan(site: Site, exchange: Exchange, more: Callable[[], Awaitab
     if site.cors is not None and cors.prepare(exchange, site.cors):
         exchange.choose(None)
         return cors.PREFLIGHT
-    rules = site.rules
+    rules, judge = site.rules, site.judge
+    deferral = None
+    if judge is not None and rules.defers:
+        deferral = exchange.view.deferral = deferral_of(exchange)
     try:
         rule = rules.select(exchange.view)
         while rule is NEED_BODY:
-            await more()
-            if exchange.request_body.truncated:
-                exchange.view.body_complete = True  # as far as matchers may see: they find that it is too long
+            if judge is not None and deferral is not None and deferral.wanted:
+                await own_task()
+                await judge.answer(exchange, deferral)
+            else:
+                await more()
+                if exchange.request_body.truncated:
+                    exchange.view.body_complete = True  # as far as matchers may see: they find that it is too long
             rule = rules.select(exchange.view)
     except MatcherError as error:
         exchange.choose(None)

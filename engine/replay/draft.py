@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from mockrec.engine.replay.selectors import Selector
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.request import FORM_TYPE
 from mockrec.formats.body import Body
 from mockrec.formats.deep import is_deeper
@@ -194,10 +195,9 @@ def _fill_form(draft: Draft, name: str, value: str) -> None:
 
 
 def _fill_json(draft: Draft, path: str, value: str) -> None:
-    import jsonpath_rfc9535
 
     def change(document: Any) -> Any:
-        for node in jsonpath_rfc9535.find(path, document):
+        for node in compile_path(path).find(document):
             if not node.location:
                 return _like(document, value)
             holder = document

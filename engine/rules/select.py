@@ -95,6 +95,8 @@ class RuleSet:
         resolve = _no_handlers if resolve_handler is None else resolve_handler
         self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
         """In file order."""
+        self.defers = any(rule.when.defers for rule in self.rules)
+        """Whether matchers may be put off (`deferral.py`)."""
         self.ranked: tuple[CompiledRule, ...] = tuple(
             sorted(self.rules, key=lambda one: (-one.rule.priority, one.rule.position))
         )

@@ -127,7 +127,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.Stream():
             return stream.stream_act(step)
         case model.JsonRpc():
-            return jsonrpc.json_rpc_act(step)
+            return jsonrpc.json_rpc_act(step, tools.gateway.helpers)
         case model.Python():
             return python.python_act(tools.handlers.resolve(step.handler))
         case model.Echo():
@@ -137,7 +137,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.Reject():
             return websocket.reject_act(step, tools.random)
         case model.Script():
-            return websocket.script_act(step, tools.gateway.limits)
+            return websocket.script_act(step, tools.gateway.limits, tools.gateway.helpers)
         case model.Close():
             return faults.close
         case model.Reset():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, HeaderPairs, Replacements, RequestChanges
+from mockrec.engine.rules.patterns import replacer
 from mockrec.engine.rules.shapes import Unfit
 from mockrec.engine.rules.texts import HOST
 from mockrec.engine.rules.urls import split_host
@@ -22,9 +24,14 @@ class TransformError(ValueError):
     """A message cannot be changed as the rule wants; the text says what was found."""
 
 
+@lru_cache(maxsize=1024)
+def _replacer(pattern: str, template: str) -> Callable[[str], str]:
+    return replacer(pattern, template)
+
+
 def _replaced(text: str, replacements: Replacements) -> str:
     for pattern, template in replacements:
-        text = pattern.sub(template, text)
+        text = _replacer(pattern, template)(text)
     return text
 
 

@@ -177,6 +177,8 @@ class Crew(Run):
                 error = WorkerDefect(name)
                 error.add_note(text)
                 self.hooks.defect(error)
+            case messages.Warned(text):
+                self.hooks.warn(text)
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
             case messages.Refused(reason):

@@ -99,6 +99,13 @@ class Defect:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that the user should know and may mend."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """What it makes cannot be kept: a body beside the log."""
 
@@ -106,7 +113,7 @@ class Failed:
     message: str
 
 
-Message = Assignment | Reload | StopAnswering | Stop | Hurry | Ready | Refused | Progress | Defect | Failed
+Message = Assignment | Reload | StopAnswering | Stop | Hurry | Ready | Refused | Progress | Defect | Warned | Failed
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:

@@ -49,7 +49,8 @@ class Worker:
         self._tally.renew(assignment.version)
         self._writer = writer
         self._stop = anyio.Event()
-        self._server = Server(settings, Hooks(exchange_ended=self._tally.ended, defect=self._defect), Handlers())
+        hooks = Hooks(exchange_ended=self._tally.ended, defect=self._defect, warn=self._warn)
+        self._server = Server(settings, hooks, Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(
             settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, pack=batches.pack
@@ -117,6 +118,9 @@ class Worker:
         if self._redactor is not None:
             text, name = self._redactor.text(text), self._redactor.text(name)
         self._send(messages.Defect(name, text))
+
+    def _warn(self, text: str) -> None:
+        self._send(messages.Warned(text))
 
     def _failed(self, error: FormatError) -> None:
         told = (error.file, error.message) if isinstance(error, OutputError) else ("the log", str(error))

@@ -18,7 +18,8 @@ Number = (int, float, Decimal)
 class Hidden:
     """A text that does not count wherever it stands: `--ignore text:REGEX`."""
 
-    pattern: re.Pattern[str]
+    pattern: Any
+    """An expression of RE2."""
     count: int = 0
     """How often it was found."""
 

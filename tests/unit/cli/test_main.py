@@ -344,7 +344,7 @@ def test_help_imports_neither_the_engine_nor_what_is_heavy() -> None:
         "import sys\n"
         "from mockrec.cli.__main__ import main\n"
         "assert main(['--help']) == 0\n"
-        "heavy = ('mockrec.engine', 'OpenSSL', 'pyarrow', 'anyio', 'orjson', 'msgspec', 'yaml', 'jinja2', 'jsonschema', 'rich')\n"
+        "heavy = ('mockrec.engine', 'OpenSSL', 'pyarrow', 'anyio', 'orjson', 'msgspec', 'yaml', 'jinja2', 'jsonschema_rs', 're2', 'rich')\n"
         "found = [name for name in sys.modules if name.startswith(heavy)]\n"
         "assert not found, found\n"
     )
