@@ -13,6 +13,8 @@ DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
 _NOT_IN_URLS = re.compile(r"[^!-~]+")
+_LONGEST_NAME = 1024
+"""Characters of a name that may be an international one: in DNS none has more than 253, and the codec is slow."""
 _SCHEME = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 
 
@@ -32,7 +34,7 @@ def _escaped(found: re.Match[str]) -> str:
 def normal_hostname(name: str) -> str:
     """Lower-case, international names as punycode, no final dot, no brackets around an IPv6 address."""
     name = name.strip("[]").rstrip(".").lower()
-    if name.isascii():
+    if name.isascii() or len(name) > _LONGEST_NAME:
         return name
     try:
         return name.encode("idna").decode("ascii")
