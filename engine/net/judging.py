@@ -95,7 +95,8 @@ def answers_of(asked: Asked, questions: list[tuple[str, str | None, Any]]) -> li
 def _view_of(asked: Asked) -> RequestView:
     body = asked.body
     read = None if body is None else partial(content.decoded_whole, body, asked.codings, asked.limit)
-    view = RequestView(*asked.head, read)
+    method, protocol, url, hostname, port, target, headers, raw_headers, websocket = asked.head
+    view = RequestView(method, protocol, url, hostname, port, target, headers, raw_headers, websocket, read)
     view.body_complete = True
     return view
 

@@ -58,10 +58,10 @@ def _environment() -> Any:
     from iregexp_check import check
     from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
 
-    class Matching(FilterFunction):  # type: ignore[misc]
+    class Matching(FilterFunction):
         """`match` (RFC 9535, 2.4.6) and `search` (2.4.7)."""
 
-        arg_types = (ExpressionType.VALUE, ExpressionType.VALUE)
+        arg_types = [ExpressionType.VALUE, ExpressionType.VALUE]  # noqa: RUF012 - as the library has it
         return_type = ExpressionType.LOGICAL
 
         def __init__(self, *, whole: bool) -> None:

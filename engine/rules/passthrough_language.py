@@ -17,7 +17,7 @@ from mockrec.engine.rules.model import (
     ResponseChanges,
 )
 from mockrec.engine.rules.nodes import AnyNode, ListNode, ScalarNode
-from mockrec.engine.rules.patterns import RegexError, replacer
+from mockrec.engine.rules.patterns import replacer
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.regex_language import REGEX
@@ -26,6 +26,7 @@ from mockrec.engine.rules.step_parts import DELAY, StepWord, delay_step
 from mockrec.engine.rules.texts import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Pattern
 from mockrec.engine.rules.upstream_settings import upstream_fields, upstream_keys
 from mockrec.engine.rules.urls import split_host
+from mockrec.formats.expressions import RegexError
 
 _PROTOCOLS: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 

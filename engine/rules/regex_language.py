@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from mockrec.engine.rules.containers import ByKind
 from mockrec.engine.rules.nodes import ScalarNode
-from mockrec.engine.rules.patterns import PythonRegex, RegexError, check_regex
+from mockrec.engine.rules.patterns import PythonRegex, check_regex
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.shapes import Enum, Str
 from mockrec.engine.rules.texts import Regex
+from mockrec.formats.expressions import RegexError
 
 SYNTAX: Final = Key(
     Enum("re2", "python"),

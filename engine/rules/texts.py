@@ -13,9 +13,10 @@ from mockrec.engine.rules.containers import ByKind, Checked, List, MapOf
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.model import HeaderPairs
 from mockrec.engine.rules.nodes import AnyNode, ListNode, ScalarNode
-from mockrec.engine.rules.patterns import RegexError, check_regex
+from mockrec.engine.rules.patterns import check_regex
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.shapes import TEXT_TYPES, Scalar, Schema, Shape, Str, Unfit
+from mockrec.formats.expressions import RegexError
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2
 _TOKEN_ONLY = re.compile(_TOKEN)

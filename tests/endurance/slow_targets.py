@@ -18,7 +18,7 @@ from mockrec.engine.rules.explain import explain_miss
 from mockrec.engine.rules.match import compile_when
 from mockrec.engine.rules.model import Condition, MultipartPart, Place, Reply, Rule, When
 from mockrec.engine.rules.multipart import header_parameter
-from mockrec.engine.rules.patterns import RegexError, searcher
+from mockrec.engine.rules.patterns import searcher
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.rules.template import TemplateError, TemplateRequest, compile_template
@@ -31,6 +31,7 @@ from mockrec.engine.wire.ws_handshake import negotiate, offered_protocols
 from mockrec.formats.diff import documents, forms, lines, sse, tree
 from mockrec.formats.diff.values import Values
 from mockrec.formats.diff.volatile import Window
+from mockrec.formats.expressions import RegexError
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.query.regex import matcher
 

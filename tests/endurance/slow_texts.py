@@ -92,7 +92,8 @@ def judge(target: Target, pump: Pump, times: Sequence[tuple[int, float]], hold: 
         if later[1] >= _LEAST_SECONDS and earlier[1] >= _LEAST_SECONDS / 4 and later[0] > earlier[0]
     ][-4:]
     # Several doublings, the middle one as well as their mean: one slow moment of the machine makes no square.
-    if len(steps) >= 3 and min(statistics.median_low(steps), statistics.fmean(steps)) >= STEEP:
+    lasts = times[-1][1] > HOLD_SECONDS / 2  # what is short to the end is no hold, however it grows
+    if lasts and len(steps) >= 3 and min(statistics.median_low(steps), statistics.fmean(steps)) >= STEEP:
         return Finding(
             target.name, target.area, pump, tuple(times), f"grows with the power {statistics.median(steps):.1f}"
         )

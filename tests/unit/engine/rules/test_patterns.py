@@ -8,12 +8,12 @@ import pytest
 
 from mockrec.engine.rules.patterns import (
     PythonRegex,
-    RegexError,
     check_regex,
     quick_length,
     replacer,
     searcher,
 )
+from mockrec.formats.expressions import RegexError
 
 
 @pytest.mark.parametrize(
