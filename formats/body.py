@@ -41,6 +41,7 @@ _NAMES = {
     "incomplete": "incomplete",
 }
 _KEYS = frozenset(_NAMES.values())
+_TEXTS = frozenset({"text", "base64", "file", "sha256", "contentEncoding", "charset", "raw"})
 
 
 def names_of_keys() -> dict[str, str]:
@@ -98,9 +99,9 @@ class Body:
             raise RecordError("a body has no size")
         body = cls(size=record["size"], folder=folder)
         for name, key in _NAMES.items():
-            if key in record:
+            if key in record and _is_text(key, record[key]):
                 setattr(body, name, record[key])
-        body.extra = {key: value for key, value in record.items() if key not in _KEYS}
+        body.extra = {key: value for key, value in record.items() if key not in _KEYS or not _is_text(key, value)}
         return body
 
     def to_record(self) -> dict[str, Any]:
@@ -180,6 +181,11 @@ class Body:
         if self.folder is None:
             raise SessionError(name, "the folder with the session's bodies is not known")
         return own_file(self.folder, name).open("rb")
+
+
+def _is_text(key: str, value: Any) -> bool:
+    """Whether a value is what its key asks for: one that is not is kept, and means nothing."""
+    return key not in _TEXTS or isinstance(value, str)
 
 
 def own_file(folder: Path, name: str) -> Path:

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mockrec.engine.replay.draft import MARK
+from mockrec.engine.replay.draft import MARK, MAX_DEPTH
 from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
+from mockrec.formats.deep import is_deeper
 
 Facts = dict[str, Any]
 
@@ -72,7 +73,9 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
     kind = request.content_type.lower()
     if as_json or "json" in kind:
         try:
-            return {"json": request.json}
+            document = request.json
+            if not is_deeper(document, MAX_DEPTH):
+                return {"json": document}
         except ValueError:
             pass
     if FORM_TYPE in kind and _is_form(request.form):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from mockrec.formats.deep import is_deeper
 from mockrec.formats.diff.model import Location
 
 MAX_DEPTH = 500
@@ -33,22 +34,9 @@ def parse(text: str) -> Any:
         )
     except RecursionError:
         raise TooDeep("nested too deep") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(document, MAX_DEPTH):
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(document, MAX_DEPTH):
         raise TooDeep("nested too deep")
     return document
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(levels):
-        level = [inner for one in level for inner in _items(one) if isinstance(inner, (dict, list))]
-        if not level:
-            return False
-    return True
-
-
-def _items(container: Any) -> Any:
-    return container.values() if isinstance(container, dict) else container
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:

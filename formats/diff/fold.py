@@ -6,8 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
-
+from mockrec.formats.deep import dump
 from mockrec.formats.diff import headers
 from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
@@ -203,7 +202,7 @@ def key_of(content: dict[str, Any], strict: bool) -> bytes:
         exact = "\n" + "".join(f"{name}={body[name]};" for name in _EXACT if name in body)
         left_out = _EXACT if cut else _UNKEYED
         key = {**key, "b": {name: value for name, value in body.items() if name not in left_out}}
-    return orjson.dumps(key, None, orjson.OPT_SORT_KEYS) + exact.encode()
+    return dump(key, sort=True) + exact.encode()
 
 
 def _body_hash(body: Mapping[str, Any]) -> int:

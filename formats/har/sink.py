@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from mockrec.formats.deep import dump
 from mockrec.formats.har.assemble import Assembler, homes
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.har.twins import Growing, open_growing
@@ -106,7 +107,7 @@ class HarSink:
         if self._assembler.started is not None:
             session["started"] = self._assembler.started
         log = {"version": "1.2", "creator": name, "browser": name, "pages": [], "_mockrecSession": session}
-        return b'{"log":' + orjson.dumps(log)[:-1] + b',"entries":[\n'
+        return b'{"log":' + dump(log)[:-1] + b',"entries":[\n'
 
     def _tail(self, entries: list[bytes]) -> bytes:
         """What stands behind the entries; those of what is open come first."""
@@ -118,7 +119,7 @@ class HarSink:
         if errors:
             log["_tlsErrors"] = errors
         log["_mockrec"] = {"events": homes(homeless)}
-        return before + joined + b"\n]," + orjson.dumps(log)[1:] + b"}\n"
+        return before + joined + b"\n]," + dump(log)[1:] + b"}\n"
 
 
 def open_har(path: Path, *, force: bool, file_mode: int) -> HarSink:
