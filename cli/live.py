@@ -86,7 +86,7 @@ class Live:
         if ended.aborted:
             word, colour = "abort", "red"
         rule = "no rule" if ended.unmatched else ended.rule
-        text = f"{printing.escape(ended.what)} {printing.duration(ended.took)} {printing.escape(rule)}"
+        text = f"{printing.cell(ended.what)} {printing.duration(ended.took)} {printing.escape(rule)}"
         printing.note(f"{printing.style(word, colour, sys.stderr)} {text}".rstrip())
 
     def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
@@ -97,13 +97,13 @@ class Live:
         printing.note(f"\n{printing.plural(self.count, 'exchange')}{f': {classes}' if classes else ''}")
         if self._slowest:
             slow = [
-                f"{printing.duration(took)} {printing.escape(what)}"
+                f"{printing.duration(took)} {printing.cell(what)}"
                 for took, _, what in sorted(self._slowest, reverse=True)
             ]
             printing.note(f"slowest: {', '.join(slow)}")
         if self._missed:
             common = self._missed.most_common(_UNMATCHED)
-            named = [printing.escape(what) + (f" ({count}×)" if count > 1 else "") for what, count in common]
+            named = [printing.cell(what) + (f" ({count}×)" if count > 1 else "") for what, count in common]
             printing.note(f"matched no rule: {', '.join(named)}")
         unused = [rule.rule.id for rule in rules.rules if not rule.used]
         if unused:

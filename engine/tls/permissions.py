@@ -68,7 +68,7 @@ def _check(path: Path, what: str, forbidden: int, mode: str) -> None:
         done = "changed" if info.st_mode & forbidden & _WRITABLE else "read"
         raise Exposed(
             f"{what}, {path}, can be {done} by other users (its mode is {stat.S_IMODE(info.st_mode):04o})",
-            f"chmod {mode} {shlex.quote(str(path))} if only you could get at it so far",
+            f"run chmod {mode} {shlex.quote(str(path))} if nobody else has used it so far",
         )
 
 
@@ -80,7 +80,7 @@ def _check_owner(path: Path, info: os.stat_result, what: str) -> None:
     if info.st_uid not in allowed:
         raise Exposed(
             f"{what}, {path}, belongs to another user ({_user(info.st_uid)})",
-            f"chown {_user(own)} {shlex.quote(str(path))} if it is yours",
+            f"run chown {_user(own)} {shlex.quote(str(path))} if it is yours",
         )
 
 
