@@ -8,12 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from mockrec.formats.body import Body
 from mockrec.formats.envelope import Event
 from mockrec.formats.errors import RecordError
 from mockrec.formats.events import parse_event
+from mockrec.formats.loading import load_record
 from mockrec.formats.query import parse
 from mockrec.formats.selection import Selection
 from mockrec.formats.shapes import Shape
@@ -36,7 +35,7 @@ def events(path: str | PathLike[str], where: str | None, *, records: bool) -> It
 def _events(selection: Selection) -> Iterator[Event]:
     try:
         for kept in selection:
-            record = orjson.loads(kept.raw)
+            record = load_record(kept.raw)
             try:
                 event = parse_event(record)
             except RecordError as error:

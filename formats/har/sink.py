@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from mockrec.formats.deep import dump
 from mockrec.formats.har.assemble import Assembler, homes
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.har.twins import Growing, open_growing
+from mockrec.formats.loading import load_record
 from mockrec.formats.version import mockrec_version
 
 SHOW_MS = 150.0
@@ -53,7 +52,7 @@ class HarSink:
         for line in data.split(b"\n"):
             if line:
                 self._changed = True
-                entry = self._assembler.add(orjson.loads(line), line)
+                entry = self._assembler.add(load_record(line), line)
                 if entry is not None:
                     self._entries.append(entry)
                     self._size += len(entry)
