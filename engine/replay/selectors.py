@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mockrec.engine.rules.names import SELECTOR
+from mockrec.engine.rules.texts import MOST_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def _check_path(path: str) -> None:
     import jsonpath_rfc9535  # slow to import, and few commands use it
 
     try:
-        jsonpath_rfc9535.compile(path)
+        steps = len(jsonpath_rfc9535.compile(path).segments)
     except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
         raise ValueError(f"{path!r} is no JSONPath: {error}") from None
+    if steps > MOST_STEPS:
+        raise ValueError(f"{path[:40]!r}… is a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")

@@ -102,6 +102,10 @@ class Handler(Shape[str]):
         return _HANDLER_NAME.schema(defs)
 
 
+MOST_STEPS: Final = 100
+"""Steps of a JSONPath; documents that are nested deeper are not looked into either."""
+
+
 class JsonPath(Scalar[str]):
     """A JSONPath query (RFC 9535)."""
 
@@ -111,9 +115,11 @@ class JsonPath(Scalar[str]):
         import jsonpath_rfc9535  # slow to import, and few files use it
 
         try:
-            jsonpath_rfc9535.compile(text)
+            steps = len(jsonpath_rfc9535.compile(text).segments)
         except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
             raise Unfit(f"not a JSONPath: {str(error) or quoted(text)}") from None
+        if steps > MOST_STEPS:  # each is a frame of Python's stack when it is looked up
+            raise Unfit(f"a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

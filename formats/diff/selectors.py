@@ -90,7 +90,7 @@ def parse_selector(text: str) -> Selector:
     if area == "text":
         try:
             return Selector(text, message, area, pattern=re.compile(name))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise SelectorError(f"{text!r}: not a regular expression: {error}") from None
     return Selector(text, message, area, name)
 
