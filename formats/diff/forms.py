@@ -133,7 +133,7 @@ def _parts(data: bytes, content_type: str) -> list[_Part] | None:
             return None
         parsed = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n"))
         name = parsed.get_param("name", "", "content-disposition")
-        found.append(_Part(str(name), str(parsed.get_filename("")), parsed.get("content-type", ""), head, content))
+        found.append(_Part(str(name), str(parsed.get_filename("")), str(parsed.get("content-type", "")), head, content))
     return found or None
 
 

@@ -242,6 +242,14 @@ def test_the_order_of_parts_counts_and_the_boundary_does_not(make: Any, compare:
     ]
 
 
+def test_parts_with_fields_that_are_no_ascii(differ: Any) -> None:
+    """Python's reader of mail gives such a field as an object, not as a text."""
+    part = '--b\r\nContent-Disposition: form-data; name="f"; filename="q"\r\nContent-Type: {}\r\n\r\nx\r\n--b--\r\n'
+    assert differ(part.format("image/png"), part.format("\x85image/png"), headers=MULTIPART) == [
+        ("value", "changed", "response.form:f")
+    ]
+
+
 def test_bytes_that_look_like_a_digest(make: Any, compare: Compare, told: Told) -> None:
     """Base64 of 24 bytes may be 32 hex digits, and names of files are digests: nothing in them changes by nature."""
     a, b = make.exchange(body=b"x"), make.exchange(body=b"x")
