@@ -109,6 +109,8 @@ LIMITS: Final = Record(
         "connections": Key(Int(1), "The most connections at a time (10000)."),
         "streams": Key(Int(1), "The most streams of an HTTP/2 connection at a time (100)."),
         "wsMessage": Key(Size(), "The largest WebSocket message (100MiB)."),
+        "templateSteps": Key(Int(1), "The most steps of work that a step's templates take for a request (400000)."),
+        "templateSize": Key(Size(), "The most bytes of text and values that they make for it (32MiB)."),
     },
     lambda given: Limits(**given.fields()),
     may_be_nothing=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,8 +11,8 @@ import anyio
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
-from mockrec.engine.rules.template import TemplateError, compile_headers, compile_template, compile_tree
-from mockrec.engine.steps.context import template_context
+from mockrec.engine.rules.template import Scope, TemplateError, compile_headers, compile_template, compile_tree
+from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act
 
@@ -23,12 +22,12 @@ _WHOLE_FILE = 1024 * 1024
 _PIECE = 256 * 1024
 
 
-def reply_act(step: Reply, dice: random.Random) -> Act:
+def reply_act(step: Reply, contexts: Contexts) -> Act:
     """Answers as the step says."""
     if step.body.file is not None:
-        return _file_act(step, step.body.file, dice)
+        return _file_act(step, step.body.file, contexts)
     if step.template:
-        return _template_act(step, dice)
+        return _template_act(step, contexts)
     answer = _fixed(step)
 
     async def act(exchange: Exchange) -> None:
@@ -37,7 +36,7 @@ def reply_act(step: Reply, dice: random.Random) -> Act:
     return act
 
 
-def answering(step: Reply, dice: random.Random) -> Callable[[Exchange], Awaitable[Answer]]:
+def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable[Answer]]:
     """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
@@ -48,7 +47,14 @@ def answering(step: Reply, dice: random.Random) -> Callable[[Exchange], Awaitabl
             return fixed
         if render is not None:
             await exchange.wait_for_body()
-        result = _fixed(step) if render is None else render(template_context(exchange, dice))
+        if render is None:
+            result = _fixed(step)
+        else:
+            scope = contexts.of(exchange)
+            try:
+                result = render(scope)
+            finally:
+                await let_others(scope)
         if path is not None:
             result.body = await anyio.Path(path).read_bytes()
         return result
@@ -86,8 +92,8 @@ def json_bytes(value: Any) -> bytes:
 # ── templates ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _template_act(step: Reply, dice: random.Random) -> Act:
-    answer = answering(step, dice)
+def _template_act(step: Reply, contexts: Contexts) -> Act:
+    answer = answering(step, contexts)
 
     async def act(exchange: Exchange) -> None:
         try:
@@ -100,13 +106,13 @@ def _template_act(step: Reply, dice: random.Random) -> Act:
     return act
 
 
-def _rendering(step: Reply) -> Callable[[dict[str, Any]], Answer]:
+def _rendering(step: Reply) -> Callable[[Scope], Answer]:
     place = step.body.place or step.place
     headers = compile_headers(headers_of(step), step.place)
     trailers = compile_headers(step.trailers, step.place)
     body = _body_rendering(step.body, place)
 
-    def render(context: dict[str, Any]) -> Answer:
+    def render(context: Scope) -> Answer:
         return Answer(
             step.status,
             headers.render(context),
@@ -118,7 +124,7 @@ def _rendering(step: Reply) -> Callable[[dict[str, Any]], Answer]:
     return render
 
 
-def _body_rendering(source: BodySource, place: Place) -> Callable[[dict[str, Any]], bytes]:
+def _body_rendering(source: BodySource, place: Place) -> Callable[[Scope], bytes]:
     if source.is_json:
         tree = compile_tree(source.json, place)
         return lambda context: json_bytes(tree.render(context))
@@ -132,7 +138,7 @@ def _body_rendering(source: BodySource, place: Place) -> Callable[[dict[str, Any
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _file_act(step: Reply, path: str, dice: random.Random) -> Act:
+def _file_act(step: Reply, path: str, contexts: Contexts) -> Act:
     """The file is read for every answer, so that it can be edited while mockrec runs."""
     headers = compile_headers(step.headers, step.place) if step.template else None
     trailers = compile_headers(step.trailers, step.place) if step.template else None
@@ -142,7 +148,7 @@ def _file_act(step: Reply, path: str, dice: random.Random) -> Act:
         if headers is not None and trailers is not None:
             await exchange.wait_for_body()
             try:
-                context = template_context(exchange, dice)
+                context = contexts.of(exchange)
                 pairs, fields = headers.render(context), trailers.render(context)
             except TemplateError as error:
                 await template_failed(exchange, step.place, error)
