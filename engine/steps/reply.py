@@ -17,9 +17,8 @@ from mockrec.engine.steps.failures import reply_failure, template_failed, unsend
 from mockrec.engine.steps.plan import Act
 
 JSON_TYPE = ("Content-Type", "application/json")
-_WHOLE_FILE = 1024 * 1024
-"""Larger files are sent piece by piece."""
-_PIECE = 256 * 1024
+_PIECE = 64 * 1024
+"""Longer files are read piece by piece, as the client takes them: so much of one is in memory."""
 
 
 def reply_act(step: Reply, contexts: Contexts) -> Act:
@@ -169,8 +168,8 @@ async def _send_file(exchange: Exchange, path: str, answer: Answer) -> None:
         await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
         return
     async with file:
-        data = await file.read(_WHOLE_FILE + 1)
-        if len(data) <= _WHOLE_FILE:
+        data = await file.read(_PIECE + 1)
+        if len(data) <= _PIECE:
             answer.body = data
             await exchange.reply(answer)
             return
