@@ -15,6 +15,7 @@ from mockrec.engine.rules.template import Scope, TemplateError, compile_headers,
 from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act
+from mockrec.formats.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
 _PIECE = 64 * 1024
@@ -55,7 +56,7 @@ def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable
             finally:
                 await let_others(scope)
         if path is not None:
-            result.body = await anyio.Path(path).read_bytes()
+            result.body = await anyio.to_thread.run_sync(read_small, path, BODY_LIMIT)
         return result
 
     return answer
@@ -168,13 +169,17 @@ async def _send_file(exchange: Exchange, path: str, answer: Answer) -> None:
         await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
         return
     async with file:
-        data = await file.read(_PIECE + 1)
+        try:
+            data = await file.read(_PIECE + 1)
+            size = await file.seek(0, 2) if len(data) > _PIECE else len(data)
+            await file.seek(len(data))
+        except OSError as error:
+            await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
+            return
         if len(data) <= _PIECE:
             answer.body = data
             await exchange.reply(answer)
             return
-        size = await file.seek(0, 2)
-        await file.seek(len(data))
         await exchange.begin(answer, size)
         left = size
         while data:
