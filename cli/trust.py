@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mockrec.formats.small_file import read_small
+
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
@@ -45,7 +47,7 @@ class TrustFiles:
 
     def variables(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The variables for COMMAND; `outer` are those it would have had."""
-        authority = self._ca.read_bytes()
+        authority = read_small(self._ca)
         roots = _system_roots()
         env = {"MOCKREC_CA": os.path.abspath(self._ca)}
         for name in _BUNDLES:
@@ -63,7 +65,7 @@ class TrustFiles:
 
         path = self._folder / "java.p12"
         if not path.exists():
-            pem = _system_roots() + b"\n" + self._ca.read_bytes()
+            pem = _system_roots() + b"\n" + read_small(self._ca)
             unique = dict.fromkeys(_readable(pem))
             entries = [
                 pkcs12.PKCS12Certificate(certificate, f"root-{number}".encode())
@@ -130,6 +132,6 @@ def _readable(pem: bytes) -> Iterator[Certificate]:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes() if path else b""
+        return read_small(path) if path else b""
     except OSError:
         return b""

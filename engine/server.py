@@ -102,7 +102,8 @@ class Server:
         return self._is_own_address(host, port)
 
     def _tools(self, handlers: Handlers, replays: Replays) -> Tools:
-        return Tools(handlers, self._webhooks, self._gateway, self._options, replay=replays.act)
+        limits = self._settings.server.limits
+        return Tools(handlers, self._webhooks, self._gateway, self._options, replay=replays.act, limits=limits)
 
     def _find_ca(self) -> None:
         """The authority that is named has to be good; that of the user is made, if it can be."""

@@ -17,9 +17,15 @@ from mockrec.formats.expressions import RegexError, compile_regex, python_fault,
 from mockrec.formats.short_regex import for_short_texts
 
 Search = Callable[[str], bool]
+Replacer = Callable[[str, int], str]
+"""A text, and the most bytes of UTF-8 that the result may have → the result. Raises ReplacedTooLong."""
 
 QUICK_STEPS = 4_000_000
 """Instructions of a pattern times bytes of a text: up to here RE2 is through within some milliseconds at its worst."""
+
+
+class ReplacedTooLong(ValueError):
+    """The replacements would make a text of more bytes than they may."""
 
 
 class PythonRegex(str):
@@ -67,10 +73,10 @@ def quick_length(pattern: str) -> int:
     return 0 if isinstance(pattern, PythonRegex) else QUICK_STEPS // max(compile_regex(pattern).programsize, 1)
 
 
-def replacer(pattern: str, replacement: str) -> Callable[[str], str]:
+def replacer(pattern: str, replacement: str) -> Replacer:
     r"""A function that replaces all that a pattern finds; the replacement may hold `\1` and `\g<name>` as in Python.
 
-    Raises RegexError.
+    The function raises ReplacedTooLong. Raises RegexError.
     """
     if isinstance(pattern, PythonRegex):
         with warnings.catch_warnings():
@@ -80,15 +86,21 @@ def replacer(pattern: str, replacement: str) -> Callable[[str], str]:
             compiled.sub(replacement, "")
         except (re.error, IndexError, OverflowError) as error:
             raise RegexError(str(error)) from None
-        return lambda text: compiled.sub(replacement, text)
+        return lambda text, limit: _python_replaced(compiled, replacement, text, limit)
     expression = compile_regex(pattern, captures=True)
     pieces = _template(replacement, expression.groups, expression.groupindex)
 
-    def replaced(text: str) -> str:
+    groups = [piece for piece in pieces if isinstance(piece, int)]
+    literal = sum([len(piece) for piece in pieces if isinstance(piece, bytes)])
+
+    def replaced(text: str, limit: int) -> str:
         data = text.encode("utf-8", "surrogatepass")
-        result, end = [], 0
+        result, end, left = [], 0, limit
         for match in expression.finditer(data):
             start, stop = match.span()
+            left -= literal + sum([match.end(group) - match.start(group) for group in groups])
+            if left < 0:
+                raise ReplacedTooLong
             result.append(data[end:start])
             result += [piece if isinstance(piece, bytes) else match.group(piece) or b"" for piece in pieces]
             end = stop
@@ -98,6 +110,20 @@ def replacer(pattern: str, replacement: str) -> Callable[[str], str]:
         return b"".join(result).decode("utf-8", "surrogatepass")
 
     return replaced
+
+
+def _python_replaced(compiled: re.Pattern[str], replacement: str, text: str, limit: int) -> str:
+    left, references = limit, replacement.count("\\")
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal left
+        if len(replacement) + references * (found.end() - found.start()) > left:
+            raise ReplacedTooLong
+        made = found.expand(replacement)
+        left -= len(made)
+        return made
+
+    return compiled.sub(replaced, text)
 
 
 # ── replacements ───────────────────────────────────────────────────────────────────────────────────

@@ -122,6 +122,8 @@ LIMITS: Final = Record(
         "streams": Key(Int(1), "The most streams of an HTTP/2 connection at a time (100)."),
         "wsMessage": Key(Size(), "The largest WebSocket message (100MiB)."),
         "matchTime": Key(_Positive(), "The CPU time that matchers and changes of one request may take (5s)."),
+        "templateSteps": Key(Int(1), "The most steps of work that a step's templates take for a request (400000)."),
+        "templateSize": Key(Size(), "The most bytes of text and values that they make for it (32MiB)."),
     },
     lambda given: Limits(**given.fields()),
     may_be_nothing=True,

@@ -35,6 +35,7 @@ from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, wit
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
+from mockrec.formats.small_file import BODY_LIMIT, read_small
 
 _BAD_GATEWAY = "Error communicating with upstream server"
 _BODILESS = (204, 304)
@@ -379,7 +380,7 @@ class Passing:
         data = None
         if change.file is not None:
             try:
-                data = await anyio.Path(change.file).read_bytes()
+                data = await anyio.to_thread.run_sync(read_small, change.file, BODY_LIMIT)
             except OSError as error:
                 raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
         arguments = body, encoding, resulting, change, self._gateway.body_limit, data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from mockrec.engine.rules.deferral import QUICK_BODY
 from mockrec.engine.rules.model import Reject, Script, ScriptLine
 from mockrec.engine.rules.patterns import quick_length, searcher
 from mockrec.engine.rules.values import json_equal, json_includes
+from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import Act
@@ -95,10 +95,10 @@ async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitab
         return
 
 
-def reject_act(step: Reject, dice: random.Random) -> Act:
+def reject_act(step: Reject, contexts: Contexts) -> Act:
     """Refuses with an ordinary answer."""
     assert step.reply is not None
-    return reply_act(step.reply, dice)
+    return reply_act(step.reply, contexts)
 
 
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from OpenSSL import SSL, crypto
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.tls.session import reason_of
 from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.small_file import read_small
 
 _LEGACY_SERVER_CONNECT = 0x4
 _CIPHERS_OF_OLD = b"ALL:@SECLEVEL=0"
@@ -218,7 +219,7 @@ SYSTEM_BUNDLES = (
 
 def _certificates(path: str, option: str) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+        return x509.load_pem_x509_certificates(read_small(path))
     except OSError as error:
         raise ConfigError(f"upstream.{option}: cannot read {path}: {error.strerror or error}") from None
     except ValueError:
@@ -231,12 +232,12 @@ def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
     path = files.get("pfx") or files.get("key") or files.get("cert", "")
     try:
         if "pfx" in files:
-            key, certificate, more = pkcs12.load_key_and_certificates(Path(path).read_bytes(), passphrase)
+            key, certificate, more = pkcs12.load_key_and_certificates(read_small(path), passphrase)
             chain = [certificate, *more]
         else:
             chain = list(_certificates(files["cert"], "clientCertificates"))
             path = files.get("key") or files["cert"]
-            key = load_pem_private_key(Path(path).read_bytes(), passphrase)
+            key = load_pem_private_key(read_small(path), passphrase)
         if key is None or chain[0] is None:
             raise ConfigError(f"upstream.clientCertificates: {path} holds no certificate with its key")
         context.use_certificate(chain[0])

@@ -37,6 +37,7 @@ from cryptography.x509.oid import NameOID
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.tls.permissions import Exposed, check_given, check_own
+from mockrec.formats.small_file import read_small
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -267,7 +268,7 @@ def _read_pair(cert: Path, key: Path) -> CaPair:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_small(path)
     except OSError as error:
         why = error.strerror or str(error)
         raise _Unusable(f"cannot read the CA's {what} {path}: {why}", "give a PEM file that can be read") from None

@@ -195,7 +195,7 @@ def test_replacements_are_read(files: Any) -> None:
         matchReplaceQuery: [[a, b], ['[c', '']], matchReplaceBody: [[a, '']]}""".replace("'[c'", "'[c]'"),
     )
     (pattern, template), *_ = request.match_replace_path
-    assert replacer(pattern, template)("/a") == "/aa"
+    assert replacer(pattern, template)("/a", 100) == "/aa"
     assert [(one, other) for one, other in request.match_replace_query] == [("a", "b"), ("[c]", "")]
     assert [other for _, other in request.match_replace_host] == ["b"]
     assert request.body is not None

@@ -104,7 +104,7 @@ def test_a_pattern_with_many_instructions_is_quick_in_short_texts_only() -> None
     ],
 )
 def test_replacements(pattern: str, template: str, text: str, result: str) -> None:
-    assert replacer(pattern, template)(text) == result
+    assert replacer(pattern, template)(text, 1000) == result
 
 
 @pytest.mark.parametrize(
