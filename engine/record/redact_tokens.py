@@ -1,0 +1,235 @@
+"""Secrets that identify themselves: tokens by how they begin, private keys, paths that hold a secret, OAuth codes.
+
+Two expressions know them. The one that every text is asked with (`beginnings`, part of `Patterns.any`) holds just how
+they begin; the one that finds where they end is compiled when the first text with such a beginning is there.
+Both are RE2's, so what a text costs grows with its length alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import re2
+
+from mockrec.engine.record.redact_token_rules import INNER_RULES as MORE_INNER_RULES
+from mockrec.engine.record.redact_token_rules import RULES as MORE_RULES
+
+_CLASS = "[0-9A-Za-z_-]"
+_PEM_TEXT = r"[^\"'<>&{}]"
+"""What a key is written with, escaped for JSON and URLs too; not what ends a string, an element, or a field of a form."""
+
+RULES: Final = (
+    ("jwt", r"eyJ[A-Za-z0-9_-]{5,}\.", r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,3}"),
+    (
+        "private-key",
+        r"-----BEGIN(?:[ +]|%20)(?:[A-Z0-9]|[ +]|%20){0,60}PRIVATE",
+        r"-----BEGIN(?:[ +]|%20)(?:[A-Z0-9]|[ +]|%20){0,60}PRIVATE(?:[ +]|%20)KEY(?:(?:[ +]|%20)BLOCK)?-----"
+        rf"(?:{_PEM_TEXT}*?-----END[A-Z0-9 +%]{{0,60}}KEY(?:(?:[ +]|%20)BLOCK)?-----|{_PEM_TEXT}*)",
+    ),
+    ("putty-private-key", r"PuTTY-User-Key-File-[0-9]", rf"PuTTY-User-Key-File-[0-9]{_PEM_TEXT}*"),
+    ("age-secret-key-pq", r"AGE-SECRET-KEY-PQ-1[0-9A-Z]{5}", r"AGE-SECRET-KEY-PQ-1[0-9A-Z]{32,}"),
+    ("anthropic", r"\bsk-ant-[0-9A-Za-z_-]{8}", r"\bsk-ant-[0-9A-Za-z_-]{20,}"),
+    ("atlassian", r"\bAT(?:ATT|CTT|BBT)3[0-9A-Za-z_=-]{8}", r"\bAT(?:ATT|CTT|BBT)3[0-9A-Za-z_=-]{50,}"),
+    ("aws-access-key", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{8}", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"),
+    (
+        "aws-session-token",
+        r"\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|AgoJb3JpZ2lu)",
+        r"\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|AgoJb3JpZ2lu)(?:[0-9A-Za-z+/=_-]|(?i:%2B|%2F|%3D)|\\/){60,}",
+    ),
+    ("aws-bedrock", r"bedrock-api-key-[0-9A-Za-z]{5}", r"bedrock-api-key-(?:[0-9A-Za-z+/=_-]|(?i:%2B|%2F|%3D)){16,}"),
+    ("bitbucket", r"\bATBB[0-9A-Za-z]{8}", r"\bATBB[0-9A-Za-z]{32,}"),
+    ("buildkite", r"\bbk(?:ua|pi|ot|aj|ct|sa|rt)_[0-9a-f]{8}", r"\bbk(?:ua|pi|ot|aj|ct|sa|rt)_[0-9a-f]{40,}"),
+    ("circleci", r"\bCCIP(?:AT|RJ)_[0-9A-Za-z]{5}", r"\bCCIP(?:AT|RJ)_[0-9A-Za-z]{16,}_[0-9a-f]{20,}"),
+    ("cloudflare", r"\bcf(?:k|ut|at)_[0-9A-Za-z]{8}", r"\bcf(?:k|ut|at)_[0-9A-Za-z_-]{40,}"),
+    ("crates.io", r"\bcio[0-9A-Za-z]{32}", r"\bcio[0-9A-Za-z]{32}\b"),
+    ("docker", r"\bdckr_(?:pat|oat)_[0-9A-Za-z_-]{5}", r"\bdckr_(?:pat|oat)_[0-9A-Za-z_-]{20,}"),
+    ("doppler", r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[0-9A-Za-z]", r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.(?:[0-9a-z_-]{2,35}\.)?[0-9A-Za-z]{40,}"),
+    ("figma", r"\bfig[dour]_[0-9A-Za-z_-]{8}", r"\bfig[dour]_[0-9A-Za-z_-]{40,}"),
+    ("github", r"\b(?:gh[pousr]_|github_pat_)[0-9A-Za-z_]{8}", r"\b(?:gh[pousr]_|github_pat_)[0-9A-Za-z_-]{20,}(?:\.[0-9A-Za-z_-]{4,})*"),
+    (
+        "gitlab",
+        r"\bgl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[0-9A-Za-z_-]{5}",
+        r"\bgl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[0-9A-Za-z_-]{16,}(?:\.[0-9A-Za-z_-]{2,})*",
+    ),
+    ("google-api-key", r"\bAIza[0-9A-Za-z_-]{8}", r"\bAIza[0-9A-Za-z_-]{35}"),
+    ("google-oauth", r"\b(?:ya29\.[0-9A-Za-z_-]{5}|GOCSPX-[0-9A-Za-z_-]{5})", r"\b(?:ya29\.|GOCSPX-)[0-9A-Za-z_.-]{20,}"),
+    ("google-refresh", r"\b1(?://|\\/\\/|%2[Ff]%2[Ff])0[0-9A-Za-z_-]{8}", r"\b1(?://|\\/\\/|%2[Ff]%2[Ff])0[0-9A-Za-z_-]{40,}"),
+    ("google-hmac", r"\bGOOG(?:1E)?[0-9A-Z]{20}", r"\bGOOG(?:1E)?[0-9A-Z]{20,}\b"),
+    ("groq", r"\bgsk_[0-9A-Za-z]{8}", r"\bgsk_[0-9A-Za-z]{40,}"),
+    ("hashicorp-vault", r"\bhv[sbr]\.[0-9A-Za-z_-]{8}", r"\bhv[sbr]\.[0-9A-Za-z_-]{24,}"),
+    ("huggingface", r"\bhf_[0-9A-Za-z]{8}", r"\bhf_[0-9A-Za-z]{30,}"),
+    ("langsmith", r"\blsv2_(?:pt|sk)_[0-9a-f]{5}", r"\blsv2_(?:pt|sk)_[0-9a-f]{32,}(?:_[0-9a-f]{10})?"),
+    ("linear-oauth", r"\blin_oauth_[0-9A-Za-z]{5}", r"\blin_oauth_[0-9A-Za-z]{32,}"),
+    ("netlify", r"\bnf[pcoub]_[0-9A-Za-z]{8}", r"\bnf[pcoub]_[0-9A-Za-z]{36,}"),
+    ("notion", r"\b(?:ntn|secret)_[0-9A-Za-z]{8}", r"\b(?:ntn_[0-9A-Za-z]{40,}|secret_[0-9A-Za-z]{43}\b)"),
+    ("npm", r"\bnpm_[0-9A-Za-z]{8}", r"\bnpm_[0-9A-Za-z]{30,}"),
+    (
+        "openai",
+        r"\bsk-(?:(?:proj|svcacct|admin|or|lf|litellm)-[0-9A-Za-z_-]{16}|[0-9A-Za-z]{20})",
+        r"\bsk-(?:(?:proj|svcacct|admin|or|lf|litellm)-[0-9A-Za-z_-]{20,}|[0-9A-Za-z]{20,}\b)",
+    ),
+    ("paypal-braintree", r"\baccess_token(?:\$|%24)", r"\baccess_token(?:\$|%24)(?:production|sandbox)(?:\$|%24)[0-9a-z]{16}(?:\$|%24)[0-9a-f]{32}"),
+    ("postman-collection", r"\bPMAT-[0-9A-Z]{8}", r"\bPMAT-[0-9A-Z]{26,}"),
+    ("pypi", r"\bpypi-[0-9A-Za-z_-]{8}", r"\bpypi-[0-9A-Za-z_-]{50,}"),
+    ("render", r"\brnd_[0-9A-Za-z]{8}", r"\brnd_[0-9A-Za-z]{28,}"),
+    ("replicate", r"\br8_[0-9A-Za-z]{8}", r"\br8_[0-9A-Za-z]{37}\b"),
+    ("resend", r"\bre_[0-9A-Za-z]{8}_[0-9A-Za-z]{8}", r"\bre_[0-9A-Za-z]{8}_[0-9A-Za-z]{24}\b"),
+    ("sendgrid", r"\bSG\.[0-9A-Za-z_-]{8}", r"\bSG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}"),
+    ("sentry", r"\bsntrys_[0-9A-Za-z]{8}", r"\bsntrys_(?:[0-9A-Za-z+/=_]|(?i:%2B|%2F|%3D)|\\/){32,}"),
+    ("shopify", r"\bshp(?:at|ca|pa|ss|tka|ltka)_[0-9A-Fa-f]{8}", r"\bshp(?:at|ca|pa|ss|tka|ltka)_[0-9A-Fa-f]{30,}"),
+    ("slack", r"\b(?:xox[abceoprs]|xapp|xwfp)-[0-9A-Za-z]", r"\b(?:xox[abceoprs](?:\.xox[bp])?|xapp|xwfp)-[0-9A-Za-z%-]{10,}"),
+    ("square", r"\b(?:EAAA[B-Za-z0-9_-][0-9A-Za-z_-]{59}|sq0(?:atp|csp)-)", r"\b(?:EAAA[B-Za-z0-9_-][0-9A-Za-z_-]{59}\b|sq0(?:atp|csp)-[0-9A-Za-z_-]{22,})"),
+    ("stripe", r"\b(?:[sr]k_(?:live|test|prod)_|whsec_)[0-9A-Za-z]{10}", r"\b(?:[sr]k_(?:live|test|prod)_[0-9A-Za-z]{10,}|whsec_(?:[0-9A-Za-z+/=]|(?i:%2B|%2F|%3D)|\\/){16,})"),
+    ("supabase", r"\b(?:sbp_[0-9a-f]{16}|sb_secret_[0-9A-Za-z_-]{5})", r"\b(?:sbp_(?:oauth_)?[0-9a-f]{40,}|sb_secret_[0-9A-Za-z_-]{20,})"),
+    ("tailscale", r"\btskey-[0-9A-Za-z-]{8}", r"\btskey-[0-9A-Za-z-]{20,}"),
+    ("twilio", r"\bSK[0-9a-f]{32}", r"\bSK[0-9a-f]{32}\b"),
+    ("vercel", r"\bvc[aciprk]_[0-9A-Za-z]{8}", r"\bvc[aciprk]_[0-9A-Za-z]{24,}"),
+    ("xai", r"\bxai-[0-9A-Za-z]{8}", r"\bxai-[0-9A-Za-z]{60,}"),
+)  # fmt: skip
+"""Kinds that gitleaks lacks, or knows by a length alone that tokens no longer have. In the form of the table."""
+
+INNER_RULES: Final = (
+    ("azure-devops", r"AZDO[0-9A-Za-z]{4}\b", r"[0-9A-Za-z]{64,}AZDO[0-9A-Za-z]{4}\b"),
+    ("discord", rf"\.{_CLASS}{{6}}\.{_CLASS}{{27}}", rf"\b[MNO]{_CLASS}{{23,27}}\.{_CLASS}{{6}}\.{_CLASS}{{27,}}"),
+    ("facebook-app", r"[0-9]{15}(?:\||(?i:%7C))[0-9A-Za-z_-]{27}", r"\b[0-9]{15,16}(?:\||(?i:%7C))[0-9A-Za-z_-]{27}\b"),
+    ("telegram", r"[0-9](?::|(?i:%3A))A[0-9A-Za-z_-]{34}", r"[0-9]{5,16}(?::|(?i:%3A))A[0-9A-Za-z_-]{34}"),
+)  # fmt: skip
+"""The same for tokens that are known by what stands inside."""
+
+PLACES: Final = (
+    (
+        "slack-webhook",
+        r"/services/T[0-9A-Z]{7,12}/B|hooks\.slack\.com(?:/|\\/)",
+        r"/services/(T[0-9A-Z]{7,12}/B[0-9A-Z]{7,12}/[0-9A-Za-z]{16,})"
+        r"|hooks\.slack\.com(?:/|\\/)(?:services|workflows|triggers)(?:/|\\/)((?:[0-9A-Za-z]|/|\\/){30,})",
+    ),
+    ("discord-webhook", r"/webhooks/[0-9]{17}", r"/webhooks/[0-9]{17,20}/([0-9A-Za-z_-]{60,})"),
+    ("teams-webhook", r"/webhookb2/[0-9a-f]{8}-", r"/webhookb2/([0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9A-Za-z/_-]{32,})"),
+    ("kubernetes-websocket", r"bearer\.authorization\.k8s\.io\.", r"bearer\.authorization\.k8s\.io\.([0-9A-Za-z_-]{6,})"),
+    ("servlet-session", r"(?i:;jsessionid=)", r"(?i:;jsessionid=)([0-9A-Za-z_.!~+-]{6,})"),
+)  # fmt: skip
+"""Names, how they are told, and what they are told by with the secret in a group: paths and the like."""
+
+# `code` is a secret where the rest of the query or form is OAuth's (RFC 6749, 4.1.2 and 4.1.3; RFC 7636, 4.5).
+_OAUTH: Final = (b"grant_type", b"code_verifier", b"state")
+_FIELD = r"(?:[^\s\"'<>\\#?]|\\u0026)"
+_AMPERSAND = re.compile(rb"&(?:amp;)?|\\u0026")
+"""As it is, in HTML, and as some write it in JSON."""
+_OAUTH_NAMES = "|".join(name.decode() for name in _OAUTH)
+_OAUTH_BEGINNING = (
+    rf"\bcode={_FIELD}*(?:&(?:amp;)?|\\u0026)(?:{_OAUTH_NAMES})=|\b(?:{_OAUTH_NAMES})={_FIELD}*(?:[&;]|u0026)code="
+)
+
+# A word also begins behind what URLs and strings of JSON write as an escape.
+_WORD = r"(?:\b|%[0-9A-Fa-f]{2}|\\(?:[nrtbf]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}))"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a secret stands."""
+
+    first: int
+    behind: int
+
+    def start(self) -> int:
+        """Of its first byte."""
+        return self.first
+
+    def end(self) -> int:
+        """Behind its last byte."""
+        return self.behind
+
+
+def compiled(pattern: str) -> Any:
+    """An expression over bytes."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = 64 * 1024 * 1024
+    return re2.compile(pattern.encode("latin-1"), options)
+
+
+def beginnings() -> str:
+    """What is in every text that holds one of these, and seldom in others."""
+    words, others = _at_words(beginning for _, beginning, _ in (*RULES, *MORE_RULES))
+    others += [told for _, told, _ in (*INNER_RULES, *MORE_INNER_RULES, *PLACES)]
+    return f"{_WORD}(?:{'|'.join(words)})|{'|'.join(others)}|{_OAUTH_BEGINNING}"
+
+
+class Tokens:
+    """Finds them."""
+
+    def finditer(self, data: bytes) -> Iterator[Span]:
+        """In the order of where they begin; none in another one."""
+        if not _beginnings().search(data):
+            return
+        spans = [_grouped(found) for found in _tokens().finditer(data)]
+        others = [*_in_places(data), *_oauth_codes(data)]
+        if others:
+            spans = sorted((*spans, *others), key=Span.start)
+        behind = 0
+        for span in spans:
+            if span.first >= behind:
+                behind = span.behind
+                yield span
+
+
+def _at_words(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Those that stand at the beginning of a word, without that; and the others."""
+    distinct = list(dict.fromkeys(patterns))
+    at_words = [pattern.removeprefix(r"\b") for pattern in distinct if pattern.startswith(r"\b")]
+    return at_words, [pattern for pattern in distinct if not pattern.startswith(r"\b")]
+
+
+@cache
+def _tokens() -> Any:
+    words, others = _at_words(pattern for _, _, pattern in (*RULES, *MORE_RULES))
+    return compiled(f"{_WORD}({'|'.join(words)})|({'|'.join(others)})")
+
+
+@cache
+def _beginnings() -> Any:
+    return compiled(beginnings())
+
+
+@cache
+def _rare() -> Any:
+    return compiled("|".join(beginning for _, beginning, _ in (*INNER_RULES, *MORE_INNER_RULES, *PLACES)))
+
+
+@cache
+def _rare_expressions() -> tuple[Any, ...]:
+    """One by one: together they have more states than are kept, since each of them counts characters of its own."""
+    return tuple(compiled(pattern) for _, _, pattern in (*INNER_RULES, *MORE_INNER_RULES, *PLACES))
+
+
+def _in_places(data: bytes) -> Iterator[Span]:
+    if _rare().search(data):
+        for expression in _rare_expressions():
+            yield from map(_grouped, expression.finditer(data))
+
+
+def _grouped(found: Any) -> Span:
+    return Span(*found.span(found.lastindex or 0))
+
+
+@cache
+def _queries() -> Any:
+    return compiled(rf"{_FIELD}*\bcode={_FIELD}*")
+
+
+def _oauth_codes(data: bytes) -> Iterator[Span]:
+    if b"code=" not in data:
+        return
+    for found in _queries().finditer(data):
+        query, at = found.group(0), found.start()
+        ends = [*(sign.span() for sign in _AMPERSAND.finditer(query)), (len(query), len(query))]
+        begins = [0, *(behind for _, behind in ends)]
+        fields = [(begin, end, query[begin:end].partition(b"=")) for begin, (end, _) in zip(begins, ends, strict=False)]
+        if any(equals and name in _OAUTH for _, _, (name, equals, _) in fields):
+            for begin, end, (name, _, value) in fields:
+                if name == b"code" and value:
+                    yield Span(at + begin + len(b"code="), at + end)
