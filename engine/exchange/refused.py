@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
 
 _LONGEST_METHOD = 15
+_FOLD = re.compile(r"(?<=.)\n[ \t]+(?![^\s:]+[ \t]*:)(?=.)")
 
 
 def partial_request(
@@ -51,7 +53,7 @@ def partial_request(
     record["timingEvents"] = timing
     record["tags"] = tags
     if fault.raw:
-        record["rawHead"] = bodies.piece(fault.raw)
+        record["rawHead"] = bodies.head(fault.raw)
     return record
 
 
@@ -73,9 +75,14 @@ def _read_fields(raw_headers: RawHeaders) -> dict[str, Any]:
     return found
 
 
+def _unfolded(text: str) -> str:
+    """A line that begins with a blank goes on with the field before it (RFC 9112, 5.2), unless it is a field itself."""
+    return _FOLD.sub(" ", text)
+
+
 def _read(raw: bytes) -> tuple[dict[str, Any], list[list[str]]]:
     """Method, target, version and header fields, each as far as the text looks like one."""
-    first, *lines = raw.decode("latin-1").replace("\r\n", "\n").split("\n")
+    first, *lines = _unfolded(raw.decode("latin-1").replace("\r\n", "\n")).split("\n")
     words = first.split(" ")
     found: dict[str, Any] = {}
     if len(words) < 2:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import re2
 
-from mockrec.engine.record.redact_names import PAIRS, WORDS
+from mockrec.engine.record.redact_names import FIELDS, PAIRS, WORDS
 from mockrec.engine.record.redact_tokens import Tokens, beginnings, compiled
 
 
@@ -37,7 +37,7 @@ class Patterns:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """`names`: secret ones beyond the default list."""
-        ends = [*WORDS, *(f"{first}[^A-Za-z]{{0,2}}{second}" for first, second in PAIRS)]
+        ends = [*WORDS, *FIELDS, *(f"{first}[^A-Za-z]{{0,2}}{second}" for first, second in PAIRS)]
         word = f"(?i:{'|'.join([*ends, *map(_utf8, names)])})"
         with_headers = f"(?i:{word}|cookie|authorization)"
         self.any = compiled(
@@ -52,7 +52,7 @@ class Patterns:
         """`"name":`, up to its value: backslashes, name, backslashes."""
         self.pair = compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")
         """`name=`, up to its value."""
-        self.line = compiled(rf"(?m)(?:^|[\s{{,;\"'])((?:[\w.\-]*){with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")
+        self.line = compiled(rf"(?m)(?:^[ \t]*|[\s{{,;\"'])((?:[\w.\-]*){with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")
         """`Name: `, up to its value: a field of a raw head, YAML, a message."""
         self.said = compiled(
             rf"((?i:cookie|set-cookie) [^\s:]+|\b[\w.\-$\[\]']*{with_headers}[^A-Za-z\s=:]{{0,8}})"

@@ -34,7 +34,7 @@ from typing import Final
 '''
 RULES = """RULES: Final = (
 {})
-\"\"\"Name of the kind; how it begins; the whole of it. For RE2, over bytes. A `\\\\b` in front: where a word begins.\"\"\"
+\"\"\"Name of the kind; how it begins; the whole of it. For RE2 and bytes. `\\\\b` in front: where a word begins.\"\"\"
 """
 INNER_RULES = """INNER_RULES: Final = (
 {})

@@ -154,7 +154,8 @@ def _judged(name: str, units: Sequence[Unit], source: str) -> Taken | str:
         return "too short to be told from other words"
     sure = length >= _SURE_TEXT and signs and name not in WORDS
     word = r"\b" if not sure or source.startswith((r"\b", r"(?i)\b")) else ""
-    begun = "".join([*text_of(text), *_begun(units[end:], _BEGINNING if sure else _LONG_BEGINNING)])
+    width = _BEGINNING if sure else _LONG_BEGINNING * (2 if name in STRUCTURED else 1)
+    begun = "".join([*text_of(text), *_begun(units[end:], width)])
     pattern = "".join(one.written() for one in units[:end]) + "".join(_rest(units[end:], sure=sure))
     return Taken(
         f"{units[first - 1].text}{begun}" if first else f"{word}{begun}",
@@ -188,14 +189,15 @@ def _begun(units: Sequence[Unit], width: int) -> list[str]:
     for one in units:
         if width <= 0:
             break
-        if one.least != one.most or one.width != 1:
-            least = min(one.least, max(1, width // one.width)) if one.least else 0
-            if least:
-                begun.append(one.written(least, least))
+        if one.least < width and one.most is not None and one.least < one.most <= _MOST_COUNTED:
+            begun.append(_encoded(one).written())
+            width -= one.least * one.width
+            continue
+        least = min(one.least, width) if one.width == 1 else one.least
+        begun += [_encoded(one).written(least, least)] if least else []
+        if one.least != one.most:
             break
-        least = min(one.least, width)
-        begun.append(one.written(least, least))
-        width -= least
+        width -= least * one.width
     return begun
 
 
@@ -213,11 +215,12 @@ def _rest(units: Sequence[Unit], *, sure: bool) -> list[str]:
 
 
 def _encoded(unit: Unit) -> Unit:
-    """The same, also where URLs write its signs as `%2B`."""
-    codes = [f"%{ord(sign):02X}" for sign in "+/=~" if sign in unit.chars and unit.width == 1]
-    if not codes:
+    """The same, also where URLs write its signs as `%2B` and JSON its slash as `\\/`."""
+    if unit.width != 1:
         return unit
-    return replace(unit, text=f"(?:{unit.text}|(?i:{'|'.join(codes)}))")
+    codes = [f"(?i:%{ord(sign):02X})" for sign in "+/=~" if sign in unit.chars]
+    codes += [r"\\/"] if "/" in unit.chars else []
+    return replace(unit, text=f"(?:{'|'.join([unit.text, *codes])})") if codes else unit
 
 
 _ALNUM: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
