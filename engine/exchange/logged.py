@@ -90,9 +90,9 @@ class BodyLogger:
         """A piece of a body as it stood on the wire."""
         return self._form(data[: self._limit], len(data), "", side, owner)
 
-    def head(self, data: bytes) -> dict[str, Any]:
+    def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
-        return self._form(data[: self._limit], len(data), RAW_HEAD)
+        return self._form(data[: self._limit], len(data), RAW_HEAD, "request", owner)
 
     def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
         """A whole body as it stood on the wire; decoded where it holds secrets."""

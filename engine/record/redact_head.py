@@ -1,5 +1,5 @@
-"""The syntax of HTTP heads (RFC 9112, 2 to 5), read as widely as any recipient may: folded lines, blanks around names and
-colons, bare line feeds and carriage returns, lines that are cut. What refuses such a head keeps its bytes for the log.
+"""The syntax of HTTP heads (RFC 9112, 2 to 5), read as widely as any recipient may: folded lines, blanks around names
+and colons, bare line feeds and carriage returns, lines that are cut. What is refused for it is kept for the log.
 """
 
 from __future__ import annotations
@@ -10,25 +10,28 @@ from typing import Final
 
 # A field: blanks, name, blanks, colon or (as in "Authorization Bearer x") none, and a value that goes on in lines that
 # begin with a blank unless such a line is a field itself, as the first one behind the request line may be.
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD = re.compile(
-    rb"(?:^|(?<=[\r\n]))(?P<before>[ \t]*)(?P<name>[!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?P<colon>[ \t]*:[ \t]*|[ \t]+)"
-    rb"(?P<value>[^\r\n]*(?:(?:\r\n|\r|\n)[ \t]+(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*:)[^\r\n]*)*)"
+    rb"(?:^|(?<=[\r\n]))(?P<before>[ \t]*+)(?P<name>" + _TOKEN + rb")(?P<colon>[ \t]*+:[ \t]*+|[ \t]++)"
+    rb"(?P<value>[^\r\n]*(?:(?:\r\n|\r|\n)[ \t]++(?!" + _TOKEN + rb"[ \t]*+:)[^\r\n]*)*)"
 )
 _TARGET_USER = re.compile(rb"^[A-Za-z]{1,20} +(?:[A-Za-z][A-Za-z0-9+.-]*://|//)?([^/?#\s@]+)@", re.ASCII)
-_COOKIES = re.compile(r"(,[ \t]*|[\r\n]+[ \t]*)(?=[^\s;,=]+=)")
+_COOKIES = re.compile(r"(,[ \t]*+|(?<![\r\n])[\r\n]++[ \t]*+)(?=[^\s;,=]+=)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8}){1,3}\Z")
 # Their fields are of those that are secret but for a part of them; without a colon, only they are looked at.
 _HEADS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
-def redacted_head(data: bytes, header: Callable[[str, str], str], user: Callable[[str], str]) -> bytes:
+def redacted_head(data: bytes, header: Callable[[str, str], str], mark: Callable[[str], str]) -> bytes:
     """A head, or its beginning, with the values of secret fields replaced. `header` replaces what is secret in the
-    value of a field, given its name in lower case; `user` what stands before the `@` of a target.
+    value of a field, given its name in lower case; `mark` a user name or password.
     """
+    if data.startswith(b"\x05"):
+        return _socks_password(data, mark)
     target = _TARGET_USER.match(data)
     if target is not None:
-        marked = _bytes(user(_text(target[1])))
-        data = data[: target.start(1)] + marked + data[target.end(1) :]
+        marked = ":".join([mark(part) for part in _text(target[1]).split(":", 1)])
+        data = data[: target.start(1)] + _bytes(marked) + data[target.end(1) :]
     end = _end_of_head(data)
 
     def replaced(field: re.Match[bytes]) -> bytes:
@@ -63,6 +66,20 @@ def each_cookie(value: str, redacted: Callable[[str], str]) -> str:
         first, semicolon, attributes = parts[index].partition(";")
         parts[index] = redacted(first) + semicolon + attributes
     return "".join(parts)
+
+
+def _socks_password(data: bytes, mark: Callable[[str], str]) -> bytes:
+    """What a client that takes us for a SOCKS server sends without waiting (RFC 1928, 3; RFC 1929, 2)."""
+    user_at = 2 + data[1] + 1 if len(data) > 1 else 0
+    if not user_at or data[user_at - 1 : user_at] != b"\x01" or len(data) <= user_at:
+        return data
+    user, password_at = data[user_at + 1 :][: data[user_at]], user_at + 1 + data[user_at]
+    pieces = [data[: user_at + 1], _bytes(mark(_text(user)))]
+    if password_at < len(data):
+        behind = password_at + 1 + data[password_at]
+        password = _bytes(mark(_text(data[password_at + 1 : behind])))
+        pieces += [data[password_at : password_at + 1], password, data[behind:]]
+    return b"".join(pieces)
 
 
 def _end_of_head(data: bytes) -> int:

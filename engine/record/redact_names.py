@@ -1,8 +1,8 @@
 """Which names are secret by default: `password`, `accessToken`, `X-Api-Key`, and never `max_tokens`.
 
-Beyond what we found ourselves, the names are those that others hide by default and that cannot mean anything else: Rails
-(`filter_parameters`), Django (`SafeExceptionReporterFilter`), Sentry (data scrubbing), OpenTelemetry (semantic
-conventions of URLs), Cloudflare's HAR sanitizer. docs/redaction.md lists them; a test holds both together.
+Among them are those that others hide by default and that cannot mean anything else: Rails (`filter_parameters`), Django
+(`SafeExceptionReporterFilter`), Sentry (data scrubbing), OpenTelemetry (semantic conventions of URLs), Cloudflare's HAR
+sanitizer. docs/redaction.md lists them; a test holds both together.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAIRS: Final = (
 """or if its last two words, or its last word, make one of these: `api_key`, `apiKey`, `apikey`;"""
 ENDINGS: Final = ("password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "privatekey")
 """or if its last word ends with one of these, which no other word does: `dbpassword`, `csrftoken`."""
-FIELDS: Final = ("assertion", "pass", "ticket", "samlart")
+FIELDS: Final = ("assertion", "pass", "ticket")
 """Secret in queries and forms alone, elsewhere words of other things: `assertion` of JSON says what a test expects."""
 
 _LAST = frozenset(WORDS) | {first + second for first, second in PAIRS}

@@ -44,6 +44,8 @@ class Patterns:
             rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/])'
             rf'|(?i:name)=\\*"[^"\\\r\n]*{word}[^A-Za-z"\\]{{0,8}}\\*"[^\\\r\n]*(?:\r\n|\\r\\n)'
             rf'|(?i:cookie) [^\s:"]+(?:: expected| (?:including )?\\*")|{beginnings()}|://[^/?#\s"<>\\]*@'
+            # The target of a request that has no scheme; a client that takes us for a SOCKS server.
+            r'|\b[A-Z]{3,10} (?://)?[^/?#\s@:"]+:[^/?#\s@"]+@|\A\x05[^\x20-\xff]|"\\u0005\\u00'
         )
         """Finds something in every text that holds a secret, seldom in others."""
         self.part = compiled(rf'(?i:name)="([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n')

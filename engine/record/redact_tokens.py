@@ -24,12 +24,6 @@ _PEM_TEXT = r"[^\"'<>&{}]"
 
 RULES: Final = (
     ("jwt", r"eyJ[A-Za-z0-9_-]{5,}\.", r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,3}"),
-    (
-        "private-key",
-        r"-----BEGIN(?:[ +]|%20)(?:[A-Z0-9]|[ +]|%20){0,60}PRIVATE",
-        r"-----BEGIN(?:[ +]|%20)(?:[A-Z0-9]|[ +]|%20){0,60}PRIVATE(?:[ +]|%20)KEY(?:(?:[ +]|%20)BLOCK)?-----"
-        rf"(?:{_PEM_TEXT}*?-----END[A-Z0-9 +%]{{0,60}}KEY(?:(?:[ +]|%20)BLOCK)?-----|{_PEM_TEXT}{{16,}})",
-    ),
     ("putty-private-key", r"PuTTY-User-Key-File-[0-9]", rf"PuTTY-User-Key-File-[0-9]{_PEM_TEXT}*"),
     ("age-secret-key-pq", r"AGE-SECRET-KEY-PQ-1[0-9A-Z]{5}", r"AGE-SECRET-KEY-PQ-1[0-9A-Z]{32,}"),
     ("anthropic", r"\bsk-ant-[0-9A-Za-z_-]{8}", r"\bsk-ant-[0-9A-Za-z_-]{20,}"),
@@ -114,6 +108,11 @@ PLACES: Final = (
 )  # fmt: skip
 """Names, how they are told, and what they are told by with the secret in a group: paths and the like."""
 
+_BLANK = r"(?:[ +]|%20)"
+_KEY_BEGINNING = rf"-----BEGIN{_BLANK}(?:[A-Z0-9]|{_BLANK}){{0,60}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?-----"
+_KEY_END = rf"-----END{_BLANK}(?:[A-Z0-9]|{_BLANK}){{0,60}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?-----"
+_LONGEST_KEY = 256 * 1024
+
 # `code` is a secret where the rest of the query or form is OAuth's (RFC 6749, 4.1.2 and 4.1.3; RFC 7636, 4.5).
 _OAUTH: Final = (b"grant_type", b"code_verifier", b"state")
 _FIELD = r"(?:[^\s\"'<>\\#?]|\\u0026)"
@@ -156,7 +155,7 @@ def beginnings() -> str:
     """What is in every text that holds one of these, and seldom in others."""
     words, others = _at_words(beginning for _, beginning, _ in (*RULES, *MORE_RULES))
     others += [told for _, told, _ in (*INNER_RULES, *MORE_INNER_RULES, *PLACES)]
-    return f"{_WORD}(?:{'|'.join(words)})|{'|'.join(others)}|{_OAUTH_BEGINNING}"
+    return f"{_WORD}(?:{'|'.join(words)})|{'|'.join(others)}|{_KEY_BEGINNING}|{_OAUTH_BEGINNING}"
 
 
 class Tokens:
@@ -167,7 +166,7 @@ class Tokens:
         if not _beginnings().search(data):
             return
         spans = [_grouped(found) for found in _tokens().finditer(data)]
-        others = [*_in_places(data), *_oauth_codes(data)]
+        others = [*_in_places(data), *_private_keys(data), *_oauth_codes(data)]
         if others:
             spans = sorted((*spans, *others), key=Span.start)
         behind = 0
@@ -210,6 +209,33 @@ def _in_places(data: bytes) -> Iterator[Span]:
     if _rare().search(data):
         for expression in _rare_expressions():
             yield from map(_grouped, expression.finditer(data))
+
+
+@cache
+def _keys() -> tuple[Any, Any, Any]:
+    return compiled(_KEY_BEGINNING), compiled(_KEY_END), compiled(rf"{_PEM_TEXT}{{16,}}")
+
+
+def _private_keys(data: bytes) -> Iterator[Span]:
+    """Up to their end, whatever stands between: lines of a program, markup. Without an end, as far as text of keys goes."""
+    beginning, end, text = _keys()
+    ends = end.finditer(data) if b"-----BEGIN" in data else iter(())
+    closing = next(ends, None)
+    done = 0
+    for opening in beginning.finditer(data) if b"-----BEGIN" in data else ():
+        first, behind = opening.span()
+        if first < done:
+            continue
+        while closing is not None and closing.start() < behind:
+            closing = next(ends, None)
+        if closing is not None and closing.end() - first <= _LONGEST_KEY:
+            done = closing.end()
+        else:
+            rest = text.match(data, behind)
+            if rest is None:
+                continue
+            done = rest.end()
+        yield Span(first, done)
 
 
 def _grouped(found: Any) -> Span:
