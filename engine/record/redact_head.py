@@ -17,7 +17,7 @@ _FIELD = re.compile(
 )
 _TARGET_USER = re.compile(rb"^[A-Za-z]{1,20} +(?:[A-Za-z][A-Za-z0-9+.-]*://|//)?([^/?#\s@]+)@", re.ASCII)
 _COOKIES = re.compile(r"(,[ \t]*+|(?<![\r\n])[\r\n]++[ \t]*+)(?=[^\s;,=]+=)")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8}){1,3}\Z")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Z0-9]{2,8}(?:-[A-Z0-9]{1,8}){1,3}\Z")
 # Their fields are of those that are secret but for a part of them; without a colon, only they are looked at.
 _HEADS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 

@@ -56,6 +56,11 @@ def _judged(name: str, is_field: bool) -> bool:
     if not words:
         return False
     last = words[-1].lower()
-    if last in _LAST or last.endswith(ENDINGS) or (is_field and len(words) == 1 and last in FIELDS):
+    if (
+        last in _LAST
+        or "".join(words).lower() in _LAST
+        or last.endswith(ENDINGS)
+        or (is_field and len(words) == 1 and last in FIELDS)
+    ):
         return True
     return len(words) > 1 and (words[-2].lower(), last) in _LAST_TWO

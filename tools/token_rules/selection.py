@@ -35,6 +35,8 @@ KNOWN: Final = (
     *("telegram-bot-api-token", "twilio-api-key", "vault-batch-token", "vault-service-token"),
 )
 """Rules of which `redact_tokens.py` has a wider form, because tokens are longer or otherwise than these say."""
+CODE: Final = r"s\."
+"""An old form of one of them: `s.` and 24 letters are code as well."""
 LEFT_OUT: Final = {
     "curl-auth-header": "a command line: found by its names",
     "curl-auth-user": "a command line",
@@ -60,6 +62,10 @@ INSTEAD: Final = {
     "azure-ad-client-secret": r"\b([a-zA-Z0-9_~.]{3}\dQ~[a-zA-Z0-9_~.-]{31,34})",
     # The base64 of `reft` begins words as well; the one of `reftkn:` does not.
     "artifactory-reference-token": r"\bcmVmdGtuO[A-Za-z0-9]{55}",
+    # JSON begins with `{"`, which is `eyJ`.
+    "jwt": r"\b(eyJ[a-zA-Z0-9]{16,}\.eyJ[a-zA-Z0-9_-]{16,}\.(?:[a-zA-Z0-9_-]{10,})?)",
+    # A dot that stood for any character.
+    "slack-config-access-token": r"xoxe\.xox[bp]-\d-(?i)[A-Z0-9]{163,166}",
     # Without the name of the service, one character is too little to begin with.
     "yandex-access-token": r"\bt1\.[A-Z0-9a-z_-]{16,}[=]{0,2}\.[A-Z0-9a-z_-]{86}[=]{0,2}",
 }
@@ -119,9 +125,10 @@ def judged(rule: dict[str, Any]) -> list[Taken | Known | str]:
         text = text.replace(end, "")
     if name in KNOWN:
         return [
-            Known("".join(text_of(units)))
+            Known(shape)
             for one in _without_context(text)
             for units in alternatives(python_syntax(one))
+            if not (shape := "".join(text_of(units))).startswith(CODE)
         ]
     found: list[Taken | Known | str] = []
     for one in _without_context(text):
