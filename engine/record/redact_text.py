@@ -93,7 +93,7 @@ class Finder:
     def patterns(self, data: bytes) -> bytes:
         """What is a secret wherever it stands."""
         data = _edited(data, USER.finditer(data), self._user)
-        data = _edited(data, TOKEN.finditer(data), lambda found, data: self._whole(found.start(), found.end(), data))
+        data = _apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.of(self.side):
                 text = expression.sub(lambda found: self.mark(found[0]), _text(data))

@@ -128,6 +128,9 @@ _OAUTH_BEGINNING = (
     rf"\bcode={_FIELD}*(?:&(?:amp;)?|\\u0026)(?:{_OAUTH_NAMES})=|\b(?:{_OAUTH_NAMES})={_FIELD}*(?:[&;]|u0026)code="
 )
 
+KINDS: Final = (*(name for name, _, _ in (*RULES, *INNER_RULES, *PLACES)), "jwt", "private-key", "oauth-code")
+"""Their names, without those of the table."""
+
 # A word also begins behind what URLs and strings of JSON write as an escape.
 _WORD = r"(?:\b|%[0-9A-Fa-f]{2}|\\(?:[nrtbf]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}))"
 
