@@ -74,7 +74,7 @@ RULES: Final = (
     ("sendgrid", r"\bSG\.[0-9A-Za-z_=.-]{12}", r"\bSG\.(?:[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}|[0-9A-Za-z_=.-]{60,})"),
     ("sentry", r"\bsntrys_[0-9A-Za-z+/%\\]{8}", r"\bsntrys_(?:[0-9A-Za-z+/=_]|(?i:%2B|%2F|%3D)|\\/){32,}"),
     ("shopify", r"\bshp(?:at|ca|pa|ss|tka|ltka)_[0-9A-Fa-f]{8}", r"\bshp(?:at|ca|pa|ss|tka|ltka)_[0-9A-Fa-f]{30,}"),
-    ("slack", r"\b(?i:xox[abceoprs]|xapp|xwfp)[.-][0-9A-Za-z]", r"\b(?i:xox[abceoprs](?:.xox[bp])?|xapp|xwfp)-[0-9A-Za-z%-]{10,}"),
+    ("slack", r"\b(?i:xox[abceoprs]|xapp|xwfp)[.-][0-9A-Za-z]", r"\b(?i:xox[abceoprs](?:.xox[bp])?|xapp|xwfp)-[0-9A-Za-z%-]{8,}"),
     ("square", r"\b(?:EAAA[B-Za-z0-9_-][0-9A-Za-z_-]{59}|sq0(?:atp|csp)-)", r"\b(?:EAAA[B-Za-z0-9_-][0-9A-Za-z_-]{59}\b|sq0(?:atp|csp)-[0-9A-Za-z_-]{22,})"),
     ("stripe", r"\b(?:[sr]k_(?:live|test|prod)_|whsec_)[0-9A-Za-z+/%\\]{10}", r"\b(?:[sr]k_(?:live|test|prod)_[0-9A-Za-z]{10,}|whsec_(?:[0-9A-Za-z+/=]|(?i:%2B|%2F|%3D)|\\/){16,})"),
     ("supabase", r"\b(?:sbp_(?:oauth_)?[0-9a-f]{8}|sb_secret_[0-9A-Za-z_-]{5})", r"\b(?:sbp_(?:oauth_)?[0-9a-f]{40,}|sb_secret_[0-9A-Za-z_-]{20,})"),

@@ -64,6 +64,8 @@ INSTEAD: Final = {
     "artifactory-reference-token": r"\bcmVmdGtuO[A-Za-z0-9]{55}",
     # JSON begins with `{"`, which is `eyJ`.
     "jwt": r"\b(eyJ[a-zA-Z0-9]{16,}\.eyJ[a-zA-Z0-9_-]{16,}\.(?:[a-zA-Z0-9_-]{10,})?)",
+    # EAAAA is the base64 of 16 as a 32-bit number, with which files begin.
+    "square-access-token": r"\b((?:EAAA[B-Za-z0-9_-][\w-]{59}|sq0atp-[\w-]{22,60}))",
     # A dot that stood for any character.
     "slack-config-access-token": r"xoxe\.xox[bp]-\d-(?i)[A-Z0-9]{163,166}",
     # Without the name of the service, one character is too little to begin with.
