@@ -205,7 +205,7 @@ def test_no_artifact_holds_a_token(folder: tuple[Path, list[tuple[str, str]]]) -
     ]
     assert left == []
     for name in ("s.jsonl", "s.har", "seen.txt", "told.txt", "rows.jsonl"):
-        assert len(re.findall(rb"redacted-[0-9a-f]{8}", files[Path(name)])) > 100, name
+        assert len(re.findall(rb"redacted-[0-9a-f]{8}", files[Path(name)])) > 50, name
 
 
 def test_everything_was_recorded(folder: tuple[Path, list[tuple[str, str]]]) -> None:
