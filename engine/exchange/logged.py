@@ -9,7 +9,7 @@ from typing import Any
 from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.record.redact import Knows, Redactor, replaced_body
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content

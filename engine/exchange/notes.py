@@ -23,7 +23,7 @@ from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_hold import Hold
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
 
@@ -260,7 +260,7 @@ class Notes:
         """Whether a body that many get holds, for this exchange, more secrets than for others."""
         if known is None or self._redactor is None:
             return False
-        return "content-encoding" in head.headers or any(form in body for form, _ in known.forms)
+        return "content-encoding" in head.headers or known.occurs(body)
 
     def response_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         """A record that begins with the head of the answer."""

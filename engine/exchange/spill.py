@@ -7,7 +7,7 @@ from typing import Any
 
 from mockrec.engine.exchange.body_coding import utf8_of
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.spool import SpooledFile
 from mockrec.engine.wire import content
 from mockrec.engine.wire.content_stream import ContentDecoder

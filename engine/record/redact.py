@@ -17,7 +17,8 @@ import orjson
 
 from mockrec.engine.record.redact_body import redacted_body
 from mockrec.engine.record.redact_hold import Hold
-from mockrec.engine.record.redact_marks import LEAST_SPREAD, Known, Marks
+from mockrec.engine.record.redact_known import LEAST_SPREAD, Known
+from mockrec.engine.record.redact_marks import Marks
 from mockrec.engine.record.redact_patterns import Patterns
 from mockrec.engine.record.redact_record import Walk, side_of
 from mockrec.engine.record.redact_selectors import Policy
@@ -48,7 +49,7 @@ class Holder:
 
 def learn(owner: Knows, found: Known) -> None:
     """Remember what was found."""
-    if found.marks or owner.known is None:
+    if found or owner.known is None:
         owner.known = found if owner.known is None else owner.known.joined(found)
 
 
@@ -85,9 +86,11 @@ class Redactor:
 
     def learn_values(self, values: Iterable[str]) -> None:
         """Further values that are secret wherever they appear in the session."""
+        found = Known()
         for value in values:
             if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
-                self._session.add((value,), self._marks.mark(value))
+                found.add((value,), self._marks.mark(value))
+        self._session = self._session.joined(found)
 
     @property
     def told(self) -> Record:
@@ -109,9 +112,9 @@ class Redactor:
         redacted = Walk(self._finder(found, side), self._walked_body, partial(self._finder, found)).record(plain)
         self.count += found.count
         everything = found if known is None else known.joined(found)
-        if everything.marks:
+        if everything:
             redacted = self._spread(redacted, encode_lines((redacted,)), everything)
-        if owner is not None and found.marks:
+        if owner is not None and found:
             learn(owner, found)
         return record if redacted == plain else redacted
 
@@ -120,13 +123,12 @@ class Redactor:
         return self._spread(record, encode_lines((record,)), known)
 
     def _spread(self, record: Record, line: bytes, known: Known) -> Record:
-        for needle in known.needles:
-            if needle in line:
-                spread = Spread(known)
-                redacted = spread.record(orjson.loads(line))
-                self.count += spread.count
-                return redacted
-        return record
+        if not known.occurs_in_line(line):
+            return record
+        spread = Spread(known)
+        redacted = spread.record(orjson.loads(line))
+        self.count += spread.count
+        return redacted
 
     def head(self, head: Record, side: str) -> tuple[Record, Known | None]:
         """A head that will be in several records, and what was found in it."""
@@ -141,12 +143,13 @@ class Redactor:
 
     def lines(self, lines: bytes) -> bytes:
         """Lines of the log without the values that are secret in the whole session."""
-        if not any(needle in lines for needle in self._session.needles):
+        session = self._session
+        if not session.occurs_in_line(lines):
             return lines
         return b"".join(
             [
-                encode_lines((self._spread(orjson.loads(line), line, self._session),))
-                if any(needle in line for needle in self._session.needles)
+                encode_lines((self._spread(orjson.loads(line), line, session),))
+                if session.occurs_in_line(line)
                 else line
                 for line in lines.splitlines(keepends=True)
             ]
@@ -162,7 +165,7 @@ class Redactor:
         found = Known()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
         for more in (known, found, self._session):
-            if more is not None and more.marks:
+            if more:
                 spread = Spread(more)
                 redacted = spread.data(redacted)
                 if more is found:
@@ -170,16 +173,14 @@ class Redactor:
                 else:
                     self.count += spread.count
         self.count += found.count
-        if owner is not None and found.marks:
+        if owner is not None and found:
             learn(owner, found)
         return data if redacted == data else redacted
 
     def _is_plain(self, data: bytes, known: Known | None) -> bool:
         if self.looks_everywhere or self._policy.paths or self._find(data):
             return False
-        if any(form in data for form, _ in self._session.forms):
-            return False
-        return known is None or not any(form in data for form, _ in known.forms)
+        return not (self._session.occurs(data) or (known is not None and known.occurs(data)))
 
     @property
     def needs_whole(self) -> bool:

@@ -5,30 +5,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from operator import itemgetter
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 import orjson
 
-from mockrec.engine.record.redact_marks import MARK, Known, Marks
+from mockrec.engine.record.redact_edits import Edit, apply, edited
+from mockrec.engine.record.redact_known import Known, bytes_of
+from mockrec.engine.record.redact_marks import MARK, Marks
 from mockrec.engine.record.redact_names import AUTHORIZATION
 from mockrec.engine.record.redact_patterns import TOKEN, USER, Match, Patterns
 from mockrec.engine.record.redact_selectors import ANYWHERE, Policy
 
-_LIST_TOKEN = re.compile(rb'"((?:[^"\\]|\\.|\\\Z)*)("|\Z)|[\[\]{}]', re.DOTALL)
-_STRING = re.compile(rb'((?:[^"\\]|\\.|\\\Z)*)("|\Z)', re.DOTALL)
+_IN_STRING = rb'([^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+)(?:"|\Z)'
+_LIST_TOKEN = re.compile(rb'"' + _IN_STRING + rb"|[\[\]{}]", re.DOTALL)
+_STRING = re.compile(_IN_STRING, re.DOTALL)
+_COLON = re.compile(rb"\s*:")
 _QUOTED = re.compile(rb"""(\\*)(["'])""")
 _TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
-_TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*?(?=[;,.)}\]]*(?:[&\s\"'<>\\]|\Z))")
+_TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*")
+_ENDS = b";,.)}]"  # of a sentence, or of what a value stands in
 _TO_LINE_END = re.compile(rb"[^\r\n]*")
 _WORD = re.compile(rb"[^\s\"',}]*")
 _TO_QUOTE = re.compile(rb"[^\r\n\"']*")
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_IN_BYTES = 3
-_WORDS_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)("|\Z)')
-
-Edit = tuple[int, int, bytes]
-"""From, to, and what stands there instead."""
+_LIST, _OBJECT, _QUOTE = b'[{"'
+_WORDS_QUOTED = re.compile(rb'"' + _IN_STRING, re.DOTALL)
 
 
 class Finder:
@@ -62,13 +66,13 @@ class Finder:
 
     def _marked(self, data: bytes, value: str) -> bytes:
         seen = _text(data)
-        return _bytes(self.mark(value, seen))
+        return bytes_of(self.mark(value, seen))
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────
 
     def string(self, text: str) -> str:
         """A text of which nothing is known."""
-        data = _bytes(text)
+        data = bytes_of(text)
         if not (self._policy.texts or self._patterns.any.search(data)):
             return text
         redacted = self.free(data)
@@ -80,23 +84,23 @@ class Finder:
         Images and archives hold everything that is short, `sid=` as well, by chance; what follows then is no text.
         """
         self._is_binary = b"\0" in data
-        data = _edited(data, self._patterns.part.finditer(data), self._part)
+        data = edited(data, self._patterns.part, self._part)
         data = self.json(data)
         if pairs:
             data = self.pairs(data)
         if lines:
-            data = _edited(data, self._patterns.line.finditer(data), self._line)
+            data = edited(data, self._patterns.line, self._line)
             data = self._said(data)
         return self.patterns(data)
 
     def patterns(self, data: bytes) -> bytes:
         """What is a secret wherever it stands."""
-        data = _edited(data, USER.finditer(data), self._user)
-        data = _edited(data, TOKEN.finditer(data), lambda found, data: self._whole(found.start(), found.end(), data))
+        data = edited(data, USER, self._user)
+        data = edited(data, TOKEN, lambda found, data: self._whole(found.start(), found.end(), data))
         for one, expression in self._policy.texts:
             if one.of(self.side):
                 text = expression.sub(lambda found: self.mark(found[0]), _text(data))
-                data = _bytes(text)
+                data = bytes_of(text)
         return data
 
     # ── "name": "value" ────────────────────────────────────────────────────────────────────────────
@@ -106,49 +110,67 @@ class Finder:
 
         `edits` are made as well; strings that begin at `kept` stay.
         """
-        found: dict[int, Edit] = {}
-        for match in self._patterns.json.finditer(data):
-            for edit in self._json_value(match, data, kept):
-                found[edit[0]] = edit
-        for edit in edits:
-            found[edit[0]] = edit
-        return _apply(data, [found[start] for start in sorted(found)])
+        found: list[Edit] = list(edits)
+        at, search = 0, self._patterns.json.search
+        while (match := search(data, at)) is not None:
+            at = self._json_value(match, data, kept, found)
+        found.sort(key=itemgetter(0))
+        return apply(data, found)
 
-    def _json_value(self, match: Match, data: bytes, kept: frozenset[int]) -> list[Edit]:
+    def _json_value(self, match: Match, data: bytes, kept: frozenset[int], found: list[Edit]) -> int:
+        """Add the edits of one value; where to go on."""
         slashes, start = match.group(1), match.end()
         if match.group(3) != slashes or not self.is_secret("json", _text(match.group(2))):
-            return []
+            return start
         if slashes:
-            return self._escaped_value(slashes, start, data)
-        if data[start : start + 1] == b'"':
-            return [] if start + 1 in kept else self._json_string(start + 1, data)
-        return self._json_list(start, data, kept) if data[start : start + 1] == b"[" else []
+            return self._escaped_value(slashes, start, data, found)
+        opening = data[start : start + 1]
+        if opening == b"[":
+            return self._json_list(start, data, kept, found)
+        if opening != b'"' or start + 1 in kept:
+            return start
+        string = _STRING.match(data, start + 1)
+        assert string is not None  # it matches nothing, too
+        found.append(self._json_string(string))
+        return string.end()
 
-    def _json_string(self, start: int, data: bytes) -> list[Edit]:
-        found = _STRING.match(data, start)
-        assert found is not None  # it matches nothing, too
-        return [(start, found.end(1), self._marked(found[1], unescaped(found[1])))]
+    def _json_string(self, string: re.Match[bytes]) -> Edit:
+        return string.start(1), string.end(1), self._marked(string[1], unescaped(string[1]))
 
-    def _json_list(self, start: int, data: bytes, kept: frozenset[int]) -> list[Edit]:
-        edits: list[Edit] = []
-        depth = inside = 0
+    def _json_list(self, start: int, data: bytes, kept: frozenset[int], found: list[Edit]) -> int:
+        """A list of secrets, up to its end, and what else is secret in it: objects in it have names of their own."""
+        is_secret: list[bool] = []
+        """For each list and object around, whether its strings are."""
+        is_named = True
+        """Whether the value that comes next has a secret name."""
         for token in _LIST_TOKEN.finditer(data, start):
-            sign = token[0]
-            if sign in (b"[", b"]"):
-                depth += 1 if sign == b"[" else -1
-                if depth == 0:
-                    break
-            elif sign in (b"{", b"}"):
-                inside += 1 if sign == b"{" else -1
-            elif not inside and token.start(1) not in kept:
-                edits.append((token.start(1), token.end(1), self._marked(token[1], unescaped(token[1]))))
-        return edits
+            sign = data[token.start()]
+            if sign == _LIST:
+                is_secret.append(is_named or is_secret[-1])
+                is_named = False
+            elif sign == _OBJECT:
+                is_secret.append(False)
+                is_named = False
+            elif sign != _QUOTE:
+                is_secret.pop()
+                if not is_secret:
+                    return token.end()
+            elif is_secret[-1]:
+                if token.start(1) not in kept:
+                    found.append(self._json_string(token))
+            elif _COLON.match(data, token.end()):
+                is_named = self.is_secret("json", unescaped(token[1]))
+            elif is_named:
+                is_named = False
+                if token.start(1) not in kept:
+                    found.append(self._json_string(token))
+        return len(data)
 
-    def _escaped_value(self, slashes: bytes, start: int, data: bytes) -> list[Edit]:
+    def _escaped_value(self, slashes: bytes, start: int, data: bytes, found: list[Edit]) -> int:
         """JSON in a string of JSON: each of its quotes stands behind so many backslashes."""
         quote = slashes + b'"'
         if not data.startswith(quote, start):
-            return []
+            return start
         start += len(quote)
         end = data.find(quote, start)
         while end > 0 and data[end - 1 : end] == b"\\":
@@ -156,35 +178,46 @@ class Finder:
         end = len(data) if end < 0 else end
         value = _text(data[start:end])
         for _ in range(len(slashes).bit_length() + 1):
-            value = unescaped(_bytes(value))
-        return [(start, end, self._marked(data[start:end], value))]
+            value = unescaped(bytes_of(value))
+        found.append((start, end, self._marked(data[start:end], value)))
+        return end
 
     # ── name=value ─────────────────────────────────────────────────────────────────────────────────
 
     def pairs(self, data: bytes, *, form: bool = False) -> bytes:
         """Values of queries, forms, options and messages. `form`: nothing else is in it."""
-        return _edited(data, self._patterns.pair.finditer(data), self._form_value if form else self._pair_value)
+        return edited(data, self._patterns.pair, self._form_value if form else self._pair_value)
 
     def _form_value(self, match: Match, data: bytes) -> Edit | None:
+        if not self._names("form", match):
+            return None
         end = data.find(b"&", match.end())
-        return self._value("form", match, match.end(), len(data) if end < 0 else end, data)
+        return self._value("form", match.end(), len(data) if end < 0 else end, data)
 
     def _pair_value(self, match: Match, data: bytes) -> Edit | None:
         start = match.end()
-        if data[match.start() - 1 : match.start()] in (b"?", b"&"):
-            found = _TO_AMPERSAND.match(data, start)
-            assert found is not None
-            return self._value("query", match, start, found.end(), data)
-        quoted = _QUOTED.match(data, start)
+        is_query = data[match.start() - 1 : match.start()] in (b"?", b"&")
+        place = "query" if is_query else ANYWHERE
+        if not self._names(place, match):
+            return None
+        limit = self._text_end(data, match.start(), start)
+        if is_query:
+            found = _TO_AMPERSAND.match(data, start, limit)
+            assert found is not None  # it matches nothing, too
+            return self._value(place, start, found.end(), data)
+        quoted = _QUOTED.match(data, start, limit)
         if quoted is not None:
-            end = data.find(quoted[0], quoted.end())
-            return self._value(ANYWHERE, match, quoted.end(), len(data) if end < 0 else end, data)
-        found = _TO_SPACE.match(data, start)
-        return self._value(ANYWHERE, match, start, found.end() if found else len(data), data)
+            end = data.find(quoted[0], quoted.end(), limit)
+            return self._value(place, quoted.end(), limit if end < 0 else end, data)
+        found = _TO_SPACE.match(data, start, limit)
+        assert found is not None
+        return self._value(place, start, start + len(found[0].rstrip(_ENDS)), data)
 
-    def _value(self, place: str, match: Match, start: int, end: int, data: bytes) -> Edit | None:
-        end = self._end_of_value(data, match.start(), start, end)
-        if end < 0 or not self.is_secret(place, unquote_plus(_text(match.group(1)))):
+    def _names(self, place: str, match: Match) -> bool:
+        return self.is_secret(place, unquote_plus(_text(match.group(1))))
+
+    def _value(self, place: str, start: int, end: int, data: bytes) -> Edit | None:
+        if self._is_binary and end - start < _LEAST_IN_BYTES:
             return None
         seen = data[start:end]
         value = seen
@@ -203,19 +236,19 @@ class Finder:
         at_line = before in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
         if data.startswith(b"expected ", start):
             return None  # see `_said`
-        quoted = _QUOTED.match(data, start)
+        limit = self._text_end(data, match.start(), start)
+        quoted = _QUOTED.match(data, start, limit)
         if quoted is not None:
-            start, end = quoted.end(), data.find(quoted[0], quoted.end())
-            end = len(data) if end < 0 else end
+            start, end = quoted.end(), data.find(quoted[0], quoted.end(), limit)
+            end = limit if end < 0 else end
         else:
-            found = (_TO_LINE_END if at_line else _TO_QUOTE if is_head else _WORD).match(data, start)
+            found = (_TO_LINE_END if at_line else _TO_QUOTE if is_head else _WORD).match(data, start, limit)
             assert found is not None
             end = found.end()
-        end = self._end_of_value(data, match.start(), start, end)
-        if end < 0:
+        if self._is_binary and end - start < _LEAST_IN_BYTES:
             return None
         value = data[start:end].rstrip()
-        return start, start + len(value), _bytes(self.header(name, _text(value)))
+        return start, start + len(value), bytes_of(self.header(name, _text(value)))
 
     def header(self, name: str, value: str) -> str:
         """The value of a header field; `name` in lower case."""
@@ -268,44 +301,65 @@ class Finder:
     def _said(self, data: bytes) -> bytes:
         """What explanations of rules and of misses quote."""
 
-        def edits(match: Match) -> list[Edit]:
+        found: list[Edit] = []
+        at, search = 0, self._patterns.said.search
+        while (match := search(data, at)) is not None:
+            at = match.end()
             words = _text(match.group(1)).split(" ")
             name = words[-1].rpartition(".")[2].strip("$[]'")
             if not self.is_secret("cookie" if len(words) > 1 else "header", name) and name.lower() not in AUTHORIZATION:
-                return []
+                continue
             if match.start(2) >= 0:
-                return [(match.start(2), match.end(2), self._said_value(name, match.group(2)))]
-            line = _TO_LINE_END.match(data, match.end())
-            quoted = _WORDS_QUOTED.finditer(data, match.end(), line.end() if line else len(data))
-            return [(one.start(1), one.end(1), self._said_value(name, one[1])) for one in quoted]
-
-        return _apply(data, [edit for match in self._patterns.said.finditer(data) for edit in edits(match)])
+                found.append((match.start(2), match.end(2), self._said_value(name, match.group(2))))
+                continue
+            line = _TO_LINE_END.match(data, at)
+            assert line is not None
+            for quoted in _WORDS_QUOTED.finditer(data, at, line.end()):
+                found.append((quoted.start(1), quoted.end(1), self._said_value(name, quoted[1])))
+            at = line.end()
+        return apply(data, found)
 
     def _said_value(self, name: str, data: bytes) -> bytes:
         value = unescaped(data)
         if name.lower() in AUTHORIZATION:
-            return _bytes(self._authorization(value))
+            return bytes_of(self._authorization(value))
         return self._marked(data, value)
 
     def _user(self, match: Match, data: bytes) -> Edit | None:
         """Name and password each have their own mark, so that the password's is that of other places."""
-        if self._end_of_value(data, match.start(), match.start(1), match.end()) != match.end():
+        if self._text_end(data, match.start(), match.start(1), match.end()) < match.end():
+            return None
+        if self._is_binary and match.end() - match.start(1) < _LEAST_IN_BYTES:
             return None
         parts = match.group(1).split(b":", 1)
         marked = [self._marked(part, _text(unquote_to_bytes(part))) for part in parts]
         return match.start(1), match.end(1), b":".join(marked)
 
-    def _end_of_value(self, data: bytes, name: int, value: int, end: int) -> int:
-        """Where a value ends that is named from `name` on, or -1 where name and value are there by chance."""
+    def _text_end(self, data: bytes, name: int, value: int, most: int | None = None) -> int:
+        """Where a value ends at the latest that is named from `name` on, before `most`: among bytes that are no text, a
+        text ends with the first of them. `value` itself where name and value are there by chance."""
+        end = len(data) if most is None else most
         if not self._is_binary:
             return end
-        control = _CONTROL.search(data, name, end)
-        end = control.start() if control else end
-        try:
-            data[value:end].decode()
-        except UnicodeDecodeError as error:
-            end = value + error.start
-        return end if end - value >= _LEAST_IN_BYTES else -1
+        if _CONTROL.search(data, name, value):
+            return value
+        # Piece by piece, so that it takes no longer than the text is.
+        start, size = value, 64
+        while start < end:
+            piece = data[start : min(end, start + size)]
+            control = _CONTROL.search(piece)
+            text = piece if control is None else piece[: control.start()]
+            try:
+                text.decode()
+            except UnicodeDecodeError as error:
+                if control is not None or error.end < len(text) or start + len(text) == end:
+                    return start + error.start
+                text = text[: error.start]  # a character goes on in the next piece
+            if control is not None:
+                return start + len(text)
+            start += len(text)
+            size *= 2
+        return end
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
         return start, end, self._marked(data[start:end], _text(data[start:end]))
@@ -333,32 +387,6 @@ def unescaped(data: bytes) -> str:
         return _text(data)
 
 
-def _edited(data: bytes, matches: Iterable[Match], edit: Callable[[Match, bytes], Edit | None]) -> bytes:
-    edits = [edit(match, data) for match in matches]
-    return _apply(data, [one for one in edits if one is not None])
-
-
-def _apply(data: bytes, edits: Iterable[Edit]) -> bytes:
-    """`edits` in the order of their beginnings; one that begins in another one is left out."""
-    pieces: list[bytes] = []
-    at = 0
-    for start, end, mark in edits:
-        if start >= at:
-            pieces += (data[at:start], mark)
-            at = end
-    if not at:
-        return data
-    pieces.append(data[at:])
-    return b"".join(pieces)
-
-
 def _text(data: bytes) -> str:
     """Any bytes as text, and back by `_bytes`."""
     return data.decode("utf-8", "surrogateescape")
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return text.encode("utf-8", "surrogatepass")
