@@ -68,6 +68,7 @@ class Exchange:
         "tags",
         "unmatched",
         "view",
+        "waiting",
         "websocket",
         "ws_accepted_at",
         "ws_closed_at",
@@ -119,6 +120,8 @@ class Exchange:
         self.tags: tuple[str, ...] = peer.tags
         self.known: Known | None = None
         """The secrets that were replaced so far in its records."""
+        self.waiting = 0
+        """Its records that are redacted elsewhere."""
         self.unmatched = False
         """Whether no rule answers, which the answer then explains."""
         self.response_trailers: Sequence[Sequence[str]] = ()

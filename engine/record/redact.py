@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import partial
 from typing import Any, Protocol
 
 import orjson
 
+from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_body import redacted_body
 from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import LEAST_SPREAD, Known
@@ -36,15 +38,18 @@ class Knows(Protocol):
     """What remembers the secrets that were found in it, so that they are replaced wherever else they appear."""
 
     known: Known | None
+    waiting: int
+    """Redactions of it that are under way elsewhere; see `Backlog`."""
 
 
 class Holder:
     """What is found in one thing."""
 
-    __slots__ = ("known",)
+    __slots__ = ("known", "waiting")
 
     def __init__(self) -> None:
         self.known: Known | None = None
+        self.waiting = 0
 
 
 def learn(owner: Knows, found: Known) -> None:
@@ -60,6 +65,8 @@ class Redactor:
         """`values` are secret wherever they appear: those of the environment that a rule file uses."""
         self.count = 0
         """Secrets that were replaced."""
+        self.most: int | None = None
+        """Bytes of a record or body in which anything is replaced at once; for more, `TooMuch` is raised."""
         self._policy = policy
         self._marks = marks
         self._patterns = Patterns(policy.names)
@@ -92,6 +99,12 @@ class Redactor:
                 found.add((value,), self._marks.mark(value))
         self._session = self._session.joined(found)
 
+    def unbounded(self) -> Redactor:
+        """The same, for any size, with a count of its own: for another thread."""
+        other = copy(self)
+        other.count, other.most = 0, None
+        return other
+
     @property
     def told(self) -> Record:
         """What the first record says."""
@@ -101,11 +114,21 @@ class Redactor:
 
     def record(self, record: Record, owner: Knows | None = None, side: str | None = None) -> Record:
         """A record, or a part of one, without secrets; itself where it holds none. What is found is remembered by
-        `owner`, and what that knows already is replaced too."""
+        `owner`, and what that knows already is replaced too. Raises TooMuch."""
         known = owner.known if owner is not None else None
         line = encode_lines((record,))
         if not (self.looks_everywhere or self._find(line)):
             return record if known is None else self._spread(record, line, known)
+        self._check(line)
+        return self._redacted(record, line, owner, known, side)
+
+    def _check(self, data: bytes) -> None:
+        if self.most is not None and len(data) > self.most:
+            raise TooMuch
+
+    def _redacted(
+        self, record: Record, line: bytes, owner: Knows | None, known: Known | None, side: str | None
+    ) -> Record:
         found = Known()
         plain = orjson.loads(line)
         side = side_of(plain) if side is None else side
@@ -119,12 +142,13 @@ class Redactor:
         return record if redacted == plain else redacted
 
     def spread(self, record: Record, known: Known) -> Record:
-        """A record that has been looked at, without what was found elsewhere in its exchange."""
+        """A record that has been looked at, without what was found elsewhere in its exchange. Raises TooMuch."""
         return self._spread(record, encode_lines((record,)), known)
 
     def _spread(self, record: Record, line: bytes, known: Known) -> Record:
         if not known.occurs_in_line(line):
             return record
+        self._check(line)
         spread = Spread(known)
         redacted = spread.record(orjson.loads(line))
         self.count += spread.count
@@ -132,8 +156,10 @@ class Redactor:
 
     def head(self, head: Record, side: str) -> tuple[Record, Known | None]:
         """A head that will be in several records, and what was found in it."""
-        holder, before = Holder(), self.count
+        holder, before, most = Holder(), self.count, self.most
+        self.most = None  # a head is no longer than `limits` allow
         redacted = self.record(head, holder, side)
+        self.most = most
         found, count, self.count = holder.known, self.count - before, before
         if count and found is None:
             found = Known()  # all too short to be looked for elsewhere
@@ -158,10 +184,11 @@ class Redactor:
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
     def body(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
-        """A body's bytes, or those that are kept of it; the same object where there is no secret."""
+        """A body's bytes, or those that are kept of it; the same object where there is no secret. Raises TooMuch."""
         known = owner.known if owner is not None else None
         if self._is_plain(data, known):
             return data
+        self._check(data)
         found = Known()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
         for more in (known, found, self._session):
@@ -223,11 +250,35 @@ def replaced_body(body: Record, data: bytes) -> Record:
 class RedactingLog:
     """A log whose records are redacted on their way. For all that is not an exchange's."""
 
-    def __init__(self, add: Any, flush: Any, redactor: Redactor) -> None:
+    def __init__(self, add: Any, flush: Any, redactor: Redactor, bodies: Any, backlog: Backlog) -> None:
+        """`bodies` makes what in a record is to be made later."""
         self._add = add
         self._redactor = redactor
+        self._bodies = bodies
+        self._backlog = backlog
+        self.waiting = 0
         self.flush = flush
 
     def add(self, record: Record) -> None:
         """Take the next record."""
-        self._add(self._redactor.record(record))
+        if not self.waiting and not isinstance(record.get("content"), Later):
+            try:
+                redacted = self._redactor.record(record)
+            except TooMuch:
+                pass
+            else:
+                self._add(redacted)
+                return
+        redactor = self._redactor.unbounded()
+        bodies = self._bodies.unbounded(redactor)
+        self._backlog.put(
+            self,
+            lambda: redactor.record(completed(record, bodies)),
+            lambda redacted: self._late(redacted, redactor, bodies),
+            AT_ONCE,
+        )
+
+    def _late(self, record: Record, redactor: Redactor, bodies: Any) -> None:
+        self._redactor.count += redactor.count
+        self._bodies.truncated += bodies.truncated
+        self._add(record)

@@ -6,9 +6,10 @@ import re
 
 import orjson
 
+from mockrec.engine.record.redact_edits import Edit
 from mockrec.engine.record.redact_json import selected
 from mockrec.engine.record.redact_selectors import Policy
-from mockrec.engine.record.redact_text import Edit, Finder, unescaped
+from mockrec.engine.record.redact_text import Finder, unescaped
 
 # `a=b` in these is code more often than a secret.
 _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")

@@ -49,6 +49,15 @@ class Hold:
         self._held = held[cut:]
         return held[:cut]
 
+    def is_secret(self, data: bytes) -> bool:
+        """Whether something may be secret in a piece."""
+        return self._any.search(data) is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        return len(self._held) + self._size
+
     def end(self) -> bytes:
         """Nothing more will come: the rest."""
         held = b"".join((self._held, *self._fresh))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -36,6 +35,10 @@ class Values:
         """Value, or how it was seen → mark."""
         self._values: dict[str, str] = {}
         self.characters = 0
+        self._is_plain: bool | None = None
+        self._forms: dict[bytes, bytes] | None = None
+        self._lookup: Lookup | None = None
+        self._needles: Lookup | None = None
 
     def add(self, values: Iterable[str], mark: str) -> None:
         """See `Known.add`."""
@@ -59,30 +62,40 @@ class Values:
         both.characters = self.characters + other.characters
         return both
 
-    @cached_property
+    # Made when they are asked for; several threads may ask, and then it does not matter whose are kept.
+
+    @property
     def is_plain(self) -> bool:
         """Whether no value has characters that are escaped anywhere by those who escape what they must."""
-        return all(_PLAIN.fullmatch(value) for value in self._values)
+        if self._is_plain is None:
+            self._is_plain = all(_PLAIN.fullmatch(value) for value in self._values)
+        return self._is_plain
 
-    @cached_property
+    @property
     def forms(self) -> dict[bytes, bytes]:
         """Everything that is looked for, and what it is replaced by."""
-        forms = {bytes_of(value): bytes_of(mark) for value, mark in self.marks.items()}
-        for value, mark in self._values.items():
-            told = bytes_of(mark)
-            for form in _forms(value):
-                forms.setdefault(form, told)
-        return forms
+        if self._forms is None:
+            forms = {bytes_of(value): bytes_of(mark) for value, mark in self.marks.items()}
+            for value, mark in self._values.items():
+                told = bytes_of(mark)
+                for form in _forms(value):
+                    forms.setdefault(form, told)
+            self._forms = forms
+        return self._forms
 
-    @cached_property
+    @property
     def lookup(self) -> Lookup:
         """In bytes."""
-        return Lookup(self.forms)
+        if self._lookup is None:
+            self._lookup = Lookup(self.forms)
+        return self._lookup
 
-    @cached_property
+    @property
     def needles(self) -> Lookup:
         """In JSON whose strings hold the bytes."""
-        return Lookup({_inside_json(form): mark for form, mark in self.forms.items()})
+        if self._needles is None:
+            self._needles = Lookup({_inside_json(form): mark for form, mark in self.forms.items()})
+        return self._needles
 
 
 class Known:

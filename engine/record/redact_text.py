@@ -314,8 +314,10 @@ class Finder:
                 continue
             line = _TO_LINE_END.match(data, at)
             assert line is not None
-            for quoted in _WORDS_QUOTED.finditer(data, at, line.end()):
-                found.append((quoted.start(1), quoted.end(1), self._said_value(name, quoted[1])))
+            found += [
+                (quoted.start(1), quoted.end(1), self._said_value(name, quoted[1]))
+                for quoted in _WORDS_QUOTED.finditer(data, at, line.end())
+            ]
             at = line.end()
         return apply(data, found)
 
