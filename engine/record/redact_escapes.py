@@ -46,8 +46,6 @@ _ANY_ESCAPED: Final = _compiled(rb"\\u[0-9A-Fa-f]{4}|\\/|%[0-9A-Fa-f]{2}|&#|&(?:
 def is_unusual(data: bytes, *, has_plain: bool) -> bool:
     """Whether a value may stand in a text in a way that nobody foresees. `has_plain`: one of letters, digits and
     `-._~`, which are escaped by those only who want to hide something."""
-    if b"%" not in data and b"\\" not in data and b"&" not in data:
-        return False
     return (_PLAIN_ESCAPED if has_plain else _ANY_ESCAPED).search(data) is not None
 
 

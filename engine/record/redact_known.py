@@ -15,10 +15,12 @@ from mockrec.engine.record.redact_lookup import Lookup, Span, spliced
 
 LEAST_SPREAD: Final = 6
 """Characters of the shortest value that is replaced wherever it appears: shorter ones are words of other things."""
-MOST_VALUES: Final = 10_000
-MOST_CHARACTERS: Final = 2 * 1024 * 1024
+MOST_VALUES: Final = 4096
+MOST_CHARACTERS: Final = 256 * 1024
 """Of what one body or record is found to hold, so many values, and so much of them, are looked for elsewhere; an
 exchange, however long it lasts, knows the last ones that are together as many, or all of one record's."""
+_MOST_ENCODED: Final = 16 * 1024
+"""Characters of values that are looked for in base64 and UTF-16 too: that takes ten times the memory."""
 _DEEPEST: Final = 3
 """How many times what is escaped may be escaped again; a line of the log escapes everything once more."""
 
@@ -76,9 +78,12 @@ class Values:
         """Everything that is looked for, and what it is replaced by."""
         if self._forms is None:
             forms = {bytes_of(value): bytes_of(mark) for value, mark in self.marks.items()}
+            encodes = self.characters <= _MOST_ENCODED
             for value, mark in self._values.items():
                 told = bytes_of(mark)
-                for form in _forms(value):
+                for form in _escaped(value):
+                    forms.setdefault(form, told)
+                for form in _encoded(value) if encodes else ():
                     forms.setdefault(form, told)
             self._forms = forms
         return self._forms
@@ -115,7 +120,7 @@ class Known:
         return {value: mark for part in self._parts for value, mark in part.marks.items()}
 
     def __bool__(self) -> bool:
-        return any(part.marks for part in self._parts)
+        return any([part.marks for part in self._parts])
 
     def add(self, values: Iterable[str], mark: str) -> None:
         """Remember a value with this mark, and other forms it was seen in. Only before anything is looked for."""
@@ -125,11 +130,14 @@ class Known:
 
     def joined(self, other: Known) -> Known:
         """Both together; `other` is the newer one."""
-        if not other or other is self:
+        mine, others = self._parts, other._parts
+        if other is self or (len(mine) == len(others) == 1 and others[0].marks.keys() <= mine[0].marks.keys()):
+            return self
+        if not other:
             return self
         if not self:
             return other
-        if all(any(value in part.marks for part in self._parts) for one in other._parts for value in one.marks):
+        if all(any(value in part.marks for part in mine) for one in others for value in one.marks):
             return self
         parts = list(self._parts)
         for part in other._parts:
@@ -148,13 +156,17 @@ class Known:
 
     def occurs(self, data: bytes) -> bool:
         """Whether something of it is in a text."""
-        if any(part.lookup.occurs(data) for part in self._parts):
-            return True
-        return bool(self and self._spans(data))
+        for part in self._parts:
+            if part.lookup.occurs(data):
+                return True
+        return bool(self._parts and self._spans(data))
 
     def occurs_in_line(self, line: bytes) -> bool:
         """Whether something of it may be in a string of JSON."""
-        return any(part.needles.occurs(line) for part in self._parts) or bool(self._parts and self._spans(line))
+        for part in self._parts:
+            if part.needles.occurs(line):
+                return True
+        return bool(self._parts and self._spans(line))
 
     def replaced(self, data: bytes) -> tuple[bytes, int]:
         """A text with marks in its place, and how many those are."""
@@ -168,6 +180,8 @@ class Known:
         return data, count
 
     def _may_be_escaped(self, data: bytes) -> bool:
+        if b"%" not in data and b"\\" not in data and b"&" not in data:
+            return False
         return any(is_unusual(data, has_plain=part.is_plain) for part in self._parts)
 
     def _spans(self, data: bytes) -> list[Span]:
@@ -186,12 +200,16 @@ class Known:
         return spans
 
 
-def _forms(value: str) -> Iterable[bytes]:
-    data = bytes_of(value)
+def _escaped(value: str) -> Iterable[bytes]:
     if not _PLAIN.fullmatch(value):
+        data = bytes_of(value)
         yield _inside_json(data)
         yield quote(data, safe="").encode()
         yield quote_plus(data).encode()
+
+
+def _encoded(value: str) -> Iterable[bytes]:
+    data = bytes_of(value)
     if value.isascii():
         for coding in ("utf-16-le", "utf-16-be"):
             yield value.encode(coding)

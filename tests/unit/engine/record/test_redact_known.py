@@ -114,8 +114,8 @@ def test_the_oldest_are_forgotten() -> None:
 
 
 def test_many_are_found_in_one_pass() -> None:
-    values = [f"secret-{number:06}" for number in range(5000)]
+    values = [f"secret-{number:06}" for number in range(4000)]
     data = ",".join(values).encode()
     told, count = known(*values).replaced(data)
-    assert count == 5000
-    assert told == b",".join([b"MARK"] * 5000)
+    assert count == 4000
+    assert told == b",".join([b"MARK"] * 4000)
