@@ -18,6 +18,7 @@ import orjson
 
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_body import redacted_body
+from mockrec.engine.record.redact_coding import coding_of
 from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import LEAST_SPREAD, Known
 from mockrec.engine.record.redact_marks import Marks
@@ -117,7 +118,7 @@ class Redactor:
         `owner`, and what that knows already is replaced too. Raises TooMuch."""
         known = owner.known if owner is not None else None
         line = encode_lines((record,))
-        if not (self.looks_everywhere or self._find(line)):
+        if not (self.looks_everywhere or self._find(line) or b'"base64":"' in line or b"\\u0000" in line):
             return record if known is None else self._spread(record, line, known)
         self._check(line)
         return self._redacted(record, line, owner, known, side)
@@ -185,6 +186,11 @@ class Redactor:
 
     def body(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
         """A body's bytes, or those that are kept of it; the same object where there is no secret. Raises TooMuch."""
+        coding = coding_of(data)
+        if coding:
+            text = data.decode(coding).encode("utf-8", "surrogatepass")
+            redacted = self.body(text, content_type, side, owner)
+            return data if redacted is text else redacted.decode("utf-8", "surrogatepass").encode(coding)
         known = owner.known if owner is not None else None
         if self._is_plain(data, known):
             return data
@@ -235,8 +241,12 @@ class Redactor:
             data = text.encode() if isinstance(text, str) else base64.b64decode(body["base64"], validate=True)
         except (ValueError, TypeError, KeyError):
             return body
-        redacted = redacted_body(data, content_type, finder, self._policy)
-        return body if redacted == data else replaced_body(body, redacted)
+        coding = coding_of(data)
+        text = data.decode(coding).encode() if coding else data
+        redacted = redacted_body(text, content_type, finder, self._policy)
+        if redacted == text:
+            return body
+        return replaced_body(body, redacted.decode().encode(coding) if coding else redacted)
 
 
 def replaced_body(body: Record, data: bytes) -> Record:

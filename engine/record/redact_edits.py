@@ -13,26 +13,21 @@ Edit = tuple[int, int, bytes]
 """From, to, and what stands there instead."""
 
 
-def edited(data: bytes, pattern: Any, edit: Callable[[Match, bytes], Edit | None]) -> bytes:
-    """`data` with the edits that `edit` makes of the matches of a pattern of RE2.
+def made(data: bytes, pattern: Any, edit: Callable[[Match, bytes], Edit | None]) -> list[Edit]:
+    """The edits that `edit` makes of the matches of a pattern of RE2, one behind the other.
 
     `edit` takes a time that grows with what it replaces; where it replaces nothing, with the match alone.
     """
-    pieces: list[bytes] = []
-    at = position = 0
+    edits: list[Edit] = []
+    position = 0
     search = pattern.search
     while (match := search(data, position)) is not None:
-        made = edit(match, data)
+        one = edit(match, data)
         position = max(match.end(), position + 1)
-        if made is not None:
-            start, end, mark = made
-            pieces += (data[at:start], mark)
-            at = end
-            position = max(position, end)
-    if not pieces:
-        return data
-    pieces.append(data[at:])
-    return b"".join(pieces)
+        if one is not None:
+            edits.append(one)
+            position = max(position, one[1])
+    return edits
 
 
 def apply(data: bytes, edits: Iterable[Edit]) -> bytes:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 import re2
 
 _ESCAPES: Final = (
-    rb"(?:%[0-9A-Fa-f]{2})+|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
+    rb"(?:%[0-9A-Fa-f]{2})+(?:(?<=%3[Aa])\+(?=%22|%5[BbCc]|%7[Bb]))?|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
     rb"|\\(?:u[0-9A-Fa-f]{4}|[\"'\\/bfnrt])"
     rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|quot|amp|lt|gt|apos);"
 )
@@ -131,7 +131,8 @@ def _undone(escape: bytes) -> bytes:
     if named is not None:
         return named
     if escape[:1] == b"%":
-        return unquote_to_bytes(escape)
+        # The blank in JSON that stands in a form: `"a": "b"`.
+        return unquote_to_bytes(escape.replace(b"+", b" "))
     if escape[:2] == b"\\u":
         units = bytes.fromhex(escape.replace(b"\\u", b"").decode())
         return units.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass")

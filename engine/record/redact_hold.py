@@ -95,8 +95,8 @@ class _Ends:
             end = self._found(_KEY_END, own + 1) if own >= 0 else -1
             return end + len(_KEY_END) if end >= 0 else -1
         if found.endswith(b"\n"):
-            end = self._found(b"\r\n--", at)
-            return end + 4 if end >= 0 else -1
+            end = self._found(b"\n--", at)
+            return end + 3 if end >= 0 else -1
         if found.endswith(b"@"):
             return at
         if found[-1:] in (b"=", b":", b'"', b"/"):

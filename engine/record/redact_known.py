@@ -120,7 +120,7 @@ class Known:
         return {value: mark for part in self._parts for value, mark in part.marks.items()}
 
     def __bool__(self) -> bool:
-        return any([part.marks for part in self._parts])
+        return any(part.marks for part in self._parts)
 
     def add(self, values: Iterable[str], mark: str) -> None:
         """Remember a value with this mark, and other forms it was seen in. Only before anything is looked for."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import re2
 
+from mockrec.engine.record.redact_escapes import LETTERS
 from mockrec.engine.record.redact_names import PAIRS, WORDS
 
 
@@ -41,6 +42,12 @@ _TOKEN_BEGINNINGS: Final = (
     r"|\bglpat-|\bxox[abeoprs]-|\b[sr]k_(?:live|test)_|\bwhsec_|\bsk-[A-Za-z0-9_-]{20}|\bAIza|\bya29\.|\bnpm_|\bpypi-"
     r"|\bSG\.[A-Za-z0-9_-]{16}|\bhf_|\bdop_v1_|\bshp(?:at|ca|pa|ss)_"
 )
+ENCODED: Final = r"%(?:25){0,3}(?:3[AaDdEe]|22|27|5[Cc])|\\+u00(?:22|3[AaDdEe])|&(?:quot|apos|gt|#)"
+"""What ends a name, escaped."""
+_SLASH = r"%(?:25){0,3}2[Ff]"
+_ENCODED_OTHERS = (
+    rf"-----BEGIN(?:\+|%(?:25){{0,3}}20)|%(?:25){{0,3}}3[Aa]{_SLASH}{_SLASH}[^/?#\s\"<>\\&]*%(?:25){{0,3}}40"
+)
 # What may stand behind a name's last word: digits, brackets, quotes; also `]` of a URL.
 _TAIL = r"(?:%5[BbDd]|[^A-Za-z=:&,;{}\n])"
 
@@ -66,15 +73,23 @@ class Patterns:
         word = f"(?i:{'|'.join([*ends, *map(_utf8, names)])})"
         with_headers = f"(?i:{word}|cookie|authorization)"
         self.any = _compiled(
-            rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/])'
-            rf'|(?i:name)=\\*"[^"\\\r\n]*{word}[^A-Za-z"\\]{{0,8}}\\*"[^\\\r\n]*(?:\r\n|\\r\\n)'
+            rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/]|{ENCODED})'
+            rf'|(?i:name)=\\*"?[^"\\\s;]*{word}[^A-Za-z"\\]{{0,8}}\\*"?[^\\\r\n]*(?:\r?\n|(?:\\r)?\\n)'
+            rf"|<[\w.\-:]*{word}[0-9_\-]{{0,8}}[\s>]|{LETTERS}|{_ENCODED_OTHERS}"
             rf'|(?i:cookie) [^\s:"]+(?:: expected| (?:including )?\\*")|{_TOKEN_BEGINNINGS}|://[^/?#\s"<>\\]*@'
         )
         """Finds something in every text that holds a secret, seldom in others."""
-        self.part = _compiled(rf'(?i:name)="([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n')
+        self.part = _compiled(
+            rf'(?i:name)=(?:"([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"|([^";\s]*{word}[^A-Za-z";\s]{{0,8}}))[^\r\n]*'
+            r"\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
+        )
         """The head of a part of a form, up to its value."""
         self.json = _compiled(rf'(\\*)"([^"\\]*{word}[^A-Za-z"\\=:]{{0,8}})(\\*)"\s*:\s*')
         """`"name":`, up to its value: backslashes, name, backslashes."""
+        self.quoted = _compiled(rf"['\"]([^'\"\\\r\n]*{word}[^A-Za-z'\"\\=:]{{0,8}})['\"]\s*(?::\s*[bu]?'|=>\s*['\"])")
+        """`'name': '`, up to its value."""
+        self.element = _compiled(rf"<((?:[\w.\-]*:)?[\w.\-]*{word}[0-9_\-]{{0,8}})(?:\s[^<>]*)?>")
+        """`<name>`, up to its value."""
         self.pair = _compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")
         """`name=`, up to its value."""
         self.line = _compiled(rf"(?m)(?:^|[\s{{,;\"'])((?:[\w.\-]*){with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")

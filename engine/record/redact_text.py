@@ -4,24 +4,27 @@
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from operator import itemgetter
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-import orjson
-
-from mockrec.engine.record.redact_edits import Edit, apply, edited
+from mockrec.engine.record.redact_edits import Edit, apply, made
+from mockrec.engine.record.redact_escapes import Unescaped
 from mockrec.engine.record.redact_known import Known, bytes_of
 from mockrec.engine.record.redact_marks import MARK, Marks
 from mockrec.engine.record.redact_names import AUTHORIZATION
 from mockrec.engine.record.redact_patterns import TOKEN, USER, Match, Patterns
 from mockrec.engine.record.redact_selectors import ANYWHERE, Policy
+from mockrec.engine.record.redact_strings import IN_STRING, STRING, Strings, text_of, unescaped
 
-_IN_STRING = rb'([^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+)(?:"|\Z)'
-_LIST_TOKEN = re.compile(rb'"' + _IN_STRING + rb"|[\[\]{}]", re.DOTALL)
-_STRING = re.compile(_IN_STRING, re.DOTALL)
-_COLON = re.compile(rb"\s*:")
+_IN_SINGLE = re.compile(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTALL)
+_BLANKS = re.compile(rb"[ \t]*")
+_CDATA = b"<![CDATA["
+_DEEPEST = 3
+"""How many times something may be escaped."""
 _QUOTED = re.compile(rb"""(\\*)(["'])""")
 _TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
 _TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*")
@@ -31,8 +34,7 @@ _WORD = re.compile(rb"[^\s\"',}]*")
 _TO_QUOTE = re.compile(rb"[^\r\n\"']*")
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_IN_BYTES = 3
-_LIST, _OBJECT, _QUOTE = b'[{"'
-_WORDS_QUOTED = re.compile(rb'"' + _IN_STRING, re.DOTALL)
+_WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
 
 
 class Finder:
@@ -64,8 +66,9 @@ class Finder:
         self.known.add((value, *seen), mark)
         return mark
 
-    def _marked(self, data: bytes, value: str) -> bytes:
-        seen = _text(data)
+    def marked(self, data: bytes, value: str) -> bytes:
+        """What stands for a secret that stood there as `data`."""
+        seen = text_of(data)
         return bytes_of(self.mark(value, seen))
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────
@@ -76,7 +79,7 @@ class Finder:
         if not (self._policy.texts or self._patterns.any.search(data)):
             return text
         redacted = self.free(data)
-        return text if redacted == data else _text(redacted)
+        return text if redacted == data else text_of(redacted)
 
     def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
         """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too.
@@ -84,24 +87,60 @@ class Finder:
         Images and archives hold everything that is short, `sid=` as well, by chance; what follows then is no text.
         """
         self._is_binary = b"\0" in data
-        data = edited(data, self._patterns.part, self._part)
-        data = self.json(data)
+        for edits in self._passes(pairs=pairs, lines=lines):
+            data = apply(data, edits(data))
+        return self.unescaped(self.patterns(data), pairs=pairs, lines=lines)
+
+    def _passes(self, *, pairs: bool, lines: bool) -> list[Callable[[bytes], list[Edit]]]:
+        """What is looked for, one after the other."""
+        patterns = self._patterns
+        passes: list[Callable[[bytes], list[Edit]]] = [
+            lambda data: made(data, patterns.part, self._part),
+            lambda data: self._json_edits(data, (), frozenset()),
+            lambda data: made(data, patterns.quoted, self._quoted_value),
+            lambda data: made(data, patterns.element, self._element),
+        ]
         if pairs:
-            data = self.pairs(data)
+            passes.append(lambda data: made(data, patterns.pair, self._pair_value))
         if lines:
-            data = edited(data, self._patterns.line, self._line)
-            data = self._said(data)
-        return self.patterns(data)
+            passes += [lambda data: made(data, patterns.line, self._line), self._said]
+        return passes
+
+    def unescaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
+        """The same in what is escaped as in URLs, JSON, or HTML: an URL in a query, JSON in a form, a name that
+        somebody hides. `has_plus`: `+` is a blank."""
+        for depth in range(_DEEPEST):
+            if b"%" not in data and b"\\" not in data and b"&" not in data:
+                return data
+            text: Unescaped | None = Unescaped.of(data, has_plus=has_plus)
+            for _ in range(depth):
+                text = text.again() if text is not None else None
+            if text is None or not text.is_other:
+                return data
+            if self._patterns.any.search(text.data) is None:
+                continue
+            edits: list[Edit] = []
+            for one in self._passes(pairs=pairs, lines=lines):
+                edits += one(text.data)
+            edits += self._tokens(text.data)
+            raw = [(*text.raw(start, end), mark) for start, end, mark in edits if text.data[start:end] != mark]
+            raw.sort(key=itemgetter(0))
+            data = apply(data, raw)
+        return data
 
     def patterns(self, data: bytes) -> bytes:
         """What is a secret wherever it stands."""
-        data = edited(data, USER, self._user)
-        data = edited(data, TOKEN, lambda found, data: self._whole(found.start(), found.end(), data))
+        data = apply(data, made(data, USER, self._user))
+        data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.of(self.side):
-                text = expression.sub(lambda found: self.mark(found[0]), _text(data))
+                text = expression.sub(lambda found: self.mark(found[0]), text_of(data))
                 data = bytes_of(text)
         return data
+
+    def _tokens(self, data: bytes) -> list[Edit]:
+        users = made(data, USER, self._user)
+        return users + [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)]
 
     # ── "name": "value" ────────────────────────────────────────────────────────────────────────────
 
@@ -110,83 +149,17 @@ class Finder:
 
         `edits` are made as well; strings that begin at `kept` stay.
         """
-        found: list[Edit] = list(edits)
-        at, search = 0, self._patterns.json.search
-        while (match := search(data, at)) is not None:
-            at = self._json_value(match, data, kept, found)
-        found.sort(key=itemgetter(0))
-        return apply(data, found)
+        return apply(data, self._json_edits(data, edits, kept))
 
-    def _json_value(self, match: Match, data: bytes, kept: frozenset[int], found: list[Edit]) -> int:
-        """Add the edits of one value; where to go on."""
-        slashes, start = match.group(1), match.end()
-        if match.group(3) != slashes or not self.is_secret("json", _text(match.group(2))):
-            return start
-        if slashes:
-            return self._escaped_value(slashes, start, data, found)
-        opening = data[start : start + 1]
-        if opening == b"[":
-            return self._json_list(start, data, kept, found)
-        if opening != b'"' or start + 1 in kept:
-            return start
-        string = _STRING.match(data, start + 1)
-        assert string is not None  # it matches nothing, too
-        found.append(self._json_string(string))
-        return string.end()
-
-    def _json_string(self, string: re.Match[bytes]) -> Edit:
-        return string.start(1), string.end(1), self._marked(string[1], unescaped(string[1]))
-
-    def _json_list(self, start: int, data: bytes, kept: frozenset[int], found: list[Edit]) -> int:
-        """A list of secrets, up to its end, and what else is secret in it: objects in it have names of their own."""
-        is_secret: list[bool] = []
-        """For each list and object around, whether its strings are."""
-        is_named = True
-        """Whether the value that comes next has a secret name."""
-        for token in _LIST_TOKEN.finditer(data, start):
-            sign = data[token.start()]
-            if sign == _LIST:
-                is_secret.append(is_named or is_secret[-1])
-                is_named = False
-            elif sign == _OBJECT:
-                is_secret.append(False)
-                is_named = False
-            elif sign != _QUOTE:
-                is_secret.pop()
-                if not is_secret:
-                    return token.end()
-            elif is_secret[-1]:
-                if token.start(1) not in kept:
-                    found.append(self._json_string(token))
-            elif _COLON.match(data, token.end()):
-                is_named = self.is_secret("json", unescaped(token[1]))
-            elif is_named:
-                is_named = False
-                if token.start(1) not in kept:
-                    found.append(self._json_string(token))
-        return len(data)
-
-    def _escaped_value(self, slashes: bytes, start: int, data: bytes, found: list[Edit]) -> int:
-        """JSON in a string of JSON: each of its quotes stands behind so many backslashes."""
-        quote = slashes + b'"'
-        if not data.startswith(quote, start):
-            return start
-        start += len(quote)
-        end = data.find(quote, start)
-        while end > 0 and data[end - 1 : end] == b"\\":
-            end = data.find(quote, end + 1)
-        end = len(data) if end < 0 else end
-        value = _text(data[start:end])
-        for _ in range(len(slashes).bit_length() + 1):
-            value = unescaped(bytes_of(value))
-        found.append((start, end, self._marked(data[start:end], value)))
-        return end
+    def _json_edits(self, data: bytes, edits: Iterable[Edit], kept: frozenset[int]) -> list[Edit]:
+        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.marked, kept)
+        return sorted((*edits, *strings.edits(data)), key=itemgetter(0))
 
     # ── name=value ─────────────────────────────────────────────────────────────────────────────────
 
     def pairs(self, data: bytes, *, form: bool = False) -> bytes:
         """Values of queries, forms, options and messages. `form`: nothing else is in it."""
-        return edited(data, self._patterns.pair, self._form_value if form else self._pair_value)
+        return apply(data, made(data, self._patterns.pair, self._form_value if form else self._pair_value))
 
     def _form_value(self, match: Match, data: bytes) -> Edit | None:
         if not self._names("form", match):
@@ -201,6 +174,8 @@ class Finder:
         if not self._names(place, match):
             return None
         limit = self._text_end(data, match.start(), start)
+        if data[start - 2 : start - 1] in (b" ", b"\t") or data[match.start() - 1 : match.start()] in (b"\n", b""):
+            start = _BLANKS.match(data, start, limit).end()  # type: ignore[union-attr]
         if is_query:
             found = _TO_AMPERSAND.match(data, start, limit)
             assert found is not None  # it matches nothing, too
@@ -214,7 +189,7 @@ class Finder:
         return self._value(place, start, start + len(found[0].rstrip(_ENDS)), data)
 
     def _names(self, place: str, match: Match) -> bool:
-        return self.is_secret(place, unquote_plus(_text(match.group(1))))
+        return self.is_secret(place, unquote_plus(text_of(match.group(1))))
 
     def _value(self, place: str, start: int, end: int, data: bytes) -> Edit | None:
         if self._is_binary and end - start < _LEAST_IN_BYTES:
@@ -223,12 +198,12 @@ class Finder:
         value = seen
         if place != ANYWHERE:
             value = value.replace(b"+", b" ")
-        return start, end, self._marked(seen, _text(unquote_to_bytes(value)))
+        return start, end, self.marked(seen, text_of(unquote_to_bytes(value)))
 
     # ── Name: value ────────────────────────────────────────────────────────────────────────────────
 
     def _line(self, match: Match, data: bytes) -> Edit | None:
-        name, start = _text(match.group(1)).lower(), match.end()
+        name, start = text_of(match.group(1)).lower(), match.end()
         is_head = name in AUTHORIZATION or name in ("cookie", "set-cookie")
         if not is_head and not self.is_secret("header", name):
             return None
@@ -248,7 +223,7 @@ class Finder:
         if self._is_binary and end - start < _LEAST_IN_BYTES:
             return None
         value = data[start:end].rstrip()
-        return start, start + len(value), bytes_of(self.header(name, _text(value)))
+        return start, start + len(value), bytes_of(self.header(name, text_of(value)))
 
     def header(self, name: str, value: str) -> str:
         """The value of a header field; `name` in lower case."""
@@ -291,21 +266,45 @@ class Finder:
 
     def _part(self, match: Match, data: bytes) -> Edit | None:
         """A field of a form in parts (RFC 7578)."""
-        if not self.is_secret("form", _text(match.group(1))):
+        if not self.is_secret("form", text_of(match.group(1) or match.group(2))):
             return None
-        end = data.find(b"\r\n--", match.end())
-        return self._whole(match.end(), len(data) if end < 0 else end, data)
+        end = data.find(b"\n--", match.end() - 1)
+        end = len(data) if end < 0 else max(end - (data[end - 1 : end] == b"\r"), match.end())
+        return self._whole(match.end(), end, data)
+
+    def _quoted_value(self, match: Match, data: bytes) -> Edit | None:
+        """`'name': 'value'` as Python, Ruby and PHP write it."""
+        if not self.is_secret("json", text_of(match.group(1))):
+            return None
+        quote = data[match.end() - 1 : match.end()]
+        string = (_IN_SINGLE if quote == b"'" else STRING).match(data, match.end())
+        assert string is not None  # it matches nothing, too
+        return string.start(1), string.end(1), self.marked(string[1], unescaped(string[1]))
+
+    def _element(self, match: Match, data: bytes) -> Edit | None:
+        """`<name>value</name>`, with CDATA or without."""
+        start = match.end()
+        if data[start - 2 : start - 1] == b"/" or not self.is_secret("json", text_of(match.group(1))):
+            return None
+        sign = b"<"
+        if data.startswith(_CDATA, start):
+            start, sign = start + len(_CDATA), b"]]>"
+        end = data.find(sign, start)
+        value = data[start : len(data) if end < 0 else end]
+        start += len(value) - len(value.lstrip())
+        value = value.strip()
+        return (start, start + len(value), self.marked(value, html.unescape(text_of(value)))) if value else None
 
     # ── others ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _said(self, data: bytes) -> bytes:
+    def _said(self, data: bytes) -> list[Edit]:
         """What explanations of rules and of misses quote."""
 
         found: list[Edit] = []
         at, search = 0, self._patterns.said.search
         while (match := search(data, at)) is not None:
             at = match.end()
-            words = _text(match.group(1)).split(" ")
+            words = text_of(match.group(1)).split(" ")
             name = words[-1].rpartition(".")[2].strip("$[]'")
             if not self.is_secret("cookie" if len(words) > 1 else "header", name) and name.lower() not in AUTHORIZATION:
                 continue
@@ -319,13 +318,13 @@ class Finder:
                 for quoted in _WORDS_QUOTED.finditer(data, at, line.end())
             ]
             at = line.end()
-        return apply(data, found)
+        return found
 
     def _said_value(self, name: str, data: bytes) -> bytes:
         value = unescaped(data)
         if name.lower() in AUTHORIZATION:
             return bytes_of(self._authorization(value))
-        return self._marked(data, value)
+        return self.marked(data, value)
 
     def _user(self, match: Match, data: bytes) -> Edit | None:
         """Name and password each have their own mark, so that the password's is that of other places."""
@@ -334,7 +333,7 @@ class Finder:
         if self._is_binary and match.end() - match.start(1) < _LEAST_IN_BYTES:
             return None
         parts = match.group(1).split(b":", 1)
-        marked = [self._marked(part, _text(unquote_to_bytes(part))) for part in parts]
+        marked = [self.marked(part, text_of(unquote_to_bytes(part))) for part in parts]
         return match.start(1), match.end(1), b":".join(marked)
 
     def _text_end(self, data: bytes, name: int, value: int, most: int | None = None) -> int:
@@ -364,7 +363,7 @@ class Finder:
         return end
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
-        return start, end, self._marked(data[start:end], _text(data[start:end]))
+        return start, end, self.marked(data[start:end], text_of(data[start:end]))
 
 
 def basic(secret: str) -> str | None:
@@ -377,18 +376,3 @@ def basic(secret: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return plain if ":" in plain else None
-
-
-def unescaped(data: bytes) -> str:
-    """The value of a string of JSON, without its quotes; as it is where it is none."""
-    if b"\\" not in data:
-        return _text(data)
-    try:
-        return str(orjson.loads(b'"' + data + b'"'))
-    except orjson.JSONDecodeError:
-        return _text(data)
-
-
-def _text(data: bytes) -> str:
-    """Any bytes as text, and back by `_bytes`."""
-    return data.decode("utf-8", "surrogateescape")
