@@ -20,7 +20,7 @@ _TEMPORARY = ".new-"
 
 
 def has_folder(output: str) -> bool:
-    """Whether there is a place for bodies beside an output: not beside stdout, devices, pipes and objects of a store."""
+    """Whether bodies have a place beside an output: not beside stdout, devices, pipes and objects of a store."""
     return output != "-" and not is_uri(output) and (not os.path.exists(output) or os.path.isfile(output))
 
 
