@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "endurance" / "run.py"
+<<<<<<< HEAD
 LONG = (
     "exchanges",
     "reload",
@@ -37,3 +38,21 @@ def test_every_part_is_run() -> None:
     done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=False, timeout=60)
     parts = done.stdout.partition("{")[2].partition("}")[0].split(",")
     assert {*parts} == {*LONG, "slow-texts", "slow-program"}
+=======
+PARTS = ("exchanges", "reload", "dropped", "idle", "full", "slow", "clock", "recorders", "workers", "helpers")
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_smoke_run(part: str) -> None:
+    done = run("--smoke", "--part", part)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [part]
+
+
+def test_every_part_has_its_run() -> None:
+    assert f"{{{','.join(PARTS)}}}" in "".join(run("--help").stdout.split())
+>>>>>>> plain
