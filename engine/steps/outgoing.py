@@ -86,7 +86,7 @@ async def outgoing(
     route = Route(protocol == "https", host, port, name, options, alpn if protocol == "https" else ())
     method = changes.method or exchange.head.method
     raw_headers = changed_headers(raw_headers, changes.headers)
-    target = address.path.partition("#")[0]  # a fragment is the client's own affair
+    target = address.target.partition("#")[0]  # a fragment is the client's own affair
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):
         target = changed_path(target, changes)
     else:

@@ -140,7 +140,7 @@ class H1Server:
         if isinstance(head, Fault):
             return [self._fault(head)]
         self._head = head
-        self._unread = raw
+        self._unread = _for_h11(raw, head) if head.odd else raw
         if not head.has_body:
             return [Request(head), End()]
         if not self._engage():
@@ -338,6 +338,13 @@ class H1Server:
         if self._unread:
             self._engage()
         return self._conn.send(event) or b""
+
+
+def _for_h11(raw: bytes, head: RequestHead) -> bytes:
+    """A head that holds more than h11 takes: it is shown the framing, with a target and a host that say nothing."""
+    fields = raw[raw.index(b"\r\n") + 2 :]
+    host = b"" if "host" in head.headers else b"Host: -\r\n"
+    return f"{head.method} / HTTP/{head.version}\r\n".encode() + host + fields
 
 
 class _Wire:
