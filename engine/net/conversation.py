@@ -31,6 +31,7 @@ from mockrec.engine.wire.h1 import H1Server
 from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
+RESET = "ECONNRESET"
 TOO_MANY = "ERR_TOO_MANY_CONNECTIONS"
 TOOK_NOTHING: Final = {
     "name": "ClientError",
@@ -250,7 +251,7 @@ class Conversation:
         except anyio.BrokenResourceError:
             if not (begun or codec.reading_body):
                 raise Gone from None
-            raise _Broken(Fault("ECONNRESET", status=0, raw=codec.pending)) from None
+            raise _Broken(Fault(RESET, status=0, raw=codec.pending)) from None
         except TimeoutError:
             if not (begun or codec.reading_body):
                 raise Gone from None

@@ -45,6 +45,22 @@ def bad_value(value: bytes) -> str:
     return "begins or ends with a blank"
 
 
+_STATES: Final = re.compile(r"Invalid input \w+\.(\w+) in state \w+\.(\w+)")
+_OF_PYTHON: Final = re.compile(r"[0-9]*|.*(?:\bb?'|<|__|object|argument).*", re.DOTALL)
+
+
+def library_words(error: Exception) -> str:
+    """What a library has found wrong with bytes of a peer, without words of its own language."""
+    text = str(error)
+    state = _STATES.search(text)
+    if state is not None:
+        kind = state[1].removeprefix("RECV_").removeprefix("SEND_").replace("_", " ")
+        return f"{kind} is not allowed in the state {state[2].replace('_', ' ').lower()}"
+    if _OF_PYTHON.fullmatch(text):
+        return "a frame does not belong to its stream, or cannot be read"
+    return text[0].lower() + text[1:].rstrip(".")
+
+
 def _escaped(character: str) -> str:
     if character.isprintable():
         return "\\" + character if character in '"\\' else character
