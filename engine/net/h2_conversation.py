@@ -125,8 +125,7 @@ class H2Conversation:
                     self._note_fault(fault)
                 elif self._left and not self._watched.stalled:
                     for stream in self._streams.values():
-                        how = "closed" if self._left == EARLY_EOF else "reset"
-                        self._note_leaving(stream.exchange, f"the client {how} the connection", self._left)
+                        self._note_leaving(stream.exchange, Fault(self._left, status=0))
                 for pipe in self._tunnels.values():
                     pipe.lose()
                 self.writer.open_windows(all_of_them=True)
@@ -269,17 +268,19 @@ class H2Conversation:
         elif type(part) is Reset:
             self._deadlines.forget(number)
             if part.by_peer:
-                self._note_leaving(stream.exchange, f"the client reset the stream ({code_name(part.code)})")
+                words = f"the client reset the stream ({code_name(part.code)}) in the middle of a request"
+                self._note_leaving(stream.exchange, Fault(RESET, status=0, detail=words), is_legal=True)
             stream.scope.cancel()
             if stream.answered:
                 self._forget(number)
 
-    def _note_leaving(self, exchange: Exchange, how: str, code: str = RESET) -> None:
-        """The client gives up a request that is not complete, as one of HTTP/1 does that ends its connection."""
+    def _note_leaving(self, exchange: Exchange, fault: Fault, *, is_legal: bool = False) -> None:
+        """The client gives up a request that is not complete, as one of HTTP/1 does that ends its connection; a reset of
+        the stream `is_legal`."""
         if exchange.finished or exchange.request_body.complete or self._stopping:
             return
-        fault = Fault(code, status=0, detail=f"{how} in the middle of a request")
-        self._note(fault, exchange=exchange)
+        if not is_legal:
+            self._note(fault, exchange=exchange)
         exchange.abort(_told(fault))
 
     def _note_stream_fault(self, number: int, reset: Reset) -> None:
