@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import typer
 
-from mockrec.cli import printing
+from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live import Live
 from mockrec.cli.options import duration
@@ -26,6 +26,7 @@ from mockrec.engine.net.own import is_loopback
 from mockrec.engine.run import Run, check_callbacks
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.single import Single
+from mockrec.engine.usercode.calls import report_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
         def settle(ending: Ending) -> Ending:
             return _failed(_strict(ending, run, live, choices.strict), run, live)
 
-        hooks = Hooks(ended, live.defect, progress=progress, lost=live.lost, settle=settle)
+        hooks = Hooks(ended, live.defect, live.failure, live.warning, progress=progress, lost=live.lost, settle=settle)
         run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
@@ -86,6 +87,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
             tune_garbage_collection()
             return await supervisor.wait(seconds)
 
+        report_failures(live.failure)
         async with anyio.create_task_group() as group:
             await group.start(supervisor.watch_signals)
             ending = await run.record(serve)
@@ -95,11 +97,11 @@ def record(settings: RunSettings, choices: Choices) -> int:
         tell_replays(run.replays)
         if run.failure is not None and run.failure.exit_code != READER_GONE:
             printing.fail(printing.escape(str(run.failure)))
-        return ending.exit_code
+        return interrupts.ending_with(ending.exit_code)
 
     # What handlers print must not come between the records.
     aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
-    with aside:
+    with aside, interrupts.leaving_at_once():  # until there is a supervisor to hear of signals
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 

@@ -134,7 +134,8 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
                 group.start_soon(_show_progress, replay)
             ending = await replay.run(settle)
             group.cancel_scope.cancel()
-        return settle(ending)  # once more: an output may have failed with the last record
+        ending = settle(ending)  # once more: an output may have failed with the last record
+        return ending
 
     ending = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
     _report(replay, untold)

@@ -98,7 +98,14 @@ class Server:
         return self._is_own_address(host, port)
 
     def _tools(self, handlers: Handlers, replays: Replays) -> Tools:
-        return Tools(handlers, self._webhooks, self._gateway, self._options, replay=replays.act)
+        return Tools(
+            handlers,
+            self._webhooks,
+            self._gateway,
+            self._options,
+            replay=replays.act,
+            report_failure=self._hooks.failure,
+        )
 
     def _find_ca(self) -> None:
         """The authority that is named has to be good; that of the user is made, if it can be."""
@@ -207,6 +214,7 @@ class Server:
             match_limit=self._match_limit,
             log_limit=settings.record.max_body_size,
             report_defect=defect,
+            report_failure=self._hooks.failure,
             gateway=self._gateway,
             options=self._options,
             interception=Interception(settings.tls, self._server_contexts),

@@ -9,6 +9,7 @@ from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, U
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.load import Loaded
+from mockrec.engine.usercode.failure import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Hooks:
 
     exchange_ended: Callable[[Exchange], None] | None = None
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
+    failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    """A function of the user's has failed."""
+    warning: Callable[[str], None] = field(default=lambda sentence: None)
+    """Something that the user should know."""
     progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)

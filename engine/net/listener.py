@@ -108,6 +108,11 @@ class Listener:
             self._empty = anyio.Event()
             await self._empty.wait()
 
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for connection in list(self._connections):
+            connection.give_up(error)
+
     def close(self) -> None:
         """Close sockets that were bound and never used."""
         for server in self._servers:

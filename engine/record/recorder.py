@@ -15,7 +15,6 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from anyio import to_thread
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
@@ -32,6 +31,8 @@ BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
 """What may wait for the disk before traffic does, unless a sink wants less."""
 
+_LOOK_SECONDS = 0.25
+"""How often the end looks whether the writer gets on."""
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 
 _type_of = itemgetter("type")
@@ -196,10 +197,13 @@ class Recorder:
         if self._callbacks is not None:
             await self._callbacks.finish()
 
-    async def close(self, last: Callable[[], Record] | None) -> None:
+    async def close(
+        self, last: Callable[[], Record] | None, hurry: anyio.Event | None = None, patience: float = 2.0
+    ) -> None:
         """Write the last record, if there is one, and close the outputs.
 
-        `last` is called when everything else is recorded, so that it can hold the final counts.
+        `last` is called when everything else is recorded, so that it can hold the final counts. An output that takes
+        nothing for `patience` seconds, or is not closed when `hurry` is set, is given up, which is a failure.
         """
         self._tell_gap()
         self.flush()  # counted when they are flushed, and the last record holds the counts
@@ -210,5 +214,38 @@ class Recorder:
         if self._writer is not None:
             self._writer.finish()
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(self._writer.join)
+                await self._await_writer(self._writer, hurry, patience)
                 await anyio.lowlevel.checkpoint()  # what the thread said at its end has been heard
+
+    def close_now(self, last: Callable[[], Record], seconds: float) -> bool:
+        """The same from another thread, while the event loop is held up; whether all is written in time."""
+        self._batch = 1  # no timer of a loop that hangs
+        self._tell_gap()
+        self.flush()
+        self.add(last())
+        self._closed = True
+        self.flush()
+        if self._writer is None:
+            return True
+        self._writer.finish()
+        return self._writer.join(seconds)
+
+    async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
+        """Return when the writer is done, or takes too long: it may be held up by a reader who does not read."""
+        done = anyio.Event()
+        writer.on_end(lambda: self._call(done.set))
+        at, since = writer.progress, anyio.current_time()
+        while not done.is_set():
+            with anyio.move_on_after(_LOOK_SECONDS):
+                await done.wait()
+                return
+            if writer.join(0):
+                return
+            now = anyio.current_time()
+            if writer.progress != at:
+                at, since = writer.progress, now
+            is_stuck = not writer.closing and now - since > max(patience, _LOOK_SECONDS)
+            if is_stuck or (hurry is not None and hurry.is_set() and now - since > _LOOK_SECONDS):
+                for error in writer.given_up():
+                    self._on_failure(error)
+                return

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
+import anyio
+
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Log, Notes
@@ -88,13 +90,20 @@ class Recording:
             ending, self.recorder.counts, rules, self.bodies.truncated + truncated, self.redactions + redactions
         )
 
-    async def close(self, last: Callable[[], Record] | None) -> None:
-        """Write the last record, made when everything else is recorded, and close the outputs."""
+    async def close(
+        self, last: Callable[[], Record] | None, hurry: anyio.Event | None = None, patience: float = 2.0
+    ) -> None:
+        """Write the last record, made when everything else is recorded, and close the outputs; see `Recorder.close`."""
         redactor = self.redactor
         if last is None or redactor is None:
-            await self.recorder.close(last)
+            await self.recorder.close(last, hurry, patience)
         else:
-            await self.recorder.close(lambda: redactor.record(last()))
+            await self.recorder.close(lambda: redactor.record(last()), hurry, patience)
+
+    def close_now(self, last: Callable[[], Record], seconds: float) -> bool:
+        """The same from another thread, while the event loop is held up; whether all is written in time."""
+        redactor = self.redactor
+        return self.recorder.close_now(last if redactor is None else lambda: redactor.record(last()), seconds)
 
 
 def _encoder(redactor: Redactor | None, pack: Pack | None) -> Callable[[Sequence[Record]], bytes]:

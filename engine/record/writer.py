@@ -20,6 +20,11 @@ class Writer:
         """`failed` and `wrote` are called in the thread: for a sink that takes no more, and after each batch."""
         self.written = 0
         """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
+        self.progress = 0
+        """Grows with everything that the thread has brought behind it."""
+        self.closing = False
+        """Whether everything is written, and the sinks are being closed: for some that is work."""
+        self._ended: list[Callable[[], None]] = []
         self._sinks = list(sinks)
         self._open = list(sinks)
         self._failed = failed
@@ -36,9 +41,21 @@ class Writer:
         """No more batches will come: the thread writes what is queued and closes the sinks."""
         self._queue.put(None)
 
-    def join(self) -> None:
-        """Wait until the thread is done."""
-        self._thread.join()
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait until the thread is done, but not longer than that; whether it is."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Call it, in some thread, when this one is done."""
+        self._ended.append(call)
+        if not self._thread.is_alive():
+            call()
+
+    def given_up(self) -> Sequence[OutputError]:
+        """Nobody waits any longer: what is to be said of each sink that is not done."""
+        why = "it was not closed in time; what was written of it stays" if self.closing else "it takes no more"
+        return [OutputError(sink.name, why) for sink in self._open]
 
     def _run(self) -> None:
         finished = False
@@ -57,13 +74,27 @@ class Writer:
             self._each(lambda sink, lines=lines: sink.write(lines))  # type: ignore[misc]
             self._each(lambda sink: sink.sync_point(clock.now()))
             self.written += len(lines)
+            self.progress += 1
             self._wrote()
+        self.closing = True
         for sink in self._sinks:
-            try:
-                sink.close()
-            except FormatError as error:
-                if sink in self._open:
-                    self._failed(error)
+            self._close(sink)
+            self.progress += 1
+        for call in self._ended:
+            call()
+
+    def _close(self, sink: Sink) -> None:
+        try:
+            sink.close()
+        except FormatError as error:
+            if sink in self._open:
+                self._failed(error)
+        except Exception as error:
+            if sink in self._open:
+                self._failed(OutputError(sink.name, f"{type(error).__name__}: {error}"))
+        else:
+            if sink in self._open:
+                self._open.remove(sink)
 
     def _each(self, act: Callable[[Sink], None]) -> None:
         for sink in list(self._open):

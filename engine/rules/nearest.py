@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockrec.engine.rules.match import Matcher, MatcherError
+from mockrec.engine.rules.match import AskUser, Matcher, MatcherError
 from mockrec.engine.rules.model import When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.select import CompiledRule
@@ -71,6 +71,8 @@ def _failed(matcher: Matcher, request: RequestView) -> bool:
         return False  # nobody waited for the body, because something else failed first
     try:
         return matcher.check(request) is False
+    except AskUser:
+        return False  # inside of `not` or `anyOf`, where something else has failed first
     except MatcherError:
         return True
 

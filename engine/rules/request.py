@@ -52,6 +52,7 @@ class RequestView:
         "_query",
         "_read_body",
         "_text",
+        "answers",
         "body_complete",
         "headers",
         "hostname",
@@ -90,6 +91,8 @@ class RequestView:
         self.websocket = websocket
         self.body_complete = False
         self.params = NO_PARAMS
+        self.answers: dict[object, Any] | None = None
+        """For the engine: what `python` matchers have answered; None where they are called as they are met."""
         self._read_body = read_body
         self._body: bytes | None = None
         self._body_error: str | None = None

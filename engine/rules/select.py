@@ -92,7 +92,13 @@ class RuleSet:
     """The rules of one rule file and how often each was used. Raises what `compile_when` raises."""
 
     def __init__(self, rules: Iterable[Rule], resolve_handler: ResolveHandler | None = None) -> None:
-        resolve = _no_handlers if resolve_handler is None else resolve_handler
+        self.asks_user = False
+        """Whether a rule has a `python` matcher."""
+
+        def resolve(handler: str) -> Handler:
+            self.asks_user = True
+            return (resolve_handler or _no_handlers)(handler)
+
         self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
         """In file order."""
         self.ranked: tuple[CompiledRule, ...] = tuple(
@@ -104,7 +110,8 @@ class RuleSet:
     def select(self, request: RequestView) -> CompiledRule | NeedBody | None:
         """The rule that answers now; NEED_BODY if that depends on the body; None if no rule does.
 
-        Choosing does not count as a use: call `use` with the rule. Raises MatcherError.
+        Choosing does not count as a use: call `use` with the rule. Raises MatcherError, and AskUser where the request
+        holds the answers of `python` matchers and one is missing.
         """
         for candidate in self._index.candidates(request.path):
             limit = candidate.limit

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.usercode.failure import text_of
 
 
 class Handlers:
@@ -58,7 +59,7 @@ def _load(path: Path) -> ModuleType:
         if error.filename == str(path):
             raise ConfigError(f"{path}: no such file") from None
         raise _failed(path, error) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a signal ends the start another way, so that this is the file's own
         raise _failed(path, error) from error
     return module
 
@@ -70,5 +71,5 @@ def _failed(path: Path, error: BaseException) -> ConfigError:
         if frame.filename == str(path):
             line = frame.lineno
     place = f"{path}:{line}" if line else str(path)
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
-    return ConfigError(f"{place}: {type(error).__name__}: {message}")
+    message = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else text_of(error)
+    return ConfigError(f"{place}: {message}")

@@ -177,6 +177,10 @@ class Crew(Run):
                 error = WorkerDefect(name)
                 error.add_note(text)
                 self.hooks.defect(error)
+            case messages.UserFailure(failure):
+                self.hooks.failure(failure)
+            case messages.Warned(sentence):
+                self.hooks.warning(f"worker {number}: {sentence}")
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
             case messages.Refused(reason):
@@ -202,6 +206,10 @@ class Crew(Run):
         self._version += 1
         self._tell_all(messages.Reload(self._loaded, self._version))
         return self._loaded
+
+    def _give_up(self, error: dict[str, str]) -> None:
+        for hand in self._hands.values():
+            hand.kill()
 
     def hurry(self) -> None:
         self._tell_all(messages.Hurry())

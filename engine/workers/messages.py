@@ -14,6 +14,7 @@ from typing import Any
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.settings import RunSettings
+from mockrec.engine.usercode.failure import Failure
 
 _LENGTH_BYTES = 4
 
@@ -99,6 +100,20 @@ class Defect:
 
 
 @dataclass(frozen=True, slots=True)
+class UserFailure:
+    """A function of the user's has failed."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that the user should know."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """What it makes cannot be kept: a body beside the log."""
 
@@ -106,7 +121,20 @@ class Failed:
     message: str
 
 
-Message = Assignment | Reload | StopAnswering | Stop | Hurry | Ready | Refused | Progress | Defect | Failed
+Message = (  # fmt: skip
+    Assignment
+    | Reload
+    | StopAnswering
+    | Stop
+    | Hurry
+    | Ready
+    | Refused
+    | Progress
+    | Defect
+    | UserFailure
+    | Warned
+    | Failed
+)
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:

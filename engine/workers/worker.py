@@ -23,6 +23,9 @@ from mockrec.engine.record.redact import Redactor
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Hooks
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.usercode.calls import report_failures
+from mockrec.engine.usercode.failure import Failure
+from mockrec.engine.usercode.watch import left_behind, watch_functions
 from mockrec.engine.workers import batches, messages
 from mockrec.engine.workers.link import LinkSink
 from mockrec.engine.workers.messages import Assignment, packed, receive
@@ -49,7 +52,8 @@ class Worker:
         self._tally.renew(assignment.version)
         self._writer = writer
         self._stop = anyio.Event()
-        self._server = Server(settings, Hooks(exchange_ended=self._tally.ended, defect=self._defect), Handlers())
+        hooks = Hooks(self._tally.ended, self._defect, failure=self._failure)
+        self._server = Server(settings, hooks, Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(
             settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, pack=batches.pack
@@ -58,7 +62,9 @@ class Worker:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Until the parent says stop, or is gone."""
+        report_failures(self._failure)
         async with anyio.create_task_group() as background:
+            background.start_soon(watch_functions, self._warn)
             background.start_soon(self._obey, reader)
             async with anyio.create_task_group() as serving:
                 await self._server.start(serving)
@@ -68,6 +74,8 @@ class Worker:
                 await self._stop.wait()
                 await self._server.stop(serving)
             background.cancel_scope.cancel()
+        for sentence in left_behind():
+            self._warn(sentence)
         self._listener.close()
         await self._recording.close(None)
         self._server.close()
@@ -117,6 +125,12 @@ class Worker:
         if self._redactor is not None:
             text, name = self._redactor.text(text), self._redactor.text(name)
         self._send(messages.Defect(name, text))
+
+    def _warn(self, sentence: str) -> None:
+        self._send(messages.Warned(sentence))
+
+    def _failure(self, failure: Failure) -> None:
+        self._send(messages.UserFailure(failure))
 
     def _failed(self, error: FormatError) -> None:
         told = (error.file, error.message) if isinstance(error, OutputError) else ("the log", str(error))
