@@ -18,6 +18,7 @@ with interrupts.leaving_at_once():  # a Ctrl-C that comes while all this is impo
     from mockrec.cli.defects import tell_defect
     from mockrec.cli.options import invocation
     from mockrec.formats.errors import OutputError
+    from mockrec.formats.outfile import STDOUT_NAME
 
 _COLLECT_AFTER = 50_000
 """New objects between two garbage collections: a start makes many, all of which stay."""
@@ -100,6 +101,9 @@ def _tell(error: BaseException) -> int:
     code = max(int(getattr(leaf, "exit_code", 0)) for leaf in leaves)
     if code == READER_GONE:
         printing.forget_stdout()
+        for leaf in leaves:
+            if getattr(leaf, "file", STDOUT_NAME) != STDOUT_NAME:
+                printing.fail(printing.escape(str(leaf)))
         return code
     for leaf in leaves:
         show = getattr(leaf, "show", None)  # a usage error: it knows the command's usage line

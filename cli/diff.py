@@ -189,6 +189,7 @@ def _rendered(result: Result, shape: Report, verbose: bool) -> str:
 def _write(path: str, text: str, force: bool, file_mode: int) -> None:
     from mockrec.formats.outfile import open_output
 
+    await_readers((str(path),))
     file = open_output(Path(path), force=force, file_mode=file_mode)
     try:
         file.write(text.encode("utf-8", "backslashreplace"), lines=False)

@@ -18,6 +18,7 @@ from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live import Live
 from mockrec.cli.options import duration
+from mockrec.cli.pipes import await_readers
 from mockrec.cli.served import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
@@ -27,6 +28,8 @@ from mockrec.engine.run import Run, check_callbacks
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.single import Single
 from mockrec.engine.usercode.calls import report_failures
+from mockrec.formats.errors import FormatError, OutputClosedError
+from mockrec.formats.outfile import STDOUT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,10 +98,11 @@ def record(settings: RunSettings, choices: Choices) -> int:
         ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
         tell_replays(run.replays)
-        if run.failure is not None and run.failure.exit_code != READER_GONE:
+        if run.failure is not None and not is_stdout_gone(run.failure):
             printing.fail(printing.escape(str(run.failure)))
         return interrupts.ending_with(ending.exit_code)
 
+    await_readers(settings.outputs)
     # What handlers print must not come between the records.
     aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
     with aside, interrupts.leaving_at_once():  # until there is a supervisor to hear of signals
@@ -111,6 +115,11 @@ def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run:
     from mockrec.engine.workers.crew import Crew  # only where it is wanted: a run starts sooner without it
 
     return Crew(settings, hooks, workers, tells_exchanges=live.terminal)
+
+
+def is_stdout_gone(failure: FormatError) -> bool:
+    """Whether the reader of stdout has left, which is no news to who has ended it."""
+    return isinstance(failure, OutputClosedError) and failure.file == STDOUT_NAME
 
 
 def remove_stale(ready_file: Path) -> None:

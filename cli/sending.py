@@ -16,9 +16,11 @@ import typer
 from anyio.abc import TaskStatus
 
 from mockrec.cli import printing
-from mockrec.cli.codes import DEFECT, READER_GONE
+from mockrec.cli.codes import DEFECT
 from mockrec.cli.defects import tell_defect
+from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
+from mockrec.cli.recording import is_stdout_gone
 from mockrec.engine.loop import has_uvloop
 from mockrec.engine.replay.send import Replay, SendSettings
 from mockrec.engine.settings import Ending
@@ -115,6 +117,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     if settings.session != "-":
         _tell_survey(replay.look())
         _tell_reading(replay)
+    await_readers(settings.outputs)
     stopped: list[int] = []
 
     def settle(ending: Ending) -> Ending:
@@ -141,7 +144,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     _report(replay, untold)
     if settings.session == "-":
         _tell_reading(replay)
-    if replay.failure is not None and replay.failure.exit_code != READER_GONE:
+    if replay.failure is not None and not is_stdout_gone(replay.failure):
         printing.fail(printing.escape(str(replay.failure)))
     return ending.exit_code
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from mockrec.formats.errors import OutputClosedError, OutputError, OutputExistsError
 
 STDOUT = 1
+STDOUT_NAME = "stdout"
 
 
 class OutFile:
@@ -92,13 +93,19 @@ def open_output(path: Path, *, force: bool, file_mode: int) -> OutFile:
     if not (force or _is_stream(path)):
         flags |= os.O_EXCL
     try:
-        fd = os.open(path, flags, file_mode)
+        if is_pipe(path):
+            # A named pipe without a reader would be waited for here, and nobody could say so.
+            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.set_blocking(fd, True)
+        else:
+            fd = os.open(path, flags, file_mode)
     except FileExistsError:
         if path.is_dir():
             raise OutputError(name, os.strerror(errno.EISDIR)) from None
         raise OutputExistsError(name) from None
     except OSError as error:
-        raise OutputError(name, error.strerror or str(error)) from None
+        why = "nobody reads from this named pipe" if error.errno == errno.ENXIO else error.strerror or str(error)
+        raise OutputError(name, why) from None
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.ftruncate(fd, 0)
@@ -107,6 +114,14 @@ def open_output(path: Path, *, force: bool, file_mode: int) -> OutFile:
         os.close(fd)
         raise OutputError(name, error.strerror or str(error)) from None
     return OutFile(fd, name)
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether there is a named pipe under this name."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_stream(path: Path) -> bool:

@@ -155,6 +155,12 @@ async def _work(control: int, link: int, listening: list[int]) -> None:
         return
     await worker.serve(reader)
     writer.close()
+    with contextlib.suppress(OSError), anyio.move_on_after(_ORPHAN_SECONDS):
+        await writer.wait_closed()  # what it still holds has gone out then
+    with contextlib.suppress(OSError, ValueError):  # a function of the user's may have closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)  # all is said; threads and tasks that the user's functions have left would keep the process
 
 
 def main() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import shlex
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_said, until_there
 
 Start = Callable[..., Any]
 
@@ -265,3 +268,130 @@ def test_what_they_return_and_do(started: Start, env: dict[str, str]) -> None:
     assert "Traceback" not in session.stderr
     assert len(session.by_type("response")) == len(WRONG) + len(HARMLESS)
     assert session.one("session-ended")["reason"] == "SIGINT"
+
+
+# ── functions that never return ────────────────────────────────────────────────────────────────────
+
+BLOCKS = """
+import asyncio, pathlib, threading, time
+from concurrent.futures import ThreadPoolExecutor
+
+def up(): (pathlib.Path(__file__).parent / "up").touch()
+def plain(request):
+    up()
+    time.sleep(1000)
+async def blocking(request):
+    up()
+    time.sleep(1000)
+async def stubborn(request):
+    up()
+    while True:
+        try: await asyncio.sleep(3600)
+        except BaseException: pass
+LOCK = threading.Lock()
+LOCK.acquire()
+def locked(request):
+    up()
+    LOCK.acquire()
+def matcher(request):
+    up()
+    time.sleep(1000)
+def threads(request):
+    ThreadPoolExecutor().submit(time.sleep, 1000)
+    up()
+async def default_threads(request):
+    up()
+    await asyncio.to_thread(time.sleep, 1000)
+def on_response(event):
+    up()
+    time.sleep(1000)
+async def on_response_later(event):
+    up()
+    time.sleep(1000)
+"""
+BLOCKING = {
+    "plain": 'when: {path: /x}, then: {python: "handlers.py:plain"}',
+    "blocking": 'when: {path: /x}, then: {python: "handlers.py:blocking"}',
+    "stubborn": 'when: {path: /x}, then: {python: "handlers.py:stubborn"}',
+    "locked": 'when: {path: /x}, then: {python: "handlers.py:locked"}',
+    "matcher": 'when: {path: /x, python: "handlers.py:matcher"}, then: close',
+    "default_threads": 'when: {path: /x}, then: {python: "handlers.py:default_threads"}',
+}
+
+
+def asked(port: int) -> socket.socket:
+    """A client that waits for its answer."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+    return client
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("name", BLOCKING)
+def test_a_function_that_never_returns_does_not_keep_the_run(
+    started: Start, tmp_path: Path, name: str, workers: str
+) -> None:
+    rules = f"rules:\n  - {{id: it, {BLOCKING[name]}}}\n  - {{when: {{path: /hi}}, then: {{reply: {{body: hi}}}}}}\n"
+    run = started(BLOCKS, rules, "--grace", "300ms", "--workers", workers)
+    with asked(run.port):
+        until_there(tmp_path / "up")
+        assert get(run.port, "/hi") == (200, "hi")  # it holds up nobody else
+        session = run.stop()
+    assert session.code == 0
+    assert session.one("session-ended")["reason"] == "SIGINT"
+    assert session.one("abort")["path"] == "/x"
+    assert "Traceback" not in session.stderr
+    place = BLOCKS.splitlines().index(next(line for line in BLOCKS.splitlines() if f"def {name}(" in line)) + 1
+    if name == "default_threads":
+        return  # it is told that it is cancelled, and ends; what it has started does not
+    assert f"handlers.py:{place}: {name}() had not returned after" in session.stderr
+    if name != "stubborn":
+        assert f"is left behind (at handlers.py:{place + 2} in {name}())" in session.stderr
+
+
+@pytest.mark.parametrize("name", ["on_response", "on_response_later"])
+def test_a_callback_that_never_returns_does_not_keep_the_run(started: Start, tmp_path: Path, name: str) -> None:
+    rules = f"record: {{callbacks: {{response: handlers.py:{name}}}}}\nrules: [{{then: {{reply: {{body: hi}}}}}}]\n"
+    run = started(BLOCKS, rules, "--grace", "300ms")
+    for _ in range(3):
+        assert get(run.port, "/x") == (200, "hi")
+    until_there(tmp_path / "up")
+    session = run.stop()
+    assert session.code == 0
+    assert len(session.by_type("response")) == 3
+    assert session.one("session-ended")["reason"] == "SIGINT"
+    assert f"{name}() had not returned after" in session.stderr
+    assert "the run ended before callbacks had seen 3 of their events" in session.stderr
+
+
+def test_threads_that_never_end_do_not_keep_the_run(started: Start, tmp_path: Path) -> None:
+    run = started(BLOCKS, 'rules: [{then: {python: "handlers.py:threads"}}]')
+    assert get(run.port, "/x") == (200, "")
+    session = run.stop()
+    assert session.code == 0
+    assert session.one("session-ended")["reason"] == "SIGINT"
+
+
+def test_command_is_not_kept_waiting_by_a_function(started: Start, tmp_path: Path) -> None:
+    script = f"exec 3<>/dev/tcp/127.0.0.1/$MOCKREC_PORT; printf 'GET /x HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n' >&3; " \
+             f"until [ -e {shlex.quote(str(tmp_path / 'up'))} ]; do sleep 0.01; done; exit 7"  # fmt: skip
+    run = started(BLOCKS, f"rules: [{{{BLOCKING['plain']}}}]", "--grace", "300ms", "--", "bash", "-c", script)
+    session = run.wait()
+    assert session.code == 7
+    assert session.one("session-ended")["reason"] == "command ended"
+    assert session.one("abort")["path"] == "/x"
+    assert "plain() had not returned after" in session.stderr
+
+
+def test_a_function_that_takes_long_is_told_of(started: Start) -> None:
+    run = started(BLOCKS, f"rules: [{{{BLOCKING['plain']}}}]", "--grace", "0s")
+    with asked(run.port):
+        until_said(run, "plain() has been running for 5 s (at handlers.py:8 in plain())")
+        run.stop()
+
+
+def test_another_functions_loop_that_is_blocked_is_told_of(started: Start) -> None:
+    run = started(BLOCKS, f"rules: [{{{BLOCKING['blocking']}}}]", "--grace", "0s")
+    with asked(run.port):
+        until_said(run, "handlers.py:11 in blocking() has blocked for")
+        run.stop()
