@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from mockrec.cli import early
 
-from mockrec.cli import interrupts
+early.begin()  # a Ctrl-C that comes while all this is imported is no traceback
 
-with interrupts.leaving_at_once():  # a Ctrl-C that comes while all this is imported
-    import typer.main
+import gc  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
 
-    from mockrec.cli import printing
-    from mockrec.cli.app import app
-    from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE
-    from mockrec.cli.defects import tell_defect
-    from mockrec.cli.options import invocation
-    from mockrec.formats.errors import OutputError
-    from mockrec.formats.outfile import STDOUT_NAME
+import typer.main  # noqa: E402
+
+from mockrec.cli import interrupts, printing  # noqa: E402
+from mockrec.cli.app import app  # noqa: E402
+from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE  # noqa: E402
+from mockrec.cli.defects import tell_defect  # noqa: E402
+from mockrec.cli.options import invocation  # noqa: E402
+from mockrec.formats.errors import OutputError  # noqa: E402
+from mockrec.formats.outfile import STDOUT_NAME  # noqa: E402
+
+early.end()
 
 _COLLECT_AFTER = 50_000
 """New objects between two garbage collections: a start makes many, all of which stay."""

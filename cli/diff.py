@@ -11,6 +11,7 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule

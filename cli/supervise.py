@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from mockrec.cli import printing
 from mockrec.cli.child import Child
@@ -39,6 +39,7 @@ class Supervisor:
         # As it was when the rules were read: a change from now on must not be missed.
         self._watched = _state(Path(run.settings.loaded.rule_file.path)) if watch else None
         self._ended = anyio.Event()
+        self._reloading = anyio.Lock()
         self._ending = Ending("stopped")
         command = run.settings.command
         self._ctrl_cs = 0
@@ -98,8 +99,9 @@ class Supervisor:
         signals = Signals(self._run.settings.grace + _SLACK_SECONDS, self._held_up)
         with signals.received(wanted):
             task_status.started()
-            async for number in signals:
-                self._act_on(signal.Signals(number))
+            async with anyio.create_task_group() as group:
+                async for number in signals:
+                    self._act_on(signal.Signals(number), group)
 
     def _held_up(self, number: int) -> None:
         """In a thread: our event loop does not hear of a signal any more."""
@@ -117,8 +119,8 @@ class Supervisor:
         code = ending.exit_code if whole else RECORDING_FAILED
         os._exit(code if self._child is None or whole else COMMAND_NOT_RUN)
 
-    def _act_on(self, one: signal.Signals) -> None:
-        """A signal has come."""
+    def _act_on(self, one: signal.Signals, group: TaskGroup) -> None:
+        """A signal has come; what takes time is a task of `group`."""
         child = self._child
         if self._ended.is_set():
             # The second signal: no more grace, for exchanges and for COMMAND.
@@ -134,16 +136,17 @@ class Supervisor:
             if self._passed_on > 1 or self._ctrl_cs > _CTRL_CS:
                 self.finish(Ending(one.name))  # COMMAND has not listened
         elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
-            self._reload()
+            group.start_soon(self._reload)
         else:
             self.finish(Ending(one.name))
 
     # ── rules ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         """Read the rules again; a file that cannot be used changes nothing."""
         try:
-            loaded = self._run.reload()
+            async with self._reloading:
+                loaded = await self._run.reload()
         except (ConfigError, RuleFileError) as error:
             printing.problems(printing.escape(str(error), keep_lines=True))
             printing.fail("the rules stay as they were")
@@ -159,7 +162,7 @@ class Supervisor:
             now = _state(path)
             if now is not None and now != self._watched:
                 self._watched = now
-                self._reload()
+                await self._reload()
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

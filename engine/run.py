@@ -28,6 +28,7 @@ from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.usercode.watch import left_behind, watch_functions
 from mockrec.formats.errors import FormatError, worse
 
@@ -178,10 +179,10 @@ class Run(ABC):
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
 
-    def reload(self) -> Loaded:
+    async def reload(self) -> Loaded:
         """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
-        loaded = reload_file(self.settings.loaded)
-        self._server.use(loaded)
+        loaded = await own_call(reload_file, self.settings.loaded)
+        await self._server.use(loaded)
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
         if "rules-reloaded" in kept_types(self.settings):

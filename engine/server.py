@@ -29,7 +29,7 @@ from mockrec.engine.rules.model import Passthrough
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.settings import Hooks, RunSettings
 from mockrec.engine.steps.compile import Tools, compile_rules, options_of
-from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.handlers import Handlers, loaded_handlers
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.unmatched import explain_plan, passing_plan
 from mockrec.engine.steps.webhook import Webhooks
@@ -40,6 +40,7 @@ from mockrec.engine.tls.server import NoProtocol, ServerContexts
 from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_ca
 from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.wire.socks import AuthMethod
 
 _LEAST_MATCHED = 10 * 1024 * 1024
@@ -153,10 +154,10 @@ class Server:
         group.start_soon(self._gateway.run)
         await self.listener.start(group)
 
-    def use(self, loaded: Loaded) -> None:
+    async def use(self, loaded: Loaded) -> None:
         """Answer by other rules from now on. Raises as the constructor does, and keeps those there are."""
         check_openness(self._settings, loaded)
-        self._compile(loaded, Handlers())
+        self._compile(loaded, await own_call(loaded_handlers, loaded.rule_file.rules))
         if self._site is not None:
             self._site.rules = self._rules
 

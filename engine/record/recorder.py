@@ -68,6 +68,8 @@ class Recorder:
         self._most_waiting = min((getattr(sink, "most_waiting", QUEUE_BYTES) for sink in sinks), default=QUEUE_BYTES)
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
+        self.on_left_out: Callable[[Record], None] | None = None
+        """Called with each record that is left out."""
         self._closed = False
         self._room = anyio.Event()
         self._waiting = False
@@ -114,6 +116,8 @@ class Recorder:
             return True
         if self._is_full():
             self._dropped[kind] += 1
+            if self.on_left_out is not None:
+                self.on_left_out(record)
             return False
         self._tell_gap()
         return True

@@ -68,7 +68,8 @@ class Recording:
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
         )
-        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, _open_spool(settings, on_failure))
+        self.spool = _open_spool(settings, on_failure)
+        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, self.spool)
 
     def notes(self, types: Collection[str]) -> Notes:
         """What builds the records of exchanges."""
@@ -130,4 +131,6 @@ def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError],
     spool = Spool(settings.outputs, settings.file_mode, on_failure)
     if settings.force:
         spool.clear()
+    else:
+        spool.sweep_dead()
     return spool

@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mockrec.engine.usercode.failure import Failure, UserError, frames_of, name_of, text_of
 from mockrec.engine.usercode.threads import LoopThread, Threads
 
+T = TypeVar("T")
 Outcome = tuple[Any, BaseException | None]
 Caller = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 
@@ -98,6 +99,14 @@ async def call(function: Callable[..., Any], *arguments: Any, then: Callable[[An
 async def call_plain(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a plain function returns, in a daemon thread. Raises as `call` does."""
     return _value(function, await _in_thread(function, lambda: function(*arguments)))
+
+
+async def own_call(function: Callable[..., T], *arguments: Any) -> T:
+    """The same for a function of ours that runs code of the user's: what it raises is raised as it is."""
+    try:
+        return await call_plain(function, *arguments)  # type: ignore[no-any-return]
+    except UserError as failed:
+        raise failed.error from None
 
 
 def _value(function: Callable[..., Any], outcome: Outcome) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import copyreg
 import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -92,6 +92,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What it has left out of the log since the last one, and has not said in a `gap` record yet."""
+
+    counts: Mapping[str, int]
+    """Type of record → how many."""
+    ended: Sequence[str]
+    """Exchanges and tunnels whose first record is in the log, and whose last one was left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """Something of ours went wrong."""
 
@@ -130,6 +140,7 @@ Message = (  # fmt: skip
     | Ready
     | Refused
     | Progress
+    | LeftOut
     | Defect
     | UserFailure
     | Warned

@@ -14,12 +14,14 @@ import threading
 import traceback
 
 import anyio
+from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.loop import has_uvloop, tune_garbage_collection
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
+from mockrec.engine.rules.load import Loaded
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Hooks
 from mockrec.engine.steps.handlers import Handlers
@@ -27,6 +29,7 @@ from mockrec.engine.usercode.calls import report_failures
 from mockrec.engine.usercode.failure import Failure
 from mockrec.engine.usercode.watch import left_behind, watch_functions
 from mockrec.engine.workers import batches, messages
+from mockrec.engine.workers.left_out import LeftOutNotes
 from mockrec.engine.workers.link import LinkSink
 from mockrec.engine.workers.messages import Assignment, packed, receive
 from mockrec.engine.workers.tally import Tally
@@ -52,12 +55,15 @@ class Worker:
         self._tally.renew(assignment.version)
         self._writer = writer
         self._stop = anyio.Event()
+        self._reloading = anyio.Lock()
         hooks = Hooks(self._tally.ended, self._defect, failure=self._failure)
         self._server = Server(settings, hooks, Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(
             settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, pack=batches.pack
         )
+        self._left_out = LeftOutNotes()
+        self._recording.recorder.on_left_out = self._left_out.add
         self._listener = self._server.build(sockets, self._recording, assignment.kept)
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
@@ -65,7 +71,7 @@ class Worker:
         report_failures(self._failure)
         async with anyio.create_task_group() as background:
             background.start_soon(watch_functions, self._warn)
-            background.start_soon(self._obey, reader)
+            background.start_soon(self._obey, reader, background)
             async with anyio.create_task_group() as serving:
                 await self._server.start(serving)
                 background.start_soon(self._tell)
@@ -83,18 +89,11 @@ class Worker:
         with contextlib.suppress(ConnectionError):  # the parent may be gone
             await self._writer.drain()
 
-    async def _obey(self, reader: asyncio.StreamReader) -> None:
+    async def _obey(self, reader: asyncio.StreamReader, background: TaskGroup) -> None:
         while (message := await receive(reader)) is not None:
             match message:
                 case messages.Reload(loaded, version):
-                    try:
-                        self._server.use(loaded)
-                    except ConfigError as error:  # handlers that this process cannot load
-                        self._send(messages.Refused(str(error)))
-                        continue
-                    self._tally.renew(version)
-                    if self._redactor is not None:
-                        self._redactor.learn_values(loaded.secrets)
+                    background.start_soon(self._reload, loaded, version)
                 case messages.StopAnswering():
                     self._server.stop_answering()
                 case messages.Stop():
@@ -102,6 +101,17 @@ class Worker:
                 case messages.Hurry():
                     self._server.hurry()
         self._orphaned()
+
+    async def _reload(self, loaded: Loaded, version: int) -> None:
+        async with self._reloading:
+            try:
+                await self._server.use(loaded)
+            except ConfigError as error:  # handlers that this process cannot load
+                self._send(messages.Refused(str(error)))
+                return
+            self._tally.renew(version)
+            if self._redactor is not None:
+                self._redactor.learn_values(loaded.secrets)
 
     def _orphaned(self) -> None:
         timer = threading.Timer(_ORPHAN_SECONDS, os._exit, (1,))  # whatever still runs then
@@ -119,6 +129,9 @@ class Worker:
         progress = self._tally.progress(self._server.rules, self._recording.bodies)
         if progress is not None:
             self._send(progress)
+        left_out = self._left_out.take()
+        if left_out is not None:
+            self._send(left_out)
 
     def _defect(self, error: BaseException) -> None:
         text, name = "".join(traceback.format_exception(error)), f"{type(error).__name__}: {error}"
