@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
+from mockrec.engine.descriptors import keep_from_forks
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.loop import has_uvloop, tune_garbage_collection
 from mockrec.engine.record.recording import Recording
@@ -182,6 +183,7 @@ def main() -> None:
     for descriptor in (control, link, *listening):
         # What a handler starts must not hold them: the parent would wait for its end too.
         os.set_inheritable(descriptor, False)
+    keep_from_forks(lambda: (control, link))
     anyio.run(_work, control, link, listening, backend_options={"use_uvloop": has_uvloop()})
 
 
