@@ -3,10 +3,10 @@
 Imports nothing that is not there already: until this has run, a Ctrl-C is the interpreter's, which shows a traceback.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found] # the C half of `signal`, whose other half takes its time
 from os import _exit
 
-_before = {}
+_before: dict[int, object] = {}
 
 
 def _leave(number, frame):  # type: ignore[no-untyped-def] # `typing` costs as much as all of this
