@@ -332,3 +332,45 @@ def test_a_command_that_heeds_no_signal_is_ended_by_the_second(begin: Any, tmp_p
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS) == 128 + signal.SIGKILL
     assert b"session-ended" in (tmp_path / "s.jsonl").read_bytes().splitlines()[-1]
+
+
+def is_answered(port: int, path: str) -> bool:
+    """Whether an answer comes in a time that is long even for a busy machine."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=8)
+    try:
+        client.request("GET", path)
+        return bool(client.getresponse().read())
+    except TimeoutError:
+        return False
+    finally:
+        client.close()
+
+
+@SIGNALS
+def test_while_the_event_loop_is_held_up(tmp_path: Path, number: int) -> None:
+    """Nobody reads stderr, so that what is said there blocks: the log is closed without the loop."""
+    (tmp_path / "handlers.py").write_text("def answer(request): raise ValueError(request.path + 'x' * 2000)\n")
+    (tmp_path / "rules.yaml").write_text('rules: [{then: {python: "handlers.py:answer"}}]\n')
+    process = subprocess.Popen(
+        [*PROGRAM, "run", "rules.yaml", "--port", "0", "-o", "s.jsonl", "--ready-file", "ready", "--grace", "200ms"],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        until_there(tmp_path / "ready")
+        port = json.loads((tmp_path / "ready").read_text())["port"]
+        answered = 0
+        while answered < 1000 and is_answered(port, f"/{answered}"):
+            answered += 1
+        process.send_signal(number)
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    records = [json.loads(line) for line in (tmp_path / "s.jsonl").read_bytes().splitlines()]
+    assert records[-1]["type"] == "session-ended"
+    assert records[-1]["reason"] == signal.Signals(number).name
+    assert sum(record["type"] == "response" for record in records) == answered
+    assert [record["error"]["code"] for record in records if record["type"] == "abort"] == ["E_HELD_UP"]
+    assert [record["seq"] for record in records] == list(range(len(records)))
