@@ -28,10 +28,15 @@ Where = Annotated[
 
 
 def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str | None]:
-    """Sessions and expression."""
-    if where is not None or len(arguments) < 2 or is_session(arguments[-1]):
+    """Sessions and expression. Of the parts of a session, as a glob names them, the first one stands for all."""
+    if len(arguments) < 2:
         return list(arguments), where
-    return list(arguments[:-1]), arguments[-1]
+    from mockrec.formats.parts import without_followers
+    from mockrec.formats.source import open_part
+
+    if where is not None or is_session(arguments[-1]):
+        return without_followers(arguments, open_part), where
+    return without_followers(arguments[:-1], open_part), arguments[-1]
 
 
 def is_session(argument: str) -> bool:

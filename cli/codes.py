@@ -20,7 +20,7 @@ that cannot be compared. The message names the place and the reason."""
 RECORDING_FAILED: Final = 3
 """The recording could not be kept: the disk is full, or an output cannot be written."""
 DEFECT: Final = 70
-"""A defect in mockrec. The traceback is in a file that is named."""
+"""A defect in mockrec. The message names a file with the traceback, and where to report it."""
 COMMAND_NOT_RUN: Final = 125
 """`run -- COMMAND`: a failure of mockrec itself, whichever of the above. Every other code is COMMAND's own, 128+N when
 signal N ended it."""

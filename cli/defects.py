@@ -1,4 +1,4 @@
-"""A defect in mockrec: told in one line, with the traceback in a file."""
+"""A defect in mockrec: told in one line that says where to report it, with the traceback in a file."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def tell_defect(error: BaseException, shown: Callable[[str], str] = str) -> None
     except OSError:
         # No place for a file (the disk may be what is full): the terminal is better than nothing.
         printing.fail(printing.escape(text, keep_lines=True))
-        printing.fail(f"a defect in mockrec: {name}; please report it with the lines above")
+        printing.fail(f"a defect in mockrec: {name}; please report it{_where()} with the lines above")
         return
-    printing.fail(f"a defect in mockrec: {name}; please report it with {file.name}")
+    printing.fail(f"a defect in mockrec: {name}; please report it{_where()} with {file.name}")
+
+
+def _where() -> str:
+    """The issue tracker, as the installed metadata name it."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        urls = metadata("mockrec").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""  # the folders are imported without being installed
+    named = dict(url.split(", ", 1) for url in urls)
+    return f" at {named['Issues']}" if "Issues" in named else ""

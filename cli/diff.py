@@ -199,8 +199,10 @@ def _write(path: str, text: str, force: bool, file_mode: int) -> None:
 
 
 def _warn(result: Result) -> None:
+    from mockrec.formats.live import told
+
     for letter, side in (("A", result.a), ("B", result.b)):
         if side.cut_off:
-            printing.warn(f"{letter}, {printing.escape(side.name)}, was cut off: {side.cut_off}")
+            printing.warn(f"{letter}, {printing.escape(side.name)}: {told(side.cut_off)}")
     for rule in result.unused_rules:
         printing.warn(f"{printing.escape(rule.place)}: nothing was ignored by {printing.escape(str(rule))}")

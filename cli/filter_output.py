@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mockrec.cli import printing
+from mockrec.cli.cells import MOST
 from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
@@ -233,6 +234,8 @@ def write_rows(
         names = [field.name for field in parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)]
     rows = Rows(fields, list(contexts), records=wish.records).make(lines)
     if wish.sort is not None:
+        if wish.shape in (None, RowShape.table):
+            rows = _shortened(rows, place)
         # The limit counts sorted rows: `--sort -duration --limit 10` are the ten slowest.
         rows = iter(sort_rows(rows, place, descending=wish.sort.startswith("-"))[: wish.limit])
     rows = (row[: len(names)] for row in rows)
@@ -252,8 +255,17 @@ def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape) -> Ite
     else:
         right = frozenset(place for place, name in enumerate(names) if name.rpartition(".")[2] in _NUMBERS)
         cells = ([_cell(name, value) for name, value in zip(names, row, strict=True)] for row in rows)
-        for line in printing.table_lines([name.upper() for name in names], cells, right=right):
+        header = [printing.escape_start(name.upper()) for name in names]
+        for line in printing.table_lines(header, cells, right=right, whole="--as csv"):
             yield f"{line}\n"
+
+
+def _shortened(rows: Iterable[list[Any]], place: int) -> Iterator[list[Any]]:
+    """Rows that wait to be sorted, without what of their texts no cell shows; the one they are sorted by stays."""
+    for row in rows:
+        yield [
+            value[: MOST + 1] if isinstance(value, str) and index != place else value for index, value in enumerate(row)
+        ]
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -280,7 +292,9 @@ def _cell(name: str, value: Any) -> str:
         return ""
     if name == "duration" and isinstance(value, (int, float)):
         return printing.duration(value)
-    return printing.escape(str(_plain(value)))
+    if isinstance(value, str):
+        return printing.escape_start(value)
+    return printing.escape_start(str(_plain(value)))
 
 
 def _json(value: Any) -> str:

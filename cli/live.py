@@ -86,9 +86,11 @@ class Live:
             self._told.add(name)
             tell_defect(error, lambda text: self._shown(text, None))
 
-    def warning(self, sentence: str) -> None:
-        """Something that the user should know."""
-        printing.warn(printing.escape(self._shown(sentence, None)))
+    def warn(self, sentence: str) -> None:
+        """Something that the user should know and may mend, told once however many workers say it."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            printing.warn(printing.escape(self._shown(sentence, None)))
 
     def failure(self, failure: Failure) -> None:
         """A function of the user's has failed: each kind is told once, how often it did at the end."""
@@ -111,7 +113,7 @@ class Live:
         if ended.aborted:
             word, colour = "abort", "red"
         rule = "no rule" if ended.unmatched else ended.rule
-        text = f"{printing.escape(ended.what)} {printing.duration(ended.took)} {printing.escape(rule)}"
+        text = f"{printing.cell(ended.what)} {printing.duration(ended.took)} {printing.escape(rule)}"
         printing.note(f"{printing.style(word, colour, sys.stderr)} {text}".rstrip())
 
     def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
@@ -123,13 +125,13 @@ class Live:
         printing.note(f"\n{printing.plural(self.count, 'exchange')}{f': {classes}' if classes else ''}")
         if self._slowest:
             slow = [
-                f"{printing.duration(took)} {printing.escape(what)}"
+                f"{printing.duration(took)} {printing.cell(what)}"
                 for took, _, what in sorted(self._slowest, reverse=True)
             ]
             printing.note(f"slowest: {', '.join(slow)}")
         if self._missed:
             common = self._missed.most_common(_UNMATCHED)
-            named = [printing.escape(what) + (f" ({count}×)" if count > 1 else "") for what, count in common]
+            named = [printing.cell(what) + (f" ({count}×)" if count > 1 else "") for what, count in common]
             printing.note(f"matched no rule: {', '.join(named)}")
         unused = [rule.rule.id for rule in rules.rules if not rule.used]
         if unused:

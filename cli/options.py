@@ -180,3 +180,10 @@ MaxBodySize = Annotated[
         "--max-body-size", metavar="SIZE", parser=size, help="Bytes of a body that are kept.", show_default="10MiB"
     ),
 ]
+TrustedCas = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust", metavar="FILE", help="A CA (PEM) that servers may be signed by. May be given several times."
+    ),
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Do not check the certificates of servers.")]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NoReturn, TextIO
 
+from mockrec.cli import cells
 from mockrec.formats.errors import OutputError
 
 _SAMPLE = 500
@@ -177,29 +178,53 @@ def style(text: str, colour: str, stream: TextIO) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if text and colour_wanted(stream) else text
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
+def escape_start(text: str) -> str:
+    """As much of a text, escaped, as a cell of a table may show, and a little more where there is more."""
+    return escape(text[: cells.MOST + 1])
+
+
+def cell(text: str) -> str:
+    """A text as a cell of a table shows it."""
+    return cells.cut(escape_start(text))
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset(), whole: str = ""
+) -> None:
     """Columns on stdout, two spaces apart; those in `right` are aligned to the right.
 
-    The texts must be escaped already. Widths come from the first rows, so that a long table needs no
-    memory; a longer text further down pushes its line to the right.
+    The texts must be escaped already. Widths come from the first rows, so that a long table needs no memory; a longer
+    text further down pushes its line to the right. No cell is wider than `cells.MOST`: where one was cut, that is said
+    at the end, with the option (`whole`) that prints it whole.
     """
-    for line in table_lines(header, rows, right=right):
+    for line in table_lines(header, rows, right=right, whole=whole):
         data(line)
 
 
 def table_lines(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset(), whole: str = ""
 ) -> Iterator[str]:
     """The lines of `table`."""
-    remaining = iter(rows)
-    sample = [header, *islice(remaining, _SAMPLE)]
-    widths = [max(len(row[column]) for row in sample) for column in range(len(header))]
+    count = 0
+
+    def cut(row: Sequence[str]) -> list[str]:
+        nonlocal count
+        short = [cells.cut(text) for text in row]
+        count += sum(one != text for one, text in zip(short, row, strict=True))
+        return short
+
+    remaining = map(cut, rows)
+    sample = [list(header), *islice(remaining, _SAMPLE)]
+    widths = [max(cells.width(row[column]) for row in sample) for column in range(len(header))]
     for row in chain(sample, remaining):
-        cells = [
-            text.rjust(width) if column in right else text.ljust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        padded = [
+            cells.pad(text, columns, right=column in right)
+            for column, (text, columns) in enumerate(zip(row, widths, strict=True))
         ]
-        yield "  ".join(cells).rstrip()
+        yield "  ".join(padded).rstrip()
+    if count:
+        hint = f"; {whole} shows them whole" if whole else ""
+        note(f"{plural(count, 'cell')} of more than {cells.MOST} characters cut{hint}")
 
 
 def duration(milliseconds: float | None) -> str:

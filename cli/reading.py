@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mockrec.cli import printing
+from mockrec.formats.live import told
 
 
 class Read(Protocol):
@@ -30,4 +31,4 @@ def warn_of(session: Read) -> None:
     if len(session.problems) > _SHOWN:
         printing.warn(f"{name}: and {len(session.problems) - _SHOWN} more; `mockrec verify -v` lists them")
     if session.cut_off:
-        printing.warn(f"{name}: the session was cut off: {session.cut_off}")
+        printing.warn(f"{name}: {told(session.cut_off)}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from mockrec.engine.exchange.ended import Ended
     from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.formats.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,20 @@ def record(settings: RunSettings, choices: Choices) -> int:
         def settle(ending: Ending) -> Ending:
             return _failed(_strict(ending, run, live, choices.strict), run, live)
 
-        hooks = Hooks(ended, live.defect, live.failure, live.warning, progress=progress, lost=live.lost, settle=settle)
+        def failed(error: FormatError) -> None:
+            if not is_stdout_gone(error):
+                printing.fail(printing.escape(str(error)))
+
+        hooks = Hooks(
+            ended,
+            live.defect,
+            live.failure,
+            progress=progress,
+            lost=live.lost,
+            warn=live.warn,
+            failed=failed,
+            settle=settle,
+        )
         run = _run(settings, hooks, choices.workers, live)
         supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
@@ -98,8 +112,6 @@ def record(settings: RunSettings, choices: Choices) -> int:
         ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
         tell_replays(run.replays)
-        if run.failure is not None and not is_stdout_gone(run.failure):
-            printing.fail(printing.escape(str(run.failure)))
         return interrupts.ending_with(ending.exit_code)
 
     await_readers(settings.outputs)
@@ -158,6 +170,8 @@ def _tell_ready(run: Run, choices: Choices) -> None:
         printing.warn(f"listening on {settings.server.host}: whoever reaches this machine reaches the recorder")
     crew = f" · {choices.workers} workers" if choices.workers > 1 else ""
     printing.note(f"mockrec ready on {run.url} · {rules} · {recording}{crew}")
+    for path in run.unlocked:
+        printing.warn(f"{printing.escape(path)} cannot be locked there: see that no other program writes it")
     if run.ca_problem is not None:
         printing.warn(f"HTTPS cannot be intercepted: {printing.escape(str(run.ca_problem))}")
     if ready_file is not None:

@@ -11,10 +11,12 @@ from mockrec.cli.options import (
     EventTypes,
     FileMode,
     Force,
+    Insecure,
     MaxBodySize,
     Output,
     Quiet,
     SessionPath,
+    TrustedCas,
     Verbose,
     check_word,
     duration,
@@ -93,11 +95,8 @@ def replay(
         bool, typer.Option("--diff", help="Compare what comes back with the session, and exit 1 on a difference.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    trust: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="A CA (PEM) that servers may be signed by. May be given several times."),
-    ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the certificates of servers.")] = False,
+    trust: TrustedCas = None,
+    insecure: Insecure = False,
     to_rules: Annotated[
         Path | None,
         typer.Option(metavar="RULES", help="Write a rule file instead that answers the recorded requests."),

@@ -13,9 +13,11 @@ from mockrec.cli.options import (
     EventTypes,
     FileMode,
     Force,
+    Insecure,
     MaxBodySize,
     Output,
     Quiet,
+    TrustedCas,
     Verbose,
     check_word,
     duration,
@@ -23,12 +25,16 @@ from mockrec.cli.options import (
     one_output_each,
     port,
     server_url,
+    size,
 )
 
 if TYPE_CHECKING:
+    from mockrec.engine.record.outputs import Rotate
     from mockrec.engine.rules.load import Loaded
     from mockrec.engine.settings import RunSettings
 
+_SHORTEST_PART = 1.0
+_SMALLEST_PART = 64 * 1024
 _FORMATS = "jsonl, jsonl.gz, jsonl.zst, har or parquet"
 
 
@@ -87,6 +93,13 @@ def run(
             help="Stand before this server: requests for the recorder itself that no rule matches go there.",
         ),
     ] = None,
+    rotate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|TIME",
+            help="Go on in a next file (session.0002.jsonl) at this size, such as 256MB, or age, such as 1h.",
+        ),
+    ] = None,
     on_full: Annotated[
         str, typer.Option(metavar="WHAT", help="When the disk is too slow: wait (traffic waits) or drop (records).")
     ] = "wait",
@@ -104,6 +117,8 @@ def run(
         bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Read the rule file again when it changes.")] = False,
+    trust: TrustedCas = None,
+    insecure: Insecure = False,
     no_proxy: Annotated[
         str | None, typer.Option(metavar="HOSTS", help="Hosts that COMMAND reaches without the proxy.")
     ] = None,
@@ -156,6 +171,7 @@ def run(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
+        rotate=rotate,
         host=host,
         ports=ports,
         events=events,
@@ -170,6 +186,8 @@ def run(
         unmatched=unmatched,
         before=upstream,
         is_open=is_open,
+        trusted=trust or [],
+        insecure=insecure,
     )
     choices = Choices(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
@@ -191,6 +209,7 @@ def _settings(
     output_format: str | None,
     force: bool,
     file_mode: int,
+    rotate: str | None,
     host: str | None,
     ports: tuple[int, int] | None,
     events: str | None,
@@ -205,6 +224,8 @@ def _settings(
     unmatched: str | None,
     before: tuple[str, str, int] | None,
     is_open: bool,
+    trusted: list[Path],
+    insecure: bool,
 ) -> RunSettings:
     """The rule file's settings, with the options put over them."""
     from dataclasses import replace
@@ -234,6 +255,11 @@ def _settings(
         tls = replace(tls, ca_cert=str(ca[0]), ca_key=str(ca[1]))
     if invocation.command is not None:
         upstream = outer_proxy(upstream, os.environ)
+    if trusted:
+        files = tuple(str(path.absolute()) for path in trusted)
+        upstream = replace(upstream, trusted_cas=(*upstream.trusted_cas, *files))
+    if insecure:
+        upstream = replace(upstream, ignore_tls_errors=True)
     if unmatched is None:
         unmatched = rule_file.unmatched if rule_file.path or before is not None else "passthrough"
     return RunSettings(
@@ -249,11 +275,35 @@ def _settings(
         output_format=output_format,
         force=force,
         file_mode=file_mode,
+        rotate=None if rotate is None else _rotate(rotate),
         inline_bodies=inline_bodies,
         drop=drop,
         grace=grace,
         command=None if invocation.command is None else tuple(invocation.command),
     )
+
+
+def _rotate(text: str) -> Rotate:
+    """`256MB` → at that size; `1h` → after that time."""
+    from mockrec.engine.record.outputs import Rotate
+
+    try:
+        seconds = duration(text)
+    except typer.BadParameter:
+        pass
+    else:
+        if seconds < _SHORTEST_PART:
+            raise typer.BadParameter(f"a part lasts a second at least, got {text!r}", param_hint="--rotate")
+        return Rotate(seconds=seconds)
+    try:
+        most_bytes = size(text)
+    except typer.BadParameter:
+        raise typer.BadParameter(
+            f"expected a size such as 256MB or a duration such as 1h, got {text!r}", param_hint="--rotate"
+        ) from None
+    if most_bytes < _SMALLEST_PART:
+        raise typer.BadParameter(f"a part has 64KiB at least, got {text!r}", param_hint="--rotate")
+    return Rotate(most_bytes=most_bytes)
 
 
 def event_types(text: str) -> str | tuple[str, ...]:

@@ -62,7 +62,7 @@ def _list(session: Session, shape: Shape) -> None:
         for row in rows:
             printing.data(_json(_row_record(row)))
     else:
-        printing.table(_HEADER, map(_cells, rows), right=frozenset({_DURATION_COLUMN}))
+        printing.table(_HEADER, map(_cells, rows), right=frozenset({_DURATION_COLUMN}), whole="--as json")
     printing.note(_summary(kinds))
 
 
@@ -89,12 +89,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     status = " ".join(str(part) for part in (row.status, word) if part is not None)
     return (
         status,
-        printing.escape(row.method),
-        printing.escape(row.url),
+        printing.escape_start(row.method),
+        printing.escape_start(row.url),
         printing.duration(row.duration),
-        printing.escape(row.rule),
-        printing.escape(row.id),
-        printing.escape(row.note),
+        printing.escape_start(row.rule),
+        printing.escape_start(row.id),
+        printing.escape_start(row.note),
     )
 
 

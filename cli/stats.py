@@ -148,7 +148,7 @@ def _endpoints(collected: Stats, top: int) -> Iterator[str]:
         rows.append((str(endpoint.count), failed, *times, printing.size(endpoint.bytes), place))
     yield ""
     header = ("COUNT", "FAILED", "P50", "P90", "P99", "MAX", "BYTES", "ENDPOINT")
-    yield from printing.table_lines(header, rows, right=frozenset(range(7)))
+    yield from printing.table_lines(header, rows, right=frozenset(range(7)), whole="--as json")
     if len(busiest) > top:
         yield f"… and {len(busiest) - top} more (--top shows more, --as json all)"
 
@@ -159,7 +159,7 @@ def _errors(collected: Stats) -> Iterator[str]:
             (str(count), kind, printing.escape(error)) for (kind, error), count in collected.errors.most_common(_TOP)
         ]
         yield ""
-        yield from printing.table_lines(("COUNT", "TYPE", "ERROR"), rows, right=frozenset({0}))
+        yield from printing.table_lines(("COUNT", "TYPE", "ERROR"), rows, right=frozenset({0}), whole="--as json")
 
 
 def _slowest(collected: Stats) -> Iterator[str]:
@@ -170,7 +170,9 @@ def _slowest(collected: Stats) -> Iterator[str]:
             for exchange in collected.slowest
         ]
         yield ""
-        yield from printing.table_lines(("SLOWEST", "STATUS", "METHOD", "URL", "ID"), rows, right=frozenset({0}))
+        yield from printing.table_lines(
+            ("SLOWEST", "STATUS", "METHOD", "URL", "ID"), rows, right=frozenset({0}), whole="--as json"
+        )
 
 
 def _rules(collected: Stats) -> Iterator[str]:
@@ -179,6 +181,6 @@ def _rules(collected: Stats) -> Iterator[str]:
         if collected.without_rule:
             rows.append((str(collected.without_rule), "(no rule)"))
         yield ""
-        yield from printing.table_lines(("USED", "RULE"), rows, right=frozenset({0}))
+        yield from printing.table_lines(("USED", "RULE"), rows, right=frozenset({0}), whole="--as json")
         if collected.unused_rules:
             yield "never used: " + ", ".join(map(printing.escape, collected.unused_rules))

@@ -136,9 +136,18 @@ class Supervisor:
             if self._passed_on > 1 or self._ctrl_cs > _CTRL_CS:
                 self.finish(Ending(one.name))  # COMMAND has not listened
         elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
+            self._reopen()
             group.start_soon(self._reload)
         else:
             self.finish(Ending(one.name))
+
+    def _reopen(self) -> None:
+        """Logs that were renamed go on in new files under their names."""
+        opened, taken = self._run.reopen()
+        for path in opened:
+            printing.note(f"recording goes on in a new {printing.escape(path)}")
+        for path in taken:
+            printing.warn(f"{printing.escape(path)} is another file by now: the renamed log is written on")
 
     # ── rules ──────────────────────────────────────────────────────────────────────────────────────
 

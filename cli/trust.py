@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mockrec.formats.small_file import read_small
+
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
@@ -33,7 +35,7 @@ _EXTRAS = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
 
 
 class TrustFiles:
-    """A folder with these files; `remove` takes it away."""
+    """A folder with these files, for nobody but the user; `remove` takes it away."""
 
     def __init__(self, ca: Path) -> None:
         self._ca = ca
@@ -45,7 +47,7 @@ class TrustFiles:
 
     def variables(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The variables for COMMAND; `outer` are those it would have had."""
-        authority = self._ca.read_bytes()
+        authority = read_small(self._ca)
         roots = _system_roots()
         env = {"MOCKREC_CA": os.path.abspath(self._ca)}
         for name in _BUNDLES:
@@ -63,13 +65,13 @@ class TrustFiles:
 
         path = self._folder / "java.p12"
         if not path.exists():
-            pem = _system_roots() + b"\n" + self._ca.read_bytes()
+            pem = _system_roots() + b"\n" + read_small(self._ca)
             unique = dict.fromkeys(_readable(pem))
             entries = [
                 pkcs12.PKCS12Certificate(certificate, f"root-{number}".encode())
                 for number, certificate in enumerate(unique)
             ]
-            path.write_bytes(pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(JAVA_PASSWORD.encode())))
+            _put(path, pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(JAVA_PASSWORD.encode())))
         return [
             f"-Djavax.net.ssl.trustStore={path}",
             f"-Djavax.net.ssl.trustStorePassword={JAVA_PASSWORD}",
@@ -81,15 +83,21 @@ class TrustFiles:
         kind = name.lower() if before else ("bundle" if roots else "authority")
         path = self._folder / f"{kind}.pem"
         if not path.exists():
-            path.write_bytes(b"\n".join(part.strip() for part in (roots, before, authority) if part) + b"\n")
+            _put(path, b"\n".join(part.strip() for part in (roots, before, authority) if part) + b"\n")
         return str(path)
 
     def _wget(self, outer: Mapping[str, str], bundle: str) -> str:
         """wget has no variable for roots, but one for its settings."""
         before = _read(outer.get("WGETRC", "") or os.path.expanduser("~/.wgetrc"))
         path = self._folder / "wgetrc"
-        path.write_bytes(before.rstrip() + f"\nca_certificate = {bundle}\n".encode())
+        _put(path, before.rstrip() + f"\nca_certificate = {bundle}\n".encode())
         return str(path)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A file that nobody else can read: a wgetrc may hold passwords."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
+        file.write(data)
 
 
 def _system_roots() -> bytes:
@@ -124,6 +132,6 @@ def _readable(pem: bytes) -> Iterator[Certificate]:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes() if path else b""
+        return read_small(path) if path else b""
     except OSError:
         return b""

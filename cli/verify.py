@@ -42,9 +42,13 @@ def verify(
     Exit code 0 if it is, 1 if not.
     """
     from mockrec.formats.audit import Audit
+    from mockrec.formats.errors import OutputBusyError
+    from mockrec.formats.live import recorder_of
     from mockrec.formats.parquet.places import own_journal
     from mockrec.formats.session import open_session
 
+    if repair is not None and (who := recorder_of(session)):
+        raise OutputBusyError(session, who)
     with ExitStack() as stack:
         opened = stack.enter_context(open_session(session))
         audit = Audit(opened.header, opened.bodies_folder, unit=opened.unit)
@@ -134,16 +138,21 @@ def _ending(audit: Audit) -> dict[str, Any]:
 
 
 def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None:
+    from mockrec.formats.live import is_live
+
     name = printing.escape(session.name)
     total = sum(audit.counts.values())
     numbers = f"{printing.plural(total, 'record')}, {printing.plural(audit.exchange_count, 'exchange')}"
     if complete:
         verdict = "complete"
+    elif is_live(session.cut_off):
+        verdict = "still being recorded"
     elif session.cut_off:
         verdict = "cut off"
     else:
         verdict = "not complete"
-    printing.data(f"{name}: {verdict}: {numbers}")
+    part = "" if audit.part is None else f"part {audit.part} of a session: "
+    printing.data(f"{name}: {part}{verdict}: {numbers}")
     if session.cut_off:
         printing.data(f"  {session.cut_off}")
     if audit.open_ids and (complete or session.cut_off):

@@ -36,6 +36,12 @@ class Limits:
     connections: int = 10_000
     streams: int = 100
     ws_message: int = 100 * MIB
+    match_time: float = 5.0
+    """Seconds of CPU time for what rules ask of a request, a message or a body where it could take long."""
+    template_steps: int = 400_000
+    """Steps of work, about 0.1 µs each, that the templates of a step may take for one request."""
+    template_size: int = 32 * MIB
+    """Bytes of text and values that they may make for it."""
 
 
 @dataclass(frozen=True, slots=True)

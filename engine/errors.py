@@ -9,6 +9,9 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_MOST_TOLD = 1000
+"""Problems of a rule file that are told."""
+
 
 class MockrecError(Exception):
     """Base of everything that is told to the user as one message and an exit code."""
@@ -47,7 +50,10 @@ class RuleFileError(MockrecError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        told = [str(problem) for problem in self.problems[:_MOST_TOLD]]
+        if len(self.problems) > _MOST_TOLD:
+            told.append(f"{self.problems[0].file}: and {len(self.problems) - _MOST_TOLD:,} more problems")
+        super().__init__("\n".join(told))
 
 
 def described(error: BaseException) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.load import Loaded, load_rules
 from mockrec.engine.rules.model import RuleFile
+from mockrec.formats.small_file import RULES_LIMIT, read_small
 
 
 def load_file(path: Path) -> Loaded:
@@ -17,7 +18,7 @@ def load_file(path: Path) -> Loaded:
     Raises ConfigError if the file cannot be read, RuleFileError with every problem if it cannot be used.
     """
     try:
-        text = path.read_bytes()
+        text = read_small(path, RULES_LIMIT)
     except OSError as error:
         raise ConfigError(f"cannot read the rule file {path}: {error.strerror or error}") from None
     return load_rules(
@@ -36,7 +37,7 @@ def reload_file(loaded: Loaded) -> Loaded:
 
 
 def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
+    return read_small(path, RULES_LIMIT)
 
 
 def _probe(path: str) -> None:

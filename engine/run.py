@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Self
 
 import anyio
@@ -99,6 +99,11 @@ class Run(ABC):
         """The sessions that rules answer from."""
         return self._server.replays
 
+    @property
+    def unlocked(self) -> Sequence[str]:
+        """Outputs that other programs might write as well, because their file systems have no locks."""
+        return self._recording.unlocked
+
     # ── who answers ────────────────────────────────────────────────────────────────────────────────
 
     @abstractmethod
@@ -140,8 +145,9 @@ class Run(ABC):
         async with anyio.create_task_group() as self._background:
             if self._callbacks is not None:
                 self._callbacks.start(self._background, log.add)
-            self._background.start_soon(watch_functions, self.hooks.warning)
-            log.add(session_started(settings, self._listening, types, recording.redaction))
+            self._background.start_soon(watch_functions, self.hooks.warn)
+            header = session_started(settings, self._listening, types, recording.redaction)
+            recording.parts.begin(header, rotates=settings.rotate is not None)
             try:
                 async with anyio.create_task_group() as serving:
                     if await self._start(serving):
@@ -169,10 +175,10 @@ class Run(ABC):
 
     def _tell_left_behind(self) -> None:
         for sentence in left_behind():
-            self.hooks.warning(sentence)
+            self.hooks.warn(sentence)
         left = 0 if self._callbacks is None else self._callbacks.left
         if left:
-            self.hooks.warning(f"the run ended before callbacks had seen {left} of their events")
+            self.hooks.warn(f"the run ended before callbacks had seen {left} of their events")
 
     def _last_record(self, ending: Ending) -> dict[str, Any]:
         return self._recording.ended(ending, self.rules)
@@ -185,9 +191,15 @@ class Run(ABC):
         await self._server.use(loaded)
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
+        told = rules_reloaded(loaded.rule_file)
+        self._recording.parts.know_rules(told)
         if "rules-reloaded" in kept_types(self.settings):
-            self._recording.log.add(rules_reloaded(loaded.rule_file))
+            self._recording.log.add(told)
         return loaded
+
+    def reopen(self) -> tuple[list[str], list[str]]:
+        """Begin outputs that were renamed again under their names: see `Parts.reopen`."""
+        return self._recording.parts.reopen()
 
     def hurry(self) -> None:
         """Give running exchanges and waiting callbacks no more time."""
@@ -210,6 +222,7 @@ class Run(ABC):
 
     def _recording_failed(self, error: FormatError) -> None:
         self.failure = worse(self.failure, error)
+        self.hooks.failed(error)
         self.stop_asked.set()
 
 

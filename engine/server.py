@@ -18,10 +18,12 @@ from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.net.connect import Connector
+from mockrec.engine.net.judging import Judge
 from mockrec.engine.net.listener import Listener
 from mockrec.engine.net.own import is_loopback, own_addresses
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
+from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.replay.replays import Replays
 from mockrec.engine.rules.load import Loaded
@@ -78,6 +80,8 @@ class Server:
             SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size),
         )
         self._gateway.before = settings.before
+        self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
+        self._gateway.helpers = self._helpers
         self._options = options_of(settings.upstream, self._gateway)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None
@@ -105,6 +109,7 @@ class Server:
             self._gateway,
             self._options,
             replay=replays.act,
+            limits=self._settings.server.limits,
             report_failure=self._hooks.failure,
         )
 
@@ -152,6 +157,7 @@ class Server:
         """Accept from now on, in tasks of `group`."""
         self._webhooks.start(group)
         group.start_soon(self._gateway.run)
+        group.start_soon(self._helpers.run)
         await self.listener.start(group)
 
     async def use(self, loaded: Loaded) -> None:
@@ -223,6 +229,7 @@ class Server:
                 recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data
             ),
             is_own=self._is_own,
+            judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
             passes_unknown="unknown-protocol" in server.passthrough,

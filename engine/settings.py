@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.record.outputs import Rotate
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.usercode.failure import Failure
+from mockrec.formats.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class RunSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    rotate: Rotate | None = None
+    """When the log goes on in a next file."""
     inline_bodies: bool = False
     """Keep long bodies in the log, not beside it."""
     drop: bool = False
@@ -56,11 +60,13 @@ class Hooks:
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
     failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """A function of the user's has failed."""
-    warning: Callable[[str], None] = field(default=lambda sentence: None)
-    """Something that the user should know."""
     progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""
+    failed: Callable[[FormatError], None] = field(default=lambda error: None)
+    """The recording cannot be kept, and why: called at once, the run ends after that."""
+    warn: Callable[[str], None] = field(default=lambda sentence: None)
+    """Something that the user should know and may mend, in a sentence. To be told once, however often it comes."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

@@ -55,13 +55,11 @@ def frame(path: SessionPath, where: str | None = None, *, table: str = "exchange
     """A session of any format as a pandas DataFrame, or with `arrow=True` as a pyarrow Table.
 
     `table` is `exchanges` (a row an exchange, without bodies) or `events` (a row a record). Needs the extra
-    `mockrec[pandas]` unless `arrow=True`.
+    `mockrec[pandas]` unless `arrow=True`; without it raises `ImportError` before anything is read.
     """
-    from mockrec.formats.notebook import tabulate
+    from mockrec.formats.notebook import need_pandas, tabulate, to_pandas
 
-    made = tabulate(path, where, table)
     if arrow:
-        return made
-    from mockrec.formats.notebook import to_pandas
-
-    return to_pandas(made)
+        return tabulate(path, where, table)
+    need_pandas()
+    return to_pandas(tabulate(path, where, table))

@@ -23,6 +23,7 @@ from mockrec.formats.events import (
     UnknownEvent,
     check_record,
 )
+from mockrec.formats.parts import ROTATED
 
 MAX_FINDINGS = 1000
 """Findings kept; further ones are only counted."""
@@ -88,6 +89,11 @@ class Audit:
         self._sessions_ended: set[Any] = set()
 
     @property
+    def part(self) -> int | None:
+        """The number of the part that was checked, where it is one of several and not the first."""
+        return None if self._from_start else self._header.get("part")
+
+    @property
     def open_ids(self) -> list[str]:
         """Exchanges and tunnels without an end."""
         return list(self._open)
@@ -106,6 +112,8 @@ class Audit:
         for problem in problems:
             self.report_at(line, f"{kind}: {problem}")
         session = record.get("sessionId") if self._merged else None
+        if kind == "session-started" and self._goes_on(record):
+            self._sessions_ended.discard(session)
         if session in self._sessions_ended:
             self.report_at(line, f"{kind} after session-ended")
         if self.last is None and kind != "session-started":
@@ -131,9 +139,10 @@ class Audit:
         ended = self._ended
         if ended is None:
             return
-        repaired = ended.get("reason") == "repaired"
-        # A repaired session has lost its end, and a gap says that records are missing: both are known.
-        if not repaired and not self.counts["gap"] and not self._derived.get("records"):
+        # A repaired session has lost its end, one part of several goes on in the next, and a gap says that records are
+        # missing: all of that is known.
+        open_end = ended.get("reason") in ("repaired", ROTATED)
+        if not open_end and not self.counts["gap"] and not self._derived.get("records"):
             for identity, kind in self._open.items():
                 if self._records_end_of(kind):
                     self.report(f"{identity} ({kind}) has no end")
@@ -153,6 +162,15 @@ class Audit:
     def _begins_anew(self, record: Mapping[str, Any]) -> bool:
         """Neither a merge of sessions nor a further part of this one."""
         return not self._derived and record.get("part", 1) == 1
+
+    def _goes_on(self, record: Mapping[str, Any]) -> bool:
+        """Whether it begins the part after one that has ended as a part."""
+        before = self._ended
+        if before is None or before.get("reason") != ROTATED:
+            return False
+        number = before.get("part")
+        same = record.get("sessionId") == self._header.get("sessionId")
+        return same and isinstance(number, int) and record.get("part") == number + 1
 
     def _records_end_of(self, first: str) -> bool:
         """Whether the end of what began with such a record is recorded at all."""

@@ -120,10 +120,11 @@ class Body:
         when the record holds text or base64 that cannot be turned back into bytes.
         """
         if self.inline_text is not None:
+            charset = _text(self.charset or "utf-8", "charset")
             try:
-                return self.inline_text.encode(self.charset or "utf-8")
+                return _text(self.inline_text, "text").encode(charset)
             except (LookupError, ValueError) as error:  # no such charset, or one that has no form for it
-                raise SessionError("body", f"its text is not {self.charset or 'utf-8'}: {error}") from None
+                raise SessionError("body", f"its text is not {charset}: {error}") from None
         if self.inline_base64 is not None:
             return _from_base64(self.inline_base64)
         if self.file is not None:
@@ -137,9 +138,9 @@ class Body:
 
     @property
     def text(self) -> str | None:
-        """The kept bytes as text; None when they are no text."""
+        """The kept bytes as text; None when they are no text. `SessionError` as for `bytes`."""
         if self.inline_text is not None:
-            return self.inline_text
+            return _text(self.inline_text, "text")
         if self.file is None:
             return None
         try:
@@ -174,12 +175,19 @@ class Body:
         return data
 
     def _open_file(self) -> BufferedReader:
-        name = self.file or ""
+        name = _text(self.file or "", "file")
         if not FILE_NAME.fullmatch(name):
             raise SessionError(name, "refused: a body's file is named by two hex digits, '/', and its hash")
         if self.folder is None:
             raise SessionError(name, "the folder with the session's bodies is not known")
         return own_file(self.folder, name).open("rb")
+
+
+def _text(value: Any, key: str) -> str:
+    """The value of a body's key that has to be a text. Raises `SessionError`."""
+    if not isinstance(value, str):
+        raise SessionError("body", f"its {key} is no text")
+    return value
 
 
 def own_file(folder: Path, name: str) -> Path:
@@ -197,7 +205,8 @@ def own_file(folder: Path, name: str) -> Path:
     return path
 
 
-def _from_base64(text: str) -> builtins.bytes:
+def _from_base64(value: Any) -> builtins.bytes:
+    text = _text(value, "base64")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

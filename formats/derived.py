@@ -17,6 +17,7 @@ import orjson
 
 from mockrec.formats.body import Body, encode_body, own_file
 from mockrec.formats.errors import OutputError, SessionError
+from mockrec.formats.loading import load_record
 
 _FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
 
@@ -57,7 +58,7 @@ class Marks:
     def _mark_header(self, raw: bytes, known: _Known) -> bytes:
         if known.derived is None:
             return _with_key(raw, "derived", self._derived)
-        record = orjson.loads(raw)
+        record = load_record(raw)
         # Filtered before: the earlier story stays inside the new one.
         record["derived"] = {**self._derived, "before": known.derived}
         return orjson.dumps(record)
@@ -86,7 +87,7 @@ class Carrier:
         if not present:
             return raw
         if self._target is None:
-            return orjson.dumps(self._inlined(orjson.loads(raw), folder, present))
+            return orjson.dumps(self._inlined(load_record(raw), folder, present))
         for name in present:
             _copy(folder / name, self._target / name)
         return raw

@@ -43,6 +43,25 @@ class OutputExistsError(OutputError):
         super().__init__(file, "it exists already (--force overwrites it)")
 
 
+class OutputBusyError(OutputError):
+    """Another process is writing the output: wrong usage, as a port in use is; nothing was touched."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, who: str) -> None:
+        super().__init__(file, f"{who} is writing it (wait until that has ended, or name another file)")
+
+
+class OutputLostError(OutputError):
+    """What was written is not there any more, or not what was written: others have removed or changed it."""
+
+    def __init__(self, file: str, what: str, kept: str = "") -> None:
+        """`what` happened to it, for example `was removed`; `kept` says where there is something left."""
+        self.what = what
+        end = f"what was recorded until then is in {kept}" if kept else "what was recorded in it is lost"
+        super().__init__(file, f"it {what} while it was being recorded; recording has stopped, {end}")
+
+
 class OutputClosedError(OutputError):
     """The reader of the output (a pipe) went away."""
 

@@ -19,13 +19,14 @@ import orjson
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.parquet.places import is_table_place
+from mockrec.formats.parts import ROTATED, find_part
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.selection import EVERYTHING, Kept
-from mockrec.formats.source import Source, is_har
+from mockrec.formats.source import Source, is_har, open_part
 from mockrec.formats.table_files import table_files
 from mockrec.formats.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
 
@@ -46,16 +47,18 @@ class _Waiting:
 class _Growing:
     """A file at whose end one waits for more; stdin has an end."""
 
-    def __init__(self, path: str, wait: Callable[[float], None]) -> None:
+    def __init__(self, path: str, wait: Callable[[float], None], is_over: Callable[[], bool]) -> None:
+        """`is_over` is asked where there is nothing more: whether nothing will come."""
         self._path = path
         self._wait = wait
+        self._is_over = is_over
         try:
             self._file = None if path == "-" else Path(path).open("rb", buffering=0)  # noqa: SIM115 - `close` closes it
         except OSError as error:
             raise SessionError(path, error.strerror or str(error)) from None
 
     def read(self, size: int, /) -> bytes:
-        """At least a byte, as soon as there is one. Raises `SessionError` for a file that shrinks."""
+        """At least a byte, as soon as there is one; none at the end. Raises `SessionError` for a file that shrinks."""
         file = self._file
         if file is None:
             return os.read(sys.stdin.fileno(), size)
@@ -63,6 +66,8 @@ class _Growing:
             with suppress(OSError):
                 if os.fstat(file.fileno()).st_size < file.tell():
                     raise SessionError(self._path, "it has become shorter while it was followed")
+            if self._is_over():
+                break
             self._wait(POLL_SECONDS)
         return data
 
@@ -89,6 +94,10 @@ class Follower:
         self._decided: dict[str, int] = {}
         """Ended exchange → its number where it matched, otherwise 0. Bounded; the oldest are forgotten."""
         self._units = 0
+        self._session = ""
+        self._next_number = 0
+        """Of the part that is to come, while that is not there."""
+        self._next_path: str | None = None
 
     def __iter__(self) -> Iterator[Kept]:
         """Raises `SessionError` for a line that is no record, and for a session of another format."""
@@ -102,8 +111,13 @@ class Follower:
             if not isinstance(record, dict) or not isinstance(record.get("type"), str):
                 raise SessionError(self.name, "expected an object with a type", number)
             yield from self._take(raw, record)
-            if record["type"] == "session-ended":
-                break
+            if record["type"] == "session-started":
+                self._session, self._next_number = str(record.get("sessionId")), 0
+            elif record["type"] == "session-ended":
+                part = record.get("part")
+                if record.get("reason") != ROTATED or not isinstance(part, int):
+                    break
+                self._next_number = part + 1
         # What never ended is judged by what there is of it.
         for waiting in list(self._waiting.values()):
             yield from self._release(waiting)
@@ -156,7 +170,19 @@ class Follower:
     def _lines(self) -> Iterator[bytes]:
         if self._path != "-" and (table_files(self._path) is not None or is_table_place(self._path)):
             raise SessionError(self.name, _OTHER_FORMAT)
-        source = Source(self.name, _Growing(self._path, self._wait))
+        path: str | None = self._path
+        while path is not None:
+            yield from self._file_lines(path)
+            path, self._next_path = self._next_path, None
+
+    def _goes_on_elsewhere(self) -> bool:
+        """Whether the next part is in another file, which is there: outputs that are not split go on as they are."""
+        if self._next_number and self._path != "-":
+            self._next_path = find_part(self._path, self._session, self._next_number, open_part)
+        return self._next_path is not None
+
+    def _file_lines(self, path: str) -> Iterator[bytes]:
+        source = Source(self.name, _Growing(path, self._wait, self._goes_on_elsewhere))
         try:
             chunks = source.plain()
             first = next(chunks)

@@ -32,7 +32,8 @@ class Sink(Protocol):
         """Take whole lines. Raises `OutputError`."""
 
     def sync_point(self, now: float | None = None) -> None:
-        """A chance to close a frame: `now` in monotonic milliseconds, None to close it at once."""
+        """A chance to close a frame, and to look whether what was written is still there: `now` in monotonic
+        milliseconds, None to close a frame at once. Raises `OutputError`."""
 
     def close(self) -> None:
         """Write what is left and close the file. Raises `OutputError`; may be called twice."""
@@ -43,7 +44,10 @@ class FrameSink:
 
     def __init__(self, file: OutFile, compress: Compress) -> None:
         self.name = file.name
-        self._file = file
+        self.locked = file.locked
+        """False where the file system has no locks."""
+        self.file = file
+        """The file itself."""
         self._compress = compress
         self._lines: list[bytes] = []
         self._size = 0
@@ -59,6 +63,8 @@ class FrameSink:
 
     def sync_point(self, now: float | None = None) -> None:
         """Close the frame if it is old enough; see `Sink`."""
+        if now is not None:
+            self.file.check(now)
         if self._lines and now is not None:
             if self._fresh_at is None:
                 self._fresh_at = now
@@ -72,7 +78,7 @@ class FrameSink:
         try:
             self._flush()
         finally:
-            self._file.close()
+            self.file.close()
 
     def _flush(self) -> None:
         if not self._lines:
@@ -80,7 +86,7 @@ class FrameSink:
         data = b"".join(self._lines)
         self._lines = []
         self._size = 0
-        self._file.write(self._compress(data), lines=False)
+        self.file.write(self._compress(data), lines=False)
 
 
 def gzip_member(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -104,7 +105,10 @@ class JsonlSink:
 
     def __init__(self, file: OutFile) -> None:
         self.name = file.name
-        self._file = file
+        self.locked = file.locked
+        """False where the file system has no locks."""
+        self.file = file
+        """The file itself."""
 
     def write(self, data: bytes) -> None:
         """Append whole lines. After a failure the file ends with its last whole line.
@@ -112,14 +116,16 @@ class JsonlSink:
         Raises `OutputError` (disk full, file too large), `OutputClosedError` for a closed pipe; after
         a failure each further call raises it again.
         """
-        self._file.write(data, lines=True)
+        self.file.write(data, lines=True)
 
     def sync_point(self, now: float | None = None) -> None:
-        """Nothing waits here; see `Sink`."""
+        """Nothing waits here, but the file may be gone; see `Sink`."""
+        if now is not None:
+            self.file.check(now)
 
     def close(self) -> None:
         """Close the file (not stdout)."""
-        self._file.close()
+        self.file.close()
 
 
 def open_sink(
@@ -173,7 +179,7 @@ def open_sink(
 def format_of(path: str) -> str:
     """The format that a file's name asks for."""
     lower = (path.partition("?")[0] if is_uri(path) else path).lower()
-    if lower.endswith("/") or Path(path).is_dir():
+    if lower.endswith("/") or os.path.isdir(path):  # which takes names that are too long
         return "parquet"
     other = "parquet" if is_uri(path) else "jsonl"
     return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

@@ -8,12 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from mockrec.formats.body import Body
 from mockrec.formats.envelope import Event
 from mockrec.formats.errors import RecordError
 from mockrec.formats.events import parse_event
+from mockrec.formats.loading import load_record
 from mockrec.formats.query import parse
 from mockrec.formats.selection import Selection
 from mockrec.formats.shapes import Shape
@@ -36,7 +35,7 @@ def events(path: str | PathLike[str], where: str | None, *, records: bool) -> It
 def _events(selection: Selection) -> Iterator[Event]:
     try:
         for kept in selection:
-            record = orjson.loads(kept.raw)
+            record = load_record(kept.raw)
             try:
                 event = parse_event(record)
             except RecordError as error:
@@ -84,14 +83,21 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
     return pa.Table.from_batches(batches, SCHEMAS[table])
 
 
-def to_pandas(table: pa.Table) -> Any:
-    """As a DataFrame that keeps integers, booleans and times with gaps in them what they are."""
+def need_pandas() -> Any:
+    """The module pandas, an extra of mockrec. Raises `ImportError`, which says how it is installed."""
     try:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "mockrec.formats.frame needs pandas (pip install 'mockrec[pandas]'), or arrow=True"
+            "mockrec.formats.frame needs pandas: install it with `pip install 'mockrec[pandas]'`, "
+            "or give arrow=True for a pyarrow Table"
         ) from error
+    return pandas
+
+
+def to_pandas(table: pa.Table) -> Any:
+    """As a DataFrame that keeps integers, booleans and times with gaps in them what they are."""
+    pandas = need_pandas()
     import pyarrow as pa
 
     # JSON columns are text to pandas.

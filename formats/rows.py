@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
+from mockrec.formats.loading import load_record
 from mockrec.formats.query.errors import FilterError
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import Field
@@ -55,7 +54,7 @@ class Rows:
         for kept in lines:
             if kept.unit == SESSION:
                 continue
-            record = orjson.loads(kept.raw)
+            record = load_record(kept.raw)
             key = (kept.source, kept.unit)
             if self._records:
                 row: Row = [None] * len(self._fields)

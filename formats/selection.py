@@ -17,6 +17,7 @@ import msgspec
 
 from mockrec.formats.blocks import Blocks, Progress, no_progress
 from mockrec.formats.errors import SessionError
+from mockrec.formats.live import why_incomplete
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.query.answers import Answerer, lines_of
 from mockrec.formats.query.checks import compile_any
@@ -190,10 +191,8 @@ class Input:
         return self.blocks.problems
 
     def _note_end(self, answerer: Answerer) -> None:
-        ended = answerer.last_kind == "session-ended"
-        self.cut_off = (
-            answerer.torn or self.blocks.torn or ("" if ended else "it has no session-ended record at its end")
-        )
+        torn = answerer.torn or self.blocks.torn
+        self.cut_off = why_incomplete(self.blocks.path, torn, ended=answerer.last_kind == "session-ended")
 
 
 class Selection:

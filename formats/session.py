@@ -10,16 +10,18 @@ from typing import Any
 
 import orjson
 
+from mockrec.formats.deep import is_deeper
 from mockrec.formats.errors import SessionError
 from mockrec.formats.events import SCHEMA_VERSION
+from mockrec.formats.live import why_incomplete
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.source import Lines, open_source
 
 MAX_LINE = 512 * 1024 * 1024
 """A line longer than this is no record: bounds the memory a wrong file can take."""
 
-MAX_DEPTH = 500
-"""No record is nested deeper: whoever walks through one must not run out of stack."""
+MAX_DEPTH = 254
+"""No record is nested deeper: none can be written that is, and whoever walks through one must not run out of stack."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class Session:
         self.ended: dict[str, Any] | None = None
         """The `session-ended` record, once it is read."""
         self._last_type: str | None = None
+        self._incomplete = ""
         self._source = source
         self._lines = self._read()
         self._first = next(self._lines, None)
@@ -106,9 +109,7 @@ class Session:
     @property
     def cut_off(self) -> str:
         """Why the session is not complete; empty when it is."""
-        if self.torn:
-            return self.torn
-        return "" if self._last_type == "session-ended" else "it has no session-ended record at its end"
+        return self._incomplete
 
     @property
     def reading(self) -> Reading:
@@ -149,9 +150,11 @@ class Session:
         if held is not None:
             held.torn = True
             self.torn = self._source.torn or f"line {held.number} is cut off"
-            yield held
         else:
             self.torn = self._source.torn
+        self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
+        if held is not None:
+            yield held
 
     def _note(self, record: dict[str, Any] | None) -> None:
         if record is None:
@@ -211,23 +214,9 @@ def _parse(number: int, raw: bytes) -> Line:
         return Line(number, raw, None, f"expected a record, found {_excerpt(raw)} ({error})", torn=True)
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return Line(number, raw, None, f"expected an object with a type, found {_excerpt(raw)}")
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         return Line(number, raw, None, f"nested more than {MAX_DEPTH} levels deep")
     return Line(number, raw, value)
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    level = [value]
-    for _ in range(levels):
-        level = [
-            inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one)
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _excerpt(raw: bytes) -> str:

@@ -101,7 +101,9 @@ class SessionEnded(Event):
     """The last record of a session. A session without it was cut off."""
 
     reason: str
-    """For example `SIGINT`, `command ended` or `stop-after`."""
+    """For example `SIGINT`, `command ended` or `stop-after`; `rotated`: the session goes on in the next part."""
+    part: int | None = None
+    """The part that ends here, of a session that goes on in the next one."""
     exit_code: int | None = None
     """What mockrec ends with."""
     counts: dict[str, int] = field(default_factory=dict)

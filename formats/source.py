@@ -16,6 +16,7 @@ from typing import Protocol
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.parquet.places import is_table_place
+from mockrec.formats.parts import Joined
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""
@@ -173,8 +174,10 @@ class Lines(Protocol):
     """Afterwards: empty, or a sentence about what is cut off."""
     problems: list[str]
     """What was left out, in a sentence each."""
-    unit: str
-    """What one of its lines is in the file: a `line` or a `record`; known when the first is read."""
+
+    @property
+    def unit(self) -> str:
+        """What one of its lines is in the file: a `line` or a `record`; known when the first is read."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -199,11 +202,23 @@ def open_source(path: str) -> Lines:
 def _open_file(path: str) -> Lines:
     file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
     try:
-        if file.seekable() and file.peek(len(_PARQUET)).startswith(_PARQUET):
+        if not file.seekable():
+            return Source(path, file)
+        if file.peek(len(_PARQUET)).startswith(_PARQUET):
             file.close()
             return _open_tables(path)
-        return Source(path, file)
+        return Joined(Source(path, file), open_part)
     except (SessionError, OSError):
+        file.close()
+        raise
+
+
+def open_part(path: str) -> Source:
+    """Open a file by itself, whatever parts follow it. Raises `SessionError` or `OSError`."""
+    file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
+    try:
+        return Source(path, file)
+    except SessionError:
         file.close()
         raise
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from mockrec.engine.record.redact_marks import Known
 from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 BAD_URL = "ERR_INVALID_URL"
@@ -174,10 +175,7 @@ def _normal_name(name: str) -> str:
     """Lower case, international names as punycode, IPv6 addresses compressed. Raises ValueError."""
     if name.startswith("["):
         return f"[{IPv6Address(name[1:-1])}]"
-    if name.isascii():
-        name = name.lower()
-    else:
-        name = name.encode("latin-1").decode("utf-8").encode("idna").decode("ascii").lower()
+    name = to_ascii(name if name.isascii() else name.encode("latin-1").decode("utf-8"))
     # Looked for last: the normal form of some letters is one of these (℀ gives a/c).
     if not name or _FORBIDDEN_IN_HOST.search(name):
         raise ValueError(name)

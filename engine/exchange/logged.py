@@ -10,6 +10,7 @@ from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.record.redact import Knows, Redactor, replaced_body
 from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_record import RAW_HEAD
 from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
@@ -88,6 +89,10 @@ class BodyLogger:
     def piece(self, data: bytes, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
         """A piece of a body as it stood on the wire."""
         return self._form(data[: self._limit], len(data), "", side, owner)
+
+    def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
+        """The bytes of a head that was not understood, and what came behind it."""
+        return self._form(data[: self._limit], len(data), RAW_HEAD, "request", owner)
 
     def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
         """A whole body as it stood on the wire; decoded where it holds secrets."""

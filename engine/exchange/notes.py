@@ -359,7 +359,8 @@ class Notes:
         record["errorCode"] = fault.code
         if fault.detail:
             record["errorMessage"] = fault.detail
-        record["request"] = partial_request(peer, fault, exchange, self._bodies, timing, tags)
+        owner = exchange if exchange is not None else Holder()
+        record["request"] = partial_request(peer, fault, exchange, self._bodies, timing, tags, owner)
         if answered is None:
             record["aborted"] = True
         else:
@@ -372,7 +373,7 @@ class Notes:
                 "timingEvents": timing,
                 "tags": tags,
             }
-        self.add(record, exchange if exchange is not None else Holder())
+        self.add(record, owner)
 
     # ── what rules say ─────────────────────────────────────────────────────────────────────────────
 

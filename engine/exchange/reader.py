@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterable
 
 import anyio
 
-_ROOM = 256 * 1024
-"""Bytes that may wait; the client waits while there are more."""
+_ROOM = 64 * 1024
+"""Bytes that may wait; the client waits while there are more. What was taken waits too, until more is asked for."""
 
 
 class RequestReader:
     """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
 
-    __slots__ = ("_dropped", "_news", "_pieces", "_room", "_size", "_unbounded", "begun", "ended", "on_room")
+    __slots__ = ("_dropped", "_given", "_news", "_pieces", "_room", "_size", "_unbounded", "begun", "ended", "on_room")
 
     def __init__(self, pieces: Iterable[bytes], *, ended: bool) -> None:
         """`pieces` have come already."""
         self._pieces = deque(pieces)
         self._size = sum(map(len, self._pieces))
+        self._given = 0
+        """Bytes of what was taken last."""
         self.ended = ended
         """Whether nothing more will come: the body is complete, or its client has left."""
         self._news: anyio.Event | None = None
@@ -51,6 +53,9 @@ class RequestReader:
 
     async def next(self) -> bytes:
         """What has come since, waiting for it; nothing at the end."""
+        self._given = 0
+        if not self.full:
+            self._make_room()
         while not self._pieces and not self.ended:
             if self._news is None:
                 self._news = anyio.Event()
@@ -59,14 +64,18 @@ class RequestReader:
 
     def ready(self) -> bytes | None:
         """The whole body, if it has come and nobody has had any of it; whoever asks has it then."""
-        return self._take() if self.ended and not self.begun else None
+        if not self.ended or self.begun:
+            return None
+        data = self._take()
+        self._given = 0  # nothing more comes
+        self._make_room()
+        return data
 
     def _take(self) -> bytes:
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
-        self._size = 0
+        self._given, self._size = self._size, 0
         self.begun = self.begun or bool(data)
-        self._make_room()
         return data
 
     def unbound(self) -> None:
@@ -87,7 +96,7 @@ class RequestReader:
         """Nobody will read any more."""
         self._dropped = True
         self._pieces.clear()
-        self._size = 0
+        self._size = self._given = 0
         self.unbound()
 
     def _make_room(self) -> None:
@@ -100,7 +109,7 @@ class RequestReader:
     @property
     def full(self) -> bool:
         """Whether the client has to wait."""
-        return self._size > _ROOM and not self._unbounded
+        return self._size + self._given > _ROOM and not self._unbounded
 
     async def wait_for_room(self) -> None:
         """Return when it need not wait any longer."""

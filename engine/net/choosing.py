@@ -7,57 +7,66 @@ from collections.abc import Awaitable, Callable
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import cors
+from mockrec.engine.net.eager import own_task
+from mockrec.engine.net.judging import deferral_of
 from mockrec.engine.net.site import Site
 from mockrec.engine.rules.match import AskUser, MatcherError, judged
-from mockrec.engine.rules.request import NO_PARAMS, RequestView
-from mockrec.engine.rules.select import NEED_BODY, CompiledRule, NeedBody, RuleSet
+from mockrec.engine.rules.request import RequestView
+from mockrec.engine.rules.select import NEED_BODY, NeedBody
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.python import matcher_failed
 from mockrec.engine.usercode.calls import call_plain
 from mockrec.engine.usercode.failure import UserError
 
+More = Callable[[], Awaitable[None]]
+"""Returns when more of a request has come."""
 
-async def choose_plan(site: Site, exchange: Exchange, more: Callable[[], Awaitable[None]]) -> Plan:
+
+async def choose_plan(site: Site, exchange: Exchange, more: More) -> Plan:
     """Find the rule that answers, or what does where none matches; the exchange knows it then.
 
-    `more` returns when more of the request has come; it is only called while a matcher needs the body.
+    `more` is only called while a matcher needs the body.
     """
     if exchange.head.expects_continue and not exchange.request_body.complete:
         await exchange.inform(100)
     if site.cors is not None and cors.prepare(exchange, site.cors):
         exchange.choose(None)
         return cors.PREFLIGHT
-    rules = site.rules
+    rules, view = site.rules, exchange.view
     if rules.asks_user:
-        exchange.view.answers = {}
+        view.answers = {}
+    if rules.defers and site.judge is not None:
+        view.deferral = deferral_of(exchange)
     try:
-        rule = await _selected(rules, exchange, more)
+        rule = rules.select(view)
+        while rule is NEED_BODY or isinstance(rule, AskUser):
+            await _find_out(rule, site, exchange, more)
+            rule = rules.select(view)
     except MatcherError as error:
         exchange.choose(None)
         return matcher_failed(error, site.report_failure)
-    if isinstance(rule, CompiledRule):
-        rules.use(rule)
-        plan: Plan = rule.plan
-        exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
-        return plan
-    exchange.choose(None, forwards=site.unmatched.forwards, reads=site.unmatched.reads)
-    return site.unmatched
+    if rule is None:
+        exchange.choose(None, forwards=site.unmatched.forwards, reads=site.unmatched.reads)
+        return site.unmatched
+    rules.use(rule)
+    plan: Plan = rule.plan
+    exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
+    return plan
 
 
-async def _selected(
-    rules: RuleSet, exchange: Exchange, more: Callable[[], Awaitable[None]]
-) -> CompiledRule | NeedBody | None:
-    """The rule, once everything is there that choosing it needs. Raises MatcherError."""
+async def _find_out(missing: NeedBody | AskUser, site: Site, exchange: Exchange, more: More) -> None:
+    """Get what the choice could not go on without: an answer of the user's or of a helper, or more of the body.
+
+    Raises MatcherError.
+    """
     view = exchange.view
-    while True:
-        try:
-            rule = rules.select(view)
-        except AskUser as asked:
-            view.answers[asked.key] = await _ask(asked, view)  # type: ignore[index] # who asks has made it
-            view.params = NO_PARAMS  # the choice begins again
-            continue
-        if rule is not NEED_BODY:
-            return rule
+    if isinstance(missing, AskUser):
+        assert view.answers is not None
+        view.answers[missing.key] = await _ask(missing, view)
+    elif site.judge is not None and view.deferral is not None and view.deferral.wanted:
+        await own_task()
+        await site.judge.answer(exchange, view.deferral)
+    else:
         await more()
         if exchange.request_body.truncated:
             view.body_complete = True  # as far as matchers may see: they find that it is too long

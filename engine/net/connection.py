@@ -40,9 +40,15 @@ class Connection:
     """One accepted connection. `serve` returns when it is over."""
 
     def __init__(
-        self, stream: Pipe, site: Site, peer: Peer | None = None, origin: Origin = PLAIN, times: Times | None = None
+        self,
+        stream: Pipe,
+        site: Site,
+        peer: Peer | None = None,
+        origin: Origin = PLAIN,
+        times: Times | None = None,
+        layers: int = _MOST_LAYERS,
     ) -> None:
-        """`peer`, `origin` and `times` are given where the pipe is a tunnel through HTTP/2."""
+        """`peer`, `origin`, `times` and how many `layers` it may have are given where it is a tunnel through HTTP/2."""
         self.deadline = math.inf
         """When the client has taken too long, in monotonic milliseconds; the listener looks at it."""
         self.stalled = False
@@ -55,6 +61,8 @@ class Connection:
         """Those in tunnels through streams of HTTP/2."""
         self._speaks_http2 = False
         """Whether HTTP/2 was agreed on in TLS."""
+        self._layers = layers
+        """Of tunnels and TLS that may still come; each costs something for every byte that goes through it."""
         self._passes_on = False
         self._stopping = False
         ip, port = stream.peer
@@ -111,7 +119,8 @@ class Connection:
 
     async def _serve(self) -> None:
         first = b""
-        for _ in range(_MOST_LAYERS):
+        while self._layers > 0:
+            self._layers -= 1
             opening, first = await self._sniff(first)
             if opening == "tls":
                 await self._secure(first)
@@ -161,7 +170,7 @@ class Connection:
         """A tunnel through a stream of HTTP/2: a connection of its own, of the same client."""
         peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None, pool=None)
         times = self._times.entered(clock.now())
-        connection = Connection(pipe, self._site, peer, Origin("http", opened.target), times)
+        connection = Connection(pipe, self._site, peer, Origin("http", opened.target), times, self._layers)
         self._inside.add(connection)
         try:
             await connection.serve()

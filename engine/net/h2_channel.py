@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mockrec.engine.net.h2_conversation import H2Conversation
 
 INTERNAL_ERROR = 2
+_AT_ONCE = 16 * 1024
+"""Bytes of a body that are written without a look at whether the client reads."""
 
 
 class H2Channel:
@@ -52,7 +54,7 @@ class H2Channel:
             await self._send_around_request(head, body, trailers)
             return
         codec.send_head(self._stream, head, end=not (body or trailers))
-        if body and len(body) <= codec.window(self._stream):
+        if body and len(body) <= min(codec.window(self._stream), _AT_ONCE):
             codec.send_data(self._stream, body, end=not trailers)
             if trailers:
                 codec.send_end(self._stream, trailers)

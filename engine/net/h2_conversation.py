@@ -35,6 +35,8 @@ from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Re
 _TOO_SLOW = "the client took too long"
 _NO_ERROR, _PROTOCOL_ERROR, _REFUSED_STREAM, _CANCEL = 0, 1, 7, 8
 _LINGER_SECONDS = 1.0
+_MOST_PENDING = 256 * 1024
+"""Bytes of answers to one read that are kept together."""
 
 
 class _Stream:
@@ -150,6 +152,9 @@ class H2Conversation:
                     return said
                 if isinstance(said, StreamPart):
                     self._take(said)
+                    if self.codec.pending_size > _MOST_PENDING:
+                        # One read may hold thousands of requests, each of which is answered at once.
+                        await self.writer.flush_quietly()
             self.taking = False
             data = b""
             self.writer.open_windows()

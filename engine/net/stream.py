@@ -19,8 +19,12 @@ from anyio.abc import ByteStream
 
 from mockrec.engine.net.outbox import Outbox
 
-_READ_AHEAD = 256 * 1024
-_WRITE_BUFFER = 256 * 1024
+_READ_AHEAD = 16 * 1024
+"""Bytes that may wait while nobody asks for more; one read of the event loop may bring 256 KiB at once."""
+_WATCHED_AHEAD = 64 * 1024
+"""The same while somebody watches for the end."""
+_WRITE_BUFFER = 64 * 1024
+"""Bytes on their way above which senders wait, each of whom may have added as much as it had."""
 _SMALL_WRITE = 16 * 1024
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
@@ -75,7 +79,13 @@ class TransportStream(ByteStream, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._chunks.append(data)
         self._size += len(data)
-        if self._size > _READ_AHEAD and not self._paused_reading:
+        # Whoever has had the last bytes may not have passed them on yet: more would come on top of them. But a watcher
+        # wants to know of the end, which is only seen by reading.
+        if self._watcher is None:
+            full = self._size > _READ_AHEAD or self._reader is None
+        else:
+            full = self._size > _WATCHED_AHEAD
+        if full and not self._paused_reading:
             self._paused_reading = True
             self._transport.pause_reading()
         self._wake_reader()
@@ -115,6 +125,13 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._watcher = ended
         if self._eof or self._gone:
             self._tell_watcher()
+        elif ended is not None and self._size <= _WATCHED_AHEAD:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._paused_reading and not (self._gone or self._transport.is_closing()):
+            self._paused_reading = False
+            self._transport.resume_reading()
 
     # ── what the connection calls ──────────────────────────────────────────────────────────────────
 
@@ -133,6 +150,7 @@ class TransportStream(ByteStream, asyncio.Protocol):
                 raise anyio.EndOfStream
             if self._gone:
                 raise anyio.BrokenResourceError  # closed on our side, so it is not the peer's end
+            self._read_on()
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader
@@ -142,14 +160,10 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._chunks.clear()
         self._size = 0
         self._expired = False  # the data came first
-        if self._paused_reading:
-            self._paused_reading = False
-            if not self._gone:
-                self._transport.resume_reading()
         return data
 
     async def send(self, item: bytes) -> None:
-        """Write; waits while more than 256 KiB are on their way. Raises BrokenResourceError.
+        """Write; waits while more than 64 KiB are on their way. Raises BrokenResourceError.
 
         A failed write is known to the next operation.
         """

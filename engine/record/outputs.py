@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from typing import Protocol
 
-from mockrec.formats.errors import OutputError, OutputExistsError
-from mockrec.formats.frames import Sink
-from mockrec.formats.jsonl import open_sink
+from mockrec.formats.errors import FormatError, OutputBusyError, OutputError, OutputExistsError
+from mockrec.formats.frames import FrameSink, Sink
+from mockrec.formats.jsonl import JsonlSink, format_of, open_sink
+from mockrec.formats.locks import held_by, is_held
+from mockrec.formats.outfile import exists_already
 from mockrec.formats.parquet.places import is_uri
+from mockrec.formats.part_names import numbered_parts
+from mockrec.formats.rotation import FileSink, PartSink
 
 
 class OutputSettings(Protocol):
@@ -23,6 +28,16 @@ class OutputSettings(Protocol):
     def force(self) -> bool: ...
     @property
     def file_mode(self) -> int: ...
+    @property
+    def rotate(self) -> Rotate | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """When a recording goes on in a next file: at a size in bytes, or after seconds."""
+
+    most_bytes: int | None = None
+    seconds: float | None = None
 
 
 def open_outputs(settings: OutputSettings) -> list[Sink]:
@@ -33,15 +48,7 @@ def open_outputs(settings: OutputSettings) -> list[Sink]:
     try:
         for path in settings.outputs:
             is_new = path != "-" and not is_uri(path) and not os.path.exists(path)
-            sinks.append(
-                open_sink(
-                    path,
-                    force=settings.force,
-                    file_mode=settings.file_mode,
-                    output_format=None if path == "-" else settings.output_format,
-                    live=True,
-                )
-            )
+            sinks.append(_open(path, settings))
             if is_new:
                 made.append(path)
     except BaseException:
@@ -52,6 +59,65 @@ def open_outputs(settings: OutputSettings) -> list[Sink]:
                 os.unlink(path)
         raise
     return sinks
+
+
+def _open(path: str, settings: OutputSettings) -> Sink:
+    def open_one(name: str, force: bool) -> Sink:
+        return open_sink(
+            name,
+            force=force,
+            file_mode=settings.file_mode,
+            output_format=None if path == "-" else settings.output_format,
+            live=True,
+        )
+
+    rotate = settings.rotate
+    if not may_have_parts(path, settings.output_format):
+        if rotate is not None:
+            raise FormatError(f"{path}: only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) go on in a next file")
+        return open_one(path, settings.force)
+
+    def open_file(name: str, force: bool) -> FileSink:
+        sink = open_one(name, force)
+        assert isinstance(sink, (JsonlSink, FrameSink))
+        return sink
+
+    return PartSink(
+        path,
+        open_file,
+        force=settings.force,
+        most_bytes=None if rotate is None else rotate.most_bytes,
+        most_ms=None if rotate is None or rotate.seconds is None else rotate.seconds * 1000,
+    )
+
+
+def may_have_parts(path: str, output_format: str | None) -> bool:
+    """Whether an output is JSON Lines in a file, and not stdout, a device or a pipe."""
+    if path == "-" or is_uri(path) or (os.path.exists(path) and not os.path.isfile(path)):
+        return False
+    return (output_format or format_of(path)).startswith("jsonl")
+
+
+def _clear_parts(path: str, *, force: bool) -> None:
+    """Parts of an earlier session have the names that those of this one will get. Raises OutputExistsError."""
+    for part in numbered_parts(path):
+        if not force:
+            raise OutputExistsError(str(part))
+        if is_held(part):
+            raise OutputBusyError(str(part), held_by(part))
+        part.unlink()
+
+
+def _check_names(path: str, real: str) -> None:
+    """The folder of bodies has a longer name, which must not turn out to be too long in the middle of a recording."""
+    for name in (path, f"{real}.bodies"):
+        try:
+            os.lstat(name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            beside = "" if name == path else f" (there may be a {os.path.basename(name)[-30:]} beside it)"
+            raise OutputError(path, f"{error.strerror or error}{beside}") from None
 
 
 def _check_places(settings: OutputSettings) -> None:
@@ -70,5 +136,11 @@ def _check_places(settings: OutputSettings) -> None:
         target = real if os.path.exists(real) else folder
         if not os.access(target, os.W_OK):
             raise OutputError(path, os.strerror(errno.EACCES))
-        if os.path.exists(real) and os.path.isfile(real) and not settings.force:
-            raise OutputExistsError(path)
+        _check_names(path, real)
+        if os.path.isfile(real):
+            if not settings.force:
+                raise exists_already(path)
+            if is_held(real):
+                raise OutputBusyError(path, held_by(real))
+        if settings.rotate is not None:
+            _clear_parts(path, force=settings.force)

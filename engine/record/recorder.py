@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
-from mockrec.engine.record.writer import Writer
+from mockrec.engine.record.writer import Act, Writer
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
 from mockrec.formats.jsonl import encode_lines
@@ -50,9 +50,11 @@ class Recorder:
         encode: Callable[[Sequence[Record]], bytes] = encode_lines,
         on_failure: Callable[[FormatError], None],
         numbers: bool = True,
+        watch: Callable[[], None] | None = None,
     ) -> None:
         """`encode` makes lines of records; `on_failure` is called in the loop, once for each sink that takes no
-        more. Without `numbers` every record has the number 0: somebody else will number them."""
+        more. Without `numbers` every record has the number 0: somebody else will number them. `watch` is called in a
+        thread now and then, and raises OutputError when something beside the outputs is lost."""
         self.counts: Counter[str] = Counter()
         """Records by type."""
         self._loop = asyncio.get_running_loop()
@@ -65,7 +67,6 @@ class Recorder:
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
-        self._most_waiting = min((getattr(sink, "most_waiting", QUEUE_BYTES) for sink in sinks), default=QUEUE_BYTES)
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
         self.on_left_out: Callable[[Record], None] | None = None
@@ -73,7 +74,12 @@ class Recorder:
         self._closed = False
         self._room = anyio.Event()
         self._waiting = False
-        self._writer = Writer(sinks, self._failed, self._wrote) if sinks else None
+        watches = chain([watch], repeat(None))
+        self._writers = [
+            (Writer(sink, self._failed, self._wrote, its), getattr(sink, "most_waiting", QUEUE_BYTES))
+            for sink, its in zip(sinks, watches, strict=False)
+        ]
+        """With the bytes that may wait for it."""
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +144,7 @@ class Recorder:
             return
         self._records = []
         self.counts.update(map(_type_of, records))
-        if self._writer is None and self._callbacks is None:
+        if not self._writers and self._callbacks is None:
             return
         lines = [self._encode((record,)) for record in records] if self._callbacks else [self._encode(records)]
         if self._callbacks is not None:
@@ -146,15 +152,29 @@ class Recorder:
                 self._callbacks.offer(record["type"], line)
         self._write(b"".join(lines))
 
+    def then(self, act: Act) -> None:
+        """Do this with each sink when everything that was added before is written, in the threads that write."""
+        self.flush()
+        for writer, _ in self._writers:
+            writer.then(act)
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Call this in the loop; for threads that write."""
+        self._call(act)
+
     def _write(self, batch: bytes) -> None:
-        if self._writer is not None:
-            self._queued += len(batch)
-            self._writer.put(batch)
+        self._queued += len(batch)
+        for writer, _ in self._writers:
+            writer.put(batch)
 
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
     def _is_full(self) -> bool:
-        return self._writer is not None and self._queued - self._writer.written > self._most_waiting
+        queued = self._queued
+        for writer, most_waiting in self._writers:  # noqa: SIM110 - asked for every exchange
+            if queued - writer.written > most_waiting:
+                return True
+        return False
 
     @property
     def behind(self) -> bool:
@@ -215,11 +235,13 @@ class Recorder:
             self.add(last())
         self._closed = True
         self.flush()
-        if self._writer is not None:
-            self._writer.finish()
-            with anyio.CancelScope(shield=True):
-                await self._await_writer(self._writer, hurry, patience)
-                await anyio.lowlevel.checkpoint()  # what the thread said at its end has been heard
+        for writer, _ in self._writers:
+            writer.finish()
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as group:
+                for writer, _ in self._writers:
+                    group.start_soon(self._await_writer, writer, hurry, patience)
+            await anyio.lowlevel.checkpoint()  # what the threads said at their ends has been heard
 
     def close_now(self, last: Callable[[], Record], seconds: float) -> bool:
         """The same from another thread, while the event loop is held up; whether all is written in time."""
@@ -229,10 +251,10 @@ class Recorder:
         self.add(last())
         self._closed = True
         self.flush()
-        if self._writer is None:
-            return True
-        self._writer.finish()
-        return self._writer.join(seconds)
+        for writer, _ in self._writers:
+            writer.finish()
+        until = clock.now() + seconds * 1000
+        return all(writer.join(max(until - clock.now(), 0) / 1000) for writer, _ in self._writers)
 
     async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
         """Return when the writer is done, or takes too long: it may be held up by a reader who does not read."""
@@ -250,6 +272,7 @@ class Recorder:
                 at, since = writer.progress, now
             is_stuck = not writer.closing and now - since > max(patience, _LOOK_SECONDS)
             if is_stuck or (hurry is not None and hurry.is_set() and now - since > _LOOK_SECONDS):
-                for error in writer.given_up():
+                error = writer.given_up()
+                if error is not None:
                     self._on_failure(error)
                 return

@@ -16,6 +16,7 @@ from mockrec.engine.exchange.notes import Log, Notes
 from mockrec.engine.record.callbacks import Callbacks
 from mockrec.engine.record.framing import Ending, session_ended
 from mockrec.engine.record.outputs import OutputSettings, open_outputs
+from mockrec.engine.record.parts import Parts
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
 from mockrec.engine.record.spool import Spool, has_folder
@@ -57,6 +58,14 @@ class Recording:
         record = settings.record
         sinks = open_outputs(settings) if sinks is None else sinks
         self.redactor = redactor
+        self.unlocked = [sink.name for sink in sinks if not getattr(sink, "locked", True)]
+        """Outputs on file systems without locks: another program might write them as well."""
+        try:
+            spool = _open_spool(settings, on_failure)
+        except BaseException:
+            for sink in sinks:
+                sink.close()
+            raise
         self.recorder = Recorder(
             sinks,
             drop=drop,
@@ -64,12 +73,14 @@ class Recording:
             encode=_encoder(redactor, pack),
             on_failure=on_failure,
             numbers=pack is None,
+            watch=None if spool is None else spool.check,
         )
         self.log: Log = (
             self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
         )
-        self.spool = _open_spool(settings, on_failure)
-        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, self.spool)
+        self.parts = Parts(sinks, self.recorder, self.log)
+        self.spool = spool
+        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
 
     def notes(self, types: Collection[str]) -> Notes:
         """What builds the records of exchanges."""

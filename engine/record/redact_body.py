@@ -6,6 +6,7 @@ import re
 
 import orjson
 
+from mockrec.engine.record.redact_head import redacted_head
 from mockrec.engine.record.redact_json import selected
 from mockrec.engine.record.redact_selectors import Policy
 from mockrec.engine.record.redact_text import Edit, Finder, unescaped
@@ -19,6 +20,8 @@ def redacted_body(data: bytes, content_type: str, finder: Finder, policy: Policy
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return finder.patterns(finder.json(finder.pairs(data, form=True)))
+    if kind == "message/http":
+        data = redacted_head(data, finder.header, finder.mark)
     if kind.startswith("multipart/"):
         return finder.free(data, pairs=False)
     edits: list[Edit] = []

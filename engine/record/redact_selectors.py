@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.record.redact_names import is_secret_name
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.names import SELECTOR
+from mockrec.formats.expressions import compile_regex
 
 _MOST_REMEMBERED = 8192
 
@@ -86,7 +87,9 @@ class Policy:
         if self.keeps(place, name, side):
             return False
         lower = name.lower()
-        return place == "cookie" or is_secret_name(name) or any(one.means(place, lower, side) for one in self._add)
+        if place == "cookie" or is_secret_name(name, place):
+            return True
+        return any(one.means(place, lower, side) for one in self._add)
 
     @property
     def told(self) -> dict[str, list[str]]:
@@ -100,13 +103,11 @@ def _shown(text: str) -> str:
     return text.removesuffix(one.value) + "…" if one.kind == "text" else text
 
 
-def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, re.Pattern[str]]]:
-    return [(one, re.compile(one.value)) for one in selectors if one.kind == "text"]
+def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
+    return [(one, compile_regex(one.value, captures=True)) for one in selectors if one.kind == "text"]
 
 
 def _paths(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
     if not any(one.kind == "json" for one in selectors):
         return []
-    import jsonpath_rfc9535  # slow to import, and few files use it
-
-    return [(one, jsonpath_rfc9535.compile(one.value)) for one in selectors if one.kind == "json"]
+    return [(one, compile_path(one.value)) for one in selectors if one.kind == "json"]

@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 import orjson
 
+from mockrec.engine.record.redact_head import each_cookie, split_scheme
 from mockrec.engine.record.redact_marks import MARK, Known, Marks
 from mockrec.engine.record.redact_names import AUTHORIZATION
 from mockrec.engine.record.redact_patterns import TOKEN, USER, Match, Patterns
@@ -22,7 +23,7 @@ _TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
 _TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*?(?=[;,.)}\]]*(?:[&\s\"'<>\\]|\Z))")
 _TO_LINE_END = re.compile(rb"[^\r\n]*")
 _WORD = re.compile(rb"[^\s\"',}]*")
-_TO_QUOTE = re.compile(rb"[^\r\n\"']*")
+_TO_QUOTE = re.compile(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_IN_BYTES = 3
 _WORDS_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)("|\Z)')
@@ -92,7 +93,7 @@ class Finder:
     def patterns(self, data: bytes) -> bytes:
         """What is a secret wherever it stands."""
         data = _edited(data, USER.finditer(data), self._user)
-        data = _edited(data, TOKEN.finditer(data), lambda found, data: self._whole(found.start(), found.end(), data))
+        data = _apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.of(self.side):
                 text = expression.sub(lambda found: self.mark(found[0]), _text(data))
@@ -200,7 +201,7 @@ class Finder:
         if not is_head and not self.is_secret("header", name):
             return None
         before = data[match.start() : match.start(1)]
-        at_line = before in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
+        at_line = before.strip(b" \t") in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
         if data.startswith(b"expected ", start):
             return None  # see `_said`
         quoted = _QUOTED.match(data, start)
@@ -219,6 +220,7 @@ class Finder:
 
     def header(self, name: str, value: str) -> str:
         """The value of a header field; `name` in lower case."""
+        name = name.strip()  # as it was sent: `Authorization : Bearer x`
         if self._policy.keeps("header", name, self.side):
             return value
         if name in AUTHORIZATION:
@@ -226,14 +228,11 @@ class Finder:
         if name == "cookie":
             return ";".join([self._cookie(crumb) for crumb in value.split(";")])
         if name == "set-cookie":
-            first, semicolon, attributes = value.partition(";")
-            return self._cookie(first) + semicolon + attributes
+            return each_cookie(value, self._cookie)
         return self.mark(value) if self.is_secret("header", name) else self.string(value)
 
     def _authorization(self, value: str) -> str:
-        scheme, space, secret = value.partition(" ")
-        if not secret.strip():
-            return self.mark(value)
+        scheme, space, secret = split_scheme(value)
         plain = basic(secret) if scheme.lower() == "basic" else None
         if plain is None:
             return f"{scheme}{space}{self.mark(secret)}"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from mockrec.formats.body import FILE_NAME
-from mockrec.formats.errors import FormatError, OutputError
+from mockrec.formats.errors import FormatError, OutputError, OutputLostError
+from mockrec.formats.parquet.places import is_uri
 
 INLINE_BYTES: Final = 256 * 1024
 """Bodies of more bytes are kept beside the log."""
@@ -20,8 +21,8 @@ _TEMPORARY = ".new-"
 
 
 def has_folder(output: str) -> bool:
-    """Whether there is a place for bodies beside an output: not beside stdout, devices and pipes."""
-    return output != "-" and (not os.path.exists(output) or os.path.isfile(output))
+    """Whether bodies have a place beside an output: not beside stdout, devices, pipes and objects of a store."""
+    return output != "-" and not is_uri(output) and (not os.path.exists(output) or os.path.isfile(output))
 
 
 class Spool:
@@ -37,6 +38,18 @@ class Spool:
         self._failed = failed
         self._numbers = count()
         self._broken = False
+        self._made: dict[Path, os.stat_result] = {}
+        """The folders that are there, as they were when their first body came."""
+
+    def check(self) -> None:
+        """Raises `OutputLostError` when a folder with bodies is gone. May be called in another thread."""
+        for folder, made in list(self._made.items()):
+            try:
+                there = os.path.samestat(os.stat(folder), made)
+            except OSError:
+                there = False
+            if not there:
+                raise OutputLostError(str(folder), "was removed or renamed")
 
     def clear(self) -> None:
         """Remove what an earlier session of the same name has left. Raises OutputError."""
@@ -116,13 +129,18 @@ class Spool:
                 self._failed(OutputError(str(path), error.strerror or str(error)))
 
     def _make(self, folder: Path) -> None:
-        """For those who may read the files: who may read them may enter."""
+        """For those who may read the files: who may read them may enter. A folder that is gone is not made again."""
+        if folder in self._made:
+            return
         mode = self._mode | (self._mode & 0o444) >> 2
         try:
             folder.mkdir(mode=mode)
         except FileExistsError:
-            return
-        folder.chmod(mode)
+            pass
+        else:
+            folder.chmod(mode)
+        if folder in self.folders:
+            self._made[folder] = os.stat(folder)
 
 
 class SpooledFile:

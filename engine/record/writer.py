@@ -1,35 +1,52 @@
-"""The one thread that writes: takes batches of whole lines and hands each to every sink."""
+"""The thread that writes one output: takes batches of whole lines and hands them to its sink.
+
+Each output has a thread of its own, so that a slow one (a HAR takes twenty times as long as JSON Lines, a Parquet file
+is made at the end) never keeps another one's lines in memory, where a kill would lose them.
+"""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from mockrec.engine import clock
 from mockrec.formats.errors import FormatError, OutputError
 from mockrec.formats.frames import Sink
+from mockrec.formats.outfile import CHECK_MS
 
 _SYNC_SECONDS = 0.05
+
+Act = Callable[[Sink], None]
+"""Something to be done with a sink between two batches. Raises `OutputError`."""
 
 
 class Writer:
     """Counts what it has written, so that others can tell how far it is behind."""
 
-    def __init__(self, sinks: Sequence[Sink], failed: Callable[[FormatError], None], wrote: Callable[[], None]) -> None:
-        """`failed` and `wrote` are called in the thread: for a sink that takes no more, and after each batch."""
+    def __init__(
+        self,
+        sink: Sink,
+        failed: Callable[[FormatError], None],
+        wrote: Callable[[], None],
+        watch: Callable[[], None] | None = None,
+    ) -> None:
+        """`failed` and `wrote` are called in the thread: when the sink takes no more (once), and after each batch.
+        `watch` is called in it now and then, and raises `OutputError` when something beside the output is lost."""
         self.written = 0
         """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
         self.progress = 0
         """Grows with everything that the thread has brought behind it."""
         self.closing = False
-        """Whether everything is written, and the sinks are being closed: for some that is work."""
+        """Whether everything is written, and the sink is being closed: for some that is work."""
+        self._sink = sink
+        self._has_failed = False
         self._ended: list[Callable[[], None]] = []
-        self._sinks = list(sinks)
-        self._open = list(sinks)
         self._failed = failed
         self._wrote = wrote
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._watch = watch
+        self._watch_at = 0.0
+        self._queue: queue.SimpleQueue[bytes | Act | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mockrec-writer", daemon=True)
         self._thread.start()
 
@@ -37,8 +54,12 @@ class Writer:
         """Queue a batch."""
         self._queue.put(lines)
 
+    def then(self, act: Act) -> None:
+        """Do this with the sink when all batches before are written, and before the next one is."""
+        self._queue.put(act)
+
     def finish(self) -> None:
-        """No more batches will come: the thread writes what is queued and closes the sinks."""
+        """No more batches will come: the thread writes what is queued and closes the sink."""
         self._queue.put(None)
 
     def join(self, seconds: float | None = None) -> bool:
@@ -52,10 +73,12 @@ class Writer:
         if not self._thread.is_alive():
             call()
 
-    def given_up(self) -> Sequence[OutputError]:
-        """Nobody waits any longer: what is to be said of each sink that is not done."""
+    def given_up(self) -> OutputError | None:
+        """Nobody waits any longer: what is to be said of that, unless it was said already that the sink has failed."""
+        if self._has_failed:
+            return None
         why = "it was not closed in time; what was written of it stays" if self.closing else "it takes no more"
-        return [OutputError(sink.name, why) for sink in self._open]
+        return OutputError(self._sink.name, why)
 
     def _run(self) -> None:
         finished = False
@@ -64,47 +87,50 @@ class Writer:
                 batches = [self._queue.get(timeout=_SYNC_SECONDS)]
             except queue.Empty:
                 # Compressed logs close a frame that has become old, also while nothing happens.
-                self._each(lambda sink: sink.sync_point(clock.now()))
+                self._sync()
                 continue
             # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
-            while not self._queue.empty():
+            while not (callable(batches[-1]) or self._queue.empty()):
                 batches.append(self._queue.get())
             finished = None in batches
-            lines = b"".join([batch for batch in batches if batch is not None])
-            self._each(lambda sink, lines=lines: sink.write(lines))  # type: ignore[misc]
-            self._each(lambda sink: sink.sync_point(clock.now()))
+            lines = b"".join([batch for batch in batches if isinstance(batch, bytes)])
+            self._do(lambda lines=lines: self._sink.write(lines))  # type: ignore[misc]
+            act = batches[-1]
+            if act is not None and not isinstance(act, bytes):
+                self._do(lambda act=act: act(self._sink))  # type: ignore[misc]
+            self._sync()
             self.written += len(lines)
             self.progress += 1
             self._wrote()
         self.closing = True
-        for sink in self._sinks:
-            self._close(sink)
-            self.progress += 1
+        if self._watch is not None:
+            self._do(self._watch)
+        self._try(self._sink.close)  # one that has failed as well
+        self.progress += 1
         for call in self._ended:
             call()
 
-    def _close(self, sink: Sink) -> None:
+    def _sync(self) -> None:
+        now = clock.now()
+        self._do(lambda: self._sink.sync_point(now))
+        if self._watch is not None and now >= self._watch_at:
+            self._watch_at = now + CHECK_MS
+            self._do(self._watch)
+
+    def _do(self, act: Callable[[], None]) -> None:
+        """Nothing more is asked of a sink that has failed, but to close."""
+        if not self._has_failed:
+            self._try(act)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        error: FormatError
         try:
-            sink.close()
-        except FormatError as error:
-            if sink in self._open:
-                self._failed(error)
-        except Exception as error:
-            if sink in self._open:
-                self._failed(OutputError(sink.name, f"{type(error).__name__}: {error}"))
-        else:
-            if sink in self._open:
-                self._open.remove(sink)
-
-    def _each(self, act: Callable[[Sink], None]) -> None:
-        for sink in list(self._open):
-            try:
-                act(sink)
-            except FormatError as error:
-                self._give_up(sink, error)
-            except Exception as error:  # a thread that dies in silence would lose everything that follows
-                self._give_up(sink, OutputError(sink.name, f"{type(error).__name__}: {error}"))
-
-    def _give_up(self, sink: Sink, error: FormatError) -> None:
-        self._open.remove(sink)
-        self._failed(error)
+            act()
+            return
+        except FormatError as found:
+            error = found
+        except Exception as found:  # a thread that dies in silence would lose everything that follows
+            error = OutputError(self._sink.name, f"{type(found).__name__}: {found}")
+        was_told, self._has_failed = self._has_failed, True
+        if not was_told:
+            self._failed(error)

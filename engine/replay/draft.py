@@ -11,12 +11,17 @@ from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from mockrec.engine.replay.selectors import Selector
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.request import FORM_TYPE
 from mockrec.formats.body import Body
+from mockrec.formats.deep import is_deeper
+from mockrec.formats.lenient import object_of
 
 MARK = re.compile(r"redacted-[0-9a-f]{8}(?![0-9a-f])")
 """What the recorder writes in place of a secret."""
 _HINT = "redacted-"
+MAX_DEPTH = 90
+"""Levels of JSON that is looked into: less than JSONPath (100) and rule files (100) take."""
 
 
 @dataclass(slots=True)
@@ -46,10 +51,18 @@ class Draft:
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""
-        try:
-            return json.loads(self.body)
-        except RecursionError:
-            raise ValueError("the JSON is nested too deeply") from None
+        return shallow_json(self.body)
+
+
+def shallow_json(data: bytes | str) -> Any:
+    """A body as JSON of at most `MAX_DEPTH` levels. Raises ValueError for any other: it is a text then."""
+    try:
+        document = json.loads(data)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    if is_deeper(document, MAX_DEPTH):
+        raise ValueError("the JSON is nested too deeply")
+    return document
 
 
 def draft_of(record: Mapping[str, Any], folder: Path | None) -> Draft:
@@ -77,12 +90,24 @@ def draft_of(record: Mapping[str, Any], folder: Path | None) -> Draft:
 def raw_headers(record: Mapping[str, Any]) -> list[list[str]]:
     """The fields of a record's head as pairs; made of their table where a session keeps nothing else."""
     raw = record.get("rawHeaders")
-    if raw:
-        return [[str(name), str(value)] for name, value in raw]
-    pairs: list[list[str]] = []
-    for name, value in (record.get("headers") or {}).items():
+    if isinstance(raw, list):
+        pairs = pairs_of(raw)
+        if pairs:
+            return pairs
+    pairs = []
+    for name, value in object_of(record.get("headers")).items():
         pairs += [[str(name), str(one)] for one in (value if isinstance(value, list) else (value,))]
     return pairs
+
+
+def pairs_of(raw: Any) -> list[list[str]]:
+    """`[[name, value], …]` of a record; what is no pair in it is left out."""
+    pairs = raw if isinstance(raw, list) else []
+    return [
+        [*pair]
+        for pair in pairs
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+    ]
 
 
 # ── marks ──────────────────────────────────────────────────────────────────────────────────────────
@@ -170,10 +195,9 @@ def _fill_form(draft: Draft, name: str, value: str) -> None:
 
 
 def _fill_json(draft: Draft, path: str, value: str) -> None:
-    import jsonpath_rfc9535
 
     def change(document: Any) -> Any:
-        for node in jsonpath_rfc9535.find(path, document):
+        for node in compile_path(path).find(document):
             if not node.location:
                 return _like(document, value)
             holder = document

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockrec.engine.replay.draft import MARK
+from mockrec.engine.replay.draft import MARK, MAX_DEPTH
 from mockrec.engine.replay.selectors import Selector
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
+from mockrec.formats.deep import is_deeper
+from mockrec.formats.expressions import compile_regex
 
 Facts = dict[str, Any]
 
@@ -72,7 +75,9 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
     kind = request.content_type.lower()
     if as_json or "json" in kind:
         try:
-            return {"json": request.json}
+            document = request.json
+            if not is_deeper(document, MAX_DEPTH):
+                return {"json": document}
         except ValueError:
             pass
     if FORM_TYPE in kind and _is_form(request.form):
@@ -125,10 +130,8 @@ def differences(recorded: Any, asked: Any, place: str = "") -> Iterator[tuple[st
         if MARK.fullmatch(recorded):
             if asked is not ...:
                 return
-        elif isinstance(asked, str):
-            pattern = ".*".join(re.escape(piece) for piece in MARK.split(recorded))
-            if re.fullmatch(pattern, asked, re.DOTALL):
-                return
+        elif isinstance(asked, str) and _in_order(MARK.split(recorded), asked):
+            return
     elif isinstance(recorded, Mapping) and isinstance(asked, Mapping):
         for name in [*recorded, *(name for name in asked if name not in recorded)]:
             yield from differences(recorded.get(name, ...), asked.get(name, ...), _inside(place, name))
@@ -138,6 +141,19 @@ def differences(recorded: Any, asked: Any, place: str = "") -> Iterator[tuple[st
             yield from differences(one, other, place if len(recorded) == 1 else f"{place}[{index}]")
         return
     yield place, recorded, asked
+
+
+def _in_order(pieces: Sequence[str], text: str) -> bool:
+    """Whether a text is made of these pieces, with anything between them."""
+    first, *between, last = pieces
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    position, end = len(first), len(text) - len(last)
+    for piece in between:
+        position = text.find(piece, position, end) + len(piece)  # the first place leaves most for those that follow
+        if position < len(piece):
+            return False
+    return True
 
 
 _SELECTING = ("query", "header")
@@ -177,14 +193,12 @@ def _leave_out(facts: Facts, selector: Selector) -> None:
     if kind == "name" and "json" in body:
         body["json"] = _without_name(body["json"], name)
     if kind == "text":
-        facts.update(_without_text(facts, re.compile(name)))
+        facts.update(_without_text(facts, compile_regex(name, captures=True)))
 
 
 def _without_path(document: Any, path: str) -> Any:
-    import jsonpath_rfc9535
-
     document = json.loads(json.dumps(document))  # that of the request must not change
-    nodes = jsonpath_rfc9535.find(path, document)
+    nodes = compile_path(path).find(document)
     # The last first, so that what goes does not move what is still to go.
     for location in sorted((node.location for node in nodes), key=_from_behind, reverse=True):
         if not location:
@@ -206,7 +220,7 @@ def _without_name(found: Any, name: str) -> Any:
     return [_without_name(one, name) for one in found] if isinstance(found, list) else found
 
 
-def _without_text(found: Any, pattern: re.Pattern[str]) -> Any:
+def _without_text(found: Any, pattern: Any) -> Any:
     if isinstance(found, str):
         return pattern.sub("", found)
     if isinstance(found, dict):

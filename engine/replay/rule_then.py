@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockrec.engine.exchange.answer import REASONS
 from mockrec.engine.replay.cassette import Cassette, Recording
-from mockrec.engine.replay.draft import MARK, raw_headers
+from mockrec.engine.replay.draft import MARK, pairs_of, raw_headers, shallow_json
 from mockrec.engine.replay.serving import Unservable, cut
 from mockrec.engine.replay.target import without_framing
 from mockrec.engine.steps.reply import json_bytes
 from mockrec.formats.body import Body
+from mockrec.formats.deep import is_deeper
 from mockrec.formats.errors import SessionError
 
+_READABLE = 30
+"""Levels of JSON that people read as YAML; deeper bodies are given as text."""
 LARGE = 4 * 1024
 """Longer bodies become files."""
 _DROPPED = frozenset({"date", "content-encoding"})
@@ -62,7 +64,7 @@ def _reply(record: Mapping[str, Any], cassette: Cassette, method: str, save: Sav
     elif status not in (204, 304):
         kind = next((value for name, value in fields if name.lower() == "content-type"), "")
         reply.update(_body(record.get("body"), cassette, kind, save))
-        trailers = record.get("rawTrailers")
+        trailers = pairs_of(record.get("rawTrailers"))
         if trailers:
             reply["trailers"] = _headers(trailers)["headers"]
     return reply
@@ -106,10 +108,10 @@ def _body(told: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any
         return {"base64": base64.b64encode(data).decode("ascii")}
     if "json" in kind.lower():
         try:
-            value = json.loads(text)
-            if isinstance(value, (dict, list)) and json_bytes(value) == data:
+            value = shallow_json(text)
+            if isinstance(value, (dict, list)) and json_bytes(value) == data and not is_deeper(value, _READABLE):
                 return {"json": value}
-        except (ValueError, RecursionError):
+        except ValueError:
             pass
     return {"body": text}
 

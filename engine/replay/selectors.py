@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.names import SELECTOR
+from mockrec.engine.rules.texts import MOST_STEPS
+from mockrec.formats.expressions import regex_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,8 @@ def parse_selector(text: str) -> Selector:
     if kind == "json":
         _check_path(name)
     elif kind == "text":
-        try:
-            re.compile(name)
-        except re.error as error:
-            raise ValueError(f"{name!r} is no regular expression: {error}") from None
+        if fault := regex_fault(name):
+            raise ValueError(f"{name!r}: {fault}")
     elif kind == "header":
         name = name.lower()
     return Selector(kind, name, side)
@@ -70,6 +70,8 @@ def _check_path(path: str) -> None:
     import jsonpath_rfc9535  # slow to import, and few commands use it
 
     try:
-        jsonpath_rfc9535.compile(path)
+        steps = len(compile_path(path).segments)
     except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
         raise ValueError(f"{path!r} is no JSONPath: {error}") from None
+    if steps > MOST_STEPS:
+        raise ValueError(f"{path[:40]!r}… is a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")

@@ -14,6 +14,7 @@ from mockrec.engine.config import RecordSettings, UpstreamSettings
 from mockrec.engine.exchange.notes import wanted_types
 from mockrec.engine.net.connect import Connector
 from mockrec.engine.record.framing import session_started
+from mockrec.engine.record.outputs import Rotate
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.calls import Call, Said, calls
@@ -66,6 +67,7 @@ class SendSettings:
     output_format: str | None = None
     force: bool = False
     file_mode: int = 0o600
+    rotate: Rotate | None = None
     inline_bodies: bool = False
     command: None = None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mockrec.engine import clock
@@ -10,26 +11,30 @@ from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.cassette import Cassette, Miss, Recording
-from mockrec.engine.replay.draft import raw_headers
+from mockrec.engine.replay.draft import pairs_of, raw_headers
 from mockrec.engine.replay.latency import Latency
 from mockrec.engine.replay.miss import miss_text
 from mockrec.engine.replay.sending import REPLAY_OF
 from mockrec.engine.replay.socket_serving import converse
 from mockrec.engine.replay.target import without_framing
+from mockrec.engine.rules.words import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
 from mockrec.engine.wire import content
+from mockrec.engine.wire.h1 import field_lines
 from mockrec.formats.body import Body
 from mockrec.formats.errors import RecordError, SessionError
+from mockrec.formats.lenient import object_of, status_of
 
 MISSED = "replay-miss"
 """The tag of a request that no recording answers."""
 _BODILESS = (204, 304)
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
+_REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
 _RULE_CLOSE = "E_RULE_CLOSE"
 
 
@@ -86,9 +91,11 @@ async def _answer(
     answers: dict[tuple[str, bool], Answer],
 ) -> None:
     for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
-        if interim["type"] == "response-information" and interim.get("statusCode") != 100:
+        status = interim.get("statusCode")
+        if interim["type"] == "response-information" and type(status) is int and 101 < status < 200:
             fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
-            await exchange.inform(interim["statusCode"], fields)
+            _checked(fields)
+            await exchange.inform(status, fields)
     key = found.id, exchange.channel.bodiless
     answer = answers.get(key)
     if answer is None:
@@ -109,10 +116,10 @@ async def _answer(
 def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, version: str) -> Answer:
     """The recorded answer, framed anew. Raises Unservable."""
     status = record.get("statusCode")
-    if not isinstance(status, int):
-        raise Unservable("it has no status")
+    if type(status) is not int or not 200 <= status <= 999:
+        raise Unservable("it has no status that can be answered with")
     fields = without_framing(raw_headers(record))
-    trailers = tuple((str(name), str(value)) for name, value in record.get("rawTrailers") or ())
+    trailers = tuple((name, value) for name, value in pairs_of(record.get("rawTrailers")))
     body = b""
     if bodiless or status in _BODILESS:
         told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
@@ -120,11 +127,23 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
     else:
         body = body_of(record.get("body"), cassette)
         fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
+    _checked([*fields, *trailers])
     headers = tuple([(name, value) for name, value in fields])
+    return Answer(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
+
+
+def _checked(fields: Sequence[Sequence[str]]) -> None:
+    """Raises Unservable for fields that no head can hold."""
+    try:
+        field_lines(fields)
+    except ValueError as error:
+        raise Unservable(printable(shorten(str(error)))) from None
+
+
+def _reason(record: Mapping[str, Any]) -> str | None:
+    """The recorded reason phrase, where it is one (RFC 9112, 4)."""
     reason = record.get("statusMessage")
-    return Answer(
-        status, headers, body, reason=reason if isinstance(reason, str) else None, trailers=trailers, relayed=True
-    )
+    return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None
 
 
 def cut(body: Body) -> str:
@@ -156,9 +175,10 @@ async def _break_off(
 ) -> None:
     """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
     await sleep_until(asked_at + latency.of(record)[1])
-    error = record.get("error") or {}
-    response = record.get("response")
-    if not isinstance(response, Mapping):
+    error = object_of(record.get("error"))
+    response = object_of(record.get("response"))
+    status = status_of(response)
+    if status is None or not 200 <= status <= 999:
         await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)
         return
     told = {name.lower(): value for name, value in raw_headers(response)}
@@ -167,7 +187,8 @@ async def _break_off(
     size = int(length) if length.isdecimal() else None
     if size is not None:
         headers = (*headers, ("Content-Length", length))
-    answer = Answer(int(response["statusCode"]), headers, reason=response.get("statusMessage"), relayed=True)
+    _checked(headers)
+    answer = Answer(status, headers, reason=_reason(response), relayed=True)
     await exchange.begin(answer, size)
     await exchange.send(body_of(response.get("body"), cassette, partly=True))
     if not error:

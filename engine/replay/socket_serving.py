@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +11,16 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
 from mockrec.engine.replay.calls import time_of
 from mockrec.engine.replay.cassette import Cassette, Recording
+from mockrec.engine.replay.draft import shallow_json
 from mockrec.engine.replay.facts import fits
 from mockrec.engine.replay.latency import Latency
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.steps.websocket import accepted, listen
 from mockrec.formats.body import Body
-from mockrec.formats.errors import SessionError
+from mockrec.formats.errors import RecordError, SessionError
+from mockrec.formats.lenient import object_of
 
+_PROTOCOL = re.compile(r"[!-~]+")
 MISMATCH = "replay-mismatch"
 """The type of the rule-event for a message that is not the recorded one."""
 
@@ -33,7 +36,8 @@ async def converse(
     """Accept as it was accepted, then say what was said; `record` is the acceptance."""
     headers = record.get("headers") or {}
     protocol = headers.get("sec-websocket-protocol", "") if isinstance(headers, Mapping) else ""
-    session = await accepted(exchange, limits, str(protocol))
+    protocol = protocol if isinstance(protocol, str) and _PROTOCOL.fullmatch(protocol) else ""
+    session = await accepted(exchange, limits, protocol)
     if session is None:
         return
     talk = _Talk(exchange, session, cassette, found, latency, time_of(record))
@@ -80,7 +84,7 @@ class _Talk:
                 return await self._close(record)
             elif kind == "abort" and record.get("error"):
                 await self._wait(record)
-                self._exchange.abort({**record["error"]})
+                self._exchange.abort({**object_of(record["error"])})
                 self._exchange.channel.reset()
                 return True
         return False
@@ -95,7 +99,7 @@ class _Talk:
             return Body.from_record(
                 content if isinstance(content, Mapping) else {"size": 0}, self._cassette.folder
             ).bytes
-        except SessionError as error:
+        except (RecordError, SessionError) as error:
             self._mismatch(f"a recorded message cannot be read: {error}")
             return b""
 
@@ -108,7 +112,7 @@ class _Talk:
             return False
         self._heard += 1
         recorded, said = self._content(record), message[0]
-        if not (record.get("content") or {}).get("truncated") and not fits(_value(recorded), _value(said)):
+        if not object_of(record.get("content")).get("truncated") and not fits(_value(recorded), _value(said)):
             self._mismatch(f"the client has said something else in its message {self._awaited}")
         return True
 
@@ -136,8 +140,8 @@ def _value(data: bytes) -> Any:
     """JSON as a value, so that its spelling does not count; other messages as text or bytes."""
     if data[:1] in (b"{", b"["):
         try:
-            return json.loads(data)
-        except (ValueError, RecursionError):
+            return shallow_json(data)
+        except ValueError:
             pass
     try:
         return data.decode()

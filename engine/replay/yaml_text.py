@@ -26,10 +26,12 @@ def yaml_lines(value: Any, indent: int = 0) -> Iterator[str]:
         if key is not None and len(head) > _FLOW:
             yield f"{pad}? {_key(key)}"  # YAML ends other keys at 1024 characters
             head = f"{pad}:"
-        flow = _flow(one)
         if isinstance(one, str):
             yield from _text_lines(head, one, indent + 2)
-        elif flow is not None and (not isinstance(one, (Mapping, list)) or len(pad) + len(flow) < _FLOW):
+            continue
+        inside = isinstance(one, (Mapping, list)) and len(one) > 0  # what is empty stands in its line in any case
+        flow = _flow(one, _FLOW - len(pad)) if inside else _flow(one, _FLOW)
+        if flow is not None:
             yield f"{head} {flow}"
         elif key is None:
             first, *rest = yaml_lines(one, indent + 2)
@@ -76,8 +78,11 @@ def _key(key: str) -> str:
     return key if _KEY.fullmatch(key) and key.lower() not in _WORDS else quoted(key).replace("$${", "${")
 
 
-def _flow(value: Any) -> str | None:
-    """In one line; None for a text of several lines in it."""
+def _flow(value: Any, room: int) -> str | None:
+    """In one line; None for a text of several lines in it, and where it is not shorter than `room`.
+
+    No more is looked at than fits into the room: every level of a deep value is asked in turn.
+    """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):
@@ -86,10 +91,18 @@ def _flow(value: Any) -> str | None:
         if "\n" in value:
             return None
         return value if _PLAIN.fullmatch(value) and value.lower() not in _WORDS else quoted_text(value)
-    if isinstance(value, Mapping):
-        parts = [(key, _flow(one)) for key, one in value.items()]
-        if any(one is None or len(key) > _FLOW for key, one in parts):
+    named = isinstance(value, Mapping)
+    parts: list[str] = []
+    length = 2
+    for key, one in value.items() if named else ((None, one) for one in value):
+        if key is not None and len(key) > _FLOW:
             return None
-        return "{" + ", ".join(f"{_key(key)}: {one}" for key, one in parts) + "}"
-    members = [_flow(one) for one in value]
-    return None if None in members else "[" + ", ".join(one or "" for one in members) + "]"
+        inner = _flow(one, room - length)
+        if inner is None:
+            return None
+        parts.append(inner if key is None else f"{_key(key)}: {inner}")
+        length += len(parts[-1]) + 2 * (len(parts) > 1)
+        if length >= room:
+            return None
+    text = ", ".join(parts)
+    return f"{{{text}}}" if named else f"[{text}]"

@@ -12,9 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mockrec.engine.rules.match_body import BODY_ENTRY_CHECKS, body_checks, readable
-from mockrec.engine.rules.match_head import HEAD_CHECKS, HEAD_ENTRY_CHECKS
-from mockrec.engine.rules.model import When
+from mockrec.engine.rules.deferral import Question, of_body, of_head
+from mockrec.engine.rules.match_body import (
+    BODY_ENTRY_CHECKS,
+    BODY_FACTORIES,
+    body_checks,
+    quick_body,
+    readable,
+)
+from mockrec.engine.rules.match_head import HEAD_CHECKS, HEAD_ENTRY_CHECKS, REGEX_KEYS
+from mockrec.engine.rules.model import Condition, When
+from mockrec.engine.rules.patterns import quick_length
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.usercode.failure import Failure, text_of
 
@@ -22,7 +30,9 @@ Handler = Callable[[RequestView], Any]
 ResolveHandler = Callable[[str], Handler]
 Check = Callable[[RequestView], bool | None]
 
-_TIERS = {"head": 0, "mixed": 1, "body": 2}
+_TIERS = {"head": 0, "late": 1, "mixed": 2, "body": 3}
+QUICK_HEAD = 64 * 1024
+"""Characters of a head that matchers take at once, but for patterns in Python's syntax; `limits.head` by default."""
 
 
 class MatcherError(Exception):
@@ -36,8 +46,8 @@ class MatcherError(Exception):
 
 
 class AskUser(Exception):
-    """A `python` matcher has to be asked, which may take its time: `select` was left, to be called again with the
-    function's answer in `RequestView.answers`."""
+    """A `python` matcher has to be asked, which may take its time: raised by its check, and returned by
+    `RuleSet.select`, which is to be called again with the function's answer in `RequestView.answers`."""
 
     def __init__(self, rule_id: str, function: Handler, key: object) -> None:
         self.rule_id = rule_id
@@ -55,7 +65,7 @@ class Matcher:
     name: str | None
     expected: Any
     tier: str
-    """`head`, `body` or, for `not` and `anyOf` that hold both, `mixed`."""
+    """`head`, `body`, `late` for one of the head that may be put off, or, for `not` and `anyOf` of both, `mixed`."""
     check: Check
 
     @property
@@ -66,37 +76,48 @@ class Matcher:
 class CompiledWhen:
     """A `when`, ready to be asked. `matchers` are all of them: head first, then mixed, then body."""
 
-    __slots__ = ("_body", "_heads", "_mixed", "has_params", "matchers", "needs_body")
+    __slots__ = ("_body", "_heads", "_late", "_python", "defers", "has_params", "is_late", "matchers", "needs_body")
 
     def __init__(self, matchers: list[Matcher], has_params: bool) -> None:
         self.matchers = tuple(sorted(matchers, key=lambda matcher: _TIERS[matcher.tier]))
         self._heads = tuple(matcher.check for matcher in self.matchers if matcher.tier == "head")
-        self._mixed = tuple(matcher.check for matcher in self.matchers if matcher.tier == "mixed")
-        self._body = tuple(matcher.check for matcher in self.matchers if matcher.tier == "body")
-        self.needs_body = bool(self._mixed or self._body)
+        self._late = tuple(matcher.check for matcher in self.matchers if matcher.tier in ("late", "mixed"))
+        self._body = tuple(one.check for one in self.matchers if one.tier == "body" and one.key != "python")
+        self._python = tuple(one.check for one in self.matchers if one.key == "python")
+        self.needs_body = any(matcher.tier in ("mixed", "body") for matcher in self.matchers)
+        self.is_late = bool(self._late)
+        """Whether the head alone may leave it open, until what was put off is answered."""
+        self.defers = self.needs_body or self.is_late
+        """Whether matchers may be put off (`deferral.py`)."""
         self.has_params = has_params
         """Whether a match may set `RequestView.params`."""
 
     def match(self, request: RequestView) -> bool | None:
-        """Whether all matchers match; None while only the request's body could tell.
+        """Whether all matchers match; None while only the request's body, or what was put off, could tell.
 
         Raises MatcherError if a `python` matcher fails.
         """
         for check in self._heads:
             if not check(request):
                 return False
-        return self._match_body(request) if self.needs_body else True
+        return self._match_more(request) if self.defers else True
 
-    def _match_body(self, request: RequestView) -> bool | None:
+    def _match_more(self, request: RequestView) -> bool | None:
         unknown = False
-        for check in self._mixed:
+        for check in self._late:
             answer = check(request)
             if answer is False:
                 return False
             unknown = unknown or answer is None
-        if unknown or (self._body and not request.body_complete):
+        if unknown or ((self._body or self._python) and not request.body_complete):
             return None
-        return all(check(request) for check in self._body)
+        for check in self._body:
+            answer = check(request)
+            if answer is False:
+                return False
+            unknown = unknown or answer is None
+        # A user's function is called once, and only where nothing else rules the request out.
+        return None if unknown else all(check(request) for check in self._python)
 
 
 def compile_when(when: When, resolve_handler: ResolveHandler, rule_id: str = "") -> CompiledWhen:
@@ -108,15 +129,16 @@ def compile_when(when: When, resolve_handler: ResolveHandler, rule_id: str = "")
     for key, attribute, factory in HEAD_CHECKS:
         expected = getattr(when, attribute)
         if expected is not None:
-            matchers.append(Matcher(key, None, expected, "head", factory(expected)))
+            matchers.append(_of_head(Question(key, None, expected, rule_id), factory(expected)))
     for key, (attribute, entry_factory) in HEAD_ENTRY_CHECKS.items():
         for name, expected in (getattr(when, attribute) or {}).items():
-            matchers.append(Matcher(key, name, expected, "head", entry_factory(name, expected)))
+            matchers.append(_of_head(Question(key, name, expected, rule_id), entry_factory(name, expected)))
     for key, expected, check in body_checks(when):
-        matchers.append(Matcher(key, None, expected, "body", check))
+        matchers.append(_of_body(Question(key, None, expected, rule_id), check))
     for key, (attribute, entry_factory) in BODY_ENTRY_CHECKS.items():
         for name, expected in (getattr(when, attribute) or {}).items():
-            matchers.append(Matcher(key, name, expected, "body", readable(entry_factory(name, expected))))
+            check = readable(entry_factory(name, expected))
+            matchers.append(_of_body(Question(key, name, expected, rule_id), check))
     if when.python is not None:
         check = _python(resolve_handler(when.python), rule_id)
         matchers.append(Matcher("python", None, when.python, "body", check))
@@ -124,14 +146,41 @@ def compile_when(when: When, resolve_handler: ResolveHandler, rule_id: str = "")
     has_params = when.path_template is not None
     if when.not_ is not None:
         inner = compile_when(when.not_, resolve_handler, rule_id)
-        tier = "mixed" if inner.needs_body else "head"
+        tier = "mixed" if inner.needs_body else "late" if inner.is_late else "head"
         matchers.append(Matcher("not", None, when.not_, tier, _not(inner)))
     if when.any_of is not None:
         choices = tuple(compile_when(choice, resolve_handler, rule_id) for choice in when.any_of)
-        tier = "mixed" if any(choice.needs_body for choice in choices) else "head"
+        late = "late" if any(choice.is_late for choice in choices) else "head"
+        tier = "mixed" if any(choice.needs_body for choice in choices) else late
         matchers.append(Matcher("anyOf", None, when.any_of, tier, _any_of(choices)))
         has_params = has_params or any(choice.has_params for choice in choices)
     return CompiledWhen(matchers, has_params)
+
+
+def check_of(key: str, name: str | None, expected: Any) -> Check:
+    """The check of a `Question`, which is answered at once."""
+    if name is not None:
+        if key in HEAD_ENTRY_CHECKS:
+            return HEAD_ENTRY_CHECKS[key][1](name, expected)
+        return readable(BODY_ENTRY_CHECKS[key][1](name, expected))
+    for head_key, _, factory in HEAD_CHECKS:
+        if head_key == key:
+            return factory(expected)
+    return readable(BODY_FACTORIES[key](expected))
+
+
+def _of_head(question: Question, check: Check) -> Matcher:
+    key, name, expected = question.key, question.name, question.expected
+    pattern = expected.regex if isinstance(expected, Condition) else expected if key in REGEX_KEYS else None
+    quick = QUICK_HEAD if pattern is None else quick_length(pattern)
+    if quick >= QUICK_HEAD:
+        return Matcher(key, name, expected, "head", check)
+    return Matcher(key, name, expected, "late", of_head(check, quick, question))
+
+
+def _of_body(question: Question, check: Check) -> Matcher:
+    key, name, expected = question.key, question.name, question.expected
+    return Matcher(key, name, expected, "body", of_body(check, quick_body(key, name, expected), question))
 
 
 def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:

@@ -1,18 +1,21 @@
 """Matchers that need a request's complete body: one factory a key of the language, and the table of them.
 
-A body that cannot be decoded or parsed matches none of them. jsonschema and jsonpath are imported only where
+A body that cannot be decoded or parsed matches none of them. jsonschema-rs and jsonpath are imported only where
 a rule uses them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mockrec.engine.rules.model import Expected, MultipartPart, When
+from mockrec.engine.rules.deferral import QUICK_BODY
+from mockrec.engine.rules.json_paths import compile_path, path_cost
+from mockrec.engine.rules.model import Condition, Expected, MultipartPart, When
 from mockrec.engine.rules.multipart import Part
+from mockrec.engine.rules.patterns import quick_length, searcher
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
+from mockrec.engine.rules.schema_check import is_recursive, schema_validator
 from mockrec.engine.rules.values import json_check, json_equal, json_includes, text_check
 
 Check = Callable[[RequestView], bool]
@@ -36,15 +39,23 @@ def _form(name: str, expected: Expected) -> Check:
 
 
 def _multipart(wanted: tuple[MultipartPart, ...]) -> Check:
-    return lambda request: all(any(_part_matches(one, part) for part in request.multipart) for one in wanted)
+    checks = tuple(_part_check(one) for one in wanted)
+    return lambda request: all(any(check(part) for part in request.multipart) for check in checks)
 
 
-def _part_matches(wanted: MultipartPart, part: Part) -> bool:
-    return (
-        (wanted.name is None or wanted.name == part.name)
-        and (wanted.filename is None or wanted.filename == part.filename)
-        and (wanted.content is None or wanted.content == part.text)
-    )
+def _part_check(wanted: MultipartPart) -> Callable[[Part], bool]:
+    text = wanted.content
+    # A text without U+FFFD equals no content that is not valid UTF-8, so contents need not be decoded.
+    data = None if text is None or "\ufffd" in text else text.encode("utf-8", "surrogatepass")
+
+    def check(part: Part) -> bool:
+        return (
+            (wanted.name is None or wanted.name == part.name)
+            and (wanted.filename is None or wanted.filename == part.filename)
+            and (text is None or (part.text == text if data is None else part.content == data))
+        )
+
+    return check
 
 
 def _body(text: str) -> Check:
@@ -56,8 +67,8 @@ def _body_includes(text: str) -> Check:
 
 
 def _body_regex(pattern: str) -> Check:
-    search = re.compile(pattern).search
-    return lambda request: search(request.text) is not None
+    search = searcher(pattern)
+    return lambda request: search(request.text)
 
 
 def _json(expected: Any) -> Check:
@@ -84,7 +95,7 @@ def _json_path(path: str, expected: Expected) -> Check:
     """`path` as in RFC 9535."""
     import jsonpath_rfc9535
 
-    query = jsonpath_rfc9535.compile(path)
+    query = compile_path(path)
     check = json_check(expected)
 
     def check_path(request: RequestView) -> bool:
@@ -99,22 +110,31 @@ def _json_path(path: str, expected: Expected) -> Check:
 
 
 def _json_schema(schema: Mapping[str, Any] | bool) -> Check:
-    import jsonschema
-    import referencing
-    import referencing.exceptions
+    validator = schema_validator(schema)
+    # It raises ValueError for what it cannot look at: nested too deeply, or text with half of a surrogate pair.
+    return lambda request: bool(validator.is_valid(request.json))
 
-    # An empty registry: a schema never makes us fetch another one from the network.
-    validator_class = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    validator = validator_class(schema, registry=referencing.Registry())
 
-    def check(request: RequestView) -> bool:
-        value = request.json
-        try:
-            return bool(validator.is_valid(value))
-        except (referencing.exceptions.Unresolvable, RecursionError, re.error):
-            return False
+def quick_body(key: str, name: str | None, expected: Any) -> int:
+    """Bytes of a body up to which a matcher takes some milliseconds at most, whatever the body says."""
+    quick = QUICK_BODY
+    if key == "bodyRegex":
+        return min(quick, quick_length(expected))
+    if isinstance(expected, Condition) and expected.regex is not None:
+        quick = min(quick, quick_length(expected.regex))
+    if key == "jsonPath" and name is not None:
+        quick = min(quick, _QUICK_PATHS[path_cost(name)])
+    if key == "jsonSchema" and is_recursive(expected):
+        return 0
+    return quick
 
-    return check
+
+_QUICK_PATHS = {"singular": QUICK_BODY, "linear": 8 * 1024, "any": 0}
+
+
+def is_body_key(key: str) -> bool:
+    """Whether a key of the language names a matcher of bodies."""
+    return key in BODY_FACTORIES or key in BODY_ENTRY_CHECKS
 
 
 def body_checks(when: When) -> list[tuple[str, Any, Check]]:
@@ -139,6 +159,8 @@ _BODY_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
     ("jsonRpc", "json_rpc", _json_rpc),
     ("jsonSchema", "json_schema", _json_schema),
 )
+
+BODY_FACTORIES: Mapping[str, Callable[[Any], Check]] = {key: factory for key, _, factory in _BODY_CHECKS}
 
 # The same for keys that hold a mapping: each entry becomes a check.
 BODY_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+import re2
+
 from mockrec.engine.rules.model import Expected
+from mockrec.engine.rules.patterns import searcher
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.urls import (
     DEFAULT_PORTS,
@@ -65,8 +68,21 @@ def _hostname(pattern: str) -> Check:
     wanted = normal_hostname(pattern)
     if "*" not in wanted:
         return lambda request: normal_hostname(request.hostname) == wanted
-    fits = re.compile(".*".join(re.escape(piece) for piece in wanted.split("*"))).fullmatch
-    return lambda request: fits(normal_hostname(request.hostname)) is not None
+    first, *between, last = wanted.split("*")
+
+    def check(request: RequestView) -> bool:
+        name = normal_hostname(request.hostname)
+        if len(name) < len(first) + len(last) or not (name.startswith(first) and name.endswith(last)):
+            return False
+        position, end = len(first), len(name) - len(last)
+        for piece in between:
+            # The first place is the best: it leaves most for the pieces that follow.
+            position = name.find(piece, position, end) + len(piece)
+            if position < len(piece):
+                return False
+        return True
+
+    return check
 
 
 def _port(port: int) -> Check:
@@ -91,7 +107,10 @@ def _path_template(template: str) -> Check:
     pieces = _SEGMENT_NAME.split(template)
     names = pieces[1::2]
     literals = [re.escape(normal_path(piece)) for piece in pieces[0::2]]
-    fits = re.compile("([^/]+)".join(literals)).fullmatch
+    pattern = "([^/]+)".join(literals)
+    # Where a segment holds one name, no part of the path is tried twice; where it holds more, Python's `re` would.
+    several = any(segment.count("{") > 1 for segment in template.split("/"))
+    fits = (re2 if several else re).compile(pattern).fullmatch
 
     def check(request: RequestView) -> bool:
         found = fits(request.path)
@@ -104,13 +123,13 @@ def _path_template(template: str) -> Check:
 
 
 def _path_regex(pattern: str) -> Check:
-    search = re.compile(pattern).search
-    return lambda request: search(request.path) is not None
+    search = searcher(pattern)
+    return lambda request: search(request.path)
 
 
 def _url_regex(pattern: str) -> Check:
-    search = re.compile(pattern).search
-    return lambda request: search(request.url.partition("?")[0]) is not None
+    search = searcher(pattern)
+    return lambda request: search(request.url.partition("?")[0])
 
 
 def _exact_query(query: str) -> Check:
@@ -154,6 +173,9 @@ HEAD_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
     ("urlRegex", "url_regex", _url_regex),
     ("exactQuery", "exact_query", _exact_query),
 )
+
+REGEX_KEYS = frozenset({"pathRegex", "urlRegex"})
+"""Keys whose expected value is a pattern."""
 
 # The same for keys that hold a mapping: each entry becomes a check.
 HEAD_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {

@@ -6,7 +6,6 @@ Steps that answer carry a `final` class attribute; only the last step of a rule 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,8 +13,8 @@ from typing import Any, ClassVar
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 
 HeaderPairs = tuple[tuple[str, str], ...]
-Replacements = tuple[tuple[re.Pattern[str], str], ...]
-"""Pattern and template (`\\1`, `\\g<name>`), applied one after another, each to all that it finds."""
+Replacements = tuple[tuple[str, str], ...]
+"""Pattern (`patterns.py`) and template (`\\1`, `\\g<name>`), applied one after another, each to all that it finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not asked for."""
+    """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not asked for.
+
+    A pattern, here and in `When`, is one of RE2 unless it is a `PythonRegex`.
+    """
 
     equals: Any = None
     regex: str | None = None
@@ -274,6 +276,13 @@ class BodyChange:
     patch_json: tuple[Mapping[str, Any], ...] | None = None
     """Operations of RFC 6902."""
     match_replace: Replacements | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the rule language that it was given by, where it depends on the body there was."""
+        if self.match_replace is not None:
+            return "matchReplaceBody"
+        return "patchJson" if self.patch_json is not None else "mergeJson"
 
 
 @dataclass(frozen=True, slots=True)

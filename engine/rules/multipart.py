@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_PARTS = 10_000
+MAX_HEADERS = 100
+"""Lines of a part's head that are looked at."""
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:\\"|[^"])*)"|([^\s;"]*))')
 
@@ -68,7 +70,7 @@ def _part(data: bytes) -> Part:
     else:
         head, _, content = data.partition(b"\r\n\r\n")
     headers: dict[str, str] = {}
-    for line in head.split(b"\r\n"):
+    for line in head.split(b"\r\n", MAX_HEADERS)[:MAX_HEADERS]:
         name, colon, value = line.decode("utf-8", "replace").partition(":")
         if colon:
             headers[name.strip().lower()] = value.strip()

@@ -77,7 +77,7 @@ class Selector(Scalar[str]):
         elif kind == "json":
             _as(JsonPath(), value)
         elif kind == "text":
-            _as(Regex(), value)
+            _as(Regex(python_allowed=False), value)
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mockrec.engine.rules.deferral import QUICK_BODY
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.match import AskUser, Matcher, MatcherError
 from mockrec.engine.rules.model import When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
@@ -36,19 +38,31 @@ class Distance:
     """What failed: the matcher's name, what it expected, what it found."""
 
 
+Failure = Matcher | tuple[str, str, str]
+"""A matcher that failed, or what is told of something else that did."""
+
+
 def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | None:
     """The rule that fails least, the first in rank among equals; None where there are no rules."""
-    best: Distance | None = None
+    best: tuple[float, CompiledRule, list[Failure]] | None = None
     for rule in ranked[:MAX_COMPARED]:
-        distance = _distance(rule, request)
-        if best is None or distance.amount < best.amount:
-            best = distance
-    return best
+        amount, failures = _distance(rule, request)
+        if best is None or amount < best[0]:
+            best = amount, rule, failures
+    if best is None:
+        return None
+    amount, rule, failures = best
+    # Only now, for one rule: what was found may be a long text, or the answer to a query.
+    return Distance(rule, amount, tuple(one if isinstance(one, tuple) else _told(one, request) for one in failures))
 
 
-def _distance(rule: CompiledRule, request: RequestView) -> Distance:
+def _told(matcher: Matcher, request: RequestView) -> tuple[str, str, str]:
+    return printable(matcher.label), _expected(matcher), _found(matcher, request)
+
+
+def _distance(rule: CompiledRule, request: RequestView) -> tuple[float, list[Failure]]:
     amount = 0.0
-    failures = []
+    failures: list[Failure] = []
     if not rule.sees(request):
         amount += 4
         failures.append(_wrong_kind(request))
@@ -58,12 +72,12 @@ def _distance(rule: CompiledRule, request: RequestView) -> Distance:
             asked_user = matcher  # the user's function was asked once already
         elif _failed(matcher, request):
             amount += _weight(matcher, request)
-            failures.append((printable(matcher.label), _expected(matcher), _found(matcher, request)))
+            failures.append(matcher)
     if asked_user is not None and not failures and not rule.used_up:
         amount += 1
         failures.append(("python", f"{handler_words(asked_user.expected)} to return True", "that it did not"))
     request.params = NO_PARAMS
-    return Distance(rule, amount, tuple(failures))
+    return amount, failures
 
 
 def _failed(matcher: Matcher, request: RequestView) -> bool:
@@ -117,6 +131,8 @@ def _expected(matcher: Matcher) -> str:
 
 
 def _found(matcher: Matcher, request: RequestView) -> str:
+    if matcher.tier == "body" and request.deferral is not None and not request.deferral.fits(QUICK_BODY):
+        return f"a body of more than {QUICK_BODY // 1024} KiB that does not match"
     try:
         if matcher.key in _VALUE:
             return shown(_VALUE[matcher.key](request))
@@ -134,9 +150,8 @@ def _found(matcher: Matcher, request: RequestView) -> str:
 
 
 def _json_values(request: RequestView, path: str) -> Sequence[Any]:
-    import jsonpath_rfc9535
-
-    return jsonpath_rfc9535.find(path, request.json).values()
+    values: Sequence[Any] = compile_path(path).find(request.json).values()
+    return values
 
 
 # Key of the language → the one value that its matcher looked at.

@@ -17,6 +17,8 @@ from mockrec.engine.errors import Problem, RuleFileError
 
 MAX_DEPTH: Final = 100
 MAX_ALIASED_NODES: Final = 100_000
+MAX_NODES: Final = 2_000_000
+"""Values of a file; each takes some 300 bytes of memory."""
 MAX_DIGITS: Final = 300
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -120,6 +122,7 @@ class _Composer:
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
         self._anchors: dict[str, AnyNode] = {}
         self._aliased = 0
+        self._nodes = 0
 
     def document(self) -> AnyNode:
         next(self._events)  # the stream's start
@@ -139,6 +142,9 @@ class _Composer:
             return self._alias(event)
         if event.tag is not None and event.tag != "!" and event.tag not in _CORE_TAGS:
             raise self._error(event, f"the tag {event.tag!r} is not part of the rule language")
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise self._error(event, f"the file has more than {MAX_NODES:,} values")
         if depth > MAX_DEPTH:
             raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
         node: AnyNode

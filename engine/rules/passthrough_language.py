@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,13 +17,16 @@ from mockrec.engine.rules.model import (
     ResponseChanges,
 )
 from mockrec.engine.rules.nodes import AnyNode, ListNode, ScalarNode
+from mockrec.engine.rules.patterns import replacer
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.records import Given, Key, Record
+from mockrec.engine.rules.regex_language import REGEX
 from mockrec.engine.rules.shapes import Bool, Enum, FirstOf, Free, Int, Schema, Shape, Str
 from mockrec.engine.rules.step_parts import DELAY, StepWord, delay_step
-from mockrec.engine.rules.texts import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Pattern, Regex
+from mockrec.engine.rules.texts import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Pattern
 from mockrec.engine.rules.upstream_settings import upstream_fields, upstream_keys
 from mockrec.engine.rules.urls import split_host
+from mockrec.formats.expressions import RegexError
 
 _PROTOCOLS: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
@@ -49,40 +50,36 @@ def _operation(given: Given) -> Mapping[str, Any]:
     return dict(given.values)
 
 
-class _Replacement(Shape[tuple[re.Pattern[str], str]]):
+class _Replacement(Shape[tuple[str, str]]):
     r"""`[pattern, replacement]`; the replacement may refer to groups as `\1` or `\g<name>`."""
 
     expects = "a pattern and its replacement"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[re.Pattern[str], str]:
+    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[str, str]:
         if not isinstance(node, ListNode):
             raise self.unexpected(node, where, reading)
         if len(node.items) != 2:
             raise reading.reject(node, where, f"expected {self.expects}, got a list of {len(node.items)}")
         first, second = node.items
         try:
-            pattern = _REGEX.read(first, f"{where}[0]", reading)
+            pattern = REGEX.read(first, f"{where}[0]", reading)
         except Rejected:
             _TEXT.read(second, f"{where}[1]", reading)
             raise
         replacement = _TEXT.read(second, f"{where}[1]", reading)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as for every regular expression of a rule file
-            compiled = re.compile(pattern)
         try:
-            compiled.sub(replacement, "")
-        except (re.error, IndexError, OverflowError) as error:
+            replacer(pattern, replacement)
+        except RegexError as error:
             # The error may quote the text, and a variable's value may be a secret.
             hidden = isinstance(second, ScalarNode) and "${" in second.text
             why = "" if hidden else f": {error}"
             raise reading.reject(second, f"{where}[1]", f"not a replacement for this pattern{why}") from None
-        return compiled, replacement
+        return pattern, replacement
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        return {"type": "array", "items": _TEXT.schema(defs), "minItems": 2, "maxItems": 2}
+        return {"type": "array", "prefixItems": [REGEX.schema(defs), _TEXT.schema(defs)], "minItems": 2, "maxItems": 2}
 
 
-_REGEX = Regex()
 _TEXT = Str()
 _REPLACEMENTS = List(_Replacement(), at_least=1)
 

@@ -10,11 +10,14 @@ import codecs
 import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from mockrec.engine.rules.multipart import Part, header_parameter, parse_multipart
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
+
+if TYPE_CHECKING:
+    from mockrec.engine.rules.deferral import Deferral
 
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -47,6 +50,7 @@ class RequestView:
         "_body_error",
         "_cookies",
         "_form",
+        "_header_values",
         "_json",
         "_multipart",
         "_query",
@@ -54,6 +58,7 @@ class RequestView:
         "_text",
         "answers",
         "body_complete",
+        "deferral",
         "headers",
         "hostname",
         "method",
@@ -90,6 +95,8 @@ class RequestView:
         self.raw_headers = raw_headers
         self.websocket = websocket
         self.body_complete = False
+        self.deferral: Deferral | None = None
+        """Who answers what is not answered at once; None: everything is."""
         self.params = NO_PARAMS
         self.answers: dict[object, Any] | None = None
         """For the engine: what `python` matchers have answered; None where they are called as they are met."""
@@ -101,6 +108,7 @@ class RequestView:
         self._query: dict[str, list[str]] | None = None
         self._cookies: dict[str, list[str]] | None = None
         self._form: dict[str, list[str]] | None = None
+        self._header_values: dict[str, list[str]] | None = None
         self._multipart: tuple[Part, ...] | None = None
 
         # Every choice of a rule starts with the path, so this one is not put off.
@@ -119,6 +127,11 @@ class RequestView:
         """`hostname`, with the port unless it is the protocol's own."""
         name = f"[{self.hostname}]" if ":" in self.hostname and self.hostname[0] != "[" else self.hostname
         return name if self.port == DEFAULT_PORTS.get(self.protocol) else f"{name}:{self.port}"
+
+    @property
+    def head_size(self) -> int:
+        """Characters of the URL and the header fields."""
+        return len(self.url) + sum(len(pair[0]) + len(pair[1]) for pair in self.raw_headers)
 
     @property
     def query_string(self) -> str:
@@ -214,15 +227,35 @@ class RequestView:
             return []
         if not isinstance(joined, str):
             return list(joined)
-        values = [pair[1].strip() for pair in self.raw_headers if pair[0].lower() == name]
-        return values or [joined]
+        if self._header_values is None:
+            self._header_values = {}
+        values = self._header_values.get(name)
+        if values is None:
+            values = [pair[1].strip() for pair in self.raw_headers if pair[0].lower() == name] or [joined]
+            self._header_values[name] = values
+        return values
 
 
 def _pairs(text: str) -> dict[str, list[str]]:
     pairs: dict[str, list[str]] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
-        pairs.setdefault(name, []).append(value)
+    encoded = "%" in text or "+" in text
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            if encoded:
+                name, value = _unquoted(name), _unquoted(value)
+            found = pairs.get(name)
+            if found is None:
+                pairs[name] = [value]
+            else:
+                found.append(value)
     return pairs
+
+
+def _unquoted(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text, errors="replace") if "%" in text else text
 
 
 def _cookies(header: str | list[str]) -> dict[str, list[str]]:

@@ -72,6 +72,18 @@ class _Http2(Scalar[str]):
         return or_variable({"enum": [True, False, "fallback"]}, defs)
 
 
+class _Positive(Duration):
+    """A duration that is not 0."""
+
+    expects = "a duration of at least 10ms, such as 100ms, 2s or 1m"
+
+    def parse(self, text: str, plain: bool) -> float:
+        seconds = super().parse(text, plain)
+        if seconds < 0.01:
+            raise Unfit
+        return seconds
+
+
 class _NewFile(Shape[str | None]):
     """The name of a file that need not exist, relative to the rule file's folder → absolute path; or null."""
 
@@ -109,6 +121,9 @@ LIMITS: Final = Record(
         "connections": Key(Int(1), "The most connections at a time (10000)."),
         "streams": Key(Int(1), "The most streams of an HTTP/2 connection at a time (100)."),
         "wsMessage": Key(Size(), "The largest WebSocket message (100MiB)."),
+        "matchTime": Key(_Positive(), "The CPU time that matchers and changes of one request may take (5s)."),
+        "templateSteps": Key(Int(1), "The most steps of work that a step's templates take for a request (400000)."),
+        "templateSize": Key(Size(), "The most bytes of text and values that they make for it (32MiB)."),
     },
     lambda given: Limits(**given.fields()),
     may_be_nothing=True,

@@ -7,7 +7,7 @@ differ from one rendering to the next (time, ids, random numbers) comes in with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockrec.engine.rules.model import HeaderPairs, Place
 from mockrec.engine.rules.request import RequestView
@@ -15,17 +15,25 @@ from mockrec.engine.rules.request import RequestView
 if TYPE_CHECKING:
     import jinja2
 
-MAX_OUTPUT = 16 * 1024 * 1024
-"""Characters that one template may give."""
+    from mockrec.engine.rules.template_budget import Budget
+
+MAX_STEPS = 400_000
+"""Steps of work that the templates of a step may take for one request, if no limit says otherwise."""
+MAX_SIZE = 32 * 1024 * 1024
+"""Bytes of text and values that they may make."""
+
+_MAX_REASON = 500
+"""Characters of an error's text: it may name a value."""
 
 _MARKS = ("{{", "{%", "{#")
 
 
 class TemplateError(Exception):
-    """A template is malformed, or failed on a request. `place_line` is a line of the rule file, from 1."""
+    """A template is malformed, or failed on a request. `place_line` and `column` are of the rule file, from 1."""
 
-    def __init__(self, place_line: int, message: str) -> None:
+    def __init__(self, place_line: int, message: str, column: int = 1) -> None:
         self.place_line = place_line
+        self.column = column
         self.message = message
         super().__init__(f"line {place_line}: {message}")
 
@@ -38,6 +46,9 @@ class TemplateRequest:
     """
 
     __slots__ = (
+        "_cookies",
+        "_form",
+        "_query",
         "_view",
         "headers",
         "host",
@@ -61,6 +72,9 @@ class TemplateRequest:
         self.port = view.port
         self.headers = view.headers
         self.params = view.params
+        self._query: dict[str, str] | None = None
+        self._cookies: dict[str, str] | None = None
+        self._form: dict[str, str] | None = None
 
     @property
     def body(self) -> str:
@@ -84,15 +98,21 @@ class TemplateRequest:
 
     @property
     def query(self) -> dict[str, str]:
-        return _firsts(self._view.query)
+        if self._query is None:
+            self._query = _firsts(self._view.query)
+        return self._query
 
     @property
     def cookies(self) -> dict[str, str]:
-        return _firsts(self._view.cookies)
+        if self._cookies is None:
+            self._cookies = _firsts(self._view.cookies)
+        return self._cookies
 
     @property
     def form(self) -> dict[str, str]:
-        return _firsts(self._view.form)
+        if self._form is None:
+            self._form = _firsts(self._view.form)
+        return self._form
 
 
 # What Jinja2 calls the object in "… has no attribute …": a name that says nothing to the author of a rule.
@@ -101,6 +121,41 @@ _REQUEST_NAME = f"'{TemplateRequest.__module__}.{TemplateRequest.__qualname__} o
 
 def _firsts(values: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: items[0] for name, items in values.items()}
+
+
+class Scope:
+    """What the templates of one step may name for one request, and what they may cost together.
+
+    `names` holds `request` (a RequestView), `count`, `now`, `uuid`, `random`.
+    """
+
+    __slots__ = ("_budget", "_size", "_steps", "names")
+
+    def __init__(self, names: Mapping[str, Any], *, steps: int = MAX_STEPS, size: int = MAX_SIZE) -> None:
+        self.names = {
+            name: TemplateRequest(value) if isinstance(value, RequestView) else value for name, value in names.items()
+        }
+        self._steps = steps
+        self._size = size
+        self._budget: Budget | None = None
+
+    @property
+    def budget(self) -> Budget:
+        """What is left for the request."""
+        if self._budget is None:
+            from mockrec.engine.rules.template_budget import Budget
+
+            self._budget = Budget(self._steps, self._size)
+        return self._budget
+
+    @property
+    def used(self) -> int:
+        """Steps that were spent."""
+        return self._budget.used if self._budget is not None else 0
+
+
+Context: TypeAlias = Scope | Mapping[str, Any]
+"""A mapping stands for a scope with its names and the limits as they are without settings."""
 
 
 class Template:
@@ -116,29 +171,18 @@ class Template:
         if not self.is_static:
             self._template = _compile(text, place)
 
-    def render(self, context: Mapping[str, Any]) -> str:
-        """The text for a request.
-
-        `context` holds `request` (a RequestView), `count`, `now`, `uuid`, `random`. Raises TemplateError,
-        also for a name that is not defined.
-        """
+    def render(self, context: Context) -> str:
+        """The text for a request. Raises TemplateError, also for a name that is not defined."""
         if self._template is None:
             return self._text
-        values = {
-            name: TemplateRequest(value) if isinstance(value, RequestView) else value for name, value in context.items()
-        }
-        pieces: list[str] = []
-        room = MAX_OUTPUT
+        from mockrec.engine.rules import sandbox
+
+        scope = context if isinstance(context, Scope) else Scope(context)
         try:
-            for piece in self._template.generate(values):
-                room -= len(piece)
-                if room < 0:
-                    raise ValueError(f"the text grows beyond {MAX_OUTPUT} characters")
-                pieces.append(piece)
+            return "".join(sandbox.pieces(self._template, scope.names, scope.budget))
         except Exception as error:
             # A template is the user's code: whatever it raises is told with its line, never a defect of ours.
             raise _error(self._place, self._text, _failed_line(error), _reason(error)) from error
-        return "".join(pieces)
 
 
 class TemplateTree:
@@ -150,9 +194,9 @@ class TemplateTree:
         self._tree = _compile_tree(value, place)
         self.is_static = not _has_template(self._tree)
 
-    def render(self, context: Mapping[str, Any]) -> Any:
+    def render(self, context: Context) -> Any:
         """The value for a request, with mappings as dict and sequences as list. Raises TemplateError."""
-        return _render_tree(self._tree, context)
+        return _render_tree(self._tree, context if isinstance(context, Scope) else Scope(context))
 
 
 class HeaderTemplates:
@@ -165,13 +209,14 @@ class HeaderTemplates:
         self._pairs = tuple((name, Template(value, place)) for name, value in pairs)
         self.is_static = all(template.is_static for _, template in self._pairs)
 
-    def render(self, context: Mapping[str, Any]) -> HeaderPairs:
+    def render(self, context: Context) -> HeaderPairs:
         """The pairs for a request. Raises TemplateError, also for a value that would break the head apart."""
         rendered = []
         for name, template in self._pairs:
             value = template.render(context)
             if not template.is_static and any(mark in value for mark in "\r\n\0"):
-                raise TemplateError(self._place.line, f"the value of header {name} has a line break or NUL in it")
+                message = f"the value of header {name} has a line break or NUL in it"
+                raise TemplateError(self._place.line, message, self._place.column)
             rendered.append((name, value))
         return tuple(rendered)
 
@@ -233,7 +278,7 @@ def _has_template(tree: Any) -> bool:
     return isinstance(tree, Template)
 
 
-def _render_tree(tree: Any, context: Mapping[str, Any]) -> Any:
+def _render_tree(tree: Any, context: Scope) -> Any:
     if isinstance(tree, Template):
         return tree.render(context)
     if isinstance(tree, dict):
@@ -249,11 +294,14 @@ def _error(place: Place, text: str, line: int, message: str) -> TemplateError:
         return TemplateError(place.line + line - 1, message)
     if "\n" in text:
         message = f"{message} (in line {line} of the text)"
-    return TemplateError(place.line, message)
+    return TemplateError(place.line, message, place.column)
 
 
 def _reason(error: Exception) -> str:
-    return str(error).replace(_REQUEST_NAME, "the request") or type(error).__name__
+    if isinstance(error, RecursionError):
+        return "the template calls itself too deeply, or its values are too deep"
+    text = str(error).replace(_REQUEST_NAME, "the request") or type(error).__name__
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"
 
 
 def _failed_line(error: Exception) -> int:

@@ -17,9 +17,8 @@ def check_text(text: str, place: Place, reading: Reading) -> bool:
         compile_template(text, place)
     except TemplateError as error:
         line = error.place_line
-        column = place.column if line == place.line else 1
         message = f"not a template: {error.message}"
-        reading.problems.append(Problem(place.file, line, column, place.where, message))
+        reading.problems.append(Problem(place.file, line, error.column, place.where, message))
         return False
     return True
 

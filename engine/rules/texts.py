@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from mockrec.engine.rules.containers import ByKind, Checked, List, MapOf
+from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.model import HeaderPairs
 from mockrec.engine.rules.nodes import AnyNode, ListNode, ScalarNode
+from mockrec.engine.rules.patterns import check_regex
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.shapes import TEXT_TYPES, Scalar, Schema, Shape, Str, Unfit
+from mockrec.formats.expressions import RegexError
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2
 _TOKEN_ONLY = re.compile(_TOKEN)
@@ -44,18 +46,19 @@ class Pattern(Scalar[str]):
 
 
 class Regex(Scalar[str]):
-    """A regular expression of Python's `re`."""
+    """A regular expression in RE2's syntax."""
 
     expects = "a regular expression"
 
+    def __init__(self, *, python_allowed: bool = True) -> None:
+        """`python_allowed`: whether Python's syntax can be given at this place (`regex_language.py`)."""
+        self._python_allowed = python_allowed
+
     def parse(self, text: str, plain: bool) -> str:
         try:
-            with warnings.catch_warnings():
-                # "Possible nested set" and the like are notes on Python's future, not on the rule file.
-                warnings.simplefilter("ignore")
-                re.compile(text)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise Unfit(f"not a regular expression: {error}") from None
+            check_regex(text, python_allowed=self._python_allowed)
+        except RegexError as error:
+            raise Unfit(str(error)) from None
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -102,6 +105,10 @@ class Handler(Shape[str]):
         return _HANDLER_NAME.schema(defs)
 
 
+MOST_STEPS: Final = 100
+"""Steps of a JSONPath; documents that are nested deeper are not looked into either."""
+
+
 class JsonPath(Scalar[str]):
     """A JSONPath query (RFC 9535)."""
 
@@ -111,9 +118,11 @@ class JsonPath(Scalar[str]):
         import jsonpath_rfc9535  # slow to import, and few files use it
 
         try:
-            jsonpath_rfc9535.compile(text)
+            steps = len(compile_path(text).segments)
         except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
             raise Unfit(f"not a JSONPath: {str(error) or quoted(text)}") from None
+        if steps > MOST_STEPS:  # each is a frame of Python's stack when it is looked up
+            raise Unfit(f"a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

@@ -12,7 +12,7 @@ from mockrec.engine.rules.shapes import Bool, Duration, FirstOf, Null, Str
 from mockrec.engine.rules.texts import File, Pattern
 
 _NAMES = List(Str(empty=False))
-_PROXY = Pattern("a proxy such as http://proxy:3128", r"(?:https?|socks5h?|socks4a?)://[^\s/?#]+/?")
+_PROXY = Pattern("a proxy such as http://proxy:3128", r"(?:https?|socks(?:5h?)?|socks4a?)://[^\s/?#]+/?")
 _CERTIFICATE = Record(
     {
         "cert": Key(File(), "The client certificate, PEM."),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mockrec.engine.wire.hostnames import to_ascii
+
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
@@ -32,11 +34,9 @@ def _escaped(found: re.Match[str]) -> str:
 def normal_hostname(name: str) -> str:
     """Lower-case, international names as punycode, no final dot, no brackets around an IPv6 address."""
     name = name.strip("[]").rstrip(".").lower()
-    if name.isascii():
-        return name
     try:
-        return name.encode("idna").decode("ascii")
-    except UnicodeError:
+        return to_ascii(name)
+    except ValueError:
         return name
 
 

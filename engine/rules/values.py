@@ -7,11 +7,12 @@ Lists may come as lists or tuples.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from mockrec.engine.rules.model import Condition, Expected
+from mockrec.engine.rules.patterns import searcher
 
 TextCheck = Callable[[Sequence[str]], bool]
 """Gets every value a name has in the request, in order; none when the name is not there."""
@@ -71,8 +72,8 @@ def _condition_check(condition: Condition, equals: Callable[[Any], JsonCheck]) -
         same = equals(condition.equals)
         tests.append(lambda value: same((value,)))
     if condition.regex is not None:
-        search = re.compile(condition.regex).search
-        tests.append(lambda value: (text := _as_text(value)) is not None and search(text) is not None)
+        search = searcher(condition.regex)
+        tests.append(lambda value: (text := _as_text(value)) is not None and search(text))
     if condition.includes is not None:
         part = condition.includes
         tests.append(lambda value: isinstance(value, (str, list, tuple)) and part in value)
@@ -142,10 +143,42 @@ def json_includes(expected: Any, value: Any) -> bool:
 
 
 def _assign(expected: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Whether every expected item can have a different value that includes it (bipartite matching)."""
+    """Whether every expected item can have a different value that includes it.
+
+    Takes time in proportion to the number of values: a scalar has to be there as often as it is expected, and what of
+    mappings and lists includes an item is looked for only until there are as many as there are items.
+    """
     if len(expected) > len(values):
         return False
-    fits = [[i for i, value in enumerate(values) if json_includes(item, value)] for item in expected]
+    scalars: dict[tuple[bool, Any], int] = {}
+    for item in expected:
+        if not isinstance(item, (Mapping, list, tuple)):
+            key = (isinstance(item, bool), item)
+            scalars[key] = scalars.get(key, 0) + 1
+    if any(_count(item, values) < wanted for (_, item), wanted in scalars.items()):
+        return False
+    mappings = [item for item in expected if isinstance(item, Mapping)]
+    lists = [item for item in expected if isinstance(item, (list, tuple))]
+    return (not mappings or _place(mappings, [one for one in values if isinstance(one, Mapping)])) and (
+        not lists or _place(lists, [one for one in values if isinstance(one, (list, tuple))])
+    )
+
+
+def _count(scalar: Any, values: Sequence[Any]) -> int:
+    """How many values equal a scalar; true and 1 are two."""
+    found = values.count(scalar)
+    if found and isinstance(scalar, (bool, int, float)) and scalar in (0, 1):
+        booleans = sum(value is (scalar == 1) for value in values)
+        return booleans if isinstance(scalar, bool) else found - booleans
+    return found
+
+
+def _place(expected: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Bipartite matching. An item with as many candidates as there are items is never left without one."""
+    most = len(expected)
+    fits = [
+        list(islice((i for i, value in enumerate(values) if json_includes(item, value)), most)) for item in expected
+    ]
     owner: dict[int, int] = {}
 
     def place(item: int, tried: set[int]) -> bool:

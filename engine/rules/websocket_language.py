@@ -11,10 +11,11 @@ from mockrec.engine.rules.model import Echo, Listen, Place, Reject, Script, Scri
 from mockrec.engine.rules.nodes import AnyNode, MapNode
 from mockrec.engine.rules.reading import Reading
 from mockrec.engine.rules.records import Given, Key, Record
+from mockrec.engine.rules.regex_language import REGEX_KEYS, regex_values
 from mockrec.engine.rules.reply_language import BODY_KEYS, REPLY_KEYS, build_reply
 from mockrec.engine.rules.shapes import Duration, FirstOf, Free, Int, Null, Schema, Shape, Str
 from mockrec.engine.rules.step_parts import StepWord, bare_step, record_step
-from mockrec.engine.rules.texts import Base64, Regex
+from mockrec.engine.rules.texts import Base64
 
 _FORBIDDEN = 403
 """The status of a rejection that names none."""
@@ -35,7 +36,7 @@ _SENT = ByKind(
 )
 _EXPECTED_KEYS = {
     "equals": Key(Str(), "The whole message."),
-    "regex": Key(Regex(), "A regular expression that is found in it."),
+    **REGEX_KEYS,
     "includes": Key(Str(), "Text that it contains."),
     "json": Key(Free(), "The whole message as JSON."),
     "jsonIncludes": Key(Free(), "What the JSON message contains."),
@@ -48,7 +49,7 @@ _CLOSE = ByKind(
 _SCRIPT: dict[str, Key] = {
     "send": Key(_SENT, "Sends a message."),
     "expect": Key(
-        ByKind(scalar=Str(), mapping=Record(_EXPECTED_KEYS, _options, some_of=[tuple(_EXPECTED_KEYS)])),
+        ByKind(scalar=Str(), mapping=Record(_EXPECTED_KEYS, regex_values, some_of=[tuple(_EXPECTED_KEYS)])),
         "Waits for a message.",
     ),
     "wait": Key(Duration(), "Waits."),

@@ -9,8 +9,10 @@ from typing import Any, Final
 from mockrec.engine.rules.containers import ByKind, List, MapOf, Named, OneOrMany
 from mockrec.engine.rules.model import Condition, Expected, MultipartPart, When
 from mockrec.engine.rules.nodes import AnyNode, ScalarNode
+from mockrec.engine.rules.patterns import PythonRegex
 from mockrec.engine.rules.reading import Reading
 from mockrec.engine.rules.records import Given, Key, Record
+from mockrec.engine.rules.regex_language import REGEX, REGEX_KEYS, regex_values
 from mockrec.engine.rules.schema_check import schema_fault
 from mockrec.engine.rules.shapes import TEXT_TYPES, Bool, Enum, Free, Int, Number, Schema, Shape, Str
 from mockrec.engine.rules.texts import (
@@ -25,7 +27,6 @@ from mockrec.engine.rules.texts import (
     URL_SCHEMES,
     Handler,
     JsonPath,
-    Regex,
 )
 
 # ── values and conditions ──────────────────────────────────────────────────────────────────────────
@@ -53,7 +54,7 @@ class _PlainScalar(Free):
 
 
 def _condition(given: Given) -> Expected:
-    values = given.values
+    values = regex_values(given)
     if "absent" in given and len(values) > 1:
         raise given.reject("absent", "what is absent cannot be tested further")
     if "equals" in given and values["equals"] is None:
@@ -66,7 +67,7 @@ def _condition(given: Given) -> Expected:
 def _condition_shape(equals: Shape[Any]) -> Record[Expected]:
     keys = {
         "equals": Key(equals, "The whole value."),
-        "regex": Key(Regex(), "A regular expression that is found in it."),
+        **REGEX_KEYS,
         "includes": Key(Str(), "Text that it contains."),
         "absent": Key(Bool(only=True), "It is not there at all."),
         "present": Key(Bool(only=True), "It is there, whatever its value."),
@@ -150,10 +151,13 @@ def _source(value: Any) -> Any:
     """A read value as the plain data that was written."""
     if isinstance(value, When):
         return value.source
+    if isinstance(value, PythonRegex):
+        return {"regex": str(value), "syntax": "python"}
     if isinstance(value, Condition | MultipartPart):
         default = type(value)()
         fields = ((name, getattr(value, name)) for name in value.__slots__)
-        return {name: item for name, item in fields if item is not getattr(default, name)}
+        given = {name: item for name, item in fields if item is not getattr(default, name)}
+        return given | _source(given["regex"]) if isinstance(given.get("regex"), PythonRegex) else given
     if isinstance(value, tuple):
         items = [_source(item) for item in value]
         return items[0] if len(items) == 1 and isinstance(items[0], str) else items
@@ -169,8 +173,8 @@ _WHEN: Final[Record[When]] = Record(
         "url": Key(URL, "`/path`, `http://host/path` or `host/path`; the query does not count."),
         "path": Key(PATH, "The exact path, without the query."),
         "pathTemplate": Key(PATH_TEMPLATE, "A path with named segments such as `/users/{id}`."),
-        "pathRegex": Key(Regex(), "A regular expression that is found in the path."),
-        "urlRegex": Key(Regex(), "A regular expression that is found in the URL without its query."),
+        "pathRegex": Key(REGEX, "A regular expression that is found in the path."),
+        "urlRegex": Key(REGEX, "A regular expression that is found in the URL without its query."),
         "host": Key(HOST, "The host, with its port unless that is the default."),
         "hostname": Key(HOSTNAME, "The host's name on any port; `*` stands for any text."),
         "port": Key(Int(1, 65535), "The port."),
@@ -183,7 +187,7 @@ _WHEN: Final[Record[When]] = Record(
         "multipart": Key(List(_PART), "Parts of a multipart form; each must match one part."),
         "body": Key(Str(), "The whole body as text."),
         "bodyIncludes": Key(Str(), "Text that the body contains."),
-        "bodyRegex": Key(Regex(), "A regular expression that is found in the body."),
+        "bodyRegex": Key(REGEX, "A regular expression that is found in the body."),
         "json": Key(Free(), "The whole body as JSON."),
         "jsonIncludes": Key(Free(), "What the JSON body contains, at any depth of what is given."),
         "jsonPath": Key(MapOf(VALUE, key=JsonPath()), "JSONPath (RFC 9535) → value or condition."),

@@ -38,6 +38,8 @@ from mockrec.engine.rules.model import (
 MAX_SHOWN = 120
 """Characters of one value; longer ones are cut."""
 
+_MOST_PRINTED = 10_000
+"""Characters that anything shown is made of; nearly everything is cut much shorter."""
 _TIMES = {1: "once", 2: "twice", 3: "thrice"}
 
 
@@ -53,7 +55,8 @@ def shown(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters and line breaks escaped."""
+    """`text` with control characters and line breaks escaped; of a very long one only the beginning."""
+    text = text[:_MOST_PRINTED]
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)

@@ -6,11 +6,12 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from mockrec.engine.config import UpstreamSettings
+from mockrec.engine.config import Limits, UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing, websocket
+from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
@@ -58,6 +59,8 @@ class Tools:
     """Makes the act of the step `replay`, which knows more than steps do."""
     report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """Told of the user's functions that fail."""
+    limits: Limits = field(default_factory=Limits)
+    """What templates may cost."""
 
 
 def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
@@ -121,16 +124,17 @@ def _reads_request(step: model.Step) -> bool:
 
 
 def _act(step: model.Step, tools: Tools) -> Act:
+    contexts = Contexts(tools.random, tools.limits)
     match step:
         case model.Passthrough():
             options = _options(step, tools)
             return passthrough.passthrough_act(step, options, tools.gateway, tools.random)
         case model.Reply():
-            return reply.reply_act(step, tools.random)
+            return reply.reply_act(step, contexts)
         case model.Stream():
             return stream.stream_act(step)
         case model.JsonRpc():
-            return jsonrpc.json_rpc_act(step)
+            return jsonrpc.json_rpc_act(step, tools.gateway.helpers)
         case model.Python():
             return python.python_act(tools.handlers.resolve(step.handler), tools.report_failure)
         case model.Echo():
@@ -138,9 +142,9 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.Listen():
             return websocket.listen_act(tools.gateway.limits)
         case model.Reject():
-            return websocket.reject_act(step, tools.random)
+            return websocket.reject_act(step, contexts)
         case model.Script():
-            return websocket.script_act(step, tools.gateway.limits)
+            return websocket.script_act(step, tools.gateway.limits, tools.gateway.helpers)
         case model.Close():
             return faults.close
         case model.Reset():
@@ -148,7 +152,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.Timeout():
             return faults.never_answer
         case model.Malformed():
-            return faults.malformed_act(step, tools.random)
+            return faults.malformed_act(step, contexts)
         case model.Delay():
             return timing.delay_act(step, tools.random)
         case model.WaitForBody():
@@ -158,7 +162,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.Webhook():
             return webhook_act(step, tools.webhooks)
         case model.Emit():
-            return emit.emit_act(step, tools.random)
+            return emit.emit_act(step, contexts)
         case model.Replay():
             assert tools.replay is not None
             return tools.replay(step)

@@ -7,12 +7,42 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio.lowlevel
+
 from mockrec.engine import clock
+from mockrec.engine.config import Limits
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.template import Scope
+
+_LONG = 50_000
+"""Steps after which others get their turn."""
+
+
+class Contexts:
+    """Makes what templates can name for one exchange, within the limits of the run."""
+
+    def __init__(self, dice: random.Random, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self._dice = dice
+        self._steps = limits.template_steps
+        self._size = limits.template_size
+
+    def of(self, exchange: Exchange) -> Scope:
+        """For one step of an exchange."""
+        return Scope(template_context(exchange, self._dice), steps=self._steps, size=self._size)
+
+
+async def let_others(scope: Scope) -> None:
+    """Give way after a rendering that took long: several in a row must not add up."""
+    if scope.used > _LONG:
+        await anyio.lowlevel.checkpoint()
 
 
 class _Now(datetime):
     """The present time in UTC; as text ISO 8601 with milliseconds and `Z`."""
+
+    in_templates = True
+    """What a template may call."""
 
     def __str__(self) -> str:
         return self.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.microsecond // 1000:03d}Z"
@@ -23,6 +53,8 @@ class _Now(datetime):
 
 class _Uuid:
     """A random UUID (version 4), another one each time it is written."""
+
+    in_templates = True
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -36,6 +68,7 @@ class _Uuid:
 class _Random(float):
     """A number from 0 up to 1; `random(6)` and `random(1, 6)` are whole numbers, both ends included."""
 
+    in_templates = True
     _dice: random.Random
 
     def __new__(cls, dice: random.Random) -> _Random:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
-
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Emit
 from mockrec.engine.rules.template import TemplateError, compile_template, compile_tree
-from mockrec.engine.steps.context import template_context
+from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.plan import Act
 
 
-def emit_act(step: Emit, dice: random.Random) -> Act:
+def emit_act(step: Emit, contexts: Contexts) -> Act:
     """Records the event; a template that fails is recorded instead, and the rule goes on."""
     kind = compile_template(step.type, step.place)
     data = compile_tree(step.data, step.place)
@@ -22,14 +20,15 @@ def emit_act(step: Emit, dice: random.Random) -> Act:
             exchange.notes.rule_event(exchange, step.type, step.data)
             return
         await exchange.wait_for_body()
-        context = template_context(exchange, dice)
+        scope = contexts.of(exchange)
         try:
-            exchange.notes.rule_event(exchange, kind.render(context), data.render(context))
+            exchange.notes.rule_event(exchange, kind.render(scope), data.render(scope))
         except TemplateError as error:
             exchange.notes.rule_event(
                 exchange,
                 "template-error",
                 {"message": error.message, "file": step.place.file, "line": error.place_line},
             )
+        await let_others(scope)
 
     return act

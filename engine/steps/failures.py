@@ -23,7 +23,7 @@ async def reply_failure(exchange: Exchange, message: str) -> None:
 
 async def template_failed(exchange: Exchange, place: Place, error: TemplateError) -> None:
     """Answer for a template that failed on this request."""
-    where = f"{place.file}:{error.place_line}"
+    where = f"{place.file}:{error.place_line}:{error.column}"
     exchange.notes.rule_event(
         exchange, "template-error", {"message": error.message, "file": place.file, "line": error.place_line}
     )

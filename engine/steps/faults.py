@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 
 import anyio
@@ -11,6 +10,7 @@ from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Malformed, Reply
 from mockrec.engine.rules.template import TemplateError
+from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import answering
@@ -36,10 +36,10 @@ async def never_answer(exchange: Exchange) -> None:
     await anyio.sleep_forever()
 
 
-def malformed_act(step: Malformed, dice: random.Random) -> Act:
+def malformed_act(step: Malformed, contexts: Contexts) -> Act:
     """Sends what breaks the protocol, and closes."""
     if step.reply is not None:
-        return _cut_act(step.reply, step.truncate_after or 0, dice)
+        return _cut_act(step.reply, step.truncate_after or 0, contexts)
     data = step.raw or b""
     head, body = _as_answer(data)
 
@@ -50,8 +50,8 @@ def malformed_act(step: Malformed, dice: random.Random) -> Act:
     return act
 
 
-def _cut_act(reply: Reply, count: int, dice: random.Random) -> Act:
-    answer_for = answering(reply, dice)
+def _cut_act(reply: Reply, count: int, contexts: Contexts) -> Act:
+    answer_for = answering(reply, contexts)
 
     async def act(exchange: Exchange) -> None:
         try:

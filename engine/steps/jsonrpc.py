@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.offload.pool import Helpers, TooLong
+from mockrec.engine.rules.deferral import QUICK_BODY
 from mockrec.engine.rules.model import JsonRpc
+from mockrec.engine.rules.request import RequestView
 from mockrec.engine.steps.failures import reply_failure
+from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
+from mockrec.engine.wire import content
 
 
-def json_rpc_act(step: JsonRpc) -> Act:
-    """Answers a call; a request that is none gets a 500."""
+def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> Act:
+    """Answers a call; a request that is none gets a 500. `helpers` read a long one."""
     outcome = {"error": step.error} if step.error is not None else {"result": step.result}
 
     async def act(exchange: Exchange) -> None:
         await exchange.wait_for_body()
+        body = exchange.request_body
+        coding = exchange.address.headers.get("content-encoding", "")
         try:
-            call = exchange.view.json
-        except ValueError as error:
+            if helpers is None or body.fits(coding, QUICK_BODY):
+                call = _call(exchange.view.json)
+            else:
+                arguments = body.kept, content.codings_of(coding), body.limit
+                call = await in_helper(exchange, helpers, "jsonRpc", step.place.where, call_of, *arguments)
+        except (ValueError, TooLong) as error:
             await reply_failure(exchange, f"the request is no JSON-RPC call: {error}")
             return
-        if not isinstance(call, dict) or call.get("jsonrpc") != "2.0" or "id" not in call:
-            await reply_failure(exchange, 'the request is no JSON-RPC call: expected "jsonrpc": "2.0" and an "id"')
-            return
-        await exchange.reply(Answer(200, (JSON_TYPE,), json_bytes({"jsonrpc": "2.0", "id": call["id"], **outcome})))
+        await exchange.reply(Answer(200, (JSON_TYPE,), json_bytes({"jsonrpc": "2.0", **call, **outcome})))
 
     return act
+
+
+def call_of(data: bytes, codings: Sequence[str], limit: int) -> dict[str, Any]:
+    """The `id` of the call in a body. Raises ValueError."""
+    view = RequestView("", "", "", "", 0, "", {}, (), False, partial(content.decoded_whole, data, codings, limit))
+    return _call(view.json)
+
+
+def _call(call: Any) -> dict[str, Any]:
+    if not isinstance(call, dict) or call.get("jsonrpc") != "2.0" or "id" not in call:
+        raise ValueError('expected "jsonrpc": "2.0" and an "id"')
+    return {"id": call["id"]}

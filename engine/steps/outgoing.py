@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from mockrec.engine.exchange.address import Address
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
 from mockrec.engine.upstream.dial import HTTP1_ONLY, HTTP2_FIRST, Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
@@ -19,10 +21,17 @@ Server = tuple[str, str, int]
 """Protocol, host and port."""
 
 
-def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Server | None = None) -> Outgoing:
-    """The request without its body. `before`: the server that we stand before, which direct requests are for.
+async def outgoing(
+    exchange: Exchange,
+    step: Passthrough,
+    options: Options,
+    before: Server | None = None,
+    helpers: Helpers | None = None,
+) -> Outgoing:
+    """The request without its body. `before`: the server that we stand before, which direct requests are for;
+    `helpers` replace patterns where that could take long.
 
-    Raises TransformError.
+    Raises TransformError and TooLong.
     """
     address, changes = exchange.address, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
@@ -45,7 +54,13 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Se
         if port == DEFAULT_PORTS[protocol]:
             port = DEFAULT_PORTS[wanted]
         protocol = wanted
-    new_name, new_port = changed_host(name, port, changes)
+    if helpers is None or replaces_quickly(changes.match_replace_host, name):
+        new_name, new_port = changed_host(name, port, changes)
+    else:
+        where = f"{step.place.where}.request.matchReplaceHost"
+        new_name, new_port = await in_helper(
+            exchange, helpers, "matchReplaceHost", where, changed_host, name, port, changes
+        )
     if new_name != name or new_port != port:
         host = name = new_name
         port = new_port or DEFAULT_PORTS[protocol]
@@ -71,7 +86,13 @@ def outgoing(exchange: Exchange, step: Passthrough, options: Options, before: Se
     route = Route(protocol == "https", host, port, name, options, alpn if protocol == "https" else ())
     method = changes.method or exchange.head.method
     raw_headers = changed_headers(raw_headers, changes.headers)
-    target = changed_path(address.path.partition("#")[0], changes)  # a fragment is the client's own affair
+    target = address.path.partition("#")[0]  # a fragment is the client's own affair
+    if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):
+        target = changed_path(target, changes)
+    else:
+        key = "matchReplacePath" if changes.match_replace_path else "matchReplaceQuery"
+        where = f"{step.place.where}.request.{key}"
+        target = await in_helper(exchange, helpers, key, where, changed_path, target, changes)
     return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers), pseudo)
 
 

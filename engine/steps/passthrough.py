@@ -17,8 +17,10 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
+from mockrec.engine.steps.offloaded import changes_quickly, in_helper
 from mockrec.engine.steps.outgoing import outgoing
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import JSON_TYPE
@@ -33,6 +35,7 @@ from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, wit
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
+from mockrec.formats.small_file import BODY_LIMIT, read_small
 
 _BAD_GATEWAY = "Error communicating with upstream server"
 _BODILESS = (204, 304)
@@ -54,7 +57,7 @@ def passthrough_act(
 
     async def act(exchange: Exchange) -> None:
         try:
-            request = outgoing(exchange, step, options, gateway.before)
+            request = await outgoing(exchange, step, options, gateway.before, gateway.helpers)
             peer = exchange.peer
             if gateway.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
@@ -66,6 +69,8 @@ def passthrough_act(
                 await Passing(exchange, step, request, gateway, delay, name).run()
         except TransformError as error:
             await reply_failure(exchange, str(error))
+        except TooLong as error:
+            await reply_failure(exchange, f"a change of the rule {error} (server.limits.matchTime)")
         except UpstreamError as error:
             if error.code != LOOP:
                 await _failed(exchange, request, error, simulate=options.settings.simulate_connection_errors)
@@ -176,7 +181,7 @@ class Passing:
                 raise TransformError(_too_long("request", body.size, self._gateway.body_limit))
             original = body.kept
         encoding = exchange.address.headers.get("content-encoding", "")
-        changed = await _changed(original, encoding, request.raw_headers, change, self._gateway.body_limit)
+        changed = await self._changed(original, encoding, request.raw_headers, change, "request")
         if exchange.reader is not None:
             exchange.reader.drop()
         request.raw_headers = _with_type(with_length(request.raw_headers, len(changed)), change)
@@ -359,11 +364,31 @@ class Passing:
         answer = self._answer(head, len(original))
         raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": raw_body})
-        body = await _changed(original, head.headers.get("content-encoding", ""), answer.headers, change, limit)
+        body = await self._changed(
+            original, head.headers.get("content-encoding", ""), answer.headers, change, "response"
+        )
         raw_headers = _with_type(with_length(answer.headers, len(body)), change)
         answer.headers = tuple([(name, value) for name, value in raw_headers])
         answer.body = body
         await self._exchange.reply(answer)
+
+    async def _changed(
+        self, body: bytes, encoding: str, raw_headers: RawHeaders, change: BodyChange, side: str
+    ) -> bytes:
+        """A body after a change, in the content coding that its head will name. Raises TransformError and TooLong."""
+        resulting = ", ".join(value for name, value in raw_headers if name.lower() == "content-encoding")
+        data = None
+        if change.file is not None:
+            try:
+                data = await anyio.to_thread.run_sync(read_small, change.file, BODY_LIMIT)
+            except OSError as error:
+                raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
+        arguments = body, encoding, resulting, change, self._gateway.body_limit, data
+        helpers = self._gateway.helpers
+        if helpers is None or changes_quickly(change, len(body), is_coded=bool(encoding or resulting)):
+            return changed_body(*arguments)
+        place = f"{self._step.place.where}.{side}"
+        return await in_helper(self._exchange, helpers, change.key, place, changed_body, *arguments)
 
     # ── what the log is told ───────────────────────────────────────────────────────────────────────
 
@@ -423,18 +448,6 @@ class Passing:
                 "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
             },
         )
-
-
-async def _changed(body: bytes, encoding: str, raw_headers: RawHeaders, change: BodyChange, limit: int) -> bytes:
-    """A body after a change, in the content coding that its head will name. Raises TransformError."""
-    resulting = ", ".join(value for name, value in raw_headers if name.lower() == "content-encoding")
-    data = None
-    if change.file is not None:
-        try:
-            data = await anyio.Path(change.file).read_bytes()
-        except OSError as error:
-            raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
-    return changed_body(body, encoding, resulting, change, limit, data)
 
 
 def _length_of(head: ResponseHead) -> int | None:

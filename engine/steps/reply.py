@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,23 +11,23 @@ import anyio
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
-from mockrec.engine.rules.template import TemplateError, compile_headers, compile_template, compile_tree
-from mockrec.engine.steps.context import template_context
+from mockrec.engine.rules.template import Scope, TemplateError, compile_headers, compile_template, compile_tree
+from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act
+from mockrec.formats.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
-_WHOLE_FILE = 1024 * 1024
-"""Larger files are sent piece by piece."""
-_PIECE = 256 * 1024
+_PIECE = 64 * 1024
+"""Longer files are read piece by piece, as the client takes them: so much of one is in memory."""
 
 
-def reply_act(step: Reply, dice: random.Random) -> Act:
+def reply_act(step: Reply, contexts: Contexts) -> Act:
     """Answers as the step says."""
     if step.body.file is not None:
-        return _file_act(step, step.body.file, dice)
+        return _file_act(step, step.body.file, contexts)
     if step.template:
-        return _template_act(step, dice)
+        return _template_act(step, contexts)
     answer = _fixed(step)
 
     async def act(exchange: Exchange) -> None:
@@ -37,7 +36,7 @@ def reply_act(step: Reply, dice: random.Random) -> Act:
     return act
 
 
-def answering(step: Reply, dice: random.Random) -> Callable[[Exchange], Awaitable[Answer]]:
+def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable[Answer]]:
     """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
@@ -48,9 +47,16 @@ def answering(step: Reply, dice: random.Random) -> Callable[[Exchange], Awaitabl
             return fixed
         if render is not None:
             await exchange.wait_for_body()
-        result = _fixed(step) if render is None else render(template_context(exchange, dice))
+        if render is None:
+            result = _fixed(step)
+        else:
+            scope = contexts.of(exchange)
+            try:
+                result = render(scope)
+            finally:
+                await let_others(scope)
         if path is not None:
-            result.body = await anyio.Path(path).read_bytes()
+            result.body = await anyio.to_thread.run_sync(read_small, path, BODY_LIMIT)
         return result
 
     return answer
@@ -86,8 +92,8 @@ def json_bytes(value: Any) -> bytes:
 # ── templates ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _template_act(step: Reply, dice: random.Random) -> Act:
-    answer = answering(step, dice)
+def _template_act(step: Reply, contexts: Contexts) -> Act:
+    answer = answering(step, contexts)
 
     async def act(exchange: Exchange) -> None:
         try:
@@ -100,13 +106,13 @@ def _template_act(step: Reply, dice: random.Random) -> Act:
     return act
 
 
-def _rendering(step: Reply) -> Callable[[dict[str, Any]], Answer]:
+def _rendering(step: Reply) -> Callable[[Scope], Answer]:
     place = step.body.place or step.place
     headers = compile_headers(headers_of(step), step.place)
     trailers = compile_headers(step.trailers, step.place)
     body = _body_rendering(step.body, place)
 
-    def render(context: dict[str, Any]) -> Answer:
+    def render(context: Scope) -> Answer:
         return Answer(
             step.status,
             headers.render(context),
@@ -118,7 +124,7 @@ def _rendering(step: Reply) -> Callable[[dict[str, Any]], Answer]:
     return render
 
 
-def _body_rendering(source: BodySource, place: Place) -> Callable[[dict[str, Any]], bytes]:
+def _body_rendering(source: BodySource, place: Place) -> Callable[[Scope], bytes]:
     if source.is_json:
         tree = compile_tree(source.json, place)
         return lambda context: json_bytes(tree.render(context))
@@ -132,7 +138,7 @@ def _body_rendering(source: BodySource, place: Place) -> Callable[[dict[str, Any
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _file_act(step: Reply, path: str, dice: random.Random) -> Act:
+def _file_act(step: Reply, path: str, contexts: Contexts) -> Act:
     """The file is read for every answer, so that it can be edited while mockrec runs."""
     headers = compile_headers(step.headers, step.place) if step.template else None
     trailers = compile_headers(step.trailers, step.place) if step.template else None
@@ -142,7 +148,7 @@ def _file_act(step: Reply, path: str, dice: random.Random) -> Act:
         if headers is not None and trailers is not None:
             await exchange.wait_for_body()
             try:
-                context = template_context(exchange, dice)
+                context = contexts.of(exchange)
                 pairs, fields = headers.render(context), trailers.render(context)
             except TemplateError as error:
                 await template_failed(exchange, step.place, error)
@@ -163,13 +169,17 @@ async def _send_file(exchange: Exchange, path: str, answer: Answer) -> None:
         await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
         return
     async with file:
-        data = await file.read(_WHOLE_FILE + 1)
-        if len(data) <= _WHOLE_FILE:
+        try:
+            data = await file.read(_PIECE + 1)
+            size = await file.seek(0, 2) if len(data) > _PIECE else len(data)
+            await file.seek(len(data))
+        except OSError as error:
+            await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
+            return
+        if len(data) <= _PIECE:
             answer.body = data
             await exchange.reply(answer)
             return
-        size = await file.seek(0, 2)
-        await file.seek(len(data))
         await exchange.begin(answer, size)
         left = size
         while data:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, HeaderPairs, Replacements, RequestChanges
+from mockrec.engine.rules.patterns import ReplacedTooLong, Replacer, replacer
 from mockrec.engine.rules.shapes import Unfit
 from mockrec.engine.rules.texts import HOST
 from mockrec.engine.rules.urls import split_host
 from mockrec.engine.steps.json_patch import PatchError, apply_patch
 from mockrec.engine.wire.content import UndecodableError, UnencodableError, codings_of, decode, encode
 
+_MOST_TEXT = 1024 * 1024
+"""Characters of a path, query or host after its replacements."""
+_LEAST_BODY = 1024 * 1024
+"""Bytes that a changed body may have however small the limit is."""
 _NOT_IN_PATHS = re.compile(r"[^!-~]+|[?#]")
 _NOT_IN_QUERIES = re.compile(r"[^!-~]+|#")
 
@@ -22,10 +28,36 @@ class TransformError(ValueError):
     """A message cannot be changed as the rule wants; the text says what was found."""
 
 
-def _replaced(text: str, replacements: Replacements) -> str:
-    for pattern, template in replacements:
-        text = pattern.sub(template, text)
+@lru_cache(maxsize=1024)
+def _replacer(pattern: str, template: str) -> Replacer:
+    return replacer(pattern, template)
+
+
+def _replaced(text: str, replacements: Replacements, limit: int = _MOST_TEXT) -> str:
+    """Raises TransformError for a result of more than `limit` bytes, before it is there."""
+    try:
+        for pattern, template in replacements:
+            text = _replacer(pattern, template)(text, limit)
+    except ReplacedTooLong:
+        raise TransformError(f"the replacements make a text of more than {limit} characters") from None
     return text
+
+
+class _Growing:
+    """A replacement that looks at how much there is."""
+
+    def __init__(self, template: str, limit: int) -> None:
+        self._template = template
+        self._groups = template.count("\\")
+        self._limit = self._left = limit
+
+    def __call__(self, found: re.Match[str]) -> str:
+        most = len(self._template) + self._groups * (found.end() - found.start())
+        if most <= self._left:
+            text = found.expand(self._template)
+            self._left -= len(text)
+            return text
+        raise TransformError(f"the replacements make a text of more than {self._limit} characters")
 
 
 # ── headers ────────────────────────────────────────────────────────────────────────────────────────
@@ -124,9 +156,9 @@ def changed_body(
         return _encoded(file_data, after)
     data = _decoded(body, before, limit)
     if change.match_replace is not None:
-        changed = _replaced_in_text(data, change.match_replace)
+        changed = _replaced_in_text(data, change.match_replace, max(limit, _LEAST_BODY))
     else:
-        changed = _changed_json(data, change)
+        changed = _changed_json(data, change, max(limit, _LEAST_BODY))
     if changed is None:
         return body if before == after else _encoded(data, after)
     return _encoded(changed, after)
@@ -149,7 +181,7 @@ def _encoded(data: bytes, codings: list[str]) -> bytes:
         raise TransformError(f"the body cannot be encoded: {error}") from None
 
 
-def _replaced_in_text(data: bytes, replacements: Replacements) -> bytes | None:
+def _replaced_in_text(data: bytes, replacements: Replacements, limit: int) -> bytes | None:
     """None where nothing changes. Bytes that are not UTF-8 are taken as Latin-1, in which every byte is something."""
     encoding = "utf-8"
     try:
@@ -157,7 +189,7 @@ def _replaced_in_text(data: bytes, replacements: Replacements) -> bytes | None:
     except UnicodeDecodeError:
         encoding = "latin-1"
         text = data.decode(encoding)
-    changed = _replaced(text, replacements)
+    changed = _replaced(text, replacements, limit)
     if changed == text:
         return None
     try:
@@ -170,7 +202,7 @@ def _replaced_in_text(data: bytes, replacements: Replacements) -> bytes | None:
 # ── JSON ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _changed_json(data: bytes, change: BodyChange) -> bytes | None:
+def _changed_json(data: bytes, change: BodyChange, limit: int) -> bytes | None:
     """The JSON after `mergeJson` or `patchJson`; None where nothing changes."""
     try:
         document = json.loads(data, parse_constant=_no_constant)
@@ -179,7 +211,11 @@ def _changed_json(data: bytes, change: BodyChange) -> bytes | None:
             document = _merged(document, change.merge_json)
         else:
             document = apply_patch(document, change.patch_json or ())
+            if any(operation.get("op") == "copy" for operation in change.patch_json or ()):
+                _check_size(document, limit)
         changed = _json_text(document)
+    except TransformError:
+        raise
     except PatchError as error:
         raise TransformError(f"patchJson[{error.index}] cannot be done: {error.reason}") from None
     except RecursionError:
@@ -192,6 +228,25 @@ def _changed_json(data: bytes, change: BodyChange) -> bytes | None:
         return changed.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
         return _json_text(document, ascii_only=True).encode()
+
+
+def _check_size(document: Any, limit: int) -> None:
+    """Raise TransformError for more than `limit` values and characters: `copy` shares what it copies, so that forty of
+    them can mean 2⁴⁰ values, which nobody should write out."""
+    left = limit
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        left -= 2
+        if isinstance(value, dict):
+            left -= sum(map(len, value)) + 2 * len(value)
+            waiting += value.values()
+        elif isinstance(value, (list, tuple)):
+            waiting += value
+        elif isinstance(value, str):
+            left -= len(value)
+        if left < 0 or len(waiting) > limit:
+            raise TransformError(f"the patch makes a body of more than {limit} bytes")
 
 
 def _why(data: bytes, error: ValueError) -> str:

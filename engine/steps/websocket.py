@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,9 +11,14 @@ import anyio
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
+from mockrec.engine.offload.pool import Helpers, TooLong
+from mockrec.engine.rules.deferral import QUICK_BODY
 from mockrec.engine.rules.model import Reject, Script, ScriptLine
+from mockrec.engine.rules.patterns import quick_length, searcher
 from mockrec.engine.rules.values import json_equal, json_includes
+from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import json_bytes, reply_act
 from mockrec.engine.wire.websocket import Close, Fragment, Ping, WebSocket
@@ -92,23 +95,23 @@ async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitab
         return
 
 
-def reject_act(step: Reject, dice: random.Random) -> Act:
+def reject_act(step: Reject, contexts: Contexts) -> Act:
     """Refuses with an ordinary answer."""
     assert step.reply is not None
-    return reply_act(step.reply, dice)
+    return reply_act(step.reply, contexts)
 
 
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def script_act(step: Script, limits: SocketSettings) -> Act:
+def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> Act:
     """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
 
     async def act(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
         if session is None:
             return
-        talk = _Talk(exchange, session)
+        talk = _Talk(exchange, session, helpers)
         for line in step.lines:
             try:
                 if not await talk.do(line):
@@ -126,8 +129,9 @@ def script_act(step: Script, limits: SocketSettings) -> Act:
 class _Talk:
     """A script under way."""
 
-    def __init__(self, exchange: Exchange, session: WebSocketSession) -> None:
+    def __init__(self, exchange: Exchange, session: WebSocketSession, helpers: Helpers | None) -> None:
         self._exchange = exchange
+        self._helpers = helpers
         self._session = session
         self._waiting: list[tuple[bytes, bool]] = []
         """Messages that have come while nobody expected any."""
@@ -156,9 +160,18 @@ class _Talk:
 
     async def _expect(self, line: ScriptLine) -> bool:
         message = self._waiting.pop(0) if self._waiting else await self._session.message()
-        if message is None or not _fits(message[0], line.value):
+        if message is None or not await self._fits(message[0], line):
             self.missed(line, message)
         return message is not None
+
+    async def _fits(self, data: bytes, line: ScriptLine) -> bool:
+        if self._helpers is None or len(data) <= _quick_message(line.value):
+            return message_fits(data, line.value)
+        place = line.place.where
+        try:
+            return await in_helper(self._exchange, self._helpers, "expect", place, message_fits, data, line.value)
+        except TooLong:
+            return False
 
     async def _wait(self, seconds: float) -> bool:
         """Pings are answered, and a close is noticed, meanwhile."""
@@ -193,7 +206,14 @@ def _told(value: Any) -> dict[str, Any]:
     return {"equals": value} if isinstance(value, str) else dict(value)
 
 
-def _fits(data: bytes, expected: Any) -> bool:
+def _quick_message(expected: Any) -> int:
+    """Bytes of a message up to which `message_fits` takes some milliseconds at most."""
+    regex = None if isinstance(expected, str) else expected.get("regex")
+    return QUICK_BODY if regex is None else min(QUICK_BODY, quick_length(regex))
+
+
+def message_fits(data: bytes, expected: Any) -> bool:
+    """Whether a message is the expected one."""
     text = data.decode("utf-8", "replace")
     conditions = _told(expected)
     if "json" in conditions or "jsonIncludes" in conditions:
@@ -208,5 +228,5 @@ def _fits(data: bytes, expected: Any) -> bool:
     return (
         text == conditions.get("equals", text)
         and conditions.get("includes", "") in text
-        and re.search(conditions.get("regex", ""), text) is not None
+        and searcher(conditions.get("regex", ""))(text)
     )

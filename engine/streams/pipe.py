@@ -28,6 +28,8 @@ class H2StreamPipe:
         self.peer = below.peer
         self.local = below.local
         self._pieces: list[bytes] = []
+        self._given = 0
+        """Bytes that were received last."""
         self._ended = False
         self._gone = False
         self._expired = False
@@ -78,7 +80,8 @@ class H2StreamPipe:
     # ── what its user calls ────────────────────────────────────────────────────────────────────────
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """All bytes that have come; see `Pipe`."""
+        """All bytes that have come; see `Pipe`. They are credited to the peer when more is asked for."""
+        self._credit()
         while not self._pieces:
             if self._expired:
                 raise TimeoutError
@@ -92,9 +95,14 @@ class H2StreamPipe:
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._expired = False
-        self._codec.consumed(self._stream, len(data))
-        self._writer.push()
+        self._given = len(data)
         return data
+
+    def _credit(self) -> None:
+        if self._given:
+            self._codec.consumed(self._stream, self._given)
+            self._given = 0
+            self._writer.push()
 
     async def send(self, item: bytes) -> None:
         """Write; waits until most of it has found room in the window."""
@@ -132,6 +140,7 @@ class H2StreamPipe:
         """The same, for those who cannot wait; `code` says why nothing is read."""
         if not self._closed:
             self._closed = True
+            self._credit()
             if self._codec.is_open(self._stream):
                 self._writer.when_sent(self._stream, lambda: self._end(code))
                 self._writer.push()

@@ -12,6 +12,9 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.pipe import Pipe
 
+_PIECE = 64 * 1024
+"""Bytes of one stream that are written at once."""
+
 
 class _Queue:
     """What waits for the window of one stream."""
@@ -134,17 +137,18 @@ class StreamWriter:
         """A piece of a body, as the windows allow (RFC 9113, 5.2)."""
         codec, at = self._codec, 0
         while at < len(data):
+            # Not before there is room: a client may open its windows wide, and read nothing.
+            await self.flush()
             if not codec.is_open(stream):
                 raise anyio.BrokenResourceError
-            room = codec.window(stream)
+            room = min(codec.window(stream), _PIECE)
             if room <= 0:
-                await self.flush()
                 await self.wait_for_window(stream)
                 continue
             piece = data[at : at + room] if at or room < len(data) else data
             at += len(piece)
             codec.send_data(stream, piece, end=end and at == len(data))
-            await self.flush()
+            self.push()
 
     async def wait_for_window(self, stream: int) -> None:
         """Return when a stream's window may have changed."""

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mockrec.engine.tls.trust import SKEW, CaPair, PrivateKey, key_usage, now
+from mockrec.engine.wire.hostnames import to_ascii
 
 _LIFETIME = timedelta(days=45)  # browsers accept 47 days at most from 2029 on
 _RENEW_BEFORE = timedelta(hours=1)
@@ -101,7 +102,7 @@ def subject_of(name: str) -> x509.DNSName | x509.IPAddress:
     labels = _DOTS.split(name)
     if labels[-1] == "":
         del labels[-1]
-    plain = [label if label.isascii() else label.encode("idna").decode("ascii") for label in labels]
+    plain = [label if label.isascii() else to_ascii(label) for label in labels]
     text = ".".join(plain).lower()
     if len(text) > _NAME or not all(1 <= len(label) <= _LABEL for label in plain):
         raise ValueError(f"{name!r} is no host name: it is too long, or has an empty or too long part")

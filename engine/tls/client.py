@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,6 +13,8 @@ from OpenSSL import SSL, crypto
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.tls.session import reason_of
+from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.small_file import read_small
 
 _LEGACY_SERVER_CONNECT = 0x4
 _CIPHERS_OF_OLD = b"ALL:@SECLEVEL=0"
@@ -34,13 +37,14 @@ _VERIFY_CODES = {
     28: "CERT_REJECTED",
     79: "INVALID_CA",  # from OpenSSL 3 on
 }
+_TO_TRUST = "name its PEM file in upstream.trustedCAs or by --trust to accept it"
 _VERIFY_TEXTS = {
     "CERT_NOT_YET_VALID": "its certificate is not yet valid",
     "CERT_HAS_EXPIRED": "its certificate has expired",
-    "DEPTH_ZERO_SELF_SIGNED_CERT": "its certificate is self-signed and not among the trusted ones",
-    "SELF_SIGNED_CERT_IN_CHAIN": "the authority of its certificate is not trusted",
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": "the authority of its certificate is not known",
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE": "the authority of its certificate is not known",
+    "DEPTH_ZERO_SELF_SIGNED_CERT": f"its certificate is self-signed and not among the trusted ones; {_TO_TRUST}",
+    "SELF_SIGNED_CERT_IN_CHAIN": f"the authority of its certificate is not trusted; {_TO_TRUST}",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": f"the authority of its certificate is not known; {_TO_TRUST}",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE": f"the authority of its certificate is not known; {_TO_TRUST}",
     "CERT_REVOKED": "its certificate has been revoked",
     "INVALID_CA": "what has signed its certificate is no authority",
 }
@@ -120,28 +124,42 @@ def client_connection(
 def check_name(connection: SSL.Connection, hostname: str) -> str:
     """Why the certificate that was shown is not one for `hostname` (RFC 9525), or nothing."""
     from service_identity import CertificateError, VerificationError
-    from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+    from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 
     certificate = connection.get_peer_certificate(as_cryptography=True)
     if certificate is None:
         return "the server showed no certificate"
+    names, addresses = _alternative_names(certificate)
     try:
-        if _is_address(hostname):
-            verify_certificate_ip_address(certificate, hostname)
-        else:
-            verify_certificate_hostname(certificate, _a_label(hostname).decode("ascii"))
+        wanted = IPAddress_ID(hostname) if _is_address(hostname) else DNS_ID(_a_label(hostname).decode("ascii"))
+        verify_service_identity(_patterns(names, addresses), [wanted], [])
     except (VerificationError, CertificateError, ValueError):
-        return f"its certificate is for {_names(certificate)}, not for {hostname}"
+        known = ", ".join([*names, *map(str, addresses)][:5]) or "no name (it has no subjectAltName)"
+        return f"its certificate is for {known}, not for {hostname}"
     return ""
 
 
-def _names(certificate: x509.Certificate) -> str:
+def _alternative_names(certificate: x509.Certificate) -> tuple[list[str], list[Any]]:
+    """The DNS names and the addresses of subjectAltName (RFC 5280, 4.2.1.6)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
     except (x509.ExtensionNotFound, ValueError):
-        names = []
-    return ", ".join(names[:5]) or "no name (it has no subjectAltName)"
+        return [], []
+    return found.get_values_for_type(x509.DNSName), found.get_values_for_type(x509.IPAddress)
+
+
+def _patterns(names: list[str], addresses: list[Any]) -> list[Any]:
+    """What a server's name may fit. A name that is no pattern (`*.localhost`) fits nothing and spoils no other."""
+    from service_identity import CertificateError
+    from service_identity.hazmat import DNSPattern, IPAddressPattern
+
+    patterns: list[Any] = [IPAddressPattern(address) for address in addresses]
+    for name in names:
+        try:
+            patterns.append(DNSPattern.from_bytes(name.encode()))
+        except CertificateError:
+            continue
+    return patterns
 
 
 def _is_address(hostname: str) -> bool:
@@ -156,7 +174,8 @@ def _is_address(hostname: str) -> bool:
 
 def _a_label(hostname: str) -> bytes:
     """As it stands in SNI and in certificates: without the final dot (RFC 6066, 3)."""
-    return hostname.removesuffix(".").encode("ascii" if hostname.isascii() else "idna")
+    name = hostname.removesuffix(".")
+    return (name if name.isascii() else to_ascii(name)).encode("ascii")
 
 
 def _verify(connection: SSL.Connection, certificate: object, number: int, depth: int, good: int) -> bool:
@@ -200,7 +219,7 @@ SYSTEM_BUNDLES = (
 
 def _certificates(path: str, option: str) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+        return x509.load_pem_x509_certificates(read_small(path))
     except OSError as error:
         raise ConfigError(f"upstream.{option}: cannot read {path}: {error.strerror or error}") from None
     except ValueError:
@@ -213,12 +232,12 @@ def _present(context: SSL.Context, files: Mapping[str, str]) -> None:
     path = files.get("pfx") or files.get("key") or files.get("cert", "")
     try:
         if "pfx" in files:
-            key, certificate, more = pkcs12.load_key_and_certificates(Path(path).read_bytes(), passphrase)
+            key, certificate, more = pkcs12.load_key_and_certificates(read_small(path), passphrase)
             chain = [certificate, *more]
         else:
             chain = list(_certificates(files["cert"], "clientCertificates"))
             path = files.get("key") or files["cert"]
-            key = load_pem_private_key(Path(path).read_bytes(), passphrase)
+            key = load_pem_private_key(read_small(path), passphrase)
         if key is None or chain[0] is None:
             raise ConfigError(f"upstream.clientCertificates: {path} holds no certificate with its key")
         context.use_certificate(chain[0])

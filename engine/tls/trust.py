@@ -11,10 +11,12 @@ import getpass
 import hashlib
 import os
 import re
+import shlex
 import socket
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,12 +36,21 @@ from cryptography.x509.oid import NameOID
 
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.tls.permissions import Exposed, check_given, check_own
+from mockrec.formats.small_file import read_small
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 SKEW = timedelta(hours=24)
 """How long ago certificates began to be valid: clocks of clients, of phones above all, may be behind."""
 _LIFETIME = timedelta(days=3650)
+_RSA_BITS = 2048
+"""As browsers, OpenSSL (security level 2) and Apple ask."""
+_WEAK_HASHES = frozenset({"md5", "sha1"})
+_NEW_CA = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 3650 -subj '/CN=test CA' "
+    "-addext keyUsage=critical,keyCertSign,digitalSignature -keyout ca.key -out ca.pem"
+)
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _COMMON_NAME = "mockrec testing CA ({}) - do not trust elsewhere"
 _NAME_LENGTH = 64  # RFC 5280, ub-common-name and ub-organizational-unit-name
@@ -95,6 +106,7 @@ def ensure_ca(folder: Path) -> tuple[Path, Path]:
     """The paths of `ca.pem` and `ca.key` in `folder`, made now if they are not there. Raises ConfigError."""
     cert, key = folder / "ca.pem", folder / "ca.key"
     try:
+        _check_own(folder)  # also before anything is made in it
         try:
             if not (cert.exists() and key.exists()):
                 _make(folder, cert, key)
@@ -102,12 +114,24 @@ def ensure_ca(folder: Path) -> tuple[Path, Path]:
             why = error.strerror or str(error)
             raise ConfigError(f"cannot make a CA in {folder}: {why}; give another folder with MOCKREC_CA_DIR") from None
         _read_pair(cert, key)
+        _check_own(folder, cert, key)
+    except Exposed as error:
+        raise ConfigError(
+            f"{error.problem}; {error.fix}; otherwise delete {shlex.quote(str(folder))} and trust the CA that is made "
+            "anew, or give another folder with MOCKREC_CA_DIR"
+        ) from None
     except _Unusable as error:
         raise ConfigError(
             f"{error.problem}; delete {cert} and {key} to get a new CA at the next start (clients have to trust the "
             "new one then), or give another folder with MOCKREC_CA_DIR"
         ) from None
     return cert, key
+
+
+def _check_own(folder: Path, *made: Path) -> None:
+    """Raises Exposed. What cannot even be looked at is told by those who read it."""
+    with suppress(OSError):
+        check_own(folder, made=made)
 
 
 def _make(folder: Path, cert: Path, key: Path) -> None:
@@ -209,11 +233,13 @@ def _owner() -> str:
 
 
 def load_ca(cert: Path, key: Path) -> CaPair:
-    """Read a CA that can sign: PEM; RSA or EC on P-256, P-384 or P-521. Raises ConfigError."""
+    """Read a CA that can sign: PEM; RSA (2048 bits) or EC on P-256, P-384 or P-521. Raises ConfigError."""
     try:
-        return _read_pair(cert, key)
-    except _Unusable as error:
+        pair = _read_pair(cert, key)
+        check_given(key)
+    except (_Unusable, Exposed) as error:
         raise ConfigError(str(error)) from None
+    return pair
 
 
 def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
@@ -242,7 +268,7 @@ def _read_pair(cert: Path, key: Path) -> CaPair:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_small(path)
     except OSError as error:
         why = error.strerror or str(error)
         raise _Unusable(f"cannot read the CA's {what} {path}: {why}", "give a PEM file that can be read") from None
@@ -277,6 +303,11 @@ def _read_key(path: Path) -> PrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _Unusable(f"the key in {path} cannot be read: {error}", "give an RSA or EC key in PEM") from None
     if isinstance(key, rsa.RSAPrivateKey):
+        if key.key_size < _RSA_BITS:
+            raise _Unusable(
+                f"the RSA key in {path} has {key.key_size} bits, and clients refuse what it signs",
+                f"give one of at least {_RSA_BITS}, or a new CA: {_NEW_CA}",
+            )
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES):
         return key
@@ -288,6 +319,17 @@ def _check_authority(path: Path, certificate: x509.Certificate) -> None:
         raise _Unusable(
             f"the certificate in {path} is not that of a CA",
             "give one with CA:TRUE in its basic constraints, and keyCertSign if it has a key usage",
+        )
+    digest = certificate.signature_hash_algorithm
+    if digest is not None and digest.name in _WEAK_HASHES:
+        raise _Unusable(
+            f"the certificate in {path} is signed with {digest.name.upper()}, which clients refuse",
+            f"have it signed with SHA-256, or make a new CA: {_NEW_CA}",
+        )
+    if certificate.not_valid_before_utc > now():
+        raise _Unusable(
+            f"the CA in {path} is valid only from {certificate.not_valid_before_utc} on",
+            "give another, or mend the clock",
         )
     if certificate.not_valid_after_utc <= now():
         raise _Unusable(f"the CA in {path} expired at {certificate.not_valid_after_utc}", "renew it or give another")

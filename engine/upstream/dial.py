@@ -336,8 +336,8 @@ def basic(proxy: ProxyAddress) -> str:
 
 
 async def _host_for(proxy: ProxyAddress, route: Route) -> str:
-    """What a SOCKS proxy is told; only `socks5h` and `socks4a` leave names to it."""
-    if proxy.scheme not in ("socks5", "socks4", "socks") or is_address(route.host):
+    """What a SOCKS proxy is asked for; only `socks5` and `socks4` have names resolved here."""
+    if proxy.scheme not in ("socks5", "socks4") or is_address(route.host):
         return route.host
     addresses = await resolve(route.host, route.options.settings.dns_servers)
     if proxy.scheme == "socks4":

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.websocket import SocketSettings
+from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.dial import HTTP2, HTTP2_ONLY, Dialed, Dialer, Route
 from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, UpstreamError
@@ -47,6 +48,8 @@ class Gateway:
         self.limits = limits or SocketSettings()
         self.body_limit = body_limit
         self.backpressure: Backpressure = _NoLog()
+        self.helpers: Helpers | None = None
+        """What could take long is done there; None: at once."""
         self.before: tuple[str, str, int] | None = None
         """Protocol, host and port of the server that we stand before."""
         self.stopping = False

@@ -201,6 +201,8 @@ class H2Stream:
         self._allowed = math.inf
         self._expired = False
         self._parts: list[Part] = []
+        self._given = 0
+        """Bytes of the parts that were taken last."""
         self._error: UpstreamError | None = None
         self._complete = False
         self._closed = False
@@ -327,6 +329,11 @@ class H2Stream:
 
     async def receive(self, seconds: float | None) -> list[Part]:
         """What has come, or else the next of it, which has so long (None: as long as `allow` said)."""
+        if self._given:
+            # What was taken has been passed on: the server may send as much again.
+            self.connection.codec.consumed(self._number, self._given)
+            self.connection.writer.push()
+            self._given = 0
         if seconds is not None and not self._parts:
             self.allow(seconds)
         while not self._parts:
@@ -341,10 +348,7 @@ class H2Stream:
         if seconds is not None:
             self.deadline = math.inf
         parts, self._parts = self._parts, []
-        size = _size(parts)
-        if size:
-            self.connection.codec.consumed(self._number, size)
-            self.connection.writer.push()
+        self._given = _size(parts)
         return parts
 
     def allow(self, seconds: float) -> None:
@@ -365,7 +369,7 @@ class H2Stream:
             self._take_place()
             if self._tunnel is not None:
                 self._tunnel.close()
-            self.connection.leave(self._number, _size(self._parts))
+            self.connection.leave(self._number, _size(self._parts) + self._given)
             self._done(self)
 
     def abandon(self) -> None:

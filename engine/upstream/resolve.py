@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from mockrec.engine.upstream.errors import NOT_FOUND, UpstreamError, system_error
+from mockrec.engine.wire.hostnames import to_ascii
 
 _PATIENCE_SECONDS = 2.0
 """For name servers of the user's choice, before the system is asked."""
@@ -29,7 +30,11 @@ async def resolve(host: str, servers: Sequence[str] = ()) -> list[str]:
     """The addresses of a host, the two families taking turns. Raises UpstreamError."""
     if is_address(host):
         return [host]
-    name = host.rstrip(".").lower()
+    try:
+        host = to_ascii(host)
+    except ValueError:
+        raise UpstreamError(NOT_FOUND, "its name is not one that can be resolved") from None
+    name = host.rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return list(_LOOPBACK)  # RFC 6761, 6.3
     if servers:

@@ -6,7 +6,7 @@ Decoding is bounded, because a few kilobytes on the wire can unfold into gigabyt
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _IDENTITY = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
@@ -27,7 +27,7 @@ def codings_of(content_encoding: str) -> list[str]:
     return [name for name in names if name not in _IDENTITY]
 
 
-def decode(data: bytes, codings: list[str], limit: int, *, whole: bool = True) -> tuple[bytes, bool]:
+def decode(data: bytes, codings: Sequence[str], limit: int, *, whole: bool = True) -> tuple[bytes, bool]:
     """Undo `codings` from the last to the first.
 
     Stops at `limit` + 64 KiB or 200 times the size of `data`, whichever is less. Returns the bytes and
@@ -49,6 +49,16 @@ def decode(data: bytes, codings: list[str], limit: int, *, whole: bool = True) -
             raise UndecodableError(f"the {name} data breaks off")
         complete = complete and finished and ended
     return data, complete
+
+
+def decoded_whole(data: bytes, codings: Sequence[str], limit: int) -> bytes:
+    """`data` with its codings undone. Raises UndecodableError, also where that is more than `limit` allows."""
+    if not codings:
+        return data
+    decoded, whole = decode(data, codings, limit)
+    if not whole:
+        raise UndecodableError("the decoded body is longer than record.maxBodySize allows")
+    return decoded
 
 
 # Each decoder returns: the bytes, whether the bound left room for all of them, whether the data came to its end.

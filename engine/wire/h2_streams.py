@@ -161,6 +161,11 @@ class H2Streams:
         """Whether there is anything to send."""
         return bool(self._out or self._conn._data_to_send)
 
+    @property
+    def pending_size(self) -> int:
+        """Bytes that wait to be sent."""
+        return len(self._out) + len(self._conn._data_to_send)
+
     def outgoing(self) -> bytes:
         """Everything that must be sent now."""
         data = self._conn.data_to_send()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from ipaddress import IPv4Address, ip_address
 
+from mockrec.engine.wire.hostnames import to_ascii
+
 _REASONS_5 = {
     1: "general failure",
     2: "not allowed by its rules",
@@ -85,8 +87,8 @@ def _address(host: str) -> bytes:
 def _name(host: str) -> bytes:
     """A host name as it stands in a request. Raises SocksRefused."""
     try:
-        name = host.encode("ascii" if host.isascii() else "idna")
-    except UnicodeError:
+        name = to_ascii(host).encode("ascii")
+    except ValueError:
         name = b""
     if not 0 < len(name) < 256 or b"\x00" in name:
         raise SocksRefused("SOCKS knows no such host name") from None

@@ -193,7 +193,7 @@ class Crew(Run):
             case messages.UserFailure(failure):
                 self.hooks.failure(failure)
             case messages.Warned(sentence):
-                self.hooks.warning(f"worker {number}: {sentence}")
+                self.hooks.warn(sentence)
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
             case messages.Refused(reason):

@@ -118,7 +118,7 @@ class UserFailure:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that the user should know."""
+    """Something that the user should know and may mend."""
 
     sentence: str
 

@@ -57,7 +57,7 @@ class Worker:
         self._writer = writer
         self._stop = anyio.Event()
         self._reloading = anyio.Lock()
-        hooks = Hooks(self._tally.ended, self._defect, failure=self._failure)
+        hooks = Hooks(self._tally.ended, self._defect, failure=self._failure, warn=self._warn)
         self._server = Server(settings, hooks, Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from mockrec.formats.errors import FormatError
+from mockrec.formats.small_file import REPORT_LIMIT, read_small
 
 
 class BaselineError(FormatError):
@@ -20,7 +20,7 @@ def read_baseline(path: str) -> frozenset[str]:
     It is what `--as json` wrote, or `{"accepted": [{"fingerprint": …, "reason": …}, …]}`.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_small(path, REPORT_LIMIT))
     except OSError as error:
         raise BaselineError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:

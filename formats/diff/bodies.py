@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +11,19 @@ from typing import Any
 from mockrec.formats.body import Body
 from mockrec.formats.diff import forms, tree
 from mockrec.formats.diff.align import align
-from mockrec.formats.diff.documents import parse
+from mockrec.formats.diff.documents import TooDeep, parse
 from mockrec.formats.diff.headers import media_type
 from mockrec.formats.diff.lines import compare_lines
 from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
-from mockrec.formats.diff.sse import events
+from mockrec.formats.diff.sse import events, is_ended
 from mockrec.formats.diff.values import Values
 from mockrec.formats.errors import SessionError
 
 LARGEST = 32 * 1024 * 1024
 """A body beyond this is compared by its hash: a parsed document takes many times its size."""
+_LONGEST_WORD = 4096
+"""Characters in which what changes by nature ends, tokens included."""
+_LAST_WORD = re.compile(r"[\w.:+/=-]*\Z")
 _LINES_OF_JSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
@@ -54,15 +58,18 @@ def compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Findi
     try:
         yield from _compare(a, b, values, side)
     except SessionError as error:
-        yield _unknown(side, f"cannot be read: {error.message}")
+        # What cannot be read is the same only where the hashes of both are known, and are.
+        if _known_hash(a.body) != _known_hash(b.body) or _known_hash(a.body) is None:
+            why = f"cannot be read: {error.message}"
+            yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), why, why)
 
 
 def _compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
     if _cut(a.body) or _cut(b.body):
-        yield from _cut_bodies(a.body, b.body, side)
+        yield from _cut_bodies(a.body, b.body, values, side)
         return
-    if a.body.size == 0 or b.body.size == 0:
-        if a.body.size != b.body.size:
+    if _empty(a.body) or _empty(b.body):
+        if _empty(a.body) != _empty(b.body):
             yield _whole(a.body, b.body, side, Severity.breaking if b.body.size == 0 else Severity.changed)
         return
     if max(a.body.size, b.body.size) > LARGEST:
@@ -100,9 +107,14 @@ def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, sid
 
 
 def documents(text_a: str, text_b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
-    """What differs between two texts that should be JSON; as lines of text when neither is."""
-    document_a, document_b = _parsed(text_a), _parsed(text_b)
-    if document_a is ABSENT and document_b is ABSENT:
+    """What differs between two texts that should be JSON; as lines of text when neither is, or one is too deep."""
+    document_a = document_b = ABSENT
+    deep = False
+    try:
+        document_a, document_b = _parsed(text_a), _parsed(text_b)
+    except TooDeep:
+        deep = True
+    if deep or (document_a is ABSENT and document_b is ABSENT):
         yield from compare_lines(text_a, text_b, values, side, f"{place}.text")
     elif document_a is ABSENT or document_b is ABSENT:
         words = ["no JSON" if found is ABSENT else "JSON" for found in (document_a, document_b)]
@@ -150,15 +162,21 @@ def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Fin
                 yield Finding(Kind.value, Severity.changed, f"{here}.{name}", subject, there_a, there_b)
         if not values.same_text(a.data, b.data):
             yield from documents(a.data, b.data, values, side, here)
+    if is_ended(text_a) != is_ended(text_b):
+        words = ["its last event is complete" if is_ended(text) else "breaks off" for text in (text_a, text_b)]
+        yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *words)
 
 
 def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+    """Only line feeds end them: a JSON text may hold what Python takes for other line ends."""
+    return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
 
 
 def _parsed(text: str) -> Any:
     try:
         return parse(text)
+    except TooDeep:
+        raise
     except ValueError:
         return ABSENT
 
@@ -173,14 +191,41 @@ def _severity(change: tree.Change) -> Severity:
     return Severity.changed
 
 
+def _empty(body: Body) -> bool:
+    return not (body.size or body.inline_text or body.inline_base64)
+
+
 def _cut(body: Body) -> bool:
     return body.truncated or body.incomplete
 
 
-def _cut_bodies(a: Body, b: Body, side: str) -> Iterator[Finding]:
+def _cut_bodies(a: Body, b: Body, values: Values, side: str) -> Iterator[Finding]:
+    """What was recorded of them decides, where that can: one beginning has to be the beginning of the other."""
     if a.size == b.size and a.sha256 is not None and a.sha256 == b.sha256:
+        return  # a note says how many bodies were cut
+    bytes_a, bytes_b = a.bytes, b.bytes
+    length = min(len(bytes_a), len(bytes_b))
+    if bytes_a[:length] != bytes_b[:length]:
+        if a.text is None or b.text is None or not _same_start(a.text, b.text, values):
+            said = [f"{shown(body)}, of which {len(kept)} were recorded" for body, kept in ((a, bytes_a), (b, bytes_b))]
+            yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *said)
+            return
+    elif a.size == b.size:
+        return
+    elif not (a.incomplete or b.incomplete):
+        # Nothing in it changes by nature, so a length does not either.
+        yield _whole(a, b, side, Severity.changed)
         return
     yield _unknown(side, "only the beginning was recorded, so nobody knows")
+
+
+def _same_start(a: str, b: str, values: Values) -> bool:
+    """Whether one text begins as the other; the word at the end of each may be cut, and does not count."""
+    masked_a, masked_b = (
+        values.masked(text[: _LAST_WORD.search(text, max(0, len(text) - _LONGEST_WORD)).start()], place)  # type: ignore[union-attr]
+        for place, text in enumerate((a, b))
+    )
+    return masked_a.startswith(masked_b) or masked_b.startswith(masked_a)
 
 
 def _unknown(side: str, why: str) -> Finding:
@@ -194,6 +239,16 @@ def _whole(a: Body, b: Body, side: str, severity: Severity) -> Finding:
 def shown(body: Body) -> str:
     """A body of which only size and hash can be told."""
     return f"{body.size} bytes, sha256 {_hash(body)[:16]}…" if body.size else "empty"
+
+
+def _known_hash(body: Body) -> str | None:
+    """The hash of the whole content, if that is there or says it."""
+    if body.inline_text is None and body.inline_base64 is None:
+        return body.sha256
+    try:
+        return hashlib.sha256(body.bytes).hexdigest()
+    except SessionError:
+        return None
 
 
 def _hash(body: Body) -> str:

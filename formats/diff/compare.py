@@ -25,6 +25,7 @@ from mockrec.formats.diff.spool import Spool
 from mockrec.formats.diff.timing import Samples
 from mockrec.formats.diff.values import Hidden, Values
 from mockrec.formats.diff.volatile import Window
+from mockrec.formats.live import told
 from mockrec.formats.session import Session, open_session
 
 _NEAREST = 200
@@ -174,7 +175,7 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
-        notes = [f"{letter} was cut off: {side.cut_off}" for side, letter in sides if side.cut_off]
+        notes = [f"{letter}: {told(side.cut_off)}" for side, letter in sides if side.cut_off]
         if cut := sum(couple.a.cut or couple.b.cut for couple in self._pairing.pairs):
             notes.append(f"bodies that were recorded in part: {cut}; what is missing of them was not compared")
         return notes

@@ -1,28 +1,42 @@
-"""JSON as it was written: integers of any size, exact decimals, and keys that are repeated."""
+"""JSON as it was written: integers of any size, exact decimals, and keys that are repeated.
+
+No function here calls itself: how deep a document is nested is up to whoever sent it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from mockrec.formats.deep import is_deeper
 from mockrec.formats.diff.model import Location
 
+MAX_DEPTH = 500
+"""Levels of a document that is compared by path, whatever Python's own parser takes. Deeper ones are text."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+class TooDeep(ValueError):
+    """A document of more than `MAX_DEPTH` levels."""
+
+
 def parse(text: str) -> Any:
-    """A document. `ValueError` when it is none, or one that is nested too deep.
+    """A document. `TooDeep` for one that is nested too deep, `ValueError` when it is none.
 
     A key that stands twice in an object is `key` and then `(key, 2)`, so that nothing is lost.
     """
     try:
-        return json.loads(
+        document = json.loads(
             text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse
         )
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise TooDeep("nested too deep") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(document, MAX_DEPTH):
+        raise TooDeep("nested too deep")
+    return document
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
@@ -57,19 +71,60 @@ def _refuse(word: str) -> Any:
 
 def plain(value: Any) -> Any:
     """A value as `json.dumps` takes it; a decimal becomes a float where that says the same."""
-    if isinstance(value, Decimal):
-        number = float(value)
-        return number if Decimal(repr(number)) == value else str(value)
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else key[0]: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
+    root: list[Any] = [None]
+    waiting: list[tuple[Any, Any, Any]] = [(root, 0, value)]
+    while waiting:
+        holder, place, one = waiting.pop()
+        if isinstance(one, dict):
+            made: Any = {_name(key): None for key in one}
+            waiting.extend((made, _name(key), item) for key, item in one.items())
+        elif isinstance(one, (list, tuple)):
+            made = [None] * len(one)
+            waiting.extend((made, index, item) for index, item in enumerate(one))
+        else:
+            made = _scalar(one)
+        holder[place] = made
+    return root[0]
+
+
+def _name(key: Any) -> str:
+    return key if isinstance(key, str) else str(key[0])
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    return number if Decimal(repr(number)) == value else str(value)
 
 
 def dump(value: Any) -> str:
-    """A value as JSON text."""
-    return json.dumps(plain(value), ensure_ascii=False)
+    """A value as JSON text, repeated keys and all."""
+    pieces: list[str] = []
+    open_ones: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
+    while open_ones:
+        members, end = open_ones[-1]
+        member = next(members, None)
+        if member is None:
+            pieces.append(end)
+            open_ones.pop()
+            continue
+        before, one = member
+        pieces.append(before)
+        if isinstance(one, Mapping):
+            pieces.append("{")
+            open_ones.append((_named(one), "}"))
+        elif isinstance(one, (list, tuple)):
+            pieces.append("[")
+            open_ones.append(((("" if index == 0 else ", ", item) for index, item in enumerate(one)), "]"))
+        else:
+            pieces.append(json.dumps(_scalar(one), ensure_ascii=False))
+    return "".join(pieces)
+
+
+def _named(members: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for index, (key, value) in enumerate(members.items()):
+        yield f"{', ' if index else ''}{json.dumps(_name(key), ensure_ascii=False)}: ", value
 
 
 def path_of(location: Location, start: str = "$") -> str:

@@ -136,10 +136,10 @@ class Comparer:
 
 def _masked(key: bytes, side: int, values: Values) -> bytes:
     """What of a content is compared at first sight."""
-    text = key.decode()
-    masked = values.masked(text, side)
+    shown, separator, exact = key.decode().partition("\n")
+    masked = values.masked(shown, side) + separator + exact
     # How long a cookie lives has to be worked out, so where one is set the dates count.
-    return (masked + text if '"set-cookie"' in text and "xpires=" in text else masked).encode()
+    return (masked + shown if '"set-cookie"' in shown and "xpires=" in shown else masked).encode()
 
 
 def _outcome(content: Content) -> str:

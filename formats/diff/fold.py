@@ -6,8 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
-
+from mockrec.formats.deep import dump
 from mockrec.formats.diff import headers
 from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
@@ -19,7 +18,8 @@ Record = Mapping[str, Any]
 
 _NOTHING: Mapping[str, Any] = {}
 _REPLAY = "replay-of:"
-_UNKEYED = frozenset({"size", "encodedSize", "raw", "contentEncoding"})
+_EXACT = ("base64", "file", "sha256")
+_UNKEYED = frozenset({"size", "encodedSize", "raw", "contentEncoding", *_EXACT})
 """Of a body: what says how it travelled, and its size, where the whole of it is there to be compared."""
 _TEXTS = ("text", "base64", "file", "sha256", "charset")
 """Of a body, what has to be a text."""
@@ -117,7 +117,7 @@ class Fold:
                 digest.request_body = _body_hash(_body(record.get("requestBody")))
         content: dict[str, Any] = {"k": kind}
         if entry.accepted is not None:
-            content |= {"s": digest.status, "h": entry.accepted, "c": record.get("closeCode")}
+            content |= {"s": digest.status, "h": entry.accepted, "c": _close(record)}
         else:
             digest.status = status_of(answer)
             content |= {
@@ -192,12 +192,17 @@ class Fold:
 def key_of(content: dict[str, Any], strict: bool) -> bytes:
     """What makes a content different from others at first sight: volatile headers and the like do not."""
     key = content
+    exact = ""
     if "h" in content:
         key = {**content, "h": headers.for_key(content["h"], strict)}
     body = content.get("b")
-    if body and not (body.get("truncated") or body.get("incomplete")):
-        key = {**key, "b": {name: value for name, value in body.items() if name not in _UNKEYED}}
-    return orjson.dumps(key, None, orjson.OPT_SORT_KEYS)
+    if body:
+        cut = body.get("truncated") or body.get("incomplete")
+        # Nothing in base64 or in a hash changes by nature, whatever it looks like: it stands apart, behind a line end.
+        exact = "\n" + "".join(f"{name}={body[name]};" for name in _EXACT if name in body)
+        left_out = _EXACT if cut else _UNKEYED
+        key = {**key, "b": {name: value for name, value in body.items() if name not in left_out}}
+    return dump(key, sort=True) + exact.encode()
 
 
 def _body_hash(body: Mapping[str, Any]) -> int:
@@ -209,6 +214,12 @@ def _body_hash(body: Mapping[str, Any]) -> int:
         if isinstance(found, str):
             return hash(found) or 1
     return int(body["size"])
+
+
+def _close(record: Record) -> Any:
+    """The code of a close, with its reason where it has one."""
+    code, reason = record.get("closeCode"), text_of(record.get("closeReason"))
+    return f"{code} {reason}" if reason else code
 
 
 def _list(value: Any) -> list[Any]:

@@ -23,7 +23,8 @@ def fields(a: str, b: str, values: Values, side: str) -> Iterator[Finding]:
 
 def pairs(text: str) -> list[tuple[str, str]]:
     """Names and values of a query or form, in order."""
-    return parse_qsl(text, keep_blank_values=True)
+    # Bytes that are no UTF-8 stay apart: replaced by one sign they would all be equal.
+    return parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
 
 
 def named(
@@ -40,14 +41,40 @@ def named(
 
 def parts(a: tuple[bytes, str], b: tuple[bytes, str], values: Values, side: str) -> Iterator[Finding]:
     """What differs between two multipart bodies, each with its content type."""
-    there_a = _counted([(part.name, part) for part in _parts(*a)])
-    there_b = _counted([(part.name, part) for part in _parts(*b)])
+    if _canonical(*a) == _canonical(*b):
+        return
+    parts_a, parts_b = _parts(*a), _parts(*b)
+    if parts_a is None or parts_b is None:
+        # One is no multipart body at all; then nothing is a part.
+        yield from _finding_unless_same(_Part("", "", "", b"", a[0]), _Part("", "", "", b"", b[0]), values, side)
+        return
+    found = False
+    there_a = _counted([(part.name, part) for part in parts_a])
+    there_b = _counted([(part.name, part) for part in parts_b])
     for key in (*there_a, *(key for key in there_b if key not in there_a)):
         part_a, part_b = there_a.get(key), there_b.get(key)
         if part_a is not None and part_b is not None and _same(part_a, part_b, values):
             continue
         shown = [ABSENT if part is None else part.shown for part in (part_a, part_b)]
+        if part_a is not None and part_b is not None and shown[0] == shown[1]:
+            shown = [f"{part.shown} ({part.head!r})" for part in (part_a, part_b)]
+        found = True
         yield _finding(side, "form", key, *shown)
+    if not found:
+        yield from _between(_canonical(*a), _canonical(*b), values, side)
+
+
+def _between(a: bytes, b: bytes, values: Values, side: str) -> Iterator[Finding]:
+    """All parts are the same: what differs is their order, or what is before, between and after them."""
+    texts = [data.decode("utf-8", "surrogateescape") for data in (a, b)]
+    if not values.same_text(*texts):
+        said = [f"{len(data)} bytes, {_digest(data)}" for data in (a, b)]
+        yield Finding(Kind.value, Severity.changed, f"{side}.body (around the parts)", Subject(side, "body"), *said)
+
+
+def _finding_unless_same(a: _Part, b: _Part, values: Values, side: str) -> Iterator[Finding]:
+    if not _same(a, b, values):
+        yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), a.shown, b.shown)
 
 
 @dataclass(frozen=True)
@@ -55,6 +82,8 @@ class _Part:
     name: str
     file: str
     content_type: str
+    head: bytes
+    """All its fields, as they stand there."""
     content: bytes
 
     @property
@@ -77,23 +106,40 @@ def _digest(content: bytes) -> str:
     return f"sha256 {hashlib.sha256(content).hexdigest()[:16]}…"
 
 
-def _parts(data: bytes, content_type: str) -> Iterator[_Part]:
+def _boundary(content_type: str) -> bytes | None:
     match = _BOUNDARY.search(content_type)
-    if match is None:
-        yield _Part("", "", "", data)
-        return
-    boundary = b"--" + (match[1] or match[2]).encode("latin-1", "replace")
-    for piece in (b"\r\n" + data).split(b"\r\n" + boundary)[1:]:
-        if piece.startswith(b"--"):
-            return
-        head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        parsed = BytesHeaderParser().parsebytes(head)
+    return None if match is None else b"--" + (match[1] or match[2]).encode("latin-1", "replace")
+
+
+def _canonical(data: bytes, content_type: str) -> bytes:
+    """The body with a boundary that is always the same."""
+    boundary = _boundary(content_type)
+    return data if boundary is None else data.replace(boundary, b"--boundary")
+
+
+def _parts(data: bytes, content_type: str) -> list[_Part] | None:
+    """The parts; None for a body that is not made of parts as RFC 2046 (5.1.1) has them."""
+    boundary = _boundary(content_type)
+    if boundary is None:
+        return None
+    # A delimiter is a line of its own: the boundary of a multipart body inside this one may begin with ours.
+    pieces = re.split(rb"(?:\A|\r\n)" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r\n|\Z)", data)
+    found: list[_Part] = []
+    for piece, last in zip(pieces[2::2], [*pieces[1::2], None], strict=False):
+        if last:
+            break
+        head, blank, content = piece.partition(b"\r\n\r\n")
+        if not blank:
+            return None
+        parsed = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n"))
         name = parsed.get_param("name", "", "content-disposition")
-        yield _Part(str(name), str(parsed.get_filename("")), parsed.get("content-type", ""), content)
+        found.append(_Part(str(name), str(parsed.get_filename("")), str(parsed.get("content-type", "")), head, content))
+    return found or None
 
 
 def _same(a: _Part, b: _Part, values: Values) -> bool:
-    if a.content_type != b.content_type or not values.same_text(a.file, b.file):
+    heads = [part.head.decode("utf-8", "surrogateescape") for part in (a, b)]
+    if a.content_type != b.content_type or not values.same_text(a.file, b.file) or not values.same_text(*heads):
         return False
     if a.content == b.content:
         return True

@@ -116,8 +116,23 @@ def _comparable(name: str, value: str) -> str:
     if name.startswith("content-security-policy"):
         return _NONCE.sub("'nonce-…'", value)
     if name == "content-type":
-        return _BOUNDARY.sub("boundary=…", value)
+        return _plain_type(_BOUNDARY.sub("boundary=…", value))
     return value
+
+
+def _plain_type(value: str) -> str:
+    """Without what means nothing: blanks around `;` and `=`'s quotes, and the case of all but other parameters' values.
+
+    RFC 9110, 8.3.1: types, names of parameters and charsets know no case.
+    """
+    media, *parameters = value.split(";")
+    plain = [media.strip().lower()]
+    for parameter in filter(str.strip, parameters):
+        name, equals, content = (piece.strip() for piece in parameter.partition("="))
+        if len(content) > 1 and content[0] == content[-1] == '"' and "\\" not in content:
+            content = content[1:-1]
+        plain.append(f"{name.lower()}{equals}{content.lower() if name.lower() == 'charset' else content}")
+    return ";".join(plain)
 
 
 def media_type(content_type: str) -> str:

@@ -7,16 +7,18 @@ reported, so that lists do not grow old.
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import translate
-from pathlib import Path
 from typing import Any
 
 from mockrec.formats.diff.model import Endpoint, Subject
 from mockrec.formats.diff.selectors import Selector, SelectorError, parse_selector
+from mockrec.formats.small_file import read_small
 
 _RULE = re.compile(r"(?:(?P<endpoint>(?:[A-Z*]+ )?[^\s:]*/\S*) )?(?P<selector>.+)", re.DOTALL)
+_MAX_DEPTH = 20
 _KEYS = {"selector", "endpoint", "reason", "until"}
 
 
@@ -75,10 +77,21 @@ def read_rules(path: str, today: date) -> list[Rule]:
     # Imported here: only an ignore file needs it.
     import yaml
 
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = read_small(path).decode("utf-8-sig")
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise SelectorError(f"{path}: aliases (`*name`) have no place in a list of rules")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                raise SelectorError(f"{path}: nested too deeply for a list of rules")
+        content = yaml.load(text, Loader=loader)
     except OSError as error:
         raise SelectorError(f"{path}: {error.strerror or error}") from None
+    except SelectorError:
+        raise
     except Exception as error:  # for a number or a day that is none, yaml raises whatever it stumbles over
         raise SelectorError(f"{path}: not YAML: {error}") from None
     entries = content.get("ignore") if isinstance(content, dict) else None
@@ -90,7 +103,7 @@ def read_rules(path: str, today: date) -> list[Rule]:
 
 def _entry(entry: Any, place: str) -> Rule:
     if not isinstance(entry, dict):
-        raise SelectorError(f"{place}: expected selector and reason, found {entry!r}")
+        raise SelectorError(f"{place}: expected selector and reason, found {reprlib.repr(entry)}")
     if unknown := set(entry) - _KEYS:
         raise SelectorError(f"{place}: {sorted(map(str, unknown))[0]!r} is not known, only {', '.join(sorted(_KEYS))}")
     selector, reason, endpoint = (entry.get(key, "") for key in ("selector", "reason", "endpoint"))

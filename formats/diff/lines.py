@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from mockrec.formats.diff.align import align
@@ -12,19 +13,21 @@ from mockrec.formats.diff.volatile import looks_like_token
 
 _MOST = 20
 """Lines that are told of one text; the rest is a number."""
+_END = re.compile("\r\n|\n|\r")
+_END_NAMES = (("\r\n", "CR LF"), ("\n", "LF"), ("\r", "CR"))
 _TOKEN_LINE = re.compile("csrf|xsrf|token|nonce", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'\b(value|content|nonce)=(["\'])([^"\']{16,})\2')
 
 
 def compare_lines(a: str, b: str, values: Values, side: str, place: str, *, html: bool = False) -> Iterator[Finding]:
     """The lines that differ. Where one side has lines more, they are added or removed."""
-    lines_a, lines_b = a.splitlines(), b.splitlines()
+    lines_a, lines_b = _split(a), _split(b)
     masked_a = [_masked(line, values, 0, html) for line in lines_a]
     masked_b = [_masked(line, values, 1, html) for line in lines_b]
     subject = Subject(side, "text")
-    more = 0
-    for count, (index_a, index_b) in enumerate(_unequal(masked_a, masked_b, values)):
-        if count >= _MOST:
+    more = count = 0
+    for count, (index_a, index_b) in enumerate(_unequal(masked_a, masked_b, values), 1):
+        if count > _MOST:
             more += 1
         elif index_a is None:
             assert index_b is not None
@@ -38,6 +41,25 @@ def compare_lines(a: str, b: str, values: Values, side: str, place: str, *, html
             yield Finding(Kind.value, Severity.changed, where, subject, lines_a[index_a], lines_b[index_b])
     if more:
         yield Finding(Kind.value, Severity.changed, f"{place} (more lines)", subject, f"{more} lines", f"{more} lines")
+    ends_a, ends_b = _END.findall(a), _END.findall(b)
+    if not count and ends_a != ends_b:
+        said = [_ends(text, ends) for text, ends in ((a, ends_a), (b, ends_b))]
+        yield Finding(Kind.value, Severity.changed, f"{place} (line ends)", subject, *said)
+
+
+def _split(text: str) -> list[str]:
+    """The lines. What else Python takes for a line end stays in them."""
+    lines = _END.split(text)
+    return lines if lines[-1] else lines[:-1]
+
+
+def _ends(text: str, ends: list[str]) -> str:
+    """How the lines of a text end."""
+    counts = Counter(ends)
+    said = [f"{counts[end]} × {name}" for end, name in _END_NAMES if counts[end]]
+    if text and not _END.search(text[-1]):
+        said.append("none at the end")
+    return ", ".join(said)
 
 
 def _unequal(a: list[str], b: list[str], values: Values) -> Iterator[tuple[int | None, int | None]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from jsonpath_rfc9535 import compile as compile_path
 from jsonpath_rfc9535.exceptions import JSONPathError
@@ -17,6 +18,7 @@ from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSele
 
 from mockrec.formats.diff.model import Item, Location, Subject
 from mockrec.formats.errors import FormatError
+from mockrec.formats.expressions import compile_regex, regex_fault
 
 _NAMED = ("header", "cookie", "query", "form", "trailer", "name")
 _WORDS = ("status", "body", "count", "timing", "error", "close", "event", "interim", "version", "reason")
@@ -44,8 +46,8 @@ class Selector:
     """`request`, `response`, or empty for both."""
     area: str
     name: str = ""
-    pattern: re.Pattern[str] | None = None
-    """Of `text:`."""
+    pattern: Any = None
+    """Of `text:`: an expression of RE2."""
     steps: tuple[_Step, ...] = field(default=())
     """Of `json:`."""
 
@@ -88,10 +90,9 @@ def parse_selector(text: str) -> Selector:
     if area == "json":
         return Selector(text, message, area, steps=_steps(text, name))
     if area == "text":
-        try:
-            return Selector(text, message, area, pattern=re.compile(name))
-        except re.error as error:
-            raise SelectorError(f"{text!r}: not a regular expression: {error}") from None
+        if fault := regex_fault(name):
+            raise SelectorError(f"{text!r}: {fault}")
+        return Selector(text, message, area, pattern=compile_regex(name, captures=True))
     return Selector(text, message, area, name)
 
 
@@ -124,14 +125,18 @@ def _steps(text: str, path: str) -> tuple[_Step, ...]:
 
 def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
     """Whether the steps lead to a place on the way to a location, or to the location itself."""
-    if not steps:
-        return True
-    deep, taken = steps[0]
-    for start in range(len(location) if deep else min(1, len(location))):
-        part = location[start]
-        if any(_takes(want, part) for want in taken) and _covers(steps[1:], location[start + 1 :]):
-            return True
-    return False
+    # All ways at once: with several `..` there are far more of them than places.
+    reached = {0}
+    for deep, taken in steps:
+        starts = range(min(reached), len(location)) if deep else reached
+        reached = {
+            start + 1
+            for start in starts
+            if start < len(location) and any(_takes(want, location[start]) for want in taken)
+        }
+        if not reached:
+            return False
+    return True
 
 
 def _takes(want: str | int | None, part: str | int | tuple[str, int]) -> bool:

@@ -7,13 +7,14 @@ for a comparison cannot be read from it a second time. The file is unlinked when
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from array import array
 from collections.abc import Callable
 from typing import Any
 
-import orjson
+from mockrec.formats.deep import dump
 
 _BUFFER = 1 << 20
 
@@ -39,7 +40,7 @@ class Spool:
         number = self._numbers.get(digest)
         if number is None:
             number = self._numbers[digest] = len(self._ends) // 2
-            data = orjson.dumps(content)
+            data = dump(content)
             self._file.write(key + data)
             self._ends.append(self._end + len(key))
             self._end += len(key) + len(data)
@@ -53,7 +54,7 @@ class Spool:
 
     def get(self, number: int) -> Any:
         """A content."""
-        return orjson.loads(self._piece(2 * number + 1))
+        return json.loads(self._piece(2 * number + 1))
 
     def _piece(self, index: int) -> bytes:
         """Read by place, past the buffer: a buffered file would read a megabyte each time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -17,6 +18,12 @@ class ServerEvent:
     def __str__(self) -> str:
         named = [f"{name}: {value}" for name, value in (("event", self.event), ("id", self.id)) if value]
         return "\n".join([*named, *(f"data: {line}" for line in self.data.split("\n"))])
+
+
+def is_ended(text: str) -> bool:
+    """Whether a blank line ends the last event: clients do not see one that breaks off."""
+    lines = re.split("\r\n|\n|\r", text)
+    return "".join(lines[-2:]) == "" or not text
 
 
 def events(text: str) -> list[ServerEvent]:

@@ -1,4 +1,7 @@
-"""What differs between two JSON documents, by path. Arrays of objects are compared by their ids."""
+"""What differs between two JSON documents, by path. Arrays of objects are compared by their ids.
+
+Containers wait in a stack of our own until their members' turn comes: documents may be nested as deep as they like.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mockrec.formats.diff.align import align
+from mockrec.formats.diff.digests import Digests
 from mockrec.formats.diff.documents import dump, step, type_name
 from mockrec.formats.diff.model import ABSENT, Item, Kind, Location
 from mockrec.formats.diff.values import Values
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
 """Members that may tell the items of an array apart, the best first."""
-_MAX_DEPTH = 200
-"""Below Python's limit for recursion; what lies deeper is compared as text."""
 
 
 class Change(NamedTuple):
@@ -28,91 +30,145 @@ class Change(NamedTuple):
 
 
 class _Place(NamedTuple):
-    path: str
-    a: Location
-    b: Location
+    """Where two values stand: the way to it is written down only for what differs."""
 
-    def below(self, shown: str, a: Any, b: Any) -> _Place:
-        return _Place(self.path + shown, (*self.a, a), (*self.b, b))
+    above: _Place | None
+    a: Any
+    b: Any
+
+    def change(self, kind: Kind, a: Any, b: Any) -> Change:
+        """A difference at this place; the side that has nothing there has no location."""
+        steps: list[_Place] = []
+        place = self
+        while place.above is not None:
+            steps.append(place)
+            place = place.above
+        steps.reverse()
+        shown = "$" + "".join(_shown(one.b if one.a is ABSENT else one.a) for one in steps)
+        location_a = None if a is ABSENT else tuple(one.a for one in steps)
+        location_b = None if b is ABSENT else tuple(one.b for one in steps)
+        return Change(kind, shown, (location_a, location_b), a, b)
+
+
+class _Couple(NamedTuple):
+    """Two values that are still to be compared."""
+
+    a: Any
+    b: Any
+    place: _Place
 
 
 def compare(a: Any, b: Any, values: Values) -> Iterator[Change]:
     """The differences between two parsed documents, in A's order."""
-    return _compare(a, b, _Place("$", (), ()), values)
-
-
-def _compare(a: Any, b: Any, place: _Place, values: Values) -> Iterator[Change]:
-    kind_a, kind_b = type_name(a), type_name(b)
-    if kind_a != kind_b:
-        yield Change(Kind.type, place.path, (place.a, place.b), a, b)
-    elif isinstance(a, (dict, list)) and len(place.a) > _MAX_DEPTH:
-        if _text(a, 0, values) != _text(b, 1, values):
-            yield Change(Kind.value, place.path, (place.a, place.b), a, b)
-    elif isinstance(a, dict):
-        yield from _objects(a, b, place, values)
-    elif isinstance(a, list):
-        yield from _arrays(a, b, place, values)
-    elif not values.same(a, b):
-        yield Change(Kind.value, place.path, (place.a, place.b), a, b)
-
-
-def _objects(a: dict[Any, Any], b: dict[Any, Any], place: _Place, values: Values) -> Iterator[Change]:
-    for key, value in a.items():
-        here = place.below(step(key), key, key)
-        if key in b:
-            if value is not b[key]:
-                yield from _compare(value, b[key], here, values)
+    comparison = _Comparison(values)
+    waiting: list[Iterator[Change | _Couple]] = [iter([_Couple(a, b, _Place(None, None, None))])]
+    while waiting:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+        elif isinstance(found, Change):
+            yield found
         else:
-            yield Change(Kind.removed, here.path, (here.a, None), value, ABSENT)
-    for key, value in b.items():
-        if key not in a:
-            here = place.below(step(key), key, key)
-            yield Change(Kind.added, here.path, (None, here.b), ABSENT, value)
+            members = comparison.members(found)
+            if members is not None:
+                waiting.append(members)
 
 
-def _arrays(a: list[Any], b: list[Any], place: _Place, values: Values) -> Iterator[Change]:
-    key = _key_of(a, b)
-    if key is not None:
-        yield from _keyed(a, b, key, place, values)
-        return
-    if len(a) == len(b):
-        for index, (item_a, item_b) in enumerate(zip(a, b, strict=True)):
-            yield from _compare(item_a, item_b, place.below(f"[{index}]", index, index), values)
-        return
-    texts_a = [_text(item, 0, values) for item in a]
-    texts_b = [_text(item, 1, values) for item in b]
-    for index_a, index_b in align(texts_a, texts_b):
-        if index_a is None:
-            assert index_b is not None
-            yield Change(Kind.added, f"{place.path}[{index_b}]", (None, (*place.b, index_b)), ABSENT, b[index_b])
-        elif index_b is None:
-            yield Change(Kind.removed, f"{place.path}[{index_a}]", ((*place.a, index_a), None), a[index_a], ABSENT)
-        elif texts_a[index_a] != texts_b[index_b]:
-            yield from _compare(a[index_a], b[index_b], place.below(f"[{index_a}]", index_a, index_b), values)
+class _Comparison:
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._digests = Digests(values)
+
+    def members(self, couple: _Couple) -> Iterator[Change | _Couple] | None:
+        """What there is to say of two values, and what of them is to be compared; None for equal ones."""
+        a, b, place = couple
+        if type_name(a) != type_name(b):
+            return iter([place.change(Kind.type, a, b)])
+        if isinstance(a, dict):
+            return self._objects(a, b, place)
+        if isinstance(a, list):
+            return self._arrays(a, b, place)
+        return None if self._values.same(a, b) else iter([place.change(Kind.value, a, b)])
+
+    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _Place) -> Iterator[Change | _Couple]:
+        partners = self._partners(a, b)
+        for key, value in a.items():
+            other = key if key in b else partners.get(key, ABSENT)
+            if other is ABSENT:
+                yield _Place(place, key, ABSENT).change(Kind.removed, value, ABSENT)
+            elif value is not b[other]:
+                yield _Couple(value, b[other], _Place(place, key, other))
+        taken = set(partners.values())
+        for key, value in b.items():
+            if key not in a and key not in taken:
+                yield _Place(place, ABSENT, key).change(Kind.added, ABSENT, value)
+
+    def _partners(self, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
+        """Names that change by nature (an object by ids), in A and in B: of one form, each the only one of it."""
+        only_a = [key for key in a if key not in b and isinstance(key, str)]
+        only_b = [key for key in b if key not in a and isinstance(key, str)] if only_a else []
+        if not only_b:
+            return {}
+        forms_a, forms_b = (
+            _by_form(names, [self._values.masked(name, side) for name in names])
+            for side, names in enumerate((only_a, only_b))
+        )
+        return {name: forms_b[form] for form, name in forms_a.items() if form in forms_b}
+
+    def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
+        key = _key_of(a, b)
+        if key is not None:
+            yield from _keyed(a, b, key, place)
+            return
+        if len(a) == len(b):
+            for index, (item_a, item_b) in enumerate(zip(a, b, strict=True)):
+                yield _Couple(item_a, item_b, _Place(place, index, index))
+            return
+        digests_a = [self._digests.of(item, 0) for item in a]
+        digests_b = [self._digests.of(item, 1) for item in b]
+        for index_a, index_b in align(digests_a, digests_b):
+            if index_a is None:
+                assert index_b is not None
+                yield _Place(place, ABSENT, index_b).change(Kind.added, ABSENT, b[index_b])
+            elif index_b is None:
+                yield _Place(place, index_a, ABSENT).change(Kind.removed, a[index_a], ABSENT)
+            elif digests_a[index_a] != digests_b[index_b]:
+                yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
 
 
-def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, values: Values) -> Iterator[Change]:
+def _shown(part: Any) -> str:
+    return f"[?@.{part.told}]" if isinstance(part, Item) else step(part)
+
+
+def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
+    """Form → name, of forms that one name alone has."""
+    found: dict[str, str] = {}
+    several = set()
+    for name, form in zip(names, forms, strict=True):
+        if form in found:
+            several.add(form)
+        found[form] = name
+    return {form: name for form, name in found.items() if form not in several}
+
+
+def _keyed(a: list[Any], b: list[Any], key: str, place: _Place) -> Iterator[Change | _Couple]:
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
         told = f"{key}=={dump(item[key])}"
-        shown = f"[?@.{told}]"
         other = places_b.get(item[key])
         if other is None:
-            location = (*place.a, Item.of(index, told))
-            yield Change(Kind.removed, place.path + shown, (location, None), item, ABSENT)
+            yield _Place(place, Item.of(index, told), ABSENT).change(Kind.removed, item, ABSENT)
         else:
-            here = place.below(shown, Item.of(index, told), Item.of(other, told))
-            yield from _compare(item, b[other], here, values)
+            yield _Couple(item, b[other], _Place(place, Item.of(index, told), Item.of(other, told)))
     for index, item in enumerate(b):
         if item[key] not in places_a:
             told = f"{key}=={dump(item[key])}"
-            location = (*place.b, Item.of(index, told))
-            yield Change(Kind.added, f"{place.path}[?@.{told}]", (None, location), ABSENT, item)
+            yield _Place(place, ABSENT, Item.of(index, told)).change(Kind.added, ABSENT, item)
     order_a = [item[key] for item in a if item[key] in places_b]
     order_b = [item[key] for item in b if item[key] in places_a]
     if order_a != order_b:
-        yield Change(Kind.moved, place.path, (place.a, place.b), order_a, order_b)
+        yield place.change(Kind.moved, order_a, order_b)
 
 
 def _key_of(a: Sequence[Any], b: Sequence[Any]) -> str | None:
@@ -132,17 +188,3 @@ def _key_of(a: Sequence[Any], b: Sequence[Any]) -> str | None:
 def _ids(items: Sequence[Any], key: str) -> set[Any]:
     found = {item[key] for item in items if type(item.get(key)) in (str, int)}
     return found if len(found) == len(items) else set()
-
-
-def _text(value: Any, side: int, values: Values) -> str:
-    """What is compared when items of arrays are brought together, and below the greatest depth."""
-    try:
-        return values.masked(dump(_sorted(value)), side)
-    except RecursionError:
-        return repr(type(value))
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -18,7 +18,8 @@ Number = (int, float, Decimal)
 class Hidden:
     """A text that does not count wherever it stands: `--ignore text:REGEX`."""
 
-    pattern: re.Pattern[str]
+    pattern: Any
+    """An expression of RE2."""
     count: int = 0
     """How often it was found."""
 
@@ -27,6 +28,12 @@ class Hidden:
         text, count = self.pattern.subn("<ignored>", text)
         self.count += count
         return text
+
+
+@lru_cache(maxsize=1024)
+def _host(name: str) -> re.Pattern[str]:
+    """A host, but not in the middle of a longer name or number; what stands before it may be written as `%2F`."""
+    return re.compile(rf"(?:(?<![\w.-])|(?<=%[0-9A-Fa-f]{{2}})){re.escape(name)}(?![\w-]|\.\w)")
 
 
 class Values:
@@ -96,7 +103,7 @@ class Values:
         """What of a text is compared. `side` is 0 for A, 1 for B."""
         for number, name in enumerate(self._own[side]):
             if name in text:
-                text = text.replace(name, f"<host-{len(self._own[side]) - number}>")
+                text = _host(name).sub(f"<host-{len(self._own[side]) - number}>", text)
         for hidden in self._hidden:
             text = hidden.without(text)
         if not self._marks_comparable:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from mockrec.formats.deep import dump
 from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.har.entry import make_entry
 from mockrec.formats.har.fields import items, mapping, text
@@ -141,7 +142,7 @@ class Assembler:
         entry = make_entry([*exchange.context, *heads, *others[-SHOWN_MESSAGES:]], self._folder)
         records = [_whole(place, record, line) for place, record, line in exchange.held]
         entry["_mockrec"] = {"id": exchange.id, "pending": True, "records": records}
-        return orjson.dumps(entry)
+        return dump(entry)
 
     def _encode(self, exchange: _Open, held: list[_Held], state: str = "") -> bytes:
         entry = make_entry([*exchange.context, *(record for _, record, _ in held)], self._folder)
@@ -153,7 +154,7 @@ class Assembler:
         if self._homeless_bytes > HOMELESS_BYTES and state != "pending":
             ours["others"] = homes(self.homeless)
             self.homeless, self._homeless_bytes = [], 0
-        return orjson.dumps(entry)
+        return dump(entry)
 
 
 def homes(homeless: list[tuple[int, Record]]) -> list[Record]:

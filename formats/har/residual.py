@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
+from mockrec.formats.deep import dump
 from mockrec.formats.har.fields import items, mapping
 from mockrec.formats.har.implied import Implied, Ranks, rank_of
 
 Record = dict[str, Any]
 _ABSENT = object()
+MAX_DEPTH = 20
+"""Levels of objects that entries imply, and more."""
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -23,7 +24,7 @@ def _same(one: Any, other: Any) -> bool:
     if kind is not type(other) or one != other:
         return False
     # Equal is not the same: True and 1 inside of lists, 0.0 and -0.0, the order of keys.
-    return kind in (str, int, bool, type(None)) or orjson.dumps(one) == orjson.dumps(other)
+    return kind in (str, int, bool, type(None)) or dump(one) == dump(other)
 
 
 def diff(value: Mapping[str, Any], implied: Mapping[str, Any], ranks: Ranks | None = None) -> Record:
@@ -65,11 +66,13 @@ def _comes_in_order(value: Mapping[str, Any], implied: Mapping[str, Any], ranks:
     return places == sorted(places)
 
 
-def patch(implied: Mapping[str, Any], residual: Mapping[str, Any], ranks: Ranks | None = None) -> Record:
-    """`diff` undone. A residual that somebody damaged gives something, never an error."""
+def patch(
+    implied: Mapping[str, Any], residual: Mapping[str, Any], ranks: Ranks | None = None, levels: int = MAX_DEPTH
+) -> Record:
+    """`diff` undone. A residual that somebody damaged gives something, never an error; `levels`: how deep it may go."""
     record = _merged(implied, residual)
-    for key, inner in mapping(residual.get("within")).items():
-        record[key] = patch(mapping(record.get(key)), mapping(inner))
+    for key, inner in mapping(residual.get("within")).items() if levels else ():
+        record[key] = patch(mapping(record.get(key)), mapping(inner), levels=levels - 1)
     order = items(residual.get("order"))
     if order:
         named = {key: record[key] for key in order if isinstance(key, str) and key in record}

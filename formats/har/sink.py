@@ -6,14 +6,16 @@ has been waiting for `SHOW_MS`.
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from mockrec.formats.deep import dump
+from mockrec.formats.errors import OutputError, OutputLostError
 from mockrec.formats.har.assemble import Assembler, homes
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.har.twins import Growing, open_growing
+from mockrec.formats.loading import load_record
 from mockrec.formats.version import mockrec_version
 
 SHOW_MS = 150.0
@@ -31,6 +33,8 @@ class HarSink:
 
     def __init__(self, file: Growing) -> None:
         self.name = file.name
+        self.locked = file.locked
+        """False where the file system has no locks."""
         self._file = file
         self._assembler = Assembler(f"{Path(file.name).name}.bodies")
         self._entries: list[bytes] = []
@@ -52,7 +56,7 @@ class HarSink:
         for line in data.split(b"\n"):
             if line:
                 self._changed = True
-                entry = self._assembler.add(orjson.loads(line), line)
+                entry = self._assembler.add(load_record(line), line)
                 if entry is not None:
                     self._entries.append(entry)
                     self._size += len(entry)
@@ -61,6 +65,14 @@ class HarSink:
 
     def sync_point(self, now: float | None = None) -> None:
         """Show the file if something has been waiting long enough; see `Sink`."""
+        try:
+            if now is not None:
+                self._file.check(now)
+            self._show(now)
+        except OutputLostError as error:
+            raise self._lost(error) from None
+
+    def _show(self, now: float | None) -> None:
         if self._changed and now is not None:
             if self._fresh_at is None:
                 self._fresh_at = now
@@ -80,9 +92,24 @@ class HarSink:
             if not self._failed:
                 self._entries += self._assembler.unfinished()
                 self._grow()
+                self._file.check(inf)
                 tail = self._tail([])
+        except OutputLostError as error:
+            raise self._lost(error) from None
         finally:
             self._file.finish(tail)
+
+    def _lost(self, error: OutputLostError) -> OutputLostError:
+        """The visible file is not ours any more: what it held is kept elsewhere, if that is possible."""
+        kept = ""
+        if not self._failed:
+            try:
+                self._grow()
+                kept = self._file.rescue(self._tail(self._assembler.provisional()))
+            except OutputError:
+                pass  # not even that: the loss is what has to be told
+        self._failed = True
+        return OutputLostError(error.file, error.what, kept)
 
     def _grow(self) -> None:
         pieces = [] if self._begun else [self._head()]
@@ -97,7 +124,11 @@ class HarSink:
     def _guarded(self, write: Any, data: bytes) -> None:
         """After a failure nothing more is written: what is visible is whole, and stays so."""
         self._failed = True
-        write(data)
+        try:
+            write(data)
+        except OutputLostError:
+            self._failed = False  # what is hidden is whole as well
+            raise
         self._failed = False
 
     def _head(self) -> bytes:
@@ -106,7 +137,7 @@ class HarSink:
         if self._assembler.started is not None:
             session["started"] = self._assembler.started
         log = {"version": "1.2", "creator": name, "browser": name, "pages": [], "_mockrecSession": session}
-        return b'{"log":' + orjson.dumps(log)[:-1] + b',"entries":[\n'
+        return b'{"log":' + dump(log)[:-1] + b',"entries":[\n'
 
     def _tail(self, entries: list[bytes]) -> bytes:
         """What stands behind the entries; those of what is open come first."""
@@ -118,7 +149,7 @@ class HarSink:
         if errors:
             log["_tlsErrors"] = errors
         log["_mockrec"] = {"events": homes(homeless)}
-        return before + joined + b"\n]," + orjson.dumps(log)[1:] + b"}\n"
+        return before + joined + b"\n]," + dump(log)[1:] + b"}\n"
 
 
 def open_har(path: Path, *, force: bool, file_mode: int) -> HarSink:

@@ -1,7 +1,8 @@
-"""Arrow arrays and scalars from Python values, by way of buffers.
+"""Arrow arrays and scalars from Python values and back, by way of buffers.
 
 `pa.array`, `pa.scalar` and kernels with Python operands import pandas wherever it is installed, to see whether the
-value is one of its own. That takes longer than most filters.
+value is one of its own. That takes longer than most filters. `Array.to_numpy` needs NumPy, which mockrec does not
+install, and `Array.to_pylist` makes a scalar object of each value first.
 """
 
 from __future__ import annotations
@@ -51,3 +52,35 @@ def number(value: float) -> Any:
 def flag(value: bool) -> Any:
     """One boolean."""
     return flags([value])[0]
+
+
+_FORMATS = {
+    pa.int8(): "b",
+    pa.uint8(): "B",
+    pa.int16(): "h",
+    pa.uint16(): "H",
+    pa.int32(): "i",
+    pa.uint32(): "I",
+    pa.int64(): "q",
+    pa.uint64(): "Q",
+    pa.float32(): "f",
+    pa.float64(): "d",
+}
+"""Codes of `struct` for the types whose values stand side by side in one buffer."""
+
+
+def plain(array: pa.Array) -> list[Any]:
+    """The numbers or flags of an array as a list; where the array is null, any value of the type.
+
+    Raises `TypeError` for an array of another type.
+    """
+    if not len(array):
+        return []
+    if pa.types.is_boolean(array.type):
+        return list(map(bool, plain(array.cast(pa.uint8()))))
+    code = _FORMATS.get(array.type)
+    if code is None:
+        raise TypeError(f"expected numbers or flags, got {array.type}")
+    data = memoryview(array.buffers()[1])
+    size = array.type.byte_width
+    return data[array.offset * size : (array.offset + len(array)) * size].cast(code).tolist()

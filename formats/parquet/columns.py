@@ -7,10 +7,10 @@ from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mockrec.formats.deep import dump
 from mockrec.formats.layout import EXTRA, FROM_HEADERS, all_columns
 from mockrec.formats.parquet.fields import PLACES
 from mockrec.formats.parquet.garbage import no_collection
@@ -139,5 +139,5 @@ def _header_column(tables: Sequence[dict[str, Any]], name: str) -> pa.Array:
 
 
 def _extra_column(extras: dict[int, Extra], count: int) -> pa.Array:
-    found = [orjson.dumps(extra).decode() if (extra := extras.get(index)) else None for index in range(count)]
+    found = [dump(extra).decode() if (extra := extras.get(index)) else None for index in range(count)]
     return pa.array(found, pa.string()).cast(EVENTS.field(EXTRA).type)

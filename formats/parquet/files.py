@@ -67,8 +67,10 @@ class EventsFile:
     def __init__(self, name: str, filesystem: Any, path: str) -> None:
         """Raises `SessionError`."""
         self.name = name
+        self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
-            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=False)
+            # A store is asked for neighbouring columns at once: otherwise each of a hundred costs a round trip.
+            self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=self._remote)
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:
@@ -102,8 +104,14 @@ class EventsFile:
         """Its rows, some at a time; all the columns a record is made of, or those that are named."""
         there = set(self._file.schema_arrow.names)
         wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
+        # What is buffered is let go with its group, so groups of a store are read one by one.
+        groups: list[list[int] | None] = [None]
+        if self._remote:
+            groups = [[number] for number in range(self._file.num_row_groups)]
         try:
-            yield from self._file.iter_batches(READ_ROWS, columns=[name for name in wanted if name in there])
+            for group in groups:
+                named = [name for name in wanted if name in there]
+                yield from self._file.iter_batches(READ_ROWS, row_groups=group, columns=named)
         except _UNREADABLE as error:
             raise damaged(self.name, error) from None
 

@@ -146,5 +146,8 @@ def _pairs(pairs: Any) -> Any:
 
 def _object(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str):
-        value = orjson.loads(value)
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:  # a text that stands where an object should
+            return {}
     return value if isinstance(value, Mapping) else {}

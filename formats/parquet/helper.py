@@ -6,7 +6,7 @@ without that, the recorder was killed: the journal stays as it is.
 
 from __future__ import annotations
 
-import os
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from mockrec.formats.errors import FormatError, OutputExistsError
 from mockrec.formats.parquet.convert import CONVERTER_ERRORS, check_place, needs_check, open_converter
 from mockrec.formats.parquet.locks import HELPER, take_lock
+from mockrec.formats.parquet.places import segment_name, segments
 
 EXISTS = 4
 
@@ -22,8 +23,6 @@ def main(path: str, folder: str, mode: str, how: str) -> int:
     """The exit code: 0 done, or nothing to do any more; 3 it cannot be written; 4 something is there already."""
     for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
         signal.signal(number, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(5)  # traffic first
     journal = Path(folder)
     lock = take_lock(journal, HELPER, wait=True)
     try:
@@ -53,12 +52,20 @@ def _serve(path: str, journal: Path, file_mode: int) -> int:
             if word == "end":
                 converter.finish()
                 return 0
+            _need_all(journal, converter.next, int(number))
             converter.convert(int(number))
     except BaseException:
         converter.discard()
         raise
     converter.discard()
     return 0
+
+
+def _need_all(journal: Path, first: int, last: int) -> None:
+    """Raises `FileNotFoundError` for a segment that somebody has removed: its records must not be left out silently."""
+    missing = set(range(first, last + 1)) - set(segments(journal))
+    if missing:
+        raise FileNotFoundError(errno.ENOENT, f"{journal / segment_name(min(missing))} has been removed")
 
 
 if __name__ == "__main__":

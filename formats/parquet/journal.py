@@ -8,18 +8,23 @@ when it dies, another one begins again; when the recorder dies, the journal is t
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
-from mockrec.formats.errors import OutputError, OutputExistsError
-from mockrec.formats.outfile import OutFile, open_output
+from mockrec.formats.errors import OutputBusyError, OutputError, OutputExistsError, OutputLostError
+from mockrec.formats.locks import held_by
+from mockrec.formats.outfile import CHECK_MS, OutFile, open_output
+from mockrec.formats.parquet.conductor import Conductor
 from mockrec.formats.parquet.locks import RECORDER, Lock, take_lock
 from mockrec.formats.parquet.places import (
     EVENTS_FOLDER,
     EXCHANGES_FOLDER,
+    check_name,
     is_data_set,
     is_uri,
     journal_of,
+    parts,
     segment_name,
     segments,
 )
@@ -35,12 +40,14 @@ SEGMENT_AGE_MS = 60_000.0
 class JournalSink:
     """Appends whole lines to the current segment. See `formats/frames.py`, `Sink`."""
 
-    def __init__(self, path: str, journal: Path, helper: Helper, *, file_mode: int) -> None:
+    def __init__(self, path: str, journal: Path, helper: Conductor, *, file_mode: int) -> None:
         self.name = path
         self._journal = journal
         self._helper = helper
         self._file_mode = file_mode
         self._lock: Lock | None = take_lock(journal, RECORDER, wait=False)
+        self._folder = os.stat(journal)
+        self._check_at = 0.0
         self._number = 0
         self._segment: OutFile | None = None
         self._records = self._bytes = 0
@@ -51,6 +58,7 @@ class JournalSink:
     def write(self, data: bytes) -> None:
         """Append whole lines; they are handed to the system at once. Raises `OutputError`."""
         if self._segment is None:
+            self._check_folder()
             self._segment = open_output(
                 self._journal / segment_name(self._number + 1), force=False, file_mode=self._file_mode
             )
@@ -64,6 +72,10 @@ class JournalSink:
 
     def sync_point(self, now: float | None = None) -> None:
         """Close a segment that has become old; see `Sink`."""
+        self._helper.check()
+        if now is not None and now >= self._check_at:
+            self._check_at = now + CHECK_MS
+            self._check(now)
         if self._segment is None or now is None:
             self._fresh_at = now
             return
@@ -80,6 +92,7 @@ class JournalSink:
             return
         self._closed = True
         try:
+            self._check(self._check_at)
             self._end_segment()
             if self._number:
                 self._helper.finish(self._number)
@@ -89,6 +102,30 @@ class JournalSink:
         finally:
             if self._lock is not None:
                 self._lock.release()
+
+    def _check(self, now: float) -> None:
+        """Raises `OutputLostError` when the journal, or a piece of it, is gone."""
+        self._check_folder()
+        if self._segment is not None:
+            self._segment.check(now)
+        closed = self._number - (self._segment is not None)
+        missing = set(range(1, closed + 1)) - set(segments(self._journal))
+        if missing and (gone := self._not_converted(missing)):
+            raise OutputLostError(str(self._journal / segment_name(min(gone))), "was removed")
+
+    def _check_folder(self) -> None:
+        try:
+            there = os.path.samestat(os.stat(self._journal), self._folder)
+        except OSError:
+            there = False
+        if not there:
+            raise OutputLostError(str(self._journal), "was removed or renamed")
+
+    def _not_converted(self, missing: set[int]) -> set[int]:
+        """Those of the segments that are no parts of a data set either. Those of a store are not asked for."""
+        if not is_data_set(self.name):
+            return missing
+        return set() if is_uri(self.name) else missing - set(parts(Path(self.name, EVENTS_FOLDER)))
 
     def _end_segment(self) -> None:
         segment, self._segment = self._segment, None
@@ -111,7 +148,9 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
     Raises `OutputExistsError` or `OutputError`.
     """
     journal = journal_of(path)
+    check_name(path)
     try:
+        refuse_live_journal(path)
         if not is_uri(path):
             _make_room(path, force=force)
         _clear_journal(path, journal, force=force)
@@ -130,7 +169,17 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
         except OutputError:
             shutil.rmtree(journal, ignore_errors=True)
             raise
-    return JournalSink(path, journal, helper, file_mode=file_mode)
+    return JournalSink(path, journal, Conductor(helper, path), file_mode=file_mode)
+
+
+def refuse_live_journal(path: str) -> None:
+    """Raises `OutputBusyError` when another process records to an output."""
+    journal = journal_of(path)
+    if (journal / RECORDER).exists():
+        lock = take_lock(journal, RECORDER, wait=False)
+        if lock is None:
+            raise OutputBusyError(path, held_by(journal / RECORDER))
+        lock.release()
 
 
 def _make_room(path: str, *, force: bool) -> None:
@@ -154,10 +203,6 @@ def _make_room(path: str, *, force: bool) -> None:
 def _clear_journal(path: str, journal: Path, *, force: bool) -> None:
     if not journal.is_dir():
         return
-    lock = take_lock(journal, RECORDER, wait=False)
-    if lock is None:
-        raise OutputError(path, f"another mockrec is recording to {journal}")
-    lock.release()
     if segments(journal) and not force:
         raise UnfinishedError(path, journal)
     shutil.rmtree(journal)

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.layout import DERIVED, EXTRA, Column, all_columns, layout
@@ -147,12 +146,14 @@ def _texts(array: pa.Array) -> Values:
 
 
 def _scalars(array: pa.Array) -> Values:
-    """Numbers and flags: numpy has no nulls for them."""
-    if not array.null_count:
-        return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
-    known = array.is_valid().to_numpy(zero_copy_only=False).tolist()
-    filler = False if pa.types.is_boolean(array.type) else 0
-    values = pc.fill_null(array, filler).to_numpy(zero_copy_only=False).tolist()
+    """Numbers and flags, None for null."""
+    values = arrays.plain(array)
+    return values if not array.null_count else _with_nulls(values, array)
+
+
+def _with_nulls(values: Values, array: pa.Array) -> Values:
+    """`values`, which the array has, with None where the array is null."""
+    known = arrays.plain(array.is_valid())
     return [value if valid else None for value, valid in zip(values, known, strict=True)]
 
 
@@ -163,12 +164,8 @@ def _times(array: pa.Array) -> Values:
 
 def _lists(array: pa.Array, items: Values) -> Values:
     """`items` are those of the list's whole child, so that offsets count in it."""
-    offsets = array.offsets.to_numpy().tolist()
-    lists: Values = [items[start:end] for start, end in pairwise(offsets)]
-    if not array.null_count:
-        return lists
-    known = array.is_valid().to_numpy(zero_copy_only=False).tolist()
-    return [value if valid else None for value, valid in zip(lists, known, strict=True)]
+    lists: Values = [items[start:end] for start, end in pairwise(arrays.plain(array.offsets))]
+    return lists if not array.null_count else _with_nulls(lists, array)
 
 
 def _text_lists(array: pa.Array) -> Values:

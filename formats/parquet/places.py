@@ -9,7 +9,11 @@ Part N of a data set is what segment N of its journal was.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+from mockrec.formats.errors import OutputError
+from mockrec.formats.part_names import first_path
 
 EVENTS_FOLDER = "events"
 EXCHANGES_FOLDER = "exchanges"
@@ -27,6 +31,16 @@ def is_uri(path: str) -> bool:
 def _without_options(path: str) -> str:
     """A URI may say how its store is reached: `s3://bucket/s.parquet?region=eu-west-1`."""
     return path.partition("?")[0] if is_uri(path) else path
+
+
+def check_name(path: str) -> None:
+    """Raises `OutputError` for a name that is no UTF-8: pyarrow could not read the tables again."""
+    try:
+        (path if is_uri(path) else str(Path(path).absolute())).encode()
+    except UnicodeEncodeError:
+        raise OutputError(
+            path, "Parquet needs a name in UTF-8, also of the folders above; choose another one"
+        ) from None
 
 
 def is_data_set(path: str) -> bool:
@@ -59,7 +73,9 @@ def session_name(path: str) -> str:
     bare = path.rstrip("/") or path
     if bare.endswith(JOURNAL_SUFFIX):
         return bare.removesuffix(JOURNAL_SUFFIX)
-    return bare
+    # The parts of a session share the bodies of the first.
+    first = first_path(bare)
+    return first if first != bare and Path(f"{first}.bodies").is_dir() else bare
 
 
 def segment_name(number: int) -> str:
@@ -86,8 +102,17 @@ def part_number(name: str) -> int | None:
 
 def segments(journal: Path) -> dict[int, Path]:
     """The segments that are there, by number, in order."""
+    return _numbered(journal, segment_number)
+
+
+def parts(folder: Path) -> dict[int, Path]:
+    """The parts of a data set's table that are in a folder, by number, in order."""
+    return _numbered(folder, part_number)
+
+
+def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> dict[int, Path]:
     try:
-        found = {segment_number(path.name): path for path in journal.iterdir()}
+        found = {number_of(path.name): path for path in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return dict(sorted((number, path) for number, path in found.items() if number is not None))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from mockrec.formats.errors import OutputError
+from mockrec.formats.errors import OutputBusyError, OutputError
+from mockrec.formats.locks import held_by
 from mockrec.formats.outfile import open_output
 from mockrec.formats.parquet.convert import CONVERTER_ERRORS, open_converter
 from mockrec.formats.parquet.locks import HELPER, RECORDER, take_lock
@@ -23,7 +24,7 @@ def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 
     try:
         locks = [take_lock(journal, RECORDER, wait=False)]
         if locks[0] is None:
-            raise OutputError(path, f"{journal} is still being recorded")
+            raise OutputBusyError(path, held_by(journal / RECORDER))
         locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper gives up, but not at once
     except FileNotFoundError:
         return  # it did not give up: its recorder had ended, and so the journal is gone

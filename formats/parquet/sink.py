@@ -16,7 +16,8 @@ from mockrec.formats.errors import OutputError, OutputExistsError, RecordError
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.fold import Fold
-from mockrec.formats.parquet.places import EVENTS_FOLDER, EXCHANGES_FOLDER, is_data_set, part_name
+from mockrec.formats.parquet.journal import refuse_live_journal
+from mockrec.formats.parquet.places import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
 from mockrec.formats.parquet.tables import TableFile
 
 BLOCK = 2 * 1024 * 1024
@@ -188,7 +189,9 @@ def open_table_sink(path: str, *, force: bool = False, file_mode: int = 0o600, t
 
     Raises `OutputExistsError` or `OutputError`.
     """
+    check_name(path)
     try:
+        refuse_live_journal(path)
         filesystem, inner = file_system(path)
         _make_room(filesystem, path, inner, force=force)
         if is_data_set(path):

@@ -67,7 +67,7 @@ class Answerer:
     def _quickly(self, block: bytes) -> Answers | None:
         try:
             return self._typed.decode_lines(block), self._typed.bits
-        except DecodeError:
+        except (DecodeError, RecursionError):  # of values that are nested without end
             return None
 
     def _slowly(self, block: bytes, *, last: bool) -> Answers:

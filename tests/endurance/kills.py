@@ -1,4 +1,5 @@
-"""`kill -9` at random moments: of the recorder, of a worker, of the helper that makes Parquet of a journal."""
+"""`kill -9` at random moments: of the recorder, of a worker, of the helper that makes Parquet of a journal, and of the
+recorder just when such a journal begins its next segment."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -16,6 +18,8 @@ from typing import Any
 from load import Client
 from program import Program, verified, verify, want
 
+from mockrec.formats.session import open_session
+
 PROMISED_SECONDS = 0.05
 MARGIN_SECONDS = 0.2
 """For a machine whose cores are all busy: what is promised is 50 ms of a recorder that gets to run."""
@@ -23,6 +27,9 @@ LATE_SECONDS = 0.01
 """What a client takes to read an answer that was there when its worker was killed. Later ones are of other workers."""
 STOPPED_SECONDS = 5.0
 """The same where nobody is left who could answer."""
+SWITCH_SECONDS = 0.6
+"""How long after a segment's end the recorder may be killed: the first helper takes about as long to start."""
+SWITCH_MARGIN_SECONDS = 0.1
 ASKERS = 3
 CODE_LOST = 70
 
@@ -183,19 +190,67 @@ def helpers(folder: Path, *, smoke: bool) -> str:
     return f"{hit} helpers killed, half of them at the end; {answers} exchanges, each recorded once"
 
 
+def segments(folder: Path, *, smoke: bool) -> str:
+    """The recorder is killed soon after the first segment of a Parquet journal is full (its helper starts then), or,
+    every second time, after the second one (the helper is at work); every fourth time it is a data set."""
+    chance = random.Random(4)
+    times = int(os.environ.get("MOCKREC_KILLS", "2" if smoke else "100"))
+    margin = MARGIN_SECONDS if smoke else SWITCH_MARGIN_SECONDS
+    answers = 0
+    missing: list[float] = []
+    for number in range(times):
+        place = folder / str(number)
+        place.mkdir()
+        stop = threading.Event()
+        out = "s" if number % 4 == 3 else "s.parquet"
+        journal = place / ("s/journal" if out == "s" else "s.parquet.journal")
+        if out == "s":
+            (place / out).mkdir()
+        with Program(place, out=out) as program:
+            filling = Client(program, 1 << 40, stop)  # fills the segments
+            filling.start()
+            load = Load(program)
+            if number % 2:
+                program.wait_until((journal / "segment-000003.jsonl").exists, "there is no third segment")
+            else:
+                program.wait_until(
+                    lambda: bool(_children(program.process.pid, "parquet.helper")), "there is no helper", 0.002
+                )
+            stop.set()
+            time.sleep(chance.uniform(0.0, SWITCH_SECONDS))
+            program.process.kill()
+            at = time.monotonic()
+            program.process.wait()
+            load.end()
+            filling.join()
+        with open_session(program.log) as session:
+            records = [record for _, record in session]
+        want([record["seq"] for record in records] == list(range(len(records))), f"{number}: numbers have a hole")
+        answers += len(load.answered)
+        missing += _check_answers(number, records, load.answered, [at], STOPPED_SECONDS, margin)
+        shutil.rmtree(place)
+    return f"{times} recorders killed where a segment ends; {answers} answers, {_told(missing)}; no number left out"
+
+
 def _check_answers(
-    number: int, records: list[dict[str, Any]], answered: list[tuple[float, str]], kills: list[float], late: float
+    number: int,
+    records: list[dict[str, Any]],
+    answered: list[tuple[float, str]],
+    kills: list[float],
+    late: float,
+    margin: float = MARGIN_SECONDS,
 ) -> list[float]:
     """For each answer that is not in the log, the seconds from it to the nearest kill, which must be few; `late` is how
     many it may be after one."""
     paths = Counter(record["url"].partition("/hello")[2] for record in records if record["type"] == "response")
+    del paths[""]  # of clients that only make work
     want(all(count == 1 for count in paths.values()), f"{number}: an exchange is recorded twice")
     missing = []
     for when, path in answered:
         if path.removeprefix("/hello") not in paths:
             before = min((at - when for at in kills), key=abs)
             want(
-                -late < before < PROMISED_SECONDS + MARGIN_SECONDS,
+                -late < before < PROMISED_SECONDS + margin,
                 f"{number}: {path}, {before:.3f} s before a kill, is lost",
             )
             missing.append(before)

@@ -103,12 +103,12 @@ class Program:
                 said += data
         return said
 
-    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str, pause: float = 0.05) -> None:
         """Nothing tells when a process has closed its sockets, so it is asked again and again."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not holds():
             want(time.monotonic() < deadline, what)
-            time.sleep(0.05)
+            time.sleep(pause)
 
     def stop(self, code: int = 0) -> Counter[str]:
         """End it and check its log: how many records of each type."""

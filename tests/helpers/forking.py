@@ -77,12 +77,14 @@ class Forked:
 class ForkServer:
     """The process that is copied."""
 
-    def __init__(self) -> None:
+    def __init__(self, imported: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        """`imported` are further modules that the copies have; `env` is its environment (None: ours)."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, __file__, str(theirs.fileno()), *imported],
                 pass_fds=[theirs.fileno()],
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 process_group=0,  # an interrupt from the keyboard is for pytest
@@ -123,8 +125,8 @@ def can_fork(env: Mapping[str, str]) -> bool:
 # ── the process itself ─────────────────────────────────────────────────────────────────────────────
 
 
-def _import() -> None:
-    for name in _IMPORTED:
+def _import(more: Sequence[str]) -> None:
+    for name in (*_IMPORTED, *more):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()  # what is shared with the copies stays shared
@@ -187,5 +189,5 @@ def _run(argv: list[str], env: dict[str, str], cwd: str) -> None:
 
 
 if __name__ == "__main__":
-    _import()
+    _import(sys.argv[2:])
     _run(**_serve(socket.socket(fileno=int(sys.argv[1]))))

@@ -13,7 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h2.events
+import h2.exceptions
 import pytest
+from http2_client import Talk
 from waiting import to_the_end
 
 Record = dict[str, Any]
@@ -202,6 +205,45 @@ def test_too_many_layers_end_the_connection(start: Start) -> None:
         received = to_the_end(sock)
     assert 0 < received.count(ESTABLISHED) < 100
     assert run.stop().code == 0
+
+
+class Through:
+    """What is sent and comes through a tunnel in a stream of HTTP/2, as a socket."""
+
+    def __init__(self, talk: Talk, stream: int) -> None:
+        self._talk = talk
+        self._stream = stream
+        assert talk.status(stream) == "200"
+
+    def sendall(self, data: bytes) -> None:
+        if data:
+            self._talk.send(self._stream, data)
+
+    def recv(self, _: int) -> bytes:
+        while not (data := self._talk.data(self._stream)):
+            ended = (h2.events.StreamEnded, h2.events.StreamReset)
+            if any(isinstance(event, ended) for event in self._talk.events) or not self._talk.more():
+                return b""
+        self._talk.events = [one for one in self._talk.events if not isinstance(one, h2.events.DataReceived)]
+        return data
+
+
+@pytest.mark.parametrize(("depth", "reached"), [(5, True), (31, True), (40, False)])
+def test_tunnels_of_http2_inside_one_another_are_layers_too(start: Start, depth: int, reached: bool) -> None:
+    run = start()
+    with direct(run.port) as sock:
+        talk = Talk(sock)
+        try:
+            for _ in range(depth):
+                talk = Talk(Through(talk, talk.tunnel("h.test:80")))
+            assert talk.answer(talk.ask("/deep")) == ("200", b"hello")
+            there = True
+        except (AssertionError, h2.exceptions.ProtocolError):
+            there = False
+    assert there == reached
+    session = run.stop()
+    assert session.code == 0
+    assert len(session.by_type("response")) == reached
 
 
 # ── the request for a tunnel ───────────────────────────────────────────────────────────────────────

@@ -254,3 +254,41 @@ def test_a_session_that_was_edited_by_hand_is_no_defect(calls: list[dict[str, An
             )
         for a, b in (("a", "b"), ("b", "a"), ("b", "b")):
             compare_sessions(str(name / f"{a}.jsonl"), str(name / f"{b}.jsonl"), Options(requests=True), Filters())
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-(10**25), 10**25), st.text(max_size=6))
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to all values of a document."""
+    yield way
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in members:
+        yield from places(item, (*way, key))
+
+
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=5),
+        st.dictionaries(st.text(max_size=3), inner, max_size=4),
+        st.lists(st.fixed_dictionaries({"id": st.integers(0, 9), "v": inner}), max_size=4),
+    ),
+    max_leaves=15,
+)
+
+
+@given(TREES, LEAVES, st.data())
+@settings(deadline=None)
+def test_one_change_anywhere_is_found(document: Any, leaf: Any, data: st.DataObject) -> None:
+    way = data.draw(st.sampled_from(list(places(document))))
+    root = {"root": copy.deepcopy(document)}
+    holder, key = root, "root"
+    for part in way:
+        holder, key = holder[key], part
+    before = holder[key]
+    holder[key] = leaf
+    same = json.dumps(before) == json.dumps(leaf)
+    call = {"method": "GET", "path": "/", "status": 200, "sent": ""}
+    a, b = ({**call, "body": json.dumps({"root": one})} for one in (document, root["root"]))
+    assert compare([a], [b]).same == same

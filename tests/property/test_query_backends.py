@@ -18,8 +18,29 @@ from mockrec.formats.query.typed import DecodeError, compile_typed
 
 Record = dict[str, Any]
 
-WORDS = st.sampled_from(["a", "GET", "post", "/orders/", "x.test", "curl", "7", "2.0", "é", "replay", "ECONNRESET", ""])
-NUMBERS = st.one_of(st.sampled_from([0, 7, 200, 404, 499.5, 500, 599, 600]), st.integers(-5, 1000), st.floats(0, 1000))
+WORDS = st.sampled_from(
+    [
+        "a",
+        "GET",
+        "post",
+        "/orders/",
+        "x.test",
+        "curl",
+        "7",
+        "2.0",
+        "é",
+        "replay",
+        "ECONNRESET",
+        "",
+        "\x00",
+        "7\x00",
+        "9007199254740993",
+    ]
+)
+ODD_NUMBERS = st.sampled_from([2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), 1e300, -1e300, -0.0, 5e-324])
+NUMBERS = st.one_of(
+    st.sampled_from([0, 7, 200, 404, 499.5, 500, 599, 600]), st.integers(-5, 1000), st.floats(0, 1000), ODD_NUMBERS
+)
 SCALARS = st.one_of(WORDS, NUMBERS, st.booleans(), st.none())
 URLS = st.sampled_from(
     [
@@ -50,7 +71,24 @@ JSON_TEXTS = st.recursive(
     ),
     max_leaves=4,
 ).map(lambda value: orjson.dumps(value).decode())
-BODIES = st.one_of(JSON_TEXTS, WORDS).map(lambda text: {"size": len(text.encode()), "text": text}) | st.just(
+ODD_JSON = st.sampled_from(
+    [
+        '{"a":1e400}',
+        '{"a":-1e400}',
+        '{"a":NaN}',
+        '{"a":9007199254740993}',
+        '{"a":18446744073709551616}',
+        '{"a":1,"a":7}',
+        '{"a":"\\ud800"}',
+        '{"a":"7\\u0000"}',
+        '{"a":' * 300 + "7" + "}" * 300,
+        '{"a":' * 2000 + "7" + "}" * 2000,
+        '{"a":{"b":' + "[" * 990 + "]" * 990 + "}}",
+        '\ufeff{"a":7}',
+        "7\n",
+    ]
+)
+BODIES = st.one_of(JSON_TEXTS, WORDS, ODD_JSON).map(lambda text: {"size": len(text.encode()), "text": text}) | st.just(
     {"size": 3, "base64": "/2Fi"}
 )
 ERRORS = st.fixed_dictionaries({}, optional={"code": WORDS, "name": WORDS, "message": WORDS})
@@ -111,8 +149,11 @@ RECORDS = st.fixed_dictionaries(
         "eventData": st.dictionaries(st.sampled_from(["a", "b"]), SCALARS, max_size=2),
     },
 )
+DEEP = st.sampled_from([100, 240]).map(lambda levels: orjson.loads("[" * levels + "7" + "]" * levels))
 WRONG = st.tuples(
-    RECORDS, st.sampled_from(["statusCode", "headers", "response", "url", "body", "tags", "tlsMetadata"]), SCALARS
+    RECORDS,
+    st.sampled_from(["statusCode", "headers", "response", "url", "body", "tags", "tlsMetadata", "duration", "id"]),
+    SCALARS | DEEP,
 ).map(lambda made: {**made[0], made[1]: made[2]})
 """A record that somebody has edited."""
 
@@ -164,13 +205,15 @@ TESTS = st.one_of(
         "{} {} {}".format,
         ANY_FIELDS.filter(lambda name: name != "body.text"),
         st.sampled_from(["==", "!=", "<", ">="]),
-        st.one_of(QUOTED, st.sampled_from(["7", "true", "null", "a", "200.5"])),
+        st.one_of(
+            QUOTED, st.sampled_from(["7", "true", "null", "a", "200.5", "9007199254740993", "18446744073709551616"])
+        ),
     ),
     st.builds(
         "{} {} {}".format,
         NUMBER_FIELDS,
         st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
-        st.sampled_from(["0", "7", "200", "404", "500", "1000"]),
+        st.sampled_from(["0", "7", "200", "404", "500", "1000", "9007199254740993", "18446744073709551615", "0.0"]),
     ),
     st.builds(
         "status {} {}".format,

@@ -207,6 +207,7 @@ COMPLETE: dict[str, Record] = {
     "callback-error": {**_EXCHANGE, "eventType": "response", "callback": "handlers.py:seen", "error": _ERROR},
     "session-ended": {
         "reason": "signal",
+        "part": 1,
         "exitCode": 0,
         "counts": {"session-started": 1},
         "rules": [{"id": "greet", "used": 2, "pending": False}],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from mockrec.cli.options import invocation
 Mockrec = Callable[..., Any]
 
 EXCHANGE = "aaaaaaaa-0000-7000-8000-000000000000"
+PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ISSUES = PROJECT["urls"]["Issues"]
 
 
 class UserError(Exception):
@@ -222,7 +225,7 @@ def test_the_traceback_of_a_defect_goes_to_a_file_that_is_named(failing: Callabl
     assert (done.code, done.out) == (70, "")
     (file,) = defects.glob("mockrec-defect-*.txt")
     assert done.err == (
-        rf"mockrec: a defect in mockrec: ZeroDivisionError: by\nzero; please report it with {file}" + "\n"
+        rf"mockrec: a defect in mockrec: ZeroDivisionError: by\nzero; please report it at {ISSUES} with {file}" + "\n"
     )
     text = file.read_text()
     assert text.startswith("mockrec ")
@@ -255,7 +258,9 @@ def test_a_defect_without_room_for_a_file_is_told_at_length(
     done = failing(ZeroDivisionError("no"))
     assert done.code == 70
     assert "Traceback (most recent call last):" in done.err
-    assert done.err.endswith("a defect in mockrec: ZeroDivisionError: no; please report it with the lines above\n")
+    assert done.err.endswith(
+        f"a defect in mockrec: ZeroDivisionError: no; please report it at {ISSUES} with the lines above\n"
+    )
 
 
 # ── outputs of the process ─────────────────────────────────────────────────────────────────────────
@@ -339,7 +344,7 @@ def test_help_imports_neither_the_engine_nor_what_is_heavy() -> None:
         "import sys\n"
         "from mockrec.cli.__main__ import main\n"
         "assert main(['--help']) == 0\n"
-        "heavy = ('mockrec.engine', 'OpenSSL', 'pyarrow', 'anyio', 'orjson', 'msgspec', 'yaml', 'jinja2', 'jsonschema', 'rich')\n"
+        "heavy = ('mockrec.engine', 'OpenSSL', 'pyarrow', 'anyio', 'orjson', 'msgspec', 'yaml', 'jinja2', 'jsonschema_rs', 're2', 'rich')\n"
         "found = [name for name in sys.modules if name.startswith(heavy)]\n"
         "assert not found, found\n"
     )

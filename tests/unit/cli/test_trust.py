@@ -92,3 +92,21 @@ def test_odd_roots_are_left_out_of_the_store_of_java(ca: Path, monkeypatch: pyte
     assert os.path.getsize(store) > 100
     files.remove()
     files.remove()  # twice does no harm
+
+
+def test_nobody_else_can_read_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with a umask that would let them; a wgetrc may hold passwords."""
+    monkeypatch.setenv("JAVA_HOME", "/usr")
+    before = os.umask(0)
+    try:
+        ca, _ = ensure_ca(tmp_path / "own")
+        files = TrustFiles(ca)
+        files.variables({})
+        files.java_options()
+        folder = files._folder
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+        assert len(list(folder.iterdir())) == 4
+        files.remove()
+    finally:
+        os.umask(before)

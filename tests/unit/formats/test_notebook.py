@@ -92,8 +92,8 @@ def test_mistakes_are_said_at_once(session: Path, tmp_path: Path) -> None:
 
 def test_without_pandas_it_says_what_to_install(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"mockrec\[pandas\]"):
-        frame(session)
+    with pytest.raises(ImportError, match=r"`pip install 'mockrec\[pandas\]'`"):
+        frame(session.with_name("nowhere.jsonl"))  # said before anything is read
     assert frame(session, arrow=True).num_rows == 3
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mockrec.formats.errors import OutputClosedError, OutputError, OutputExistsError
-from mockrec.formats.outfile import STDOUT, OutFile, open_output
+from mockrec.formats import locks
+from mockrec.formats.errors import OutputBusyError, OutputClosedError, OutputError, OutputExistsError, OutputLostError
+from mockrec.formats.outfile import CHECK_MS, STDOUT, OutFile, open_output
 
 Write = Callable[[int, bytes], int]
 
@@ -366,3 +369,113 @@ def test_a_failure_of_the_last_moment_is_told(path: Path, monkeypatch: pytest.Mo
         with pytest.raises(OutputError, match="No space left on device"):
             file.close()
     file.close()
+
+
+# ── what others do to it ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_that_is_as_it_was_written_is_no_loss(path: Path) -> None:
+    file = opened(path)
+    file.check(0.0)
+    file.write(b"a\n", lines=True)
+    path.rename(path.with_name("moved"))
+    file.check(CHECK_MS)
+    assert not file.is_named(path)
+    assert file.is_named(path.with_name("moved"))
+    assert file.size == 2
+    file.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda path: path.unlink(), "was removed"),
+        (lambda path: (path.with_name("b").write_bytes(b"a\n"), path.with_name("b").replace(path)), "was replaced"),
+        (lambda path: os.truncate(path, 1), "was cut by another program"),
+        (lambda path: os.truncate(path, 3), "was written to by another program"),
+    ],
+)
+def test_a_file_that_others_have_touched(path: Path, act: Callable[[Path], object], words: str) -> None:
+    file = opened(path)
+    file.write(b"a\n", lines=True)
+    file.check(0.0)
+    act(path)
+    file.check(CHECK_MS - 1)  # it is not looked at more often
+    with pytest.raises(
+        OutputLostError, match=f"it {words}.* while it was being recorded; recording has stopped"
+    ) as first:
+        file.check(CHECK_MS)
+    assert first.value.exit_code == 3
+    with pytest.raises(OutputLostError):
+        file.write(b"b\n", lines=True)
+    file.close()
+
+
+def test_what_happens_after_the_last_look_is_told_at_the_end(path: Path) -> None:
+    file = opened(path)
+    path.unlink()
+    with pytest.raises(OutputLostError, match="was removed"):
+        file.close()
+    file.close()
+
+
+def test_a_cut_file_is_short_whatever_is_written_after_that(path: Path) -> None:
+    """Written at the old place, it would have a hole of zeros and its old size."""
+    file = opened(path)
+    file.write(b"a\n" * 100, lines=True)
+    os.truncate(path, 0)
+    file.write(b"b\n", lines=True)
+    assert path.read_bytes() == b"b\n"
+    with pytest.raises(OutputLostError, match="was cut"):
+        file.check(0.0)
+
+
+def test_a_file_without_a_name_as_stdout_is_none_that_was_removed() -> None:
+    with tempfile.TemporaryFile() as stdout:
+        file = OutFile(os.dup(stdout.fileno()), "stdout")
+        file.write(b"a\n", lines=True)
+        file.check(0.0)
+        file.close()
+
+
+def test_a_file_has_one_writer(path: Path) -> None:
+    file = opened(path)
+    file.write(b"precious\n", lines=True)
+    with pytest.raises(OutputBusyError, match=f"process {os.getpid()} is writing it") as caught:
+        opened(path, force=True)
+    assert caught.value.exit_code == 2
+    assert path.read_bytes() == b"precious\n", "readers are not kept out, and nothing was emptied"
+    with pytest.raises(OutputBusyError):
+        opened(path)
+    assert locks.is_held(path)
+    file.close()
+    assert not locks.is_held(path)
+    opened(path, force=True).close()
+
+
+def test_where_there_are_no_locks_everybody_may_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    file = opened(path)
+    assert not file.locked
+    assert not locks.is_held(path)
+    file.close()
+
+
+def test_a_reader_that_looks_for_a_moment_keeps_no_writer_out(path: Path) -> None:
+    path.write_bytes(b"")
+    with path.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        threading.Timer(0.02, fcntl.flock, (reader, fcntl.LOCK_UN)).start()
+        opened(path, force=True).close()
+
+
+def test_who_has_a_lock_is_not_always_known(path: Path) -> None:
+    path.write_bytes(b"")
+    assert locks.holder(path) is None
+    assert locks.holder(path.with_name("none")) is None
+    assert locks.held_by(path) == "another program"
+    assert not locks.is_held(path.with_name("none"))
+    assert not locks.is_held("a\0b")

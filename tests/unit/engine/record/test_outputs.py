@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 
 from mockrec.engine.record.outputs import open_outputs
-from mockrec.formats.errors import FormatError, OutputError, OutputExistsError
+from mockrec.formats.errors import FormatError, OutputBusyError, OutputError, OutputExistsError
+from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.session import open_session
 
 
 def settings(*outputs: str | Path, **more: Any) -> Any:
-    values = {"output_format": None, "force": False, "file_mode": 0o600, **more}
+    values = {"output_format": None, "force": False, "file_mode": 0o600, "rotate": None, **more}
     return SimpleNamespace(outputs=tuple(str(output) for output in outputs), **values)
 
 
@@ -84,3 +87,46 @@ def test_force_replaces_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b"mine")
     written(tmp_path / "a.jsonl", force=True)
     assert (tmp_path / "a.jsonl").read_bytes() == b"{}\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 249 + ".jsonl", "x" * 249 + ".parquet", "x" * 251 + ".har", "x" * 300 + ".jsonl"]
+)
+def test_a_name_that_is_too_long_for_what_lies_beside_it(tmp_path: Path, name: str) -> None:
+    """It is said before anything is recorded, and not with the first long body."""
+    with pytest.raises(OutputError, match="File name too long"):
+        open_outputs(settings(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [b"\xff.parquet", b"\xff/"])
+def test_parquet_is_not_written_where_it_could_not_be_read(tmp_path: Path, name: bytes) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+    if path.endswith("/"):
+        os.mkdir(path)
+    with pytest.raises(OutputError, match="needs a name in UTF-8"):
+        open_outputs(settings(path))
+
+
+def test_other_formats_take_any_name(tmp_path: Path) -> None:
+    for ending in (b".jsonl", b".jsonl.gz", b".har"):
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff" + ending)
+        (sink,) = open_outputs(settings(path))
+        sink.write(encode_lines([{"seq": 0, "type": "gap", "timestamp": "2026-01-01T00:00:00.000000Z", "counts": {}}]))
+        sink.close()
+        with open_session(path) as session:
+            assert [record["type"] for _, record in session] == ["gap"]
+
+
+def test_outputs_that_are_being_written_are_refused_before_any_is_emptied(tmp_path: Path) -> None:
+    taken, other = tmp_path / "taken.jsonl", tmp_path / "other.jsonl"
+    other.write_text("precious")
+    (sink,) = open_outputs(settings(taken))
+    with pytest.raises(OutputBusyError, match=f"process {os.getpid()} is writing it") as caught:
+        open_outputs(settings(other, taken, force=True))
+    assert caught.value.exit_code == 2
+    assert other.read_text() == "precious"
+    with pytest.raises(OutputBusyError):
+        open_outputs(settings(taken))  # and --force would not help
+    sink.close()
+    written(taken, force=True)

@@ -100,6 +100,36 @@ async def test_every_sink_gets_the_same(sink: Any, other_sink: Any) -> None:
     assert sink.data == other_sink.data != b""
 
 
+async def test_no_sink_waits_for_another(sink: Any, other_sink: Any) -> None:
+    """A slow one keeps its own lines waiting, not those of one that has been promised to be quick."""
+    sink.hold()
+    it = recording(sink, other_sink)
+    it.add(record())
+    it.flush()
+    await until(lambda: other_sink.types == ["response"])
+    assert sink.data == b""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.close, last)
+        await until(lambda: other_sink.closed)
+        assert sink.data == b""
+        sink.release()
+    assert sink.data == other_sink.data
+
+
+async def test_a_sink_that_fails_does_not_stop_the_others(sink: Any, other_sink: Any) -> None:
+    sink.fails = OutputError("x", "No space left on device")
+    failures: list[FormatError] = []
+    it = recording(sink, other_sink, on_failure=failures.append)
+    it.add(record())
+    it.flush()
+    await until(lambda: failures)
+    it.add(record())
+    await it.close(last)
+    assert other_sink.types == ["response", "response", "session-ended"]
+    assert failures == [sink.fails]
+    assert (sink.closed, other_sink.closed) == (1, 1)
+
+
 async def test_records_are_counted_by_type_also_without_a_sink() -> None:
     it = recording()
     for kind in ("request", "request", "response"):

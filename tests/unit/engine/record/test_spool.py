@@ -121,3 +121,4 @@ def test_where_there_is_place(tmp_path: Path) -> None:
     assert has_folder(str(tmp_path / "there"))
     assert not has_folder("-")
     assert not has_folder("/dev/null")
+    assert not has_folder("s3://bucket/s.parquet?region=us-east-1")

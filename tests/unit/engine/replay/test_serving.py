@@ -38,7 +38,7 @@ class Served:
         for kind, fields in answer.pop("said", ()):
             self.recorded.add(kind, identity, **fields)
         kind = answer.pop("kind", "response")
-        self.recorded.add(kind, identity, **({"statusCode": 200} if kind == "response" else {}), **answer)
+        self.recorded.add(kind, identity, **{**({"statusCode": 200} if kind == "response" else {}), **answer})
 
     async def ask(
         self,
@@ -161,3 +161,42 @@ async def test_the_host_counts_for_proxied_requests_and_where_that_is_said(serve
     assert (await served.ask())[0][1] == 200
     served.cassette = None
     assert (await served.ask(match=Match(("path", "host"))))[0][1] == 503
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"statusCode": -1},
+        {"statusCode": True},
+        {"statusCode": 10**30},
+        {"rawHeaders": [["X-A", "b\r\nSet-Cookie: c=d"]]},
+        {"rawHeaders": [["a b", "c"]]},
+        {"rawHeaders": [["X-A", "日"]]},
+        {"rawTrailers": [["X-A", "b\x00"]], "body": body("x")},
+        {"body": {"size": 1, "text": ["x"]}},
+        {"body": {"size": 1, "base64": 5}},
+    ],
+)
+async def test_what_no_head_can_hold_is_not_given_again(served: Served, answer: Any) -> None:
+    """A session may come from elsewhere: it must not be able to write an answer of its own, nor end the run."""
+    served.record(**answer)
+    ((_, status, _, text, _),) = await served.ask()
+    assert status == 503
+    assert b"cannot be given again" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers"),
+    [
+        ({"rawHeaders": [[]], "headers": {"x-a": "b"}}, (("x-a", "b"),)),
+        ({"rawHeaders": [["X-A", "b"], ["c"], [1, 2], "d", None]}, (("X-A", "b"),)),
+        ({"rawHeaders": {"a": "b"}, "headers": None}, ()),
+        ({"rawHeaders": [["X-A", "b"]], "statusMessage": "a\r\nb", "rawTrailers": [[]]}, (("X-A", "b"),)),
+        ({"rawHeaders": [["X-A", "b"]], "statusMessage": {"a": 1}, "said": [("response-information", {"statusCode": "x"})]}, (("X-A", "b"),)),
+    ],
+)  # fmt: skip
+async def test_what_means_nothing_is_left_out(served: Served, answer: Any, headers: Any) -> None:
+    served.record(**{"body": body(""), **answer})
+    ((_, status, fields, _, _),) = await served.ask()
+    assert status == 200
+    assert tuple(pair for pair in fields if pair[0].lower() != "content-length") == headers

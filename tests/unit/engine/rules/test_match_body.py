@@ -10,6 +10,7 @@ import pytest
 from mockrec.engine.rules.match import compile_when
 from mockrec.engine.rules.model import Condition, MultipartPart, When
 from mockrec.engine.rules.request import RequestView
+from mockrec.engine.rules.schema_check import is_recursive, schema_fault
 
 RequestOf = Callable[..., RequestView]
 FORM = [("content-type", "application/x-www-form-urlencoded")]
@@ -138,9 +139,58 @@ def test_json_schema(request_of: RequestOf) -> None:
     assert matches(request_of("POST", body=b"no"), json_schema=True) is False
 
 
-@pytest.mark.parametrize("schema", [{"$ref": "http://elsewhere.test/schema"}, {"pattern": "("}])
-def test_a_schema_that_cannot_be_applied_does_not_match(request_of: RequestOf, schema: dict[str, Any]) -> None:
-    assert matches(request_of("POST", body=b'"text"'), json_schema=schema) is False
+@pytest.mark.parametrize(
+    ("schema", "body", "answer"),
+    [
+        ({"uniqueItems": True}, b"[1, 2, 1.0]", False),
+        ({"uniqueItems": True}, b"[1, true]", True),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, b"1", True),
+        ({"$id": "http://x.test/a", "$defs": {"n": {"$id": "n", "type": "integer"}}, "$ref": "n"}, b'"1"', False),
+        ({"$schema": "http://json-schema.org/draft-04/schema#", "maximum": 3, "exclusiveMaximum": True}, b"3", False),
+        ({"format": "date"}, b'"no date"', True),  # an annotation, in every draft
+        ({"$schema": "http://json-schema.org/draft-07/schema#", "format": "date"}, b'"no date"', True),
+        ({"pattern": "^(a+)+$"}, b'"' + b"a" * 1000 + b'b"', False),
+        ({"items": {"$ref": "#"}, "type": "array"}, b"[" * 500 + b"]" * 500, True),
+        ({"type": "string"}, rb'"\ud800"', False),  # half of a surrogate pair cannot be looked at
+    ],
+)
+def test_json_schemas(request_of: RequestOf, schema: Any, body: bytes, answer: bool) -> None:
+    assert matches(request_of("POST", body=body), json_schema=schema) is answer
+
+
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        ({"$ref": "http://127.0.0.1:1/a"}, "$ref http://127.0.0.1:1/a: references to other documents are not fetched"),
+        ({"properties": {"a": {"$dynamicRef": "file:///a"}}}, "references to other documents are not fetched"),
+        ({"$ref": "#/nowhere"}, "Pointer '/nowhere' does not exist"),
+        ({"$schema": "http://x.test/own"}, "Unknown meta-schema"),
+        ({"properties": {"a": {"type": "frob"}}}, 'properties.a.type: "frob" is not valid'),
+        (
+            {"pattern": "(?=a)"},
+            'pattern: "(?=a)" is not a "regex" (look-arounds and back references are not available)',
+        ),
+        ({"pattern": "("}, 'pattern: "(" is not a "regex"'),
+    ],
+)
+def test_schemas_that_cannot_be_used_are_told(schema: Any, fault: str) -> None:
+    assert fault in schema_fault(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "recursive"),
+    [
+        ({"type": "object"}, False),
+        ({"$defs": {"a": {"type": "array"}}, "items": {"$ref": "#/$defs/a"}}, False),
+        ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"type": "null"}}, "$ref": "#/$defs/a"}, False),
+        ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}, True),
+        ({"items": {"$ref": "#"}}, True),
+        ({"$dynamicRef": "#x"}, True),
+        ({"$defs": {"a": {"$anchor": "x"}}, "$ref": "#x"}, True),
+    ],
+)
+def test_schemas_that_refer_to_themselves(schema: Any, recursive: bool) -> None:
+    assert is_recursive(schema) is recursive
 
 
 @pytest.mark.parametrize(

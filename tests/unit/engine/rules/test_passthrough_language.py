@@ -18,6 +18,7 @@ from mockrec.engine.rules.model import (
     RequestChanges,
     ResponseChanges,
 )
+from mockrec.engine.rules.patterns import replacer
 
 
 @pytest.fixture
@@ -187,15 +188,15 @@ def test_changes_of_a_response(files: Any) -> None:
     )
 
 
-def test_replacements_are_compiled(files: Any) -> None:
+def test_replacements_are_read(files: Any) -> None:
     request = request_of(
         files,
         r"""{matchReplaceHost: [[a, b]], matchReplacePath: [['^/(?P<x>\w)', '/\g<x>\1']],
         matchReplaceQuery: [[a, b], ['[c', '']], matchReplaceBody: [[a, '']]}""".replace("'[c'", "'[c]'"),
     )
     (pattern, template), *_ = request.match_replace_path
-    assert pattern.sub(template, "/a") == "/aa"
-    assert [(one.pattern, other) for one, other in request.match_replace_query] == [("a", "b"), ("[c]", "")]
+    assert replacer(pattern, template)("/a", 100) == "/aa"
+    assert [(one, other) for one, other in request.match_replace_query] == [("a", "b"), ("[c]", "")]
     assert [other for _, other in request.match_replace_host] == ["b"]
     assert request.body is not None
     assert request.body.match_replace is not None

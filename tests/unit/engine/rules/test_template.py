@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.rules import sandbox, template
 from mockrec.engine.rules.model import Place
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.template import TemplateError, compile_headers, compile_template, compile_tree
@@ -82,7 +81,7 @@ def test_a_text_without_marks_is_itself() -> None:
         ("{{ nothing }}", "'nothing' is undefined"),
         ("{{ request.__class__ }}", "unsafe"),
         ("{{ request._view }}", "unsafe"),
-        ("{{ request.json['items'].append(1) }}", "not safely callable|unsafe"),
+        ("{{ request.json['items'].append(1) }}", "cannot be called in a template"),
         ("{{ 1 / 0 }}", "division by zero"),
     ],
 )
@@ -127,30 +126,8 @@ def test_a_template_that_is_too_deep_is_malformed_too() -> None:
     assert caught.value.place_line == 7
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"{{{{ 'x' * {sandbox.MAX_REPEAT + 1} }}}}", "more than"),
-        (f"{{{{ {sandbox.MAX_REPEAT} * [1, 2] }}}}", "more than"),
-        ("{{ 9 ** (9 ** 9) }}", "more than"),
-        ("{% for i in range(1000000000) %}{% endfor %}", "too big"),
-    ],
-)
-def test_small_values_cannot_become_huge(text: str, message: str) -> None:
-    with pytest.raises(TemplateError, match=message):
-        render(text, {})
-
-
 def test_ordinary_products_and_powers_work() -> None:
     assert render("{{ 6 * 7 }} {{ '-' * 3 }} {{ 2 ** 10 }} {{ 4 ** 0.5 }} {{ 2 ** -1 }}", {}) == "42 --- 1024 2.0 0.5"
-
-
-def test_the_output_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template, "MAX_OUTPUT", 10)
-    text = "{% for i in range(count) %}xx{% endfor %}"
-    assert render(text, {"count": 5}) == "x" * 10
-    with pytest.raises(TemplateError, match="beyond 10 characters"):
-        render(text, {"count": 6})
 
 
 def test_a_tree_renders_the_texts_in_it(context: dict[str, Any]) -> None:
@@ -186,7 +163,7 @@ def test_jinja_is_imported_only_for_templates() -> None:
         "import mockrec.engine.rules.select, mockrec.engine.rules.explain\n"
         "place = Place('rules.yaml', 1, 1, '')\n"
         "compile_template('plain', place)\n"
-        "for name in ('jinja2', 'jsonschema', 'jsonpath_rfc9535'):\n"
+        "for name in ('jinja2', 'jsonschema_rs', 'jsonpath_rfc9535'):\n"
         "    assert name not in sys.modules, name\n"
         "compile_template('{{ 1 }}', place)\n"
         "assert 'jinja2' in sys.modules\n"

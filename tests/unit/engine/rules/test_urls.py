@@ -82,3 +82,8 @@ def test_url_patterns(text: str, pattern: UrlPattern) -> None:
 def test_a_url_pattern_needs_a_host_or_a_path(text: str) -> None:
     with pytest.raises(ValueError, match=r"empty|no host"):
         parse_url_pattern(text)
+
+
+def test_a_name_that_is_too_long_for_dns_is_not_encoded() -> None:
+    assert normal_hostname("É" * 20) == "xn--9caaaaaaaaaaaaaaaaaaaa"
+    assert normal_hostname("É" * 100_000) == "é" * 100_000

@@ -11,6 +11,7 @@ import pytest
 
 from mockrec.engine.rules.model import BodySource, Place, Reply
 from mockrec.engine.rules.template import TemplateError
+from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.reply import answering, body_bytes, headers_of, json_bytes, reply_act
 
 pytestmark = pytest.mark.anyio
@@ -121,7 +122,7 @@ async def test_a_template_that_fails_is_a_500_that_says_where(stage: Any, steps:
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
     text = body.decode()
-    assert text.startswith("rule it (rules.yaml:3): the template in rules.yaml:5 failed: ")
+    assert text.startswith("rule it (rules.yaml:3): the template in rules.yaml:5:")
     event = stage.log.only("rule-event")
     assert (event["eventType"], event["ruleId"]) == ("template-error", "it")
     assert event["eventData"]["file"] == "rules.yaml"
@@ -133,16 +134,16 @@ async def test_a_template_that_fails_is_a_500_that_says_where(stage: Any, steps:
 async def test_the_answer_of_another_step_is_whole(stage: Any, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"from the file")
     exchange = stage.exchange()
-    dice = random.Random(1)
-    assert (await answering(Reply(PLACE, body=BodySource(text="a")), dice)(exchange)).body == b"a"
-    assert (await answering(from_file(tmp_path / "body"), dice)(exchange)).body == b"from the file"
+    contexts = Contexts(random.Random(1))
+    assert (await answering(Reply(PLACE, body=BodySource(text="a")), contexts)(exchange)).body == b"a"
+    assert (await answering(from_file(tmp_path / "body"), contexts)(exchange)).body == b"from the file"
     template = Reply(PLACE, body=BodySource(text="{{ request.method }}"), template=True)
-    assert (await answering(template, dice)(exchange)).body == b"GET"
+    assert (await answering(template, contexts)(exchange)).body == b"GET"
     with pytest.raises(OSError, match="No such file"):
-        await answering(from_file(tmp_path / "none"), dice)(exchange)
+        await answering(from_file(tmp_path / "none"), contexts)(exchange)
     wrong = Reply(PLACE, body=BodySource(text="{{ request.params.id }}"), template=True)
     with pytest.raises(TemplateError):
-        await answering(wrong, dice)(exchange)
+        await answering(wrong, contexts)(exchange)
 
 
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +151,7 @@ async def test_the_answer_of_another_step_is_whole(stage: Any, tmp_path: Path) -
 
 async def test_a_file_is_read_for_every_answer(stage: Any, tmp_path: Path) -> None:
     path = tmp_path / "body"
-    act = reply_act(from_file(path, status=201, headers=(("X", "y"),)), random.Random(1))
+    act = reply_act(from_file(path, status=201, headers=(("X", "y"),)), Contexts(random.Random(1)))
     for content in (b"one", b"three"):
         path.write_bytes(content)
         await stage.act(act)
@@ -161,17 +162,17 @@ async def test_a_file_is_read_for_every_answer(stage: Any, tmp_path: Path) -> No
 
 
 async def test_a_file_that_cannot_be_read_is_a_500(stage: Any, tmp_path: Path) -> None:
-    await stage.act(reply_act(from_file(tmp_path / "none"), random.Random(1)))
+    await stage.act(reply_act(from_file(tmp_path / "none"), Contexts(random.Random(1))))
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
     assert body.decode() == f"cannot read {tmp_path / 'none'}: No such file or directory\n"
 
 
-@pytest.mark.parametrize("extra", [0, 1, MIB])
+@pytest.mark.parametrize("extra", [0, 1, 64 * 1024, MIB])
 async def test_a_large_file_goes_out_in_pieces(stage: Any, tmp_path: Path, extra: int) -> None:
-    content = random.Random(2).randbytes(MIB + extra)
+    content = random.Random(2).randbytes(64 * 1024 + extra)
     (tmp_path / "body").write_bytes(content)
-    await stage.act(reply_act(from_file(tmp_path / "body"), random.Random(1)))
+    await stage.act(reply_act(from_file(tmp_path / "body"), Contexts(random.Random(1))))
     first, *rest = stage.channel.done
     if not extra:
         assert (first[0], first[3]) == ("whole", content)
@@ -179,7 +180,7 @@ async def test_a_large_file_goes_out_in_pieces(stage: Any, tmp_path: Path, extra
     assert first == ("head", 200, [("Content-Length", str(len(content)))])
     assert rest.pop() == ("end", ())
     assert b"".join(data for _, data in rest) == content
-    assert all(kind == "data" and len(data) <= MIB + 1 for kind, data in rest)
+    assert all(kind == "data" and len(data) <= 64 * 1024 + 1 for kind, data in rest)
     body = stage.log.only("response")["body"]
     assert (body["size"], body["truncated"]) == (len(content), True)
 
@@ -197,7 +198,7 @@ async def test_a_file_that_grows_or_shrinks_while_it_is_sent(stage: Any, tmp_pat
             stage.channel.done.append(("head", head.status))
             self.change()
 
-    act = reply_act(from_file(path), random.Random(1))
+    act = reply_act(from_file(path), Contexts(random.Random(1)))
     path.write_bytes(bytes(2 * MIB))
     stage.channel.send_head = Meddler(lambda: path.open("ab").close() or path.write_bytes(bytes(3 * MIB)))
     await stage.act(act)
@@ -217,7 +218,7 @@ async def test_a_file_that_grows_or_shrinks_while_it_is_sent(stage: Any, tmp_pat
 async def test_headers_beside_a_file_may_be_templates(stage: Any, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"{{ 1 }}")
     step = from_file(tmp_path / "body", headers=(("X", "{{ request.method }}"),), template=True)
-    await stage.act(reply_act(step, random.Random(1)))
+    await stage.act(reply_act(step, Contexts(random.Random(1))))
     assert stage.channel.done == [("whole", 200, [("X", "GET"), ("Content-Length", "7")], b"{{ 1 }}", ())]
 
 
@@ -226,6 +227,6 @@ async def test_headers_beside_a_file_may_be_templates(stage: Any, tmp_path: Path
 async def test_headers_beside_a_file_that_cannot_be_rendered(stage: Any, tmp_path: Path, value: str, size: int) -> None:
     (tmp_path / "body").write_bytes(bytes(size))
     step = from_file(tmp_path / "body", headers=(("X", value),), template=True)
-    await stage.act(reply_act(step, random.Random(1)))
+    await stage.act(reply_act(step, Contexts(random.Random(1))))
     assert [sent[:2] for sent in stage.channel.done] == [("whole", 500)]
-    assert b"the template in rules.yaml:4 failed" in stage.channel.done[0][3]
+    assert b"the template in rules.yaml:4:3 failed" in stage.channel.done[0][3]

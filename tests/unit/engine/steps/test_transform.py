@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ LIMIT = 1 << 20
 
 
 def pairs_of(*pairs: tuple[str, str]) -> Replacements:
-    return tuple((re.compile(pattern), replacement) for pattern, replacement in pairs)
+    return tuple((pattern, replacement) for pattern, replacement in pairs)
 
 
 # ── headers ────────────────────────────────────────────────────────────────────────────────────────
@@ -283,3 +282,37 @@ def test_what_cannot_be_changed_is_told(body: bytes, encoding: str, change: Body
     with pytest.raises(TransformError) as caught:
         body_of(body, change, encoding)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        BodyChange(patch_json=tuple({"op": "copy", "from": "", "path": f"/{n}"} for n in range(60))),
+        BodyChange(patch_json=tuple({"op": "copy", "from": "/a", "path": "/a/0"} for _ in range(60))),
+        BodyChange(match_replace=pairs_of((".*", "\\g<0>" * 100), ("b", "c" * 1_000_000), ("c", "d" * 1000))),
+        BodyChange(match_replace=pairs_of(("", "x" * 1_000_000))),
+        BodyChange(match_replace=pairs_of(*[("a+", "\\g<0>\\g<0>")] * 60)),
+    ],
+    ids=["copies of all", "copies of a list", "many groups", "everywhere", "doubled"],
+)
+def test_a_change_cannot_make_much_of_little(change: BodyChange) -> None:
+    body = b'{"a": [1, "aaaaaaaaaabbbbbbbbbbbbbbbbbbbb"]}'
+    with pytest.raises(TransformError, match="more than 1048576"):
+        changed_body(body, "", "", change, 1024, None)
+
+
+def test_a_path_cannot_grow_without_end() -> None:
+    changes = RequestChanges(match_replace_path=pairs_of(*[("a+", "\\g<0>\\g<0>")] * 60))
+    with pytest.raises(TransformError, match="more than 1048576"):
+        changed_path("/a", changes)
+
+
+def test_long_replacements_that_fit_are_made() -> None:
+    change = BodyChange(match_replace=pairs_of(("(b)", "<\\1" + "c" * 1000 + ">")))
+    body = b"ab" * 900
+    assert changed_body(body, "", "", change, 2_000_000, None) == body.replace(b"b", b"<b" + b"c" * 1000 + b">")
+
+
+def test_copies_that_fit_are_made() -> None:
+    change = BodyChange(patch_json=({"op": "copy", "from": "/a", "path": "/b"},))
+    assert changed_body(b'{"a":[1]}', "", "", change, 1024, None) == b'{"a":[1],"b":[1]}'

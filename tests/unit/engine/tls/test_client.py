@@ -220,9 +220,9 @@ def test_a_file_may_hold_several_and_the_same_again(files: Files) -> None:
 @pytest.mark.parametrize(
     ("shown", "without", "code", "text"),
     [
-        (pair("a.test", "a.test", issuer=FOREIGN), 0, "SELF_SIGNED_CERT_IN_CHAIN", "the authority of its certificate is not trusted"),
-        (pair("a.test", "a.test", issuer=FOREIGN), 1, "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "the authority of its certificate is not known"),
-        (pair("a.test", "a.test"), 0, "DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed and not among the trusted ones"),
+        (pair("a.test", "a.test", issuer=FOREIGN), 0, "SELF_SIGNED_CERT_IN_CHAIN", "the authority of its certificate is not trusted; name its PEM file in upstream.trustedCAs or by --trust to accept it"),
+        (pair("a.test", "a.test", issuer=FOREIGN), 1, "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "the authority of its certificate is not known; name its PEM file in upstream.trustedCAs or by --trust to accept it"),
+        (pair("a.test", "a.test"), 0, "DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed and not among the trusted ones; name its PEM file in upstream.trustedCAs or by --trust to accept it"),
         (pair("a.test", "a.test", issuer=ROOT, starts=-2 * DAY, ends=-DAY), 0, "CERT_HAS_EXPIRED", "its certificate has expired"),
         (pair("a.test", "a.test", issuer=ROOT, starts=DAY, ends=2 * DAY), 0, "CERT_NOT_YET_VALID", "its certificate is not yet valid"),
         (pair("a.test", "a.test", issuer=pair("no authority", issuer=ROOT)), 0, "INVALID_CA", "what has signed its certificate is no authority"),
@@ -280,6 +280,13 @@ def test_an_international_name_is_spoken_as_ascii(root: str) -> None:
 def test_names_that_it_is_not_for(hostname: str, root: str) -> None:
     met = meet(GOOD, root, hostname=hostname)
     assert met.outcome == f"its certificate is for a.test, *.b.test, 127.0.0.1, ::1, not for {hostname}"
+
+
+@pytest.mark.parametrize("spoiler", ["*.localhost", "a.*.test", "*", "w*.test", "*.*.test", ""])
+def test_a_name_that_is_no_pattern_spoils_no_other(spoiler: str, root: str) -> None:
+    shown = pair("localhost", "localhost", spoiler, issuer=ROOT)
+    assert meet(shown, root, hostname="localhost").outcome == ""
+    assert "not for a.localhost" in meet(shown, root, hostname="a.localhost").outcome
 
 
 def test_the_common_name_alone_is_no_name(root: str) -> None:

@@ -115,7 +115,7 @@ def test_a_user_that_socks5_cannot_say(user: str, password: str) -> None:
     assert text == "a user name for SOCKS 5 has 1 to 255 bytes, a password at most 255"
 
 
-@pytest.mark.parametrize("host", ["", "x" * 256, "ü" * 80, "a\u3002\u3002b", "a\0b"])
+@pytest.mark.parametrize("host", ["", "x" * 256, "ü" * 80, "a\u200db", "a\0b"])
 @pytest.mark.parametrize("connect", [lambda host: connect5(host, 80, None, ""), lambda host: connect4(host, 80, None)])
 def test_a_name_that_is_none_is_refused(connect: Callable[[str], Handshake], host: str) -> None:
     assert refusal(connect(host), b"\x05\x00") == "SOCKS knows no such host name"

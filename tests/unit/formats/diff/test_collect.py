@@ -117,4 +117,4 @@ def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
 
     result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), Options(), Filters())
     assert result.same
-    assert result.notes == ["B was cut off: it has no session-ended record at its end"]
+    assert result.notes == ["B: the session was cut off: it has no session-ended record at its end"]

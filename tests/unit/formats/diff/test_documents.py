@@ -33,7 +33,7 @@ def test_paths() -> None:
 
 
 def test_values_as_text() -> None:
-    assert dump({"a": [Decimal("1.5"), None, "ü"], ("a", 2): True}) == '{"a": true}'
+    assert dump({"a": [Decimal("1.5"), None, "ü"], ("a", 2): True}) == '{"a": [1.5, null, "ü"], "a": true}'
     assert dump(["ü", Decimal("2")]) == '["ü", 2.0]'
 
 

@@ -8,12 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from waiting import until
 
 from mockrec.formats.errors import OutputError, OutputExistsError
 from mockrec.formats.jsonl import encode_lines, open_sink
@@ -23,6 +25,7 @@ from mockrec.formats.parquet.journal import JournalSink, open_journal_sink
 from mockrec.formats.parquet.locks import RECORDER, take_lock
 from mockrec.formats.parquet.places import own_journal, segment_name
 from mockrec.formats.parquet.recover import finish_journal
+from mockrec.formats.parquet.worker import Helper
 
 Record = dict[str, Any]
 Read = Callable[[Path | str], list[Record]]
@@ -87,11 +90,55 @@ def test_a_segment_that_is_old_is_closed(tmp_path: Path, recording: Any, read_re
     sink.sync_point(1000.0 + journal_module.SEGMENT_AGE_MS - 1)
     assert sink._helper.pid is None
     sink.sync_point(1000.0 + journal_module.SEGMENT_AGE_MS)
-    assert sink._helper.pid is not None
+    until(lambda: sink._helper.pid is not None)
     write(sink, recording.exchange().records[1:])
     assert (tmp_path / "s/journal" / segment_name(2)).exists()
     sink.close()
     assert read_records(tmp_path / "s") == recording.records
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_no_line_waits_for_the_helper(
+    tmp_path: Path, recording: Any, read_records: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes half a second to start, and any time to make rows: what is written meanwhile is on disk all the same."""
+    may_start, real = threading.Event(), Helper._is_ready
+
+    def slow(helper: Helper) -> bool:
+        assert may_start.wait(20)
+        return real(helper)
+
+    monkeypatch.setattr(Helper, "_is_ready", slow)
+    sink = open_live(tmp_path / "s.parquet")
+    records = recording.start().exchange("a").exchange("b").records
+    write(sink, records)
+    assert read_records(tmp_path / "s.parquet.journal") == records, "and no helper has started yet"
+    may_start.set()
+    sink.close()
+    assert read_records(tmp_path / "s.parquet") == records
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_a_helper_that_gives_up_ends_the_recording(
+    tmp_path: Path, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(helper: Helper, number: int) -> None:
+        raise OutputError("s.parquet", "No space left on device")
+
+    monkeypatch.setattr(Helper, "convert", convert)
+    sink = open_live(tmp_path / "s.parquet")
+    write(sink, recording.start().exchange("a").records[:2])
+
+    def told() -> bool:
+        try:
+            sink.sync_point(1.0)
+        except OutputError as error:
+            return "No space left on device" in str(error)
+        return False
+
+    until(told)
+    with pytest.raises(OutputError, match="No space left"):
+        sink.close()
 
 
 def test_nothing_recorded_leaves_nothing(tmp_path: Path) -> None:
@@ -105,6 +152,7 @@ def test_a_helper_that_dies_is_replaced(tmp_path: Path, recording: Any, read_rec
     sink = open_live(tmp_path / "s.parquet")
     records = recording.start().exchange("a").exchange("b").records
     write(sink, records[:3])
+    until(lambda: sink._helper.pid is not None)
     assert sink._helper.pid is not None
     os.kill(sink._helper.pid, signal.SIGKILL)
     write(sink, records[3:])
@@ -128,7 +176,8 @@ def test_a_recorder_that_dies_leaves_the_journal(tmp_path: Path, recording: Any,
     records = recording.start().exchange().records
     sink = open_live(tmp_path / "s.parquet")
     write(sink, records)
-    process = sink._helper._process
+    sink._helper._end()  # the thread goes with the recorder
+    process = sink._helper._helper._process
     assert process is not None
     assert process.stdin is not None
     process.stdin.close()
@@ -167,7 +216,7 @@ def test_the_journal_of_a_cut_off_recording_is_not_overwritten(tmp_path: Path, r
 
 def test_two_recorders_do_not_share_a_journal(tmp_path: Path) -> None:
     sink = open_live(tmp_path / "s.parquet")
-    with pytest.raises(OutputError, match="another mockrec is recording to"):
+    with pytest.raises(OutputError, match="is writing it"):
         open_live(tmp_path / "s.parquet", force=True)
     sink.close()
 
@@ -279,7 +328,7 @@ def test_what_is_finished_while_its_lock_is_waited_for(tmp_path: Path, monkeypat
 def test_what_is_still_recorded_is_not_finished(tmp_path: Path, recording: Any) -> None:
     sink = open_live(tmp_path / "s.parquet")
     write(sink, recording.start().records)
-    with pytest.raises(OutputError, match="is still being recorded"):
+    with pytest.raises(OutputError, match="is writing it"):
         finish_journal(str(tmp_path / "s.parquet"), tmp_path / "s.parquet.journal", b"")
     sink.close()
 

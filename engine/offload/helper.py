@@ -1,0 +1,57 @@
+"""The process that is one helper: calls functions, each within a limit of CPU time, and sends back what they return.
+
+Started as `python -P -m mockrec.engine.offload.helper SOCKET SECONDS`. At the limit the system ends the process
+(SIGPROF), in the middle of whatever runs; so nothing that runs here outlives its limit, even if the recorder is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import resource
+import signal
+import socket
+import sys
+from typing import Any
+
+from mockrec.engine.offload.messages import LENGTH_BYTES, Done, Job, packed
+
+MOST_MEMORY = 2 * 1024**3
+"""Bytes of memory that a helper may ask the system for: ten megabytes of JSON can become one or two hundred times as
+many, and that by intent."""
+
+
+def main() -> None:
+    """Serve until the other side closes the socket."""
+    sock, seconds = socket.socket(fileno=int(sys.argv[1])), float(sys.argv[2])
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is in force
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    held: tuple[str | None, Any] = (None, None)
+    with contextlib.suppress(ConnectionError), sock, sock.makefile("rb") as stream:
+        while len(head := stream.read(LENGTH_BYTES)) == LENGTH_BYTES:
+            data = stream.read(int.from_bytes(head))
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            job: Job = pickle.loads(data)
+            del data
+            if job.subject is not None:
+                held = (job.subject_id, job.subject)
+            elif job.subject_id is None:
+                held = (None, None)
+            answer = packed(_done(job, held[1]))
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            sock.sendall(answer)
+
+
+def _done(job: Job, subject: Any) -> Done:
+    try:
+        if job.subject_id is None:
+            return Done(job.function(*job.arguments))
+        return Done(job.function(subject, *job.arguments))
+    except Exception as error:
+        return Done(error=error)
+
+
+if __name__ == "__main__":
+    main()

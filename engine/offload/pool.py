@@ -1,0 +1,219 @@
+"""The helper processes of a recorder: started when they are needed, replaced when their time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+from anyio.abc import Process, TaskGroup
+
+from mockrec.engine.offload.messages import LENGTH_BYTES, Done, Job, packed
+
+MOST: Final = max(2, min(4, os.cpu_count() or 1))
+"""Helpers at a time. One job never keeps all of them busy."""
+TAG: Final = "match-limit"
+"""Begins the tag of an exchange of which something could not be done within its limit."""
+_START_SECONDS = 5.0
+_WALL_FACTOR = 6.0
+"""A limit counts CPU time, which a busy machine gives late."""
+
+
+class TooLong(Exception):
+    """A job has used up its time or memory, or found no helper in time; the text says which."""
+
+
+class Helpers:
+    """Calls functions in other processes, each within a limit of CPU time."""
+
+    def __init__(self, seconds: float, warn: Callable[[str], None] = lambda text: None, *, most: int = MOST) -> None:
+        """`seconds` of CPU time for each job. `warn` is told once of each place whose jobs reach their limit."""
+        self.seconds = seconds
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._most = most
+        self._wall_seconds = _START_SECONDS + seconds * _WALL_FACTOR
+        self._idle: list[_Helper] = []
+        self._waiting: deque[asyncio.Future[_Helper | None]] = deque()
+        self._all: set[_Helper] = set()
+        self._starting = 0
+        self._group: TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Keep helpers until it is cancelled; then none is left."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                await anyio.sleep_forever()
+        finally:
+            self._group = None
+            with anyio.CancelScope(shield=True):
+                for helper in list(self._all):
+                    await helper.end()
+
+    async def call(
+        self, function: Callable[..., Any], *arguments: Any, subject: tuple[str, Callable[[], Any]] | None = None
+    ) -> Any:
+        """What `function` returns; raises what it raises, and TooLong.
+
+        `function` is one of a module. `subject` is an id, and what makes the function's first argument if no helper has
+        it from the job before. Must run in a task of its own.
+        """
+        subject_id = None if subject is None else subject[0]
+        helper = await self._take(subject_id)
+        if subject is None or helper.subject_id == subject_id:
+            job = Job(function, arguments, subject_id)
+        else:
+            job = Job(function, arguments, subject_id, subject[1]())
+        try:
+            with anyio.fail_after(self._wall_seconds):
+                done = await helper.do(job)
+        except (TimeoutError, OSError, EOFError):
+            self._lose(helper)
+            raise TooLong(f"took longer than {self.seconds:g}s of CPU time") from None
+        except BaseException:
+            self._lose(helper)  # it is at work for somebody who does not wait any more
+            raise
+        self._give(helper)
+        if isinstance(done.error, MemoryError):
+            raise TooLong("needed too much memory")
+        if done.error is not None:
+            raise done.error
+        return done.result
+
+    def tell(self, tag: Callable[[str], None], name: str, place: str, why: str, result: str = "failed") -> None:
+        """Tag an exchange, and tell the user once: `name` is the key of the rule language that is at its limit."""
+        tag(f"{TAG}:{name}")
+        if place not in self._warned:
+            self._warned.add(place)
+            self._warn(f"{place} {why}, so it {result} (server.limits.matchTime)")
+
+    # ── who is free ────────────────────────────────────────────────────────────────────────────────
+
+    async def _take(self, subject_id: str | None) -> _Helper:
+        """A helper that is free: the one that has the subject, or any."""
+        with anyio.move_on_after(self._wall_seconds):
+            while True:
+                for helper in reversed(self._idle):
+                    if helper.subject_id == subject_id or helper is self._idle[0]:
+                        self._idle.remove(helper)
+                        self._start_spare()
+                        return helper
+                if len(self._all) + self._starting < self._most:
+                    helper = await self._start()
+                    self._start_spare()
+                    return helper
+                future: asyncio.Future[_Helper | None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(future)
+                try:
+                    given = await future
+                except BaseException:
+                    if future.done() and not future.cancelled() and (late := future.result()) is not None:
+                        self._give(late)
+                    raise
+                if given is not None:
+                    return given
+        raise TooLong("found all helpers busy")
+
+    def _give(self, helper: _Helper) -> None:
+        """It is free."""
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(helper)
+                return
+        self._idle.append(helper)
+
+    def _lose(self, helper: _Helper) -> None:
+        """It has ended, or has to."""
+        self._all.discard(helper)
+        helper.kill()
+        while self._waiting:  # there is room for another
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                break
+        if self._group is not None:
+            self._group.start_soon(helper.end)
+
+    def _start_spare(self) -> None:
+        """Nobody should have to wait for a start because somebody else's text keeps the only helper busy."""
+        if self._group is not None and not self._idle and len(self._all) + self._starting < self._most:
+            self._group.start_soon(self._spare)
+
+    async def _spare(self) -> None:
+        if not self._idle and len(self._all) + self._starting < self._most:
+            with contextlib.suppress(TooLong):
+                self._give(await self._start())
+
+    async def _start(self) -> _Helper:
+        self._starting += 1
+        try:
+            helper = await _Helper.start(self.seconds)
+        except OSError as error:
+            raise TooLong(f"found no helper, for none can be started: {error.strerror or error}") from None
+        finally:
+            self._starting -= 1
+        self._all.add(helper)
+        return helper
+
+
+class _Helper:
+    """One process."""
+
+    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self.subject_id: str | None = None
+        """Of the subject that it has."""
+
+    @classmethod
+    async def start(cls, seconds: float) -> _Helper:
+        """Raises OSError."""
+        ours, its = socket.socketpair()
+        try:
+            # Of a session of its own: a terminal's Ctrl-C is for the recorder, which says when to end.
+            process = await anyio.open_process(
+                [sys.executable, "-P", "-m", "mockrec.engine.offload.helper", str(its.fileno()), str(seconds)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None,
+                pass_fds=[its.fileno()],
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            its.close()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        return cls(process, reader, writer)
+
+    async def do(self, job: Job) -> Done:
+        """Raises OSError or EOFError (IncompleteReadError is one) where the process has ended."""
+        self.subject_id = job.subject_id
+        self._writer.write(packed(job))
+        length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
+        done: Done = pickle.loads(await self._reader.readexactly(length))
+        return done
+
+    def kill(self) -> None:
+        """Without asking."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def end(self) -> None:
+        """Returns when it is gone."""
+        self.kill()
+        self._writer.close()
+        await self._process.wait()

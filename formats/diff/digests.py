@@ -1,0 +1,50 @@
+"""Digests for the values of two documents: equal digests are equal values, but for what changes by nature.
+
+Each value is looked at once, however many arrays it lies in, and from the inside out, so that neither the time nor the
+stack grows with the depth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from mockrec.formats.diff.documents import dump, type_name
+from mockrec.formats.diff.values import Values
+
+
+class Digests:
+    """The digests of one comparison. Documents have to live as long as it does: it knows containers by identity."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._known: dict[tuple[int, int], str] = {}
+        """Side and identity of a container → its digest."""
+
+    def of(self, value: Any, side: int) -> str:
+        """The digest of a value; `side` is 0 for A's document, 1 for B's."""
+        order, waiting = [], [value]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, (dict, list)) and (side, id(one)) not in self._known:
+                order.append(one)
+                waiting.extend(one.values() if isinstance(one, dict) else one)
+        for one in reversed(order):  # what lies in a container comes after it in `order`
+            self._known[side, id(one)] = self._of_container(one, side)
+        return self._of(value, side)
+
+    def _of(self, value: Any, side: int) -> str:
+        if isinstance(value, (dict, list)):
+            return self._known[side, id(value)]
+        text = value if isinstance(value, str) else dump(value)
+        return _hash(f"{type_name(value)} {self._values.masked(text, side)}")
+
+    def _of_container(self, value: Any, side: int) -> str:
+        if isinstance(value, list):
+            return _hash("array " + " ".join([self._of(item, side) for item in value]))
+        members = sorted(f"{_hash(repr(key))} {self._of(item, side)}" for key, item in value.items())
+        return _hash("object " + " ".join(members))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
