@@ -158,6 +158,7 @@ class Run(ABC):
             finally:
                 with anyio.CancelScope(shield=True):
                     self._close()
+                    await recording.settle()
                     await self._finish_callbacks()
                     await recording.close(lambda: self._last_record(ending), self._hurry, settings.grace)
                     await self._finish_callbacks()  # one may wait for the last record

@@ -18,6 +18,7 @@ import anyio.lowlevel
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
+from mockrec.engine.record.redact_backlog import MOST_WAITING
 from mockrec.engine.record.writer import Act, Writer
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
@@ -67,6 +68,7 @@ class Recorder:
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
+        self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
         self.on_left_out: Callable[[Record], None] | None = None
@@ -169,7 +171,22 @@ class Recorder:
 
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
+    def pending(self, size: int) -> None:
+        """So many bytes more, or fewer, will be recorded when they are redacted."""
+        self._pending += size
+        if size < 0:
+            self._wrote()
+
+    def leave_out(self, kind: str) -> bool:
+        """Whether a record of this type is left out, with `drop`, because too much waits to be redacted."""
+        if not (self._drop and self._pending > MOST_WAITING):
+            return False
+        self._dropped[kind] += 1
+        return True
+
     def _is_full(self) -> bool:
+        if self._pending > MOST_WAITING:
+            return True
         queued = self._queued
         for writer, most_waiting in self._writers:  # noqa: SIM110 - asked for every exchange
             if queued - writer.written > most_waiting:
@@ -243,8 +260,9 @@ class Recorder:
                     group.start_soon(self._await_writer, writer, hurry, patience)
             await anyio.lowlevel.checkpoint()  # what the threads said at their ends has been heard
 
-    def close_now(self, last: Callable[[], Record], seconds: float) -> bool:
-        """The same from another thread, while the event loop is held up; whether all is written in time."""
+    def close_now(self, last: Callable[[], Record], until: float) -> bool:
+        """The same from another thread, while the event loop is held up; whether all is written by then (in the
+        clock's milliseconds)."""
         self._batch = 1  # no timer of a loop that hangs
         self._tell_gap()
         self.flush()
@@ -253,7 +271,6 @@ class Recorder:
         self.flush()
         for writer, _ in self._writers:
             writer.finish()
-        until = clock.now() + seconds * 1000
         return all(writer.join(max(until - clock.now(), 0) / 1000) for writer, _ in self._writers)
 
     async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:

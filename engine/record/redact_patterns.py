@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import re2
 
+from mockrec.engine.record.redact_escapes import LETTERS
 from mockrec.engine.record.redact_names import FIELDS, PAIRS, WORDS
 from mockrec.engine.record.redact_tokens import Tokens, beginnings, compiled
 
@@ -23,6 +24,12 @@ class Match(Protocol):
     def group(self, group: int = 0) -> bytes: ...
 
 
+ENCODED: Final = r"%(?:25){0,3}(?:3[AaDdEe]|22|27|5[Cc])|\\+u00(?:22|3[AaDdEe])|&(?:quot|apos|gt|#)"
+"""What ends a name, escaped."""
+_SLASH = r"%(?:25){0,3}2[Ff]"
+_ENCODED_OTHERS = (
+    rf"-----BEGIN(?:\+|%(?:25){{0,3}}20)|%(?:25){{0,3}}3[Aa]{_SLASH}{_SLASH}[^/?#\s\"<>\\&]*%(?:25){{0,3}}40"
+)
 # What may stand behind a name's last word: digits, brackets, quotes; also `]` of a URL.
 _TAIL = r"(?:%5[BbDd]|[^A-Za-z=:&,;{}\n])"
 
@@ -49,17 +56,26 @@ class Patterns:
         word = f"(?i:{'|'.join([*ends, *map(_utf8, names)])})"
         with_headers = f"(?i:{word}|cookie|authorization)"
         self.any = compiled(
-            rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/])'
-            rf'|(?i:name)=\\*"[^"\\\r\n]*{word}[^A-Za-z"\\]{{0,8}}\\*"[^\\\r\n]*(?:\r\n|\\r\\n)'
+            rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/]|{ENCODED})'
+            rf'|(?i:name)=\\*"?[^"\\\s;]*{word}[^A-Za-z"\\]{{0,8}}\\*"?[^\\\r\n]*(?:\r?\n|(?:\\r)?\\n)'
+            rf"|<[\w.\-:]*{word}[0-9_\-]{{0,8}}[\s>]|{LETTERS}|{_ENCODED_OTHERS}"
             rf'|(?i:cookie) [^\s:"]+(?:: expected| (?:including )?\\*")|{beginnings()}|://[^/?#\s"<>\\]*@'
             # A field without its colon; a request's target without a scheme; a client that takes us for a SOCKS server.
-            r'|(?i:authorization[ \t]+(?:basic|bearer|digest|negotiate|token)[ \t])|\b[A-Z]{3,10} (?://)?[^/?#\s@:"]+:[^/?#\s@"]+@|\A\x05[^\x20-\xff]|"\\u0005\\u00'
+            r"|(?i:authorization[ \t]+(?:basic|bearer|digest|negotiate|token)[ \t])"
+            r'|\b[A-Z]{3,10} (?://)?[^/?#\s@:"]+:[^/?#\s@"]+@|\A\x05[^\x20-\xff]|"\\u0005\\u00'
         )
         """Finds something in every text that holds a secret, seldom in others."""
-        self.part = compiled(rf'(?i:name)="([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n')
+        self.part = compiled(
+            rf'(?i:name)=(?:"([^"\r\n]*{word}[^A-Za-z"]{{0,8}})"|([^";\s]*{word}[^A-Za-z";\s]{{0,8}}))[^\r\n]*'
+            r"\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
+        )
         """The head of a part of a form, up to its value."""
         self.json = compiled(rf'(\\*)"([^"\\]*{word}[^A-Za-z"\\=:]{{0,8}})(\\*)"\s*:\s*')
         """`"name":`, up to its value: backslashes, name, backslashes."""
+        self.quoted = compiled(rf"['\"]([^'\"\\\r\n]*{word}[^A-Za-z'\"\\=:]{{0,8}})['\"]\s*(?::\s*[bu]?'|=>\s*['\"])")
+        """`'name': '`, up to its value."""
+        self.element = compiled(rf"<((?:[\w.\-]*:)?[\w.\-]*{word}[0-9_\-]{{0,8}})(?:\s[^<>]*)?>")
+        """`<name>`, up to its value."""
         self.pair = compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")
         """`name=`, up to its value."""
         self.line = compiled(rf"(?m)(?:^[ \t]*|[\s{{,;\"'])((?:[\w.\-]*){with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")
