@@ -173,4 +173,5 @@ def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
         return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)")
     if fault.code == EARLY_EOF:
         return UpstreamError(RESET, "it closed the connection in the middle of its answer")
-    return UpstreamError(fault.code, "its answer is not HTTP/1")
+    what = f"its answer is not HTTP/1: {fault.detail}" if fault.detail else "its answer is not HTTP/1"
+    return UpstreamError(fault.code, what, raw_head=fault.raw)

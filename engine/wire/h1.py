@@ -33,6 +33,7 @@ _FRAMING = ("content-length", "transfer-encoding")
 _FRAMING_NAMES = frozenset(_FRAMING)
 _LAST_CHUNK = b"0\r\n\r\n"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
@@ -262,7 +263,7 @@ class H1Server:
         if close and ("close" not in tokens or "keep-alive" in tokens):
             raw = _without(raw, "connection")
             raw.append(["Connection", ", ".join(sorted((tokens - {"keep-alive", ""}) | {"close"}))])
-        return ResponseHead(status, reason, raw, header_table(raw), _Wire(status, reason, raw, close))
+        return ResponseHead(status, reason, raw, header_table(raw), _Wire(status, reason, raw, close, odd=not date))
 
     @property
     def framing_key(self) -> tuple[bool, str]:
@@ -345,8 +346,9 @@ class _Wire:
 
     __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
 
-    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool) -> None:
-        self.text = _head_bytes(status, reason, raw_headers)
+    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool, *, odd: bool) -> None:
+        """`odd`: see `field_lines`."""
+        self.text = _head_bytes(status, reason, raw_headers, odd=odd)
         framing = [(b"connection", b"close")] if close else []
         framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
         self._status = status
@@ -381,15 +383,20 @@ def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
     return [pair for pair in raw_headers if pair[0].lower() not in names]
 
 
-def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
+def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
     if _BREAKS_HEAD.search(reason):
         raise ValueError(f"a status line cannot hold {reason!r}")
-    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers)
+    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers, odd=odd)
 
 
-def field_lines(headers: Sequence[Sequence[str]]) -> bytes:
-    """Header or trailer fields in the order and case given, and the empty line behind them."""
+def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
+    """Header or trailer fields in the order and case given, and the empty line behind them.
+
+    `odd`: a name may be one that is no token, because a peer has sent it so; everybody finds the same colon behind it.
+    Raises ValueError for what no head can hold.
+    """
+    names = _ODD_NAME if odd else _TOKEN
     for name, value in headers:
-        if not _TOKEN.fullmatch(name) or _BREAKS_HEAD.search(value):
+        if not names.fullmatch(name) or _BREAKS_HEAD.search(value):
             raise ValueError(f"no head can hold the field {name!r}: {value!r}")
     return "\r\n".join([*(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")

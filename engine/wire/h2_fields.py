@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from hpack.struct import NeverIndexedHeaderTuple
 
 from mockrec.engine.wire.head import LARGEST_LENGTH
+from mockrec.engine.wire.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
+"""What RFC 9113 (8.2.1) lets pass where a recipient looks for no more than it must."""
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
@@ -25,8 +28,11 @@ _CONNECTION_FIELDS = frozenset(
 _SECRET = frozenset((b"authorization", b"proxy-authorization"))
 
 
-def fields_fault(fields: Fields, pseudo: frozenset[bytes]) -> str:
-    """What makes a list of fields malformed (RFC 9113, 8.2 and 8.3), or nothing. It may begin with `pseudo` ones."""
+def fields_fault(fields: Fields, pseudo: frozenset[bytes], *, odd: bool = False) -> str:
+    """What makes a list of fields malformed (RFC 9113, 8.2 and 8.3), or nothing. It may begin with `pseudo` ones.
+
+    `odd`: what `repaired` leaves as it is may stay.
+    """
     seen: set[bytes] = set()
     begun = False
     for name, value in fields:
@@ -38,13 +44,37 @@ def fields_fault(fields: Fields, pseudo: frozenset[bytes]) -> str:
             seen.add(name)
         else:
             begun = True
-            if not _NAME.fullmatch(name):
+            if not _NAME.fullmatch(name) and not (odd and _ODD_NAME.fullmatch(name)):
                 return f"{name!r} is no name of a field"
             if name in _CONNECTION_FIELDS or (name == b"te" and value.lower() != b"trailers"):
                 return f"the field {name!r} is of a connection of HTTP/1"
-        if not _VALUE.fullmatch(value):
+        holds_odd = odd and name[:1] != b":" and name not in FRAMING and value_kind(value)
+        if not (_VALUE.fullmatch(value) or holds_odd):
             return f"the field {name!r} cannot hold {value!r}"
     return ""
+
+
+def repaired(fields: Fields) -> tuple[Fields, tuple[str, ...]]:
+    """A server's fields as they should be, and what was odd about them; what cannot be repaired is as it was.
+
+    Blanks around values go, control characters and names that are no tokens stay; fields that frame stay as they are.
+    """
+    odd: dict[str, None] = {}
+    good: list[tuple[bytes, bytes]] = []
+    for name, value in fields:
+        if name[:1] == b":" or name in FRAMING:
+            good.append((name, value))
+            continue
+        trimmed = value.strip(b" \t")
+        if trimmed != value:
+            odd[PADDED] = None
+        kind = value_kind(trimmed)
+        if kind:
+            odd[kind] = None
+        if not _NAME.fullmatch(name) and _ODD_NAME.fullmatch(name):
+            odd[ODD_NAME] = None
+        good.append((name, trimmed))
+    return tuple(good), tuple(odd)
 
 
 def list_size(fields: Fields) -> int:
@@ -77,14 +107,20 @@ def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
     )
 
 
-def plain_fields(headers: Iterable[Sequence[str]]) -> list[list[str]]:
+def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list[list[str]]:
     """Fields as HTTP/2 can send them: names in lower case, values trimmed, nothing of a connection of HTTP/1.
 
+    `odd`: a name may be one that is no token, and is left out where HTTP/2 cannot carry it.
     Raises ValueError for what no head can hold.
     """
     fields: list[list[str]] = []
     for raw_name, raw_value in headers:
-        if not TOKEN.fullmatch(raw_name.encode()) or _BREAKS_HEAD.search(raw_value):
+        if odd and not TOKEN.fullmatch(raw_name.encode()):
+            if not _ODD_NAME.fullmatch(raw_name.lower().encode("latin-1", "replace")):
+                continue
+        elif not TOKEN.fullmatch(raw_name.encode()):
+            raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
+        if _BREAKS_HEAD.search(raw_value):
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
         name, value = raw_name.lower(), raw_value.strip(" \t")
         if name.encode() in _CONNECTION_FIELDS or (name == "te" and value.lower() != "trailers"):
