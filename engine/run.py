@@ -141,6 +141,7 @@ class Run(ABC):
             finally:
                 with anyio.CancelScope(shield=True):
                     self._close()
+                    await recording.settle()
                     with self._patience:
                         await recorder.finish_callbacks()
                     await recording.close(lambda: self._last_record(ending))

@@ -16,6 +16,9 @@ import jsonschema
 import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
+from skips import pytest_sessionfinish, pytest_terminal_summary
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -14,6 +14,7 @@ import commands
 import events
 import index
 import rules
+import secrets_page
 
 PAGES = {
     "index.md": index.text,
@@ -21,6 +22,7 @@ PAGES = {
     "rules.md": rules.text,
     "events.md": events.text,
     "exit-codes.md": codes.text,
+    "secrets.md": secrets_page.text,
 }
 
 

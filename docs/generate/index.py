@@ -8,6 +8,7 @@ _PAGES = (
     ("commands.md", "every command, argument and option, as `--help` says it", "../cli.md"),
     ("rules.md", "every key of the rule file", "../rules.md"),
     ("events.md", "every record of the log and its fields", "../events.md"),
+    ("secrets.md", "every name and kind of token that is secret by default", "../redaction.md"),
     ("exit-codes.md", "every exit code", "../cli.md#exit-codes"),
 )
 

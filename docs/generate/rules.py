@@ -22,11 +22,13 @@ or lists of texts, or a list of pairs.
 _TITLES = {
     "rule": "rules[]",
     "when": "when",
+    "regularExpression": "regular expression",
     "expectedText": "expected text",
     "expectedValue": "expected value",
     "step": "then",
 }
 _LEADS = {
+    "regular expression": "Text, an expression of RE2, or a mapping:",
     "expected text": "Text, a list of texts (each must be there), or a mapping:",
     "expected value": "A value, a list, or a mapping:",
 }

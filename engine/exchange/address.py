@@ -13,7 +13,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote
 
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import RequestHead, header_table

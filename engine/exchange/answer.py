@@ -12,7 +12,7 @@ from typing import Any
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Channel
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.wire.parts import ResponseHead
 
 REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}

@@ -15,6 +15,7 @@ from mockrec.engine.exchange.envelope import Record
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Log
+from mockrec.engine.record.redact_backlog import Later, TooMuch
 
 FailureCause = Literal["closed", "reset", "cert-rejected", "no-shared-cipher", "handshake-timeout", "unknown"]
 Kind = Literal["tls-passthrough", "raw-passthrough"]
@@ -92,7 +93,12 @@ class ConnectionNotes:
 
     def content(self, data: bytes) -> Record:
         """What went through, as far as it is kept."""
-        return self._bodies.piece(data) if self._keeps_data else {"size": len(data), "truncated": True, "text": ""}
+        if not self._keeps_data:
+            return {"size": len(data), "truncated": True, "text": ""}
+        try:
+            return self._bodies.piece(data)
+        except TooMuch:
+            return Later(lambda bodies: bodies.piece(data))
 
     @property
     def wants_data(self) -> bool:

@@ -20,7 +20,7 @@ from mockrec.engine.exchange.channel import Channel, Peer
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.reader import RequestReader
 from mockrec.engine.pipe import Pipe
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 
@@ -68,6 +68,7 @@ class Exchange:
         "tags",
         "unmatched",
         "view",
+        "waiting",
         "websocket",
         "ws_accepted_at",
         "ws_closed_at",
@@ -119,6 +120,8 @@ class Exchange:
         self.tags: tuple[str, ...] = peer.tags
         self.known: Known | None = None
         """The secrets that were replaced so far in its records."""
+        self.waiting = 0
+        """Its records that are redacted elsewhere."""
         self.unmatched = False
         """Whether no rule answers, which the answer then explains."""
         self.response_trailers: Sequence[Sequence[str]] = ()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import codecs
+from copy import copy
 from typing import Any
 
 from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.record.redact import Knows, Redactor, replaced_body
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_backlog import Backlog, TooMuch
+from mockrec.engine.record.redact_known import Known
+from mockrec.engine.record.redact_record import RAW_HEAD
 from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
@@ -22,6 +25,18 @@ _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 _NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 
 
+class Taken:
+    """What is in a body at one time. It is taken once: nothing goes to the disk any more."""
+
+    __slots__ = ("kept", "size", "spill")
+
+    def __init__(self, body: Body) -> None:
+        self.kept = body.kept
+        self.size = body.size
+        self.spill = body.spill
+        body.spill = body.make_spill = None
+
+
 class BodyLogger:
     """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
 
@@ -30,14 +45,27 @@ class BodyLogger:
         `spool`, long bodies are in the log itself.
 
         In all methods, `owner` learns the secrets that are found, and those that it knows are replaced too; `side` is
-        `request` or `response`.
+        `request` or `response`. They raise TooMuch where the redactor has a bound.
         """
         self._mode = mode
         self._redactor = redactor
         self._spool = spool
         self._limit = limit
+        self.backlog: Backlog | None = None
+        """Where long bodies are redacted, if not at once."""
         self.truncated = 0
         """Bodies that were cut."""
+
+    def unbounded(self, redactor: Redactor) -> BodyLogger:
+        """The same with another redactor and a count of its own: for another thread."""
+        other = copy(self)
+        other._redactor, other.truncated = redactor, 0
+        return other
+
+    @property
+    def redactor(self) -> Redactor | None:
+        """What bodies are redacted by."""
+        return self._redactor
 
     def whole(self, data: bytes, headers: dict[str, Any], side: str = "", owner: Knows | None = None) -> dict[str, Any]:
         """A body that is in memory as it went over the wire."""
@@ -55,12 +83,30 @@ class BodyLogger:
         incomplete: bool = False,
     ) -> dict[str, Any]:
         """A body of which the first bytes were kept. `incomplete`: its end has not come."""
-        spilled = body.spill.finish(owner, incomplete=incomplete) if body.spill is not None else None
-        body.spill = body.make_spill = None
+        return self.taken(Taken(body), headers, side, owner, incomplete=incomplete)
+
+    def taken(
+        self,
+        body: Taken,
+        headers: dict[str, Any],
+        side: str = "",
+        owner: Knows | None = None,
+        *,
+        incomplete: bool = False,
+    ) -> dict[str, Any]:
+        """The same for one that may go on meanwhile."""
+        truncated = self.truncated
+        spilled = (
+            body.spill.finish(owner, incomplete=incomplete, redactor=self._redactor) if body.spill is not None else None
+        )
         if spilled is not None:
             self.truncated += "truncated" in spilled
             return {**spilled, "incomplete": True} if incomplete else spilled
-        record = self._logged(body.kept, body.size, headers, side, owner, incomplete) if body.size else EMPTY_BODY
+        try:
+            record = self._logged(body.kept, body.size, headers, side, owner, incomplete) if body.size else EMPTY_BODY
+        except TooMuch:
+            self.truncated = truncated
+            raise
         return {**record, "incomplete": True} if incomplete else record
 
     def spill(self, headers: dict[str, Any], side: str, known: Known | None) -> Spill | None:
@@ -76,7 +122,7 @@ class BodyLogger:
         if file is None:
             return None
         try:
-            return Spill(file, headers, self._limit, self._redactor, side, known)
+            return Spill(file, headers, self._limit, self._redactor, side, known, self.backlog)
         except content.UndecodableError:
             file.abandon()
             return None
@@ -88,6 +134,10 @@ class BodyLogger:
     def piece(self, data: bytes, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
         """A piece of a body as it stood on the wire."""
         return self._form(data[: self._limit], len(data), "", side, owner)
+
+    def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
+        """The bytes of a head that was not understood, and what came behind it."""
+        return self._form(data[: self._limit], len(data), RAW_HEAD, "request", owner)
 
     def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
         """A whole body as it stood on the wire; decoded where it holds secrets."""

@@ -7,23 +7,26 @@ encoded once. Records of types that nobody asked for are not built at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.address import Address
+from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.envelope import Record, envelope, timing_of
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.ids import new_id
-from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
-from mockrec.engine.exchange.pieces import PieceBatch
+from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, Taken, trailer_fields
+from mockrec.engine.exchange.pieces import Piece, PieceBatch
 from mockrec.engine.exchange.refused import partial_request
 from mockrec.engine.exchange.repeated import Repeated
 from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
+from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_hold import Hold
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
 
@@ -31,6 +34,11 @@ ALWAYS = frozenset({"session-started", "session-ended", "gap"})
 """What frames a session is in it whatever was asked for."""
 _LARGE = 32 * 1024
 """Bytes of a body that are not held until a batch is full."""
+
+
+Make = Callable[[BodyLogger], Record]
+Part = tuple[Record, str, Make]
+"""Where a body goes, and what makes its form; that may be in another thread."""
 
 
 class Log(Protocol):
@@ -53,8 +61,16 @@ def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
 class Notes:
     """Tells the log what happens to exchanges and connections."""
 
-    def __init__(self, log: Log, types: frozenset[str], bodies: BodyLogger, redactor: Redactor | None = None) -> None:
-        """`bodies` has the same `redactor`; without one, secrets stay."""
+    def __init__(
+        self,
+        log: Log,
+        types: frozenset[str],
+        bodies: BodyLogger,
+        redactor: Redactor | None = None,
+        backlog: Backlog | None = None,
+    ) -> None:
+        """`bodies` has the same `redactor`; without one, secrets stay. What takes long goes to the `backlog`."""
+        self._backlog = backlog
         self._add = log.add
         self._redactor = redactor
         self._repeated = Repeated(redactor)
@@ -78,34 +94,103 @@ class Notes:
 
     # ── secrets ────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, record: Record, owner: Knows) -> None:
-        """Add a record in which anything may be secret, of an exchange or of something of its own."""
-        if self._redactor is not None:
-            record = self._redactor.record(record, owner)
-        self._add(record)
+    def add(self, record: Record, owner: Knows, *parts: Part) -> None:
+        """Add a record in which anything may be secret, of an exchange or of something of its own, with its `parts`."""
+        redactor, made = self._redactor, 0
+        if not owner.waiting:
+            try:
+                for place, key, make in parts:
+                    place[key] = make(self._bodies)
+                    made += 1
+                self._add(record if redactor is None else redactor.record(record, owner))
+                return
+            except TooMuch:
+                pass
+        self._later(owner, record, parts[made:], lambda redactor, _: redactor.record(record, owner))
 
-    def add_known(self, record: Record, exchange: Exchange) -> None:
-        """Add a record whose head and body have been redacted on their own: nothing is left to be found in it but what
-        is known to be secret from elsewhere in the exchange."""
+    def add_known(self, record: Record, exchange: Exchange, *parts: Part) -> None:
+        """Add a record whose head has been redacted on its own, as its parts are: nothing is left to be found in it but
+        what is known to be secret from elsewhere in the exchange."""
         if exchange.tags or self._looks_everywhere:
-            self.add(record, exchange)  # tags: a client may have said them
-        else:
-            if exchange.known is not None and self._redactor is not None:
-                record = self._redactor.spread(record, exchange.known)
-            self._add(record)
+            self.add(record, exchange, *parts)  # tags: a client may have said them
+            return
+        redactor, made = self._redactor, 0
+        if not exchange.waiting:
+            try:
+                for place, key, make in parts:
+                    place[key] = make(self._bodies)
+                    made += 1
+                known = exchange.known
+                self._add(record if known is None or redactor is None else redactor.spread(record, known))
+                return
+            except TooMuch:
+                pass
+
+        def spread(redactor: Redactor, _: BodyLogger) -> Record:
+            return record if exchange.known is None else redactor.spread(record, exchange.known)
+
+        self._later(exchange, record, parts[made:], spread)
 
     def _add_request(self, record: Record, exchange: Exchange) -> None:
         """The same for one that begins with the head of the request, which knows its own secrets."""
-        if exchange.known is exchange.address.known and not (exchange.tags or self._looks_everywhere):
+        is_alone = exchange.known is exchange.address.known and not exchange.waiting
+        if is_alone and not (exchange.tags or self._looks_everywhere):
             self._add(record)
         else:
             self.add_known(record, exchange)
+
+    def _later(
+        self,
+        owner: Knows,
+        record: Record,
+        parts: Sequence[Part],
+        redact: Callable[[Redactor, BodyLogger], Record | None],
+        size: int = AT_ONCE,
+    ) -> None:
+        """Make the parts of a record and redact it elsewhere, behind what of its owner is there already."""
+        assert self._redactor is not None
+        assert self._backlog is not None
+        if self._backlog.leaves_out(record["type"]):
+            return
+        redactor = self._redactor.unbounded()
+        bodies = self._bodies.unbounded(redactor)
+
+        def work() -> Record | None:
+            for place, key, make in parts:
+                place[key] = make(bodies)
+            data = record.get("eventData")
+            if data is not None:
+                record["eventData"] = completed(data, bodies)
+            return redact(redactor, bodies)
+
+        def done(redacted: Record | None) -> None:
+            assert self._redactor is not None
+            self._redactor.count += redactor.count
+            self._bodies.truncated += bodies.truncated
+            if redacted is not None:
+                redacted["timestamp"] = clock.timestamp(clock.now())  # others were recorded meanwhile
+                self._add(redacted)
+                self.flush()
+
+        self._backlog.put(owner, work, done, size)
 
     def _learn(self, exchange: Exchange, found: Known) -> None:
         """A part of a record that is kept for many holds secrets, which count in each."""
         if self._redactor is not None:
             self._redactor.count += found.count
-        learn(exchange, found)
+        self._after(exchange, lambda: learn(exchange, found))
+
+    def _after(self, exchange: Exchange, act: Callable[[], None]) -> None:
+        """Do something when everything that has happened to the exchange is recorded."""
+        if exchange.waiting and self._backlog is not None:
+            self._backlog.put(exchange, lambda: None, lambda _: act(), 0)
+        else:
+            act()
+
+    def over(self, exchange: Exchange) -> None:
+        """The terminal record of an exchange was added."""
+        if self.ended is not None:
+            self._after(exchange, partial(self.ended, exchange))
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
@@ -147,17 +232,24 @@ class Notes:
         exchange.request_noted = True
         body = exchange.request_body
         record = self._request_head(kind, exchange, clock.now())
-        if body.size:
-            record["body"] = self._bodies.kept(body, exchange.address.headers, "request", exchange)
-        else:
-            record["body"] = EMPTY_BODY
+        record["body"] = EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
+        if body.size:
+            make = self._taken(body, exchange.address.headers, "request", exchange)
+            (self.add if body.trailers else self.add_known)(record, exchange, (record, "body", make))
+        elif body.trailers:
             self.add(record, exchange)
         else:
             self._add_request(record, exchange)
         if body.size > _LARGE:
             self.flush()
+
+    def _taken(
+        self, body: Body, headers: dict[str, Any], side: str, exchange: Exchange, *, incomplete: bool = False
+    ) -> Make:
+        taken = Taken(body)
+        return lambda bodies: bodies.taken(taken, headers, side, exchange, incomplete=incomplete)
 
     def _request_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         address, peer = exchange.address, exchange.peer
@@ -224,43 +316,53 @@ class Notes:
             # Not the time of the cause: pieces of the body may have been written since.
             record = self.response_head("response", exchange, clock.now())
             self.ending(record, exchange, exchange.response_sent_at or exchange.started_at)
-            record["body"] = self._response_body(exchange, whole)
+            record["body"] = EMPTY_BODY
+            part = record, "body", self._response_body(exchange, whole)
             if exchange.response_trailers:
                 record.update(trailer_fields(exchange.response_trailers))
-                self.add(record, exchange)
+                self.add(record, exchange, part)
             else:
-                self.add_known(record, exchange)
+                self.add_known(record, exchange, part)
             if record["body"]["size"] > _LARGE:
                 self.flush()
-        if self.ended is not None:
-            self.ended(exchange)
+        self.over(exchange)
 
-    def _response_body(self, exchange: Exchange, whole: bytes | None) -> Record:
+    def _response_body(self, exchange: Exchange, whole: bytes | None) -> Make:
         head, answer = exchange.response_head, exchange.answer
         assert head is not None
+        headers = head.headers
         if whole is None:
             assert exchange.response_body is not None
-            return self._bodies.kept(exchange.response_body, head.headers, "response", exchange)
-        if not whole or answer is None or self._is_told(exchange.known, whole, head):
-            return self._bodies.whole(whole, head.headers, "response", exchange)
-        if answer.logged_body is None:
-            found = Holder()
-            answer.logged_body = self._bodies.whole(whole, head.headers, "response", found)
-            answer.known = found.known
+            return self._taken(exchange.response_body, headers, "response", exchange)
+        if not whole:
+            return lambda bodies: EMPTY_BODY
+
+        def make(bodies: BodyLogger) -> Record:
+            if answer is None or self._is_told(exchange.known, whole, head):
+                return bodies.whole(whole, headers, "response", exchange)
+            if answer.logged_body is None:
+                found = Holder()
+                form = bodies.whole(whole, headers, "response", found)
+                answer.known = found.known
+                answer.logged_body = form
+                if found.known is not None:
+                    learn(exchange, found.known)
+                return form
+            if "truncated" in answer.logged_body:
+                bodies.truncated += 1
             if answer.known is not None:
+                if bodies.redactor is not None:
+                    bodies.redactor.count += answer.known.count
                 learn(exchange, answer.known)
             return answer.logged_body
-        if "truncated" in answer.logged_body:
-            self._bodies.truncated += 1
-        if answer.known is not None:
-            self._learn(exchange, answer.known)
-        return answer.logged_body
+
+        return make
 
     def _is_told(self, known: Known | None, body: bytes, head: ResponseHead) -> bool:
         """Whether a body that many get holds, for this exchange, more secrets than for others."""
         if known is None or self._redactor is None:
             return False
-        return "content-encoding" in head.headers or any(form in body for form, _ in known.forms)
+        return "content-encoding" in head.headers or known.occurs(body)
 
     def response_head(self, kind: str, exchange: Exchange, now: float) -> Record:
         """A record that begins with the head of the answer."""
@@ -307,24 +409,25 @@ class Notes:
             record["duration"] = round((exchange.aborted_at or exchange.started_at) - exchange.started_at, 4)
             if error:
                 record["error"] = dict(error)
+            parts: list[Part] = []
             if not exchange.request_noted and exchange.request_body.size:
-                body = exchange.request_body
-                record["requestBody"] = self._bodies.kept(
-                    body, exchange.address.headers, "request", exchange, incomplete=not body.complete
-                )
+                body, headers = exchange.request_body, exchange.address.headers
+                record["requestBody"] = EMPTY_BODY
+                make = self._taken(body, headers, "request", exchange, incomplete=not body.complete)
+                parts.append((record, "requestBody", make))
             if exchange.response_head is not None:
-                record["response"] = self._partial_response(exchange, exchange.response_head)
-            self.add(record, exchange)
-        if self.ended is not None:
-            self.ended(exchange)
+                record["response"] = self._partial_response(exchange, exchange.response_head, parts)
+            self.add(record, exchange, *parts)
+        self.over(exchange)
 
-    def _partial_response(self, exchange: Exchange, head: ResponseHead) -> Record:
+    def _partial_response(self, exchange: Exchange, head: ResponseHead, parts: list[Part]) -> Record:
         record: Record = {"statusCode": head.status, "statusMessage": head.reason, "rawHeaders": head.raw_headers}
         if head.headers:
             record["headers"] = head.headers
         if exchange.response_body is not None:
-            body = exchange.response_body
-            record["body"] = self._bodies.kept(body, head.headers, "response", exchange, incomplete=True)
+            record["body"] = EMPTY_BODY
+            make = self._taken(exchange.response_body, head.headers, "response", exchange, incomplete=True)
+            parts.append((record, "body", make))
         return record
 
     def client_error(
@@ -359,7 +462,7 @@ class Notes:
         record["errorCode"] = fault.code
         if fault.detail:
             record["errorMessage"] = fault.detail
-        record["request"] = partial_request(peer, fault, exchange, self._bodies, timing, tags)
+        record["request"] = {}
         if answered is None:
             record["aborted"] = True
         else:
@@ -372,7 +475,9 @@ class Notes:
                 "timingEvents": timing,
                 "tags": tags,
             }
-        self.add(record, exchange if exchange is not None else Holder())
+        owner = exchange if exchange is not None else Holder()
+        part = record, "request", lambda bodies: partial_request(peer, fault, exchange, bodies, timing, tags, owner)
+        self.add(record, owner, part)
 
     # ── what rules say ─────────────────────────────────────────────────────────────────────────────
 
@@ -418,9 +523,18 @@ class Notes:
 
     def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
         """Bytes in the form the log has them, as they stood on the wire; a whole body with its `raw_headers`."""
-        if raw_headers is None:
-            return self._bodies.piece(data, side, exchange)
-        return self._bodies.wire(data, header_table(raw_headers), side, exchange)
+
+        def make(bodies: BodyLogger) -> Record:
+            if raw_headers is None:
+                return bodies.piece(data, side, exchange)
+            return bodies.wire(data, header_table(raw_headers), side, exchange)
+
+        if not exchange.waiting:
+            try:
+                return make(self._bodies)
+            except TooMuch:
+                pass
+        return Later(make)
 
     # ── pieces ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -437,17 +551,35 @@ class Notes:
     def _hold(self) -> Hold | None:
         return None if self._redactor is None else self._redactor.hold()
 
-    def _piece(self, exchange: Exchange, kind: str, data: bytes, at: float, is_ended: bool) -> None:
-        record = envelope(kind, exchange, clock.now())
-        record["content"] = self._piece_content(exchange, kind, data)
-        record["isEnded"] = is_ended
-        record["eventTimestamp"] = at
-        self.add_known(record, exchange)
+    def _piece(self, exchange: Exchange, piece: Piece) -> None:
+        if self._redactor is None or (not exchange.waiting and piece.size <= AT_ONCE):
+            held = piece.held()
+            if held is not None:
+                record = self._piece_record(exchange, held)
+                self.add_known(record, exchange, (record, "content", self._piece_content(exchange, held)))
+            return
 
-    def _piece_content(self, exchange: Exchange, kind: str, data: bytes) -> Record:
-        side = "request" if kind == "request-body-data" else "response"
+        def late(redactor: Redactor, bodies: BodyLogger) -> Record | None:
+            held = piece.held()
+            if held is None:
+                return None
+            record = self._piece_record(exchange, held)
+            record["content"] = self._piece_content(exchange, held)(bodies)
+            return redactor.record(record, exchange)
+
+        self._later(exchange, {"type": piece.kind}, (), late, piece.size)
+
+    def _piece_record(self, exchange: Exchange, piece: Piece) -> Record:
+        record = envelope(piece.kind, exchange, clock.now())
+        record["content"] = EMPTY_BODY
+        record["isEnded"] = piece.is_ended
+        record["eventTimestamp"] = piece.at
+        return record
+
+    def _piece_content(self, exchange: Exchange, piece: Piece) -> Make:
+        data, side = piece.data, "request" if piece.kind == "request-body-data" else "response"
         head = exchange.address if side == "request" else exchange.response_head
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
-            return {"size": len(data), "text": "", "truncated": True, "redacted": True}
-        return self._bodies.piece(data, side, exchange)
+            return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}
+        return lambda bodies: bodies.piece(data, side, exchange)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mockrec.engine import clock
@@ -16,7 +17,37 @@ _SECONDS = 0.02
 _MOST = 1024 * 1024
 """Bytes that are gathered at most: a fast body must not be held in memory."""
 
-Write = Callable[["Exchange", str, bytes, float, bool], None]
+
+@dataclass(slots=True)
+class Piece:
+    """What is written at once."""
+
+    kind: str
+    data: bytes
+    at: float
+    """When its first byte came."""
+    is_ended: bool
+    is_last: bool
+    """Whether nothing follows, be it the end or not."""
+    hold: Hold | None
+    """What it goes through first."""
+
+    def held(self) -> Piece | None:
+        """What can be written now; None if that is nothing."""
+        if self.hold is None:
+            return self if self.data or self.is_ended else None
+        data = self.hold.feed(self.data)
+        if self.is_last:
+            data += self.hold.end()
+        return replace(self, data=data, hold=None) if data or self.is_ended else None
+
+    @property
+    def size(self) -> int:
+        """How many bytes are looked at."""
+        return len(self.data) + (self.hold.size if self.hold is not None else 0)
+
+
+Write = Callable[["Exchange", Piece], None]
 
 
 class PieceBatch:
@@ -52,10 +83,8 @@ class PieceBatch:
 
     def give_up(self) -> None:
         """Nothing more will come, and there is no end: write everything."""
-        rest = self._hold.feed(b"".join(self._chunks)) + self._hold.end() if self._hold is not None else b""
-        if rest:
-            self._chunks, self._hold = [rest], None
-        self.flush()
+        if self._chunks or self._hold is not None:
+            self._written(is_ended=False, is_last=True)
 
     def end(self) -> None:
         """Write the last piece, which may be empty."""
@@ -63,17 +92,13 @@ class PieceBatch:
             self._since = clock.now()
         self._written(is_ended=True)
 
-    def _written(self, *, is_ended: bool) -> None:
+    def _written(self, *, is_ended: bool, is_last: bool = False) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        data = b"".join(self._chunks)
+        piece = Piece(self._kind, b"".join(self._chunks), self._since, is_ended, is_ended or is_last, self._hold)
         self._chunks = []
         self._size = 0
-        if self._hold is not None:
-            data = self._hold.feed(data)
-            if is_ended:
-                data += self._hold.end()
-            elif not data:
-                return
-        self._write(self._exchange, self._kind, data, self._since, is_ended)
+        if is_last:
+            self._hold = None
+        self._write(self._exchange, piece)

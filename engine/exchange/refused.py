@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.record.redact import Knows
 from mockrec.engine.wire.parts import Fault, RawHeaders, header_table
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
 
 _LONGEST_METHOD = 15
+_FOLD = re.compile(r"(?<=.)\n[ \t]++(?![^\s:]++[ \t]*+:)(?=.)")
 
 
 def partial_request(
@@ -23,8 +26,12 @@ def partial_request(
     bodies: BodyLogger,
     timing: Mapping[str, Any],
     tags: Sequence[str],
+    owner: Knows | None = None,
 ) -> dict[str, Any]:
-    """The `request` of a client-error: of the exchange that was broken, or as much as `fault` shows."""
+    """The `request` of a client-error: of the exchange that was broken, or as much as `fault` shows.
+
+    What is found to be secret in the bytes is remembered by `owner`: other fields of the record repeat it.
+    """
     record: dict[str, Any] = {"id": exchange.id if exchange is not None else new_id()}
     if exchange is not None:
         address = exchange.address
@@ -51,7 +58,7 @@ def partial_request(
     record["timingEvents"] = timing
     record["tags"] = tags
     if fault.raw:
-        record["rawHead"] = bodies.piece(fault.raw)
+        record["rawHead"] = bodies.head(fault.raw, owner)
     return record
 
 
@@ -73,9 +80,14 @@ def _read_fields(raw_headers: RawHeaders) -> dict[str, Any]:
     return found
 
 
+def _unfolded(text: str) -> str:
+    """A line that begins with a blank goes on with the field before it (RFC 9112, 5.2), unless it is a field itself."""
+    return _FOLD.sub(" ", text)
+
+
 def _read(raw: bytes) -> tuple[dict[str, Any], list[list[str]]]:
     """Method, target, version and header fields, each as far as the text looks like one."""
-    first, *lines = raw.decode("latin-1").replace("\r\n", "\n").split("\n")
+    first, *lines = _unfolded(raw.decode("latin-1").replace("\r\n", "\n")).split("\n")
     words = first.split(" ")
     found: dict[str, Any] = {}
     if len(words) < 2:

@@ -13,7 +13,7 @@ import orjson
 from mockrec.engine.exchange.envelope import Record
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.record.redact import Redactor
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.wire.parts import ResponseHead
 
 _MOST: Final = 512

@@ -3,11 +3,13 @@ of it has to be held in memory."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from mockrec.engine.exchange.body_coding import utf8_of
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, TooMuch
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.spool import SpooledFile
 from mockrec.engine.wire import content
 from mockrec.engine.wire.content_stream import ContentDecoder
@@ -27,8 +29,10 @@ class Spill:
         redactor: Redactor | None,
         side: str,
         known: Known | None,
+        backlog: Backlog | None = None,
     ) -> None:
-        """`limit`: how many bytes are kept; `known`: the secrets that the exchange holds so far.
+        """`limit`: how many bytes are kept; `known`: the secrets that the exchange holds so far; `backlog`: where what
+        may hold secrets is redacted, if not at once.
 
         Raises UndecodableError for a coding that is not known.
         """
@@ -36,6 +40,8 @@ class Spill:
         self._limit = limit
         self._redactor = redactor
         self._side = side
+        self._backlog = backlog
+        self.waiting = 0
         self.found = Holder()
         self.found.known = known
         self._hold = redactor.hold() if redactor is not None else None
@@ -76,22 +82,42 @@ class Spill:
         if self._transcoder is not None:
             piece = self._transcoder.decode(piece).encode("utf-8", "replace")
             self._is_redacted = True
-        if self._hold is not None:
-            piece = self._hold.feed(piece)
-        self._write(piece)
-
-    def _write(self, piece: bytes) -> None:
-        if piece and self._redactor is not None:
-            redacted = self._redactor.body(piece, self._type, self._side, self.found)
-            self._is_redacted = self._is_redacted or redacted is not piece
-            piece = redacted
-        if piece:
+        if self._hold is None:
             self._file.write(piece)
+        elif self._backlog is not None and (self.waiting or self._hold.size > AT_ONCE or self._hold.is_secret(piece)):
+            self._backlog.put(self, partial(self._redact, piece), self._count, len(piece))
+        else:
+            self._count(self._redact(piece))
 
-    def finish(self, owner: Knows | None, *, incomplete: bool) -> dict[str, Any] | None:
-        """What the log says of it, None if the file could not be kept; `owner` learns what was found."""
+    def _redact(self, piece: bytes, *, is_last: bool = False) -> int:
+        """Write what of everything so far can be looked at on its own; how many secrets that held."""
+        assert self._hold is not None
+        assert self._redactor is not None
+        redactor = self._redactor.unbounded()
+        data = self._hold.feed(piece)
+        if is_last:
+            data += self._hold.end()
+        if data:
+            redacted = redactor.body(data, self._type, self._side, self.found)
+            self._is_redacted = self._is_redacted or redacted is not data
+            self._file.write(redacted)
+        return redactor.count
+
+    def _count(self, count: int) -> None:
+        if self._redactor is not None:
+            self._redactor.count += count
+
+    def finish(
+        self, owner: Knows | None, *, incomplete: bool, redactor: Redactor | None = None
+    ) -> dict[str, Any] | None:
+        """What the log says of it, None if the file could not be kept; `owner` learns what was found. Raises TooMuch
+        while the rest of it is redacted elsewhere, or has to be."""
         if self._hold is not None:
-            self._write(self._hold.end())
+            if redactor is not None and redactor.most is not None and (self.waiting or self._hold.size > redactor.most):
+                raise TooMuch
+            count = self._redact(b"", is_last=True)
+            if redactor is not None:
+                redactor.count += count
         if owner is not None and self.found.known is not None:
             learn(owner, self.found.known)
         sha256 = self._file.finish()

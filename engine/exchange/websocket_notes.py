@@ -11,7 +11,7 @@ from mockrec.engine.wire.websocket import Close
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.exchange.notes import Notes
+    from mockrec.engine.exchange.notes import Make, Notes
 
 _LARGE = 32 * 1024
 
@@ -44,14 +44,14 @@ class WebSocketNotes:
         record = envelope(f"websocket-message-{direction}", exchange, now)
         record["streamId"] = exchange.id
         record["direction"] = direction
-        record["content"] = self._bodies.message(
-            kept, size, "request" if direction == "received" else "response", exchange
-        )
+        record["content"] = EMPTY_BODY
         record["isBinary"] = is_binary
         record["eventTimestamp"] = now
         record["timingEvents"] = timing_of(exchange)
         record["tags"] = exchange.tags
-        self._notes.add_known(record, exchange)
+        side = "request" if direction == "received" else "response"
+        make: Make = lambda bodies: bodies.message(kept, size, side, exchange)  # noqa: E731
+        self._notes.add_known(record, exchange, (record, "content", make))
         if size > _LARGE:
             self._notes.flush()
 
@@ -76,5 +76,4 @@ class WebSocketNotes:
             record["tags"] = exchange.tags
             self._notes.ending(record, exchange, now)
             self._notes.add(record, exchange)
-        if self._notes.ended is not None:
-            self._notes.ended(exchange)
+        self._notes.over(exchange)

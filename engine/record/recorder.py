@@ -19,6 +19,7 @@ from anyio import to_thread
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
+from mockrec.engine.record.redact_backlog import MOST_WAITING
 from mockrec.engine.record.writer import Act, Writer
 from mockrec.formats.errors import FormatError
 from mockrec.formats.frames import Sink
@@ -66,6 +67,7 @@ class Recorder:
         self._records: list[Record] = []
         self._batch = 1 if callbacks is not None else BATCH_RECORDS
         self._queued = 0
+        self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
         self._closed = False
@@ -164,7 +166,22 @@ class Recorder:
 
     # ── backpressure ───────────────────────────────────────────────────────────────────────────────
 
+    def pending(self, size: int) -> None:
+        """So many bytes more, or fewer, will be recorded when they are redacted."""
+        self._pending += size
+        if size < 0:
+            self._wrote()
+
+    def leave_out(self, kind: str) -> bool:
+        """Whether a record of this type is left out, with `drop`, because too much waits to be redacted."""
+        if not (self._drop and self._pending > MOST_WAITING):
+            return False
+        self._dropped[kind] += 1
+        return True
+
     def _is_full(self) -> bool:
+        if self._pending > MOST_WAITING:
+            return True
         queued = self._queued
         for writer, most_waiting in self._writers:  # noqa: SIM110 - asked for every exchange
             if queued - writer.written > most_waiting:

@@ -5,6 +5,7 @@ Whatever records (`mockrec run`, `mockrec replay`) does it with this, so that no
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from mockrec.engine.record.outputs import OutputSettings, open_outputs
 from mockrec.engine.record.parts import Parts
 from mockrec.engine.record.recorder import Recorder
 from mockrec.engine.record.redact import RedactingLog, Redactor
+from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog
 from mockrec.engine.record.spool import Spool, has_folder
 from mockrec.engine.rules.select import RuleSet
 from mockrec.formats.errors import FormatError
@@ -73,15 +75,18 @@ class Recording:
             numbers=pack is None,
             watch=None if spool is None else spool.check,
         )
-        self.log: Log = (
-            self.recorder if redactor is None else RedactingLog(self.recorder.add, self.recorder.flush, redactor)
-        )
-        self.parts = Parts(sinks, self.recorder, self.log)
         self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
+        self.log: Log = self.recorder
+        self._backlog: Backlog | None = None
+        if redactor is not None:
+            redactor.most = AT_ONCE
+            self._backlog = self.bodies.backlog = Backlog(self.recorder.pending, self.recorder.leave_out)
+            self.log = RedactingLog(self.recorder.add, self.recorder.flush, redactor, self.bodies, self._backlog)
+        self.parts = Parts(sinks, self.recorder, self.log)
 
     def notes(self, types: Collection[str]) -> Notes:
         """What builds the records of exchanges."""
-        return Notes(self.recorder, frozenset(types), self.bodies, self.redactor)
+        return Notes(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog)
 
     @property
     def redaction(self) -> Record | None:
@@ -101,11 +106,18 @@ class Recording:
 
     async def close(self, last: Callable[[], Record] | None) -> None:
         """Write the last record, made when everything else is recorded, and close the outputs."""
+        await self.settle()
         redactor = self.redactor
         if last is None or redactor is None:
             await self.recorder.close(last)
         else:
+            redactor.most = None
             await self.recorder.close(lambda: redactor.record(last()))
+
+    async def settle(self) -> None:
+        """Return when everything that has happened is redacted and recorded."""
+        if self._backlog is not None:
+            await self._backlog.drain()
 
 
 def _encoder(redactor: Redactor | None, pack: Pack | None) -> Callable[[Sequence[Record]], bytes]:
@@ -129,7 +141,12 @@ def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError],
     """Where long bodies go; stdout has no place beside it. Raises OutputError."""
     if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
         return None
-    spool = Spool(settings.outputs, settings.file_mode, on_failure)
+    loop = asyncio.get_running_loop()
+
+    def failed(error: FormatError) -> None:  # it may be in the thread that redacts
+        loop.call_soon_threadsafe(on_failure, error)
+
+    spool = Spool(settings.outputs, settings.file_mode, failed)
     if settings.force:
         spool.clear()
     return spool

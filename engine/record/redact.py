@@ -10,14 +10,18 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import partial
 from typing import Any, Protocol
 
 import orjson
 
+from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_body import redacted_body
+from mockrec.engine.record.redact_coding import coding_of
 from mockrec.engine.record.redact_hold import Hold
-from mockrec.engine.record.redact_marks import LEAST_SPREAD, Known, Marks
+from mockrec.engine.record.redact_known import LEAST_SPREAD, Known
+from mockrec.engine.record.redact_marks import Marks
 from mockrec.engine.record.redact_patterns import Patterns
 from mockrec.engine.record.redact_record import Walk, side_of
 from mockrec.engine.record.redact_selectors import Policy
@@ -35,20 +39,23 @@ class Knows(Protocol):
     """What remembers the secrets that were found in it, so that they are replaced wherever else they appear."""
 
     known: Known | None
+    waiting: int
+    """Redactions of it that are under way elsewhere; see `Backlog`."""
 
 
 class Holder:
     """What is found in one thing."""
 
-    __slots__ = ("known",)
+    __slots__ = ("known", "waiting")
 
     def __init__(self) -> None:
         self.known: Known | None = None
+        self.waiting = 0
 
 
 def learn(owner: Knows, found: Known) -> None:
     """Remember what was found."""
-    if found.marks or owner.known is None:
+    if found or owner.known is None:
         owner.known = found if owner.known is None else owner.known.joined(found)
 
 
@@ -59,6 +66,8 @@ class Redactor:
         """`values` are secret wherever they appear: those of the environment that a rule file uses."""
         self.count = 0
         """Secrets that were replaced."""
+        self.most: int | None = None
+        """Bytes of a record or body in which anything is replaced at once; for more, `TooMuch` is raised."""
         self._policy = policy
         self._marks = marks
         self._patterns = Patterns(policy.names)
@@ -85,9 +94,17 @@ class Redactor:
 
     def learn_values(self, values: Iterable[str]) -> None:
         """Further values that are secret wherever they appear in the session."""
+        found = Known()
         for value in values:
             if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
-                self._session.add((value,), self._marks.mark(value))
+                found.add((value,), self._marks.mark(value))
+        self._session = self._session.joined(found)
+
+    def unbounded(self) -> Redactor:
+        """The same, for any size, with a count of its own: for another thread."""
+        other = copy(self)
+        other.count, other.most = 0, None
+        return other
 
     @property
     def told(self) -> Record:
@@ -98,40 +115,52 @@ class Redactor:
 
     def record(self, record: Record, owner: Knows | None = None, side: str | None = None) -> Record:
         """A record, or a part of one, without secrets; itself where it holds none. What is found is remembered by
-        `owner`, and what that knows already is replaced too."""
+        `owner`, and what that knows already is replaced too. Raises TooMuch."""
         known = owner.known if owner is not None else None
         line = encode_lines((record,))
-        if not (self.looks_everywhere or self._find(line)):
+        if not (self.looks_everywhere or self._find(line) or b'"base64":"' in line or b"\\u0000" in line):
             return record if known is None else self._spread(record, line, known)
+        self._check(line)
+        return self._redacted(record, line, owner, known, side)
+
+    def _check(self, data: bytes) -> None:
+        if self.most is not None and len(data) > self.most:
+            raise TooMuch
+
+    def _redacted(
+        self, record: Record, line: bytes, owner: Knows | None, known: Known | None, side: str | None
+    ) -> Record:
         found = Known()
         plain = orjson.loads(line)
         side = side_of(plain) if side is None else side
         redacted = Walk(self._finder(found, side), self._walked_body, partial(self._finder, found)).record(plain)
         self.count += found.count
         everything = found if known is None else known.joined(found)
-        if everything.marks:
+        if everything:
             redacted = self._spread(redacted, encode_lines((redacted,)), everything)
-        if owner is not None and found.marks:
+        if owner is not None and found:
             learn(owner, found)
         return record if redacted == plain else redacted
 
     def spread(self, record: Record, known: Known) -> Record:
-        """A record that has been looked at, without what was found elsewhere in its exchange."""
+        """A record that has been looked at, without what was found elsewhere in its exchange. Raises TooMuch."""
         return self._spread(record, encode_lines((record,)), known)
 
     def _spread(self, record: Record, line: bytes, known: Known) -> Record:
-        for needle in known.needles:
-            if needle in line:
-                spread = Spread(known)
-                redacted = spread.record(orjson.loads(line))
-                self.count += spread.count
-                return redacted
-        return record
+        if not known.occurs_in_line(line):
+            return record
+        self._check(line)
+        spread = Spread(known)
+        redacted = spread.record(orjson.loads(line))
+        self.count += spread.count
+        return redacted
 
     def head(self, head: Record, side: str) -> tuple[Record, Known | None]:
         """A head that will be in several records, and what was found in it."""
-        holder, before = Holder(), self.count
+        holder, before, most = Holder(), self.count, self.most
+        self.most = None  # a head is no longer than `limits` allow
         redacted = self.record(head, holder, side)
+        self.most = most
         found, count, self.count = holder.known, self.count - before, before
         if count and found is None:
             found = Known()  # all too short to be looked for elsewhere
@@ -141,12 +170,13 @@ class Redactor:
 
     def lines(self, lines: bytes) -> bytes:
         """Lines of the log without the values that are secret in the whole session."""
-        if not any(needle in lines for needle in self._session.needles):
+        session = self._session
+        if not session.occurs_in_line(lines):
             return lines
         return b"".join(
             [
-                encode_lines((self._spread(orjson.loads(line), line, self._session),))
-                if any(needle in line for needle in self._session.needles)
+                encode_lines((self._spread(orjson.loads(line), line, session),))
+                if session.occurs_in_line(line)
                 else line
                 for line in lines.splitlines(keepends=True)
             ]
@@ -155,14 +185,20 @@ class Redactor:
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
     def body(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
-        """A body's bytes, or those that are kept of it; the same object where there is no secret."""
+        """A body's bytes, or those that are kept of it; the same object where there is no secret. Raises TooMuch."""
+        coding = coding_of(data)
+        if coding:
+            text = data.decode(coding).encode("utf-8", "surrogatepass")
+            redacted = self.body(text, content_type, side, owner)
+            return data if redacted is text else redacted.decode("utf-8", "surrogatepass").encode(coding)
         known = owner.known if owner is not None else None
         if self._is_plain(data, known):
             return data
+        self._check(data)
         found = Known()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
         for more in (known, found, self._session):
-            if more is not None and more.marks:
+            if more:
                 spread = Spread(more)
                 redacted = spread.data(redacted)
                 if more is found:
@@ -170,16 +206,14 @@ class Redactor:
                 else:
                     self.count += spread.count
         self.count += found.count
-        if owner is not None and found.marks:
+        if owner is not None and found:
             learn(owner, found)
         return data if redacted == data else redacted
 
     def _is_plain(self, data: bytes, known: Known | None) -> bool:
         if self.looks_everywhere or self._policy.paths or self._find(data):
             return False
-        if any(form in data for form, _ in self._session.forms):
-            return False
-        return known is None or not any(form in data for form, _ in known.forms)
+        return not (self._session.occurs(data) or (known is not None and known.occurs(data)))
 
     @property
     def needs_whole(self) -> bool:
@@ -207,8 +241,12 @@ class Redactor:
             data = text.encode() if isinstance(text, str) else base64.b64decode(body["base64"], validate=True)
         except (ValueError, TypeError, KeyError):
             return body
-        redacted = redacted_body(data, content_type, finder, self._policy)
-        return body if redacted == data else replaced_body(body, redacted)
+        coding = coding_of(data)
+        text = data.decode(coding).encode() if coding else data
+        redacted = redacted_body(text, content_type, finder, self._policy)
+        if redacted == text:
+            return body
+        return replaced_body(body, redacted.decode().encode(coding) if coding else redacted)
 
 
 def replaced_body(body: Record, data: bytes) -> Record:
@@ -222,11 +260,35 @@ def replaced_body(body: Record, data: bytes) -> Record:
 class RedactingLog:
     """A log whose records are redacted on their way. For all that is not an exchange's."""
 
-    def __init__(self, add: Any, flush: Any, redactor: Redactor) -> None:
+    def __init__(self, add: Any, flush: Any, redactor: Redactor, bodies: Any, backlog: Backlog) -> None:
+        """`bodies` makes what in a record is to be made later."""
         self._add = add
         self._redactor = redactor
+        self._bodies = bodies
+        self._backlog = backlog
+        self.waiting = 0
         self.flush = flush
 
     def add(self, record: Record) -> None:
         """Take the next record."""
-        self._add(self._redactor.record(record))
+        if not self.waiting and not isinstance(record.get("content"), Later):
+            try:
+                redacted = self._redactor.record(record)
+            except TooMuch:
+                pass
+            else:
+                self._add(redacted)
+                return
+        redactor = self._redactor.unbounded()
+        bodies = self._bodies.unbounded(redactor)
+        self._backlog.put(
+            self,
+            lambda: redactor.record(completed(record, bodies)),
+            lambda redacted: self._late(redacted, redactor, bodies),
+            AT_ONCE,
+        )
+
+    def _late(self, record: Record, redactor: Redactor, bodies: Any) -> None:
+        self._redactor.count += redactor.count
+        self._bodies.truncated += bodies.truncated
+        self._add(record)

@@ -6,9 +6,12 @@ import re
 
 import orjson
 
+from mockrec.engine.record.redact_edits import Edit
+from mockrec.engine.record.redact_head import redacted_head
 from mockrec.engine.record.redact_json import selected
 from mockrec.engine.record.redact_selectors import Policy
-from mockrec.engine.record.redact_text import Edit, Finder, unescaped
+from mockrec.engine.record.redact_strings import unescaped
+from mockrec.engine.record.redact_text import Finder
 
 # `a=b` in these is code more often than a secret.
 _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")
@@ -18,7 +21,9 @@ def redacted_body(data: bytes, content_type: str, finder: Finder, policy: Policy
     """A whole body, or its beginning, with marks in the place of secrets."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return finder.patterns(finder.json(finder.pairs(data, form=True)))
+        return finder.unescaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)
+    if kind == "message/http":
+        data = redacted_head(data, finder.header, finder.mark)
     if kind.startswith("multipart/"):
         return finder.free(data, pairs=False)
     edits: list[Edit] = []

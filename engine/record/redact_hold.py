@@ -16,75 +16,120 @@ _OPENING = re.compile(rb'\s*(?:(\\*)"|(\[)|)')
 _LIST = re.compile(rb"[^\]]*\]")
 _WORD = re.compile(rb'[^\r\n&",;}\]]*[\r\n&",;}\]]')
 _LINE = re.compile(rb"[^\n]*\n")
-_STRING = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TOKEN = re.compile(rb"[A-Za-z0-9_.=/+-]*[^A-Za-z0-9_.=/+-]")
 _KEY_END = b"PRIVATE KEY-----"
+_BACKSLASH = ord("\\")
+_GROWTH: Final = 8
 
 
 class Hold:
     """Gives out what came, later."""
 
-    __slots__ = ("_any", "_held")
+    __slots__ = ("_any", "_fresh", "_held", "_size")
 
     def __init__(self, any_secret: Any) -> None:
         """`any_secret`: the expression that finds something in all that may hold a secret."""
         self._any = any_secret
         self._held = b""
+        """What was looked at,"""
+        self._fresh: list[bytes] = []
+        """and what has come since."""
+        self._size = 0
 
     def feed(self, data: bytes) -> bytes:
         """The next piece came: what of everything so far can be looked at on its own."""
-        held = self._held + data if self._held else data
+        self._fresh.append(data)
+        self._size += len(data)
+        # What is held is looked at again when it has grown by a part of itself, so that small pieces cost no more.
+        if self._size * _GROWTH < len(self._held) and len(self._held) + self._size <= MOST_HELD:
+            return b""
+        held = self.end()
         cut = self._cut(held)
         self._held = held[cut:]
         return held[:cut]
 
+    def is_secret(self, data: bytes) -> bool:
+        """Whether something may be secret in a piece."""
+        return self._any.search(data) is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        return len(self._held) + self._size
+
     def end(self) -> bytes:
         """Nothing more will come: the rest."""
-        held, self._held = self._held, b""
+        held = b"".join((self._held, *self._fresh))
+        self._held, self._fresh, self._size = b"", [], 0
         return held
 
     def _cut(self, held: bytes) -> int:
         near = max(0, len(held) - _NAME)
         cut = max(held.rfind(separator, near) + 1 for separator in _SEPARATORS) or near
-        if len(held) > MOST_HELD or self._any.search(held) is None:
+        if len(held) > MOST_HELD:
             return cut
+        ends = _Ends(held)
         for match in self._any.finditer(held):
             if match.start() >= cut:
                 break
-            if not _is_closed(match, held, cut):
+            if not 0 <= ends.of(match) <= cut:
                 # The name may begin before what was found of it.
                 return max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
         return cut
 
 
-def _is_closed(match: Match, held: bytes, cut: int) -> bool:
-    """Whether the value that belongs to a match ends before `cut`."""
-    found = match.group(0)
-    if found.startswith(b"-----BEGIN"):
-        end = held.find(_KEY_END, held.find(_KEY_END, match.start()) + 1)
-        return 0 <= end < cut
-    if found.endswith(b"\n"):
-        return 0 <= held.find(b"\r\n--", match.end()) <= cut - 4
-    if found.endswith(b"@"):
-        return match.end() <= cut
-    if found[-1:] in (b"=", b":", b'"', b"/"):
-        is_line = found.endswith(b":") and b'"' not in found  # a field of a head ends with its line
-        return 0 <= _value_end(held, match.end(), _LINE if is_line else _WORD) <= cut
-    closed = _TOKEN.match(held, match.end())
-    return closed is not None and closed.end() <= cut
+class _Ends:
+    """Where values end in a text that is gone through from left to right. Many end at one place, which is looked for
+    once: a value that begins before the end of another one of its kind ends there as well."""
 
+    def __init__(self, held: bytes) -> None:
+        self._held = held
+        self._known: dict[object, int] = {}
 
-def _value_end(held: bytes, start: int, bare: re.Pattern[bytes]) -> int:
-    """Where a value ends that begins here, `bare` if it has no quotes; -1 if that has not come."""
-    opening = _OPENING.match(held, start)
-    assert opening is not None  # it matches nothing, too
-    start = opening.end()
-    if opening[1]:  # JSON in a string of JSON
-        quote = opening[1] + b'"'
-        end = held.find(quote, start)
-        while end > 0 and held[end - 1 : end] == b"\\":
-            end = held.find(quote, end + 1)
-        return end + len(quote) if end >= 0 else -1
-    kind = _STRING if opening[1] is not None else _LIST if opening[2] else bare
-    closed = kind.match(held, start)
-    return closed.end() if closed is not None else -1
+    def of(self, match: Match) -> int:
+        """Where the value that belongs to a match ends; -1 if that has not come."""
+        found, held, at = match.group(0), self._held, match.end()
+        if found.startswith(b"-----BEGIN"):
+            own = held.find(_KEY_END, match.start())
+            end = self._found(_KEY_END, own + 1) if own >= 0 else -1
+            return end + len(_KEY_END) if end >= 0 else -1
+        if found.endswith(b"\n"):
+            end = self._found(b"\n--", at)
+            return end + 3 if end >= 0 else -1
+        if found.endswith(b"@"):
+            return at
+        if found[-1:] in (b"=", b":", b'"', b"/"):
+            is_line = found.endswith(b":") and b'"' not in found  # a field of a head ends with its line
+            return self._value_end(at, _LINE if is_line else _WORD)
+        return self._matched(_TOKEN, at)
+
+    def _value_end(self, start: int, bare: re.Pattern[bytes]) -> int:
+        """Where a value ends that begins here, `bare` if it has no quotes."""
+        opening = _OPENING.match(self._held, start)
+        assert opening is not None  # it matches nothing, too
+        start = opening.end()
+        if opening[1]:  # JSON in a string of JSON
+            quote = opening[1] + b'"'
+            end = self._found(quote, start)
+            return end + len(quote) if end >= 0 else -1
+        return self._matched(_STRING if opening[1] is not None else _LIST if opening[2] else bare, start)
+
+    def _matched(self, kind: re.Pattern[bytes], start: int) -> int:
+        known = self._known.get(kind, 0)
+        if known < 0 or known > start:
+            return known
+        closed = kind.match(self._held, start)
+        end = self._known[kind] = closed.end() if closed is not None else -1
+        return end
+
+    def _found(self, sign: bytes, start: int) -> int:
+        """Where it stands next, but for one behind a backslash."""
+        known = self._known.get(sign, 0)
+        if known < 0 or known > start:
+            return known
+        end = self._held.find(sign, start)
+        while end > 0 and self._held[end - 1] == _BACKSLASH:
+            end = self._held.find(sign, end + 1)
+        self._known[sign] = end
+        return end

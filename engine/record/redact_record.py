@@ -16,6 +16,8 @@ FIXED: Final = frozenset(
     | {"charset", "schemaVersion", "mockrecVersion", "rulesSha256", "events", "counts", "redaction"}
 )
 """What we say ourselves, in words that readers rely on: also where a password happens to be one of them."""
+RAW_HEAD: Final = "message/http"
+"""The content type of heads that are kept as they came (RFC 9112, 10.1)."""
 _USER_OPTIONS = frozenset({"-u", "--user", "-U", "--proxy-user"})
 _REQUESTS = ("request", "abort", "websocket-request", "websocket-message-received", "passthrough-request")
 _RESPONSES = ("response", "websocket-accepted", "websocket-message-sent", "passthrough-response")
@@ -67,7 +69,7 @@ class Walk:
         if key in ("headers", "trailers"):
             return {name: self._header(name, value) for name, value in item.items()}
         if "size" in item and ("text" in item or "base64" in item):
-            return self._body(dict(item), content_type(owner), self._finder)
+            return self._body(dict(item), RAW_HEAD if key == "rawHead" else content_type(owner), self._finder)
         if key in ("request", "response") and key != self._finder.side:
             return Walk(self._side(key), self._body, self._side).record(item)
         return self.record(item) if key in ("request", "response") else self._free(item)

@@ -87,7 +87,9 @@ class Policy:
         if self.keeps(place, name, side):
             return False
         lower = name.lower()
-        return place == "cookie" or is_secret_name(name) or any(one.means(place, lower, side) for one in self._add)
+        if place == "cookie" or is_secret_name(name, place):
+            return True
+        return any(one.means(place, lower, side) for one in self._add)
 
     @property
     def told(self) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mockrec.engine.record.redact_marks import Known
+from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.redact_record import FIXED
 
 Record = dict[str, Any]
@@ -25,18 +25,15 @@ class Spread:
 
     def data(self, data: bytes) -> bytes:
         """Bytes without what is known to be secret."""
-        for form, mark in self._known.forms:
-            if form in data:
-                self.count += data.count(form)
-                data = data.replace(form, mark)
+        data, count = self._known.replaced(data)
+        self.count += count
         return data
 
     def text(self, text: str) -> str:
         """The same for a text."""
-        for form in self._known.marks:
-            if form in text:
-                return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
-        return text
+        data = text.encode("utf-8", "surrogatepass")
+        redacted = self.data(data)
+        return text if redacted is data else redacted.decode("utf-8", "surrogatepass")
 
     def record(self, record: Mapping[str, Any]) -> Record:
         """The same for a record, wherever in it they stand."""

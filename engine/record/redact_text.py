@@ -4,31 +4,38 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
+from operator import itemgetter
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-import orjson
-
-from mockrec.engine.record.redact_marks import MARK, Known, Marks
+from mockrec.engine.record.redact_edits import Edit, apply, made
+from mockrec.engine.record.redact_escapes import Unescaped
+from mockrec.engine.record.redact_head import each_cookie, split_scheme
+from mockrec.engine.record.redact_known import Known, bytes_of
+from mockrec.engine.record.redact_marks import MARK, Marks
 from mockrec.engine.record.redact_names import AUTHORIZATION
 from mockrec.engine.record.redact_patterns import TOKEN, USER, Match, Patterns
 from mockrec.engine.record.redact_selectors import ANYWHERE, Policy
+from mockrec.engine.record.redact_strings import IN_STRING, STRING, Strings, text_of, unescaped
 
-_LIST_TOKEN = re.compile(rb'"((?:[^"\\]|\\.|\\\Z)*)("|\Z)|[\[\]{}]', re.DOTALL)
-_STRING = re.compile(rb'((?:[^"\\]|\\.|\\\Z)*)("|\Z)', re.DOTALL)
+_IN_SINGLE = re.compile(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTALL)
+_BLANKS = re.compile(rb"[ \t]*")
+_CDATA = b"<![CDATA["
+_DEEPEST = 3
+"""How many times something may be escaped."""
 _QUOTED = re.compile(rb"""(\\*)(["'])""")
 _TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
-_TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*?(?=[;,.)}\]]*(?:[&\s\"'<>\\]|\Z))")
+_TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*")
+_ENDS = b";,.)}]"  # of a sentence, or of what a value stands in
 _TO_LINE_END = re.compile(rb"[^\r\n]*")
 _WORD = re.compile(rb"[^\s\"',}]*")
-_TO_QUOTE = re.compile(rb"[^\r\n\"']*")
+_TO_QUOTE = re.compile(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_IN_BYTES = 3
-_WORDS_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)("|\Z)')
-
-Edit = tuple[int, int, bytes]
-"""From, to, and what stands there instead."""
+_WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
 
 
 class Finder:
@@ -60,19 +67,20 @@ class Finder:
         self.known.add((value, *seen), mark)
         return mark
 
-    def _marked(self, data: bytes, value: str) -> bytes:
-        seen = _text(data)
-        return _bytes(self.mark(value, seen))
+    def marked(self, data: bytes, value: str) -> bytes:
+        """What stands for a secret that stood there as `data`."""
+        seen = text_of(data)
+        return bytes_of(self.mark(value, seen))
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────
 
     def string(self, text: str) -> str:
         """A text of which nothing is known."""
-        data = _bytes(text)
+        data = bytes_of(text)
         if not (self._policy.texts or self._patterns.any.search(data)):
             return text
         redacted = self.free(data)
-        return text if redacted == data else _text(redacted)
+        return text if redacted == data else text_of(redacted)
 
     def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
         """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too.
@@ -80,24 +88,60 @@ class Finder:
         Images and archives hold everything that is short, `sid=` as well, by chance; what follows then is no text.
         """
         self._is_binary = b"\0" in data
-        data = _edited(data, self._patterns.part.finditer(data), self._part)
-        data = self.json(data)
+        for edits in self._passes(pairs=pairs, lines=lines):
+            data = apply(data, edits(data))
+        return self.unescaped(self.patterns(data), pairs=pairs, lines=lines)
+
+    def _passes(self, *, pairs: bool, lines: bool) -> list[Callable[[bytes], list[Edit]]]:
+        """What is looked for, one after the other."""
+        patterns = self._patterns
+        passes: list[Callable[[bytes], list[Edit]]] = [
+            lambda data: made(data, patterns.part, self._part),
+            lambda data: self._json_edits(data, (), frozenset()),
+            lambda data: made(data, patterns.quoted, self._quoted_value),
+            lambda data: made(data, patterns.element, self._element),
+        ]
         if pairs:
-            data = self.pairs(data)
+            passes.append(lambda data: made(data, patterns.pair, self._pair_value))
         if lines:
-            data = _edited(data, self._patterns.line.finditer(data), self._line)
-            data = self._said(data)
-        return self.patterns(data)
+            passes += [lambda data: made(data, patterns.line, self._line), self._said]
+        return passes
+
+    def unescaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
+        """The same in what is escaped as in URLs, JSON, or HTML: an URL in a query, JSON in a form, a name that
+        somebody hides. `has_plus`: `+` is a blank."""
+        for depth in range(_DEEPEST):
+            if b"%" not in data and b"\\" not in data and b"&" not in data:
+                return data
+            text: Unescaped | None = Unescaped.of(data, has_plus=has_plus)
+            for _ in range(depth):
+                text = text.again() if text is not None else None
+            if text is None or not text.is_other:
+                return data
+            if self._patterns.any.search(text.data) is None:
+                continue
+            edits: list[Edit] = []
+            for one in self._passes(pairs=pairs, lines=lines):
+                edits += one(text.data)
+            edits += self._tokens(text.data)
+            raw = [(*text.raw(start, end), mark) for start, end, mark in edits if text.data[start:end] != mark]
+            raw.sort(key=itemgetter(0))
+            data = apply(data, raw)
+        return data
 
     def patterns(self, data: bytes) -> bytes:
         """What is a secret wherever it stands."""
-        data = _edited(data, USER.finditer(data), self._user)
-        data = _edited(data, TOKEN.finditer(data), lambda found, data: self._whole(found.start(), found.end(), data))
+        data = apply(data, made(data, USER, self._user))
+        data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.of(self.side):
-                text = expression.sub(lambda found: self.mark(found[0]), _text(data))
-                data = _bytes(text)
+                text = expression.sub(lambda found: self.mark(found[0]), text_of(data))
+                data = bytes_of(text)
         return data
+
+    def _tokens(self, data: bytes) -> list[Edit]:
+        users = made(data, USER, self._user)
+        return users + [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)]
 
     # ── "name": "value" ────────────────────────────────────────────────────────────────────────────
 
@@ -106,119 +150,85 @@ class Finder:
 
         `edits` are made as well; strings that begin at `kept` stay.
         """
-        found: dict[int, Edit] = {}
-        for match in self._patterns.json.finditer(data):
-            for edit in self._json_value(match, data, kept):
-                found[edit[0]] = edit
-        for edit in edits:
-            found[edit[0]] = edit
-        return _apply(data, [found[start] for start in sorted(found)])
+        return apply(data, self._json_edits(data, edits, kept))
 
-    def _json_value(self, match: Match, data: bytes, kept: frozenset[int]) -> list[Edit]:
-        slashes, start = match.group(1), match.end()
-        if match.group(3) != slashes or not self.is_secret("json", _text(match.group(2))):
-            return []
-        if slashes:
-            return self._escaped_value(slashes, start, data)
-        if data[start : start + 1] == b'"':
-            return [] if start + 1 in kept else self._json_string(start + 1, data)
-        return self._json_list(start, data, kept) if data[start : start + 1] == b"[" else []
-
-    def _json_string(self, start: int, data: bytes) -> list[Edit]:
-        found = _STRING.match(data, start)
-        assert found is not None  # it matches nothing, too
-        return [(start, found.end(1), self._marked(found[1], unescaped(found[1])))]
-
-    def _json_list(self, start: int, data: bytes, kept: frozenset[int]) -> list[Edit]:
-        edits: list[Edit] = []
-        depth = inside = 0
-        for token in _LIST_TOKEN.finditer(data, start):
-            sign = token[0]
-            if sign in (b"[", b"]"):
-                depth += 1 if sign == b"[" else -1
-                if depth == 0:
-                    break
-            elif sign in (b"{", b"}"):
-                inside += 1 if sign == b"{" else -1
-            elif not inside and token.start(1) not in kept:
-                edits.append((token.start(1), token.end(1), self._marked(token[1], unescaped(token[1]))))
-        return edits
-
-    def _escaped_value(self, slashes: bytes, start: int, data: bytes) -> list[Edit]:
-        """JSON in a string of JSON: each of its quotes stands behind so many backslashes."""
-        quote = slashes + b'"'
-        if not data.startswith(quote, start):
-            return []
-        start += len(quote)
-        end = data.find(quote, start)
-        while end > 0 and data[end - 1 : end] == b"\\":
-            end = data.find(quote, end + 1)
-        end = len(data) if end < 0 else end
-        value = _text(data[start:end])
-        for _ in range(len(slashes).bit_length() + 1):
-            value = unescaped(_bytes(value))
-        return [(start, end, self._marked(data[start:end], value))]
+    def _json_edits(self, data: bytes, edits: Iterable[Edit], kept: frozenset[int]) -> list[Edit]:
+        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.marked, kept)
+        return sorted((*edits, *strings.edits(data)), key=itemgetter(0))
 
     # ── name=value ─────────────────────────────────────────────────────────────────────────────────
 
     def pairs(self, data: bytes, *, form: bool = False) -> bytes:
         """Values of queries, forms, options and messages. `form`: nothing else is in it."""
-        return _edited(data, self._patterns.pair.finditer(data), self._form_value if form else self._pair_value)
+        return apply(data, made(data, self._patterns.pair, self._form_value if form else self._pair_value))
 
     def _form_value(self, match: Match, data: bytes) -> Edit | None:
+        if not self._names("form", match):
+            return None
         end = data.find(b"&", match.end())
-        return self._value("form", match, match.end(), len(data) if end < 0 else end, data)
+        return self._value("form", match.end(), len(data) if end < 0 else end, data)
 
     def _pair_value(self, match: Match, data: bytes) -> Edit | None:
         start = match.end()
-        if data[match.start() - 1 : match.start()] in (b"?", b"&"):
-            found = _TO_AMPERSAND.match(data, start)
-            assert found is not None
-            return self._value("query", match, start, found.end(), data)
-        quoted = _QUOTED.match(data, start)
+        is_query = data[match.start() - 1 : match.start()] in (b"?", b"&")
+        place = "query" if is_query else ANYWHERE
+        if not self._names(place, match):
+            return None
+        limit = self._text_end(data, match.start(), start)
+        if data[start - 2 : start - 1] in (b" ", b"\t") or data[match.start() - 1 : match.start()] in (b"\n", b""):
+            start = _BLANKS.match(data, start, limit).end()  # type: ignore[union-attr]
+        if is_query:
+            found = _TO_AMPERSAND.match(data, start, limit)
+            assert found is not None  # it matches nothing, too
+            return self._value(place, start, found.end(), data)
+        quoted = _QUOTED.match(data, start, limit)
         if quoted is not None:
-            end = data.find(quoted[0], quoted.end())
-            return self._value(ANYWHERE, match, quoted.end(), len(data) if end < 0 else end, data)
-        found = _TO_SPACE.match(data, start)
-        return self._value(ANYWHERE, match, start, found.end() if found else len(data), data)
+            end = data.find(quoted[0], quoted.end(), limit)
+            return self._value(place, quoted.end(), limit if end < 0 else end, data)
+        found = _TO_SPACE.match(data, start, limit)
+        assert found is not None
+        return self._value(place, start, start + len(found[0].rstrip(_ENDS)), data)
 
-    def _value(self, place: str, match: Match, start: int, end: int, data: bytes) -> Edit | None:
-        end = self._end_of_value(data, match.start(), start, end)
-        if end < 0 or not self.is_secret(place, unquote_plus(_text(match.group(1)))):
+    def _names(self, place: str, match: Match) -> bool:
+        return self.is_secret(place, unquote_plus(text_of(match.group(1))))
+
+    def _value(self, place: str, start: int, end: int, data: bytes) -> Edit | None:
+        if self._is_binary and end - start < _LEAST_IN_BYTES:
             return None
         seen = data[start:end]
         value = seen
         if place != ANYWHERE:
             value = value.replace(b"+", b" ")
-        return start, end, self._marked(seen, _text(unquote_to_bytes(value)))
+        return start, end, self.marked(seen, text_of(unquote_to_bytes(value)))
 
     # ── Name: value ────────────────────────────────────────────────────────────────────────────────
 
     def _line(self, match: Match, data: bytes) -> Edit | None:
-        name, start = _text(match.group(1)).lower(), match.end()
+        name, start = text_of(match.group(1)).lower(), match.end()
         is_head = name in AUTHORIZATION or name in ("cookie", "set-cookie")
         if not is_head and not self.is_secret("header", name):
             return None
         before = data[match.start() : match.start(1)]
-        at_line = before in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
+        at_line = before.strip(b" \t") in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
         if data.startswith(b"expected ", start):
             return None  # see `_said`
-        quoted = _QUOTED.match(data, start)
+        limit = self._text_end(data, match.start(), start)
+        quoted = _QUOTED.match(data, start, limit)
         if quoted is not None:
-            start, end = quoted.end(), data.find(quoted[0], quoted.end())
-            end = len(data) if end < 0 else end
+            start, end = quoted.end(), data.find(quoted[0], quoted.end(), limit)
+            end = limit if end < 0 else end
         else:
-            found = (_TO_LINE_END if at_line else _TO_QUOTE if is_head else _WORD).match(data, start)
+            found = (_TO_LINE_END if at_line else _TO_QUOTE if is_head else _WORD).match(data, start, limit)
             assert found is not None
             end = found.end()
-        end = self._end_of_value(data, match.start(), start, end)
-        if end < 0:
+        if self._is_binary and end - start < _LEAST_IN_BYTES:
             return None
         value = data[start:end].rstrip()
-        return start, start + len(value), _bytes(self.header(name, _text(value)))
+        return start, start + len(value), bytes_of(self.header(name, text_of(value)))
 
     def header(self, name: str, value: str) -> str:
         """The value of a header field; `name` in lower case."""
+        name = name.strip()  # as it was sent: `Authorization : Bearer x`
         if self._policy.keeps("header", name, self.side):
             return value
         if name in AUTHORIZATION:
@@ -226,14 +236,11 @@ class Finder:
         if name == "cookie":
             return ";".join([self._cookie(crumb) for crumb in value.split(";")])
         if name == "set-cookie":
-            first, semicolon, attributes = value.partition(";")
-            return self._cookie(first) + semicolon + attributes
+            return each_cookie(value, self._cookie)
         return self.mark(value) if self.is_secret("header", name) else self.string(value)
 
     def _authorization(self, value: str) -> str:
-        scheme, space, secret = value.partition(" ")
-        if not secret.strip():
-            return self.mark(value)
+        scheme, space, secret = split_scheme(value)
         plain = basic(secret) if scheme.lower() == "basic" else None
         if plain is None:
             return f"{scheme}{space}{self.mark(secret)}"
@@ -258,57 +265,104 @@ class Finder:
 
     def _part(self, match: Match, data: bytes) -> Edit | None:
         """A field of a form in parts (RFC 7578)."""
-        if not self.is_secret("form", _text(match.group(1))):
+        if not self.is_secret("form", text_of(match.group(1) or match.group(2))):
             return None
-        end = data.find(b"\r\n--", match.end())
-        return self._whole(match.end(), len(data) if end < 0 else end, data)
+        end = data.find(b"\n--", match.end() - 1)
+        end = len(data) if end < 0 else max(end - (data[end - 1 : end] == b"\r"), match.end())
+        return self._whole(match.end(), end, data)
+
+    def _quoted_value(self, match: Match, data: bytes) -> Edit | None:
+        """`'name': 'value'` as Python, Ruby and PHP write it."""
+        if not self.is_secret("json", text_of(match.group(1))):
+            return None
+        quote = data[match.end() - 1 : match.end()]
+        string = (_IN_SINGLE if quote == b"'" else STRING).match(data, match.end())
+        assert string is not None  # it matches nothing, too
+        return string.start(1), string.end(1), self.marked(string[1], unescaped(string[1]))
+
+    def _element(self, match: Match, data: bytes) -> Edit | None:
+        """`<name>value</name>`, with CDATA or without."""
+        start = match.end()
+        if data[start - 2 : start - 1] == b"/" or not self.is_secret("json", text_of(match.group(1))):
+            return None
+        sign = b"<"
+        if data.startswith(_CDATA, start):
+            start, sign = start + len(_CDATA), b"]]>"
+        end = data.find(sign, start)
+        value = data[start : len(data) if end < 0 else end]
+        start += len(value) - len(value.lstrip())
+        value = value.strip()
+        return (start, start + len(value), self.marked(value, html.unescape(text_of(value)))) if value else None
 
     # ── others ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _said(self, data: bytes) -> bytes:
+    def _said(self, data: bytes) -> list[Edit]:
         """What explanations of rules and of misses quote."""
 
-        def edits(match: Match) -> list[Edit]:
-            words = _text(match.group(1)).split(" ")
+        found: list[Edit] = []
+        at, search = 0, self._patterns.said.search
+        while (match := search(data, at)) is not None:
+            at = match.end()
+            words = text_of(match.group(1)).split(" ")
             name = words[-1].rpartition(".")[2].strip("$[]'")
             if not self.is_secret("cookie" if len(words) > 1 else "header", name) and name.lower() not in AUTHORIZATION:
-                return []
+                continue
             if match.start(2) >= 0:
-                return [(match.start(2), match.end(2), self._said_value(name, match.group(2)))]
-            line = _TO_LINE_END.match(data, match.end())
-            quoted = _WORDS_QUOTED.finditer(data, match.end(), line.end() if line else len(data))
-            return [(one.start(1), one.end(1), self._said_value(name, one[1])) for one in quoted]
-
-        return _apply(data, [edit for match in self._patterns.said.finditer(data) for edit in edits(match)])
+                found.append((match.start(2), match.end(2), self._said_value(name, match.group(2))))
+                continue
+            line = _TO_LINE_END.match(data, at)
+            assert line is not None
+            found += [
+                (quoted.start(1), quoted.end(1), self._said_value(name, quoted[1]))
+                for quoted in _WORDS_QUOTED.finditer(data, at, line.end())
+            ]
+            at = line.end()
+        return found
 
     def _said_value(self, name: str, data: bytes) -> bytes:
         value = unescaped(data)
         if name.lower() in AUTHORIZATION:
-            return _bytes(self._authorization(value))
-        return self._marked(data, value)
+            return bytes_of(self._authorization(value))
+        return self.marked(data, value)
 
     def _user(self, match: Match, data: bytes) -> Edit | None:
         """Name and password each have their own mark, so that the password's is that of other places."""
-        if self._end_of_value(data, match.start(), match.start(1), match.end()) != match.end():
+        if self._text_end(data, match.start(), match.start(1), match.end()) < match.end():
+            return None
+        if self._is_binary and match.end() - match.start(1) < _LEAST_IN_BYTES:
             return None
         parts = match.group(1).split(b":", 1)
-        marked = [self._marked(part, _text(unquote_to_bytes(part))) for part in parts]
+        marked = [self.marked(part, text_of(unquote_to_bytes(part))) for part in parts]
         return match.start(1), match.end(1), b":".join(marked)
 
-    def _end_of_value(self, data: bytes, name: int, value: int, end: int) -> int:
-        """Where a value ends that is named from `name` on, or -1 where name and value are there by chance."""
+    def _text_end(self, data: bytes, name: int, value: int, most: int | None = None) -> int:
+        """Where a value ends at the latest that is named from `name` on, before `most`: among bytes that are no text, a
+        text ends with the first of them. `value` itself where name and value are there by chance."""
+        end = len(data) if most is None else most
         if not self._is_binary:
             return end
-        control = _CONTROL.search(data, name, end)
-        end = control.start() if control else end
-        try:
-            data[value:end].decode()
-        except UnicodeDecodeError as error:
-            end = value + error.start
-        return end if end - value >= _LEAST_IN_BYTES else -1
+        if _CONTROL.search(data, name, value):
+            return value
+        # Piece by piece, so that it takes no longer than the text is.
+        start, size = value, 64
+        while start < end:
+            piece = data[start : min(end, start + size)]
+            control = _CONTROL.search(piece)
+            text = piece if control is None else piece[: control.start()]
+            try:
+                text.decode()
+            except UnicodeDecodeError as error:
+                if control is not None or error.end < len(text) or start + len(text) == end:
+                    return start + error.start
+                text = text[: error.start]  # a character goes on in the next piece
+            if control is not None:
+                return start + len(text)
+            start += len(text)
+            size *= 2
+        return end
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
-        return start, end, self._marked(data[start:end], _text(data[start:end]))
+        return start, end, self.marked(data[start:end], text_of(data[start:end]))
 
 
 def basic(secret: str) -> str | None:
@@ -321,44 +375,3 @@ def basic(secret: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return plain if ":" in plain else None
-
-
-def unescaped(data: bytes) -> str:
-    """The value of a string of JSON, without its quotes; as it is where it is none."""
-    if b"\\" not in data:
-        return _text(data)
-    try:
-        return str(orjson.loads(b'"' + data + b'"'))
-    except orjson.JSONDecodeError:
-        return _text(data)
-
-
-def _edited(data: bytes, matches: Iterable[Match], edit: Callable[[Match, bytes], Edit | None]) -> bytes:
-    edits = [edit(match, data) for match in matches]
-    return _apply(data, [one for one in edits if one is not None])
-
-
-def _apply(data: bytes, edits: Iterable[Edit]) -> bytes:
-    """`edits` in the order of their beginnings; one that begins in another one is left out."""
-    pieces: list[bytes] = []
-    at = 0
-    for start, end, mark in edits:
-        if start >= at:
-            pieces += (data[at:start], mark)
-            at = end
-    if not at:
-        return data
-    pieces.append(data[at:])
-    return b"".join(pieces)
-
-
-def _text(data: bytes) -> str:
-    """Any bytes as text, and back by `_bytes`."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return text.encode("utf-8", "surrogatepass")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mockrec.engine.rules.containers import ByKind
+from mockrec.engine.rules.containers import ByKind, Named
 from mockrec.engine.rules.nodes import ScalarNode
 from mockrec.engine.rules.patterns import PythonRegex, check_regex
 from mockrec.engine.rules.records import Given, Key, Record
@@ -42,7 +42,8 @@ def regex_values(given: Given) -> dict[str, Any]:
     return {**values, "regex": pattern}
 
 
-REGEX: Final = ByKind(
+REGEX: Final = Named("regularExpression", lambda: _REGEX, "a regular expression, or a mapping with its syntax")
+_REGEX: Final[ByKind] = ByKind(
     scalar=Regex(),
     mapping=Record(
         {"regex": Key(Str(), "The regular expression.", required=True), "syntax": SYNTAX},

@@ -49,7 +49,12 @@ _CLOSE = ByKind(
 _SCRIPT: dict[str, Key] = {
     "send": Key(_SENT, "Sends a message."),
     "expect": Key(
-        ByKind(scalar=Str(), mapping=Record(_EXPECTED_KEYS, regex_values, some_of=[tuple(_EXPECTED_KEYS)])),
+        ByKind(
+            scalar=Str(),
+            mapping=Record(
+                _EXPECTED_KEYS, regex_values, some_of=[tuple(key for key in _EXPECTED_KEYS if key != "syntax")]
+            ),
+        ),
         "Waits for a message.",
     ),
     "wait": Key(Duration(), "Waits."),

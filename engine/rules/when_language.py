@@ -76,7 +76,7 @@ def _condition_shape(equals: Shape[Any]) -> Record[Expected]:
         "lt": Key(Number(), "A number below this one."),
         "lte": Key(Number(), "A number below or equal to this one."),
     }
-    return Record(keys, _condition, some_of=[tuple(keys)])
+    return Record(keys, _condition, some_of=[tuple(key for key in keys if key != "syntax")])
 
 
 TEXT: Final = Named(

@@ -12,6 +12,9 @@ from typing import Any
 from mockrec.formats.diff.documents import dump, type_name
 from mockrec.formats.diff.values import Values
 
+_SMALL = 100_000_000
+"""Integers below it are never times."""
+
 
 class Digests:
     """The digests of one comparison. Documents have to live as long as it does: it knows containers by identity."""
@@ -20,6 +23,9 @@ class Digests:
         self._values = values
         self._known: dict[tuple[int, int], str] = {}
         """Side and identity of a container → its digest."""
+        self._scalars: dict[tuple[int, type, Any], str] = {}
+        """Side, type and value of a scalar → its digest: most values of a document come again and again."""
+        self._names: dict[Any, str] = {}
 
     def of(self, value: Any, side: int) -> str:
         """The digest of a value; `side` is 0 for A's document, 1 for B's."""
@@ -36,14 +42,29 @@ class Digests:
     def _of(self, value: Any, side: int) -> str:
         if isinstance(value, (dict, list)):
             return self._known[side, id(value)]
-        text = value if isinstance(value, str) else dump(value)
-        return _hash(f"{type_name(value)} {self._values.masked(text, side)}")
+        key = (side, type(value), value)
+        known = self._scalars.get(key)
+        if known is None:
+            known = self._scalars[key] = self._made(value, side)
+        return known
+
+    def _made(self, value: Any, side: int) -> str:
+        if type(value) is int and abs(value) < _SMALL:
+            return _hash(f"number {value}")
+        text = self._values.masked(value if isinstance(value, str) else dump(value), side)
+        return _hash(f"{type_name(value)} {text}")
 
     def _of_container(self, value: Any, side: int) -> str:
         if isinstance(value, list):
             return _hash("array " + " ".join([self._of(item, side) for item in value]))
-        members = sorted(f"{_hash(repr(key))} {self._of(item, side)}" for key, item in value.items())
+        members = sorted([f"{self._name(key)} {self._of(item, side)}" for key, item in value.items()])
         return _hash("object " + " ".join(members))
+
+    def _name(self, key: Any) -> str:
+        known = self._names.get(key)
+        if known is None:
+            known = self._names[key] = _hash(repr(key))
+        return known
 
 
 def _hash(text: str) -> str:

@@ -100,6 +100,8 @@ def _scalar(value: Any) -> Any:
 
 def dump(value: Any) -> str:
     """A value as JSON text, repeated keys and all."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        return json.dumps(_scalar(value), ensure_ascii=False)
     pieces: list[str] = []
     open_ones: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
     while open_ones:

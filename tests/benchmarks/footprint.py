@@ -11,6 +11,7 @@ from statistics import median
 from bench import Bench
 from idle import allow_files, idle_connections
 from load import Work, drive
+from plain import plain_install
 from process import rss_bytes, seconds_to_run, wait_until_written
 from rows import Row, Target
 from servers import Server, mockrec
@@ -26,7 +27,12 @@ def _seconds_to_ready(bench: Bench) -> float:
 
 
 def s1(bench: Bench) -> Sequence[Row]:
-    """The time until something is there, beside what the bare interpreter takes."""
+    """The time until something is there in the plain install, beside what the bare interpreter takes."""
+    with plain_install(bench) as plain:
+        return _s1(plain)
+
+
+def _s1(bench: Bench) -> Sequence[Row]:
     sibling = bench.mockrec.parent / "python"
     python = sibling if sibling.exists() else Path(sys.executable)
     runs: list[dict[str, float]] = []
@@ -46,7 +52,10 @@ def s1(bench: Bench) -> Sequence[Row]:
         samples = [{key: run[key] for key in (name, "python -c pass")} for run in runs]
         return Row("S1", work, Target(bound, False), value, f"{value:.1f} ms", bare, unit="ms", runs=samples)
 
-    return [row("help", "mockrec --help", 150), row("ready", "mockrec run until ready", 400)]
+    return [
+        row("help", "mockrec --help, plain install", 150),
+        row("ready", "mockrec run until ready, plain install", 400),
+    ]
 
 
 def _load_until(bench: Bench, server: Server, done: int, wanted: int) -> int:

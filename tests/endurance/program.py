@@ -24,8 +24,8 @@ rules:
   - {when: {path: /large}, then: {reply: {file: large}}}
 """
 LARGE = 4 * 1024 * 1024
-READY_SECONDS = 20.0
-QUIET_SECONDS = 30.0
+READY_SECONDS = 60.0
+QUIET_SECONDS = 90.0
 
 
 class Failed(Exception):

@@ -41,7 +41,7 @@ _BATCH = 25
 _END = -1
 """Stands for the number of a text where there is none left."""
 AREAS = ("matchers", "readers", "protocols", "redaction", "templates", "filters", "diff")
-SMOKE_AREAS = ("matchers", "readers", "protocols", "filters", "diff")
+SMOKE_AREAS = ("matchers", "readers", "protocols", "filters", "diff", "redaction", "templates")
 
 
 @dataclass(frozen=True, slots=True)

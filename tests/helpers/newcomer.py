@@ -91,6 +91,11 @@ class Terminal:
         return code
 
 
+def _outputs(command: str) -> set[str]:
+    """The files that a command writes."""
+    return {next(filter(None, found.groups())) for found in _OUTPUT.finditer(command)}
+
+
 class Newcomer:
     """Types the blocks of a page, one after another."""
 
@@ -117,6 +122,8 @@ class Newcomer:
         self._state.write_text("", encoding="utf-8")
         self._ports = {"8000": _free_port(), "3000": _free_port()}
         self._first: Terminal | None = None
+        self._written: set[str] = set()
+        """What the first terminal's program writes."""
         self._seen = 0
         self._server: http.server.ThreadingHTTPServer | None = None
         self._code = 0
@@ -180,8 +187,12 @@ class Newcomer:
 
     def _type(self, command: str, shown: list[str] | None, careful: bool) -> None:
         if not careful:  # lines of such a block are alternatives: each begins with nothing written yet
-            for found in _OUTPUT.finditer(command):
-                self._remove(next(filter(None, found.groups())))
+            for name in _outputs(command) & self._written:
+                self._stop_first()  # a log that is removed while it is recorded ends its run with an error
+                self._written.discard(name)
+            for name in _outputs(command):
+                self._remove(name)
+        outputs = _outputs(command)
         command = self._ported(command)
         if not _STAYS.match(command):
             allowed = range(2) if shown is not None or _MAY_SAY_NO.search(command) else (0,)
@@ -190,6 +201,7 @@ class Newcomer:
         self._stop_first()
         if "--port" not in command:
             command = re.sub(r"(\s+#.*)?$", f" --port {self._ports['8000']}", command, count=1)
+        self._written = outputs
         self._first = Terminal(f". {self._state}\n{command}", self.folder, self._environment)
         self._first.await_ready()
         if shown is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 20.0
+_SECONDS = 60.0  # ends what hangs: on a busy machine things take their time
 
 
 def until(holds: Callable[[], bool], what: str | Callable[[], str] = "it did not happen") -> None:

@@ -33,8 +33,8 @@ from mockrec.formats.session import open_session
 Record = dict[str, Any]
 
 PROGRAM = (sys.executable, "-m", "mockrec.cli")
-STOP_SECONDS = 20.0
-PROGRAM_SECONDS = 60.0
+STOP_SECONDS = 60.0
+PROGRAM_SECONDS = 180.0
 
 
 class Session:
@@ -210,7 +210,7 @@ def program(fork_server: ForkServer, tmp_path: Path) -> Callable[..., subprocess
 
 # ── servers, clients and certificates for what is passed on ──────────────────────────────────────────
 
-SOCKET_SECONDS = 20.0
+SOCKET_SECONDS = 60.0
 
 
 class Received:

@@ -134,7 +134,7 @@ def test_java(recorded: Any, tmp_path: Path) -> None:
 def test_node(recorded: Any, tmp_path: Path) -> None:
     node = a_node()
     if node is None:
-        pytest.skip("no Node >= 24 here: `npm install node@24` brings one; name it in MOCKREC_TEST_NODE")
+        pytest.skip("no Node >= 24 here: .ci/tools installs one (MOCKREC_TEST_NODE)")
     (tmp_path / "ask.mjs").write_text(NODE.replace("{url}", recorded.url))
     said, requests = recorded(node, "ask.mjs")
     assert said == "hello\nhello\n"

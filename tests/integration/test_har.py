@@ -249,14 +249,14 @@ def test_har_validator(recorded: Recorded) -> None:
         ["node", "-e", script, str(recorded.path)], capture_output=True, text=True, check=False, timeout=60, env=env
     )
     if done.returncode == 77:
-        pytest.skip("the npm package har-validator is not installed (MOCKREC_NODE_PATH)")
+        pytest.skip("the npm package har-validator is not there: .ci/tools installs it (MOCKREC_NODE_PATH)")
     assert done.stdout == "valid\n", done.stderr
 
 
 def mitmdump() -> str:
     found = shutil.which("mitmdump") or shutil.which("mitmdump", path=str(PEERS / "mitmproxy" / "bin"))
     if found is None:
-        pytest.skip("mitmproxy is not installed")
+        pytest.skip("mitmproxy is not there: .ci/tools installs it")
     return found
 
 

@@ -216,10 +216,10 @@ def test_faults(sample: Calls) -> None:
     with pytest.raises(IncompleteRead) as cut:
         sample.call("GET", "/truncated")
     assert cut.value.partial == b"0123456789"
-    for path, least, most in (("/slow", 0.3, 5), ("/jitter", 0.05, 5), ("/network", 0.0, 10)):
+    for path, least in (("/slow", 0.3), ("/jitter", 0.05), ("/network", 0.0)):
         began = time.monotonic()
         assert sample.call("GET", path)[0] == 200
-        assert least <= time.monotonic() - began < most
+        assert least <= time.monotonic() - began
     hints = sample.raw("/hints")
     assert hints.startswith(
         b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\nHTTP/1.1 200 OK"

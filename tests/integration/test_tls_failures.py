@@ -178,7 +178,7 @@ def test_a_client_that_stops_in_the_middle(start: Start, part: str) -> None:
         sock.sendall({"one byte": data[:1], "half": data[: len(data) // 2], "whole": data}[part])
         while sock.recv(65536):
             pass  # the server's flight, if it got so far, and then the end
-    assert 0.2 <= time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.2
     (record,) = failures(run, 1)
     assert record["failureCause"] == "handshake-timeout"
     assert ("tlsMetadata" in record) is (part == "whole")

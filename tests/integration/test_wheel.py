@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "cli", "engine", "formats")
+PARTS = ("pyproject.toml", "README.md", "LICENSE", "LICENSES", "cli", "engine", "formats")
 
 
 def run(*argv: str | Path, cwd: Path) -> str:
@@ -40,7 +40,9 @@ def test_only_mockrec_is_in_the_wheel(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"mockrec"}
     assert {"mockrec/cli/py.typed", "mockrec/engine/py.typed", "mockrec/formats/py.typed"} <= set(names)
-    modules = {file.relative_to(ROOT) for top in PARTS[3:] for file in (ROOT / top).rglob("*.py")}
+    licences = {name.partition(".dist-info/licenses/")[2] for name in names if ".dist-info/licenses/" in name}
+    assert licences == {"LICENSE", "LICENSES/gitleaks.txt"}
+    modules = {file.relative_to(ROOT) for top in PARTS[4:] for file in (ROOT / top).rglob("*.py")}
     assert {Path(name).relative_to("mockrec") for name in names if name.endswith(".py")} == modules
 
 

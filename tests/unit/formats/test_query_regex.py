@@ -85,15 +85,15 @@ def test_common_patterns_run_in_python(pattern: str) -> None:
     "pattern", ["(a+)+$", "(a|a)*b", "(a|b|ab)*c", "a*a*a*a*b", "a?" * 25 + "a" * 25, ".*.*.*x", "([a-z]+)*1"]
 )
 def test_patterns_that_run_away_go_to_re2(pattern: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     matcher(pattern, ignore_case=False)("a" * 5000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_long_texts_go_to_re2_where_python_takes_their_square() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not matcher("a+b", ignore_case=False)("a" * 200_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

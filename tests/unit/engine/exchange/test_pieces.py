@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.exchange.pieces import PieceBatch
+from mockrec.engine.exchange.pieces import Piece, PieceBatch
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +47,9 @@ def written() -> Written:
 
 @pytest.fixture
 def batch(timers: Timers, written: Written) -> PieceBatch:
-    def write(exchange: Any, kind: str, data: bytes, at: float, is_ended: bool) -> None:
-        assert kind == "request-body-data"
-        written.append((data, is_ended))
+    def write(exchange: Any, piece: Piece) -> None:
+        assert piece.kind == "request-body-data"
+        written.append((piece.data, piece.is_ended))
 
     return PieceBatch(None, "request-body-data", write)  # type: ignore[arg-type]
 

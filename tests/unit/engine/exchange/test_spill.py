@@ -12,7 +12,8 @@ import pytest
 from mockrec.engine.exchange.body import SPILLED, Body
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.record.redact import Holder, Redactor
-from mockrec.engine.record.redact_marks import Known, Marks
+from mockrec.engine.record.redact_known import Known
+from mockrec.engine.record.redact_marks import Marks
 from mockrec.engine.record.redact_selectors import Policy
 from mockrec.engine.record.spool import Spool
 from mockrec.engine.wire.content import UndecodableError

@@ -1,8 +1,8 @@
-"""Marks, and what an exchange is known to hold."""
+"""Marks."""
 
 from __future__ import annotations
 
-from mockrec.engine.record.redact_marks import MARK, Known, Marks
+from mockrec.engine.record.redact_marks import MARK, Marks
 
 
 def test_equal_values_have_equal_marks_under_one_key() -> None:
@@ -31,30 +31,3 @@ def test_any_text() -> None:
     marks = Marks(b"k")
     for value in ("ä€😀", "\ud800", "\udcff", "\x00", "x" * 100_000):
         assert MARK.fullmatch(marks.mark(value))
-
-
-def test_short_values_are_not_looked_for() -> None:
-    known = Known()
-    known.add(("12345",), "m")
-    assert not known.marks
-    known.add(("123456",), "m")
-    assert known.marks == {"123456": "m"}
-
-
-def test_forms() -> None:
-    known = Known()
-    known.add(('a "b" c', "seen so"), "m")
-    assert {'a "b" c', 'a \\"b\\" c', "a%20%22b%22%20c", "a+%22b%22+c", "seen so"} == set(known.marks)
-    assert known.forms[0] == (b"a%20%22b%22%20c", b"m")
-    assert b'a \\\\\\"b\\\\\\" c' in known.needles
-
-
-def test_joined() -> None:
-    first, second, nothing = Known(), Known(), Known()
-    first.add(("first-value",), "1")
-    second.add(("second-value",), "2")
-    assert first.joined(nothing) is first
-    assert nothing.joined(first) is first
-    assert first.joined(first) is first
-    assert first.joined(second).marks == {"first-value": "1", "second-value": "2"}
-    assert "second-value" not in first.marks

@@ -22,7 +22,7 @@ from mockrec.engine.wire.parts import Data, End, Request, Reset, Response
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 class Pipe:

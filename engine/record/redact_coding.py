@@ -1,0 +1,37 @@
+"""Texts of two or four bytes a character, in which no expression over bytes finds anything."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SHAPES: Final = {
+    (True, False, True, False): "utf-16-le",
+    (False, True, False, True): "utf-16-be",
+    (True, False, False, False): "utf-32-le",
+    (False, False, False, True): "utf-32-be",
+}
+"""Which of the first four bytes are not zero, where the first characters are ASCII (RFC 4627, 3)."""
+
+
+def coding_of(data: bytes) -> str:
+    """The coding of a text that says by a byte order mark, or by its first characters, that it is in UTF-16 or UTF-32;
+    empty for everything else, and for what is not valid."""
+    begin = data[:4]
+    coding = next((name for mark, name in _MARKS if begin.startswith(mark)), "")
+    if not coding:
+        if b"\0" not in begin or len(begin) < 4:
+            return ""
+        coding = _SHAPES.get((begin[0] > 0, begin[1] > 0, begin[2] > 0, begin[3] > 0), "")
+    if coding:
+        try:
+            data.decode(coding)
+        except UnicodeDecodeError:
+            return ""
+    return coding
