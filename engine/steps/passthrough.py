@@ -31,10 +31,10 @@ from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_who
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, RESET, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
-from mockrec.engine.wire.odd_fields import ODD_TAG
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 from mockrec.formats.small_file import BODY_LIMIT, read_small
 
@@ -300,7 +300,7 @@ class Passing:
                 if isinstance(part, Interim):
                     self._tag_odd(part.head.odd)
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    fields = without(end_to_end(part.head.raw_headers), ":status", *_FRAMING)
+                    fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
                     await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
     def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> Answer:
@@ -447,8 +447,7 @@ class Passing:
     def _tag_odd(self, kinds: Sequence[str]) -> None:
         """The server broke the rules, and was understood all the same: the log says how."""
         if kinds:
-            tags = (f"{ODD_TAG}{kind}" for kind in kinds)
-            self._exchange.tag(*(tag for tag in tags if tag not in self._exchange.tags))
+            self._exchange.tag(*(tag for tag in odd_tags(kinds) if tag not in self._exchange.tags))
 
     def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
         if not self._ready or error.code == LOOP:

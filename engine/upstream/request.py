@@ -9,6 +9,7 @@ from mockrec.engine.upstream.dial import Route
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
 from mockrec.engine.wire.h2_fields import plain_fields
+from mockrec.engine.wire.parts import header_table
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 
@@ -63,7 +64,10 @@ class Outgoing:
         return [*([name, values[name]] for name in order), *fields]
 
     def websocket_for_http1(self) -> list[list[str]]:
-        """The fields of a WebSocket's handshake (RFC 6455, 4.1)."""
+        """The fields of a WebSocket's handshake (RFC 6455, 4.1), in the client's order where it speaks HTTP/1 too."""
+        table = header_table(self.raw_headers)
+        if table.get("upgrade", "").lower() == "websocket" and "upgrade" in table.get("connection", "").lower():
+            return self.raw_headers
         raw = without(self.raw_headers, "connection", "upgrade")
         return [*raw, ["Connection", "Upgrade"], ["Upgrade", "websocket"]]
 

@@ -291,7 +291,7 @@ class H1Server:
 
     def send_switch(self, head: ResponseHead) -> bytes:
         """A 101 with its fields (RFC 9110, 15.2.2); what follows is another protocol's."""
-        return _head_bytes(head.status, head.reason, head.raw_headers)
+        return _head_bytes(head.status, head.reason, head.raw_headers, odd=True)
 
     def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]] = ()) -> bytes:
         """Head, body and end of an answer.

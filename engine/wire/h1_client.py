@@ -45,6 +45,8 @@ class H1Client:
         """Empty lines before the head at hand."""
         self._method = ""
         self._chunking = False
+        self._closes = False
+        """Whether we have told the server that nothing follows (RFC 9112, 9.6)."""
         self._sent = True
         """Whether our message is complete."""
         self._awaits_head = False
@@ -74,6 +76,7 @@ class H1Client:
         self._upgrade = upgrade
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
+        self._closes = any(name.lower() == "connection" and "close" in _tokens(value) for name, value in raw_headers)
         self._sent = not body
         self._interims = 0
         self._awaits_head, self._over = True, False
@@ -169,7 +172,7 @@ class H1Client:
         self._last = raw, head
         self._awaits_head = False
         self._left = length
-        self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE
+        self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE and not self._closes
         self._chunks = ChunkedBody(self._head_limit, odd=True) if length == CHUNKED else None
         parts.append(Response(head, self._keep_alive))
         rest = bytes(buffer)
@@ -227,3 +230,7 @@ class H1Client:
     def _fault(self, fault: Fault) -> Fault:
         self._over, self._keep_alive = True, False
         return fault
+
+
+def _tokens(value: str) -> list[str]:
+    return [token.strip(" \t") for token in value.lower().split(",")]

@@ -22,6 +22,7 @@ _ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
+_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONNECTION_FIELDS = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )  # RFC 9113, 8.2.2
@@ -110,18 +111,20 @@ def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
 def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list[list[str]]:
     """Fields as HTTP/2 can send them: names in lower case, values trimmed, nothing of a connection of HTTP/1.
 
-    `odd`: a name may be one that is no token, and is left out where HTTP/2 cannot carry it.
+    `odd`: somebody has sent them over HTTP/1. A name that is no token is left out and control characters become blanks,
+    because libraries of HTTP/2 refuse the whole message for either.
     Raises ValueError for what no head can hold.
     """
     fields: list[list[str]] = []
     for raw_name, raw_value in headers:
-        if odd and not TOKEN.fullmatch(raw_name.encode()):
-            if not _ODD_NAME.fullmatch(raw_name.lower().encode("latin-1", "replace")):
+        if not TOKEN.fullmatch(raw_name.encode()):
+            if odd:
                 continue
-        elif not TOKEN.fullmatch(raw_name.encode()):
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
         if _BREAKS_HEAD.search(raw_value):
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
+        if odd:
+            raw_value = _CONTROLS.sub(" ", raw_value)
         name, value = raw_name.lower(), raw_value.strip(" \t")
         if name.encode() in _CONNECTION_FIELDS or (name == "te" and value.lower() != "trailers"):
             continue

@@ -46,6 +46,11 @@ _LIKE_FRAMING: Final = (b"contentlength", b"transferencoding")
 Fields = list[list[str]]
 
 
+def odd_tags(kinds: Sequence[str]) -> list[str]:
+    """The tags of an exchange whose server was odd in these ways."""
+    return [f"{ODD_TAG}{kind}" for kind in kinds]
+
+
 def is_like_framing(name: bytes, framing: frozenset[bytes] = FRAMING) -> bool:
     """Whether some reader could take a name that is none for one that frames: whatever is dropped from it."""
     lower = name.lower()

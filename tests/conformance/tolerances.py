@@ -172,7 +172,9 @@ const byHttp = (name, field) => new Promise((done) => {
 def node(port: int) -> tuple[dict[str, Heard], dict[str, Heard]]:
     """`fetch` (undici) and `http.get` of Node."""
     cases = json.dumps([[name, case.field] for name, case in CASES.items()])
-    ran = subprocess.run(["node", "-e", NODE, str(port), str(SECONDS), cases], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        ["node", "-e", NODE, str(port), str(SECONDS), cases], capture_output=True, text=True, check=True
+    )
     told = json.loads(ran.stdout)
     first, second = ({name: _heard(both[at]) for name, both in told.items()} for at in (0, 1))
     return first, second
