@@ -21,6 +21,7 @@ from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.judging import Judge
 from mockrec.engine.net.listener import Listener
 from mockrec.engine.net.own import is_loopback, own_addresses
+from mockrec.engine.net.refusal import Refusals
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.offload.pool import Helpers
@@ -220,9 +221,11 @@ class Server:
                 recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data
             ),
             is_own=self._is_own,
+            refusals=Refusals(self._hooks.warn),
             judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
+            lenient=server.lenient,
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
             is_reverse=settings.before is not None,

@@ -14,6 +14,7 @@ from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, 
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire import content
+from mockrec.engine.wire.head import sent_target
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
@@ -70,7 +71,7 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     alpn = HTTP2_FIRST if recorded_http2 and not websocket else HTTP1_ONLY
     route = Route(secure, host, port, host, targets.options, alpn if secure else ())
     body = b"" if websocket else wire_body(draft)
-    return Outgoing(route, protocol, draft.method, draft.target, _framed(draft, headers, body), pseudo), body
+    return Outgoing(route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo), body
 
 
 def wire_body(draft: Draft) -> bytes:

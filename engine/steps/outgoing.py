@@ -86,14 +86,16 @@ async def outgoing(
     route = Route(protocol == "https", host, port, name, options, alpn if protocol == "https" else ())
     method = changes.method or exchange.head.method
     raw_headers = changed_headers(raw_headers, changes.headers)
-    target = address.path.partition("#")[0]  # a fragment is the client's own affair
+    target = address.target.partition("#")[0]  # a fragment is the client's own affair
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):
         target = changed_path(target, changes)
     else:
         key = "matchReplacePath" if changes.match_replace_path else "matchReplaceQuery"
         where = f"{step.place.where}.request.{key}"
         target = await in_helper(exchange, helpers, key, where, changed_path, target, changes)
-    return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers), pseudo)
+    return Outgoing(
+        route, protocol, method, target, _framed(exchange, raw_headers), odd=bool(exchange.head.odd), pseudo=pseudo
+    )
 
 
 def _for_servers(address: Address, *, upgrades: bool) -> list[list[str]]:

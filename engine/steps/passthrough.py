@@ -34,6 +34,7 @@ from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.head import target_text
 from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 from mockrec.formats.small_file import BODY_LIMIT, read_small
@@ -416,7 +417,7 @@ class Passing:
                 "protocol": request.protocol,
                 "hostname": request.route.name,
                 "port": str(request.route.port),
-                "path": request.target,
+                "path": target_text(request.target),
                 "rawHeaders": raw_headers,
             },
         )

@@ -18,6 +18,7 @@ from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_upgrade
 from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.head import target_text
 from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.websocket import WebSocket
@@ -89,7 +90,7 @@ class SocketPassing:
             "protocol": _SCHEMES[request.protocol],
             "hostname": request.route.name,
             "port": str(request.route.port),
-            "path": request.target,
+            "path": target_text(request.target),
             "rawHeaders": request.websocket_for_http2() if http2 else request.websocket_for_http1(),
             "subprotocols": list(offered_protocols(self._exchange.address.headers)),
         }

@@ -28,6 +28,8 @@ class Outgoing:
     """Without pseudo-fields, with `Host`."""
     pseudo: tuple[str, ...] = ()
     """The pseudo-fields of a client that speaks HTTP/2, in its order."""
+    odd: bool = False
+    """Whether the client has sent names that are no tokens, and they were accepted (`server.lenient`)."""
 
     @property
     def url(self) -> str:
@@ -58,7 +60,7 @@ class Outgoing:
         order = [name for name in self.pseudo if name in values]
         order += [name for name in _PSEUDO if name not in order]
         try:
-            fields = plain_fields(without(self.raw_headers, "host"))
+            fields = plain_fields(without(self.raw_headers, "host"), odd=self.odd)
         except ValueError as error:
             raise unsendable(error) from None
         return [*([name, values[name]] for name in order), *fields]

@@ -17,6 +17,7 @@ import h11
 
 from mockrec.engine.wire.chunked import ChunkedBody
 from mockrec.engine.wire.head import EARLY_EOF, INVALID_HEADER, OVERFLOW, partial_fault, read_head
+from mockrec.engine.wire.lenient_head import lenient_partial_fault, read_lenient_head
 from mockrec.engine.wire.parts import (
     Data,
     End,
@@ -27,6 +28,7 @@ from mockrec.engine.wire.parts import (
     ResponseHead,
     header_table,
 )
+from mockrec.engine.wire.response_head import head_end
 
 _END = h11.EndOfMessage()
 _FRAMING = ("content-length", "transfer-encoding")
@@ -40,8 +42,10 @@ _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 class H1Server:
     """One HTTP/1 connection seen from the server."""
 
-    def __init__(self, head_limit: int) -> None:
+    def __init__(self, head_limit: int, *, lenient: bool = False) -> None:
+        """`lenient`: what is odd in a request and means one thing only is repaired (`lenient_head.py`)."""
         self._head_limit = head_limit
+        self._lenient = lenient
         self._h11: h11.Connection | None = None
         """Made when it is needed: it takes longer than everything else here."""
         self._buffer = bytearray()
@@ -131,24 +135,33 @@ class H1Server:
         while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
             del buffer[:2]
             self._checked = 0
-        end = buffer.find(b"\r\n\r\n", max(self._checked - 3, 0))
-        if end < 0 or end + 4 > self._head_limit:
+        if self._lenient:
+            end = head_end(buffer, self._checked)
+        else:
+            end = buffer.find(b"\r\n\r\n", max(self._checked - 3, 0)) + 4
+        if end < 4 or end > self._head_limit:
             return self._incomplete_head()
-        raw = bytes(buffer[: end + 4])
-        del buffer[: end + 4]
+        raw = bytes(buffer[:end])
+        del buffer[:end]
         self._checked = 0
-        head = read_head(raw)
+        head: RequestHead | Fault
+        plain = raw
+        if self._lenient:
+            read = read_lenient_head(raw)
+            head, plain = read if isinstance(read, tuple) else (read, raw)
+        else:
+            head = read_head(raw)
         if isinstance(head, Fault):
             return [self._fault(head)]
         self._head = head
-        self._unread = raw
+        self._unread = _for_h11(plain, head) if head.odd else raw
         if not head.has_body:
             return [Request(head), End()]
         if not self._engage():
             return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._reading_body = True
         self._left = head.content_length or 0
-        self._chunks = ChunkedBody(self._head_limit) if head.chunked else None
+        self._chunks = ChunkedBody(self._head_limit, odd=self._lenient) if head.chunked else None
         rest = bytes(buffer)
         buffer.clear()
         return [Request(head), *(self._body(rest) if rest else ())]
@@ -174,7 +187,8 @@ class H1Server:
         seen, self._checked = self._checked, len(buffer)
         # Only a new line, or a first line that is not complete, can tell anything new.
         if buffer.find(b"\n", seen) >= 0 or buffer.find(b"\n") < 0:
-            fault = partial_fault(bytes(buffer[: self._head_limit]), seen)
+            told = bytes(buffer[: self._head_limit])
+            fault = lenient_partial_fault(told) if self._lenient else partial_fault(told, seen)
             if fault is not None:
                 return [self._fault(fault)]
         if len(buffer) > self._head_limit:
@@ -339,6 +353,13 @@ class H1Server:
         if self._unread:
             self._engage()
         return self._conn.send(event) or b""
+
+
+def _for_h11(raw: bytes, head: RequestHead) -> bytes:
+    """A head that holds more than h11 takes: it is shown the framing, with a target and a host that say nothing."""
+    fields = raw[raw.index(b"\r\n") + 2 :]
+    host = b"" if "host" in head.headers else b"Host: -\r\n"
+    return f"{head.method} / HTTP/{head.version}\r\n".encode() + host + fields
 
 
 class _Wire:

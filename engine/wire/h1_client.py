@@ -64,15 +64,23 @@ class H1Client:
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
     def send_request(
-        self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, body: bool, upgrade: bool = False
+        self,
+        method: str,
+        target: str,
+        raw_headers: Sequence[Sequence[str]],
+        *,
+        body: bool,
+        upgrade: bool = False,
+        odd: bool = False,
     ) -> bytes:
-        """The bytes of a request head, written as given; `body`: data follows, `upgrade`: a 101 is welcome.
+        """The bytes of a request head, written as given; `body`: data follows, `upgrade`: a 101 is welcome, `odd`: a
+        name may be one that is no token.
 
         Raises ValueError for what no head can hold; nothing has changed then.
         """
         if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
             raise ValueError(f"no request line can hold {method!r} and {target!r}")
-        head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers)
+        head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers, odd=odd)
         self._upgrade = upgrade
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)

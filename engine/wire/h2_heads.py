@@ -17,9 +17,10 @@ from mockrec.engine.wire.h2_fields import (
     plain_fields,
     repaired,
 )
+from mockrec.engine.wire.head import is_text, odd_parts
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
 
-PATH = re.compile(rb"/[^\x00-\x20\x7f-\xff]*|\*")
+PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 AUTHORITY = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@\\]*")
 SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
@@ -72,7 +73,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
             return f":protocol cannot be {protocol!r}"
         if not SCHEME.fullmatch(table.get(b":scheme", b"")):
             return f":scheme cannot be {table.get(b':scheme')!r}"
-        if not PATH.fullmatch(path) or (path == b"*" and method != b"OPTIONS"):
+        if not (PATH.fullmatch(path) and is_text(path)) or (path == b"*" and method != b"OPTIONS"):
             return f":path cannot be {path!r}"
         if not authority and not table.get(b"host"):
             return "neither :authority nor host"
@@ -85,8 +86,9 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     if ended and length > 0:
         return f"{length} bytes of body are announced, and none follow"
     raw_headers = as_text(fields)
-    target = (authority if tunnel else path).decode("ascii")
+    target = (authority if tunnel else path).decode("latin-1")
     head = RequestHead(method.decode("ascii"), target, "2.0", raw_headers, header_table(raw_headers))
+    head.odd = odd_parts(head.method, target)
     head.content_length = length if length >= 0 else None
     head.has_body = not ended
     head.expects_continue = head.headers.get("expect", "").lower() == "100-continue"

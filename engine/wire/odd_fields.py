@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mockrec.engine.wire.head import HEADER_LINE
+
 FOLDED: Final = "folded-field"
 SPACE_BEFORE_COLON: Final = "space-before-colon"
 ODD_NAME: Final = "odd-name"
@@ -31,10 +33,6 @@ ODD_TAG: Final = "upstream-odd:"
 CLIENT_ODD_TAG: Final = "client-odd:"
 """The same for a client that `server.lenient` accepts."""
 
-HEADER_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
-)
-"""A field line as it should be. The value may hold tabs and everything from 0x80 up (obs-text)."""
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NEVER = re.compile(rb"[\x00\r\n]")
 _CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -49,6 +47,11 @@ Fields = list[list[str]]
 def odd_tags(kinds: Sequence[str]) -> list[str]:
     """The tags of an exchange whose server was odd in these ways."""
     return [f"{ODD_TAG}{kind}" for kind in kinds]
+
+
+def client_odd_tags(kinds: Sequence[str]) -> list[str]:
+    """The same of one whose client was odd."""
+    return [f"{CLIENT_ODD_TAG}{kind}" for kind in kinds]
 
 
 def is_like_framing(name: bytes, framing: frozenset[bytes] = FRAMING) -> bool:

@@ -29,6 +29,7 @@ class RequestHead:
         "headers",
         "keep_alive",
         "method",
+        "odd",
         "raw_headers",
         "target",
         "upgrade",
@@ -57,6 +58,8 @@ class RequestHead:
         self.has_body = False
         self.upgrade = ""
         """The lower-case protocol of an `Upgrade` that `Connection` names, or empty."""
+        self.odd: tuple[str, ...] = ()
+        """The tags of what is unusual in it, and good."""
         self.address: Any = None
 
 
