@@ -275,3 +275,85 @@ def test_the_heads_of_an_upgrade_keep_their_order(recorder: Make, upstream: Make
     assert [name for name, _ in accepted["rawHeaders"]] == [
         "X-First", "Sec-WebSocket-Accept", "Connection", "X-Mid", "Upgrade",
     ]  # fmt: skip
+
+
+# ── odd clients, where they are accepted ───────────────────────────────────────────────────────────
+
+LENIENT = f"{PASS}server: {{lenient: true}}\n"
+
+
+def test_a_lenient_server_takes_from_clients_what_servers_may_send(
+    recorder: Make, upstream: Make, client: Make
+) -> None:
+    server = upstream(lambda received: OK + b"Content-Length: %d\r\n\r\n" % len(received.body) + received.body)
+    run = recorder(LENIENT, "--upstream", server.url)
+    head = "POST /a HTTP/1.1\r\nHost: a\r\nX-Sp : v\r\nX@Y: v\nX-Fold: one\r\n two\x01\r\n"
+    asking = client(run.port)
+    answered = asking.ask(head + "Transfer-Encoding: chunked\r\n\r\n0002  \nok\n0\n\n")
+    assert (answered.status, answered.body) == (200, b"ok")
+    plain = asking.ask("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+    assert (plain.status, plain.body) == (200, b"hi")
+    odd, good = server.requests
+    assert odd.fields[1:] == [
+        ["X-Sp", "v"], ["X@Y", "v"], ["X-Fold", "one two\x01"], ["Transfer-Encoding", "chunked"],
+    ]  # fmt: skip
+    assert (odd.body, good.target) == (b"ok", "/b")
+    first, second = run.stop().by_type("response")
+    kinds = ("bare-lf", "space-before-colon", "odd-name", "folded-field", "control-character")
+    assert set(first["tags"]) == {f"client-odd:{kind}" for kind in (*kinds, "chunk-bare-lf", "chunk-padded-size")}
+    assert second["tags"] == []
+
+
+def test_a_lenient_server_takes_odd_fields_of_http2(
+    recorder: Make, upstream: Make, client: Make, tmp_path: Any
+) -> None:
+    server = upstream(lambda _: OK + TWO)
+    run = recorder(LENIENT, "--upstream", server.url)
+    sock = client(run.port).sock
+    speaking = h2.connection.H2Connection(
+        h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    )
+    speaking.initiate_connection()
+    fields = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/"),
+        ("x-pad", " v "),
+        ("x@y", "v"),
+    ]
+    speaking.send_headers(1, fields, end_stream=True)
+    sock.sendall(speaking.data_to_send())
+    events: list[Any] = []
+    while not any(isinstance(event, h2.events.StreamEnded) for event in events):
+        events += speaking.receive_data(sock.recv(65536))
+    (head,) = [dict(event.headers) for event in events if isinstance(event, h2.events.ResponseReceived)]
+    assert head[b":status"] == b"200"
+    assert server.requests[0].fields[1:] == [["x-pad", "v"], ["x@y", "v"]]
+    assert run.stop().one("response")["tags"] == ["client-odd:padded-value", "client-odd:odd-name"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Host: a\r\nContent-Length : 5\r\n",
+        "Host: a\r\nTransfer-Encoding:\r\n chunked\r\n",
+        "Host: a\r\nX: b\r\n Content-Length: 5\r\n",
+        "Host: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n",
+        "Host: a\r\nContent-Length: +5\r\n",
+        "Host : a\r\n",
+        "Host: a\r\nX-Sp : v\r\nHost: b\r\n",
+        "Host: a\r\nX-Sp : v\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Host: a\r\nX: a\rb\r\n",
+        "Host: a\r\nX: a\0b\r\n",
+    ],
+)
+def test_a_lenient_server_refuses_what_frames_oddly(recorder: Make, upstream: Make, client: Make, fields: str) -> None:
+    server = upstream(lambda _: OK + TWO)
+    run = recorder(LENIENT, "--upstream", server.url)
+    asking = client(run.port)
+    asking.send(f"POST /first HTTP/1.1\r\n{fields}\r\nhelloGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert asking.head().status == 400
+    asking.rest()
+    assert len(run.stop().by_type("client-error")) == 1
+    assert server.requests == []
