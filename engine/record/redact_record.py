@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mockrec.engine.record.redact_raw import raw_head
 from mockrec.engine.record.redact_text import Finder
 
 Record = dict[str, Any]
@@ -51,6 +52,8 @@ class Walk:
 
     def _field(self, key: str, item: Any, owner: Mapping[str, Any]) -> Any:
         if isinstance(item, str):
+            if key == "rawHead":
+                return raw_head(item, self._finder)
             return self._finder.mark(item) if self._finder.is_secret("json", key) else self._finder.string(item)
         if isinstance(item, Mapping):
             return self._object(key, item, owner)

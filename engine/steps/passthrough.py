@@ -31,10 +31,11 @@ from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_who
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, RESET, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.head import target_text
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 from mockrec.formats.small_file import BODY_LIMIT, read_small
 
@@ -264,6 +265,7 @@ class Passing:
     async def _receive(self, carrier: Carrier) -> None:
         response, parts = await self._head(carrier)
         head = response.head
+        self._tag_odd(head.odd)
         self._tell_head(carrier, head)
         if self._delay is not None:
             await self._delay(self._exchange)
@@ -275,6 +277,7 @@ class Passing:
         self._tell_often("passthrough-response-body", "response", _NOT_CHANGED)
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
+            self._tag_odd(parts[-1].odd)
             trailers = end_to_end_trailers(parts[-1].trailers)
             answer = self._answer(head, len(body), trailers=bool(trailers))
             answer.body = body
@@ -295,8 +298,10 @@ class Passing:
                     carrier.deadline = math.inf
                     self._first_byte = clock.now() - self._asked_at
                     return part, parts[index + 1 :]
+                if isinstance(part, Interim):
+                    self._tag_odd(part.head.odd)
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    fields = without(end_to_end(part.head.raw_headers), ":status", *_FRAMING)
+                    fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
                     await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
     def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> Answer:
@@ -341,6 +346,7 @@ class Passing:
                 if type(part) is Data:
                     await exchange.send(part.data)
                 elif type(part) is End:
+                    self._tag_odd(part.odd)
                     return end_to_end_trailers(part.trailers)
             if backpressure.behind:
                 await backpressure.wait_for_room()
@@ -361,6 +367,7 @@ class Passing:
             if size > limit:
                 raise TransformError(_too_long("response", size, limit))
             parts = await carrier.receive(seconds)
+        self._tag_odd(parts[-1].odd)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head, len(original))
         raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
@@ -432,23 +439,30 @@ class Passing:
             "remoteIpAddress": ip,
             "remotePort": port,
         }
+        if head.odd:
+            told["rawHead"] = head.raw.decode("latin-1")
         if carrier.used > 1:
             told["reused"] = True
         self._tell_often("passthrough-response-head", "response", told, timings=timings)
+
+    def _tag_odd(self, kinds: Sequence[str]) -> None:
+        """The server broke the rules, and was understood all the same: the log says how."""
+        if kinds:
+            self._exchange.tag(*(tag for tag in odd_tags(kinds) if tag not in self._exchange.tags))
 
     def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
         if not self._ready or error.code == LOOP:
             return
         if not self._told:
             self._tell_request(self._request.for_http1())  # there was no server to choose
-        self._tell(
-            "passthrough-abort",
-            {
-                "downstreamAborted": by_client,
-                "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
-                "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
-            },
-        )
+        told: dict[str, Any] = {
+            "downstreamAborted": by_client,
+            "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
+            "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
+        }
+        if error.raw_head:
+            told["rawHead"] = error.raw_head.decode("latin-1")
+        self._tell("passthrough-abort", told)
 
 
 def _length_of(head: ResponseHead) -> int | None:
