@@ -10,7 +10,8 @@ from mockrec.engine.net.eager import own_task
 from mockrec.engine.net.judging import deferral_of
 from mockrec.engine.net.site import Site
 from mockrec.engine.rules.match import MatcherError
-from mockrec.engine.rules.select import NEED_BODY, CompiledRule
+from mockrec.engine.rules.select import CompiledRule, NeedBody, RuleSet
+from mockrec.engine.steps.continuing import stacked
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.python import matcher_failed
 
@@ -25,28 +26,45 @@ async def choose_plan(site: Site, exchange: Exchange, more: Callable[[], Awaitab
     if site.cors is not None and cors.prepare(exchange, site.cors):
         exchange.choose(None)
         return cors.PREFLIGHT
-    rules, judge = site.rules, site.judge
-    deferral = None
+    rules = site.rules
+    plan: Plan | None = None
+    rule: CompiledRule | None = None
+    try:
+        rule = await _selected(site, rules, exchange, more, -1)
+        while rule is not None and rule.continues:
+            rules.use(rule)
+            plan = await rule.plan.edit(exchange, rule, more)
+            if plan is not None:
+                break  # it could not do what it is for
+            rule = await _selected(site, rules, exchange, more, rule.rank)
+        else:
+            plan = site.unmatched if rule is None else rule.plan
+            if rule is not None:
+                rules.use(rule)
+    except MatcherError as error:
+        rule, plan = None, matcher_failed(error)
+    assert plan is not None
+    if exchange.continued:
+        plan = stacked(exchange.continued, plan)
+    exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
+    return plan
+
+
+async def _selected(
+    site: Site, rules: RuleSet, exchange: Exchange, more: Callable[[], Awaitable[None]], after: int
+) -> CompiledRule | None:
+    """The first rule after this rank that matches, once everything is there that choosing it needs."""
+    judge, deferral = site.judge, None
     if judge is not None and rules.defers:
         deferral = exchange.view.deferral = deferral_of(exchange)
-    try:
-        rule = rules.select(exchange.view)
-        while rule is NEED_BODY:
-            if judge is not None and deferral is not None and deferral.wanted:
-                await own_task()
-                await judge.answer(exchange, deferral)
-            else:
-                await more()
-                if exchange.request_body.truncated:
-                    exchange.view.body_complete = True  # as far as matchers may see: they find that it is too long
-            rule = rules.select(exchange.view)
-    except MatcherError as error:
-        exchange.choose(None)
-        return matcher_failed(error)
-    if isinstance(rule, CompiledRule):
-        rules.use(rule)
-        plan: Plan = rule.plan
-        exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
-        return plan
-    exchange.choose(None, forwards=site.unmatched.forwards, reads=site.unmatched.reads)
-    return site.unmatched
+    rule = rules.select(exchange.view, after)
+    while isinstance(rule, NeedBody):
+        if judge is not None and deferral is not None and deferral.wanted:
+            await own_task()
+            await judge.answer(exchange, deferral)
+        else:
+            await more()
+            if exchange.request_body.truncated:
+                exchange.view.body_complete = True  # as far as matchers may see: they find that it is too long
+        rule = rules.select(exchange.view, after)
+    return rule

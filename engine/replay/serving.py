@@ -50,7 +50,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
         if cassette.match.needs_body:
             await exchange.wait_for_body()
         asked_at = clock.now()
-        address = exchange.address
+        address = exchange.asked
         proxied = address.is_absolute or address.origin.tunnel is not None
         host = address.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
@@ -78,7 +78,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
-    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace")))
+    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
 
 async def _answer(

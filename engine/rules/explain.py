@@ -19,7 +19,7 @@ MAX_FAILURES = 10
 def explain_rule(rule: Rule) -> str:
     """One sentence: `GET /hello → reply 200, always`."""
     steps = ", then ".join(step_words(step) for step in rule.steps)
-    extras = [times_words(rule)]
+    extras = ["and go on" if rule.continues else "", times_words(rule)]
     if rule.priority == 0:
         extras.append("as a fallback")
     elif rule.priority != 1:

@@ -55,6 +55,12 @@ class Reading:
         self.problems.append(Problem(self.file, node.line, node.column, where, self._without_secrets(message)))
         return Rejected()
 
+    def reject_at(self, place: Place, message: str) -> Rejected:
+        """The same for what was read already."""
+        message = self._without_secrets(message)
+        self.problems.append(Problem(place.file, place.line, place.column, place.where, message))
+        return Rejected()
+
     def warn(self, place: Place, message: str) -> None:
         message = self._without_secrets(message)
         self.warnings.append(Problem(place.file, place.line, place.column, place.where, message))

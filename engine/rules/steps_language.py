@@ -189,7 +189,7 @@ def _unknown(name: str) -> str:
 
 
 class Then(Shape[tuple[Step, ...]]):
-    """`then`: one step or a list; the last one answers, and only the last."""
+    """`then`: one step or a list; only the last one may answer. Whether it has to is for the rule to say."""
 
     expects = "a step or a list of steps"
 
@@ -204,8 +204,6 @@ class Then(Shape[tuple[Step, ...]]):
             if step.final:
                 after = f'"{step.name}" answers, so no step can follow it'
                 raise reading.reject(node.items[index], f"{where}[{index}]", after)  # type: ignore[union-attr]
-        if not steps[-1].final:
-            raise reading.reject(node, where, f'a rule must end with a step that answers: "{steps[-1].name}" does not')
         return steps
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

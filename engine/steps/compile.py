@@ -12,6 +12,7 @@ from mockrec.engine.rules import model
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing, websocket
 from mockrec.engine.steps.context import Contexts
+from mockrec.engine.steps.continuing import ContinuingPlan
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
@@ -64,8 +65,22 @@ def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
     """A rule set whose rules have their plans. Raises ConfigError if a handler cannot be loaded."""
     rule_set = RuleSet(rules, tools.handlers.resolve)
     for compiled in rule_set.rules:
-        compiled.plan = plan_of(compiled.rule.steps, tools)
+        rule = compiled.rule
+        compiled.plan = continuing_plan(rule.steps, tools) if rule.continues else plan_of(rule.steps, tools)
     return rule_set
+
+
+def continuing_plan(steps: Iterable[model.Step], tools: Tools) -> ContinuingPlan:
+    """The plan of a rule that goes on."""
+    changes = [step for step in steps if isinstance(step, model.Change)]
+    others = [step for step in steps if not isinstance(step, model.Change)]
+    return ContinuingPlan(
+        changes,
+        [_act(step, tools) for step in others],
+        tools.gateway,
+        is_quick=not any(isinstance(step, _SLOW) for step in others),
+        reads=any(map(_reads_request, others)),
+    )
 
 
 def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
