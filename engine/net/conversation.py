@@ -96,6 +96,11 @@ class Conversation:
         if self._exchange is None and not self._codec.head_begun:
             await self._pipe.aclose()
 
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        if self._exchange is not None:
+            self._exchange.abort(error)
+
     async def refuse(self, *, patient: bool) -> None:
         """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
         await self._refuse(Fault(TOO_MANY, status=503), linger=patient)

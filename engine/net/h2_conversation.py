@@ -109,6 +109,11 @@ class H2Conversation:
         if not (self._streams or self._tunnels):
             await self.pipe.aclose()
 
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for stream in list(self._streams.values()):
+            stream.exchange.abort(error)
+
     async def hold(self, first: bytes) -> None:
         """Answer everything until one side ends the connection. The caller closes the pipe."""
         self.codec.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 from mockrec.engine.rules.deferral import QUICK_BODY
 from mockrec.engine.rules.json_paths import compile_path
-from mockrec.engine.rules.match import Matcher, MatcherError
+from mockrec.engine.rules.match import AskUser, Matcher, MatcherError
 from mockrec.engine.rules.model import When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.select import CompiledRule
@@ -112,6 +112,8 @@ def _failed(matcher: Matcher, request: RequestView) -> bool:
         return False  # nobody waited for the body, because something else failed first
     try:
         return matcher.check(request) is False
+    except AskUser:
+        return False  # inside of `not` or `anyOf`, where something else has failed first
     except MatcherError:
         return True
 

@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, Final
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.rules.match import Handler, ResolveHandler, compile_when
+from mockrec.engine.rules.match import AskUser, Handler, ResolveHandler, compile_when
 from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.urls import normal_path
@@ -103,7 +103,13 @@ class RuleSet:
     """The rules of one rule file and how often each was used. Raises what `compile_when` raises."""
 
     def __init__(self, rules: Iterable[Rule], resolve_handler: ResolveHandler | None = None) -> None:
-        resolve = _no_handlers if resolve_handler is None else resolve_handler
+        self.asks_user = False
+        """Whether a rule has a `python` matcher."""
+
+        def resolve(handler: str) -> Handler:
+            self.asks_user = True
+            return (resolve_handler or _no_handlers)(handler)
+
         self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
         """In file order."""
         self.defers = any(rule.when.defers for rule in self.rules)
@@ -116,31 +122,37 @@ class RuleSet:
             rule.rank = rank
         self._index = _PathIndex(_link_sequences(self.ranked))
 
-    def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | None:
-        """The rule that answers now, or goes on (`continues`); NEED_BODY if that depends on the body; None if no rule
-        does. Where a rule goes on, ask again for those `after` its rank.
+    def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | AskUser | None:
+        """The rule that answers now, or goes on (`continues`); None if no rule does. Where one goes on, ask again for
+        those `after` its rank.
 
-        Choosing does not count as a use: call `use` with the rule. Raises MatcherError.
+        NEED_BODY while that depends on the body, or on what was put off (`deferral.py`); AskUser where the request
+        holds the answers of `python` matchers and one is missing: to be called again then. Choosing does not count as
+        a use: call `use` with the rule. Raises MatcherError.
         """
-        for candidate in self._index.candidates(request.path):
-            limit = candidate.limit
-            if (limit is not None and candidate.used >= limit) or candidate.rank <= after:
-                continue
-            if request.websocket:
-                if not candidate.takes_upgrades:
+        try:
+            for candidate in self._index.candidates(request.path):
+                limit = candidate.limit
+                if (limit is not None and candidate.used >= limit) or candidate.rank <= after:
                     continue
-            elif candidate.only_upgrades:
-                continue
-            answer = candidate.when.match(request)
-            if answer is None:
-                return NEED_BODY
-            if answer:
-                if request.params and not candidate.has_params:
-                    request.params = NO_PARAMS  # left by a rule that matched the path only
-                rule = candidate
-                while rule.following is not None and rule.used >= rule.turns:
-                    rule = rule.following
-                return rule
+                if request.websocket:
+                    if not candidate.takes_upgrades:
+                        continue
+                elif candidate.only_upgrades:
+                    continue
+                answer = candidate.when.match(request)
+                if answer is None:
+                    return NEED_BODY
+                if answer:
+                    if request.params and not candidate.has_params:
+                        request.params = NO_PARAMS  # left by a rule that matched the path only
+                    rule = candidate
+                    while rule.following is not None and rule.used >= rule.turns:
+                        rule = rule.following
+                    return rule
+        except AskUser as missing:
+            request.params = NO_PARAMS  # set by a part of what was matched
+            return missing
         return None
 
     def use(self, rule: CompiledRule) -> None:

@@ -20,6 +20,7 @@ from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.resolve import read_server
+from mockrec.engine.usercode.failure import Failure
 
 _SLOW = (
     model.Stream,
@@ -57,6 +58,8 @@ class Tools:
     random: random.Random = field(default_factory=random.Random)
     replay: Callable[[model.Replay], Act] | None = None
     """Makes the act of the step `replay`, which knows more than steps do."""
+    report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    """Told of the user's functions that fail."""
     limits: Limits = field(default_factory=Limits)
     """What templates may cost."""
 
@@ -148,7 +151,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.JsonRpc():
             return jsonrpc.json_rpc_act(step, tools.gateway.helpers)
         case model.Python():
-            return python.python_act(tools.handlers.resolve(step.handler))
+            return python.python_act(tools.handlers.resolve(step.handler), tools.report_failure)
         case model.Echo():
             return websocket.echo_act(tools.gateway.limits)
         case model.Listen():

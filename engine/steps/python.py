@@ -2,20 +2,16 @@
 
 It may return a mapping with the keys of `reply` (`status`, `statusMessage`, `headers`, one of `body` and
 `json`, `trailers`), the word `close` or `reset`, or None for an empty 200. Plain functions run in a
-worker thread, so that a slow one holds up nobody else.
+thread, so that a slow one holds up nobody else (`usercode/`).
 """
 
 from __future__ import annotations
 
 import base64
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import to_thread
-
-from mockrec.engine.errors import described
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.match import MatcherError
@@ -25,54 +21,71 @@ from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
+from mockrec.engine.usercode.calls import call
+from mockrec.engine.usercode.failure import Failure, UserError, described
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUES = re.compile(r"[^\x01-\xff]|[\r\n]")
 _KEYS = ("status", "statusMessage", "headers", "body", "json", "base64", "trailers")
 
 
-def python_act(function: Callable[..., Any]) -> Act:
-    """Answers what `function` returns; what it raises is a 500 and a rule-event with the traceback."""
+def _untold(failure: Failure) -> None:
+    """Nobody wants to hear it."""
+
+
+def python_act(function: Callable[..., Any], report: Callable[[Failure], None] = _untold) -> Act:
+    """Answers what `function` returns; what it raises is a 500, a rule-event with the traceback, and `report`ed."""
 
     async def act(exchange: Exchange) -> None:
         await exchange.wait_for_body()
         try:
-            result = await _call(function, exchange)
-            if result == "close" and isinstance(result, str):
-                await faults.close(exchange)
-            elif result == "reset" and isinstance(result, str):
-                await faults.reset(exchange)
-            else:
-                await exchange.reply(answer_of(result))
-        except (Exception, SystemExit) as error:  # a handler must not end the recorder
-            if exchange.answering or exchange.finished:
-                raise  # the client has gone, or the fault is not the function's
-            exchange.notes.rule_event(exchange, "python-error", {"error": described(error)})
-            await reply_failure(exchange, f"{_name(function)} failed: {type(error).__name__}: {error}")
+            answer = await call(function, exchange.view, then=_answered)
+            if isinstance(answer, str):
+                await (faults.close if answer == "close" else faults.reset)(exchange)
+                return
+            await _reply(function, exchange, answer)
+        except UserError as failed:
+            report(failed.failure)
+            if exchange.finished:
+                return  # the client has gone meanwhile
+            exchange.notes.rule_event(exchange, "python-error", {"error": described(failed.error)})
+            await reply_failure(exchange, failed_words(failed.failure))
 
     return act
 
 
-def matcher_failed(error: MatcherError) -> Plan:
+def _answered(result: Any) -> Answer | str:
+    """The answer that a function's result stands for, or the word `close` or `reset`. Raises as `answer_of` does."""
+    return str(result) if isinstance(result, str) and result in ("close", "reset") else answer_of(result)
+
+
+async def _reply(function: Callable[..., Any], exchange: Exchange, answer: Answer) -> None:
+    """Raises UserError for a head that no message can hold."""
+    try:
+        await exchange.reply(answer)
+    except ValueError as error:
+        if exchange.answering:
+            raise
+        raise UserError(function, error) from error
+
+
+def failed_words(failure: Failure) -> str:
+    """What the client is told: which function, where, and what it raised."""
+    lines = [f"{failure.function} failed: {failure.error}", *(f"  {frame}" for frame in failure.frames)]
+    return "\n".join(lines)
+
+
+def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _untold) -> Plan:
     """The answer where a `python` matcher raised: nobody can tell which rule was meant."""
 
     async def act(exchange: Exchange) -> None:
         data = {"error": described(error.exception)}
         exchange.notes.rule_event(exchange, "python-error", data, rule_id=error.rule_id)
-        await reply_failure(exchange, f"the python matcher of {error}")
+        report(error.failure)
+        frames = "".join(f"\n  {frame}" for frame in error.failure.frames)
+        await reply_failure(exchange, f"the python matcher of {error}{frames}")
 
     return Plan([act], is_quick=True)
-
-
-async def _call(function: Callable[..., Any], exchange: Exchange) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(exchange.view)
-    result = await to_thread.run_sync(function, exchange.view, abandon_on_cancel=True)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def answer_of(result: Any) -> Answer:
