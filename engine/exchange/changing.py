@@ -17,6 +17,10 @@ class Changing(Protocol):
     holds: bool
     """Whether pieces of a body are kept until it is whole, because the change needs that."""
 
+    @property
+    def reads_body(self) -> bool:
+        """Whether it needs the whole body, where there is one."""
+
     async def whole(self, exchange: Exchange, answer: Answer) -> Answer:
         """The answer that is sent instead of a whole one."""
 

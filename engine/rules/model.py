@@ -126,6 +126,8 @@ class BodySource:
     is_json: bool = False
     file: str | None = None
     """Absolute path, read when the step runs."""
+    folder: str | None = None
+    """Absolute path of a folder, of which the request's path names a file."""
     data: bytes | None = None
     """From `base64`, decoded."""
     place: Place | None = None
@@ -140,6 +142,10 @@ class Reply(Step):
     body: BodySource = field(default_factory=BodySource)
     trailers: HeaderPairs = ()
     template: bool = False
+    index: str | None = "index.html"
+    """With a folder: the file that stands for a folder; None: none does."""
+    prefix: str = ""
+    """With a folder: what the paths of its files begin with."""
 
 
 @dataclass(frozen=True, slots=True)

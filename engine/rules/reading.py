@@ -182,6 +182,17 @@ class Reading:
             raise self.reject(node, where, f"cannot read the file {quoted(name)}: {fault}")
         return path
 
+    def folder(self, name: str, node: Node, where: str) -> str:
+        """The absolute path of a folder that can be opened; otherwise a problem."""
+        path = self.absolute(name)
+        try:
+            (self._probe or self._read_file)(path)
+        except IsADirectoryError:
+            return path
+        except (OSError, ValueError) as error:
+            raise self.reject(node, where, f"cannot read the folder {quoted(name)}: {_reason(error)}") from None
+        raise self.reject(node, where, f"{quoted(name)} is a file, not a folder; `file` answers with one file")
+
     def content(self, name: str, node: Node, where: str) -> bytes:
         """The bytes of a file named in the rules."""
         try:

@@ -26,6 +26,7 @@ from mockrec.engine.rules.replay_language import REPLAY_STEPS
 from mockrec.engine.rules.reply_language import (
     BODY_KEYS,
     MALFORMED_KEYS,
+    ONE_BODY,
     REPLY_KEYS,
     STREAM_KEYS,
     build_malformed,
@@ -68,7 +69,7 @@ _RPC_ERROR = Record(
 _INTERIM_STATUS = Int(100, 199, advice={101: "101 is sent by accepting a WebSocket, never by this step"})
 
 STEPS: Final[dict[str, StepWord]] = {
-    "reply": record_step("Answers with a status, headers and a body.", REPLY_KEYS, build_reply, one_of=[BODY_KEYS]),
+    "reply": record_step("Answers with a status, headers and a body.", REPLY_KEYS, build_reply, one_of=[ONE_BODY]),
     "stream": record_step(
         "Answers with a body that is sent piece by piece.",
         STREAM_KEYS,

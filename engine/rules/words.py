@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockrec.engine.rules.model import (
+    BodySource,
     Change,
     Close,
     Condition,
@@ -172,6 +173,8 @@ def seconds(value: float) -> str:
 def step_words(step: Step) -> str:
     """What a step does, as a phrase: `reply 200`, `wait 100ms`."""
     match step:
+        case Reply(body=BodySource(folder=str(folder))):
+            return f"reply from the folder {shorten(printable(folder.rpartition('/')[2]))}"
         case Reply() | Stream():
             return f"{step.name} {step.status}"
         case JsonRpc():

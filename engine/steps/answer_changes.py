@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import HeaderChanges, Place, ResponseChanges
 from mockrec.engine.rules.select import CompiledRule
+from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
+from mockrec.engine.steps.hooks import Hook, ResponseView
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.python import user_failed
 from mockrec.engine.steps.transform import TransformError, changed_headers
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import with_chunks, with_length, without
+from mockrec.engine.usercode.failure import UserError
 
 _BODILESS = (204, 304)
 _FRAMING = ("content-length", "transfer-encoding")
@@ -28,15 +34,21 @@ _OF_SOCKETS = ("connection", "upgrade", "sec-websocket-accept", "sec-websocket-p
 class ChangeFailed(Exception):
     """An answer cannot be changed as a rule wants. No change is made any more, so that this can be answered."""
 
-    def __init__(self, rule: CompiledRule | None, message: str) -> None:
+    def __init__(self, rule: CompiledRule | None, message: str, instead: Act | None = None) -> None:
+        """`instead`: what is done in place of an answer; without it, the client is told the message."""
         super().__init__(message)
         self.rule = rule
         self.message = message
+        self._instead = instead
 
     async def answer(self, exchange: Exchange) -> None:
         """Tell the client, and the log, unless the exchange is over."""
-        if not exchange.finished:
-            exchange.acting = self.rule
+        if exchange.finished:
+            return
+        exchange.acting = self.rule
+        if self._instead is not None:
+            await self._instead(exchange)
+        else:
             await reply_failure(exchange, self.message)
 
 
@@ -46,10 +58,12 @@ class Layer:
 
     place: Place
     changes: ResponseChanges
+    hook: Hook | None = None
+    """A function that sees the answer after the changes."""
 
     @property
     def reads_body(self) -> bool:
-        return self.changes.body is not None
+        return self.changes.body is not None or self.hook is not None
 
 
 class AnswerChanges:
@@ -82,6 +96,33 @@ class AnswerChanges:
             except (TransformError, TooLong) as error:
                 exchange.changing = None
                 raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
+            answer = await self._hooked(exchange, layer, rule, answer)
+        return answer
+
+    async def _hooked(self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, answer: Answer) -> Answer:
+        """The answer after the layer's function has seen it. Raises ChangeFailed."""
+        hook = layer.hook
+        if hook is None or answer.is_own:
+            return answer
+        fields = [list(pair) for pair in answer.headers]
+        seen = ResponseView(answer, fields, answer.status, answer.body, self._gateway.body_limit)
+        try:
+            edit = await hook.of_response(seen, exchange.view)
+            if edit is None:
+                return answer
+            if isinstance(edit, str):
+                exchange.changing = None
+                raise ChangeFailed(rule, edit, faults.close if edit == "close" else faults.reset)
+            answer = await self._changed(exchange, Layer(layer.place, edit.changes), answer, is_whole=True)
+        except UserError as failed:
+            exchange.changing = None
+            told = partial(user_failed, failed=failed, report=hook.report)
+            raise ChangeFailed(rule, str(failed), told) from None
+        except (TransformError, TooLong) as error:
+            exchange.changing = None
+            raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
+        if edit.reason is not None:
+            answer.reason = edit.reason
         return answer
 
     async def begun(self, exchange: Exchange, answer: Answer, length: int | None) -> tuple[Answer, int | None] | None:
@@ -93,8 +134,9 @@ class AnswerChanges:
             self.holds = True
             self._answer = answer
             return None
-        for layer, _ in self._layers:
+        for layer, rule in self._layers:
             answer = await self._changed(exchange, layer, answer, is_whole=False)
+            answer = await self._hooked(exchange, layer, rule, answer)  # here only where there is no body
         return answer, length
 
     def take(self, data: bytes) -> None:

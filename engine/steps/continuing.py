@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.offload.pool import TooLong
-from mockrec.engine.rules.model import Change, RequestChanges, ResponseChanges
 from mockrec.engine.rules.select import CompiledRule
-from mockrec.engine.steps.answer_changes import AnswerChanges, ChangeFailed, Layer
-from mockrec.engine.steps.failures import reply_failure
+from mockrec.engine.steps.answer_changes import ChangeFailed
+from mockrec.engine.steps.around import Around
 from mockrec.engine.steps.plan import Act, Plan
-from mockrec.engine.steps.request_changes import edited_request, needs_body
-from mockrec.engine.steps.transform import TransformError
-from mockrec.engine.upstream.gateway import Gateway
 
 More = Callable[[], Awaitable[None]]
 
@@ -25,14 +20,11 @@ More = Callable[[], Awaitable[None]]
 class ContinuingPlan:
     """What a rule with `continue: true` does."""
 
-    __slots__ = ("_changes", "_gateway", "acts", "is_quick", "reads")
+    __slots__ = ("_changes", "acts", "is_quick", "reads")
 
-    def __init__(
-        self, changes: Sequence[Change], acts: Sequence[Act], gateway: Gateway, *, is_quick: bool, reads: bool
-    ) -> None:
+    def __init__(self, changes: Sequence[Around], acts: Sequence[Act], *, is_quick: bool, reads: bool) -> None:
         """`acts` are those of its other steps; `is_quick` and `reads` as for `Plan`, of these."""
         self._changes = tuple(changes)
-        self._gateway = gateway
         self.acts = tuple(acts)
         self.is_quick = is_quick
         self.reads = reads
@@ -43,18 +35,12 @@ class ContinuingPlan:
         `more` returns when more of the request has come.
         """
         for step in self._changes:
-            if step.request != RequestChanges():
-                if needs_body(step.request.body):
-                    await _whole_request(exchange, more)
-                try:
-                    exchange.edit(await edited_request(exchange, step.request, step.place.where, self._gateway))
-                except (TransformError, TooLong) as error:
-                    return _failing(f"the request cannot be changed: {error}")
-            if step.response != ResponseChanges():
-                if exchange.changing is None:
-                    exchange.changing = AnswerChanges(self._gateway)
-                assert isinstance(exchange.changing, AnswerChanges)
-                exchange.changing.add(Layer(step.place, step.response), rule)
+            if step.reads_request:
+                await _whole_request(exchange, more)
+            act = await step.edit_request(exchange)
+            if act is not None:
+                return Plan([act], is_quick=False)
+            step.change_answer(exchange, rule)
         exchange.continued = (*exchange.continued, rule)
         return None
 
@@ -65,14 +51,6 @@ async def _whole_request(exchange: Exchange, more: More) -> None:
         await more()
         if exchange.request_body.truncated:
             exchange.view.body_complete = True
-
-
-def _failing(message: str) -> Plan:
-    async def act(exchange: Exchange) -> None:
-        exchange.changing = None
-        await reply_failure(exchange, message)
-
-    return Plan([act], is_quick=True)
 
 
 def stacked(continued: Sequence[CompiledRule], plan: Plan) -> Plan:

@@ -274,7 +274,9 @@ class Passing:
             await self._delay(self._exchange)
         change = self._step.response.body
         has_none = head.status in _BODILESS and self._step.response.status is None
-        if change is not None and not (has_none or self._exchange.channel.bodiless):
+        changing = self._exchange.changing
+        reads = change is not None or (changing is not None and changing.reads_body)
+        if reads and not (has_none or self._exchange.channel.bodiless):
             await self._change_body(carrier, head, parts, change)
             return
         self._tell_often("passthrough-response-body", "response", _NOT_CHANGED)
@@ -352,9 +354,10 @@ class Passing:
             parts = await carrier.receive(seconds)
 
     async def _change_body(
-        self, carrier: Carrier, head: ResponseHead, parts: Sequence[Part], change: BodyChange
+        self, carrier: Carrier, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
     ) -> None:
-        """Read the whole body, change it, and answer with what has become of it."""
+        """Read the whole body, change it, and answer with what has become of it; without a `change`, others do that
+        (`exchange/changing.py`)."""
         pieces: list[bytes] = []
         size, limit = 0, self._gateway.body_limit
         seconds = self._settings.body_idle_timeout
@@ -370,6 +373,10 @@ class Passing:
         answer = self._answer(head, len(original))
         raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": raw_body})
+        if change is None:
+            answer.body = original
+            await self._exchange.reply(answer)
+            return
         body = await self._changed(
             original, head.headers.get("content-encoding", ""), answer.headers, change, "response"
         )

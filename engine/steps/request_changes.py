@@ -24,8 +24,10 @@ def needs_body(change: BodyChange | None) -> bool:
     return change is not None and change.data is None and change.file is None
 
 
-async def edited_request(exchange: Exchange, changes: RequestChanges, place: str, gateway: Gateway) -> EditedRequest:
-    """The request after these changes. Raises TransformError and TooLong.
+async def edited_request(
+    exchange: Exchange, changes: RequestChanges, place: str, gateway: Gateway, new_path: str | None = None
+) -> EditedRequest:
+    """The request after these changes; `new_path` is another path with its query. Raises TransformError and TooLong.
 
     The client's body has to be complete where the changes ask for it (`needs_body`); `place` is the step's.
     """
@@ -34,7 +36,7 @@ async def edited_request(exchange: Exchange, changes: RequestChanges, place: str
     where = f"{place}.request"
     protocol, hostname, port = await _server(exchange, address, changes, helpers, where)
     moved = (hostname, port) != (address.hostname.strip("[]"), address.port)
-    path = address.path
+    path = address.path if new_path is None else new_path
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, path):
         path = changed_path(path, changes)
     else:
