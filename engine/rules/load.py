@@ -7,6 +7,7 @@ and what concerns several rules at once is checked. Pure: files and the environm
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,6 +56,8 @@ def load_rules(
     (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
     """
     reading = Reading(path, folder, env, read_file, probe)
+    if (words := session_words(text)) is not None:
+        raise RuleFileError([Problem(path, 1, 1, "", words)])
     root = parse(text, path)
     if isinstance(root, ScalarNode) and root.plain and not root.text:
         empty = "the file is empty; a rule file begins with `version: 1` and `rules:`"
@@ -68,6 +71,19 @@ def load_rules(
     rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
     warnings = [*reading.warnings, *reach_warnings(rule_file.rules)]
     return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(reading.secrets))
+
+
+_SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started"|"log"\s*:\s*\{)')
+
+
+def session_words(start: bytes) -> str | None:
+    """What to say of a file that begins like this, where that is a recorded session (JSON Lines, HAR, Parquet)."""
+    if not (start.startswith((b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or _SESSION.match(start[:1000])):
+        return None
+    return (
+        "this is a recorded session, not a rule file; answer from it with `mockrec replay FILE --serve`, or make"
+        " rules of it with `mockrec replay FILE --to-rules rules.yaml`"
+    )
 
 
 def json_schema() -> Schema:

@@ -47,6 +47,12 @@ class Distance:
     failed: tuple[Matcher, ...] = ()
     """The matchers that failed."""
 
+    @property
+    def decisive(self) -> tuple[Matcher, ...]:
+        """The matchers that rule it out for a request whose path and method it is for."""
+        is_near = not any(one.key in _PATH_KEYS or one.key == "method" for one in self.failed)
+        return self.failed if is_near else ()
+
 
 Failure = Matcher | tuple[str, str, str]
 """A matcher that failed, or what is told of something else that did."""

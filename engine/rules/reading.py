@@ -117,7 +117,8 @@ class Reading:
         good = True
         for key, value in node.pairs:
             if not isinstance(key, ScalarNode):
-                self.reject(key, where, f"a key must be a word, got {describe(key)}")
+                quotes = "; a text that begins with {{ needs quotes" if isinstance(key, MapNode) else ""
+                self.reject(key, where, f"a key must be a word, got {describe(key)}{quotes}")
             elif key.plain and key.text == "<<":
                 self.reject(key, where, "YAML 1.2 has no merge keys (<<); repeat the keys, or alias a whole value")
             elif key.text in found:
@@ -216,6 +217,8 @@ def describe(node: AnyNode) -> str:
     if isinstance(node, ListNode):
         return "a list" if node.items else "an empty list"
     if isinstance(node, MapNode):
+        if node.pairs and isinstance(node.pairs[0][0], MapNode):
+            return 'a mapping (text that begins with "{{" needs quotes)'
         return "a mapping" if node.pairs else "an empty mapping"
     if node.plain and not isinstance(core_value(node.text), str):
         return node.text or "nothing"

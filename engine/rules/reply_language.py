@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from mockrec.engine.rules.containers import List
 from mockrec.engine.rules.model import BodySource, Chunk, HeaderPairs, Malformed, Place, Reply, Stream
@@ -188,8 +189,22 @@ def check_no_framing(given: Given, key: str, pairs: HeaderPairs, names: Iterable
     return not found
 
 
+_LOOKS_LIKE_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?:request|count|now|uuid|random)\b")
+
+
+def _warn_of_templates(given: Given, texts: Iterable[tuple[str, Any]]) -> None:
+    """`{{ request… }}` without `template: true` is sent as it stands."""
+    for key, value in texts:
+        if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
+            given.reading.warn(given.place(key), "`{{ … }}` is sent as it stands without `template: true` beside it")
+            return
+
+
 def _check_templates(given: Given, reply: Reply) -> bool:
     if not reply.template:
+        body = reply.body
+        texts = [("body", body.text), ("json", body.json if body.is_json else None)]
+        _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
         return True
     reading, good = given.reading, True
     if reply.body.text is not None:

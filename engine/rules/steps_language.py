@@ -184,7 +184,22 @@ class StepShape(Shape[Step]):
         return {"anyOf": [steps, {"enum": list(BARE_STEPS)}]}
 
 
+_MEANT: Final = {
+    **dict.fromkeys(("response", "respond", "answer", "return", "mock", "status", "body", "json", "file"), "reply"),
+    **dict.fromkeys(("proxy", "pass", "passThrough", "pass-through", "continue"), "passthrough"),
+    **dict.fromkeys(("sleep", "wait", "pause"), "delay"),
+    **dict.fromkeys(("transform", "modify", "edit", "changes"), "change"),
+    **dict.fromkeys(("redirect", "location"), "reply: {status: 302, headers: {Location: …}}"),
+    **dict.fromkeys(("sse", "events", "chunks"), "stream"),
+    **dict.fromkeys(("abort", "drop", "disconnect"), "close"),
+    **dict.fromkeys(("function", "handler", "callback", "script.py"), "python"),
+}
+"""What other tools, or people, call a step."""
+
+
 def _unknown(name: str) -> str:
+    if name in _MEANT:
+        return f"unknown step {quoted(name)}; did you mean `{_MEANT[name]}`?"
     message = nearest_hint(name, tuple(STEPS), "unknown step")
     return message if "did you mean" in message else f"{message}; known steps: {', '.join(STEPS)}"
 

@@ -100,7 +100,7 @@ async def _say(exchange: Exchange, status: int, text: str, headers: HeaderPairs 
 
 
 def open_in(root: str, path: str, prefix: str, index: str | None) -> Found:
-    """The file of the folder that a URL's path names. Raises NotThere, IsFolder, and OSError for what cannot be read."""
+    """The file that a URL's path names. Raises NotThere, IsFolder, and OSError for what cannot be read."""
     if not path.startswith(prefix):
         raise NotThere
     rest = path[len(prefix) :]

@@ -75,7 +75,12 @@ def passthrough_act(
             elif on_loop is not None:
                 await on_loop(exchange)
             else:
-                await reply_failure(exchange, f"Passthrough loop detected: {request.url} leads back to this recorder")
+                await reply_failure(
+                    exchange,
+                    f"Passthrough loop detected: {request.url} leads back to this recorder; name the server to ask with"
+                    ' the step `forward: {to: "http://host:port"}`, or ask for its own URL through this recorder as a'
+                    " proxy",
+                )
 
     return act
 

@@ -60,7 +60,7 @@ def passing_plan(
 def _explaining(rules: Callable[[], RuleSet]) -> Act:
     async def act(exchange: Exchange) -> None:
         exchange.unmatched = True
-        text = explain_miss(exchange.view, rules())
+        text = explain_miss(exchange.view, rules(), exchange.continued)
         await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
     return act
