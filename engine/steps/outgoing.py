@@ -33,7 +33,7 @@ async def outgoing(
 
     Raises TransformError and TooLong.
     """
-    address, changes = exchange.address, step.request
+    address, changes = exchange.asked, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
     host, port = address.destination["hostname"], address.destination["port"]
     name = address.hostname.strip("[]")
@@ -69,6 +69,8 @@ async def outgoing(
     if port != DEFAULT_PORTS[protocol]:
         authority += f":{port}"
     update = changes.update_host_header
+    if update is None and exchange.edited is not None and exchange.edited.keeps_host:
+        update = False
     if update is None:
         # A proxy goes by the URL, whatever Host says beside it (RFC 9112, 3.2.2), or by :authority (RFC 9113, 8.3.1).
         update = moved or (
@@ -84,7 +86,7 @@ async def outgoing(
     # HTTP/2 where the client speaks it and the server offers it.
     alpn = HTTP2_FIRST if pseudo and not exchange.websocket else HTTP1_ONLY
     route = Route(protocol == "https", host, port, name, options, alpn if protocol == "https" else ())
-    method = changes.method or exchange.head.method
+    method = changes.method or exchange.method
     raw_headers = changed_headers(raw_headers, changes.headers)
     target = address.target.partition("#")[0]  # a fragment is the client's own affair
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):
@@ -113,6 +115,8 @@ def _names(field: str, host: str) -> bool:
 def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:
     """The framing of the body that the client sends, whatever a rule has made of the fields that told it."""
     head = exchange.head
+    if exchange.edited is not None and exchange.edited.body is not None:
+        return with_length(raw_headers, len(exchange.edited.body))
     if exchange.websocket:
         return without(raw_headers, "content-length", "transfer-encoding")  # what follows is frames
     if head.chunked or (head.has_body and head.content_length is None):
