@@ -122,4 +122,6 @@ class UpstreamSettings:
     connect_timeout: float = 10.0
     head_timeout: float = 60.0
     body_idle_timeout: float = 60.0
+    http2: str = "true"
+    """`true`, `false` or `prior-knowledge`."""
     simulate_connection_errors: bool = False

@@ -170,7 +170,7 @@ def _broken(error: anyio.BrokenResourceError) -> UpstreamError:
 
 def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
     if fault.code == HUNG_UP:
-        return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)")
+        return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)", closed=True)
     if fault.code == EARLY_EOF:
-        return UpstreamError(RESET, "it closed the connection in the middle of its answer")
+        return UpstreamError(RESET, "it closed the connection in the middle of its answer", closed=True)
     return UpstreamError(fault.code, "its answer is not HTTP/1")
