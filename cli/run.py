@@ -266,7 +266,7 @@ def _settings(
         upstream = outer_proxy(upstream, os.environ)
     if trusted:
         files = tuple(str(path.absolute()) for path in trusted)
-        upstream = replace(upstream, trusted_cas=(*upstream.trusted_cas, *files))
+        upstream = replace(upstream, trusted_everywhere=files)
     if insecure:
         upstream = replace(upstream, ignore_tls_errors=True)
     if transparent:

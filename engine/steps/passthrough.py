@@ -97,12 +97,17 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
     exchange.abort({"name": "UpstreamError", "code": error.code, "message": f"Upstream connection error: {text}"})
     head = exchange.response_head
     framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
+    in_order = error.closed
+    if exchange.answering:
+        # A FIN would look like the end of a body that ends with the connection; a reset would discard what has been
+        # sent, so it is for servers that have done so.
+        in_order = framed and (error.closed or error.code != RESET or not simulate)
     if simulate and error.code == TIMED_OUT:
         await never_answer(exchange)
-    elif (error.closed or not simulate) and (framed or not exchange.answering):
+    elif in_order:
         exchange.channel.close()
     else:
-        exchange.channel.reset()  # a FIN would look like the end of a body that ends with the connection
+        exchange.channel.reset()
 
 
 _NOT_CHANGED: Final = {"overridden": False}

@@ -95,10 +95,10 @@ class Dialer:
     def check(self, options: Options) -> None:
         """Load the files that options name. Raises ConfigError."""
         settings = options.settings
-        if settings.trusted_cas:
-            self._contexts.context_for(settings.trusted_cas, verify=True)
+        if options.trusted_cas:
+            self._contexts.context_for(options.trusted_cas, verify=True)
         for files in settings.client_certificates.values():
-            self._contexts.context_for(settings.trusted_cas, verify=True, certificate=files)
+            self._contexts.context_for(options.trusted_cas, verify=True, certificate=files)
 
     def is_ours(self, peer: tuple[str, int], local: tuple[str, int]) -> bool:
         """Whether a connection that was accepted is one that we have made: what it asks for would go round for ever."""
@@ -248,7 +248,7 @@ class Dialer:
         """
         verify = options.verifies(name, port)
         context = self._contexts.context_for(
-            options.settings.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
+            options.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
         )
         verdict = Verdict()
         pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)), received)

@@ -19,6 +19,8 @@ from mockrec.engine.wire.head import EARLY_EOF
 from mockrec.engine.wire.parts import Fault, Part
 
 _HEAD_LIMIT = 256 * 1024
+_SETTINGS = b"\x04\0\0\0\0\0"
+"""What follows the length of a server's first frame in HTTP/2 (RFC 9113, 3.4 and 4.1)."""
 
 
 class UpstreamConnection:
@@ -99,7 +101,10 @@ class UpstreamConnection:
         if seconds is not None:
             self.allow(seconds)
         try:
-            parts = self.codec.receive(await self.pipe.receive())
+            data = await self.pipe.receive()
+            if data[3:9] == _SETTINGS and not (self.codec.answered or self.codec.informed):
+                raise UpstreamError("HPE_INVALID_CONSTANT", "it speaks HTTP/2 alone (upstream.http2: prior-knowledge)")
+            parts = self.codec.receive(data)
         except TimeoutError:
             self.pipe.unexpire()
             what = "no more of its answer" if self.codec.answered else "no answer"

@@ -9,6 +9,7 @@ import h2.events
 import pytest
 from http2_client import Talk
 from http2_server import Answer, Asked, Http2, Http2Connection
+from hyperframe.frame import SettingsFrame
 
 Start = Callable[..., Any]
 Make = Callable[..., Any]
@@ -116,6 +117,19 @@ def test_clients_of_http1_reach_it_by_prior_knowledge(recorder: Start, http2: An
     told = dict(session.told())
     assert told["passthrough-request-head"]["rawHeaders"] == [[name, value] for name, value in asked.fields]
     assert told["passthrough-response-head"]["httpVersion"] == "2.0"
+
+
+def test_without_it_the_502_says_what_helps(recorder: Start, upstream: Make, client: Make) -> None:
+    def serve(served: Any) -> None:
+        served.send(SettingsFrame(0, settings={3: 100}).serialize())
+        served.hang()
+
+    at = upstream(serve=serve)
+    run = recorder(RULES % "true")
+    got = client(run.port).get(f"{at.url}/a")
+    assert got.status == 502
+    assert got.text.endswith(": it speaks HTTP/2 alone (upstream.http2: prior-knowledge) [HPE_INVALID_CONSTANT]\n")
+    run.stop()
 
 
 @pytest.mark.parametrize(
