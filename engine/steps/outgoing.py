@@ -9,9 +9,10 @@ from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
-from mockrec.engine.upstream.dial import HTTP1_ONLY, HTTP2_FIRST, Route
+from mockrec.engine.upstream.dial import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, with_upgrade, without
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import Outgoing
 
 _PLAIN = {"ws": "http", "wss": "https"}
@@ -83,9 +84,15 @@ async def outgoing(
         replace=bool(update),
     )
     pseudo = tuple(name for name, _ in address.raw_headers if name.startswith(":"))
-    # HTTP/2 where the client speaks it and the server offers it.
-    alpn = HTTP2_FIRST if pseudo and not exchange.websocket else HTTP1_ONLY
-    route = Route(protocol == "https", host, port, name, options, alpn if protocol == "https" else ())
+    secure = protocol == "https"
+    alpn = offered(
+        options.settings.http2,
+        secure=secure,
+        http2=bool(pseudo),
+        in_the_clear=address.origin.protocol == "http",
+        websocket=exchange.websocket,
+    )
+    route = Route(secure, host, port, name, options, alpn)
     method = changes.method or exchange.method
     raw_headers = changed_headers(raw_headers, changes.headers)
     target = address.target.partition("#")[0]  # a fragment is the client's own affair

@@ -20,6 +20,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
+from mockrec.engine.steps.faults import never_answer
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
 from mockrec.engine.steps.outgoing import outgoing
 from mockrec.engine.steps.plan import Act
@@ -28,7 +29,7 @@ from mockrec.engine.steps.transform import TransformError, changed_headers
 from mockrec.engine.steps.websocket_passing import SocketPassing
 from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
 from mockrec.engine.upstream.carrier import Carrier
-from mockrec.engine.upstream.errors import LOOP, RESET, UpstreamError
+from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
@@ -88,7 +89,7 @@ def passthrough_act(
 
 
 async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *, simulate: bool) -> None:
-    """Tell the client that its server did not answer, or show it the same."""
+    """Tell the client that its server did not answer, or show it the same: its end, its silence, or else a reset."""
     exchange.tag(*error.tags)
     route = request.route
     server = f"{request.protocol}://{route}"
@@ -102,10 +103,17 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
     exchange.abort({"name": "UpstreamError", "code": error.code, "message": f"Upstream connection error: {text}"})
     head = exchange.response_head
     framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
-    if simulate or not framed:
-        exchange.channel.reset()  # a FIN would look like the end of a body that ends with the connection
-    else:
+    in_order = error.closed
+    if exchange.answering:
+        # A FIN would look like the end of a body that ends with the connection; a reset would discard what has been
+        # sent, so it is for servers that have done so.
+        in_order = framed and (error.closed or error.code != RESET or not simulate)
+    if simulate and error.code == TIMED_OUT:
+        await never_answer(exchange)
+    elif in_order:
         exchange.channel.close()
+    else:
+        exchange.channel.reset()
 
 
 _NOT_CHANGED: Final = {"overridden": False}
@@ -150,7 +158,7 @@ class Passing:
         try:
             self._body = await self._new_body()
             self._ready = True
-            if not self._request.route.secure:  # otherwise the server chooses what is sent
+            if not self._request.route.alpn:  # otherwise the server chooses what is sent
                 self._tell_request(self._request.for_http1())
             await self._pass_on()
             kept = self._sent
