@@ -595,4 +595,4 @@ class Notes:
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
             return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}
-        return lambda bodies: bodies.piece(data, side, exchange)
+        return lambda bodies: bodies.piece(data, side, exchange, piece.coding)
