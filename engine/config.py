@@ -118,10 +118,14 @@ class UpstreamSettings:
     """Another proxy for what is encrypted, or `""` for none; only the environment (HTTPS_PROXY) tells them apart."""
     no_proxy: tuple[str, ...] = ()
     trusted_cas: tuple[str, ...] = ()
+    trusted_everywhere: tuple[str, ...] = ()
+    """Of the command line: trusted by steps as well that name authorities of their own."""
     ignore_tls_errors: tuple[str, ...] | bool = ()
     client_certificates: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     dns_servers: tuple[str, ...] = ()
     connect_timeout: float = 10.0
     head_timeout: float = 60.0
     body_idle_timeout: float = 60.0
+    http2: str = "true"
+    """`true`, `false` or `prior-knowledge`."""
     simulate_connection_errors: bool = False

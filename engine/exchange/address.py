@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
-from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.head import target_text
+from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 BAD_URL = "ERR_INVALID_URL"
@@ -143,6 +143,30 @@ def _as_asked(absolute: re.Match[str], url: str) -> str:
         return whole
     before = whole[: absolute.start(3)]
     return before + normal_path(target_text(absolute[3])) if before.isascii() else url
+
+
+def edited_address(
+    address: Address, protocol: str, hostname: str, port: int, target: str, raw_headers: list[list[str]], *, moved: bool
+) -> Address:
+    """The address of a request that a rule has changed. `hostname` is without brackets; `moved`: it is for another
+    server than before, as if a proxy had been asked for that."""
+    named = f"[{hostname}]" if ":" in hostname else hostname
+    host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
+    url = f"{protocol}://{host}{_normal_target(target) if target.startswith('/') else ''}"
+    return Address(
+        address.origin,
+        address.is_absolute or moved,
+        protocol,
+        url,
+        url,
+        target,
+        named,
+        port,
+        host,
+        raw_headers,
+        header_table(raw_headers),
+        {"hostname": hostname, "port": port} if moved else address.destination,
+    )
 
 
 def _in_tunnel(host: str, port: int, authority: str, origin: Origin) -> tuple[str, int] | str:

@@ -98,7 +98,7 @@ def _read_fields(raw_headers: RawHeaders, broken: Broken) -> dict[str, Any]:
         found["protocol"] = pseudo[":scheme"].lower()
     if ":path" in pseudo:
         found["path"] = target_text(pseudo[":path"])
-        fields = [[name, value] for name, value in pseudo.items()]
+        fields = [[name, value.lower() if name == ":scheme" else value] for name, value in pseudo.items()]
         fields += [[name, value] for name, value in raw_headers if name.lower() == "host"]
         found |= _whole(RequestHead(method, pseudo[":path"], "2.0", fields, header_table(fields)), broken)
     elif method == "CONNECT" and ":authority" in pseudo:

@@ -91,6 +91,13 @@ class Connection:
         elif not self._passes_on:
             await self._pipe.aclose()
 
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for connection in list(self._inside):
+            connection.give_up(error)
+        if self._conversation is not None:
+            self._conversation.give_up(error)
+
     async def refuse(self, *, patient: bool) -> None:
         """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
         await Conversation(self._pipe, self._site, self._peer, PLAIN, self).refuse(patient=patient)

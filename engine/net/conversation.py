@@ -32,6 +32,7 @@ from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
+RESET = "ECONNRESET"
 TOO_MANY = "ERR_TOO_MANY_CONNECTIONS"
 TOOK_NOTHING: Final = {
     "name": "ClientError",
@@ -91,6 +92,11 @@ class Conversation:
         self._stopping = True
         if self._exchange is None and not self._codec.head_begun:
             await self._pipe.aclose()
+
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        if self._exchange is not None:
+            self._exchange.abort(error)
 
     async def refuse(self, *, patient: bool) -> None:
         """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
@@ -251,7 +257,7 @@ class Conversation:
         except anyio.BrokenResourceError:
             if not (begun or codec.reading_body):
                 raise Gone from None
-            raise _Broken(Fault("ECONNRESET", status=0, raw=codec.pending)) from None
+            raise _Broken(Fault(RESET, status=0, raw=codec.pending)) from None
         except TimeoutError:
             if not (begun or codec.reading_body):
                 raise Gone from None

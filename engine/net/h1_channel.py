@@ -59,6 +59,9 @@ class H1Channel:
         if data:
             await self._stream.send(data)
 
+    async def send_cut(self, data: bytes) -> None:
+        await self.send_raw(data)
+
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         accept = accept_key(self._codec.websocket_key)
         given = {name.lower() for name, _ in fields}

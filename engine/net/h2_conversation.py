@@ -20,7 +20,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
 from mockrec.engine.net.admission import proxy_tags
 from mockrec.engine.net.choosing import choose_plan
-from mockrec.engine.net.conversation import TIMEOUT, TOOK_NOTHING, Watched
+from mockrec.engine.net.conversation import RESET, TIMEOUT, TOOK_NOTHING, Watched
 from mockrec.engine.net.eager import Begun, own_task
 from mockrec.engine.net.h2_channel import INTERNAL_ERROR, H2Channel
 from mockrec.engine.net.h2_deadlines import H2Deadlines
@@ -31,7 +31,8 @@ from mockrec.engine.streams.pipe import CONNECT_ERROR, H2StreamPipe
 from mockrec.engine.streams.writer import StreamWriter
 from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.h2 import H2Server, StreamPart
-from mockrec.engine.wire.h2_side import stream_fault
+from mockrec.engine.wire.h2_side import code_name, stream_fault
+from mockrec.engine.wire.head import EARLY_EOF
 from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset, ResponseHead
 
@@ -96,6 +97,8 @@ class H2Conversation:
         self.taking = False
         """Whether what has come is being looked at; what is said to it is written behind it all."""
         self._stopping = False
+        self._left = ""
+        """How the client has ended the connection: the code for a request that it did not complete."""
         self._reading = False
         """Whether the client is waited for."""
         self._deadlines = H2Deadlines(site.timeouts)
@@ -111,6 +114,11 @@ class H2Conversation:
         if not (self._streams or self._tunnels):
             await self.pipe.aclose()
 
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for stream in list(self._streams.values()):
+            stream.exchange.abort(error)
+
     async def hold(self, first: bytes) -> None:
         """Answer everything until one side ends the connection. The caller closes the pipe."""
         self.codec.start()
@@ -121,6 +129,9 @@ class H2Conversation:
                 fault = await self._read(first)
                 if fault is not None:
                     self._note_fault(fault)
+                elif self._left and not self._watched.stalled:
+                    for stream in self._streams.values():
+                        self._note_leaving(stream.exchange, Fault(self._left, status=0))
                 for pipe in self._tunnels.values():
                     pipe.lose()
                 self.writer.open_windows(all_of_them=True)
@@ -162,8 +173,12 @@ class H2Conversation:
                     self._deadlines.waited(clock.now())
                 data = await self._receive()
             except anyio.EndOfStream:
+                self._left = EARLY_EOF
                 return next((said for said in self.codec.receive_eof() if isinstance(said, Fault)), None)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            except anyio.BrokenResourceError:
+                self._left = RESET
+                return None
+            except anyio.ClosedResourceError:
                 return None
             except TimeoutError:
                 self.pipe.unexpire()
@@ -260,9 +275,21 @@ class H2Conversation:
                 self._forget(number)
         elif type(part) is Reset:
             self._deadlines.forget(number)
+            if part.by_peer:
+                words = f"the client reset the stream ({code_name(part.code)}) in the middle of a request"
+                self._note_leaving(stream.exchange, Fault(RESET, status=0, detail=words), is_legal=True)
             stream.scope.cancel()
             if stream.answered:
                 self._forget(number)
+
+    def _note_leaving(self, exchange: Exchange, fault: Fault, *, is_legal: bool = False) -> None:
+        """The client gives up a request that is not complete, as one of HTTP/1 does that ends its connection; a reset of
+        the stream `is_legal`."""
+        if exchange.finished or exchange.request_body.complete or self._stopping:
+            return
+        if not is_legal:
+            self._note(fault, exchange=exchange)
+        exchange.abort(_told(fault))
 
     def _note_stream_fault(self, number: int, reset: Reset) -> None:
         """The client has broken a rule on one stream, which the codec has ended for it."""

@@ -18,6 +18,7 @@ from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.upstream.gateway import Backpressure, Gateway
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.usercode.failure import Failure
 from mockrec.engine.wire.socks import AuthMethod
 
 
@@ -59,6 +60,8 @@ class Site:
     """Whether protocols that we do not speak are passed on."""
     auth: tuple[str, str] | None = None
     """User and password that clients of the proxy have to give."""
+    report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    """Told of the user's functions that fail; their exchange is answered and recorded all the same."""
     is_reverse: bool = False
     """Whether requests that name any host are for us: we stand before a server."""
     closing: bool = field(default=False, init=False)

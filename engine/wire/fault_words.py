@@ -89,7 +89,9 @@ def _target(fault: Fault) -> str:
         return "two blanks follow the method; expected one"
     bad = re.search(rb"[\x00-\x1f\x7f]", target)
     if bad is not None:
-        return f"the target has the control character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
+        return (
+            f"the target has the control character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
+        )
     if not heads.is_text(target):
         return "the target holds bytes that are not UTF-8, or control characters; percent-encode them"
     if words[0] == b"CONNECT":

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from hpack.struct import NeverIndexedHeaderTuple
 
+from mockrec.engine.wire.fault_words import bad_value, quoted
 from mockrec.engine.wire.head import LARGEST_LENGTH
 from mockrec.engine.wire.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
 
@@ -39,19 +40,19 @@ def fields_fault(fields: Fields, pseudo: frozenset[bytes], *, odd: bool = False)
     for name, value in fields:
         if name.startswith(b":"):
             if name not in pseudo:
-                return f"the pseudo-header {name!r} does not belong here"
+                return f"the pseudo-header {quoted(name)} does not belong here"
             if begun or name in seen:
-                return f"the pseudo-header {name!r} is out of order or repeated"
+                return f"the pseudo-header {quoted(name)} is out of order or repeated"
             seen.add(name)
         else:
             begun = True
             if not _NAME.fullmatch(name) and not (odd and _ODD_NAME.fullmatch(name)):
-                return f"{name!r} is no name of a field"
+                return f"a field has the name {quoted(name)}; expected small letters, digits and !#$%&'*+-.^_`|~"
             if name in _CONNECTION_FIELDS or (name == b"te" and value.lower() != b"trailers"):
-                return f"the field {name!r} is of a connection of HTTP/1"
+                return f"the field {quoted(name)} belongs to HTTP/1 and is not allowed in HTTP/2"
         holds_odd = odd and name[:1] != b":" and name not in FRAMING and value_kind(value)
         if not (_VALUE.fullmatch(value) or holds_odd):
-            return f"the field {name!r} cannot hold {value!r}"
+            return f"the value of the field {quoted(name)} {bad_value(value)}"
     return ""
 
 
@@ -138,6 +139,6 @@ def declared_length(fields: Fields, allowed: int) -> int | str:
     if not lengths:
         return -1
     if len(lengths) > allowed or len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
-        return f"no length: {b', '.join(lengths)!r}"
+        return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits"
     length = int(lengths[0])
-    return length if length <= LARGEST_LENGTH else f"no length: {length}"
+    return length if length <= LARGEST_LENGTH else f"content-length is {length}; expected a number below 2^63"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mockrec.engine.wire.fault_words import quoted
 from mockrec.engine.wire.h2_fields import (
     TOKEN,
     Fields,
@@ -61,25 +62,25 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     method, path = table.get(b":method", b""), table.get(b":path", b"")
     authority, protocol = table.get(b":authority", b""), table.get(b":protocol")
     if not TOKEN.fullmatch(method):
-        return f":method cannot be {method!r}"
+        return f":method is {quoted(method)}; expected a token" if method else "there is no :method"
     if not AUTHORITY.fullmatch(authority):
-        return f":authority cannot be {authority!r}"
+        return f":authority is {quoted(authority)}; expected host or host:port"
     tunnel = method == b"CONNECT" and protocol is None
     if tunnel:
         if not authority or b":scheme" in table or b":path" in table:
             return "CONNECT names an :authority and no more"
     else:
         if protocol is not None and (method != b"CONNECT" or not TOKEN.fullmatch(protocol)):
-            return f":protocol cannot be {protocol!r}"
+            return f":protocol is {quoted(protocol)}; expected a token, with the method CONNECT"
         if not SCHEME.fullmatch(table.get(b":scheme", b"")):
-            return f":scheme cannot be {table.get(b':scheme')!r}"
+            return f":scheme is {quoted(table[b':scheme'])}" if b":scheme" in table else "there is no :scheme"
         if not (PATH.fullmatch(path) and is_text(path)) or (path == b"*" and method != b"OPTIONS"):
-            return f":path cannot be {path!r}"
+            return _bad_path(path) if b":path" in table else "there is no :path"
         if not authority and not table.get(b"host"):
             return "neither :authority nor host"
     hosts = [value for name, value in fields if name == b"host"]
     if len(hosts) > 1 or (hosts and not AUTHORITY.fullmatch(hosts[0])):
-        return f"no host: {b', '.join(hosts)!r}"  # HTTP/1 would refuse it (RFC 9112, 3.2)
+        return f"host is {quoted(b', '.join(hosts))}; expected one host or host:port"  # HTTP/1 would refuse it (RFC 9112, 3.2)
     length = -1 if tunnel else declared_length(fields, 1)
     if isinstance(length, str):
         return length
@@ -96,6 +97,18 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     return head
 
 
+def _bad_path(path: bytes) -> str:
+    """What is wrong with a :path, which may hold secrets."""
+    if path == b"*":
+        return ":path is *, which only OPTIONS may ask for"
+    if not path.startswith(b"/"):
+        return ":path does not begin with /"
+    bad = re.search(rb"[\x00-\x20\x7f]", path)
+    if bad is None:
+        return ":path holds bytes that are not UTF-8, or control characters; percent-encode them"
+    return f":path has the character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
+
+
 def read_response(fields: Fields) -> ResponseHead | str:
     """A response head, interim or final, or what makes it malformed."""
     sent, odd = fields, ()
@@ -107,7 +120,7 @@ def read_response(fields: Fields) -> ResponseHead | str:
         return fault
     name, status = fields[0] if fields else (b"", b"")
     if name != b":status" or not _STATUS.fullmatch(status) or status == b"101":  # RFC 9113, 8.6
-        return f":status cannot be {status!r}"
+        return f":status is {quoted(status)}; expected three digits, and not 101"
     raw_headers = as_text(fields)
     head = ResponseHead(int(status), "", raw_headers, header_table(raw_headers), version="2.0")
     if odd:
@@ -154,7 +167,7 @@ def _pseudo_headers(
     patterns = {":method": TOKEN, ":scheme": SCHEME, ":authority": AUTHORITY, ":path": PATH, ":protocol": TOKEN}
     for name, value in values.items():
         if not patterns[name].fullmatch(value.encode("latin-1")):
-            raise ValueError(f"{name} cannot be {value!r}")
+            raise ValueError(f"{name} cannot be {quoted(value)}")
     if not values[":authority"]:
         del values[":authority"]
     order = [name for name in given if name in values]

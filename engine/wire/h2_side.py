@@ -15,6 +15,7 @@ from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes
 
 from mockrec.engine.wire import h2_frames as frames
+from mockrec.engine.wire.fault_words import library_words
 from mockrec.engine.wire.h2_fields import as_text, fields_fault, list_size, repaired
 from mockrec.engine.wire.h2_frames import Frame, FrameReader, Violation
 from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
@@ -103,10 +104,10 @@ class H2Side(H2Streams):
             events = self._conn.receive_data(raw)
         except ProtocolError as error:
             tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
-            parts.append(self._break(Violation(error.error_code, f"{type(error).__name__}: {error}", tag), told=True))
+            parts.append(self._break(Violation(error.error_code, library_words(error), tag), told=True))
             return
         except Exception as error:  # what hyperframe, hpack and h2 stumble over
-            parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, f"{type(error).__name__}: {error}")))
+            parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, library_words(error))))
             return
         for event in events:
             self._read(event, parts)
@@ -211,5 +212,13 @@ def stream_fault(reset: Reset) -> Fault:
     return fault
 
 
+def code_name(code: int) -> str:
+    """The name of an error code, or its number where RFC 9113 has none for it."""
+    try:
+        return ErrorCodes(code).name
+    except ValueError:
+        return f"0x{code:x}"
+
+
 def _fault(code: int, detail: str, tag: str = "") -> Fault:
-    return Fault(HTTP2_ERROR, status=0, detail=f"{detail} ({ErrorCodes(code).name})", error=code, tag=tag)
+    return Fault(HTTP2_ERROR, status=0, detail=f"{detail} ({code_name(code)})", error=code, tag=tag)

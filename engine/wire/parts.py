@@ -98,7 +98,7 @@ class Fault:
     status: int = 400
     raw: bytes = b""
     detail: str = ""
-    """What was wrong, in words; only HTTP/2 tells."""
+    """What was wrong, in words."""
     error: int = 0
     """The HTTP/2 error code that was sent for it."""
     tag: str = ""
