@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
-from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.head import target_text
+from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 BAD_URL = "ERR_INVALID_URL"

@@ -71,7 +71,9 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     alpn = HTTP2_FIRST if recorded_http2 and not websocket else HTTP1_ONLY
     route = Route(secure, host, port, host, targets.options, alpn if secure else ())
     body = b"" if websocket else wire_body(draft)
-    return Outgoing(route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo), body
+    return Outgoing(
+        route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo
+    ), body
 
 
 def wire_body(draft: Draft) -> bytes:

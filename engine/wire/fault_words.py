@@ -89,7 +89,9 @@ def _target(fault: Fault) -> str:
         return "two blanks follow the method; expected one"
     bad = re.search(rb"[\x00-\x1f\x7f]", target)
     if bad is not None:
-        return f"the target has the control character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
+        return (
+            f"the target has the control character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
+        )
     if not heads.is_text(target):
         return "the target holds bytes that are not UTF-8, or control characters; percent-encode them"
     if words[0] == b"CONNECT":
@@ -184,7 +186,7 @@ _WORDS: Final[dict[str, str | Callable[[Fault], str]]] = {
     heads.INVALID_LENGTH: _length,
     heads.REPEATED_LENGTH: _lengths,
     heads.INVALID_CODING: _coding,
-    heads.INVALID_CHUNK: "the chunked body is malformed; expected the size in hexadecimal digits, CR LF, so many bytes, CR LF",
+    heads.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal digits, CR LF, the bytes, CR LF",
     heads.OVERFLOW: "the head, or the trailers, are larger than server.limits.head allows",
     heads.EARLY_EOF: _TOO_EARLY,
     heads.BAD_HOST: _host,

@@ -96,9 +96,7 @@ def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
 def is_method(word: bytes) -> bool:
     """Whether a word is a method (RFC 9110, 9.1): any token, but for one that is a registered method in other letters,
     which servers read differently, and for the start of HTTP/2 (RFC 9113, 3.4)."""
-    return word in METHODS or (
-        TOKEN.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI"
-    )
+    return word in METHODS or (TOKEN.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI")
 
 
 def is_text(target: bytes, *, complete: bool = True) -> bool:

@@ -53,7 +53,9 @@ def said(port: int, data: bytes) -> bytes:
 @pytest.mark.parametrize("method", ["LIST", "X_Y", "PROPFIND", "MKCOL", "REPORT", "VERSION-CONTROL"])
 def test_any_token_is_a_method(recorder: Start, method: str) -> None:
     run = recorder(RULES)
-    answer = requests.request(method, f"http://127.0.0.1:{run.port}/v1/secret", headers={"Host": "mock.test"}, timeout=20)
+    answer = requests.request(
+        method, f"http://127.0.0.1:{run.port}/v1/secret", headers={"Host": "mock.test"}, timeout=20
+    )
     assert answer.text == f"{method} http://mock.test/v1/secret"
     request = run.stop().one("request")
     registered = method in ("PROPFIND", "MKCOL", "REPORT")
@@ -89,7 +91,9 @@ def test_the_request_line_may_name_the_host(recorder: Start) -> None:
     assert said(run.port, b"GET http://mock.test/a HTTP/1.1\r\n\r\n").endswith(b"GET http://mock.test/a")
     inside = b"GET /b HTTP/1.1\r\nHost: mock.test\r\n\r\n"
     assert said(run.port, b"CONNECT mock.test:80 HTTP/1.1\r\n\r\n" + inside).endswith(b"GET http://mock.test/b")
-    assert said(run.port, b"GET /a HTTP/1.1\r\n\r\n").endswith(b"There is no Host field, and the target names no host.\n")
+    assert said(run.port, b"GET /a HTTP/1.1\r\n\r\n").endswith(
+        b"There is no Host field, and the target names no host.\n"
+    )
     session = run.stop()
     assert [request["tags"] for request in session.by_type("request")] == [["client-odd:no-host"]] * 2
     assert session.one("client-error")["request"].keys().isdisjoint({"url", "destination"})
@@ -102,7 +106,7 @@ def test_a_refusal_says_who_what_and_why(recorder: Start) -> None:
     _, port = curl("--http2-prior-knowledge", "-H", "Host: a:99999", f"http://127.0.0.1:{run.port}/")
     head = said(run.port, b"HEAD / HTTP/1.1\r\nHost: a\r\nb c: d\r\n\r\n")
     session = run.stop()
-    assert f"{REFUSED} (HPE_INVALID_METHOD)\n\nThe method \"patch\" has to be written PATCH" in lower
+    assert f'{REFUSED} (HPE_INVALID_METHOD)\n\nThe method "patch" has to be written PATCH' in lower
     assert port.startswith("HTTP/2 400") and f"{REFUSED} (PREPROCESSING_FAILED)" in port
     assert head.endswith(b"\r\n\r\n") and b"Content-Length: " in head, "an answer to HEAD has no body"
     for line, error in zip(_refusals(run), session.by_type("client-error"), strict=True):

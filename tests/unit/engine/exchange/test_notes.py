@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.address import PLAIN
+from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.notes import ALWAYS, Notes, wanted_types
 from mockrec.engine.wire.parts import Fault, ResponseHead
@@ -198,7 +198,9 @@ async def test_nobody_speaks_where_no_rule_answers(stage: Any) -> None:
 
 async def test_a_client_error_that_was_answered(stage: Any) -> None:
     raw = b"GET / HTTP/1.1\r\nbad\r\n\r\n"
-    stage.notes.client_error(PEER, Fault("HPE_INVALID_HEADER_TOKEN", raw=raw), PLAIN, started_at=1.5, answered=REFUSED, body=b"no")
+    stage.notes.client_error(
+        PEER, Fault("HPE_INVALID_HEADER_TOKEN", raw=raw), PLAIN, started_at=1.5, answered=REFUSED, body=b"no"
+    )
     record = stage.log.only("client-error")
     assert record["errorCode"] == "HPE_INVALID_HEADER_TOKEN"
     assert "exchangeId" not in record

@@ -18,7 +18,13 @@ CERTAIN = {"id", "rawHeaders", "remoteIpAddress", "remotePort", "timingEvents", 
 
 
 def told(
-    raw: bytes = b"", exchange: Any = None, *, origin: Origin = PLAIN, fields: Any = (), version: str = "", tls: Any = None
+    raw: bytes = b"",
+    exchange: Any = None,
+    *,
+    origin: Origin = PLAIN,
+    fields: Any = (),
+    version: str = "",
+    tls: Any = None,
 ) -> dict[str, Any]:
     peer = replace(PEER, tls=tls)
     broken = Broken("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
@@ -62,7 +68,10 @@ def told(
                 "destination": {"hostname": "a.test", "port": 443},
             },
         ),
-        (b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", {"method": "GET", "protocol": "http", "httpVersion": "1.1", "path": "/"}),
+        (
+            b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+            {"method": "GET", "protocol": "http", "httpVersion": "1.1", "path": "/"},
+        ),
     ],
 )
 def test_as_much_as_the_first_line_shows(raw: bytes, found: dict[str, Any]) -> None:
