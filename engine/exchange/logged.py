@@ -16,10 +16,13 @@ from mockrec.engine.record.redact_record import RAW_HEAD
 from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
+from mockrec.engine.wire.content_stream import decoded_size
 from mockrec.engine.wire.parts import RawHeaders, header_table
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
 
+_COUNTED = 8 * 1024 * 1024
+"""Bytes of a decoded body beyond the limit that are counted: that takes the loop some 10 ms."""
 _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 # Codecs between texts, or for names: no character set of a message is meant.
 _NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
@@ -168,10 +171,14 @@ class BodyLogger:
             if mode == "raw":
                 return self._form(kept[: self._limit], size, content_type, side, owner)
             return {**self._form(kept[: self._limit], size, "", side, owner), "undecodable": True}
-        if len(data) > self._limit:
+        decoded = len(data)
+        if decoded > self._limit:
             data, complete = data[: self._limit], False
+        if not (complete or cut or incomplete):
+            most = min(len(kept) * content.RATIO, self._limit + _COUNTED)
+            decoded = max(len(data), decoded_size(kept, codings, most))
         truncated = self.truncated
-        record = self._form(data, len(data), content_type, side, owner)
+        record = self._form(data, decoded if not (cut or incomplete) else len(data), content_type, side, owner)
         if mode == "raw" and "redacted" not in record:
             self.truncated = truncated
             return self._form(kept[: self._limit], size, content_type)

@@ -16,7 +16,9 @@ from mockrec.engine.wire import content
 from mockrec.engine.wire.content_stream import ContentDecoder
 
 _PIECE = 64 * 1024
-"""Bytes of the wire that are gone through at once."""
+"""Bytes of the wire that are gone through at once,"""
+_ENCODED_PIECE = 8 * 1024
+"""and of what is encoded: some of it becomes a thousand times as long."""
 
 
 class Spill:
@@ -54,6 +56,7 @@ class Spill:
         # Nobody finds a secret in two bytes a letter.
         self._transcoder = utf8_of(self._type) if redactor is not None else None
         self._encoded = 0
+        self._decoded = 0
         self._kept = 0
         self._is_broken = False
         self._is_redacted = False
@@ -61,20 +64,23 @@ class Spill:
     def feed(self, data: bytes) -> None:
         """The next bytes of the wire."""
         self._encoded += len(data)
-        for start in range(0, len(data), _PIECE):
-            if self._is_broken or self._kept >= self._limit:
+        step = _PIECE if self._decoder is None else _ENCODED_PIECE
+        for start in range(0, len(data), step):
+            if self._is_broken or (self._kept >= self._limit and self._decoder is None):
                 return
-            piece = data[start : start + _PIECE]
+            piece = data[start : start + step]
             if self._decoder is not None:
                 try:
                     piece = self._decoder.feed(piece)
                 except content.UndecodableError:
                     self._is_broken = True
                     return
-                if self._kept + len(piece) > self._encoded * content.RATIO:
+                if self._decoded + len(piece) > self._encoded * content.RATIO:
                     self._is_broken = True  # a few bytes of the wire must not fill the disk
-                    piece = b""
-            self._take(piece)
+                    return
+                self._decoded += len(piece)  # what is over the limit is counted, and not kept
+            if self._kept < self._limit:
+                self._take(piece)
 
     def _take(self, piece: bytes) -> None:
         room = self._limit - self._kept
@@ -130,10 +136,9 @@ class Spill:
         sha256 = self._file.finish()
         if sha256 is None:
             return None
-        kept = min(self._kept, self._limit)
-        cut = self._kept > self._limit or self._is_broken or (self._kept == self._limit and self._decoder is not None)
+        cut = self._decoded > self._limit or self._is_broken
         record: dict[str, Any] = {
-            "size": self._encoded if self._decoder is None else kept,
+            "size": self._encoded if self._decoder is None else self._decoded,
             "file": f"{sha256[:2]}/{sha256}",
             "sha256": sha256,
         }

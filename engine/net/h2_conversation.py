@@ -283,8 +283,10 @@ class H2Conversation:
                 self._forget(number)
 
     def _note_leaving(self, exchange: Exchange, fault: Fault, *, is_legal: bool = False) -> None:
-        """The client gives up a request that is not complete, as one of HTTP/1 does that ends its connection; a reset of
-        the stream `is_legal`."""
+        """The client gives up a request that is not complete, as one of HTTP/1 does that ends its connection.
+
+        `is_legal`: it has reset the stream, which it may.
+        """
         if exchange.finished or exchange.request_body.complete or self._stopping:
             return
         if not is_legal:

@@ -80,7 +80,8 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
             return "neither :authority nor host"
     hosts = [value for name, value in fields if name == b"host"]
     if len(hosts) > 1 or (hosts and not AUTHORITY.fullmatch(hosts[0])):
-        return f"host is {quoted(b', '.join(hosts))}; expected one host or host:port"  # HTTP/1 would refuse it (RFC 9112, 3.2)
+        # HTTP/1 would refuse it (RFC 9112, 3.2).
+        return f"host is {quoted(b', '.join(hosts))}; expected one host or host:port"
     length = -1 if tunnel else declared_length(fields, 1)
     if isinstance(length, str):
         return length

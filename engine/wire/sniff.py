@@ -49,7 +49,8 @@ def _sniff_socks(first: bytes | bytearray) -> Opening:
 
 
 def _sniff_http1(first: bytes | bytearray) -> Opening:
-    """A method and a space, with the start of a target where no registry has the method; or an empty line, which only HTTP/1 allows before its own start (RFC 9112, 2.2)."""
+    """A method and a space, and the start of a target where no registry has the method; or an empty line, which only
+    HTTP/1 allows before its own start (RFC 9112, 2.2)."""
     first = bytes(first[:SNIFF_LIMIT])
     if first.startswith((b"\r\n", *_REQUEST_STARTS)) or _OTHER_START.match(first):
         return "http1"

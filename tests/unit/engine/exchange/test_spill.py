@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,15 @@ def test_what_has_to_be_gone_through_is_not_done_where_requests_are_served(
     spill.feed(body)
     spill.abandon()
     assert backlog.size == len(body)
+
+
+def test_what_is_over_the_limit_is_decoded_to_be_counted(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, limit=300_000)
+    noise = random.Random(1).randbytes(500_000)
+    packed = gzip.compress(noise)
+    record = stage.kept(packed, {"content-encoding": "gzip"})
+    assert stage.was_spilled
+    assert (record["size"], record["encodedSize"], record["truncated"]) == (500_000, len(packed), True)
+    assert stage.content(record) == noise[:300_000]
+    exactly = stage.kept(gzip.compress(noise[:300_000]), {"content-encoding": "gzip"})
+    assert exactly["size"] == 300_000 and "truncated" not in exactly, "nothing is missing"
