@@ -6,7 +6,6 @@ import pytest
 
 from mockrec.engine.rules.load import load_rules
 
-
 A = "{when: {path: /a}, then: {reply: {}}}"
 GET_A = "{when: {path: /a, method: GET}, then: {reply: {}}}"
 WAITS = "{continue: true, then: {delay: 1s}}"
