@@ -327,7 +327,7 @@ class Exchange:
 
     async def inform(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send a 1xx."""
-        reason = REASONS.get(status, "Information")
+        reason = "" if self.head.version == "2.0" else REASONS.get(status, "Information")
         self.notes.information(self, status, reason, headers)
         await self.channel.send_interim(status, reason, headers)
 

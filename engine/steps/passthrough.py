@@ -20,6 +20,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
+from mockrec.engine.steps.faults import never_answer
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
 from mockrec.engine.steps.outgoing import outgoing
 from mockrec.engine.steps.plan import Act
@@ -28,11 +29,13 @@ from mockrec.engine.steps.transform import TransformError, changed_headers
 from mockrec.engine.steps.websocket_passing import SocketPassing
 from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
 from mockrec.engine.upstream.carrier import Carrier
-from mockrec.engine.upstream.errors import LOOP, RESET, UpstreamError
+from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.head import target_text
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 
 _BAD_GATEWAY = "Error communicating with upstream server"
@@ -86,7 +89,7 @@ def passthrough_act(
 
 
 async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *, simulate: bool) -> None:
-    """Tell the client that its server did not answer, or show it the same."""
+    """Tell the client that its server did not answer, or show it the same: its end, its silence, or else a reset."""
     exchange.tag(*error.tags)
     route = request.route
     server = f"{request.protocol}://{route}"
@@ -100,10 +103,17 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
     exchange.abort({"name": "UpstreamError", "code": error.code, "message": f"Upstream connection error: {text}"})
     head = exchange.response_head
     framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
-    if simulate or not framed:
-        exchange.channel.reset()  # a FIN would look like the end of a body that ends with the connection
-    else:
+    in_order = error.closed
+    if exchange.answering:
+        # A FIN would look like the end of a body that ends with the connection; a reset would discard what has been
+        # sent, so it is for servers that have done so.
+        in_order = framed and (error.closed or error.code != RESET or not simulate)
+    if simulate and error.code == TIMED_OUT:
+        await never_answer(exchange)
+    elif in_order:
         exchange.channel.close()
+    else:
+        exchange.channel.reset()
 
 
 _NOT_CHANGED: Final = {"overridden": False}
@@ -148,7 +158,7 @@ class Passing:
         try:
             self._body = await self._new_body()
             self._ready = True
-            if not self._request.route.secure:  # otherwise the server chooses what is sent
+            if not self._request.route.alpn:  # otherwise the server chooses what is sent
                 self._tell_request(self._request.for_http1())
             await self._pass_on()
             kept = self._sent
@@ -274,6 +284,7 @@ class Passing:
     async def _receive(self, carrier: Carrier) -> None:
         response, parts = await self._head(carrier)
         head = response.head
+        self._tag_odd(head.odd)
         self._tell_head(carrier, head)
         if self._delay is not None:
             await self._delay(self._exchange)
@@ -287,6 +298,7 @@ class Passing:
         self._tell_often("passthrough-response-body", "response", _NOT_CHANGED)
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
+            self._tag_odd(parts[-1].odd)
             trailers = end_to_end_trailers(parts[-1].trailers)
             answer = self._answer(head, len(body), trailers=bool(trailers))
             answer.body = body
@@ -307,8 +319,10 @@ class Passing:
                     carrier.deadline = math.inf
                     self._first_byte = clock.now() - self._asked_at
                     return part, parts[index + 1 :]
+                if isinstance(part, Interim):
+                    self._tag_odd(part.head.odd)
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    fields = without(end_to_end(part.head.raw_headers), ":status", *_FRAMING)
+                    fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
                     await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
     def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> Answer:
@@ -353,6 +367,7 @@ class Passing:
                 if type(part) is Data:
                     await exchange.send(part.data)
                 elif type(part) is End:
+                    self._tag_odd(part.odd)
                     return end_to_end_trailers(part.trailers)
             if backpressure.behind:
                 await backpressure.wait_for_room()
@@ -374,6 +389,7 @@ class Passing:
             if size > limit:
                 raise TransformError(too_long("response", size, limit))
             parts = await carrier.receive(seconds)
+        self._tag_odd(parts[-1].odd)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head, len(original))
         raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
@@ -416,7 +432,7 @@ class Passing:
                 "protocol": request.protocol,
                 "hostname": request.route.name,
                 "port": str(request.route.port),
-                "path": request.target,
+                "path": target_text(request.target),
                 "rawHeaders": raw_headers,
             },
         )
@@ -438,23 +454,30 @@ class Passing:
             "remoteIpAddress": ip,
             "remotePort": port,
         }
+        if head.odd:
+            told["rawHead"] = head.raw.decode("latin-1")
         if carrier.used > 1:
             told["reused"] = True
         self._tell_often("passthrough-response-head", "response", told, timings=timings)
+
+    def _tag_odd(self, kinds: Sequence[str]) -> None:
+        """The server broke the rules, and was understood all the same: the log says how."""
+        if kinds:
+            self._exchange.tag(*(tag for tag in odd_tags(kinds) if tag not in self._exchange.tags))
 
     def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
         if not self._ready or error.code == LOOP:
             return
         if not self._told:
             self._tell_request(self._request.for_http1())  # there was no server to choose
-        self._tell(
-            "passthrough-abort",
-            {
-                "downstreamAborted": by_client,
-                "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
-                "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
-            },
-        )
+        told: dict[str, Any] = {
+            "downstreamAborted": by_client,
+            "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
+            "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
+        }
+        if error.raw_head:
+            told["rawHead"] = error.raw_head.decode("latin-1")
+        self._tell("passthrough-abort", told)
 
 
 def _length_of(head: ResponseHead) -> int | None:
