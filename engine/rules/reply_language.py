@@ -196,7 +196,8 @@ def _warn_of_templates(given: Given, texts: Iterable[tuple[str, Any]]) -> None:
     """`{{ request… }}` without `template: true` is sent as it stands."""
     for key, value in texts:
         if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
-            given.reading.warn(given.place(key), "`{{ … }}` is sent as it stands without `template: true` beside it")
+            message = "`{{ … }}` is sent as it stands; say `template: true` beside it, or `false` if that is meant"
+            given.reading.warn(given.place(key), message)
             return
 
 
@@ -204,7 +205,8 @@ def _check_templates(given: Given, reply: Reply) -> bool:
     if not reply.template:
         body = reply.body
         texts = [("body", body.text), ("json", body.json if body.is_json else None)]
-        _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
+        if "template" not in given:
+            _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
         return True
     reading, good = given.reading, True
     if reply.body.text is not None:

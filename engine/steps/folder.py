@@ -118,8 +118,8 @@ def open_in(root: str, path: str, prefix: str, index: str | None) -> Found:
         raise NotThere
     at = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for name in names:
-            deeper = _open(name, at)
+        for one in names:
+            deeper = _open(one, at)
             os.close(at)
             at = deeper
         told = os.fstat(at)
