@@ -194,7 +194,7 @@ class H1Client:
 
     def _skip_empty_lines(self) -> None:
         """Browsers and Node ignore some before a response, as RFC 9112 (2.2) asks for before a request."""
-        if self._buffer[:1] in (b"\r", b"\n"):
+        if self._buffer.startswith((b"\r", b"\n")):
             matched = _EMPTY_LINES.match(self._buffer)
             if matched is not None:
                 self._skipped += matched[0].count(b"\n")

@@ -111,7 +111,8 @@ def _bad_path(path: bytes) -> str:
 
 def read_response(fields: Fields) -> ResponseHead | str:
     """A response head, interim or final, or what makes it malformed."""
-    sent, odd = fields, ()
+    sent = fields
+    odd: tuple[str, ...] = ()
     fault = fields_fault(fields, _RESPONSE_PSEUDO)
     if fault:
         fields, odd = repaired(sent)

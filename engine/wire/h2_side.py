@@ -149,7 +149,8 @@ class H2Side(H2Streams):
             self._ended(stream, state, End(), parts)
 
     def _trailers(self, stream: int, parts: list[Any]) -> None:
-        fields, odd = self._decoder.fields, ()
+        fields = self._decoder.fields
+        odd: tuple[str, ...] = ()
         fault = fields_fault(fields, frozenset())
         if fault and self._is_client:
             fields, odd = repaired(fields)
