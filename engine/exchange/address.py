@@ -152,7 +152,8 @@ def edited_address(
     server than before, as if a proxy had been asked for that."""
     named = f"[{hostname}]" if ":" in hostname else hostname
     host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
-    url = f"{protocol}://{host}{_normal_target(target) if target.startswith('/') else ''}"
+    path = target_text(target)
+    url = f"{protocol}://{host}{_normal_target(path) if target.startswith('/') else ''}"
     return Address(
         address.origin,
         address.is_absolute or moved,
@@ -160,6 +161,7 @@ def edited_address(
         url,
         url,
         target,
+        path,
         named,
         port,
         host,

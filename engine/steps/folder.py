@@ -136,11 +136,11 @@ def open_in(root: str, path: str, prefix: str, index: str | None) -> Found:
             raise NotThere  # a file has nothing below it
         if not stat.S_ISREG(told.st_mode):
             raise NotThere
-        name = index if wants_folder and index is not None else os.fsdecode(names[-1])
+        shown = index if wants_folder and index is not None else os.fsdecode(names[-1])
         file = os.fdopen(at, "rb", buffering=0)
         at = -1
         tag = f'"{told.st_mtime_ns:x}-{told.st_size:x}"'
-        return Found(file, name, told.st_size, int(told.st_mtime), tag)  # type: ignore[arg-type]
+        return Found(file, shown, told.st_size, int(told.st_mtime), tag)
     finally:
         if at >= 0:
             os.close(at)
