@@ -25,7 +25,7 @@ from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
 from mockrec.engine.wire import content
-from mockrec.engine.wire.h1 import field_lines
+from mockrec.engine.wire.h1_heads import field_lines
 from mockrec.formats.body import Body
 from mockrec.formats.errors import RecordError, SessionError
 from mockrec.formats.lenient import object_of, status_of

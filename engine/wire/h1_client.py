@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from mockrec.engine.wire.chunked import ChunkedBody
-from mockrec.engine.wire.h1 import field_lines
+from mockrec.engine.wire.h1_heads import field_lines
 from mockrec.engine.wire.head import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.response_head import (

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from mockrec.engine.wire.h2_fields import Fields, as_text, repaired
 from mockrec.engine.wire.h2_heads import read_request
 from mockrec.engine.wire.head import INVALID_HEADER, partial_fault, read_head
-from mockrec.engine.wire.odd_fields import BARE_LF, FRAMING, client_odd_tags, read_fields
+from mockrec.engine.wire.odd_fields import BARE_LF, FRAMING, client_odd_tags, read_fields, value_kind
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
 
 _HOST_AND_FRAMING = FRAMING | {b"host"}
@@ -20,8 +20,8 @@ _HOST_AND_FRAMING = FRAMING | {b"host"}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONTROLS_IN_BYTES = re.compile(_CONTROLS.pattern.encode())
-_PLAIN = re.compile(rb":[a-z]+|[!#$%&'*+\-.^_`|~0-9a-z]+")
-"""The name of a pseudo-field or of a field."""
+_TOKEN_IN_BYTES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_VISIBLE = re.compile(rb"[^\x00-\x20\x7f-\xff]+")
 
 
 def read_lenient_head(raw: bytes) -> tuple[RequestHead, bytes] | Fault:
@@ -62,7 +62,16 @@ def read_lenient_request(fields: Fields, ended: bool) -> tuple[RequestHead, int]
     mended, kinds = repaired(fields)
     if not kinds or any(pair not in fields for pair in mended if pair[0] == b"host"):
         return read
-    plain = [(name, _CONTROLS_IN_BYTES.sub(b" ", value).strip()) for name, value in mended if _PLAIN.fullmatch(name)]
+    if any(value_kind(value) is None for _, value in mended):
+        return read  # also under a name that is left out below
+    plain: list[tuple[bytes, bytes]] = []
+    for name, value in mended:
+        if name in FRAMING or not _TOKEN_IN_BYTES.fullmatch(name):
+            # What is a name to nobody goes; pseudo-fields, capitals and what frames have to pass as they are.
+            if name.startswith(b":") or name != name.lower() or name in FRAMING or not _VISIBLE.fullmatch(name):
+                plain.append((name, value))
+        else:
+            plain.append((name, _CONTROLS_IN_BYTES.sub(b" ", value).strip(b" ")))
     good = read_request(tuple(plain), ended)
     if isinstance(good, str):
         return read
