@@ -114,6 +114,8 @@ class UpstreamSettings:
     """How real servers are reached; the defaults of every passthrough step."""
 
     proxy: str | None = None
+    pac: str | None = None
+    """File or URL of a script that names the proxies instead."""
     secure_proxy: str | None = None
     """Another proxy for what is encrypted, or `""` for none; only the environment (HTTPS_PROXY) tells them apart."""
     no_proxy: tuple[str, ...] = ()

@@ -83,6 +83,7 @@ class Server:
         self._gateway.before = settings.before
         self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
         self._gateway.helpers = self._helpers
+        self._gateway.dialer.scripts.helpers = self._helpers
         self._options = options_of(settings.upstream, self._gateway)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None

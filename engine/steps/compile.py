@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 
 from mockrec.engine.config import Limits, UpstreamSettings
 from mockrec.engine.errors import ConfigError
@@ -24,6 +25,7 @@ from mockrec.engine.steps.webhook import Webhooks, webhook_act
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.pac import MISSING
 from mockrec.engine.upstream.resolve import read_server
 from mockrec.engine.usercode.failure import Failure
 
@@ -118,13 +120,18 @@ def _options(step: model.Passthrough, tools: Tools) -> Options:
     """The run's options, with the step's own put over them. Raises ConfigError."""
     if not step.upstream:
         return tools.options
-    return options_of(replace(tools.options.settings, **step.upstream), tools.gateway, f"{step.place.where}: ")
+    settings = tools.options.settings
+    if "proxy" in step.upstream:
+        settings = replace(settings, pac=None, secure_proxy=None)
+    return options_of(replace(settings, **step.upstream), tools.gateway, f"{step.place.where}: ")
 
 
 def options_of(settings: UpstreamSettings, gateway: Gateway, where: str = "") -> Options:
     """Options that can be used: files are there, URLs are URLs. Raises ConfigError."""
     try:
         options = Options(settings)
+        if settings.pac is not None and find_spec("dukpy") is None:
+            raise ConfigError(f"upstream.proxy: {MISSING}")
         gateway.dialer.check(options)
         for server in settings.dns_servers:
             read_server(server)

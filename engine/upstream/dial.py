@@ -28,6 +28,7 @@ from mockrec.engine.upstream.errors import (
     tls_error,
 )
 from mockrec.engine.upstream.options import Options, ProxyAddress
+from mockrec.engine.upstream.proxy_scripts import ProxyScripts
 from mockrec.engine.upstream.resolve import is_address, resolve
 from mockrec.engine.wire.h1_client import H1Client
 from mockrec.engine.wire.parts import Fault, Response
@@ -89,6 +90,7 @@ class Dialer:
         self._connect = connect
         self._contexts = contexts
         self._is_own = is_own
+        self.scripts = ProxyScripts()
         self._made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
         """Both ends of each connection: one port may serve several connections to different servers."""
 
@@ -135,7 +137,26 @@ class Dialer:
             pipe.close()
 
     async def _dial(self, route: Route, client_ip: str, attempt: _Attempt, to_self: bool) -> Dialed:
-        proxy = route.options.proxy_for(route.name, route.port, secure=route.secure or route.raw)
+        """Through the first proxy that can be reached and used."""
+        script = route.options.settings.pac
+        attempt.blame = "" if script is None else f"the proxy script {script} has not answered"
+        proxies = await self.scripts.proxies_for(route)
+        attempt.blame = ""
+        share = route.options.settings.connect_timeout / len(proxies)
+        for proxy in proxies[:-1]:
+            try:
+                with anyio.fail_after(share):
+                    return await self._dial_by(proxy, route, client_ip, attempt, to_self)
+            except Exception as error:
+                if _failure(error, share) is None or not attempt.blame or getattr(error, "code", "") == PROXY_FAILED:
+                    raise
+                self._drop(attempt.opened)
+                attempt.opened, attempt.blame = [], ""
+        return await self._dial_by(proxies[-1], route, client_ip, attempt, to_self)
+
+    async def _dial_by(
+        self, proxy: ProxyAddress | None, route: Route, client_ip: str, attempt: _Attempt, to_self: bool
+    ) -> Dialed:
         timings: dict[str, float] = {}
         dialed = Dialed(await self._reach(route, proxy, client_ip, attempt, timings, to_self), timings=timings)
         received = b""

@@ -59,14 +59,16 @@ class Options:
     def proxy_for(self, hostname: str, port: int, *, secure: bool) -> ProxyAddress | None:
         """The proxy on the way to a server, unless `noProxy` names it: a domain with all below it, or `*`."""
         proxy = self._secure_proxy if secure else self._proxy
-        if proxy is None:
-            return None
+        return None if proxy is None or self.is_direct(hostname, port) else proxy
+
+    def is_direct(self, hostname: str, port: int) -> bool:
+        """Whether `noProxy` names a server."""
         name = _normal_name(hostname)
         below = "" if is_address(name) else name  # no address is below another
         for domain, only_port in self._no_proxy:
             if only_port in (None, port) and (domain in ("*", name) or below.endswith(f".{domain}")):
-                return None
-        return proxy
+                return True
+        return False
 
     def verifies(self, hostname: str, port: int) -> bool:
         """Whether the server's certificate has to be good."""

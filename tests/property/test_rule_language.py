@@ -235,7 +235,7 @@ RESPONSE_CHANGES = st.builds(
     BODY_CHANGES,
 )
 UPSTREAM = {
-    "proxy": st.sampled_from([None, "http://proxy:3128", "socks5h://user:word@proxy"]),
+    "proxy": st.sampled_from([None, "http://proxy:3128", "socks5h://user:word@proxy", {"pac": "body.txt"}]),
     "noProxy": st.just(["localhost"]),
     "trustedCAs": st.just(["body.txt"]),
     "ignoreTlsErrors": st.sampled_from([True, False, ["a.test"]]),
