@@ -222,7 +222,7 @@ class Redactor:
 
     def hold(self) -> Hold:
         """For a body whose pieces are redacted one by one."""
-        return Hold(self._patterns.any)
+        return Hold(self._patterns.any, lambda: self._session.marks)
 
     def text(self, text: str, owner: Knows | None = None) -> str:
         """A text for people."""
