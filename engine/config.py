@@ -100,6 +100,8 @@ class RecordSettings:
     events: tuple[str, ...] | str = "default"
     """`default`, `all`, or the event types by name."""
     max_body_size: int = 10 * MIB
+    hold_time: float = 0.1
+    """Seconds that a piece of a body is held for the rest of its line, where secrets are looked for."""
     bodies: str = "decoded"
     """`decoded`, `raw` or `both`."""
     redact: object = "default"

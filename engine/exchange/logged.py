@@ -74,7 +74,7 @@ class BodyLogger:
         """A body that is in memory as it went over the wire."""
         if not data:
             return EMPTY_BODY
-        return self._logged(data[: self._limit], len(data), headers, side, owner)
+        return self._logged(data, len(data), headers, side, owner)
 
     def kept(
         self,
@@ -134,9 +134,12 @@ class BodyLogger:
         """A message of which the first bytes were kept."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
-    def piece(self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "") -> dict[str, Any]:
-        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so."""
-        return self._form(data[: self._limit], len(data), "", side, owner, coding)
+    def piece(
+        self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "", before: bytes = b""
+    ) -> dict[str, Any]:
+        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so;
+        `before`: what is in the log already and may name what is secret."""
+        return self._form(data[: self._limit], len(data), "", side, owner, coding, before)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
@@ -200,6 +203,7 @@ class BodyLogger:
         side: str = "",
         owner: Knows | None = None,
         coding: str = "",
+        before: bytes = b"",
     ) -> dict[str, Any]:
         truncated = size > len(kept)
         record = _encode(kept, size, content_type, truncated)
@@ -207,7 +211,9 @@ class BodyLogger:
             # A text of another charset is looked at as text, and one that is cut up to its last whole character.
             data = record["text"].encode() if "charset" in record or (truncated and "text" in record) else kept
             kind = content_type if isinstance(content_type, str) else ""
-            redacted = self._redactor.body(data, kind, side, owner, coding)
+            redacted = self._redactor.body(before + data if before else data, kind, side, owner, coding)
+            if before:
+                redacted = data if redacted == before + data else self._behind(before, redacted, side, owner)
             if redacted is not data:
                 record.pop("charset", None)
                 record = replaced_body(record, redacted)
@@ -216,6 +222,13 @@ class BodyLogger:
         if self._spool is not None and len(kept) > INLINE_BYTES:
             return self._beside(record, self._spool)
         return record
+
+    def _behind(self, before: bytes, redacted: bytes, side: str, owner: Knows | None) -> bytes:
+        """What of a redacted text stands behind what is in the log already."""
+        assert self._redactor is not None
+        told = self._redactor.body(before, "", side, owner)
+        same = next((at for at, (one, other) in enumerate(zip(told, redacted, strict=False)) if one != other), None)
+        return redacted[min(len(told), len(redacted)) if same is None else same :]
 
     def _beside(self, record: dict[str, Any], spool: Spool) -> dict[str, Any]:
         """A long body in a file of its own; where that cannot be written the run is about to end."""

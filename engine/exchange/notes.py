@@ -25,7 +25,6 @@ from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
-from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
@@ -69,8 +68,10 @@ class Notes:
         bodies: BodyLogger,
         redactor: Redactor | None = None,
         backlog: Backlog | None = None,
+        hold_time: float = 0.1,
     ) -> None:
         """`bodies` has the same `redactor`; without one, secrets stay. What takes long goes to the `backlog`."""
+        self._hold_time = hold_time
         self._backlog = backlog
         self._add = log.add
         self._redactor = redactor
@@ -553,16 +554,17 @@ class Notes:
 
     def _request_pieces(self, exchange: Exchange) -> PieceBatch:
         if exchange.request_pieces is None:
-            exchange.request_pieces = PieceBatch(exchange, "request-body-data", self._piece, self._hold())
+            exchange.request_pieces = self._pieces(exchange, "request-body-data")
         return exchange.request_pieces
 
     def _response_pieces(self, exchange: Exchange) -> PieceBatch:
         if exchange.response_pieces is None:
-            exchange.response_pieces = PieceBatch(exchange, "response-body-data", self._piece, self._hold())
+            exchange.response_pieces = self._pieces(exchange, "response-body-data")
         return exchange.response_pieces
 
-    def _hold(self) -> Hold | None:
-        return None if self._redactor is None else self._redactor.hold()
+    def _pieces(self, exchange: Exchange, kind: str) -> PieceBatch:
+        hold = None if self._redactor is None else self._redactor.hold()
+        return PieceBatch(exchange, kind, self._piece, hold, self._hold_time)
 
     def _piece(self, exchange: Exchange, piece: Piece) -> None:
         if self._redactor is None or (not exchange.waiting and piece.size <= AT_ONCE):
@@ -595,4 +597,4 @@ class Notes:
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
             return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}
-        return lambda bodies: bodies.piece(data, side, exchange, piece.coding)
+        return lambda bodies: bodies.piece(data, side, exchange, piece.coding, piece.before)

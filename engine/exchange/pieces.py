@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -33,15 +33,28 @@ class Piece:
     """What it goes through first."""
     coding: str = ""
     """UTF-16 or UTF-32, where that is known of the whole body."""
+    known: Collection[str] | None = None
+    """The secrets of the exchange, where what is held has to go out now, but for what may be the beginning of one."""
+    before: bytes = b""
+    """What went out before it and has to be looked at with it."""
 
     def held(self) -> Piece | None:
         """What can be written now; None if that is nothing."""
         if self.hold is None:
             return self if self.data or self.is_ended else None
-        data = self.hold.feed(self.data)
-        if self.is_last:
-            data += self.hold.end()
-        return replace(self, data=data, hold=None, coding=self.hold.coding) if data or self.is_ended else None
+        if self.known is not None:
+            data = self.hold.release(self.known)
+            before = self.hold.before
+        else:
+            data = self.hold.feed(self.data)
+            before = self.hold.before
+            if self.is_last:
+                rest = self.hold.end()
+                before = before if data else self.hold.before
+                data += rest
+        if not (data or self.is_ended):
+            return None
+        return replace(self, data=data, hold=None, coding=self.hold.coding, before=before)
 
     @property
     def size(self) -> int:
@@ -55,10 +68,17 @@ Write = Callable[["Exchange", Piece], None]
 class PieceBatch:
     """One direction of one exchange. The last piece is written by `end`, with `isEnded`."""
 
-    __slots__ = ("_chunks", "_exchange", "_hold", "_kind", "_since", "_size", "_timer", "_write")
+    __slots__ = (
+        *("_chunks", "_exchange", "_hold", "_hold_time", "_kind"),
+        *("_release", "_since", "_size", "_timer", "_write"),
+    )
 
-    def __init__(self, exchange: Exchange, kind: str, write: Write, hold: Hold | None = None) -> None:
-        """`hold` keeps back what may be the beginning of a secret."""
+    def __init__(
+        self, exchange: Exchange, kind: str, write: Write, hold: Hold | None = None, hold_time: float = 0.1
+    ) -> None:
+        """`hold` keeps back what may be the beginning of a secret, and everything else for `hold_time` seconds."""
+        self._hold_time = hold_time
+        self._release: asyncio.TimerHandle | None = None
         self._hold = hold
         self._exchange = exchange
         self._kind = kind
@@ -82,6 +102,16 @@ class PieceBatch:
         """Write what has been gathered, if anything."""
         if self._chunks:
             self._written(is_ended=False)
+            if self._hold is not None and self._release is None:
+                wait = max(0.0, self._hold_time - _SECONDS)
+                self._release = asyncio.get_running_loop().call_later(wait, self._let_go)
+
+    def _let_go(self) -> None:
+        """Write what is held, as far as no secret may begin in it."""
+        self._release = None
+        known = self._exchange.known
+        secrets = () if known is None else tuple(known.marks)
+        self._write(self._exchange, Piece(self._kind, b"", clock.now(), False, False, self._hold, known=secrets))
 
     def give_up(self) -> None:
         """Nothing more will come, and there is no end: write everything."""
@@ -98,6 +128,9 @@ class PieceBatch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if (is_ended or is_last) and self._release is not None:
+            self._release.cancel()
+            self._release = None
         piece = Piece(self._kind, b"".join(self._chunks), self._since, is_ended, is_ended or is_last, self._hold)
         self._chunks = []
         self._size = 0

@@ -81,6 +81,7 @@ class Recording:
         self.spool = spool
         self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
         self.log: Log = self.recorder
+        self._hold_time = record.hold_time
         self._backlog: Backlog | None = None
         if redactor is not None:
             redactor.most = AT_ONCE
@@ -90,7 +91,7 @@ class Recording:
 
     def notes(self, types: Collection[str]) -> Notes:
         """What builds the records of exchanges."""
-        return Notes(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog)
+        return Notes(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog, self._hold_time)
 
     @property
     def redaction(self) -> Record | None:

@@ -185,8 +185,8 @@ class Redactor:
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
     def body(self, data: bytes, content_type: str, side: str, owner: Knows | None, coding: str = "") -> bytes:
-        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the body,
-        where this is a piece that may not say so itself. Raises TooMuch."""
+        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the
+        body, where this is a piece that may not say so itself. Raises TooMuch."""
         coding = coding or coding_of(data, is_whole=False)
         if coding:
             text, rest = decoded(data, coding)
@@ -230,7 +230,7 @@ class Redactor:
 
     def hold(self) -> Hold:
         """For a body whose pieces are redacted one by one."""
-        return Hold(self._patterns.any)
+        return Hold(self._patterns.any, lambda: self._session.marks)
 
     def text(self, text: str, owner: Knows | None = None) -> str:
         """A text for people."""

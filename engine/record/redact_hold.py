@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from mockrec.engine.record.redact_coding import coding_of, encoded
@@ -26,16 +27,30 @@ _BACKSLASH = ord("\\")
 _GROWTH: Final = 8
 _TELLING: Final = 4
 """Bytes that tell a coding."""
+_RUN = re.compile(rb"[A-Za-z0-9_.~=/+%\\-]+\Z")
+_PLAIN_RUN = re.compile(rb"[A-Za-z]?[a-z]{0,11}|[0-9]{1,6}")
+"""A run of letters or digits at the end that may be given out: no token is known by so little."""
+_USER = re.compile(rb"[^\s\"'<>@]*[:@%][^\s\"'<>]*\Z")
+"""The beginning of what may be a user and a password, which only the @ behind them tells."""
+_CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
+_MOST_KNOWN: Final = 500
+"""Known secrets that the end of a text is compared with."""
 
 
 class Hold:
     """Gives out what came, later."""
 
-    __slots__ = ("_any", "_coding", "_decoder", "_fresh", "_held", "_rest", "_size")
+    __slots__ = ("_any", "_coding", "_decoder", "_early", "_fresh", "_held", "_known", "_rest", "_size", "before")
 
-    def __init__(self, any_secret: Any) -> None:
-        """`any_secret`: the expression that finds something in all that may hold a secret."""
+    def __init__(self, any_secret: Any, known: Callable[[], Collection[str]] = tuple) -> None:
+        """`any_secret`: the expression that finds something in all that may hold a secret; `known`: the secrets of the
+        session."""
         self._any = any_secret
+        self._known = known
+        self.before = b""
+        """What stands before what was given out last, and has to be looked at with it: it went out early."""
+        self._early = b""
+        """What stands before what is held in this way."""
         self._held = b""
         """What was looked at,"""
         self._fresh: list[bytes] = []
@@ -90,8 +105,9 @@ class Hold:
         if self._size * _GROWTH < len(self._held) and len(self._held) + self._size <= MOST_HELD:
             return b""
         held = self._end()
-        cut = self._cut(held)
+        cut = max(0, self._cut(self.before + held) - len(self.before))
         self._held = held[cut:]
+        self._early = b"" if cut else self.before
         return held[:cut]
 
     def is_coded(self, data: bytes) -> bool:
@@ -100,6 +116,48 @@ class Hold:
             begin = (self._rest + data)[:_TELLING]
             return len(begin) < _TELLING or coding_of(begin, is_whole=False) != ""
         return self._coding != ""
+
+    def release(self, known: Collection[str] = ()) -> bytes:
+        """Nothing has come for a while: everything but what may be the beginning of a secret. `known`: those of the
+        exchange.
+
+        A name that goes out so is looked at again with the value that follows it (`before`). Text in UTF-16 or UTF-32
+        waits for the end of its line in any case.
+        """
+        if self._coding != "":
+            return b""
+        held = self._end()
+        text, start = self.before + held, len(self.before)
+        cut, safe = self._early_cut(text, (*self._known(), *known))
+        cut = max(cut, start)
+        self._held = text[cut:]
+        self._early = text[max(safe, cut - _NAME) : cut]
+        return text[start:cut]
+
+    def _early_cut(self, text: bytes, known: Collection[str]) -> tuple[int, int]:
+        """Where a text may be cut in the middle of a line, and from where on what is before that still counts."""
+        if len(known) > _MOST_KNOWN:
+            return 0, 0
+        run = _RUN.search(text)
+        cut = len(text) if run is None or _PLAIN_RUN.fullmatch(run[0]) else run.start()
+        user = _USER.search(text, max(0, len(text) - _NAME))
+        cut = cut if user is None else min(cut, user.start())
+        ends, safe = _Ends(text), 0
+        for match in self._any.finditer(text):
+            end = ends.of(match)
+            if not 0 <= end <= cut:
+                cut = min(cut, match.start())
+                break
+            safe = end
+        secrets = [value.encode("utf-8", "surrogatepass") for value in known]
+        begun = max((_overlap(text[:cut], secret) for secret in secrets), default=0)
+        half = _CUT_CHARACTER.search(text[:cut])
+        cut -= max(begun, 0 if half is None else len(half[0]))
+        return cut, min(safe, cut)
+
+    def is_secret(self, data: bytes) -> bool:
+        """Whether something may be secret in a piece."""
+        return self._any.search(data) is not None
 
     @property
     def size(self) -> int:
@@ -117,6 +175,7 @@ class Hold:
     def _end(self) -> bytes:
         held = b"".join((self._held, *self._fresh))
         self._held, self._fresh, self._size = b"", [], 0
+        self.before, self._early = self._early, b""
         return held
 
     def _cut(self, held: bytes) -> int:
@@ -132,6 +191,14 @@ class Hold:
                 # The name may begin before what was found of it.
                 return max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
         return cut
+
+
+def _overlap(text: bytes, secret: bytes) -> int:
+    """How many bytes at the end of a text are the beginning of a secret."""
+    for size in range(min(len(secret) - 1, len(text)), 0, -1):
+        if text.endswith(secret[:size]):
+            return size
+    return 0
 
 
 class _Ends:

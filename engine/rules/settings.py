@@ -234,7 +234,8 @@ TLS: Final = Record(
 
 def _record(given: Given) -> RecordSettings:
     callbacks = MappingProxyType(given.get("callbacks", {}))
-    return RecordSettings(**given.fields("events", "maxBodySize", "bodies", "redact", "rawData"), callbacks=callbacks)
+    names = ("events", "maxBodySize", "holdTime", "bodies", "redact", "rawData")
+    return RecordSettings(**given.fields(*names), callbacks=callbacks)
 
 
 RECORD: Final = Record(
@@ -244,6 +245,10 @@ RECORD: Final = Record(
             "Which events are recorded: `default`, `all` or a list of types.",
         ),
         "maxBodySize": Key(Size(), "How much of a body is kept in the log (10MiB)."),
+        "holdTime": Key(
+            Duration(),
+            "How long a piece of a body waits for the rest of its line, where secrets are redacted (100ms).",
+        ),
         "bodies": Key(Enum("decoded", "raw", "both"), "Bodies as decoded (default), as on the wire, or both."),
         "redact": Key(
             ByKind(

@@ -186,7 +186,7 @@ _WORDS: Final[dict[str, str | Callable[[Fault], str]]] = {
     heads.INVALID_LENGTH: _length,
     heads.REPEATED_LENGTH: _lengths,
     heads.INVALID_CODING: _coding,
-    heads.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal digits, CR LF, the bytes, CR LF",
+    heads.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal, CR LF, the bytes, CR LF",
     heads.OVERFLOW: "the head, or the trailers, are larger than server.limits.head allows",
     heads.EARLY_EOF: _TOO_EARLY,
     heads.BAD_HOST: _host,

@@ -186,3 +186,21 @@ def test_a_client_of_http2_that_leaves_in_the_middle_of_an_upload(
     errors = [(error["errorCode"], error["exchangeId"]) for error in session.by_type("client-error")]
     assert errors == ([] if leaving == "RST_STREAM" else [(code, abort["id"])])
     assert abort["requestBody"] == {"size": 2, "text": "ab", "incomplete": True}
+
+
+def test_pieces_of_an_upload_wait_no_longer_than_the_hold_time(recorder: Start, eventually: Any) -> None:
+    run = recorder(RULES, "--events", "all")
+    with socket.create_connection(("127.0.0.1", run.port), 20) as sock:
+        sock.sendall(b"POST /wait HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in (b"first piece", b" and my pass", b"word=hunter2hunter"):
+            sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+            if not piece.startswith(b"word"):
+                eventually(lambda piece=piece: piece in run.log.read_bytes())
+        sock.sendall(b"0\r\n\r\n")
+        assert b"complete" in sock.recv(65536)
+    session = run.stop()
+    pieces = [record["content"]["text"] for record in session.by_type("request-body-data")]
+    mark = session.one("request")["body"]["text"].rpartition("=")[2]
+    assert mark.startswith("redacted-")
+    assert pieces == ["first piece", " and my pass", f"word={mark}"]
+    assert b"hunter2" not in run.log.read_bytes()

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from mockrec.engine.exchange.pieces import Piece, PieceBatch
+from mockrec.engine.record.redact import Redactor
+from mockrec.engine.record.redact_marks import Marks
+from mockrec.engine.record.redact_selectors import Policy
 
 pytestmark = pytest.mark.anyio
 
@@ -108,3 +111,27 @@ async def test_in_the_log_they_have_the_time_of_their_first_byte(stage: Any) -> 
     assert (first["content"], first["isEnded"], first["eventTimestamp"]) == ({"size": 2, "text": "ab"}, False, began)
     assert (last["content"], last["isEnded"]) == ({"size": 1, "base64": "/w=="}, True)
     assert last["eventTimestamp"] > began
+
+
+def test_what_is_held_goes_out_after_the_hold_time(timers: Timers) -> None:
+    pieces: list[Piece] = []
+    exchange = type("E", (), {"known": None})()
+    hold = Redactor(Policy(), Marks(b"k")).hold()
+
+    def write(_: Any, piece: Piece) -> None:
+        held = piece.held()
+        if held is not None:
+            pieces.append(held)
+
+    batch = PieceBatch(exchange, "request-body-data", write, hold, 0.5)
+    batch.add(b"half a line")
+    timers.fire()
+    assert pieces == []
+    assert [seconds for seconds, _ in timers.waiting] == [pytest.approx(0.48)]
+    timers.fire()
+    assert [piece.data for piece in pieces] == [b"half a line"]
+    batch.add(b", password=hunter2")
+    batch.end()
+    assert [(piece.data, piece.before, piece.is_ended) for piece in pieces[1:]] == [
+        (b", password=hunter2", b"half a line", True)
+    ]

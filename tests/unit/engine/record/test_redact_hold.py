@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from mockrec.engine.record.redact import Redactor
+from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.record.redact import Holder, Redactor
 from mockrec.engine.record.redact_hold import MOST_HELD
 from mockrec.engine.record.redact_marks import Marks
 from mockrec.engine.record.redact_selectors import Policy
@@ -75,3 +77,75 @@ def test_not_too_much_is_held() -> None:
     for _ in range(40):
         given += len(hold.feed(b"x" * 65536))
     assert given > MOST_HELD
+
+
+SECRETS = [
+    'cr"et',
+    "aaaaaaaa",
+    "bb,bb}bb",
+    "hunter2",
+    "zzzzzzzz",
+    "abcdefgh",
+    "hbGci",
+    "c2lnb",
+    "hunte",
+    "a,b&c",
+    "e f",
+    "bc,}",
+]
+SECRETS += ["MII"]
+
+
+@pytest.mark.parametrize("text", BODIES)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
+def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
+    redactor, body = Redactor(Policy(), Marks(b"k")), text.encode()
+    logger, owner, hold = BodyLogger("decoded", 1 << 20, redactor), Holder(), redactor.hold()
+    given, told = b"", ""
+
+    def write(data: bytes) -> None:
+        nonlocal given, told
+        given += data
+        if data:
+            told += logger.piece(data, "request", owner, before=hold.before)["text"]
+
+    for start in range(0, len(body), size):
+        write(hold.feed(body[start : start + size]))
+        write(hold.release(owner.known.marks if owner.known is not None else ()))
+    write(hold.end())
+    assert given == body
+    whole = redactor.body(body, "", "", None).decode()
+    assert [secret for secret in SECRETS if secret in told and secret not in whole] == []
+    assert set(re.findall(r"redacted-[0-9a-f]{8}", told)) == set(re.findall(r"redacted-[0-9a-f]{8}", whole))
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("first piece", "first piece"),
+        ("tick 12", "tick 12"),
+        ('{"tick":1, "n', '{"tick":1, "n'),
+        ("m\u00fcnchen", "m\u00fcnchen"),
+        ("the key ghp_abc", "the key "),
+        ("see http://me:pass", "see "),
+        ("x password=hunter", "x "),
+        ("a secret-value", "a "),
+    ],
+)
+def test_what_goes_out_when_nothing_comes(text: str, given: str) -> None:
+    hold = Redactor(Policy(), Marks(b"k")).hold()
+    fed = hold.feed(text.encode())
+    assert (fed + hold.release()).decode() == given
+    assert (fed + hold.end()).decode() in text
+
+
+def test_the_beginning_of_a_known_secret_and_half_a_character_stay() -> None:
+    hold = Redactor(Policy(), Marks(b"k")).hold()
+    hold.feed(b"say hunt")
+    assert hold.release(["hunter"]) == b"say "
+    hold.feed(b"ing")
+    assert hold.release(["hunter"]) == b"hunting"
+    hold.feed("\u6771".encode()[:2])
+    assert hold.release() == b""
+    hold.feed("\u6771".encode()[2:])
+    assert hold.release() == "\u6771".encode()
