@@ -21,6 +21,7 @@ from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.judging import Judge
 from mockrec.engine.net.listener import Listener
 from mockrec.engine.net.own import is_loopback, own_addresses
+from mockrec.engine.net.refusal import Refusals
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.offload.pool import Helpers
@@ -229,9 +230,11 @@ class Server:
                 recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data
             ),
             is_own=self._is_own,
+            refusals=Refusals(self._hooks.warn),
             judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
+            lenient=server.lenient,
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
             is_reverse=settings.before is not None,
@@ -254,9 +257,11 @@ def alpn_of(http2: str) -> Callable[[list[bytes]], bytes | None]:
         for protocol in ours:
             if protocol in offers:
                 return protocol
-        if b"h2" in offers:
+        others = [protocol for protocol in offers if protocol != b"h2"]
+        if not others:
             raise NoProtocol  # it speaks nothing else, and we do not
-        return None
+        # What nobody here knows may still be HTTP, or be passed on; a client that gets no protocol may leave.
+        return others[0]
 
     return choose
 

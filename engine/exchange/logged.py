@@ -131,9 +131,9 @@ class BodyLogger:
         """A message of which the first bytes were kept."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
-    def piece(self, data: bytes, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
-        """A piece of a body as it stood on the wire."""
-        return self._form(data[: self._limit], len(data), "", side, owner)
+    def piece(self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "") -> dict[str, Any]:
+        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so."""
+        return self._form(data[: self._limit], len(data), "", side, owner, coding)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
@@ -186,7 +186,13 @@ class BodyLogger:
         return record
 
     def _form(
-        self, kept: bytes, size: int, content_type: Any = "", side: str = "", owner: Knows | None = None
+        self,
+        kept: bytes,
+        size: int,
+        content_type: Any = "",
+        side: str = "",
+        owner: Knows | None = None,
+        coding: str = "",
     ) -> dict[str, Any]:
         truncated = size > len(kept)
         record = _encode(kept, size, content_type, truncated)
@@ -194,7 +200,7 @@ class BodyLogger:
             # A text of another charset is looked at as text, and one that is cut up to its last whole character.
             data = record["text"].encode() if "charset" in record or (truncated and "text" in record) else kept
             kind = content_type if isinstance(content_type, str) else ""
-            redacted = self._redactor.body(data, kind, side, owner)
+            redacted = self._redactor.body(data, kind, side, owner, coding)
             if redacted is not data:
                 record.pop("charset", None)
                 record = replaced_body(record, redacted)

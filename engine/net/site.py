@@ -11,6 +11,7 @@ from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.notes import Notes
 from mockrec.engine.net.judging import Judge
+from mockrec.engine.net.refusal import Refusals
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.tunnel import is_allowed
 from mockrec.engine.rules.select import RuleSet
@@ -45,12 +46,16 @@ class Site:
     connection_notes: ConnectionNotes
     is_own: Callable[[str, int], bool]
     """Whether we listen on an address (or a name for one) and port."""
+    refusals: Refusals
+    """Tells the user of requests that were refused."""
     judge: Judge | None = None
     """Answers matchers that could take long; None: all of them are answered at once."""
     socks: tuple[AuthMethod, ...] | None = None
     """The authentication methods of SOCKS, or None where it is not spoken."""
     http2: bool = True
     """Whether HTTP/2 is spoken."""
+    lenient: bool = False
+    """Whether odd requests are repaired."""
     passes_unknown: bool = False
     """Whether protocols that we do not speak are passed on."""
     auth: tuple[str, str] | None = None

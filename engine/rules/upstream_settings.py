@@ -8,7 +8,7 @@ from typing import Any, Final
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.containers import ByKind, List, MapOf
 from mockrec.engine.rules.records import Given, Key, Record
-from mockrec.engine.rules.shapes import Bool, Duration, FirstOf, Null, Str
+from mockrec.engine.rules.shapes import Bool, BoolOr, Duration, FirstOf, Null, Str
 from mockrec.engine.rules.texts import File, Pattern
 
 _NAMES = List(Str(empty=False))
@@ -45,7 +45,11 @@ def upstream_keys() -> dict[str, Key]:
         "clientCertificates": Key(MapOf(_CERTIFICATE), "Host → client certificate."),
         "dnsServers": Key(_NAMES, "Name servers to ask instead of the system's."),
         "timeouts": Key(_UPSTREAM_TIMEOUTS, "How long a server may take."),
-        "simulateConnectionErrors": Key(Bool(), "Show the client a broken connection instead of a 502."),
+        "http2": Key(
+            BoolOr("prior-knowledge"),
+            "Whether servers are asked by HTTP/2: where the client speaks it (true), never, or always.",
+        ),
+        "simulateConnectionErrors": Key(Bool(), "Show the client how a server fails instead of a 502."),
     }
 
 

@@ -59,6 +59,7 @@ class Route:
     address."""
     options: Options
     alpn: tuple[bytes, ...] = ()
+    """What may be spoken, see `protocols.py`; HTTP/1.1 alone where it is empty."""
     raw: bool = False
     """Whether something else than HTTP is going to be spoken, so that a proxy has to give a tunnel."""
 
@@ -94,10 +95,10 @@ class Dialer:
     def check(self, options: Options) -> None:
         """Load the files that options name. Raises ConfigError."""
         settings = options.settings
-        if settings.trusted_cas:
-            self._contexts.context_for(settings.trusted_cas, verify=True)
+        if options.trusted_cas:
+            self._contexts.context_for(options.trusted_cas, verify=True)
         for files in settings.client_certificates.values():
-            self._contexts.context_for(settings.trusted_cas, verify=True, certificate=files)
+            self._contexts.context_for(options.trusted_cas, verify=True, certificate=files)
 
     def is_ours(self, peer: tuple[str, int], local: tuple[str, int]) -> bool:
         """Whether a connection that was accepted is one that we have made: what it asks for would go round for ever."""
@@ -146,7 +147,7 @@ class Dialer:
                 dialed.pipe = await self._secured(dialed.pipe, proxy.host, proxy.port, route.options)
             if not proxy.is_http:
                 received = await _socks(dialed.pipe, proxy, host, route.port)
-            elif route.secure or route.raw:
+            elif route.secure or route.raw or HTTP2 in route.alpn:
                 received = await _connect(dialed.pipe, proxy, route)
             else:
                 dialed.wants_urls = True
@@ -157,8 +158,10 @@ class Dialer:
             dialed.pipe = secured
             dialed.is_http2 = HTTP2 in route.alpn and secured.tls.get_alpn_proto_negotiated() == HTTP2
             timings["tls"] = round(clock.now() - began, 4)
-        elif received:
-            dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))
+        else:
+            dialed.is_http2 = HTTP2 in route.alpn
+            if received:
+                dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))
         return dialed
 
     async def _reach(
@@ -245,7 +248,7 @@ class Dialer:
         """
         verify = options.verifies(name, port)
         context = self._contexts.context_for(
-            options.settings.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
+            options.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
         )
         verdict = Verdict()
         pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)), received)

@@ -47,6 +47,8 @@ class Options:
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
+        self.trusted_cas = (*settings.trusted_cas, *settings.trusted_everywhere)
+        """Files of authorities that are trusted besides the system's."""
         self._proxy = read_proxy(settings.proxy)
         self._secure_proxy = self._proxy if settings.secure_proxy is None else read_proxy(settings.secure_proxy)
         self._no_proxy = [_exception(text) for text in settings.no_proxy]

@@ -90,7 +90,7 @@ def _stack(error: BaseException) -> str:
         told = traceback.TracebackException(type(error), error, error.__traceback__)
     except BaseException as failed:  # a hostile __str__, __cause__ or __notes__
         return f"{text_of(error)} (its traceback cannot be shown: {type(failed).__name__})"
-    while told.stack and _is_ours(told.stack[0].filename) and len(told.stack) > 1:
+    while told.stack and _is_ours(told.stack[0].filename):
         told.stack.pop(0)
     return "".join(told.format())
 

@@ -17,6 +17,7 @@ import h11
 
 from mockrec.engine.wire.chunked import ChunkedBody
 from mockrec.engine.wire.head import EARLY_EOF, INVALID_HEADER, OVERFLOW, partial_fault, read_head
+from mockrec.engine.wire.lenient_head import lenient_partial_fault, read_lenient_head
 from mockrec.engine.wire.parts import (
     Data,
     End,
@@ -27,20 +28,24 @@ from mockrec.engine.wire.parts import (
     ResponseHead,
     header_table,
 )
+from mockrec.engine.wire.response_head import head_end
 
 _END = h11.EndOfMessage()
 _FRAMING = ("content-length", "transfer-encoding")
 _FRAMING_NAMES = frozenset(_FRAMING)
 _LAST_CHUNK = b"0\r\n\r\n"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
 class H1Server:
     """One HTTP/1 connection seen from the server."""
 
-    def __init__(self, head_limit: int) -> None:
+    def __init__(self, head_limit: int, *, lenient: bool = False) -> None:
+        """`lenient`: what is odd in a request and means one thing only is repaired (`lenient_head.py`)."""
         self._head_limit = head_limit
+        self._lenient = lenient
         self._h11: h11.Connection | None = None
         """Made when it is needed: it takes longer than everything else here."""
         self._buffer = bytearray()
@@ -130,24 +135,33 @@ class H1Server:
         while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
             del buffer[:2]
             self._checked = 0
-        end = buffer.find(b"\r\n\r\n", max(self._checked - 3, 0))
-        if end < 0 or end + 4 > self._head_limit:
+        if self._lenient:
+            end = head_end(buffer, self._checked)
+        else:
+            end = buffer.find(b"\r\n\r\n", max(self._checked - 3, 0)) + 4
+        if end < 4 or end > self._head_limit:
             return self._incomplete_head()
-        raw = bytes(buffer[: end + 4])
-        del buffer[: end + 4]
+        raw = bytes(buffer[:end])
+        del buffer[:end]
         self._checked = 0
-        head = read_head(raw)
+        head: RequestHead | Fault
+        plain = raw
+        if self._lenient:
+            read = read_lenient_head(raw)
+            head, plain = read if isinstance(read, tuple) else (read, raw)
+        else:
+            head = read_head(raw)
         if isinstance(head, Fault):
             return [self._fault(head)]
         self._head = head
-        self._unread = raw
+        self._unread = _for_h11(plain, head) if head.odd else raw
         if not head.has_body:
             return [Request(head), End()]
         if not self._engage():
             return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._reading_body = True
         self._left = head.content_length or 0
-        self._chunks = ChunkedBody(self._head_limit) if head.chunked else None
+        self._chunks = ChunkedBody(self._head_limit, odd=self._lenient) if head.chunked else None
         rest = bytes(buffer)
         buffer.clear()
         return [Request(head), *(self._body(rest) if rest else ())]
@@ -173,7 +187,8 @@ class H1Server:
         seen, self._checked = self._checked, len(buffer)
         # Only a new line, or a first line that is not complete, can tell anything new.
         if buffer.find(b"\n", seen) >= 0 or buffer.find(b"\n") < 0:
-            fault = partial_fault(bytes(buffer[: self._head_limit]), seen)
+            told = bytes(buffer[: self._head_limit])
+            fault = lenient_partial_fault(told) if self._lenient else partial_fault(told, seen)
             if fault is not None:
                 return [self._fault(fault)]
         if len(buffer) > self._head_limit:
@@ -262,7 +277,7 @@ class H1Server:
         if close and ("close" not in tokens or "keep-alive" in tokens):
             raw = _without(raw, "connection")
             raw.append(["Connection", ", ".join(sorted((tokens - {"keep-alive", ""}) | {"close"}))])
-        return ResponseHead(status, reason, raw, header_table(raw), _Wire(status, reason, raw, close))
+        return ResponseHead(status, reason, raw, header_table(raw), _Wire(status, reason, raw, close, odd=not date))
 
     @property
     def framing_key(self) -> tuple[bool, str]:
@@ -290,7 +305,7 @@ class H1Server:
 
     def send_switch(self, head: ResponseHead) -> bytes:
         """A 101 with its fields (RFC 9110, 15.2.2); what follows is another protocol's."""
-        return _head_bytes(head.status, head.reason, head.raw_headers)
+        return _head_bytes(head.status, head.reason, head.raw_headers, odd=True)
 
     def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]] = ()) -> bytes:
         """Head, body and end of an answer.
@@ -340,13 +355,21 @@ class H1Server:
         return self._conn.send(event) or b""
 
 
+def _for_h11(raw: bytes, head: RequestHead) -> bytes:
+    """A head that holds more than h11 takes: it is shown the framing, with a target and a host that say nothing."""
+    fields = raw[raw.index(b"\r\n") + 2 :]
+    host = b"" if "host" in head.headers else b"Host: -\r\n"
+    return f"{head.method} / HTTP/{head.version}\r\n".encode() + host + fields
+
+
 class _Wire:
     """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
 
     __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
 
-    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool) -> None:
-        self.text = _head_bytes(status, reason, raw_headers)
+    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool, *, odd: bool) -> None:
+        """`odd`: see `field_lines`."""
+        self.text = _head_bytes(status, reason, raw_headers, odd=odd)
         framing = [(b"connection", b"close")] if close else []
         framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
         self._status = status
@@ -381,15 +404,20 @@ def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
     return [pair for pair in raw_headers if pair[0].lower() not in names]
 
 
-def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
+def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
     if _BREAKS_HEAD.search(reason):
         raise ValueError(f"a status line cannot hold {reason!r}")
-    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers)
+    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers, odd=odd)
 
 
-def field_lines(headers: Sequence[Sequence[str]]) -> bytes:
-    """Header or trailer fields in the order and case given, and the empty line behind them."""
+def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
+    """Header or trailer fields in the order and case given, and the empty line behind them.
+
+    `odd`: a name may be one that is no token, because a peer has sent it so; everybody finds the same colon behind it.
+    Raises ValueError for what no head can hold.
+    """
+    names = _ODD_NAME if odd else _TOKEN
     for name, value in headers:
-        if not _TOKEN.fullmatch(name) or _BREAKS_HEAD.search(value):
+        if not names.fullmatch(name) or _BREAKS_HEAD.search(value):
             raise ValueError(f"no head can hold the field {name!r}: {value!r}")
     return "\r\n".join([*(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")

@@ -12,7 +12,7 @@ from typing import Any
 Request = tuple[str, str, bytes]
 """Method, target and body."""
 
-_START = re.compile(rb"(?:[A-Z]+ /[!-~]*|OPTIONS \*) HTTP/1\.1")
+_START = re.compile(rb"(?:[A-Z]+ /[!-~\x80-\xff]*|OPTIONS \*) HTTP/1\.1")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([^\x00-\x1f\x7f]*)")
 _NO_TRAILER = re.compile(rb"(?im)^(?:content-length|transfer-encoding|host|connection|trailer|te|expect):")
 
@@ -72,6 +72,8 @@ def _request(connection: Any) -> Request | None:
         if connection.buffer:
             raise _BrokenOff
         return None
+    if head == b"PRI * HTTP/2.0\r\n\r\n":
+        return None  # whoever asks by HTTP/2 is told that this is none (RFC 9113, 3.4)
     start, *lines = head[:-4].split(b"\r\n")
     matched = [_FIELD.fullmatch(line) for line in lines]
     if not _START.fullmatch(start) or None in matched:

@@ -243,6 +243,7 @@ UPSTREAM = {
     "dnsServers": st.just(["127.0.0.1"]),
     "timeouts": st.fixed_dictionaries({}, optional={"connect": DURATIONS, "head": DURATIONS, "bodyIdle": DURATIONS}),
     "simulateConnectionErrors": st.booleans(),
+    "http2": st.sampled_from([True, False, "prior-knowledge"]),
 }
 PASSING = {**UPSTREAM, "request": REQUEST_CHANGES, "response": RESPONSE_CHANGES, "delay": DURATIONS}
 PASSING_STEPS = st.one_of(

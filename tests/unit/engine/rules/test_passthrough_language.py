@@ -98,6 +98,7 @@ clientCertificates: {a.test: {cert: c.pem, key: c.key}, "*": {pfx: c.pfx, passph
 dnsServers: [127.0.0.1]
 timeouts: {connect: 1s, head: 2s, bodyIdle: 3s}
 simulateConnectionErrors: true
+http2: prior-knowledge
 """
 FIELDS: dict[str, Any] = {
     "proxy": "socks5h://user:word@proxy:1080",
@@ -113,6 +114,7 @@ FIELDS: dict[str, Any] = {
     "head_timeout": 2.0,
     "body_idle_timeout": 3.0,
     "simulate_connection_errors": True,
+    "http2": "prior-knowledge",
 }
 
 
