@@ -14,6 +14,7 @@ from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import warn_of
+from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
@@ -130,8 +131,7 @@ def _count(wish: Wish) -> int:
 def _select(wish: Wish) -> int:
     with ExitStack() as stack:
         selection, progress = stack.enter_context(_selection(wish, readings=1 if wish.records else 2))
-        sink = open_out(wish)
-        stack.callback(sink.close)
+        sink = stack.enter_context(whole_or_none(open_out(wish)))
         contexts = [known.context for known in selection.inputs]
         if wish.plan is None and len(wish.paths) == 1:
             write_copy(wish, selection, sink)

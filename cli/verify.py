@@ -11,6 +11,7 @@ import typer
 from mockrec.cli import printing
 from mockrec.cli.options import FileMode, Force, Quiet, SessionPath, Verbose
 from mockrec.cli.pipes import await_readers
+from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
     from mockrec.formats.audit import Audit
@@ -56,8 +57,7 @@ def verify(
         journal = own_journal(session, repair) if repair is not None else None
         if repair is not None and journal is None:
             _refuse_output(session, repair)
-            sink = _open_repair(repair, force, file_mode)
-            stack.callback(sink.close)
+            sink = stack.enter_context(whole_or_none(_open_repair(repair, force, file_mode)))
         _read(opened, audit, sink)
         if sink is not None:
             _close_repair(opened, audit, sink)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mockrec.formats.outfile import OutFile
 
@@ -37,6 +37,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Write what is left and close the file. Raises `OutputError`; may be called twice."""
+
+
+@runtime_checkable
+class FileOutput(Sink, Protocol):
+    """A sink of something that is written from a beginning to an end, as a conversion is."""
+
+    def discard(self) -> None:
+        """Leave no unfinished file, as far as that is possible; `close` does nothing then."""
 
 
 class FrameSink:
@@ -79,6 +87,11 @@ class FrameSink:
             self._flush()
         finally:
             self.file.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self._lines, self._size = [], 0
+        self.file.discard()
 
     def _flush(self) -> None:
         if not self._lines:

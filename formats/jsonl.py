@@ -127,6 +127,10 @@ class JsonlSink:
         """Close the file (not stdout)."""
         self.file.close()
 
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self.file.discard()
+
 
 def open_sink(
     path: str | Path,

@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from mockrec.formats import locks
@@ -102,6 +103,18 @@ class OutFile:
             except OSError as error:
                 # Network file systems report a full disk only here.
                 raise OutputError(self.name, error.strerror or str(error)) from None
+
+    def discard(self) -> None:
+        """Close, and remove the file, unless it is stdout, a device or a pipe, or has another name by now."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._fd == STDOUT:
+            return
+        if self._regular and self.is_named(Path(self.name)):
+            with suppress(OSError):  # a folder that may not be written any more
+                os.unlink(os.path.realpath(self.name))
+        os.close(self._fd)
 
     def is_named(self, path: Path) -> bool:
         """Whether a path is the name of this very file: not after a rename."""

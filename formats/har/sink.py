@@ -99,6 +99,11 @@ class HarSink:
         finally:
             self._file.finish(tail)
 
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self._failed = True
+        self._file.discard()
+
     def _lost(self, error: OutputLostError) -> OutputLostError:
         """The visible file is not ours any more: what it held is kept elsewhere, if that is possible."""
         kept = ""

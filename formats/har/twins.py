@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,9 @@ class Growing(Protocol):
     def finish(self, tail: bytes | None) -> None:
         """The same for the last time (None: leave it as it is), and close. May be called twice."""
 
+    def discard(self) -> None:
+        """Close, and remove the file; raises nothing. `finish` does nothing then."""
+
 
 class Stream:
     """A device or a pipe: it takes the tail only at the end."""
@@ -79,6 +83,11 @@ class Stream:
                 self._file.write(tail, lines=False)
         finally:
             self._file.close()
+
+    def discard(self) -> None:
+        """What has been written cannot be taken back."""
+        self._finished = True
+        self._file.discard()
 
 
 class _Copy:
@@ -191,6 +200,16 @@ class Twins:
                 self.show(tail)
         finally:
             self._close()
+
+    def discard(self) -> None:
+        """Remove both copies; see `Growing`."""
+        if self._finished:
+            return
+        self._finished = True
+        with suppress(OSError, OutputError):  # it is somebody else's by now
+            self._check()
+            self._target.unlink()
+        self._close()
 
     def _check(self) -> None:
         try:

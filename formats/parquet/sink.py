@@ -62,6 +62,12 @@ class TableSink:
             self._tables.discard()
             raise
 
+    def discard(self) -> None:
+        """Leave no file that is not complete."""
+        if not self._closed:
+            self._closed = True
+            self._tables.discard()
+
     def _flush(self) -> None:
         data = b"".join(self._waiting)
         self._waiting, self._size = [], 0

@@ -24,7 +24,7 @@ SECONDS = 15.0
 """What an end may take on a busy machine; what never ends takes longer."""
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 RULES = "rules: [{then: {reply: {body: hi}}}]\n"
-COPIES = 100
+COPIES = 60
 
 
 @pytest.fixture(scope="module")
@@ -127,13 +127,14 @@ READS_BIG = {
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [*((name, signal.SIGINT) for name in READS_BIG), ("filter", signal.SIGTERM), ("diff", signal.SIGTERM)],
+    [*((name, signal.SIGINT) for name in READS_BIG), ("filter", signal.SIGTERM)],
 )
 def test_in_the_middle_of_a_large_session(begin: Any, sessions: Path, tmp_path: Path, name: str, number: int) -> None:
     big = sessions / "big.jsonl"
     process = begin(*(word.format(big=big) for word in READS_BIG[name]))
     until_read(process, big, 200_000)
     ended(process, number, tmp_path)
+    assert os.listdir(tmp_path) == ["said"]  # nothing that would be taken for the whole
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT])
@@ -269,8 +270,10 @@ def silent() -> Iterator[tuple[str, threading.Event]]:
             one.close()
 
 
-@SIGNALS
-@pytest.mark.parametrize("out", ["out.jsonl", "out.har", "out.parquet"])
+@pytest.mark.parametrize(
+    ("out", "number"),
+    [("out.jsonl", signal.SIGTERM), ("out.har", signal.SIGINT), ("out.parquet", signal.SIGINT)],
+)
 def test_while_a_server_says_nothing(
     begin: Any, sessions: Path, tmp_path: Path, silent: Any, program: Any, number: int, out: str
 ) -> None:
@@ -283,12 +286,11 @@ def test_while_a_server_says_nothing(
     assert json.loads(shown.splitlines()[-1])["reason"] == signal.Signals(number).name
 
 
-@SIGNALS
-def test_between_two_requests(begin: Any, sessions: Path, tmp_path: Path, silent: Any, number: int) -> None:
+def test_between_two_requests(begin: Any, sessions: Path, tmp_path: Path, silent: Any) -> None:
     url, asked = silent
     process = begin("replay", sessions / "small.jsonl", "--to", url, "--pace", "0.00001x", "-o", "out.jsonl")
     assert asked.wait(20)
-    ended(process, number, tmp_path)
+    ended(process, signal.SIGINT, tmp_path)
 
 
 # ── run ────────────────────────────────────────────────────────────────────────────────────────────
@@ -306,8 +308,7 @@ def test_while_a_file_of_handlers_is_loaded(begin: Any, tmp_path: Path, number: 
     assert not (tmp_path / "s.jsonl").exists()
 
 
-@SIGNALS
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGINT), ("2", signal.SIGTERM)])
 def test_while_rules_are_reloaded(recorder: Start, tmp_path: Path, number: int, workers: str) -> None:
     run = recorder(RULES, "--grace", "200ms", "--workers", workers)
     (tmp_path / "slow.py").write_text(SLOW_IMPORT)
@@ -336,7 +337,7 @@ def test_a_command_that_heeds_no_signal_is_ended_by_the_second(begin: Any, tmp_p
 
 def is_answered(port: int, path: str) -> bool:
     """Whether an answer comes in a time that is long even for a busy machine."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=8)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
     try:
         client.request("GET", path)
         return bool(client.getresponse().read())
@@ -346,8 +347,7 @@ def is_answered(port: int, path: str) -> bool:
         client.close()
 
 
-@SIGNALS
-def test_while_the_event_loop_is_held_up(tmp_path: Path, number: int) -> None:
+def test_while_the_event_loop_is_held_up(tmp_path: Path) -> None:
     """Nobody reads stderr, so that what is said there blocks: the log is closed without the loop."""
     (tmp_path / "handlers.py").write_text("def answer(request): raise ValueError(request.path + 'x' * 2000)\n")
     (tmp_path / "rules.yaml").write_text('rules: [{then: {python: "handlers.py:answer"}}]\n')
@@ -362,7 +362,7 @@ def test_while_the_event_loop_is_held_up(tmp_path: Path, number: int) -> None:
         answered = 0
         while answered < 1000 and is_answered(port, f"/{answered}"):
             answered += 1
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 0
     finally:
         process.kill()
@@ -370,7 +370,7 @@ def test_while_the_event_loop_is_held_up(tmp_path: Path, number: int) -> None:
         process.stderr.close()
     records = [json.loads(line) for line in (tmp_path / "s.jsonl").read_bytes().splitlines()]
     assert records[-1]["type"] == "session-ended"
-    assert records[-1]["reason"] == signal.Signals(number).name
+    assert records[-1]["reason"] == "SIGINT"
     assert sum(record["type"] == "response" for record in records) == answered
     assert [record["error"]["code"] for record in records if record["type"] == "abort"] == ["E_HELD_UP"]
     assert [record["seq"] for record in records] == list(range(len(records)))
