@@ -250,7 +250,7 @@ def test_latency_as_recorded(tmp_path: Path, serve: Callable[..., Serving]) -> N
 
 
 def test_events_tick_as_they_came(tmp_path: Path, serve: Callable[..., Serving]) -> None:
-    timing = {"startTimestamp": 0.0, "headersSentTimestamp": 0.0, "responseSentTimestamp": 300.0}
+    timing = {"startTimestamp": 1000.0, "headersSentTimestamp": 1000.0, "responseSentTimestamp": 1300.0}
     answer = "data: 1\n\ndata: 2\n\ndata: 3\n\n"
     end = {"timingEvents": timing, "rawHeaders": [["Content-Type", "text/event-stream"]]}
     session = session_of(tmp_path / "a.jsonl", {"answer": answer, "end": end})

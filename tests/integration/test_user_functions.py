@@ -299,6 +299,7 @@ def matcher(request):
 def threads(request):
     ThreadPoolExecutor().submit(time.sleep, 1000)
     up()
+    return {}
 async def default_threads(request):
     up()
     await asyncio.to_thread(time.sleep, 1000)
