@@ -87,8 +87,15 @@ def server_url(value: str) -> tuple[str, str, int]:
         hint = "; a path, query or password cannot be given" if match is None and "://" in text else ""
         shown = re.sub(r"[^/]*@", "…@", value, count=1)  # what stands before it may be a password
         raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {shown!r}{hint}")
-    protocol = (match[1] or "http").lower()
-    return protocol, match[2].strip("[]").lower(), int(match[3] or (443 if protocol == "https" else 80))
+    protocol, name = (match[1] or "http").lower(), match[2].strip("[]").lower()
+    if not name.isascii():
+        from mockrec.engine.wire.hostnames import to_ascii
+
+        try:
+            name = to_ascii(name)
+        except ValueError:
+            raise typer.BadParameter(f"{name!r} is no name that a host can have") from None
+    return protocol, name, int(match[3] or (443 if protocol == "https" else 80))
 
 
 def file_mode(value: str | int) -> int:

@@ -16,6 +16,7 @@ from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire import content
 from mockrec.engine.wire.head import sent_target
+from mockrec.engine.wire.hostnames import to_ascii
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
@@ -108,7 +109,8 @@ def parse_to(texts: Sequence[str], parse_url: Any) -> dict[str, Server]:
         host, mark, url = text.partition("=")
         if not mark or "/" in host:
             host, url = "", text
-        host = host.strip().lower()
+        name, colon, port = host.strip().partition(":")
+        host = f"{to_ascii(name)}{colon}{port}"  # as URLs have it
         if host in servers:
             raise ValueError(f"{host or 'all other hosts'}: given twice")
         servers[host] = parse_url(url)

@@ -47,6 +47,7 @@ def test_options() -> None:
         return "http", url, 1
 
     assert parse_to(["http://x?a=b", "A.test=y"], parse) == {"": parse("http://x?a=b"), "a.test": parse("y")}
+    assert list(parse_to(["Straße.test:81=y", "[::1]:80=z"], parse)) == ["xn--strae-oqa.test:81", "[::1]:80"]
     with pytest.raises(ValueError, match="all other hosts: given twice"):
         parse_to(["a", "b"], parse)
 
