@@ -13,6 +13,10 @@ from mockrec.formats.diff.volatile import MARK, Window, fits_mark, mask, mask_ma
 
 Number = (int, float, Decimal)
 
+_MOST_HEADS = 2048
+_LONGEST_HEAD = 4096
+"""Header fields that are remembered masked, and the characters of one."""
+
 
 @dataclass
 class Hidden:
@@ -54,6 +58,7 @@ class Values:
         self._own = own
         """Names of hosts in A and in B that mean the same host in turn."""
         self._hidden = tuple(hidden)
+        self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
     def _with_hosts(self, a: str, b: str) -> Values:
@@ -98,6 +103,17 @@ class Values:
             return unit != 0.0 and unit == self._window.unit(float(b))
         except (OverflowError, ValueError):
             return False
+
+    def masked_head(self, text: str, side: int) -> str:
+        """As `masked`, for header fields: the same ones come again and again."""
+        if self._hidden or len(text) > _LONGEST_HEAD:
+            return self.masked(text, side)  # what is hidden is counted each time
+        known = self._heads.get((side, text))
+        if known is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            known = self._heads[side, text] = self.masked(text, side)
+        return known
 
     def masked(self, text: str, side: int) -> str:
         """What of a text is compared. `side` is 0 for A, 1 for B."""
