@@ -14,6 +14,7 @@ from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule
+    from mockrec.formats.diff.model import Severity
     from mockrec.formats.diff.result import Result
 
 
@@ -143,12 +144,13 @@ def diff(
         pair_header=pair_header.lower(),
         only=arguments.parse(only),
     )
+    severity = Severity.breaking if fail_on is FailOn.breaking else Severity.changed
     result = compare_sessions(a, b, options, filters, noise)
     for path, chosen in outputs:
-        _write(path, _rendered(result, chosen, verbose), force, file_mode)
-    printing.data(_rendered(result, shape, verbose).rstrip("\n"))
+        _write(path, _rendered(result, chosen, severity, verbose), force, file_mode)
+    printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
     _warn(result)
-    raise typer.Exit(1 if result.failed(Severity.breaking if fail_on is FailOn.breaking else Severity.changed) else 0)
+    raise typer.Exit(1 if result.failed(severity) else 0)
 
 
 def _rules(texts: Sequence[str], files: Sequence[str]) -> list[Rule]:
@@ -169,7 +171,7 @@ def _shape_of(path: str) -> Report:
     return chosen
 
 
-def _rendered(result: Result, shape: Report, verbose: bool) -> str:
+def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -> str:
     """Each report is imported only when it is asked for."""
     if shape is Report.text:
         from mockrec.cli.diff_text import report as text
@@ -180,7 +182,9 @@ def _rendered(result: Result, shape: Report, verbose: bool) -> str:
     elif shape is Report.markdown:
         from mockrec.formats.diff.report_markdown import report
     elif shape is Report.junit:
-        from mockrec.formats.diff.report_junit import report
+        from mockrec.formats.diff.report_junit import report as junit
+
+        return junit(result, fail_on)
     else:
         from mockrec.formats.diff.report_github import report
     return report(result)

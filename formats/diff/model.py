@@ -157,6 +157,8 @@ class Difference:
     id_b: str
     paired_by: str
     occurrences: int = 1
+    values: int = 1
+    """How many different differences it stands for: a place that says something else each time is told once."""
 
 
 @dataclass(slots=True)
