@@ -117,6 +117,7 @@ class _Comparison:
             marks_comparable=a.key_id is not None and a.key_id == b.key_id,
             own=names,
             hidden=[hidden for _, hidden in self._hidden],
+            any_order=options.any_order,
         )
         self._comparer = Comparer(spool, options, self._values, (a.folder, b.folder))
         self._pairing = self._pair()

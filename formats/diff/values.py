@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from mockrec.formats.diff.model import AnyOrder
 from mockrec.formats.diff.volatile import MARK, Window, fits_mark, mask, mask_marks, shape_of
 
 Number = (int, float, Decimal)
@@ -51,8 +52,11 @@ class Values:
         marks_comparable: bool = False,
         own: tuple[Sequence[str], Sequence[str]] = ((), ()),
         hidden: Sequence[Hidden] = (),
+        any_order: tuple[AnyOrder, ...] = (),
     ) -> None:
         self.strict = strict
+        self.any_order = any_order
+        """Places of arrays in which the order does not count."""
         self._window = window
         self._marks_comparable = marks_comparable
         self._own = own
@@ -72,6 +76,7 @@ class Values:
             marks_comparable=self._marks_comparable,
             own=own,
             hidden=self._hidden,
+            any_order=self.any_order,
         )
 
     def same_text(self, a: str, b: str) -> bool:
