@@ -23,7 +23,8 @@ _STANDARD = re.compile(
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _ALGORITHMS = frozenset({"sha", "rsa", "aes", "md", "hmac", "tls", "ecdsa", "dsa", "gcm", "cbc", "ccm", "utf", "iso"})
 _SPOKEN = re.compile(
-    r"(?=[a-z]{0,3}[aeiouy])[b-df-hj-np-tv-xz]{0,3}(?:[aeiouy]{1,3}[b-df-hj-np-tv-xz]{1,3})*[aeiouy]{0,3}", re.IGNORECASE
+    r"(?=[a-z]{0,3}[aeiouy])[b-df-hj-np-tv-xz]{0,3}(?:[aeiouy]{1,3}[b-df-hj-np-tv-xz]{1,3})*[aeiouy]{0,3}",
+    re.IGNORECASE,
 )
 _SHORTEST_WORD = 3
 _MOST_NUMBERS = 3

@@ -44,5 +44,7 @@ def _fingerprints(content: dict[str, Any], path: str) -> Iterator[str]:
             for other in others if isinstance(others, list) else []:
                 known = other.get("fingerprint") if isinstance(other, dict) else None
                 if not isinstance(known, str):
-                    raise BaselineError(f"{path}: {key}, entry {number}: endpoints: expected objects with a fingerprint")
+                    raise BaselineError(
+                        f"{path}: {key}, entry {number}: endpoints: expected objects with a fingerprint"
+                    )
                 yield known

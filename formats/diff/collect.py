@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from mockrec.formats.diff.documents import dump
+from mockrec.formats.diff.documents import dump, is_float
 from mockrec.formats.diff.ignore import Rule
 from mockrec.formats.diff.keys import split
 from mockrec.formats.diff.model import (
@@ -181,6 +182,7 @@ class Collector:
         for named in (endpoint, former) if former != endpoint else (endpoint,):
             for known in (
                 fingerprint if named is endpoint else self._fingerprint(finding, named, general),
+                self._fingerprint(finding, named, general, former=True),
                 varied(finding.kind, named, general),
             ):
                 if known in baseline:
@@ -188,11 +190,12 @@ class Collector:
                     return True
         return False
 
-    def _fingerprint(self, finding: Finding, endpoint: Endpoint, general: str) -> str:
+    def _fingerprint(self, finding: Finding, endpoint: Endpoint, general: str, *, former: bool = False) -> str:
+        """`former`: as it was made when numbers that no float is were told as texts."""
         if finding.kind is Kind.timing:
             return _digest(finding.kind, endpoint, general)  # no two measurements are the same
         said = [
-            "" if value is ABSENT else self._mask(rendered(value), side)
+            "" if value is ABSENT else self._mask(_quoted(value) if former else rendered(value), side)
             for side, value in enumerate((finding.a, finding.b))
         ]
         return _digest(finding.kind, endpoint, general, *said)
@@ -221,6 +224,11 @@ def noise_of(findings: Iterable[tuple[Endpoint, Finding]]) -> frozenset[NoiseKey
 def rendered(value: Any) -> str:
     """A value as text: texts as they are, anything else as JSON."""
     return value if isinstance(value, str) else dump(value)
+
+
+def _quoted(value: Any) -> str:
+    text = rendered(value)
+    return f'"{text}"' if isinstance(value, Decimal) and not is_float(value) else text
 
 
 def shortened(value: Any) -> Any:

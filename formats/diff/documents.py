@@ -30,7 +30,11 @@ def parse(text: str) -> Any:
     """
     try:
         document = json.loads(
-            text.removeprefix("\ufeff"), object_pairs_hook=_object, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse
+            text.removeprefix("\ufeff"),
+            object_pairs_hook=_object,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_refuse,
         )
     except RecursionError:
         raise TooDeep("nested too deep") from None

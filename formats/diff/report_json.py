@@ -81,7 +81,8 @@ def _differences(same: Sequence[Difference], numbers: _Numbers) -> dict[str, Any
         told["path"] = general_path(told["path"])
         told["occurrences"] = sum(one.occurrences for one in same)
         told["endpoints"] = [
-            {"endpoint": str(one.endpoint), "fingerprint": one.fingerprint, "occurrences": one.occurrences} for one in same
+            {"endpoint": str(one.endpoint), "fingerprint": one.fingerprint, "occurrences": one.occurrences}
+            for one in same
         ]
     return told
 

@@ -191,9 +191,7 @@ def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
     return {form: name for form, name in found.items() if form not in several}
 
 
-def _keyed(
-    a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool
-) -> Iterator[Change | _Couple]:
+def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[Change | _Couple]:
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
