@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,9 @@ import typer
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
 
+_OPERATORS = frozenset(
+    {"==", "=", "!=", "<=", ">=", "~", "~*", "!~", "!~*", "contains", "startswith", "endswith", "in"}
+)
 _ENDINGS = (".jsonl", ".gz", ".zst", ".har", ".parquet", ".json", "/")
 
 Sessions = Annotated[
@@ -31,12 +35,22 @@ def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str |
     """Sessions and expression. Of the parts of a session, as a glob names them, the first one stands for all."""
     if len(arguments) < 2:
         return list(arguments), where
+    _refuse_unquoted(arguments)
     from mockrec.formats.parts import without_followers
     from mockrec.formats.source import open_part
 
     if where is not None or is_session(arguments[-1]):
         return without_followers(arguments, open_part), where
     return without_followers(arguments[:-1], open_part), arguments[-1]
+
+
+def _refuse_unquoted(arguments: Sequence[str]) -> None:
+    """An expression that the shell has taken to pieces."""
+    for place, argument in enumerate(arguments):
+        if argument in _OPERATORS and place > 0 and not Path(argument).exists():
+            start = next((at for at, one in enumerate(arguments) if at and not is_session(one)), place)
+            expression = " ".join(arguments[start:])
+            raise typer.BadParameter(f"an expression is one argument; put it between quotes: {shlex.quote(expression)}")
 
 
 def is_session(argument: str) -> bool:

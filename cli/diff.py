@@ -15,6 +15,7 @@ from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule
+    from mockrec.formats.diff.model import AnyOrder, Severity
     from mockrec.formats.diff.result import Result
 
 
@@ -70,6 +71,15 @@ def diff(
     only: Annotated[
         str | None,
         typer.Option("--only", metavar="EXPR", help="Compare only the exchanges that a filter expression selects."),
+    ] = None,
+    array_order: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--array-order",
+            metavar="ignore[ PATH]",
+            help="The order of JSON arrays does not count: of all ('ignore'), or of those at a path "
+            "('ignore $.tags'). May be given several times.",
+        ),
     ] = None,
     map_host: Annotated[
         list[str] | None,
@@ -142,14 +152,29 @@ def diff(
         timing=timing,
         map_host=dict(_host_pair(pair) for pair in map_host or ()),
         pair_header=pair_header.lower(),
+        any_order=tuple(_any_order(value) for value in array_order or ()),
         only=arguments.parse(only),
     )
+    severity = Severity.breaking if fail_on is FailOn.breaking else Severity.changed
     result = compare_sessions(a, b, options, filters, noise)
     for path, chosen in outputs:
-        _write(path, _rendered(result, chosen, verbose), force, file_mode)
-    printing.data(_rendered(result, shape, verbose).rstrip("\n"))
+        _write(path, _rendered(result, chosen, severity, verbose), force, file_mode)
+    printing.data(_rendered(result, shape, severity, verbose).rstrip("\n"))
     _warn(result)
-    raise typer.Exit(1 if result.failed(Severity.breaking if fail_on is FailOn.breaking else Severity.changed) else 0)
+    raise typer.Exit(1 if result.failed(severity) else 0)
+
+
+def _any_order(value: str) -> AnyOrder:
+    """`ignore`, or `ignore` and a JSONPath."""
+    from mockrec.formats.diff.selectors import parse_place
+
+    word, _, path = value.strip().replace(":", " ", 1).partition(" ")
+    if word != "ignore":
+        raise typer.BadParameter(
+            f"expected 'ignore', or 'ignore PATH' such as 'ignore $.tags', got {value!r}", param_hint="--array-order"
+        )
+    path = path.strip().removeprefix("json:")
+    return parse_place(path) if path else lambda location: True
 
 
 def _rules(texts: Sequence[str], files: Sequence[str]) -> list[Rule]:
@@ -170,7 +195,7 @@ def _shape_of(path: str) -> Report:
     return chosen
 
 
-def _rendered(result: Result, shape: Report, verbose: bool) -> str:
+def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -> str:
     """Each report is imported only when it is asked for."""
     if shape is Report.text:
         from mockrec.cli.diff_text import report as text
@@ -181,7 +206,9 @@ def _rendered(result: Result, shape: Report, verbose: bool) -> str:
     elif shape is Report.markdown:
         from mockrec.formats.diff.report_markdown import report
     elif shape is Report.junit:
-        from mockrec.formats.diff.report_junit import report
+        from mockrec.formats.diff.report_junit import report as junit
+
+        return junit(result, fail_on)
     else:
         from mockrec.formats.diff.report_github import report
     return report(result)

@@ -29,7 +29,7 @@ def report(result: Result, *, verbose: bool = False, width: int | None = None) -
         yield f"{letter}  {escape(side.name)}  {plural(side.exchanges, 'exchange')}"
     yield ""
     for group in groups(result):
-        yield style(escape(str(group.endpoint)), "bold", sys.stdout)
+        yield style(escape(group.title), "bold", sys.stdout)
         for entry in group.entries:
             yield from _entry(entry, verbose, width)
         yield ""
@@ -40,7 +40,12 @@ def report(result: Result, *, verbose: bool = False, width: int | None = None) -
 
 def _entry(entry: Entry, verbose: bool, width: int) -> Iterator[str]:
     severity = style(entry.severity.ljust(8), _COLOURS[entry.severity], sys.stdout)
-    times = f"  × {entry.occurrences}" if entry.occurrences > 1 else ""
+    times = f"  {entry.times}" if entry.times else ""
+    if entry.is_short:
+        yield f"  {severity}  {escape(entry.words)}{times}"
+        if verbose:
+            yield style(f"{_INDENT}{entry.fingerprint}  {escape(entry.example)}", "dim", sys.stdout)
+        return
     yield f"  {severity}  {escape(entry.path)}  {entry.kind}{times}"
     column = max(20, (width - len(_INDENT) - len("A   │ B  ")) // 2)
     lines = zip_longest(_wrapped(entry.a, column), _wrapped(entry.b, column), fillvalue="")

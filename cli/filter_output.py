@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _BATCH = 256 * 1024
 """Bytes that are written at a time."""
+_USUAL = {"time": 27, "id": 36, "status": 6, "method": 7, "url": 48, "path": 32, "host": 24, "duration": 8, "rule": 16}
+"""Columns that values take, for rows that are printed before the next ones are known."""
 _NUMBERS = ("status", "duration", "size", "port")
 """Columns of a table that are aligned to the right."""
 
@@ -83,7 +85,40 @@ def open_out(wish: Wish) -> Sink:
 
         return open_table_sink(wish.output, force=wish.force, file_mode=wish.file_mode, table="exchanges")
     await_readers((wish.output,))
-    return open_sink(wish.output, force=wish.force, file_mode=wish.file_mode, output_format=wish.output_format)
+    chosen = "jsonl" if wish.rows else wish.output_format  # rows are lines of text, whatever they are called
+    return open_sink(wish.output, force=wish.force, file_mode=wish.file_mode, output_format=chosen)
+
+
+_ROW_ENDINGS = {".csv": RowShape.csv, ".txt": RowShape.table, ".jsonl": RowShape.jsonl, ".ndjson": RowShape.jsonl}
+_SESSION_ENDINGS = frozenset({".jsonl", ".ndjson", ".json", ".log", ".gz", ".zst", ".har", ".parquet"})
+
+
+def shape_of(output: str, output_format: str | None, *, fields: bool, shape: RowShape | None) -> RowShape | None:
+    """The shape of rows that the name of a file asks for; None where a session is written.
+
+    Raises `typer.BadParameter` for a name that stands for no format.
+    """
+    from mockrec.formats.parquet.places import is_uri
+
+    ending = "" if is_uri(output) else Path(output).suffix.lower()
+    if not ending or output == "-" or output_format is not None:
+        return shape
+    if fields or shape is not None:
+        if ending not in _ROW_ENDINGS and (shape is None or ending in _SESSION_ENDINGS):
+            known = ", ".join(_ROW_ENDINGS)
+            raise typer.BadParameter(
+                f"{output}: rows are written to {known}; --as names another", param_hint="--output"
+            )
+        return shape or _ROW_ENDINGS[ending]
+    if ending == ".csv":
+        return RowShape.csv
+    if ending not in _SESSION_ENDINGS and not Path(output).is_dir():
+        known = ".jsonl, .jsonl.gz, .jsonl.zst, .har, .parquet, .csv"
+        raise typer.BadParameter(
+            f"{output}: no format is called {ending}, only {known}; --format names one for any file",
+            param_hint="--output",
+        )
+    return None
 
 
 # ── sessions ───────────────────────────────────────────────────────────────────────────────────────
@@ -240,12 +275,12 @@ def write_rows(
         rows = iter(sort_rows(rows, place, descending=wish.sort.startswith("-"))[: wish.limit])
     rows = (row[: len(names)] for row in rows)
     out = _Batch(sink, at_once)
-    for line in _shaped(names, rows, wish.shape or RowShape.table):
+    for line in _shaped(names, rows, wish.shape or RowShape.table, at_once=at_once):
         out.add(line.encode("utf-8", "backslashreplace"))
     out.flush()
 
 
-def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape) -> Iterator[str]:
+def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape, *, at_once: bool) -> Iterator[str]:
     if shape is RowShape.jsonl:
         for row in rows:
             yield _json({name: value for name, value in zip(names, row, strict=True) if value is not None}) + "\n"
@@ -256,7 +291,8 @@ def _shaped(names: list[str], rows: Iterable[list[Any]], shape: RowShape) -> Ite
         right = frozenset(place for place, name in enumerate(names) if name.rpartition(".")[2] in _NUMBERS)
         cells = ([_cell(name, value) for name, value in zip(names, row, strict=True)] for row in rows)
         header = [printing.escape_start(name.upper()) for name in names]
-        for line in printing.table_lines(header, cells, right=right, whole="--as csv"):
+        least = [_USUAL.get(name, 0) for name in names] if at_once else None
+        for line in printing.table_lines(header, cells, right=right, whole="--as csv", least=least):
             yield f"{line}\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,17 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.filter_output import RowShape, Table, Wish, fields_of, open_out, write_copy, write_lines, write_rows
+from mockrec.cli.filter_output import (
+    RowShape,
+    Table,
+    Wish,
+    fields_of,
+    open_out,
+    shape_of,
+    write_copy,
+    write_lines,
+    write_rows,
+)
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.progress import Progress
 from mockrec.cli.reading import warn_of
@@ -19,6 +30,10 @@ from mockrec.cli.unfinished import whole_or_none
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
     from mockrec.formats.selection import Kept, Selection
+
+
+_SLASHES = re.compile(r"~\*?\s*(/[^\s/]+(?:/[^\s/]+)*/[a-z]?)(?=[\s)]|$)")
+"""A regular expression as other languages write it: `/users/.*/`."""
 
 
 def filter_sessions(
@@ -72,8 +87,14 @@ def filter_sessions(
     What matches is kept whole and unchanged. Without an expression, sessions are converted or merged. Examples:
     'status >= 500', 'method == POST and url contains /orders/', 'duration > 200ms', 'header[user-agent] ~*
     "curl|okhttp"', 'json[$.user.id] == 7 and not tag == replay'.
+
+    Fields: type method url host hostname port path query query[NAME] status duration size body json[PATH] header[NAME]
+    cookie[NAME] protocol version rule tag error id connection ip sni ja3 ja4 ws.count close_code time. header and
+    cookie look at both sides; body, json and size at the response: request.body, request.json and request.size are the
+    request's. path has no query. Records' own keys can be named too, such as eventData.attempt.
     """
     paths, expression = arguments.split(sessions, where)
+    shape = shape_of(output, output_format, fields=fields is not None, shape=shape)
     by_exchange = count or limit is not None or fields is not None or shape is not None
     wish = Wish(
         paths=paths,
@@ -93,6 +114,11 @@ def filter_sessions(
     )
     _refuse(wish, follow=follow, count=count)
     found = _follow(wish) if follow else _count(wish) if count else _select(wish)
+    if not found and expression is not None and (pattern := _SLASHES.search(expression)):
+        printing.note(
+            f"the slashes of {printing.escape(pattern[1])} are part of the pattern; without them: "
+            f"{printing.escape(pattern[1].strip('/'))}"
+        )
     if exit_status and not found:
         raise typer.Exit(1)
 

@@ -202,9 +202,14 @@ def table(
 
 
 def table_lines(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset(), whole: str = ""
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    whole: str = "",
+    least: Sequence[int] | None = None,
 ) -> Iterator[str]:
-    """The lines of `table`."""
+    """The lines of `table`. With `least`, widths of columns, only the first row is waited for."""
     count = 0
 
     def cut(row: Sequence[str]) -> list[str]:
@@ -214,8 +219,9 @@ def table_lines(
         return short
 
     remaining = map(cut, rows)
-    sample = [list(header), *islice(remaining, _SAMPLE)]
-    widths = [max(cells.width(row[column]) for row in sample) for column in range(len(header))]
+    sample = [list(header), *islice(remaining, _SAMPLE if least is None else 1)]
+    known = least or [0] * len(header)
+    widths = [max(known[column], *(cells.width(row[column]) for row in sample)) for column in range(len(header))]
     for row in chain(sample, remaining):
         padded = [
             cells.pad(text, columns, right=column in right)

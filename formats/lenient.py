@@ -28,4 +28,4 @@ def status_of(record: Mapping[str, Any]) -> int | None:
 
 def object_of(value: Any) -> Mapping[str, Any]:
     """The value, if it is an object; an empty one otherwise."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,7 @@ class Session:
         self._last_type: str | None = None
         self._incomplete = ""
         self._source = source
+        self._decode: Callable[[bytes], Any] = orjson.loads
         self._lines = self._read()
         self._first = next(self._lines, None)
         first = self._first.record if self._first else None
@@ -124,6 +125,14 @@ class Session:
             elif not line.torn:
                 raise SessionError(self.name, line.problem, line.number)
 
+    def decoded(self, decode: Callable[[bytes], Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """As iterating does, but what follows the first line is read by `decode`, which may leave out what is not needed.
+
+        `decode` raises `orjson.JSONDecodeError` for what is no JSON.
+        """
+        self._decode = decode
+        return iter(self)
+
     def scan(self) -> Iterator[Line]:
         """All lines, bad ones too. Raises `SessionError` only where the file cannot be decompressed."""
         first, self._first = self._first, None
@@ -134,12 +143,12 @@ class Session:
     def _read(self) -> Generator[Line, None, None]:
         held: Line | None = None
         for number, raw in self._raw_lines():
-            if not raw.strip():
+            if not raw or raw.isspace():
                 continue
             if held is not None:
                 yield held
                 held = None
-            line = _parse(number, raw)
+            line = _parse(number, raw, self._decode)
             if line.torn:
                 # Torn if nothing follows, otherwise just bad: the next line tells.
                 line.torn = False
@@ -171,9 +180,11 @@ class Session:
             *whole, rest = chunk.split(b"\n")
             for part in whole:
                 number += 1
-                pieces.append(part)
-                yield number, b"".join(pieces)
-                pieces, size = [], 0
+                if pieces:
+                    pieces.append(part)
+                    part = b"".join(pieces)  # noqa: PLW2901 - most lines lie in one chunk
+                    pieces, size = [], 0
+                yield number, part
             if rest:
                 pieces.append(rest)
                 size += len(rest)
@@ -206,15 +217,16 @@ def check_version(name: str, header: Mapping[str, Any]) -> None:
         )
 
 
-def _parse(number: int, raw: bytes) -> Line:
+def _parse(number: int, raw: bytes, decode: Callable[[bytes], Any]) -> Line:
     """The line as a record. `torn` is set when it is no JSON at all, as a cut line is."""
     try:
-        value = orjson.loads(raw)
+        value = decode(raw)
     except orjson.JSONDecodeError as error:
         return Line(number, raw, None, f"expected a record, found {_excerpt(raw)} ({error})", torn=True)
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return Line(number, raw, None, f"expected an object with a type, found {_excerpt(raw)}")
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+    # Each level takes two bytes at least.
+    if len(raw) > 2 * MAX_DEPTH and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         return Line(number, raw, None, f"nested more than {MAX_DEPTH} levels deep")
     return Line(number, raw, value)
 

@@ -40,3 +40,11 @@ def _fingerprints(content: dict[str, Any], path: str) -> Iterator[str]:
             if not isinstance(fingerprint, str):
                 raise BaselineError(f"{path}: {key}, entry {number}: expected a fingerprint")
             yield fingerprint
+            others = entry.get("endpoints", []) if isinstance(entry, dict) else []
+            for other in others if isinstance(others, list) else []:
+                known = other.get("fingerprint") if isinstance(other, dict) else None
+                if not isinstance(known, str):
+                    raise BaselineError(
+                        f"{path}: {key}, entry {number}: endpoints: expected objects with a fingerprint"
+                    )
+                yield known

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockrec.formats.body import Body
-from mockrec.formats.diff import forms, tree
+from mockrec.formats.diff import forms, tree, xml
 from mockrec.formats.diff.align import align
 from mockrec.formats.diff.documents import TooDeep, parse
 from mockrec.formats.diff.headers import media_type
@@ -101,9 +101,24 @@ def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, sid
         yield from _events(text_a, text_b, values, side)
     elif family == "form":
         yield from forms.fields(text_a, text_b, values, side)
-    else:
+    elif not _says_the_same(a, b, text_a, text_b, values):
         html = "html" in a.content_type
         yield from compare_lines(text_a, text_b, values, side, f"{side}.text", html=html)
+
+
+def _says_the_same(a: Message, b: Message, text_a: str, text_b: str, values: Values) -> bool:
+    """Whether two texts are equal as XML, however they are written; `--strict` compares them as they are."""
+    if values.strict or not (_is_xml(a.content_type) and _is_xml(b.content_type)):
+        return False
+    lines_a, lines_b = xml.canonical(text_a), xml.canonical(text_b)
+    if lines_a is None or lines_b is None or len(lines_a) != len(lines_b):
+        return False
+    return all(values.same_text(one, other) for one, other in zip(lines_a, lines_b, strict=True))
+
+
+def _is_xml(content_type: str) -> bool:
+    media = media_type(content_type)
+    return media in ("application/xml", "text/xml") or media.endswith("+xml")
 
 
 def documents(text_a: str, text_b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
@@ -169,7 +184,7 @@ def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Fin
 
 def _lines(text: str) -> list[str]:
     """Only line feeds end them: a JSON text may hold what Python takes for other line ends."""
-    return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
 
 
 def _parsed(text: str) -> Any:

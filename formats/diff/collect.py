@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from mockrec.formats.diff.documents import dump
+from mockrec.formats.diff.documents import dump, is_float
 from mockrec.formats.diff.ignore import Rule
 from mockrec.formats.diff.keys import split
 from mockrec.formats.diff.model import (
@@ -24,11 +25,16 @@ from mockrec.formats.diff.model import (
     Severity,
     Subject,
 )
+from mockrec.formats.endpoints import former_template
 
 MOST_TEXT = 500
 """Characters of a value that are kept: a report is for people."""
-_MOST_OF_A_PATH = 25
-"""Different differences at one path of an endpoint that are kept; the others are a number."""
+_MOST_OF_A_PATH = 3
+"""Different differences at one path of an endpoint that are kept; more of them are one, with their number."""
+_MOST_LINES = 25
+"""The same for the lines of texts, which people read one by one."""
+_MOST_VALUES = 1_000
+"""Of those, how many are told apart."""
 _MOST = 10_000
 """Differences that are kept at all."""
 _MASK = Callable[[str, int], str]
@@ -38,6 +44,7 @@ _LINE = re.compile(r" \(line \d+\)")
 _NOISY = frozenset({Kind.value, Kind.moved, Kind.header})
 
 NoiseKey = tuple[Endpoint, str]
+_Place = tuple[Endpoint, str, Kind, Severity]
 
 
 @dataclass
@@ -58,7 +65,9 @@ class Collector:
         self._filters = filters
         self._mask = mask
         self._kept: dict[str, Difference] = {}
-        self._at_path: Counter[tuple[Endpoint, str]] = Counter()
+        self._values_at: dict[_Place, dict[str, None]] = {}
+        """The fingerprints that were met at a place."""
+        self._merged: dict[_Place, Difference] = {}
         self._only: tuple[dict[str, OnlyIn], dict[str, OnlyIn]] = ({}, {})
         self.by_severity: Counter[Severity] = Counter()
         self.by_kind: Counter[Kind] = Counter()
@@ -88,20 +97,44 @@ class Collector:
             self.noise += 1
             return
         fingerprint = self._fingerprint(finding, endpoint, general)
-        if not self._counts(fingerprint, finding.kind, finding.severity):
+        if self._is_accepted(finding, endpoint, general, path, fingerprint):
             return
+        self.by_kind[finding.kind] += 1
+        self.by_severity[finding.severity] += 1
         known = self._kept.get(fingerprint)
         if known is not None:
             known.occurrences += 1
             return
-        self._at_path[endpoint, general] += 1
-        if self._at_path[endpoint, general] > _MOST_OF_A_PATH or len(self._kept) >= _MOST:
+        place = (endpoint, general, finding.kind, finding.severity)
+        merged = self._merged.get(place)
+        if merged is not None:
+            merged.occurrences += 1
+            if fingerprint not in self._values_at[place] and len(self._values_at[place]) < _MOST_VALUES:
+                self._values_at[place][fingerprint] = None
+                merged.values += 1
+            return
+        if len(self._kept) >= _MOST:
             self.omitted += 1
             return
         finding.a, finding.b = shortened(finding.a), shortened(finding.b)
-        self._kept[fingerprint] = Difference(
-            finding, endpoint, fingerprint, pair.a.method, pair.a.url, pair.a.id, pair.b.id, pair.by
-        )
+        made = Difference(finding, endpoint, fingerprint, pair.a.method, pair.a.url, pair.a.id, pair.b.id, pair.by)
+        self._kept[fingerprint] = made
+        known_here = self._values_at.setdefault(place, {})
+        known_here[fingerprint] = None
+        if len(known_here) > (_MOST_LINES if finding.subject.area == "text" else _MOST_OF_A_PATH):
+            self._merge(place, known_here)
+
+    def _merge(self, place: _Place, fingerprints: dict[str, None]) -> None:
+        """One difference for all that one place says: the first one, with their number."""
+        endpoint, general, kind, _ = place
+        first, *others = [self._kept[known] for known in fingerprints]
+        for other in others:
+            del self._kept[other.fingerprint]
+            first.occurrences += other.occurrences
+        first.values = len(fingerprints)
+        first.finding.path = general
+        first.fingerprint = varied(kind, endpoint, general)
+        self._merged[place] = first
 
     def add_for_endpoint(self, finding: Finding, endpoint: Endpoint) -> None:
         """A finding about all exchanges of an endpoint."""
@@ -117,9 +150,11 @@ class Collector:
         kind = Kind.added if side else Kind.removed
         severity = Severity.changed if side else Severity.breaking
         fingerprint = _digest(kind, endpoint, "exchange", digest.status)
-        if fingerprint in self._filters.baseline:
-            self.accepted[fingerprint] += 1
-            return
+        former = Endpoint(endpoint.method, endpoint.host, former_template(split(digest.url).path))
+        for known in (fingerprint, _digest(kind, former, "exchange", digest.status)):
+            if known in self._filters.baseline:
+                self.accepted[known] += 1
+                return
         known = self._only[side].get(fingerprint)
         if known is not None:
             known.occurrences += 1
@@ -138,22 +173,37 @@ class Collector:
                 return True
         return False
 
-    def _counts(self, fingerprint: str, kind: Kind, severity: Severity) -> bool:
-        if fingerprint in self._filters.baseline:
-            self.accepted[fingerprint] += 1
+    def _is_accepted(self, finding: Finding, endpoint: Endpoint, general: str, path: str, fingerprint: str) -> bool:
+        """Whether the baseline knows it: as it is, as one of many values of a place, or under the endpoint's former name."""
+        baseline = self._filters.baseline
+        if not baseline:
             return False
-        self.by_kind[kind] += 1
-        self.by_severity[severity] += 1
-        return True
+        former = Endpoint(endpoint.method, endpoint.host, former_template(path))
+        for named in (endpoint, former) if former != endpoint else (endpoint,):
+            for known in (
+                fingerprint if named is endpoint else self._fingerprint(finding, named, general),
+                self._fingerprint(finding, named, general, former=True),
+                varied(finding.kind, named, general),
+            ):
+                if known in baseline:
+                    self.accepted[known] += 1
+                    return True
+        return False
 
-    def _fingerprint(self, finding: Finding, endpoint: Endpoint, general: str) -> str:
+    def _fingerprint(self, finding: Finding, endpoint: Endpoint, general: str, *, former: bool = False) -> str:
+        """`former`: as it was made when numbers that no float is were told as texts."""
         if finding.kind is Kind.timing:
             return _digest(finding.kind, endpoint, general)  # no two measurements are the same
         said = [
-            "" if value is ABSENT else self._mask(rendered(value), side)
+            "" if value is ABSENT else self._mask(_quoted(value) if former else rendered(value), side)
             for side, value in enumerate((finding.a, finding.b))
         ]
         return _digest(finding.kind, endpoint, general, *said)
+
+
+def varied(kind: Kind, endpoint: Endpoint, general: str) -> str:
+    """The fingerprint of a place that says something else each time."""
+    return _digest(kind, endpoint, general, "\x00varies")
 
 
 def general_path(path: str) -> str:
@@ -174,6 +224,11 @@ def noise_of(findings: Iterable[tuple[Endpoint, Finding]]) -> frozenset[NoiseKey
 def rendered(value: Any) -> str:
     """A value as text: texts as they are, anything else as JSON."""
     return value if isinstance(value, str) else dump(value)
+
+
+def _quoted(value: Any) -> str:
+    text = rendered(value)
+    return f'"{text}"' if isinstance(value, Decimal) and not is_float(value) else text
 
 
 def shortened(value: Any) -> Any:

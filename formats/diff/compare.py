@@ -20,6 +20,7 @@ from mockrec.formats.diff.ignore import Rule
 from mockrec.formats.diff.keys import Keys
 from mockrec.formats.diff.model import Digest, Endpoint, Finding, Kind, Options, Severity, Subject
 from mockrec.formats.diff.pairing import Pairing, pair
+from mockrec.formats.diff.records import decode
 from mockrec.formats.diff.result import Result, Side
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.diff.timing import Samples
@@ -87,7 +88,7 @@ def _read(path: str, spool: Spool, options: Options) -> _Folded:
 def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
     fold = Fold(spool, options)
     if options.only is None:
-        return list(fold.digests(session))
+        return list(fold.digests(session.decoded(decode)))
     # Imported here: only an expression needs the filter language.
     from mockrec.formats.diff.only import Only
 
@@ -116,6 +117,7 @@ class _Comparison:
             marks_comparable=a.key_id is not None and a.key_id == b.key_id,
             own=names,
             hidden=[hidden for _, hidden in self._hidden],
+            any_order=options.any_order,
         )
         self._comparer = Comparer(spool, options, self._values, (a.folder, b.folder))
         self._pairing = self._pair()

@@ -59,7 +59,8 @@ def _parsed(headers: Fields) -> dict[str, dict[str, str]]:
         attributes = {"": value}
         for part in rest:
             key, _, setting = part.strip().partition("=")
-            attributes[key.lower()] = setting
+            if key:
+                attributes[key.strip().lower()] = setting.strip()
         found[name] = attributes
     return found
 
@@ -88,6 +89,8 @@ def _same(attribute: str, a: Any, b: Any, headers: tuple[Fields, Fields], values
             return abs(one - two) <= slack or max(one, two) < 0  # a date in the past deletes
     if attribute == "samesite":
         return str(a).lower() == str(b).lower()
+    if attribute == "domain":  # RFC 6265, 5.2.3: no leading dot, no case
+        a, b = a.removeprefix(".").lower(), b.removeprefix(".").lower()
     return values.same_text(a, b)
 
 

@@ -7,6 +7,7 @@ stack grows with the depth.
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import Any
 
 from mockrec.formats.diff.documents import dump, type_name
@@ -51,7 +52,9 @@ class Digests:
     def _made(self, value: Any, side: int) -> str:
         if type(value) is int and abs(value) < _SMALL:
             return _hash(f"number {value}")
-        text = self._values.masked(value if isinstance(value, str) else dump(value), side)
+        text = self._values.whole(value if isinstance(value, str) else dump(value), side)
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and "<" not in text:
+            text = _by_value(value)
         return _hash(f"{type_name(value)} {text}")
 
     def _of_container(self, value: Any, side: int) -> str:
@@ -65,6 +68,19 @@ class Digests:
         if known is None:
             known = self._names[key] = _hash(repr(key))
         return known
+
+
+def _by_value(number: int | float | Decimal) -> str:
+    """The same text for equal numbers: `1`, `1.0` and `10e-1`. Its length does not grow with the exponent."""
+    sign, digits, exponent = Decimal(number).as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    short = text.rstrip("0")
+    if not short:
+        return "0"
+    place = int(exponent) + len(text) - len(short)
+    if 0 <= place < 8 and len(short) + place <= 8:
+        return f"{'-' if sign else ''}{short}{'0' * place}"  # as small integers are told
+    return f"{'-' if sign else ''}{short}e{place}"
 
 
 def _hash(text: str) -> str:

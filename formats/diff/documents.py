@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -26,11 +26,15 @@ class TooDeep(ValueError):
 def parse(text: str) -> Any:
     """A document. `TooDeep` for one that is nested too deep, `ValueError` when it is none.
 
-    A key that stands twice in an object is `key` and then `(key, 2)`, so that nothing is lost.
+    A byte order mark before it means nothing (RFC 8259, 8.1). A key that stands twice in an object is `key` and then `(key, 2)`, so that nothing is lost.
     """
     try:
         document = json.loads(
-            text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse
+            text.removeprefix("\ufeff"),
+            object_pairs_hook=_object,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_refuse,
         )
     except RecursionError:
         raise TooDeep("nested too deep") from None
@@ -69,8 +73,8 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-def plain(value: Any) -> Any:
-    """A value as `json.dumps` takes it; a decimal becomes a float where that says the same."""
+def plain(value: Any, number: Callable[[Decimal], Any] = str) -> Any:
+    """A value as `json.dumps` takes it; `number` gives what stands for a decimal that no float says exactly."""
     root: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any]] = [(root, 0, value)]
     while waiting:
@@ -82,7 +86,7 @@ def plain(value: Any) -> Any:
             made = [None] * len(one)
             waiting.extend((made, index, item) for index, item in enumerate(one))
         else:
-            made = _scalar(one)
+            made = one if not isinstance(one, Decimal) else float(one) if is_float(one) else number(one)
         holder[place] = made
     return root[0]
 
@@ -91,17 +95,22 @@ def _name(key: Any) -> str:
     return key if isinstance(key, str) else str(key[0])
 
 
-def _scalar(value: Any) -> Any:
+def is_float(value: Decimal) -> bool:
+    """Whether a float is shown as the same number."""
+    return Decimal(repr(float(value))) == value
+
+
+def _scalar(value: Any) -> str:
+    """JSON text of a value that holds no others. Numbers are shown as numbers, with all their digits."""
     if not isinstance(value, Decimal):
-        return value
-    number = float(value)
-    return number if Decimal(repr(number)) == value else str(value)
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(float(value)) if is_float(value) else str(value)
 
 
 def dump(value: Any) -> str:
     """A value as JSON text, repeated keys and all."""
     if not isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(_scalar(value), ensure_ascii=False)
+        return _scalar(value)
     pieces: list[str] = []
     open_ones: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
     while open_ones:
@@ -120,7 +129,7 @@ def dump(value: Any) -> str:
             pieces.append("[")
             open_ones.append(((("" if index == 0 else ", ", item) for index, item in enumerate(one)), "]"))
         else:
-            pieces.append(json.dumps(_scalar(one), ensure_ascii=False))
+            pieces.append(_scalar(one))
     return "".join(pieces)
 
 

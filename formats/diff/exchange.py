@@ -136,10 +136,10 @@ class Comparer:
 
 def _masked(key: bytes, side: int, values: Values) -> bytes:
     """What of a content is compared at first sight."""
-    shown, separator, exact = key.decode().partition("\n")
-    masked = values.masked(shown, side) + separator + exact
+    head, rest, exact = key.decode().split("\n")
+    masked = f"{values.masked_head(head, side)}\n{values.masked(rest, side)}\n{exact}"
     # How long a cookie lives has to be worked out, so where one is set the dates count.
-    return (masked + shown if '"set-cookie"' in shown and "xpires=" in shown else masked).encode()
+    return (masked + head if '"set-cookie"' in head and "xpires=" in head else masked).encode()
 
 
 def _outcome(content: Content) -> str:

@@ -10,6 +10,7 @@ from mockrec.formats.deep import dump
 from mockrec.formats.diff import headers
 from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
+from mockrec.formats.diff.records import whole_head
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.exchanges import place
 from mockrec.formats.lenient import number_of, object_of, status_of, text_of
@@ -21,7 +22,7 @@ _REPLAY = "replay-of:"
 _EXACT = ("base64", "file", "sha256")
 _UNKEYED = frozenset({"size", "encodedSize", "raw", "contentEncoding", *_EXACT})
 """Of a body: what says how it travelled, and its size, where the whole of it is there to be compared."""
-_TEXTS = ("text", "base64", "file", "sha256", "charset")
+_TEXTS = frozenset({"text", "base64", "file", "sha256", "charset"})
 """Of a body, what has to be a text."""
 _ENDS = frozenset({"response", "abort", "websocket-close"})
 _FAULTS = {"client-error": "(client error)", "tls-client-error": "(TLS error)"}
@@ -47,7 +48,8 @@ class Fold:
     def __init__(self, spool: Spool, options: Options) -> None:
         self._spool = spool
         self._options = options
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _Open | Record] = {}
+        """By id; a `request-initiated` of which nothing more was needed yet stands there as it is."""
 
     def digests(self, records: Iterable[tuple[int, Record]]) -> Iterator[Digest]:
         """In the order of the ends; what never ended comes last."""
@@ -55,10 +57,11 @@ class Fold:
         for _, record in records:
             kind = record["type"]
             if kind == "request-initiated":
-                # The same head comes again with the request, or with the abort.
-                waiting.setdefault(text_of(record.get("id")), _Open(self._start(record)))
+                # The same head comes again with the request.
+                waiting.setdefault(text_of(record.get("id")), record)
             elif kind in ("request", "websocket-request"):
-                found = waiting.get(text_of(record.get("id"))) or self._begin(record)
+                entry = waiting.get(text_of(record.get("id")))
+                found = entry if type(entry) is _Open else self._begin(record)
                 self._request(found, record)
                 if found.digest.kind != "open":  # its answer came before its body was complete
                     del waiting[found.digest.id]
@@ -69,7 +72,9 @@ class Fold:
                 yield self._fault(record, kind)
             else:
                 self._other(record, kind)
-        for entry in waiting.values():
+        for identity in list(waiting):
+            entry = self._begun(identity)
+            assert entry is not None
             if entry.digest.response < 0:
                 entry.digest.response = self._content({"k": entry.digest.kind})
             yield entry.digest
@@ -77,6 +82,14 @@ class Fold:
 
     def _begin(self, record: Record) -> _Open:
         entry = self._open[text_of(record.get("id"))] = _Open(self._start(record))
+        return entry
+
+    def _begun(self, identity: str) -> _Open | None:
+        """The exchange of that id, if it has begun and not ended."""
+        entry = self._open.get(identity)
+        if entry is None or type(entry) is _Open:
+            return entry
+        entry = self._open[identity] = _Open(self._start(whole_head(entry)))  # type: ignore[arg-type]
         return entry
 
     def _start(self, record: Record) -> Digest:
@@ -105,7 +118,7 @@ class Fold:
             entry.digest.request = self._content(content)
 
     def _end(self, record: Record, kind: str) -> Iterator[Digest]:
-        entry = self._open.get(text_of(record.get("id"))) or self._begin(record)
+        entry = self._begun(text_of(record.get("id"))) or self._begin(record)
         digest = entry.digest
         digest.kind = kind
         digest.duration = number_of(record.get("duration"))
@@ -145,15 +158,16 @@ class Fold:
             yield digest
 
     def _other(self, record: Record, kind: str) -> None:
-        entry = self._open.get(text_of(record.get("id")))
         if kind in _TUNNELS:
-            self._begin(record).digest.method = _TUNNELS[kind]
-            digest = self._open[text_of(record.get("id"))].digest
+            digest = self._begin(record).digest
+            digest.method = _TUNNELS[kind]
             digest.url = digest.host = place(record.get("destination"))
             digest.target = len(digest.url)
-        elif entry is None:
             return
-        elif kind == "response-information":
+        entry = self._begun(text_of(record.get("id")))
+        if entry is None:
+            return
+        if kind == "response-information":
             entry.interim.append([record.get("statusCode"), _fields(record.get("headers"))])
         elif kind == "websocket-accepted":
             entry.digest.status = status_of(record)
@@ -190,19 +204,22 @@ class Fold:
 
 
 def key_of(content: dict[str, Any], strict: bool) -> bytes:
-    """What makes a content different from others at first sight: volatile headers and the like do not."""
-    key = content
+    """What makes a content different from others at first sight: volatile headers and the like do not.
+
+    Three lines of JSON: the header fields, which are the same in many messages; all else that may change by nature; and
+    what does not, whatever it looks like: base64 and hashes.
+    """
+    head = dump(headers.for_key(content["h"], strict), sort=True) if "h" in content else b""
+    rest = {name: value for name, value in content.items() if name != "h"}
     exact = ""
-    if "h" in content:
-        key = {**content, "h": headers.for_key(content["h"], strict)}
     body = content.get("b")
     if body:
-        cut = body.get("truncated") or body.get("incomplete")
-        # Nothing in base64 or in a hash changes by nature, whatever it looks like: it stands apart, behind a line end.
-        exact = "\n" + "".join(f"{name}={body[name]};" for name in _EXACT if name in body)
-        left_out = _EXACT if cut else _UNKEYED
-        key = {**key, "b": {name: value for name, value in body.items() if name not in left_out}}
-    return dump(key, sort=True) + exact.encode()
+        left_out = _EXACT if body.get("truncated") or body.get("incomplete") else _UNKEYED
+        rest["b"] = {name: value for name, value in body.items() if name not in left_out}
+        for name in _EXACT:
+            if name in body:
+                exact += f"{name}={body[name]};"
+    return b"%b\n%b\n%b" % (head, dump(rest, sort=True), exact.encode())
 
 
 def _body_hash(body: Mapping[str, Any]) -> int:
@@ -237,6 +254,9 @@ def _fields(value: Any) -> Mapping[str, Any]:
 
 def _body(value: Any) -> Mapping[str, Any]:
     found = object_of(value)
-    if type(found.get("size")) is not int or any(type(found.get(name, "")) is not str for name in _TEXTS):
+    if type(found.get("size")) is not int:
         return _NOTHING
+    for name, kept in found.items():
+        if type(kept) is not str and name in _TEXTS:
+            return _NOTHING
     return found

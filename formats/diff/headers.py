@@ -45,6 +45,20 @@ _ENCODING = "content-encoding"
 _NONCE = re.compile(r"'nonce-[^']*'")
 _BOUNDARY = re.compile(r'boundary=(?:"[^"]*"|[^;\s]*)', re.IGNORECASE)
 
+_LISTS = _names(
+    "vary cache-control pragma allow accept accept-charset accept-encoding accept-language accept-ranges accept-ch "
+    "accept-patch accept-post access-control-allow-methods access-control-allow-headers "
+    "access-control-expose-headers access-control-request-headers timing-allow-origin clear-site-data content-language "
+    "surrogate-control cdn-cache-control permissions-policy"
+)
+"""Lists in which the order says nothing, or is outweighed by `q` (RFC 9110, 12.4)."""
+_ONE_TYPE = frozenset({"content-type", "content-disposition"})
+_DIRECTIVES = frozenset({"strict-transport-security", "x-xss-protection"})
+"""Directives between semicolons, in any order (RFC 6797, 6.1)."""
+_CASE_COUNTS = frozenset({"allow", "access-control-allow-methods", "timing-allow-origin"})
+"""Methods and origins: their case counts."""
+_WEIGHT = re.compile(r"[01](?:\.\d{0,3})?")
+
 Fields = Mapping[str, Any]
 
 
@@ -116,23 +130,52 @@ def _comparable(name: str, value: str) -> str:
     if name.startswith("content-security-policy"):
         return _NONCE.sub("'nonce-…'", value)
     if name == "content-type":
-        return _plain_type(_BOUNDARY.sub("boundary=…", value))
+        value = _BOUNDARY.sub("boundary=…", value)
+    if name in _ONE_TYPE:
+        return _plain_item(value, name)
+    if name in _LISTS:
+        return ",".join(sorted(filter(None, (_plain_item(item, name) for item in _items(value, ",")))))
+    if name in _DIRECTIVES:
+        return ";".join(sorted(filter(None, (_plain_item(item, name) for item in _items(value, ";")))))
     return value
 
 
-def _plain_type(value: str) -> str:
-    """Without what means nothing: blanks around `;` and `=`'s quotes, and the case of all but other parameters' values.
+def _plain_item(value: str, header: str) -> str:
+    """Without what means nothing: blanks around `;` and `=`, quotes, the case of names, of types and of charsets.
 
-    RFC 9110, 8.3.1: types, names of parameters and charsets know no case.
+    RFC 9110, 5.6.6 and 8.3.1: types, names of parameters and charsets know no case.
     """
-    media, *parameters = value.split(";")
-    plain = [media.strip().lower()]
-    for parameter in filter(str.strip, parameters):
-        name, equals, content = (piece.strip() for piece in parameter.partition("="))
-        if len(content) > 1 and content[0] == content[-1] == '"' and "\\" not in content:
-            content = content[1:-1]
-        plain.append(f"{name.lower()}{equals}{content.lower() if name.lower() == 'charset' else content}")
-    return ";".join(plain)
+    first, *parameters = (piece.strip() for piece in _items(value, ";"))
+    plain = [_setting(first, whole=header not in _CASE_COUNTS)]
+    named = [_setting(parameter, whole=False) for parameter in parameters if parameter]
+    return ";".join([*plain, *sorted(named)])
+
+
+def _setting(text: str, *, whole: bool) -> str:
+    """`Name = "value"` → `name=value`; `whole`: a word alone knows no case either."""
+    name, equals, content = (piece.strip() for piece in text.partition("="))
+    if not equals:
+        return name.lower() if whole else name
+    if len(content) > 1 and content[0] == content[-1] == '"' and "\\" not in content:
+        content = content[1:-1]
+    name = name.lower()
+    if name == "charset":
+        content = content.lower()
+    elif name == "q" and _WEIGHT.fullmatch(content):
+        content = f"{float(content):g}"
+    return f"{name}={content}"
+
+
+def _items(value: str, separator: str) -> list[str]:
+    """The pieces of a field, in order; a separator between quotes is none."""
+    if '"' not in value:
+        return value.split(separator)
+    pieces, start = [], 0
+    for match in re.finditer(rf'"(?:[^"\\]|\\.)*"|{separator}', value):
+        if match[0] == separator:
+            pieces.append(value[start : match.start()])
+            start = match.end()
+    return [*pieces, value[start:]]
 
 
 def media_type(content_type: str) -> str:

@@ -16,11 +16,15 @@ _MOST = 20
 _END = re.compile("\r\n|\n|\r")
 _END_NAMES = (("\r\n", "CR LF"), ("\n", "LF"), ("\r", "CR"))
 _TOKEN_LINE = re.compile("csrf|xsrf|token|nonce", re.IGNORECASE)
+_KEEPS_BLANKS = re.compile("<(?:pre|textarea|script|style|xmp|listing)\\b|white-space", re.IGNORECASE)
+_TAG = re.compile("(<[^<>]*>)")
 _ATTRIBUTE = re.compile(r'\b(value|content|nonce)=(["\'])([^"\']{16,})\2')
 
 
 def compare_lines(a: str, b: str, values: Values, side: str, place: str, *, html: bool = False) -> Iterator[Finding]:
     """The lines that differ. Where one side has lines more, they are added or removed."""
+    if html and not values.strict and _html(a, values, 0) == _html(b, values, 1):
+        return
     lines_a, lines_b = _split(a), _split(b)
     masked_a = [_masked(line, values, 0, html) for line in lines_a]
     masked_b = [_masked(line, values, 1, html) for line in lines_b]
@@ -73,6 +77,22 @@ def _masked(line: str, values: Values, side: int, html: bool) -> str:
         # A token against forgery is new in each page, and stands in an attribute.
         line = _ATTRIBUTE.sub(_without_token, line)
     return values.masked(line, side)
+
+
+def _html(text: str, values: Values, side: int) -> str:
+    """What of a page is compared: its text and tags, without tokens, and without how its lines are broken."""
+    if _KEEPS_BLANKS.search(text):
+        return "\n".join([_masked(line, values, side, html=True) for line in _split(text)])
+    pieces = [_one_line(piece) for piece in _TAG.split(text.removeprefix("\ufeff"))]
+    return "\n".join([_masked(piece, values, side, html=True) for piece in pieces if piece])
+
+
+def _one_line(piece: str) -> str:
+    """A tag or a text without the blanks that break lines; a blank between two words stays one."""
+    bare = piece.strip()
+    before, after = piece[: len(piece) - len(piece.lstrip())], piece[len(piece.rstrip()) :]
+    first, last = (" " if blanks and "\n" not in blanks else "" for blanks in (before, after))
+    return f"{first}{' '.join(bare.split())}{last}" if bare else first
 
 
 def _without_token(match: re.Match[str]) -> str:

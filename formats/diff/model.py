@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -157,6 +158,8 @@ class Difference:
     id_b: str
     paired_by: str
     occurrences: int = 1
+    values: int = 1
+    """How many different differences it stands for: a place that says something else each time is told once."""
 
 
 @dataclass(slots=True)
@@ -175,6 +178,10 @@ class OnlyIn:
     occurrences: int = 1
 
 
+AnyOrder = Callable[[Location], bool]
+"""Whether the order of the array at a place does not count."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How sessions are compared; what to do with the findings is `collect.Filters`."""
@@ -188,5 +195,7 @@ class Options:
     """Host of A → host of B."""
     pair_header: str = ""
     """A request header, in lower case, that names an exchange."""
+    any_order: tuple[AnyOrder, ...] = ()
+    """Arrays of JSON in which the order says nothing."""
     only: Plan | None = None
     """Which exchanges are compared at all."""

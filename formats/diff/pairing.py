@@ -11,6 +11,7 @@ requests have none; the others are paired n-th to n-th. All of it is linear in t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
@@ -101,14 +102,20 @@ class _Stages:
             self.found[index] = (other, by)
 
     def _alike(self, ours: list[int], theirs: list[int], by: str) -> tuple[list[int], list[int]]:
-        """Pair those that were answered alike, in turn; gives the others."""
+        """Pair those that were answered alike, in turn; gives the others. What is the very same needs no second look."""
+        ours, theirs = self._same(ours, theirs, by, lambda digest, side: (digest.response, _tuple(digest.messages)))
+        if not (ours and theirs):
+            return ours, theirs
+        return self._same(ours, theirs, by, self._shape)
+
+    def _same(self, ours: list[int], theirs: list[int], by: str, key: Shape) -> tuple[list[int], list[int]]:
         waiting: dict[Hashable, list[int]] = {}
         for other in reversed(theirs):
-            waiting.setdefault(self._shape(self._b[other], 1), []).append(other)
+            waiting.setdefault(key(self._b[other], 1), []).append(other)
         rest = []
         taken = set()
         for index in ours:
-            alike = waiting.get(self._shape(self._a[index], 0))
+            alike = waiting.get(key(self._a[index], 0))
             if alike:
                 other = alike.pop()
                 taken.add(other)
@@ -121,6 +128,10 @@ class _Stages:
         paired = {other for other, _ in self.found.values()}
         self.left_a = _without(self.left_a, self.found)
         self.left_b = _without(self.left_b, paired)
+
+
+def _tuple(messages: array[int] | None) -> tuple[int, ...] | None:
+    return None if messages is None else tuple(messages)
 
 
 def _without(indexes: Iterable[int], paired: dict[int, tuple[int, str]] | set[int]) -> list[int]:

@@ -25,7 +25,7 @@ def _lines(result: Result) -> Iterator[str]:
             level = _LEVELS[entry.severity]
             told[level] += 1
             if told[level] <= _MOST:
-                yield _command(level, f"{group.endpoint} {entry.kind}", entry.sentence)
+                yield _command(level, f"{group.title} {entry.kind}", entry.sentence)
     for level, count in told.items():
         if count > _MOST:
             yield _command(level, "mockrec diff", f"and {count - _MOST} more; {headline(result)}")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
+from mockrec.formats.diff.collect import general_path
 from mockrec.formats.diff.documents import plain
+from mockrec.formats.diff.entries import rolled_up
 from mockrec.formats.diff.model import ABSENT, Difference, OnlyIn
 from mockrec.formats.diff.result import Result
 
@@ -14,12 +20,13 @@ SCHEMA_VERSION = 1
 
 def report(result: Result) -> str:
     """One JSON object, indented."""
+    numbers = _Numbers()
     document = {
         "schemaVersion": SCHEMA_VERSION,
         "a": result.a.name,
         "b": result.b.name,
         "summary": summary(result),
-        "differences": [_difference(difference) for difference in result.differences],
+        "differences": [_differences(same, numbers) for same in rolled_up(result.differences)],
         "ignored": [
             {"rule": str(rule), "reason": rule.reason, "count": rule.hidden} for rule in result.rules if rule.hidden
         ],
@@ -28,7 +35,7 @@ def report(result: Result) -> str:
         "onlyInB": [_only(only) for only in result.only_b],
     }
     # A lone surrogate has no form in UTF-8; as an escape it has one in JSON.
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = numbers.put_in(json.dumps(document, indent=2, ensure_ascii=False))
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
@@ -52,7 +59,35 @@ def summary(result: Result) -> dict[str, Any]:
     }
 
 
-def _difference(difference: Difference) -> dict[str, Any]:
+class _Numbers:
+    """Numbers that no float is: a text stands for each until the report is written."""
+
+    def __init__(self) -> None:
+        self._mark = secrets.token_hex(16)  # nothing that was recorded holds it
+
+    def taken(self, number: Decimal) -> str:
+        """What stands for a number."""
+        return f"{self._mark}{number}"
+
+    def put_in(self, text: str) -> str:
+        """The text with the numbers as they are."""
+        return re.sub(rf'"{self._mark}([^"]*)"', r"\1", text)
+
+
+def _differences(same: Sequence[Difference], numbers: _Numbers) -> dict[str, Any]:
+    """Differences that say the same as one: the first of them, with all endpoints."""
+    told = _difference(same[0], numbers)
+    if len(same) > 1:
+        told["path"] = general_path(told["path"])
+        told["occurrences"] = sum(one.occurrences for one in same)
+        told["endpoints"] = [
+            {"endpoint": str(one.endpoint), "fingerprint": one.fingerprint, "occurrences": one.occurrences}
+            for one in same
+        ]
+    return told
+
+
+def _difference(difference: Difference, numbers: _Numbers) -> dict[str, Any]:
     finding = difference.finding
     told: dict[str, Any] = {
         "kind": finding.kind,
@@ -62,12 +97,13 @@ def _difference(difference: Difference) -> dict[str, Any]:
     }
     for name, value in (("a", finding.a), ("b", finding.b)):
         if value is not ABSENT:
-            told[name] = plain(value)
+            told[name] = plain(value, numbers.taken)
     return told | {
         "fingerprint": difference.fingerprint,
         "exchange": {"method": difference.method, "url": difference.url, **_ids(difference)},
         "pairedBy": difference.paired_by,
         "occurrences": difference.occurrences,
+        **({"differentValues": difference.values} if difference.values > 1 else {}),
     }
 
 

@@ -13,14 +13,18 @@ _MOST = 5_000
 _MOST_LINES = 200
 
 
-def report(result: Result) -> str:
-    """An XML document. An endpoint that differs only in what is worth knowing has passed."""
-    found = {group.endpoint: group for group in groups(result)}
-    failed = {endpoint: group for endpoint, group in found.items() if group.severity is not Severity.info}
+def report(result: Result, fail_on: Severity = Severity.changed) -> str:
+    """An XML document. An endpoint has failed if something there is as severe as `fail_on`, as the exit code says it."""
+    found = {group.endpoint: group for group in groups(result, apart=True)}
+    failing = (Severity.breaking,) if fail_on is Severity.breaking else (Severity.breaking, Severity.changed)
+    failed = {endpoint: group for endpoint, group in found.items() if group.severity in failing}
     passed = [endpoint for endpoint in result.endpoints if endpoint not in failed]
     passed = passed[: max(0, _MOST - len(failed))]
     # The schema that GitLab and Jenkins name has no `skipped` at the top, and wants a name and a class for each case.
-    numbers = {"tests": str(len(failed) + len(passed)), "failures": str(len(failed)), "errors": "0"}
+    # Differences that are only counted belong to no endpoint that could fail.
+    unlisted = result.failed(fail_on) and not failed
+    failures = len(failed) + unlisted
+    numbers = {"tests": str(failures + len(passed)), "failures": str(failures), "errors": "0"}
     root = ElementTree.Element("testsuites", {"name": "mockrec diff", **numbers, "time": "0"})
     name = one_line(f"{result.a.name} → {result.b.name}", 500)
     suite = ElementTree.SubElement(root, "testsuite", {"name": name, **numbers, "skipped": "0", "time": "0"})
@@ -32,6 +36,9 @@ def report(result: Result) -> str:
             case, "failure", {"message": one_line(message, 300), "type": str(group.severity)}
         )
         failure.text = _text(group)
+    if unlisted:
+        message = f"{result.omitted} differences are counted but not listed"
+        ElementTree.SubElement(_case(suite, "differences", named), "failure", {"message": message, "type": fail_on})
     for endpoint in passed:
         _case(suite, str(endpoint), named)
     ElementTree.SubElement(suite, "system-out").text = escaped(headline(result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mockrec.formats.diff.entries import Group, groups, headline, one_line, remarks
+from mockrec.formats.diff.entries import Entry, Group, groups, headline, one_line, remarks
 from mockrec.formats.diff.result import Result
 
 MOST_BYTES = 60_000
@@ -39,15 +39,19 @@ def report(result: Result) -> str:
 
 
 def _table_head(group: Group) -> list[str]:
-    return ["", f"### {_code(str(group.endpoint))}", "", "| | path | A | B | |", "|---|---|---|---|---|"]
+    return ["", f"### {_code(group.title)}", "", "| | path | A | B | |", "|---|---|---|---|---|"]
 
 
 def _rows(group: Group) -> list[str]:
     return [
-        f"| {entry.severity} | {_code(entry.path)} {entry.kind} | {_code(entry.a)} | {_code(entry.b)} "
-        f"| {f'× {entry.occurrences}' if entry.occurrences > 1 else ''} |"
+        f"| {entry.severity} | {_code(entry.path)}{_how(entry)} | {_code(entry.a)} | {_code(entry.b)} | {entry.times} |"
         for entry in group.entries
     ]
+
+
+def _how(entry: Entry) -> str:
+    """The kind of difference, where the path does not say it."""
+    return "" if entry.is_short else f" {entry.kind}"
 
 
 def _code(text: str) -> str:

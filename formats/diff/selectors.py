@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +97,12 @@ def parse_selector(text: str) -> Selector:
     return Selector(text, message, area, name)
 
 
+def parse_place(path: str) -> Callable[[Location], bool]:
+    """Whether a place is the one, or one of those, that a JSONPath names. Raises `SelectorError`."""
+    steps = _steps(path, path)
+    return lambda location: _leads_to(steps, location)
+
+
 def _expected() -> str:
     named = ", ".join(f"{area}:NAME" for area in _NAMED)
     return f"expected one of {named}, json:PATH, text:REGEX, or a word: {', '.join(_WORDS)}"
@@ -137,6 +144,21 @@ def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
         if not reached:
             return False
     return True
+
+
+def _leads_to(steps: tuple[_Step, ...], location: Location) -> bool:
+    """Whether the steps lead to a location itself."""
+    reached = {0}
+    for deep, taken in steps:
+        starts = range(min(reached), len(location)) if deep else reached
+        reached = {
+            start + 1
+            for start in starts
+            if start < len(location) and any(_takes(want, location[start]) for want in taken)
+        }
+        if not reached:
+            return False
+    return len(location) in reached
 
 
 def _takes(want: str | int | None, part: str | int | tuple[str, int]) -> bool:

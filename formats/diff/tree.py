@@ -36,6 +36,16 @@ class _Place(NamedTuple):
     a: Any
     b: Any
 
+    @property
+    def location(self) -> Location:
+        """Where it is in A's document."""
+        steps = []
+        place = self
+        while place.above is not None:
+            steps.append(place.a)
+            place = place.above
+        return tuple(reversed(steps))
+
     def change(self, kind: Kind, a: Any, b: Any) -> Change:
         """A difference at this place; the side that has nothing there has no location."""
         steps: list[_Place] = []
@@ -117,8 +127,12 @@ class _Comparison:
 
     def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
         key = _key_of(a, b)
+        any_order = bool(self._values.any_order) and any(holds(place.location) for holds in self._values.any_order)
         if key is not None:
-            yield from _keyed(a, b, key, place)
+            yield from _keyed(a, b, key, place, any_order=any_order)
+            return
+        if any_order:
+            yield from self._multisets(a, b, place)
             return
         if len(a) == len(b):
             for index, (item_a, item_b) in enumerate(zip(a, b, strict=True)):
@@ -134,6 +148,32 @@ class _Comparison:
                 yield _Place(place, index_a, ABSENT).change(Kind.removed, a[index_a], ABSENT)
             elif digests_a[index_a] != digests_b[index_b]:
                 yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
+
+    def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
+        """Equal items belong together wherever they stand; scalars are there or not, what is left of others is paired."""
+        waiting: dict[str, list[int]] = {}
+        for index in reversed(range(len(b))):
+            waiting.setdefault(self._digests.of(b[index], 1), []).append(index)
+        left_a = []
+        for index, item in enumerate(a):
+            same = waiting.get(self._digests.of(item, 0))
+            if same:
+                same.pop()
+            else:
+                left_a.append(index)
+        left_b = sorted(index for indexes in waiting.values() for index in indexes)
+        inner_a = [index for index in left_a if isinstance(a[index], (dict, list))]
+        inner_b = [index for index in left_b if isinstance(b[index], (dict, list))]
+        couples = dict(zip(inner_a, inner_b, strict=False))
+        for index in left_a:
+            if index in couples:
+                yield _Couple(a[index], b[couples[index]], _Place(place, index, couples[index]))
+            else:
+                yield _Place(place, index, ABSENT).change(Kind.removed, a[index], ABSENT)
+        taken = set(couples.values())
+        for index in left_b:
+            if index not in taken:
+                yield _Place(place, ABSENT, index).change(Kind.added, ABSENT, b[index])
 
 
 def _shown(part: Any) -> str:
@@ -151,7 +191,7 @@ def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
     return {form: name for form, name in found.items() if form not in several}
 
 
-def _keyed(a: list[Any], b: list[Any], key: str, place: _Place) -> Iterator[Change | _Couple]:
+def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[Change | _Couple]:
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
@@ -167,7 +207,7 @@ def _keyed(a: list[Any], b: list[Any], key: str, place: _Place) -> Iterator[Chan
             yield _Place(place, ABSENT, Item.of(index, told)).change(Kind.added, ABSENT, item)
     order_a = [item[key] for item in a if item[key] in places_b]
     order_b = [item[key] for item in b if item[key] in places_a]
-    if order_a != order_b:
+    if order_a != order_b and not any_order:
         yield place.change(Kind.moved, order_a, order_b)
 
 

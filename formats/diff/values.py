@@ -9,9 +9,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from mockrec.formats.diff.volatile import MARK, Window, fits_mark, mask, mask_marks
+from mockrec.formats.diff.model import AnyOrder
+from mockrec.formats.diff.volatile import MARK, Window, fits_mark, mask, mask_marks, shape_of
 
 Number = (int, float, Decimal)
+
+_MOST_HEADS = 2048
+_LONGEST_HEAD = 4096
+"""Header fields that are remembered masked, and the characters of one."""
 
 
 @dataclass
@@ -47,13 +52,17 @@ class Values:
         marks_comparable: bool = False,
         own: tuple[Sequence[str], Sequence[str]] = ((), ()),
         hidden: Sequence[Hidden] = (),
+        any_order: tuple[AnyOrder, ...] = (),
     ) -> None:
         self.strict = strict
+        self.any_order = any_order
+        """Places of arrays in which the order does not count."""
         self._window = window
         self._marks_comparable = marks_comparable
         self._own = own
         """Names of hosts in A and in B that mean the same host in turn."""
         self._hidden = tuple(hidden)
+        self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
     def _with_hosts(self, a: str, b: str) -> Values:
@@ -67,6 +76,7 @@ class Values:
             marks_comparable=self._marks_comparable,
             own=own,
             hidden=self._hidden,
+            any_order=self.any_order,
         )
 
     def same_text(self, a: str, b: str) -> bool:
@@ -75,6 +85,8 @@ class Values:
             return True
         masked_a, masked_b = self.masked(a, 0), self.masked(b, 1)
         if masked_a == masked_b:
+            return True
+        if not self.strict and (shape := shape_of(a)) and shape == shape_of(b):
             return True
         if bool(MARK.search(a)) == bool(MARK.search(b)):
             return False
@@ -98,6 +110,21 @@ class Values:
             return unit != 0.0 and unit == self._window.unit(float(b))
         except (OverflowError, ValueError):
             return False
+
+    def whole(self, text: str, side: int) -> str:
+        """What of a value is compared; also of one that is an id by its shape, where nothing stands around it."""
+        return ("" if self.strict else shape_of(text)) or self.masked(text, side)
+
+    def masked_head(self, text: str, side: int) -> str:
+        """As `masked`, for header fields: the same ones come again and again."""
+        if self._hidden or len(text) > _LONGEST_HEAD:
+            return self.masked(text, side)  # what is hidden is counted each time
+        known = self._heads.get((side, text))
+        if known is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            known = self._heads[side, text] = self.masked(text, side)
+        return known
 
     def masked(self, text: str, side: int) -> str:
         """What of a text is compared. `side` is 0 for A, 1 for B."""

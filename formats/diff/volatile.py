@@ -30,6 +30,10 @@ _ALTERNATIVES = (
     r"(?P<time>(?<=\d)\d{3}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)",
     r"(?P<jwt>(?<=e)yJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*)",
     r"(?P<ulid>(?<=[0-7])[0-9A-HJKMNP-TV-Z]{25})",
+    r"(?P<ksuid>(?<=[0-9])(?=[0-9A-Za-z]{26}(?![\w-]))(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[0-9A-Za-z]{26})",
+    # What has the length of an id of MongoDB, but is a word or a number, is none.
+    r"(?P<objectid>(?<=[0-9a-f])(?=[0-9a-f]{23}(?![\w-]))(?=[0-9a-f]*[0-9])(?<=[a-f])[0-9a-f]{23}"
+    r"|(?<=[0-9])(?=[0-9]*[a-f])[0-9a-f]{23})",
     r"(?P<hex>(?<=[0-9a-f])(?:[0-9a-f]{127}|[0-9a-f]{95}|[0-9a-f]{63}|[0-9a-f]{55}|[0-9a-f]{39}|[0-9a-f]{31})"
     r"|(?<=[0-9A-F])(?:[0-9A-F]{127}|[0-9A-F]{95}|[0-9A-F]{63}|[0-9A-F]{55}|[0-9A-F]{39}|[0-9A-F]{31}))",
     r"(?P<epoch>(?<=\d)(?:\d{18}|\d{15}|\d{12}(?:\.\d+)?|\d{9}(?:\.\d+)?))",
@@ -119,3 +123,29 @@ _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_.~+/=%:-]{16,}")
 def looks_like_token(text: str) -> bool:
     """Long, and with letters and digits: what session cookies and request ids look like."""
     return _TOKEN.fullmatch(text) is not None
+
+
+_NANOID = 21
+"""Characters of a nanoid, unless somebody has chosen others."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{54,86}={0,2}")
+_S3_LENGTHS = frozenset({64, 76})
+_S3_REQUEST = re.compile(r"(?=(?:[A-Z]*[0-9]){3})(?=(?:[0-9]*[A-Z]){3})[0-9A-Z]{16}")
+_CHANGES = re.compile(r"(?<=[a-z])[A-Z0-9_-]|(?<=[A-Z])[0-9_-]|(?<=[0-9])[A-Za-z_-]|(?<=[_-])[A-Za-z0-9]")
+_RUN = re.compile(r"[a-z]{6}|[A-Z]{6}|[0-9]{6}")
+_NANOID_SHAPE = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=[^0-9]*[0-9])[\w-]{21}", re.ASCII)
+_ENOUGH_CHANGES = 5
+"""Of the kind of character, in one nanoid: a name in camel case has fewer, or longer runs."""
+
+
+def shape_of(text: str) -> str:
+    """The type of an id that is known only by its shape as a whole, or empty. Both sides have to have it."""
+    length = len(text)
+    if length == _NANOID:
+        if _NANOID_SHAPE.fullmatch(text) and not _RUN.search(text) and len(_CHANGES.findall(text)) >= _ENOUGH_CHANGES:
+            return "<nanoid>"
+    elif length == 16:  # noqa: PLR2004 - S3: `RequestId`
+        if _S3_REQUEST.fullmatch(text):
+            return "<s3-request-id>"
+    elif length in _S3_LENGTHS and _BASE64.fullmatch(text) and re.search("[0-9+/]", text):
+        return "<s3-host-id>"
+    return ""

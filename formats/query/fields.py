@@ -114,6 +114,7 @@ WITH_ARGUMENT = {
     "response.json": "$.user.id",
 }
 """Names with brackets, each with an example of what stands in them."""
+_ALL = "`mockrec filter --help` lists all"
 _BODY_FIELDS = ("request.body", "response.body", "request.size", "response.size", "body", "size")
 _REQUEST_BODIES: tuple[Source, ...] = (
     Source(("body",), frozenset({"request", "websocket-request"})),
@@ -161,7 +162,7 @@ def resolve(expression: str, name: Name, *, records: bool) -> Field:
     own = own_field(text)
     if own is None:
         known = nearest(text, [*names(records=records), *WITH_ARGUMENT])
-        raise FilterError(expression, name.position, f"expected a field, found {text!r}{known}")
+        raise FilterError(expression, name.position, f"expected a field, found {text!r}{known}; {_ALL}")
     return own
 
 

@@ -304,7 +304,8 @@ def test_a_wrong_expression_is_shown(session: Path, run: Filter) -> None:
     done = run("s.jsonl", "statuss >= 500")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "mockrec: filter: column 1: expected a field, found 'statuss' (did you mean status?)\n  statuss >= 500\n  ^\n"
+        "mockrec: filter: column 1: expected a field, found 'statuss' (did you mean status?); `mockrec filter --help` lists all\n"
+        "  statuss >= 500\n  ^\n"
     )
     assert not Path("out.jsonl").exists()
     assert run("s.jsonl", "status", "--fields", "status,metod").err.endswith("  status,metod\n         ^\n")

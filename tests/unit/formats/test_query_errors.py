@@ -19,10 +19,18 @@ def error_of(expression: str, *, records: bool = False) -> FilterError:
         ("", 1, "expected a test such as status >= 500, found nothing"),
         ("status == 5 url ~ \udcff", 19, "this is no UTF-8"),
         ("   ", 4, "expected a test such as status >= 500, found nothing"),
-        ("statuss == 5", 1, "expected a field, found 'statuss' (did you mean status?)"),
-        ("Status == 5", 1, "expected a field, found 'Status' (did you mean status?)"),
+        (
+            "statuss == 5",
+            1,
+            "expected a field, found 'statuss' (did you mean status?); `mockrec filter --help` lists all",
+        ),
+        (
+            "Status == 5",
+            1,
+            "expected a field, found 'Status' (did you mean status?); `mockrec filter --help` lists all",
+        ),
         ("timingEvents.startTim > 5", 1, "(did you mean timingEvents.startTime?)"),
-        ("qqqq == 5", 1, "expected a field, found 'qqqq'"),
+        ("qqqq == 5", 1, "expected a field, found 'qqqq'; `mockrec filter --help` lists all"),
         ("status => 500", 8, "=> is no comparison (did you mean >=?)"),
         ("method <> GET", 8, "<> is no comparison (did you mean !=?)"),
         ("method === GET", 8, "=== is no comparison (did you mean ==?)"),
@@ -83,7 +91,7 @@ def test_the_place_and_what_was_expected(expression: str, column: int, message: 
 
 def test_a_caret_stands_under_the_place() -> None:
     assert str(error_of("status >= 500 and metod == GET")).splitlines() == [
-        "filter: column 19: expected a field, found 'metod' (did you mean method?)",
+        "filter: column 19: expected a field, found 'metod' (did you mean method?); `mockrec filter --help` lists all",
         "  status >= 500 and metod == GET",
         "                    ^",
     ]
