@@ -182,7 +182,7 @@ class Session:
                 number += 1
                 if pieces:
                     pieces.append(part)
-                    part = b"".join(pieces)  # noqa: PLW2901 - most lines lie in one chunk
+                    part = b"".join(pieces)
                     pieces, size = [], 0
                 yield number, part
             if rest:

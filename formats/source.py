@@ -10,9 +10,10 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.parquet.places import is_table_place
@@ -37,6 +38,28 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
     def close(self) -> None: ...
+
+
+class _Pipe:
+    """A file whose bytes may take any time to come: between two reads of the system a signal is heard.
+
+    `BufferedReader.read` fills its buffer in a loop of its own, in which Python calls no handler of a signal.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        """`size` bytes, fewer at the end of the file."""
+        chunks: list[bytes] = []
+        while size > 0 and (chunk := self._file.read1(size)):
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 class _Decoder(Protocol):
@@ -190,7 +213,7 @@ def open_source(path: str) -> Lines:
     if path == "-":
         if sys.stdin is None:
             raise SessionError("stdin", "it is closed")
-        return Source("stdin", sys.stdin.buffer, ours=False)
+        return Source("stdin", _Pipe(cast(BufferedReader, sys.stdin.buffer)), ours=False)
     if not path:
         raise SessionError("session", "expected the name of a file, found an empty one")
     try:

@@ -374,3 +374,28 @@ def test_while_the_event_loop_is_held_up(tmp_path: Path) -> None:
     assert sum(record["type"] == "response" for record in records) == answered
     assert [record["error"]["code"] for record in records if record["type"] == "abort"] == ["E_HELD_UP"]
     assert [record["seq"] for record in records] == list(range(len(records)))
+
+
+# ── outputs that are not finished ──────────────────────────────────────────────────────────────────
+
+OUTPUTS = ("out.jsonl", "out.jsonl.gz", "out.har", "out.parquet")
+
+
+@pytest.mark.parametrize("out", OUTPUTS)
+def test_an_output_that_is_not_finished_is_removed(begin: Any, sessions: Path, tmp_path: Path, out: str) -> None:
+    process = begin("filter", "-", "-o", out)
+    process.stdin.write((sessions / "small.jsonl").read_bytes() * 3)
+    process.stdin.flush()
+    until(lambda: len(os.listdir(tmp_path)) > 1, "nothing is written")
+    ended(process, signal.SIGINT, tmp_path)
+    assert os.listdir(tmp_path) == ["said"]
+
+
+def test_what_was_there_stays_until_the_new_one_is_whole(begin: Any, sessions: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.parquet").write_bytes(b"PAR1 of yesterday")
+    process = begin("filter", "-", "-o", "out.parquet", "--force")
+    process.stdin.write((sessions / "small.jsonl").read_bytes())
+    process.stdin.flush()
+    until(lambda: len(os.listdir(tmp_path)) > 2, "nothing is written")
+    ended(process, signal.SIGINT, tmp_path)
+    assert (tmp_path / "out.parquet").read_bytes() == b"PAR1 of yesterday"
