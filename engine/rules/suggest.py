@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mockrec.engine.rules.request import RequestView
+from mockrec.engine.rules.request import FORM_TYPE, RequestView
 
 if TYPE_CHECKING:
     from mockrec.engine.rules.match import Matcher
@@ -61,6 +61,8 @@ def _details(request: RequestView, decisive: Sequence[Matcher]) -> list[str]:
 
 def _value_of(request: RequestView, key: str, name: str) -> str | None:
     """What the request has there, as YAML; None where it cannot be said shortly."""
+    if key == "form" and FORM_TYPE not in request.content_type.lower():
+        return None  # not even an absent field matches another body
     try:
         if key == "headers":
             values = request.header_values(name.lower())

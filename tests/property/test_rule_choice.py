@@ -245,7 +245,10 @@ def test_no_body_and_no_header_makes_a_matcher_fail(content_type: str, body: byt
         request.body_complete = True
         rule_set = RuleSet([Rule("one", when, (Reply(PLACE),), None, 1, PLACE, 0)])
         if rule_set.select(request) is None:
-            assert "Nearest is one" in explain_miss(request, rule_set)
+            text = explain_miss(request, rule_set)
+            assert "Nearest is one" in text
+            helpful = load(text[text.index("\n- when:") + 1 :])
+            assert helpful.select(request) is helpful.rules[0], text
 
 
 json_values = st.recursive(
