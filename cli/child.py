@@ -153,7 +153,7 @@ def outer_proxy(upstream: UpstreamSettings, outer: Mapping[str, str]) -> Upstrea
 
     What the rule file says is stronger. Loopback is never reached through it: it would be another machine's.
     """
-    if upstream.proxy is not None:
+    if upstream.proxy is not None or upstream.pac is not None:
         return upstream
     found = {name: outer.get(name.lower()) or outer.get(name) for name in _PROXY_VARIABLES}
     plain = found["HTTP_PROXY"] or found["ALL_PROXY"]

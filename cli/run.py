@@ -90,7 +90,8 @@ def run(
         typer.Option(
             metavar="URL",
             parser=server_url,
-            help="Stand before this server: requests for the recorder itself that no rule matches go there.",
+            help="Stand before this server: requests for the recorder itself that no rule matches go there;"
+            " those of a proxy's clients go where they are meant to, unless --unmatched or RULES say otherwise.",
         ),
     ] = None,
     rotate: Annotated[
@@ -117,6 +118,13 @@ def run(
         bool, typer.Option("--strict", help="Exit 1 when a rule was not used or a request matched none.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Read the rule file again when it changes.")] = False,
+    transparent: Annotated[
+        bool,
+        typer.Option(
+            "--transparent",
+            help="Show clients how a server fails (reset, end, silence) instead of a 502; the log says why.",
+        ),
+    ] = False,
     trust: TrustedCas = None,
     insecure: Insecure = False,
     no_proxy: Annotated[
@@ -188,6 +196,7 @@ def run(
         is_open=is_open,
         trusted=trust or [],
         insecure=insecure,
+        transparent=transparent,
     )
     choices = Choices(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
@@ -226,11 +235,13 @@ def _settings(
     is_open: bool,
     trusted: list[Path],
     insecure: bool,
+    transparent: bool,
 ) -> RunSettings:
     """The rule file's settings, with the options put over them."""
     from dataclasses import replace
 
     from mockrec.cli.child import outer_proxy
+    from mockrec.engine.net.own import is_loopback
     from mockrec.engine.settings import RunSettings
 
     rule_file = loaded.rule_file
@@ -257,11 +268,15 @@ def _settings(
         upstream = outer_proxy(upstream, os.environ)
     if trusted:
         files = tuple(str(path.absolute()) for path in trusted)
-        upstream = replace(upstream, trusted_cas=(*upstream.trusted_cas, *files))
+        upstream = replace(upstream, trusted_everywhere=files)
     if insecure:
         upstream = replace(upstream, ignore_tls_errors=True)
+    if transparent:
+        upstream = replace(upstream, simulate_connection_errors=True)
     if unmatched is None:
-        unmatched = rule_file.unmatched if rule_file.path or before is not None else "passthrough"
+        unmatched = rule_file.unmatched if rule_file.path else "passthrough"
+        if not rule_file.path and before is not None and not is_loopback(server.host.strip("[]").lower()):
+            unmatched = "reject"  # it stands before one server, and is no proxy for the network
     return RunSettings(
         loaded=loaded,
         server=server,

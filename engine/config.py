@@ -67,6 +67,8 @@ class ServerSettings:
     """First and last port to try; (0, 0) is any free one."""
     http2: str = "true"
     """`true`, `false` or `fallback`."""
+    lenient: bool = False
+    """Whether requests are read as kindly as responses of servers are."""
     socks: object = False
     """False, True, or a tuple of authentication method names."""
     cors: Cors | None = None
@@ -114,14 +116,20 @@ class UpstreamSettings:
     """How real servers are reached; the defaults of every passthrough step."""
 
     proxy: str | None = None
+    pac: str | None = None
+    """File or URL of a script that names the proxies instead."""
     secure_proxy: str | None = None
     """Another proxy for what is encrypted, or `""` for none; only the environment (HTTPS_PROXY) tells them apart."""
     no_proxy: tuple[str, ...] = ()
     trusted_cas: tuple[str, ...] = ()
+    trusted_everywhere: tuple[str, ...] = ()
+    """Of the command line: trusted by steps as well that name authorities of their own."""
     ignore_tls_errors: tuple[str, ...] | bool = ()
     client_certificates: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     dns_servers: tuple[str, ...] = ()
     connect_timeout: float = 10.0
     head_timeout: float = 60.0
     body_idle_timeout: float = 60.0
+    http2: str = "true"
+    """`true`, `false` or `prior-knowledge`."""
     simulate_connection_errors: bool = False

@@ -83,6 +83,7 @@ class Server:
         self._gateway.before = settings.before
         self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
         self._gateway.helpers = self._helpers
+        self._gateway.dialer.scripts.helpers = self._helpers
         self._options = options_of(settings.upstream, self._gateway)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None
@@ -234,6 +235,7 @@ class Server:
             judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
+            lenient=server.lenient,
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
             is_reverse=settings.before is not None,
@@ -256,9 +258,11 @@ def alpn_of(http2: str) -> Callable[[list[bytes]], bytes | None]:
         for protocol in ours:
             if protocol in offers:
                 return protocol
-        if b"h2" in offers:
+        others = [protocol for protocol in offers if protocol != b"h2"]
+        if not others:
             raise NoProtocol  # it speaks nothing else, and we do not
-        return None
+        # What nobody here knows may still be HTTP, or be passed on; a client that gets no protocol may leave.
+        return others[0]
 
     return choose
 

@@ -145,6 +145,32 @@ def _as_asked(absolute: re.Match[str], url: str) -> str:
     return before + normal_path(target_text(absolute[3])) if before.isascii() else url
 
 
+def edited_address(
+    address: Address, protocol: str, hostname: str, port: int, target: str, raw_headers: list[list[str]], *, moved: bool
+) -> Address:
+    """The address of a request that a rule has changed. `hostname` is without brackets; `moved`: it is for another
+    server than before, as if a proxy had been asked for that."""
+    named = f"[{hostname}]" if ":" in hostname else hostname
+    host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
+    path = target_text(target)
+    url = f"{protocol}://{host}{_normal_target(path) if target.startswith('/') else ''}"
+    return Address(
+        address.origin,
+        address.is_absolute or moved,
+        protocol,
+        url,
+        url,
+        target,
+        path,
+        named,
+        port,
+        host,
+        raw_headers,
+        header_table(raw_headers),
+        {"hostname": hostname, "port": port} if moved else address.destination,
+    )
+
+
 def _in_tunnel(host: str, port: int, authority: str, origin: Origin) -> tuple[str, int] | str:
     """The name and port of a request in a tunnel: the tunnel's name; where that is an address, the name that the
     request gives or TLS gave. The port is always the tunnel's, whatever else says another."""

@@ -134,9 +134,12 @@ class BodyLogger:
         """A message of which the first bytes were kept."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
-    def piece(self, data: bytes, side: str = "", owner: Knows | None = None, before: bytes = b"") -> dict[str, Any]:
-        """A piece of a body as it stood on the wire, behind what is in the log already and may name what is secret."""
-        return self._form(data[: self._limit], len(data), "", side, owner, before)
+    def piece(
+        self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "", before: bytes = b""
+    ) -> dict[str, Any]:
+        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so;
+        `before`: what stands before it, is in the log already, and may name what is secret."""
+        return self._form(data[: self._limit], len(data), "", side, owner, coding, before)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
@@ -199,6 +202,7 @@ class BodyLogger:
         content_type: Any = "",
         side: str = "",
         owner: Knows | None = None,
+        coding: str = "",
         before: bytes = b"",
     ) -> dict[str, Any]:
         truncated = size > len(kept)
@@ -207,7 +211,7 @@ class BodyLogger:
             # A text of another charset is looked at as text, and one that is cut up to its last whole character.
             data = record["text"].encode() if "charset" in record or (truncated and "text" in record) else kept
             kind = content_type if isinstance(content_type, str) else ""
-            redacted = self._redactor.body(before + data if before else data, kind, side, owner)
+            redacted = self._redactor.body(before + data if before else data, kind, side, owner, coding)
             if before:
                 redacted = data if redacted == before + data else self._behind(before, redacted, side, owner)
             if redacted is not data:

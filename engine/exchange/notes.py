@@ -272,6 +272,8 @@ class Notes:
         }
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
+        if exchange.continued:
+            record["continuedRuleIds"] = [rule.rule.id for rule in exchange.continued]
         if peer.tls:
             record["tlsMetadata"] = peer.tls
         return record
@@ -392,6 +394,8 @@ class Notes:
         record["host"] = address.host
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
+        if exchange.continued:
+            record["continuedRuleIds"] = [rule.rule.id for rule in exchange.continued]
         record["duration"] = round(end - exchange.started_at, 4)
 
     # ── ends that are none ─────────────────────────────────────────────────────────────────────────
@@ -520,8 +524,9 @@ class Notes:
 
     def _of_rule(self, exchange: Exchange, rule_id: str | None, kind: str) -> Record | None:
         """A rule-event but for its data; None where nobody wants to know, or no rule says it."""
-        if rule_id is None and exchange.rule is not None:
-            rule_id = exchange.rule.rule.id
+        rule = exchange.acting or exchange.rule
+        if rule_id is None and rule is not None:
+            rule_id = rule.rule.id
         if not self._rule_event or rule_id is None:
             return None
         record = envelope("rule-event", exchange, clock.now())
@@ -592,4 +597,4 @@ class Notes:
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
             return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}
-        return lambda bodies: bodies.piece(data, side, exchange, piece.before)
+        return lambda bodies: bodies.piece(data, side, exchange, piece.coding, piece.before)

@@ -31,6 +31,8 @@ class Piece:
     """Whether nothing follows, be it the end or not."""
     hold: Hold | None
     """What it goes through first."""
+    coding: str = ""
+    """UTF-16 or UTF-32, where that is known of the whole body."""
     known: Collection[str] | None = None
     """The secrets of the exchange, where what is held has to go out now, but for what may be the beginning of one."""
     before: bytes = b""
@@ -50,7 +52,11 @@ class Piece:
                 rest = self.hold.end()
                 before = before if data else self.hold.before
                 data += rest
-        return replace(self, data=data, hold=None, before=before) if data or self.is_ended else None
+        return (
+            replace(self, data=data, hold=None, coding=self.hold.coding, before=before)
+            if data or self.is_ended
+            else None
+        )
 
     @property
     def size(self) -> int:

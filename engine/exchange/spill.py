@@ -9,6 +9,7 @@ from typing import Any
 from mockrec.engine.exchange.body_coding import utf8_of
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, TooMuch
+from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.spool import SpooledFile
 from mockrec.engine.wire import content
@@ -90,10 +91,16 @@ class Spill:
             self._is_redacted = True
         if self._hold is None:
             self._file.write(piece)
-        elif self._backlog is not None and (self.waiting or self._hold.size > AT_ONCE or self._hold.is_secret(piece)):
+        elif self._backlog is not None and self._takes_long(piece, self._hold):
             self._backlog.put(self, partial(self._redact, piece), self._count, len(piece))
         else:
             self._count(self._redact(piece))
+
+    def _takes_long(self, piece: bytes, hold: Hold) -> bool:
+        assert self._redactor is not None
+        if self.waiting or hold.size > AT_ONCE or hold.is_coded(piece):
+            return True
+        return not self._redactor.is_plain(piece, self.found.known)
 
     def _redact(self, piece: bytes, *, is_last: bool = False) -> int:
         """Write what of everything so far can be looked at on its own; how many secrets that held."""
@@ -104,7 +111,7 @@ class Spill:
         if is_last:
             data += self._hold.end()
         if data:
-            redacted = redactor.body(data, self._type, self._side, self.found)
+            redacted = redactor.body(data, self._type, self._side, self.found, self._hold.coding)
             self._is_redacted = self._is_redacted or redacted is not data
             self._file.write(redacted)
         return redactor.count

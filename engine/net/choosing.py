@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 
 from mockrec.engine.exchange.exchange import Exchange
@@ -12,10 +11,11 @@ from mockrec.engine.net.judging import deferral_of
 from mockrec.engine.net.site import Site
 from mockrec.engine.rules.match import AskUser, MatcherError, judged
 from mockrec.engine.rules.request import RequestView
-from mockrec.engine.rules.select import NEED_BODY, NeedBody
+from mockrec.engine.rules.select import NEED_BODY, CompiledRule, NeedBody
+from mockrec.engine.steps.continuing import stacked
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.python import matcher_failed
-from mockrec.engine.usercode.calls import call_plain
+from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import UserError
 
 More = Callable[[], Awaitable[None]]
@@ -32,26 +32,44 @@ async def choose_plan(site: Site, exchange: Exchange, more: More) -> Plan:
     if site.cors is not None and cors.prepare(exchange, site.cors):
         exchange.choose(None)
         return cors.PREFLIGHT
-    rules, view = site.rules, exchange.view
-    if rules.asks_user:
-        view.answers = {}
-    if rules.defers and site.judge is not None:
-        view.deferral = deferral_of(exchange)
+    rules = site.rules
+    plan: Plan | None = None
     try:
-        rule = rules.select(view)
-        while rule is NEED_BODY or isinstance(rule, AskUser):
-            await _find_out(rule, site, exchange, more)
-            rule = rules.select(view)
+        rule = await _selected(site, exchange, more, -1)
+        while rule is not None and rule.continues:
+            rules.use(rule)
+            plan = await rule.plan.edit(exchange, rule, more)
+            if plan is not None:
+                break  # it could not do what it is for, or it has answered
+            rule = await _selected(site, exchange, more, rule.rank)
+        else:
+            plan = site.unmatched if rule is None else rule.plan
+            if rule is not None:
+                rules.use(rule)
     except MatcherError as error:
-        exchange.choose(None)
-        return matcher_failed(error, site.report_failure)
-    if rule is None:
-        exchange.choose(None, forwards=site.unmatched.forwards, reads=site.unmatched.reads)
-        return site.unmatched
-    rules.use(rule)
-    plan: Plan = rule.plan
+        rule, plan = None, matcher_failed(error, site.report_failure)
+    assert plan is not None
+    if exchange.continued:
+        plan = stacked(exchange.continued, plan)
     exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
     return plan
+
+
+async def _selected(site: Site, exchange: Exchange, more: More, after: int) -> CompiledRule | None:
+    """The first rule after this rank that matches, once everything is there that choosing it needs.
+
+    Raises MatcherError.
+    """
+    rules, view = site.rules, exchange.view
+    if rules.asks_user and view.answers is None:
+        view.answers = {}
+    if rules.defers and site.judge is not None and view.deferral is None:
+        view.deferral = deferral_of(exchange)
+    rule = rules.select(view, after)
+    while rule is NEED_BODY or isinstance(rule, AskUser):
+        await _find_out(rule, site, exchange, more)
+        rule = rules.select(view, after)
+    return rule
 
 
 async def _find_out(missing: NeedBody | AskUser, site: Site, exchange: Exchange, more: More) -> None:
@@ -74,10 +92,8 @@ async def _find_out(missing: NeedBody | AskUser, site: Site, exchange: Exchange,
 
 async def _ask(asked: AskUser, view: RequestView) -> bool:
     """What a `python` matcher answers. Raises MatcherError."""
-    if inspect.iscoroutinefunction(asked.function):
-        raise MatcherError(asked.rule_id, TypeError("a matcher must be a plain function, not an `async` one"))
     try:
-        answer = await call_plain(asked.function, view)
+        answer = await call(asked.function, view)
     except UserError as failed:
         raise MatcherError(asked.rule_id, failed.error, failed.failure) from failed.error
     return judged(answer, asked.rule_id)

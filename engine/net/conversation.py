@@ -28,6 +28,7 @@ from mockrec.engine.pipe import Pipe
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.h1 import H1Server
+from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
@@ -76,7 +77,7 @@ class Conversation:
         self._peer = peer
         self._origin = origin
         self._watched = watched
-        self._codec = H1Server(site.limits.head)
+        self._codec = H1Server(site.limits.head, lenient=site.lenient)
         self._channel = H1Channel(self._codec, pipe)
         self._exchange: Exchange | None = None
         self._tunnel: tuple[str, int | None] | None = None
@@ -278,6 +279,8 @@ class Conversation:
             elif kind is Data:
                 self._exchange.take_data(part.data)  # type: ignore[union-attr]
             elif kind is End:
+                if part.odd:  # type: ignore[union-attr]
+                    self._exchange.tag(*client_odd_tags(part.odd))  # type: ignore[union-attr]
                 self._exchange.take_end(part.trailers)  # type: ignore[union-attr]
             else:
                 raise _Broken(part)  # type: ignore[arg-type]

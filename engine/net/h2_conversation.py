@@ -33,6 +33,7 @@ from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.h2 import H2Server, StreamPart
 from mockrec.engine.wire.h2_side import code_name, stream_fault
 from mockrec.engine.wire.head import EARLY_EOF
+from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset, ResponseHead
 
 _NO_ERROR, _PROTOCOL_ERROR, _REFUSED_STREAM, _CANCEL = 0, 1, 7, 8
@@ -84,7 +85,7 @@ class H2Conversation:
     ) -> None:
         """`serve_inside` serves a tunnel that a client has been given."""
         self._serve_inside = serve_inside
-        self.codec = H2Server(head_limit=site.limits.head, streams=site.limits.streams)
+        self.codec = H2Server(head_limit=site.limits.head, streams=site.limits.streams, lenient=site.lenient)
         self.pipe = pipe
         self.writer = StreamWriter(self.codec, pipe)
         self._site = site
@@ -266,6 +267,8 @@ class H2Conversation:
         elif type(part) is End:
             self._deadlines.forget(number)
             if not stream.exchange.request_body.complete:
+                if part.odd:
+                    stream.exchange.tag(*client_odd_tags(part.odd))
                 stream.exchange.take_end(part.trailers)
             stream.tell()
             if stream.answered:

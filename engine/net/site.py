@@ -54,6 +54,8 @@ class Site:
     """The authentication methods of SOCKS, or None where it is not spoken."""
     http2: bool = True
     """Whether HTTP/2 is spoken."""
+    lenient: bool = False
+    """Whether odd requests are repaired."""
     passes_unknown: bool = False
     """Whether protocols that we do not speak are passed on."""
     auth: tuple[str, str] | None = None

@@ -99,7 +99,7 @@ class Sending:
         """`told` is called when the request leaves, or would have."""
         self._told = told
         try:
-            if self._request.route.secure:  # its server chooses the protocol
+            if self._request.route.alpn:  # its server chooses the protocol
                 told()
             else:
                 self._begin(http2=False)
@@ -124,7 +124,7 @@ class Sending:
         request, body = self._request, self._body
         exchange = begin(self._tools, self._peer, request, self._identity, body, http2=http2, websocket=False)
         self._exchange = exchange
-        if not request.route.secure:
+        if not request.route.alpn:
             self._told()
         return exchange
 

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from mockrec.engine.replay.draft import Draft
 from mockrec.engine.rules.urls import DEFAULT_PORTS
-from mockrec.engine.upstream.dial import HTTP1_ONLY, HTTP2_FIRST, Route
+from mockrec.engine.upstream.dial import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire import content
 from mockrec.engine.wire.head import sent_target
@@ -68,8 +69,14 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     headers = with_host(end_to_end(headers), own, replace=not targets.keep_host)
     websocket = record["type"] == "websocket-request"
     secure = protocol == "https"
-    alpn = HTTP2_FIRST if recorded_http2 and not websocket else HTTP1_ONLY
-    route = Route(secure, host, port, host, targets.options, alpn if secure else ())
+    alpn = offered(
+        targets.options.settings.http2,
+        secure=secure,
+        http2=recorded_http2,
+        in_the_clear=str(record.get("url") or "").startswith("http:"),
+        websocket=websocket,
+    )
+    route = Route(secure, host, port, host, targets.options, alpn)
     body = b"" if websocket else wire_body(draft)
     return Outgoing(
         route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo

@@ -21,6 +21,7 @@ from mockrec.engine.rules.reading import Reading
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.shapes import (
     Bool,
+    BoolOr,
     Duration,
     Enum,
     FirstOf,
@@ -56,20 +57,6 @@ class Port(Scalar[tuple[int, int]]):
     def schema(self, defs: dict[str, Schema]) -> Schema:
         numbers = {"type": "integer", "minimum": 0, "maximum": 65535}
         return or_variable({"anyOf": [numbers, {"type": "string", "pattern": "^[0-9]{1,5}-[0-9]{1,5}$"}]}, defs)
-
-
-class _Http2(Scalar[str]):
-    """`true`, `false` or `fallback`, as text."""
-
-    expects = "true, false or fallback"
-
-    def parse(self, text: str, plain: bool) -> str:
-        if text == "fallback":
-            return text
-        return "true" if Bool().parse(text, plain) else "false"
-
-    def schema(self, defs: dict[str, Schema]) -> Schema:
-        return or_variable({"enum": [True, False, "fallback"]}, defs)
 
 
 class _Positive(Duration):
@@ -157,7 +144,7 @@ CORS: Final = ByKind(
 
 
 def _server(given: Given) -> ServerSettings:
-    named = given.fields("host", "http2", "socks", "passthrough", "timeouts", "limits", "auth")
+    named = given.fields("host", "http2", "lenient", "socks", "passthrough", "timeouts", "limits", "auth")
     if "port" in given:
         named["ports"] = given.get("port")
     cors = given.get("cors", False)
@@ -169,9 +156,10 @@ SERVER: Final = Record(
         "host": Key(Str(empty=False), "The address to listen on (127.0.0.1)."),
         "port": Key(Port(), 'The port (8000), 0 for any free one, or "8000-8100" for the first free one.'),
         "http2": Key(
-            _Http2(),
+            BoolOr("fallback"),
             "Whether HTTP/2 is spoken (true); `fallback` prefers HTTP/1.1.",
         ),
+        "lenient": Key(Bool(), "Whether odd requests are repaired, as odd responses of servers are (false)."),
         "socks": Key(
             ByKind(
                 scalar=Bool(),

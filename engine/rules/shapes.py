@@ -178,6 +178,22 @@ class Bool(Scalar[bool]):
         return or_variable({"type": "boolean"} if self._only is None else {"const": self._only}, defs)
 
 
+class BoolOr(Scalar[str]):
+    """`true`, `false` or a word of its own, as text."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.expects = f"true, false or {word}"
+
+    def parse(self, text: str, plain: bool) -> str:
+        if text == self._word:
+            return text
+        return "true" if Bool().parse(text, plain) else "false"
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return or_variable({"enum": [True, False, self._word]}, defs)
+
+
 class Null(Scalar[None]):
     """`null`, or nothing at all."""
 

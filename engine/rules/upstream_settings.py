@@ -7,12 +7,34 @@ from typing import Any, Final
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.containers import ByKind, List, MapOf
+from mockrec.engine.rules.nodes import AnyNode, ScalarNode
+from mockrec.engine.rules.reading import Reading
 from mockrec.engine.rules.records import Given, Key, Record
-from mockrec.engine.rules.shapes import Bool, Duration, FirstOf, Null, Str
+from mockrec.engine.rules.shapes import Bool, BoolOr, Duration, FirstOf, Null, Schema, Shape, Str
 from mockrec.engine.rules.texts import File, Pattern
 
 _NAMES = List(Str(empty=False))
 _PROXY = Pattern("a proxy such as http://proxy:3128", r"(?:https?|socks(?:5h?)?|socks4a?)://[^\s/?#]+/?")
+
+
+class _Script(Shape[str]):
+    """The URL of a script, or the name of its file."""
+
+    expects = "a file or a URL such as http://wpad/wpad.dat"
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> str:
+        if isinstance(node, ScalarNode) and node.text.startswith(("http://", "https://")):
+            return Str().read(node, where, reading)
+        return File().read(node, where, reading)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return File().schema(defs)
+
+
+_PAC = Record(
+    {"pac": Key(_Script(), "The file or URL of a script with FindProxyForURL.", required=True)},
+    lambda given: dict(given.values),
+)
 _CERTIFICATE = Record(
     {
         "cert": Key(File(), "The client certificate, PEM."),
@@ -38,14 +60,21 @@ def upstream_keys() -> dict[str, Key]:
     """The options of a connection to a real server: `upstream`, and the steps that override it."""
     hosts = ByKind(scalar=Bool(), items=_NAMES)
     return {
-        "proxy": Key(FirstOf(Null(), _PROXY), "The proxy on the way to servers."),
+        "proxy": Key(
+            ByKind(scalar=FirstOf(Null(), _PROXY), mapping=_PAC),
+            "The proxy on the way to servers, or `pac`: the script that names it.",
+        ),
         "noProxy": Key(_NAMES, "Hosts that are reached without it."),
         "trustedCAs": Key(List(File()), "Files of authorities that are trusted besides the system's."),
         "ignoreTlsErrors": Key(hosts, "Hosts whose certificates are not checked, or true for all."),
         "clientCertificates": Key(MapOf(_CERTIFICATE), "Host → client certificate."),
         "dnsServers": Key(_NAMES, "Name servers to ask instead of the system's."),
         "timeouts": Key(_UPSTREAM_TIMEOUTS, "How long a server may take."),
-        "simulateConnectionErrors": Key(Bool(), "Show the client a broken connection instead of a 502."),
+        "http2": Key(
+            BoolOr("prior-knowledge"),
+            "Whether servers are asked by HTTP/2: where the client speaks it (true), never, or always.",
+        ),
+        "simulateConnectionErrors": Key(Bool(), "Show the client how a server fails instead of a 502."),
     }
 
 
@@ -55,6 +84,8 @@ _KEYS: Final = upstream_keys()
 def upstream_fields(given: Given) -> dict[str, Any]:
     """The given options under the names of the fields of `UpstreamSettings`."""
     named = given.fields(*(key for key in _KEYS if key != "timeouts"))
+    if isinstance(named.get("proxy"), dict):
+        named |= {"pac": named["proxy"]["pac"], "proxy": None}
     if "client_certificates" in named:
         named["client_certificates"] = MappingProxyType(named["client_certificates"])
     return {**named, **given.get("timeouts", {})}

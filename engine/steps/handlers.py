@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.rules.model import Python, Rule, When
+from mockrec.engine.rules.model import Change, Passthrough, Python, Rule, Step, When
 from mockrec.engine.usercode.failure import text_of
 
 
@@ -39,9 +39,16 @@ def loaded_handlers(rules: Iterable[Rule]) -> Handlers:
     """Handlers that have run each file that rules name, which may take its time. Raises ConfigError."""
     handlers = Handlers()
     for rule in rules:
-        for name in (*_matchers(rule.when), *(step.handler for step in rule.steps if isinstance(step, Python))):
+        for name in (*_matchers(rule.when), *(name for step in rule.steps for name in _functions(step))):
             handlers.resolve(name)
     return handlers
+
+
+def _functions(step: Step) -> Iterator[str]:
+    if isinstance(step, Python):
+        yield step.handler
+    elif isinstance(step, (Change, Passthrough)):
+        yield from (name for name in (step.request.python, step.response.python) if name is not None)
 
 
 def _matchers(when: When) -> Iterator[str]:

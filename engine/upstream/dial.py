@@ -28,6 +28,7 @@ from mockrec.engine.upstream.errors import (
     tls_error,
 )
 from mockrec.engine.upstream.options import Options, ProxyAddress
+from mockrec.engine.upstream.proxy_scripts import ProxyScripts
 from mockrec.engine.upstream.resolve import is_address, resolve
 from mockrec.engine.wire.h1_client import H1Client
 from mockrec.engine.wire.parts import Fault, Response
@@ -59,6 +60,7 @@ class Route:
     address."""
     options: Options
     alpn: tuple[bytes, ...] = ()
+    """What may be spoken, see `protocols.py`; HTTP/1.1 alone where it is empty."""
     raw: bool = False
     """Whether something else than HTTP is going to be spoken, so that a proxy has to give a tunnel."""
 
@@ -88,16 +90,17 @@ class Dialer:
         self._connect = connect
         self._contexts = contexts
         self._is_own = is_own
+        self.scripts = ProxyScripts()
         self._made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
         """Both ends of each connection: one port may serve several connections to different servers."""
 
     def check(self, options: Options) -> None:
         """Load the files that options name. Raises ConfigError."""
         settings = options.settings
-        if settings.trusted_cas:
-            self._contexts.context_for(settings.trusted_cas, verify=True)
+        if options.trusted_cas:
+            self._contexts.context_for(options.trusted_cas, verify=True)
         for files in settings.client_certificates.values():
-            self._contexts.context_for(settings.trusted_cas, verify=True, certificate=files)
+            self._contexts.context_for(options.trusted_cas, verify=True, certificate=files)
 
     def is_ours(self, peer: tuple[str, int], local: tuple[str, int]) -> bool:
         """Whether a connection that was accepted is one that we have made: what it asks for would go round for ever."""
@@ -134,7 +137,26 @@ class Dialer:
             pipe.close()
 
     async def _dial(self, route: Route, client_ip: str, attempt: _Attempt, to_self: bool) -> Dialed:
-        proxy = route.options.proxy_for(route.name, route.port, secure=route.secure or route.raw)
+        """Through the first proxy that can be reached and used."""
+        script = route.options.settings.pac
+        attempt.blame = "" if script is None else f"the proxy script {script} has not answered"
+        proxies = await self.scripts.proxies_for(route)
+        attempt.blame = ""
+        share = route.options.settings.connect_timeout / len(proxies)
+        for proxy in proxies[:-1]:
+            try:
+                with anyio.fail_after(share):
+                    return await self._dial_by(proxy, route, client_ip, attempt, to_self)
+            except Exception as error:
+                if _failure(error, share) is None or not attempt.blame or getattr(error, "code", "") == PROXY_FAILED:
+                    raise
+                self._drop(attempt.opened)
+                attempt.opened, attempt.blame = [], ""
+        return await self._dial_by(proxies[-1], route, client_ip, attempt, to_self)
+
+    async def _dial_by(
+        self, proxy: ProxyAddress | None, route: Route, client_ip: str, attempt: _Attempt, to_self: bool
+    ) -> Dialed:
         timings: dict[str, float] = {}
         dialed = Dialed(await self._reach(route, proxy, client_ip, attempt, timings, to_self), timings=timings)
         received = b""
@@ -146,7 +168,7 @@ class Dialer:
                 dialed.pipe = await self._secured(dialed.pipe, proxy.host, proxy.port, route.options)
             if not proxy.is_http:
                 received = await _socks(dialed.pipe, proxy, host, route.port)
-            elif route.secure or route.raw:
+            elif route.secure or route.raw or HTTP2 in route.alpn:
                 received = await _connect(dialed.pipe, proxy, route)
             else:
                 dialed.wants_urls = True
@@ -157,8 +179,10 @@ class Dialer:
             dialed.pipe = secured
             dialed.is_http2 = HTTP2 in route.alpn and secured.tls.get_alpn_proto_negotiated() == HTTP2
             timings["tls"] = round(clock.now() - began, 4)
-        elif received:
-            dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))
+        else:
+            dialed.is_http2 = HTTP2 in route.alpn
+            if received:
+                dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))
         return dialed
 
     async def _reach(
@@ -245,7 +269,7 @@ class Dialer:
         """
         verify = options.verifies(name, port)
         context = self._contexts.context_for(
-            options.settings.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
+            options.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
         )
         verdict = Verdict()
         pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)), received)

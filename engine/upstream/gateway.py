@@ -17,10 +17,11 @@ from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.dial import HTTP2, HTTP2_ONLY, Dialed, Dialer, Route
-from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, UpstreamError
+from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, PROXY_FAILED, UpstreamError
 from mockrec.engine.upstream.h2 import H2Connection, H2Stream
 from mockrec.engine.upstream.http import UpstreamConnection
 from mockrec.engine.upstream.pool import Dialing, Pool
+from mockrec.engine.upstream.protocols import NEVER
 
 
 class Backpressure(Protocol):
@@ -128,17 +129,43 @@ class Gateway:
             over()
 
     async def _connect(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
-        dialed = await self._dial(peer, route, to_self=to_self)
+        asks = HTTP2 in route.alpn and not route.secure and route.alpn != HTTP2_ONLY
+        if asks and route not in pool.plain:
+            connection = await self._ask_for_http2(pool, peer, route, to_self=to_self)
+            if connection is not None:
+                return self._stream(connection)
+        dialed = await self._dial(peer, replace(route, alpn=()) if asks else route, to_self=to_self)
         if not dialed.is_http2:
             pool.plain.add(route)
             return self._hold(route, dialed)
+        return self._stream(self._http2(pool, route, dialed))
+
+    async def _ask_for_http2(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> H2Connection | None:
+        """A connection to a server without TLS that has answered the preface of HTTP/2 with its own (RFC 9113, 3.4);
+        None where it is another server, or behind a proxy that gives no tunnel. Raises UpstreamError."""
+        try:
+            dialed = await self.dialer.dial(route, peer.ip, to_self=to_self)
+        except UpstreamError as error:
+            if error.code != PROXY_FAILED:
+                raise
+            return None
+        connection = self._http2(pool, route, dialed)
+        try:
+            await connection.settle(route.options.settings.connect_timeout)
+        except UpstreamError:
+            return None
+        finally:
+            if not connection.codec.settled:
+                connection.close()
+        return connection
+
+    def _http2(self, pool: Pool, route: Route, dialed: Dialed) -> H2Connection:
         assert self._group is not None
         connection = H2Connection(dialed, self._group, partial(self._lost, pool, route))
         self._mind(route)
         pool.share(route, connection)
-        stream = self._stream(connection)
         self._group.start_soon(self._read, connection)
-        return stream
+        return connection
 
     async def connect_websocket(self, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
         """A new connection for a WebSocket; a stream where a server knows HTTP/2 alone. Raises UpstreamError."""
@@ -151,6 +178,9 @@ class Gateway:
         except UpstreamError as error:
             if NO_COMMON_PROTOCOL not in error.tags or HTTP2 in route.alpn:
                 raise
+            if route.options.settings.http2 == NEVER:
+                text = f"{error}; it may speak HTTP/2 alone, which upstream.http2 forbids"
+                raise UpstreamError(error.code, text, *error.tags[1:]) from None
         # A client of HTTP/1 in front of a server that knows nothing older than HTTP/2.
         return await self.dialer.dial(replace(route, alpn=HTTP2_ONLY), peer.ip, to_self=to_self)
 

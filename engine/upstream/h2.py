@@ -31,6 +31,7 @@ from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.h2 import StreamPart
 from mockrec.engine.wire.h2_client import H2Client
+from mockrec.engine.wire.h2_side import HTTP2_ERROR
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Reset
 
 _HEAD_LIMIT = 256 * 1024
@@ -43,6 +44,7 @@ _NAMES = (
     "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
 )  # fmt: skip
 _REFUSED_STREAM = 7
+_SPEAKS_HTTP1 = "its answer is not HTTP/2 but HTTP/1 (see upstream.http2)"
 
 
 class H2Connection:
@@ -100,7 +102,13 @@ class H2Connection:
             try:
                 data = await self.pipe.receive()
             except anyio.EndOfStream:
-                self._lose(UpstreamError(RESET, "it closed the connection before its answer was complete"))
+                text = "it closed the connection before its answer was complete"
+                if not self.codec.settled:
+                    text = "it closed the connection without a word of HTTP/2 (see upstream.http2)"
+                self._lose(UpstreamError(RESET, text, closed=True))
+                return
+            if data.startswith(b"HTTP/1.") and not self.codec.settled:
+                self._lose(UpstreamError(HTTP2_ERROR, _SPEAKS_HTTP1))
                 return
             for said in self.codec.receive(data, clock.now() / 1000.0):
                 if isinstance(said, StreamPart):

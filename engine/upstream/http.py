@@ -19,6 +19,8 @@ from mockrec.engine.wire.head import EARLY_EOF
 from mockrec.engine.wire.parts import Fault, Part
 
 _HEAD_LIMIT = 256 * 1024
+_SETTINGS = b"\x04\0\0\0\0\0"
+"""What follows the length of a server's first frame in HTTP/2 (RFC 9113, 3.4 and 4.1)."""
 
 
 class UpstreamConnection:
@@ -63,7 +65,7 @@ class UpstreamConnection:
             proxy = self.dialed.proxy
             if proxy is not None and proxy.user is not None:
                 raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
-        data = self.codec.send_request(request.method, target, raw_headers, body=more)
+        data = self.codec.send_request(request.method, target, raw_headers, body=more, odd=request.odd)
         if body is not None:
             data += self.codec.send_data(body) + self.codec.send_end(trailers)
         await self.send(data)
@@ -99,7 +101,10 @@ class UpstreamConnection:
         if seconds is not None:
             self.allow(seconds)
         try:
-            parts = self.codec.receive(await self.pipe.receive())
+            data = await self.pipe.receive()
+            if data[3:9] == _SETTINGS and not (self.codec.answered or self.codec.informed):
+                raise UpstreamError("HPE_INVALID_CONSTANT", "it speaks HTTP/2 alone (upstream.http2: prior-knowledge)")
+            parts = self.codec.receive(data)
         except TimeoutError:
             self.pipe.unexpire()
             what = "no more of its answer" if self.codec.answered else "no answer"
@@ -122,7 +127,9 @@ class UpstreamConnection:
         """See `Carrier`."""
         self.used += 1
         raw_headers = request.websocket_for_http1()
-        await self.send(self.codec.send_request("GET", request.target, raw_headers, body=False, upgrade=True))
+        await self.send(
+            self.codec.send_request("GET", request.target, raw_headers, body=False, upgrade=True, odd=request.odd)
+        )
 
     def accepts(self, status: int) -> bool:
         """RFC 6455, 4.1."""
@@ -170,7 +177,8 @@ def _broken(error: anyio.BrokenResourceError) -> UpstreamError:
 
 def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
     if fault.code == HUNG_UP:
-        return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)")
+        return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)", closed=True)
     if fault.code == EARLY_EOF:
-        return UpstreamError(RESET, "it closed the connection in the middle of its answer")
-    return UpstreamError(fault.code, "its answer is not HTTP/1")
+        return UpstreamError(RESET, "it closed the connection in the middle of its answer", closed=True)
+    what = f"its answer is not HTTP/1: {fault.detail}" if fault.detail else "its answer is not HTTP/1"
+    return UpstreamError(fault.code, what, raw_head=fault.raw)

@@ -47,6 +47,8 @@ class Options:
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
+        self.trusted_cas = (*settings.trusted_cas, *settings.trusted_everywhere)
+        """Files of authorities that are trusted besides the system's."""
         self._proxy = read_proxy(settings.proxy)
         self._secure_proxy = self._proxy if settings.secure_proxy is None else read_proxy(settings.secure_proxy)
         self._no_proxy = [_exception(text) for text in settings.no_proxy]
@@ -57,14 +59,16 @@ class Options:
     def proxy_for(self, hostname: str, port: int, *, secure: bool) -> ProxyAddress | None:
         """The proxy on the way to a server, unless `noProxy` names it: a domain with all below it, or `*`."""
         proxy = self._secure_proxy if secure else self._proxy
-        if proxy is None:
-            return None
+        return None if proxy is None or self.is_direct(hostname, port) else proxy
+
+    def is_direct(self, hostname: str, port: int) -> bool:
+        """Whether `noProxy` names a server."""
         name = _normal_name(hostname)
         below = "" if is_address(name) else name  # no address is below another
         for domain, only_port in self._no_proxy:
             if only_port in (None, port) and (domain in ("*", name) or below.endswith(f".{domain}")):
-                return None
-        return proxy
+                return True
+        return False
 
     def verifies(self, hostname: str, port: int) -> bool:
         """Whether the server's certificate has to be good."""

@@ -16,6 +16,7 @@ from mockrec.engine.wire.h2_fields import (
     fields_fault,
     list_size,
     plain_fields,
+    repaired,
 )
 from mockrec.engine.wire.head import is_text, odd_parts
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
@@ -111,14 +112,23 @@ def _bad_path(path: bytes) -> str:
 
 def read_response(fields: Fields) -> ResponseHead | str:
     """A response head, interim or final, or what makes it malformed."""
+    sent = fields
+    odd: tuple[str, ...] = ()
     fault = fields_fault(fields, _RESPONSE_PSEUDO)
+    if fault:
+        fields, odd = repaired(sent)
+        fault = fields_fault(fields, _RESPONSE_PSEUDO, odd=True)
     if fault:
         return fault
     name, status = fields[0] if fields else (b"", b"")
     if name != b":status" or not _STATUS.fullmatch(status) or status == b"101":  # RFC 9113, 8.6
         return f":status is {quoted(status)}; expected three digits, and not 101"
     raw_headers = as_text(fields)
-    return ResponseHead(int(status), "", raw_headers, header_table(raw_headers), version="2.0")
+    head = ResponseHead(int(status), "", raw_headers, header_table(raw_headers), version="2.0")
+    if odd:
+        head.odd = odd
+        head.raw = b"".join([b"%b: %b\r\n" % field for field in sent])
+    return head
 
 
 def body_length(fields: Fields, status: int, method: str) -> int | str:
@@ -179,7 +189,7 @@ def final_head(
     """
     if not 200 <= status <= 999:
         raise ValueError(f"no final head can have the status {status}")
-    fields = plain_fields(pair for pair in headers if pair[0] != ":status")
+    fields = plain_fields((pair for pair in headers if pair[0] != ":status"), odd=not date)
     lengths = [pair for pair in fields if pair[0] == "content-length"]
     if status == 204:
         fields = [pair for pair in fields if pair[0] != "content-length"]  # RFC 9110, 8.6

@@ -82,6 +82,8 @@ class End:
     """The peer's message is complete."""
 
     trailers: RawHeaders = ()
+    odd: tuple[str, ...] = ()
+    """What broke the rules in its body and was repaired (`odd_fields.py`)."""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,10 @@ class ResponseHead:
     headers: dict[str, Any]
     version: str = field(default="1.1", kw_only=True)
     """Of the message, where it was received."""
+    odd: tuple[str, ...] = field(default=(), kw_only=True)
+    """What broke the rules and was repaired (`odd_fields.py`), where it was received."""
+    raw: bytes = field(default=b"", compare=False, repr=False, kw_only=True)
+    """The head as it came, where something was odd."""
     wire: Any = field(default=None, compare=False, repr=False)
     logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """How it stands in the log; filled by the notes."""

@@ -72,6 +72,8 @@ def _request(connection: Any) -> Request | None:
         if connection.buffer:
             raise _BrokenOff
         return None
+    if head == b"PRI * HTTP/2.0\r\n\r\n":
+        return None  # whoever asks by HTTP/2 is told that this is none (RFC 9113, 3.4)
     start, *lines = head[:-4].split(b"\r\n")
     matched = [_FIELD.fullmatch(line) for line in lines]
     if not _START.fullmatch(start) or None in matched:

@@ -280,6 +280,9 @@ class Served(Bytes):
         head = self.until(b"\r\n\r\n")
         if not head:
             return None
+        if head == b"PRI * HTTP/2.0\r\n\r\n":  # as servers do that know nothing newer than HTTP/1.1
+            self.server.prefaces += 1
+            return None
         received = Received(head, self.number)
         self.server.requests.append(received)
         return received
@@ -330,6 +333,8 @@ class Upstream:
         self._tls = tls
         self.requests: list[Received] = []
         self.accepted = 0
+        self.prefaces = 0
+        """How often somebody has begun to speak HTTP/2."""
         self.ended: list[int] = []
         """Numbers of the connections that have ended, in this order."""
         self.defects: list[BaseException] = []

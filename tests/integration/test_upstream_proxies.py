@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,4 +307,50 @@ def test_a_server_behind_a_proxy_that_speaks_first(recorder: Start, upstream: Ma
     said.send("\x00EHLO\r\n")
     assert said.exactly(11) == b"220 hello\r\n"
     said.leave()
+    run.stop()
+
+
+@pytest.fixture
+def with_script(recorder: Start, tmp_path: Path) -> Start:
+    """A recorder with a script of this body."""
+
+    def start(body: str, more: str = "") -> Any:
+        (tmp_path / "proxy.pac").write_text(f"function FindProxyForURL(url, host) {{ {body} }}")
+        return recorder(passing("proxy: {pac: proxy.pac}" + more))
+
+    return start
+
+
+def test_a_script_names_the_proxy_and_the_next_one_where_that_fails(
+    with_script: Start, upstream: Make, client: Make, proxy: Any
+) -> None:
+    server = upstream()
+    names = f"PROXY 127.0.0.1:1; SOCKS5 127.0.0.1:{proxy.port}; DIRECT"
+    run = with_script(f"return shExpMatch(url, 'http://127.0.0.1:*/') ? '{names}' : 'DIRECT';")
+    assert [client(run.port).get(f"{server.url}/{n}?secret").text for n in range(3)] == ["ok"] * 3
+    session = run.stop()
+    assert session.by_type("abort") == []
+    assert [record["path"] for record in proxy.stop().by_type("request")] == [f"/{n}?secret" for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("throw new Error('closed today');", "fails: Error: closed today [ERR_PROXY_FAILED]"),
+        ("while (true) {}", "proxy.pac has not answered: no connection within 2s [ETIMEDOUT]"),
+    ],
+)
+def test_a_script_that_fails_is_a_502(with_script: Start, upstream: Make, client: Make, body: str, says: str) -> None:
+    server = upstream()
+    run = with_script(body, ", timeouts: {connect: 2s}")
+    got = client(run.port).get(f"{server.url}/")
+    assert (got.status, got.text.strip().endswith(says)) == (502, True), got.text
+    assert server.requests == []
+    run.stop()
+
+
+def test_past_a_script_by_no_proxy(with_script: Start, upstream: Make, client: Make) -> None:
+    server = upstream()
+    run = with_script("return 'PROXY 127.0.0.1:1';", ", noProxy: [127.0.0.1]")
+    assert client(run.port).get(f"{server.url}/").text == "ok"
     run.stop()

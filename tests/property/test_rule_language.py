@@ -235,7 +235,7 @@ RESPONSE_CHANGES = st.builds(
     BODY_CHANGES,
 )
 UPSTREAM = {
-    "proxy": st.sampled_from([None, "http://proxy:3128", "socks5h://user:word@proxy"]),
+    "proxy": st.sampled_from([None, "http://proxy:3128", "socks5h://user:word@proxy", {"pac": "body.txt"}]),
     "noProxy": st.just(["localhost"]),
     "trustedCAs": st.just(["body.txt"]),
     "ignoreTlsErrors": st.sampled_from([True, False, ["a.test"]]),
@@ -243,6 +243,7 @@ UPSTREAM = {
     "dnsServers": st.just(["127.0.0.1"]),
     "timeouts": st.fixed_dictionaries({}, optional={"connect": DURATIONS, "head": DURATIONS, "bodyIdle": DURATIONS}),
     "simulateConnectionErrors": st.booleans(),
+    "http2": st.sampled_from([True, False, "prior-knowledge"]),
 }
 PASSING = {**UPSTREAM, "request": REQUEST_CHANGES, "response": RESPONSE_CHANGES, "delay": DURATIONS}
 PASSING_STEPS = st.one_of(

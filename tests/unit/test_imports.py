@@ -15,8 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {"pandas": {"formats/notebook.py"}}
-"""Where what an extra installs may be imported, and only inside a function."""
+EXTRAS = {
+    "pandas": ("pandas", {"formats/notebook.py"}),
+    "dukpy": ("pac", {"engine/upstream/pac.py", "engine/steps/compile.py"}),
+}
+"""Module → the extra that installs it, and where it may be imported, only inside a function."""
 
 
 def names_of(tree: ast.AST) -> Iterator[tuple[str, bool]]:
@@ -73,10 +76,11 @@ def test_what_is_declared_is_imported() -> None:
     assert sorted(set(map(normal, PROJECT["dependencies"])) - imported) == []
 
 
-@pytest.mark.parametrize("extra", EXTRAS)
-def test_extras_are_imported_in_their_places_only(extra: str) -> None:
-    assert extra in PROJECT["optional-dependencies"]
-    assert foreign()[extra] == {(file, True) for file in EXTRAS[extra]}
+@pytest.mark.parametrize("module", EXTRAS)
+def test_extras_are_imported_in_their_places_only(module: str) -> None:
+    extra, files = EXTRAS[module]
+    assert distribution(module) in map(normal, PROJECT["optional-dependencies"][extra])
+    assert foreign()[module] == {(file, True) for file in files}
 
 
 @pytest.mark.parametrize(

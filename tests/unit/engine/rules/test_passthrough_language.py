@@ -98,6 +98,7 @@ clientCertificates: {a.test: {cert: c.pem, key: c.key}, "*": {pfx: c.pfx, passph
 dnsServers: [127.0.0.1]
 timeouts: {connect: 1s, head: 2s, bodyIdle: 3s}
 simulateConnectionErrors: true
+http2: prior-knowledge
 """
 FIELDS: dict[str, Any] = {
     "proxy": "socks5h://user:word@proxy:1080",
@@ -113,6 +114,7 @@ FIELDS: dict[str, Any] = {
     "head_timeout": 2.0,
     "body_idle_timeout": 3.0,
     "simulate_connection_errors": True,
+    "http2": "prior-knowledge",
 }
 
 
@@ -216,7 +218,10 @@ def test_replacements_are_read(files: Any) -> None:
         ("forward: {to: '::1'}", "forward.to: an IPv6 address stands in brackets"),
         ("passthrough: {to: a}", None),
         ("passthrough: {trustedCAs: [none.pem]}", "passthrough.trustedCAs[0]: cannot read the file"),
-        ("passthrough: {proxy: ftp://a}", "passthrough.proxy: expected null or a proxy such as http://proxy:3128, got"),
+        (
+            "passthrough: {proxy: ftp://a}",
+            "passthrough.proxy: expected null or a proxy such as http://proxy:3128 or a mapping, got",
+        ),
         ("passthrough: {clientCertificates: {a: {key: c.key}}}", "give cert or pfx"),
         ("passthrough: {delay: soon}", "passthrough.delay: expected a duration"),
         ("passthrough: {request: {file: none}}", "passthrough.request.file: cannot read the file"),
@@ -333,3 +338,10 @@ def test_the_schema_no_longer_says_not_yet() -> None:
     for name in ("upstream", "tls"):
         descriptions = [key["description"] for key in schema["properties"][name]["properties"].values()]
         assert not any("Not available yet" in text for text in descriptions)
+
+
+def test_a_script_may_name_the_proxies(files: Any) -> None:
+    step = files.step("passthrough: {proxy: {pac: ca.pem}}")
+    assert step.upstream == {"pac": "/rules/ca.pem", "proxy": None}
+    assert files.step("passthrough: {proxy: {pac: 'https://w/p.dat'}}").upstream["pac"] == "https://w/p.dat"
+    assert "not-there.pac" in files.step_problem("passthrough: {proxy: {pac: not-there.pac}}")
