@@ -138,7 +138,7 @@ class BodyLogger:
         self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "", before: bytes = b""
     ) -> dict[str, Any]:
         """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so;
-        `before`: what is in the log already and may name what is secret."""
+        `before`: what stands before it, is in the log already, and may name what is secret."""
         return self._form(data[: self._limit], len(data), "", side, owner, coding, before)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:

@@ -25,8 +25,6 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_.=/+-]*[^A-Za-z0-9_.=/+-]")
 _KEY_END = b"PRIVATE KEY-----"
 _BACKSLASH = ord("\\")
 _GROWTH: Final = 8
-_TELLING: Final = 4
-"""Bytes that tell a coding."""
 _RUN = re.compile(rb"[A-Za-z0-9_.~=/+%\\-]+\Z")
 _PLAIN_RUN = re.compile(rb"[A-Za-z]?[a-z]{0,11}|[0-9]{1,6}")
 """A run of letters or digits at the end that may be given out: no token is known by so little."""
@@ -35,6 +33,8 @@ _USER = re.compile(rb"[^\s\"'<>@]*[:@%][^\s\"'<>]*\Z")
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
 _MOST_KNOWN: Final = 500
 """Known secrets that the end of a text is compared with."""
+_TELLING: Final = 4
+"""Bytes that tell a coding."""
 
 
 class Hold:
@@ -110,22 +110,14 @@ class Hold:
         self._early = b"" if cut else self.before
         return held[:cut]
 
-    def is_coded(self, data: bytes) -> bool:
-        """Whether the next piece is, or may be, in UTF-16 or UTF-32, in which no expression finds anything."""
-        if self._coding is None:
-            begin = (self._rest + data)[:_TELLING]
-            return len(begin) < _TELLING or coding_of(begin, is_whole=False) != ""
-        return self._coding != ""
-
     def release(self, known: Collection[str] = ()) -> bytes:
         """Nothing has come for a while: everything but what may be the beginning of a secret. `known`: those of the
         exchange.
 
-        A name that goes out so is looked at again with the value that follows it (`before`). Text in UTF-16 or UTF-32
-        waits for the end of its line in any case.
+        A name that goes out so is looked at again with the value that follows it (`before`).
         """
         if self._coding != "":
-            return b""
+            return b""  # too few bytes came to tell, or it is UTF-16 or UTF-32
         held = self._end()
         text, start = self.before + held, len(self.before)
         cut, safe = self._early_cut(text, (*self._known(), *known))
@@ -155,9 +147,12 @@ class Hold:
         cut -= max(begun, 0 if half is None else len(half[0]))
         return cut, min(safe, cut)
 
-    def is_secret(self, data: bytes) -> bool:
-        """Whether something may be secret in a piece."""
-        return self._any.search(data) is not None
+    def is_coded(self, data: bytes) -> bool:
+        """Whether the next piece is, or may be, in UTF-16 or UTF-32, in which no expression finds anything."""
+        if self._coding is None:
+            begin = (self._rest + data)[:_TELLING]
+            return len(begin) < _TELLING or coding_of(begin, is_whole=False) != ""
+        return self._coding != ""
 
     @property
     def size(self) -> int:
