@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from mockrec.cli import early
 
-import typer.main
+early.begin()  # a Ctrl-C that comes while all this is imported is no traceback
 
-from mockrec.cli import printing
-from mockrec.cli.app import app
-from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE
-from mockrec.cli.defects import tell_defect
-from mockrec.cli.options import invocation
-from mockrec.formats.errors import OutputError
+import gc  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
+
+import typer.main  # noqa: E402
+
+from mockrec.cli import interrupts, printing  # noqa: E402
+from mockrec.cli.app import app  # noqa: E402
+from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE  # noqa: E402
+from mockrec.cli.defects import tell_defect  # noqa: E402
+from mockrec.cli.options import invocation  # noqa: E402
+from mockrec.formats.errors import OutputError  # noqa: E402
+from mockrec.formats.outfile import STDOUT_NAME  # noqa: E402
+
+early.end()
 
 _COLLECT_AFTER = 50_000
 """New objects between two garbage collections: a start makes many, all of which stay."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (without the program's name; None: that of the process)."""
+    """Run one command line (without the program's name; None: that of the process, which ends with it)."""
+    interrupts.begin(is_process=argv is None)
+    with interrupts.raising():
+        try:
+            code = _main(argv)
+        except KeyboardInterrupt:  # it came between two things
+            code = INTERRUPTED
+    return interrupts.ending_with(code)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     gc.set_threshold(_COLLECT_AFTER)
     _replace_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -47,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
     except OutputError as error:
         return _tell(error)
+    except KeyboardInterrupt:
+        return _interrupted()
     return code
 
 
@@ -61,23 +80,33 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return _interrupted()
     except BaseException as error:
         return _tell(error)
+    if interrupts.received() is not None:  # typer has a code of its own for it
+        return _interrupted()
     return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    number = interrupts.received()
+    return INTERRUPTED if number is None else 128 + number
 
 
 def _tell(error: BaseException) -> int:
     """Say what went wrong; the exit code. Errors that are meant for the user carry their own code."""
     leaves = list(_leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
-        return INTERRUPTED
+        return _interrupted()
     if not all(isinstance(getattr(leaf, "exit_code", None), int) for leaf in leaves):
         tell_defect(error)
         return _own_failure(DEFECT)
     code = max(int(getattr(leaf, "exit_code", 0)) for leaf in leaves)
     if code == READER_GONE:
         printing.forget_stdout()
+        for leaf in leaves:
+            if getattr(leaf, "file", STDOUT_NAME) != STDOUT_NAME:
+                printing.fail(printing.escape(str(leaf)))
         return code
     for leaf in leaves:
         show = getattr(leaf, "show", None)  # a usage error: it knows the command's usage line

@@ -16,6 +16,7 @@ import typer
 from mockrec.cli import printing
 from mockrec.cli.help import Command
 from mockrec.cli.options import As, Force, Quiet, Shape, Verbose
+from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -127,6 +128,7 @@ def export(
     from mockrec.formats.outfile import STDOUT, OutFile, open_output
 
     printing.flush()
+    await_readers((str(output),))
     file = OutFile(STDOUT, "stdout") if output == "-" else open_output(Path(output), force=force, file_mode=_PUBLIC)
     try:
         file.write(data, lines=False)

@@ -22,7 +22,6 @@ from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_KILL_SECONDS = 5.0
 _PORT = re.compile(r"([^:]+|\[.*\]):\d+")
 _ADDRESS = re.compile(r"[\d.]+|\[?[\da-fA-F:.]*:[\da-fA-F:.]*\]?")
 _LOOPBACK = re.compile(r"(?:\*|\.?localhost|127(?:\.[\d.]+)?(?:/\d+)?|\[?::1\]?(?:/\d+)?)(?::\d+)?", re.IGNORECASE)
@@ -97,10 +96,10 @@ class Child:
         if self._process is not None and self.running:
             self._process.kill()
 
-    async def end(self) -> int:
-        """SIGTERM, and after a while SIGKILL; the exit code."""
+    async def end(self, grace: float) -> int:
+        """SIGTERM, and after `grace` seconds SIGKILL; the exit code."""
         self.signal(signal.SIGTERM)
-        with anyio.move_on_after(_KILL_SECONDS):
+        with anyio.move_on_after(grace):
             await self._done.wait()
         self.kill()
         return self._exit_code(await self._process.wait()) if self._process is not None else 0

@@ -29,8 +29,8 @@ NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 """`run -- COMMAND`: there is no such COMMAND."""
 INTERRUPTED: Final = 130
-"""`replay`, `filter` or `diff` was interrupted by Ctrl-C."""
+"""Interrupted by Ctrl-C: any command that had not done its work; a `run` only before it was ready."""
 READER_GONE: Final = 141
-"""The reader of stdout went away."""
+"""The reader of stdout, or of an output that is a named pipe, went away."""
 TERMINATED: Final = 143
-"""`replay` was ended by SIGTERM."""
+"""The same for SIGTERM."""

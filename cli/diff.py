@@ -11,6 +11,7 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
+from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule
@@ -189,6 +190,7 @@ def _rendered(result: Result, shape: Report, verbose: bool) -> str:
 def _write(path: str, text: str, force: bool, file_mode: int) -> None:
     from mockrec.formats.outfile import open_output
 
+    await_readers((str(path),))
     file = open_output(Path(path), force=force, file_mode=file_mode)
     try:
         file.write(text.encode("utf-8", "backslashreplace"), lines=False)

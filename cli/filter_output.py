@@ -14,6 +14,7 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.cells import MOST
+from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
     from mockrec.formats.derived import Carrier
@@ -81,6 +82,7 @@ def open_out(wish: Wish) -> Sink:
         from mockrec.formats.parquet.sink import open_table_sink
 
         return open_table_sink(wish.output, force=wish.force, file_mode=wish.file_mode, table="exchanges")
+    await_readers((wish.output,))
     return open_sink(wish.output, force=wish.force, file_mode=wish.file_mode, output_format=wish.output_format)
 
 

@@ -16,9 +16,13 @@ from mockrec.engine.exchange.ended import Ended, Shown, ended_of
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
     from mockrec.engine.rules.select import RuleSet
+    from mockrec.engine.usercode.failure import Failure
 
 _SLOWEST = 5
 _UNMATCHED = 10
+_MOST_FAILURES = 100
+"""Different failures of the user's functions that are told."""
+_MOST_WORDS = 1000
 _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 
 
@@ -33,6 +37,7 @@ class Live:
         self.defects = 0
         self.workers_lost = 0
         self._told: set[str] = set()
+        self._failures: Counter[str] = Counter()
         self.terminal = sys.stderr.isatty()
         self._classes: Counter[str] = Counter()
         self._missed: Counter[str] = Counter()
@@ -81,11 +86,27 @@ class Live:
             self._told.add(name)
             tell_defect(error, lambda text: self._shown(text, None))
 
-    def warn(self, text: str) -> None:
-        """Something that the user may mend, told once however many workers say it."""
-        if text not in self._told:
-            self._told.add(text)
-            printing.warn(printing.escape(self._shown(text, None)))
+    def warn(self, sentence: str) -> None:
+        """Something that the user should know and may mend, told once however many workers say it."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            printing.warn(printing.escape(self._shown(sentence, None)))
+
+    def failure(self, failure: Failure) -> None:
+        """A function of the user's has failed: each kind is told once, how often it did at the end."""
+        words = str(failure)
+        if words not in self._failures and len(self._failures) >= 1000:
+            return  # a message that is always another one
+        self._failures[words] += 1
+        if self._failures[words] == 1 and len(self._failures) <= _MOST_FAILURES:
+            lines = (words.split("\n")[0][:_MOST_WORDS], *(f"  {frame}" for frame in failure.frames))
+            printing.fail("\n".join(printing.escape(self._shown(line, None)) for line in lines))
+
+    def _tell_failures(self) -> None:
+        for words, count in self._failures.most_common(_MOST_FAILURES):
+            if count > 1:
+                told = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
+                printing.note(f"{told} ({count}×)")
 
     def _line(self, ended: Ended) -> None:
         word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
@@ -96,7 +117,8 @@ class Live:
         printing.note(f"{printing.style(word, colour, sys.stderr)} {text}".rstrip())
 
     def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
-        """What the run was, in a few lines; nothing where nobody watches."""
+        """What the run was, in a few lines; where nobody watches only what the user's functions did wrong again."""
+        self._tell_failures()
         if not self.terminal:
             return
         classes = ", ".join(f"{count} {name}" for name, count in sorted(self._classes.items()))

@@ -5,6 +5,7 @@ What came from the wire goes through `escape` first: a recorded header must not 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -58,6 +59,8 @@ def flush() -> None:
         sys.stdout.flush()
     except OSError as error:
         _give_up_stdout(error)
+    except (ValueError, AttributeError):
+        pass  # a function of the user's has closed it; what was in it went out then
 
 
 def _give_up_stdout(error: OSError) -> NoReturn:
@@ -109,7 +112,7 @@ def problems(text: str) -> None:
 
 def progress_wanted() -> bool:
     """Somebody watches stderr."""
-    return not _Level.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return not _Level.quiet and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
 
 def progress(text: str) -> None:
@@ -130,6 +133,10 @@ def _to_stderr(text: str) -> None:
     except OSError:
         # Nobody listens, or it goes to a full disk; that must not change what the command does.
         pass
+    except (ValueError, AttributeError):
+        # A function of the user's has closed the stream, or replaced it by something else: the descriptor is there.
+        with contextlib.suppress(OSError):
+            os.write(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def escape(text: str, *, keep_lines: bool = False) -> str:
@@ -153,9 +160,17 @@ def _escape_one(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody watches a stream; also of one that a function of the user's has closed, or replaced."""
+    try:
+        return stream.isatty()
+    except (ValueError, AttributeError):
+        return False
+
+
 def colour_wanted(stream: TextIO) -> bool:
     """Colour is for terminals that did not ask for none (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def style(text: str, colour: str, stream: TextIO) -> str:

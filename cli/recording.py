@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import anyio
 import typer
 
-from mockrec.cli import printing
+from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
 from mockrec.cli.live import Live
 from mockrec.cli.options import duration
+from mockrec.cli.pipes import await_readers
 from mockrec.cli.served import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
@@ -26,6 +27,9 @@ from mockrec.engine.net.own import is_loopback
 from mockrec.engine.run import Run, check_callbacks
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.single import Single
+from mockrec.engine.usercode.calls import report_failures
+from mockrec.formats.errors import FormatError, OutputClosedError
+from mockrec.formats.outfile import STDOUT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,12 +83,13 @@ def record(settings: RunSettings, choices: Choices) -> int:
             return _failed(_strict(ending, run, live, choices.strict), run, live)
 
         def failed(error: FormatError) -> None:
-            if error.exit_code != READER_GONE:
+            if not is_stdout_gone(error):
                 printing.fail(printing.escape(str(error)))
 
         hooks = Hooks(
             ended,
             live.defect,
+            live.failure,
             progress=progress,
             lost=live.lost,
             warn=live.warn,
@@ -99,6 +104,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
             tune_garbage_collection()
             return await supervisor.wait(seconds)
 
+        report_failures(live.failure)
         async with anyio.create_task_group() as group:
             await group.start(supervisor.watch_signals)
             ending = await run.record(serve)
@@ -106,11 +112,12 @@ def record(settings: RunSettings, choices: Choices) -> int:
         ending = _failed(ending, run, live)  # once more: an output may have failed with the last record
         live.summary(settings.outputs, run.rules)
         tell_replays(run.replays)
-        return ending.exit_code
+        return interrupts.ending_with(ending.exit_code)
 
+    await_readers(settings.outputs)
     # What handlers print must not come between the records.
     aside = redirect_stdout(sys.stderr) if "-" in settings.outputs else nullcontext()
-    with aside:
+    with aside, interrupts.leaving_at_once():  # until there is a supervisor to hear of signals
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 
@@ -120,6 +127,11 @@ def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run:
     from mockrec.engine.workers.crew import Crew  # only where it is wanted: a run starts sooner without it
 
     return Crew(settings, hooks, workers, tells_exchanges=live.terminal)
+
+
+def is_stdout_gone(failure: FormatError) -> bool:
+    """Whether the reader of stdout has left, which is no news to who has ended it."""
+    return isinstance(failure, OutputClosedError) and failure.file == STDOUT_NAME
 
 
 def remove_stale(ready_file: Path) -> None:

@@ -90,7 +90,8 @@ def run(
         typer.Option(
             metavar="URL",
             parser=server_url,
-            help="Stand before this server: requests for the recorder itself that no rule matches go there.",
+            help="Stand before this server: requests for the recorder itself that no rule matches go there;"
+            " those of a proxy's clients go where they are meant to, unless --unmatched or RULES say otherwise.",
         ),
     ] = None,
     rotate: Annotated[
@@ -240,6 +241,7 @@ def _settings(
     from dataclasses import replace
 
     from mockrec.cli.child import outer_proxy
+    from mockrec.engine.net.own import is_loopback
     from mockrec.engine.settings import RunSettings
 
     rule_file = loaded.rule_file
@@ -272,7 +274,9 @@ def _settings(
     if transparent:
         upstream = replace(upstream, simulate_connection_errors=True)
     if unmatched is None:
-        unmatched = rule_file.unmatched if rule_file.path or before is not None else "passthrough"
+        unmatched = rule_file.unmatched if rule_file.path else "passthrough"
+        if not rule_file.path and before is not None and not is_loopback(server.host.strip("[]").lower()):
+            unmatched = "reject"  # it stands before one server, and is no proxy for the network
     return RunSettings(
         loaded=loaded,
         server=server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections import Counter
@@ -15,10 +16,13 @@ import anyio
 import typer
 from anyio.abc import TaskStatus
 
-from mockrec.cli import printing
-from mockrec.cli.codes import DEFECT, READER_GONE
+from mockrec.cli import interrupts, printing
+from mockrec.cli.codes import DEFECT
 from mockrec.cli.defects import tell_defect
+from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
+from mockrec.cli.recording import is_stdout_gone
+from mockrec.cli.signals import Signals
 from mockrec.engine.loop import has_uvloop
 from mockrec.engine.replay.send import Replay, SendSettings
 from mockrec.engine.settings import Ending
@@ -115,6 +119,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     if settings.session != "-":
         _tell_survey(replay.look())
         _tell_reading(replay)
+    await_readers(settings.outputs)
     stopped: list[int] = []
 
     def settle(ending: Ending) -> Ending:
@@ -134,22 +139,29 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
                 group.start_soon(_show_progress, replay)
             ending = await replay.run(settle)
             group.cancel_scope.cancel()
-        return settle(ending)  # once more: an output may have failed with the last record
+        ending = settle(ending)  # once more: an output may have failed with the last record
+        _report(replay, untold)
+        if settings.session == "-":
+            _tell_reading(replay)
+        if replay.failure is not None and not is_stdout_gone(replay.failure):
+            printing.fail(printing.escape(str(replay.failure)))
+        if stopped:
+            interrupts.ending_with(ending.exit_code)
+        return ending
 
-    ending = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
-    _report(replay, untold)
-    if settings.session == "-":
-        _tell_reading(replay)
-    if replay.failure is not None and replay.failure.exit_code != READER_GONE:
-        printing.fail(printing.escape(str(replay.failure)))
-    return ending.exit_code
+    with interrupts.leaving_at_once():
+        return anyio.run(main, backend_options={"use_uvloop": has_uvloop()}).exit_code
 
 
 async def _watch_signals(replay: Replay, stopped: list[int], *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+    def held_up(number: int) -> None:
+        os._exit(128 + number)  # what is recorded is a session that was cut off
+
+    signals = Signals(1.0, held_up)
+    with signals.received((signal.SIGINT, signal.SIGTERM)):
         task_status.started()
-        async for one in received:
-            stopped.append(int(one))
+        async for number in signals:
+            stopped.append(number)
             replay.stop()
 
 

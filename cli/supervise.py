@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from mockrec.cli import printing
 from mockrec.cli.child import Child
+from mockrec.cli.codes import COMMAND_NOT_RUN, RECORDING_FAILED
+from mockrec.cli.defects import tell_defect
+from mockrec.cli.signals import Signals
 from mockrec.engine.errors import ConfigError, RuleFileError
 from mockrec.engine.settings import Ending
+from mockrec.engine.usercode.failure import place_in
 
 if TYPE_CHECKING:
     from mockrec.engine.run import Run
 
 _WATCH_SECONDS = 0.5
+_SLACK_SECONDS = 0.4
+"""What the end of a run may take beyond the grace, where something hangs."""
 _CTRL_CS = 2
 """Many programs need two: the first one asks them to end, the second one means it."""
 
@@ -33,6 +39,7 @@ class Supervisor:
         # As it was when the rules were read: a change from now on must not be missed.
         self._watched = _state(Path(run.settings.loaded.rule_file.path)) if watch else None
         self._ended = anyio.Event()
+        self._reloading = anyio.Lock()
         self._ending = Ending("stopped")
         command = run.settings.command
         self._ctrl_cs = 0
@@ -67,7 +74,7 @@ class Supervisor:
             await self._ended.wait()
             if self._child is not None and self._child.running:
                 with anyio.CancelScope(shield=True):
-                    self._ending.exit_code = await self._child.end()
+                    self._ending.exit_code = await self._child.end(self._run.settings.grace)
             group.cancel_scope.cancel()
         return self._ending
 
@@ -85,35 +92,54 @@ class Supervisor:
     # ── signals ────────────────────────────────────────────────────────────────────────────────────
 
     async def watch_signals(self, *, task_status: TaskStatus[None]) -> None:
-        """Act on signals until cancelled."""
+        """Act on signals until cancelled; where the event loop is held up, end the process without it."""
         wanted = [signal.SIGINT, signal.SIGTERM]
         if hasattr(signal, "SIGHUP"):
             wanted.append(signal.SIGHUP)
-        with anyio.open_signal_receiver(*wanted) as received:
+        signals = Signals(self._run.settings.grace + _SLACK_SECONDS, self._held_up)
+        with signals.received(wanted):
             task_status.started()
-            await self._act_on(received)
+            async with anyio.create_task_group() as group:
+                async for number in signals:
+                    self._act_on(signal.Signals(number), group)
 
-    async def _act_on(self, received: AsyncIterator[signal.Signals]) -> None:
-        async for one in received:
-            child = self._child
-            if self._ended.is_set():
-                # The second signal: no more grace, for exchanges and for COMMAND.
-                self._run.hurry()
-                if child is not None:
-                    child.kill()
-            elif child is not None and child.running:
-                if one == signal.SIGINT and _from_our_terminal():
-                    self._ctrl_cs += 1
-                else:
-                    self._passed_on += 1
-                    child.signal(one)
-                if self._passed_on > 1 or self._ctrl_cs > _CTRL_CS:
-                    self.finish(Ending(one.name))  # COMMAND has not listened
-            elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
-                self._reopen()
-                self._reload()
+    def _held_up(self, number: int) -> None:
+        """In a thread: our event loop does not hear of a signal any more."""
+        place = place_in(sys._current_frames().get(threading.main_thread().ident or 0))
+        words = f"the event loop is held up{f', at {place}' if place else ''}; the log is closed without it"
+        threading.Thread(target=printing.warn, args=(words,), daemon=True).start()  # stderr may be what hangs
+        ending = self._ending if self._ended.is_set() else Ending(signal.Signals(number).name)
+        if self._child is not None:
+            self._child.kill()
+        try:
+            whole = self._run.end_now(ending, _SLACK_SECONDS)
+        except Exception as error:  # nothing may keep the process
+            tell_defect(error)
+            whole = False
+        code = ending.exit_code if whole else RECORDING_FAILED
+        os._exit(code if self._child is None or whole else COMMAND_NOT_RUN)
+
+    def _act_on(self, one: signal.Signals, group: TaskGroup) -> None:
+        """A signal has come; what takes time is a task of `group`."""
+        child = self._child
+        if self._ended.is_set():
+            # The second signal: no more grace, for exchanges and for COMMAND.
+            self._run.hurry()
+            if child is not None:
+                child.kill()
+        elif child is not None and child.running:
+            if one == signal.SIGINT and _from_our_terminal():
+                self._ctrl_cs += 1
             else:
-                self.finish(Ending(one.name))
+                self._passed_on += 1
+                child.signal(one)
+            if self._passed_on > 1 or self._ctrl_cs > _CTRL_CS:
+                self.finish(Ending(one.name))  # COMMAND has not listened
+        elif one == getattr(signal, "SIGHUP", None) and child is None and not _on_a_terminal():
+            self._reopen()
+            group.start_soon(self._reload)
+        else:
+            self.finish(Ending(one.name))
 
     def _reopen(self) -> None:
         """Logs that were renamed go on in new files under their names."""
@@ -125,10 +151,11 @@ class Supervisor:
 
     # ── rules ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         """Read the rules again; a file that cannot be used changes nothing."""
         try:
-            loaded = self._run.reload()
+            async with self._reloading:
+                loaded = await self._run.reload()
         except (ConfigError, RuleFileError) as error:
             printing.problems(printing.escape(str(error), keep_lines=True))
             printing.fail("the rules stay as they were")
@@ -144,7 +171,7 @@ class Supervisor:
             now = _state(path)
             if now is not None and now != self._watched:
                 self._watched = now
-                self._reload()
+                await self._reload()
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -10,6 +10,7 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.options import FileMode, Force, Quiet, SessionPath, Verbose
+from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
     from mockrec.formats.audit import Audit
@@ -94,6 +95,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
 def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
     from mockrec.formats.jsonl import open_sink
 
+    await_readers((str(path),))
     return open_sink(path, force=force, file_mode=file_mode)
 
 

@@ -67,6 +67,8 @@ class ServerSettings:
     """First and last port to try; (0, 0) is any free one."""
     http2: str = "true"
     """`true`, `false` or `fallback`."""
+    lenient: bool = False
+    """Whether requests are read as kindly as responses of servers are."""
     socks: object = False
     """False, True, or a tuple of authentication method names."""
     cors: Cors | None = None

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Iterable
 from typing import Final
 
 _OWN: Final = 64
 """Descriptors for everything else: logs, bodies on their way to disk, the event loop."""
 _NO_LIMIT: Final = 1 << 30
+
+
+_kept: Final[list[Callable[[], Iterable[int]]]] = []
+
+
+def keep_from_forks(numbers: Callable[[], Iterable[int]]) -> None:
+    """A process that a user's function forks must not hold these descriptors, which are asked for when it does: clients
+    would wait for the end of a connection, and the port would stay taken."""
+    if not _kept and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+    _kept.append(numbers)
+
+
+def _forget() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for numbers in _kept:
+        try:
+            for number in numbers():
+                if number > 2:
+                    os.dup2(null, number, inheritable=False)  # not closed: objects of the child still have the number
+        except OSError:
+            pass  # it is closed already
+    os.close(null)
 
 
 def allow(connections: int) -> None:

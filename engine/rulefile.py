@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.rules.load import Loaded, load_rules
+from mockrec.engine.rules.load import Loaded, load_rules, session_words
 from mockrec.engine.rules.model import RuleFile
 from mockrec.formats.small_file import RULES_LIMIT, read_small
 
@@ -20,6 +21,8 @@ def load_file(path: Path) -> Loaded:
     try:
         text = read_small(path, RULES_LIMIT)
     except OSError as error:
+        if error.errno == errno.EFBIG and (words := _session_words(path)) is not None:
+            raise ConfigError(f"{path}: {words}") from None
         raise ConfigError(f"cannot read the rule file {path}: {error.strerror or error}") from None
     return load_rules(
         text,
@@ -29,6 +32,15 @@ def load_file(path: Path) -> Loaded:
         env=os.environ,
         probe=_probe,
     )
+
+
+def _session_words(path: Path) -> str | None:
+    """What to say of a file that is too long for rules, where it is a session."""
+    try:
+        with open(path, "rb") as file:
+            return session_words(file.read(1000))
+    except OSError:
+        return None
 
 
 def reload_file(loaded: Loaded) -> Loaded:

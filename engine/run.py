@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -27,7 +28,18 @@ from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Ending, Hooks, RunSettings
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.usercode.calls import own_call
+from mockrec.engine.usercode.watch import left_behind, watch_functions
 from mockrec.formats.errors import FormatError, worse
+
+HELD_UP: Final = {
+    "name": "HeldUp",
+    "code": "E_HELD_UP",
+    "message": "mockrec ended while its event loop was held up",
+}
+"""The error of exchanges that are open then."""
+_CALLBACK_SECONDS = 0.3
+"""What callbacks get at the end beyond the grace."""
 
 
 class Run(ABC):
@@ -48,9 +60,12 @@ class Run(ABC):
         """What keeps secrets out of the log; None where they stay."""
         handlers = Handlers()
         self._server = self._make_server(handlers)
-        self._callbacks = callbacks_of(settings.record, handlers.resolve)
+        self._callbacks = callbacks_of(settings.record, handlers.resolve, hooks.failure)
         self._drop = drop
         self._patience = anyio.CancelScope()
+        self._hurry = anyio.Event()
+        self._ends_at = -math.inf
+        """When the grace of exchanges and callbacks is over, in the loop's seconds."""
         self._background: TaskGroup
         self._recording: Recording
         self._listening: Listening
@@ -123,43 +138,58 @@ class Run(ABC):
         except BaseException:
             self._close()
             raise
-        recorder, log = recording.recorder, recording.log
+        log = recording.log
         self._listening = self._listen()
         types = wanted_types(settings.record.events)
         ending = Ending("failed", 70)
         async with anyio.create_task_group() as self._background:
             if self._callbacks is not None:
                 self._callbacks.start(self._background, log.add)
+            self._background.start_soon(watch_functions, self.hooks.warn)
             header = session_started(settings, self._listening, types, recording.redaction)
             recording.parts.begin(header, rotates=settings.rotate is not None)
             try:
                 async with anyio.create_task_group() as serving:
                     if await self._start(serving):
                         ending = await body(self)
+                    self._ends_at = anyio.current_time() + settings.grace
                     await self._stop(serving)
                 ending = self.hooks.settle(ending)
             finally:
                 with anyio.CancelScope(shield=True):
                     self._close()
                     await recording.settle()
-                    with self._patience:
-                        await recorder.finish_callbacks()
-                    await recording.close(lambda: self._last_record(ending))
-                    with self._patience:
-                        await recorder.finish_callbacks()  # one may wait for the last record
+                    await self._finish_callbacks()
+                    await recording.close(lambda: self._last_record(ending), self._hurry, settings.grace)
+                    await self._finish_callbacks()  # one may wait for the last record
                 self._server.close()
+                self._tell_left_behind()
                 self._background.cancel_scope.cancel()
         return ending
+
+    async def _finish_callbacks(self) -> None:
+        """Wait for callbacks as long as there is time: they share the grace of exchanges, and a little more."""
+        recorder = self._recording.recorder
+        left = self._ends_at - anyio.current_time()
+        with self._patience, anyio.move_on_after(max(left, 0.0) + _CALLBACK_SECONDS):
+            await recorder.finish_callbacks()
+
+    def _tell_left_behind(self) -> None:
+        for sentence in left_behind():
+            self.hooks.warn(sentence)
+        left = 0 if self._callbacks is None else self._callbacks.left
+        if left:
+            self.hooks.warn(f"the run ended before callbacks had seen {left} of their events")
 
     def _last_record(self, ending: Ending) -> dict[str, Any]:
         return self._recording.ended(ending, self.rules)
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
 
-    def reload(self) -> Loaded:
+    async def reload(self) -> Loaded:
         """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
-        loaded = reload_file(self.settings.loaded)
-        self._server.use(loaded)
+        loaded = await own_call(reload_file, self.settings.loaded)
+        await self._server.use(loaded)
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
         told = rules_reloaded(loaded.rule_file)
@@ -175,6 +205,17 @@ class Run(ABC):
     def hurry(self) -> None:
         """Give running exchanges and waiting callbacks no more time."""
         self._patience.cancel()
+        self._hurry.set()
+
+    def end_now(self, ending: Ending, seconds: float) -> bool:
+        """Abort what is open and write the last record, from another thread, because the event loop is held up; whether
+        all is written within so many seconds. The process has to end then."""
+        self._give_up(HELD_UP)
+        return self._recording.close_now(lambda: self._last_record(ending), seconds)
+
+    @abstractmethod
+    def _give_up(self, error: dict[str, str]) -> None:
+        """Abort what is open, while the event loop is held up."""
 
     @abstractmethod
     def stop_answering(self) -> None:

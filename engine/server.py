@@ -21,6 +21,7 @@ from mockrec.engine.net.connect import Connector
 from mockrec.engine.net.judging import Judge
 from mockrec.engine.net.listener import Listener
 from mockrec.engine.net.own import is_loopback, own_addresses
+from mockrec.engine.net.refusal import Refusals
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.offload.pool import Helpers
@@ -31,7 +32,7 @@ from mockrec.engine.rules.model import Passthrough
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.settings import Hooks, RunSettings
 from mockrec.engine.steps.compile import Tools, compile_rules, options_of
-from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.handlers import Handlers, loaded_handlers
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.unmatched import explain_plan, passing_plan
 from mockrec.engine.steps.webhook import Webhooks
@@ -42,6 +43,7 @@ from mockrec.engine.tls.server import NoProtocol, ServerContexts
 from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_ca
 from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.wire.socks import AuthMethod
 
 _LEAST_MATCHED = 10 * 1024 * 1024
@@ -103,8 +105,15 @@ class Server:
         return self._is_own_address(host, port)
 
     def _tools(self, handlers: Handlers, replays: Replays) -> Tools:
-        limits = self._settings.server.limits
-        return Tools(handlers, self._webhooks, self._gateway, self._options, replay=replays.act, limits=limits)
+        return Tools(
+            handlers,
+            self._webhooks,
+            self._gateway,
+            self._options,
+            replay=replays.act,
+            limits=self._settings.server.limits,
+            report_failure=self._hooks.failure,
+        )
 
     def _find_ca(self) -> None:
         """The authority that is named has to be good; that of the user is made, if it can be."""
@@ -153,10 +162,10 @@ class Server:
         group.start_soon(self._helpers.run)
         await self.listener.start(group)
 
-    def use(self, loaded: Loaded) -> None:
+    async def use(self, loaded: Loaded) -> None:
         """Answer by other rules from now on. Raises as the constructor does, and keeps those there are."""
         check_openness(self._settings, loaded)
-        self._compile(loaded, Handlers())
+        self._compile(loaded, await own_call(loaded_handlers, loaded.rule_file.rules))
         if self._site is not None:
             self._site.rules = self._rules
 
@@ -214,6 +223,7 @@ class Server:
             match_limit=self._match_limit,
             log_limit=settings.record.max_body_size,
             report_defect=defect,
+            report_failure=self._hooks.failure,
             gateway=self._gateway,
             options=self._options,
             interception=Interception(settings.tls, self._server_contexts),
@@ -221,9 +231,11 @@ class Server:
                 recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data
             ),
             is_own=self._is_own,
+            refusals=Refusals(self._hooks.warn),
             judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
             http2=server.http2 != "false",
+            lenient=server.lenient,
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
             is_reverse=settings.before is not None,
@@ -246,9 +258,11 @@ def alpn_of(http2: str) -> Callable[[list[bytes]], bytes | None]:
         for protocol in ours:
             if protocol in offers:
                 return protocol
-        if b"h2" in offers:
+        others = [protocol for protocol in offers if protocol != b"h2"]
+        if not others:
             raise NoProtocol  # it speaks nothing else, and we do not
-        return None
+        # What nobody here knows may still be HTTP, or be passed on; a client that gets no protocol may leave.
+        return others[0]
 
     return choose
 

@@ -10,6 +10,7 @@ from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.record.outputs import Rotate
 from mockrec.engine.rules.load import Loaded
+from mockrec.engine.usercode.failure import Failure
 from mockrec.formats.errors import FormatError
 
 
@@ -57,13 +58,15 @@ class Hooks:
 
     exchange_ended: Callable[[Exchange], None] | None = None
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
+    failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    """A function of the user's has failed."""
     progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""
     failed: Callable[[FormatError], None] = field(default=lambda error: None)
     """The recording cannot be kept, and why: called at once, the run ends after that."""
-    warn: Callable[[str], None] = field(default=lambda text: None)
-    """Something that the user should know and may mend, in a sentence."""
+    warn: Callable[[str], None] = field(default=lambda sentence: None)
+    """Something that the user should know and may mend, in a sentence. To be told once, however often it comes."""
     settle: Callable[[Ending], Ending] = field(default=lambda ending: ending)
     """Called when everything has ended but the log: the last word on reason and exit code."""

@@ -39,6 +39,10 @@ class Single(Run):
         for sock in self._sockets:
             sock.close()
 
+    def _give_up(self, error: dict[str, str]) -> None:
+        if self._listener is not None:
+            self._listener.give_up(error)
+
     def hurry(self) -> None:
         self._server.hurry()
         super().hurry()

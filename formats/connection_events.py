@@ -49,7 +49,7 @@ class ClientError(ExchangeEvent):
     error_code: str | None = None
     """For example `HPE_INVALID_METHOD`."""
     error_message: str | None = None
-    """What was wrong, in words; only HTTP/2 tells."""
+    """What was wrong, in words."""
     request: PartialRequest | None = None
     """What could be understood; `raw_head` has the bytes."""
     response: PartialResponse | None = None

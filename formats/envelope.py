@@ -37,6 +37,8 @@ class RequestHead(ExchangeEvent):
 
     matched_rule_id: str | None = None
     """The rule that answers, once it is chosen; absent when none matched."""
+    continued_rule_ids: list[str] | None = None
+    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
     protocol: str
     """`http`, `https`, `ws` or `wss`."""
     http_version: str

@@ -62,6 +62,8 @@ class Response(ResponseHead):
     """With the port, unless it is the scheme's default."""
     matched_rule_id: str | None = None
     """The rule that answered; absent when none matched."""
+    continued_rule_ids: list[str] | None = None
+    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
     duration: float
     """Milliseconds from the start of the request to the end of the response."""
     body: Body
@@ -149,6 +151,8 @@ class WebSocketClose(ExchangeEvent):
     """With the port, unless it is the scheme's default."""
     matched_rule_id: str | None = None
     """The rule that answered; absent when none matched."""
+    continued_rule_ids: list[str] | None = None
+    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
     duration: float
     """Milliseconds from the upgrade request to the close."""
     close_code: int | None = None

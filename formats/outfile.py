@@ -21,6 +21,7 @@ from mockrec.formats.errors import (
 )
 
 STDOUT = 1
+STDOUT_NAME = "stdout"
 CHECK_MS = 250.0
 """How often `check` looks, however often it is called."""
 
@@ -172,13 +173,20 @@ def open_output(path: Path, *, force: bool, file_mode: int, readable: bool = Fal
     if not (force or is_stream):
         flags |= os.O_EXCL
     try:
-        fd = os.open(path, flags, file_mode)
+        if is_pipe(path):
+            # A named pipe without a reader would be waited for here, and nobody could say so.
+            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.set_blocking(fd, True)
+        else:
+            fd = os.open(path, flags, file_mode)
     except FileExistsError:
         if path.is_dir():
             raise OutputError(name, os.strerror(errno.EISDIR)) from None
         raise exists_already(name) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise OutputError(name, getattr(error, "strerror", None) or str(error)) from None
+        no_reader = isinstance(error, OSError) and error.errno == errno.ENXIO
+        why = "nobody reads from this named pipe" if no_reader else getattr(error, "strerror", None) or str(error)
+        raise OutputError(name, why) from None
     try:
         locked = True
         if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -200,6 +208,14 @@ def open_output(path: Path, *, force: bool, file_mode: int, readable: bool = Fal
 def exists_already(name: str) -> OutputError:
     """Why an existing file is not overwritten: another program writes it, or nobody said --force."""
     return OutputBusyError(name, locks.held_by(name)) if locks.is_held(name) else OutputExistsError(name)
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether there is a named pipe under this name."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_stream(path: Path) -> bool:

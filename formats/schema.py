@@ -63,6 +63,7 @@ EXCHANGES = pa.schema(
         pa.field("statusCode", pa.int16()),
         pa.field("statusMessage", pa.string()),
         pa.field("matchedRuleId", pa.string()),
+        pa.field("continuedRuleIds", TEXTS),
         pa.field("tags", TEXTS),
         pa.field("errorName", pa.string()),
         pa.field("errorCode", pa.string()),

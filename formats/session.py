@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ class Session:
 
     def close(self) -> None:
         """Close the file."""
-        self._lines.close()
+        with suppress(ValueError):  # another thread is still reading, and nobody waits for it
+            self._lines.close()
         self._source.close()
 
     @property

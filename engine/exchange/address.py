@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mockrec.engine.record.redact_known import Known
-from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
+from mockrec.engine.wire.head import target_text
 from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import RequestHead, header_table
 
@@ -56,8 +57,10 @@ class Address:
     """As the log shows it."""
     matched_url: str
     """The same, normalised, as matchers see it."""
+    target: str
+    """Target with query, starting at the path; latin-1, as it is sent on."""
     path: str
-    """Target with query, starting at the path."""
+    """The same as text."""
     hostname: str
     port: int
     host: str
@@ -111,14 +114,16 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
         return located
     hostname, port = located
     host = hostname if port == default_port else f"{hostname}:{port}"
-    url = f"{protocol}://{host}{_normal_target(target) if target.startswith('/') else ''}"
+    path = target_text(target)
+    url = f"{protocol}://{host}{_normal_target(path) if target.startswith('/') else ''}"
     address = Address(
         origin,
         absolute is not None,
         protocol,
-        head.target if absolute is not None else url,
+        _as_asked(absolute, url) if absolute is not None else url,
         url,
         target,
+        path,
         hostname,
         port,
         host,
@@ -129,6 +134,41 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
     if authority or origin.tunnel is not None:
         head.address = address
     return address
+
+
+def _as_asked(absolute: re.Match[str], url: str) -> str:
+    """A whole URL as it came, but for what is not ASCII in it."""
+    whole = absolute[0]
+    if whole.isascii():
+        return whole
+    before = whole[: absolute.start(3)]
+    return before + normal_path(target_text(absolute[3])) if before.isascii() else url
+
+
+def edited_address(
+    address: Address, protocol: str, hostname: str, port: int, target: str, raw_headers: list[list[str]], *, moved: bool
+) -> Address:
+    """The address of a request that a rule has changed. `hostname` is without brackets; `moved`: it is for another
+    server than before, as if a proxy had been asked for that."""
+    named = f"[{hostname}]" if ":" in hostname else hostname
+    host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
+    path = target_text(target)
+    url = f"{protocol}://{host}{_normal_target(path) if target.startswith('/') else ''}"
+    return Address(
+        address.origin,
+        address.is_absolute or moved,
+        protocol,
+        url,
+        url,
+        target,
+        path,
+        named,
+        port,
+        host,
+        raw_headers,
+        header_table(raw_headers),
+        {"hostname": hostname, "port": port} if moved else address.destination,
+    )
 
 
 def _in_tunnel(host: str, port: int, authority: str, origin: Origin) -> tuple[str, int] | str:

@@ -26,6 +26,7 @@ class Answer:
         "_framed",
         "body",
         "headers",
+        "is_own",
         "known",
         "logged_body",
         "reason",
@@ -43,8 +44,11 @@ class Answer:
         reason: str | None = None,
         trailers: tuple[tuple[str, str], ...] = (),
         relayed: bool = False,
+        is_own: bool = False,
     ) -> None:
-        """`relayed`: a server has said this, so nothing is added that is not needed on this connection."""
+        """`relayed`: a server has said this, so nothing is added that is not needed on this connection. `is_own`: the
+        recorder itself tells what is wrong, so that rules change nothing of it but its fields."""
+        self.is_own = is_own
         self.status = status
         self.reason = REASONS.get(status, "") if reason is None else reason
         self.headers = headers

@@ -68,6 +68,9 @@ class Channel(Protocol):
     async def send_raw(self, data: bytes) -> None:
         """Bytes past the protocol; the connection ends after this exchange."""
 
+    async def send_cut(self, data: bytes) -> None:
+        """A last piece of a body that ends before its time, whatever length its head has told."""
+
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         """The head that accepts an upgrade to WebSocket, with these fields beside those that the protocol needs."""
 

@@ -16,7 +16,9 @@ from mockrec.engine import clock
 from mockrec.engine.exchange.address import Address
 from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.body import Body
+from mockrec.engine.exchange.changing import Changing
 from mockrec.engine.exchange.channel import Channel, Peer
+from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.reader import RequestReader
 from mockrec.engine.pipe import Pipe
@@ -37,12 +39,16 @@ class Exchange:
 
     __slots__ = (
         "aborted_at",
+        "acting",
         "address",
         "answer",
         "body_complete",
         "body_received_at",
+        "changing",
         "channel",
         "chosen",
+        "continued",
+        "edited",
         "extra_headers",
         "finished",
         "head",
@@ -108,6 +114,14 @@ class Exchange:
         self.ws_accepted_at: float | None = None
         self.ws_closed_at: float | None = None
         self.rule: CompiledRule | None = None
+        self.continued: tuple[CompiledRule, ...] = ()
+        """The rules that went on: they have changed something, and `rule` answers."""
+        self.acting: CompiledRule | None = None
+        """Which of those acts at the moment; None: the one that answers."""
+        self.edited: EditedRequest | None = None
+        """What rules have made of the request, for later rules and for servers; None: it is as it came."""
+        self.changing: Changing | None = None
+        """What rules make of the answer, whatever gives it."""
         self.chosen = False
         """Whether the rule set has been asked; `rule` stays None where nothing matched."""
         self.request_noted = False
@@ -144,6 +158,52 @@ class Exchange:
         )
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def asked(self) -> Address:
+        """Where the request goes, after the rules that have changed it."""
+        return self.address if self.edited is None else self.edited.address
+
+    @property
+    def method(self) -> str:
+        """The same of its method."""
+        return self.head.method if self.edited is None else self.edited.method
+
+    @property
+    def asked_body(self) -> bytes:
+        """The same of its body, on the wire: what is kept of the client's, or what rules have put in its place."""
+        edited = self.edited
+        return self.request_body.kept if edited is None or edited.body is None else edited.body
+
+    def fits(self, size: int) -> bool:
+        """Whether that body has at most `size` bytes when it is decoded; see `Body.fits`."""
+        if self.edited is not None:
+            return self.edited.fits(size, self.request_body)
+        return self.request_body.fits(self.address.headers.get("content-encoding", ""), size)
+
+    def edit(self, edited: EditedRequest) -> None:
+        """Rules and servers see this request from now on."""
+        self.edited = edited
+        address, limit = edited.address, self.request_body.limit
+        read = (
+            partial(self.request_body.decoded, address.headers.get("content-encoding", ""))
+            if edited.body is None
+            else partial(edited.decoded, limit)
+        )
+        before = self.view
+        self.view = RequestView(
+            "GET" if self.websocket else edited.method,
+            address.protocol,
+            address.matched_url,
+            address.hostname,
+            address.port,
+            address.path,
+            address.headers,
+            address.raw_headers,
+            self.websocket,
+            read,
+        )
+        self.view.body_complete = before.body_complete
 
     def take_data(self, data: bytes) -> None:
         """A piece of the request body has arrived."""
@@ -212,6 +272,8 @@ class Exchange:
 
     async def reply(self, answer: Answer) -> None:
         """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
+        if self.changing is not None:
+            answer = await self.changing.whole(self, answer)
         head = self._framed(answer, None, streamed=False)
         body = answer.body
         trailers: Sequence[Sequence[str]] = answer.trailers
@@ -226,6 +288,11 @@ class Exchange:
 
     async def begin(self, answer: Answer, length: int | None = None) -> None:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
+        if self.changing is not None:
+            changed = await self.changing.begun(self, answer, length)
+            if changed is None:
+                return  # it is held, and sent when it is whole
+            answer, length = changed
         head = self._framed(answer, length, streamed=True)
         spill = partial(self.notes.response_spill, head, self.known)
         # Only those who wait for the end look at what was sent.
@@ -235,6 +302,9 @@ class Exchange:
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body that `begin` announced."""
+        if self.changing is not None and self.changing.holds:
+            self.changing.take(data)
+            return
         if not data or self.channel.bodiless or self._status in _BODILESS:
             return
         assert self.response_body is not None
@@ -244,6 +314,9 @@ class Exchange:
 
     async def finish(self, trailers: Sequence[Sequence[str]] = ()) -> None:
         """End the body that `begin` announced, and the exchange; `trailers` if the answer has no own."""
+        if self.changing is not None and self.changing.holds:
+            await self.changing.complete(self, trailers)
+            return
         assert self.answer is not None
         assert self.response_head is not None
         fields = self.answer.trailers or trailers
@@ -254,7 +327,7 @@ class Exchange:
 
     async def inform(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send a 1xx."""
-        reason = REASONS.get(status, "Information")
+        reason = "" if self.head.version == "2.0" else REASONS.get(status, "Information")
         self.notes.information(self, status, reason, headers)
         await self.channel.send_interim(status, reason, headers)
 
@@ -269,6 +342,8 @@ class Exchange:
 
     async def accept_websocket(self, fields: Sequence[tuple[str, str]]) -> tuple[Pipe, bytes]:
         """Accept an upgrade, with further head fields; the pipe of its frames, and what has come of them already."""
+        if self.changing is not None:
+            fields = self.changing.upgrade(fields)
         head = self.channel.websocket_head(fields)
         self.response_head = head
         self.ws_accepted_at = clock.now()
@@ -318,6 +393,7 @@ class Exchange:
                 reason=answer.reason,
                 trailers=answer.trailers,
                 relayed=answer.relayed,
+                is_own=answer.is_own,
             )
         return answer.framed(self.channel, length, streamed=streamed)
 

@@ -16,10 +16,13 @@ from mockrec.engine.record.redact_record import RAW_HEAD
 from mockrec.engine.record.spool import INLINE_BYTES, Spool
 from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
+from mockrec.engine.wire.content_stream import decoded_size
 from mockrec.engine.wire.parts import RawHeaders, header_table
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
 
+_COUNTED = 8 * 1024 * 1024
+"""Bytes of a decoded body beyond the limit that are counted: that takes the loop some 10 ms."""
 _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 # Codecs between texts, or for names: no character set of a message is meant.
 _NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
@@ -131,9 +134,9 @@ class BodyLogger:
         """A message of which the first bytes were kept."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
-    def piece(self, data: bytes, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
-        """A piece of a body as it stood on the wire."""
-        return self._form(data[: self._limit], len(data), "", side, owner)
+    def piece(self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "") -> dict[str, Any]:
+        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so."""
+        return self._form(data[: self._limit], len(data), "", side, owner, coding)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
@@ -168,10 +171,14 @@ class BodyLogger:
             if mode == "raw":
                 return self._form(kept[: self._limit], size, content_type, side, owner)
             return {**self._form(kept[: self._limit], size, "", side, owner), "undecodable": True}
-        if len(data) > self._limit:
+        decoded = len(data)
+        if decoded > self._limit:
             data, complete = data[: self._limit], False
+        if not (complete or cut or incomplete):
+            most = min(len(kept) * content.RATIO, self._limit + _COUNTED)
+            decoded = max(len(data), decoded_size(kept, codings, most))
         truncated = self.truncated
-        record = self._form(data, len(data), content_type, side, owner)
+        record = self._form(data, decoded if not (cut or incomplete) else len(data), content_type, side, owner)
         if mode == "raw" and "redacted" not in record:
             self.truncated = truncated
             return self._form(kept[: self._limit], size, content_type)
@@ -186,7 +193,13 @@ class BodyLogger:
         return record
 
     def _form(
-        self, kept: bytes, size: int, content_type: Any = "", side: str = "", owner: Knows | None = None
+        self,
+        kept: bytes,
+        size: int,
+        content_type: Any = "",
+        side: str = "",
+        owner: Knows | None = None,
+        coding: str = "",
     ) -> dict[str, Any]:
         truncated = size > len(kept)
         record = _encode(kept, size, content_type, truncated)
@@ -194,7 +207,7 @@ class BodyLogger:
             # A text of another charset is looked at as text, and one that is cut up to its last whole character.
             data = record["text"].encode() if "charset" in record or (truncated and "text" in record) else kept
             kind = content_type if isinstance(content_type, str) else ""
-            redacted = self._redactor.body(data, kind, side, owner)
+            redacted = self._redactor.body(data, kind, side, owner, coding)
             if redacted is not data:
                 record.pop("charset", None)
                 record = replaced_body(record, redacted)

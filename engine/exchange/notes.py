@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.address import Address
+from mockrec.engine.exchange.address import Address, Origin
 from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.envelope import Record, envelope, timing_of
@@ -19,7 +19,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, Taken, trailer_fields
 from mockrec.engine.exchange.pieces import Piece, PieceBatch
-from mockrec.engine.exchange.refused import partial_request
+from mockrec.engine.exchange.refused import Broken, partial_request
 from mockrec.engine.exchange.repeated import Repeated
 from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.exchange.websocket_notes import WebSocketNotes
@@ -27,6 +27,7 @@ from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import Known
+from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
 
@@ -270,6 +271,8 @@ class Notes:
         }
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
+        if exchange.continued:
+            record["continuedRuleIds"] = [rule.rule.id for rule in exchange.continued]
         if peer.tls:
             record["tlsMetadata"] = peer.tls
         return record
@@ -390,6 +393,8 @@ class Notes:
         record["host"] = address.host
         if exchange.rule is not None:
             record["matchedRuleId"] = exchange.rule.rule.id
+        if exchange.continued:
+            record["continuedRuleIds"] = [rule.rule.id for rule in exchange.continued]
         record["duration"] = round(end - exchange.started_at, 4)
 
     # ── ends that are none ─────────────────────────────────────────────────────────────────────────
@@ -434,12 +439,16 @@ class Notes:
         self,
         peer: Peer,
         fault: Fault,
+        origin: Origin,
         *,
         started_at: float,
         answered: ResponseHead | None,
+        body: bytes = b"",
+        version: str = "",
         exchange: Exchange | None = None,
     ) -> None:
-        """A client broke the protocol; `answered` is what it was told, None if nothing."""
+        """A client broke the protocol; `answered` is what it was told, with a `body`, None if nothing. `origin` and
+        `version` are those of the connection."""
         if not self._client_error:
             return
         now = clock.now()
@@ -460,23 +469,26 @@ class Notes:
         if exchange is not None:
             record["exchangeId"] = exchange.id
         record["errorCode"] = fault.code
-        if fault.detail:
-            record["errorMessage"] = fault.detail
+        words = fault_words(fault)
+        if words:
+            record["errorMessage"] = words
         record["request"] = {}
         if answered is None:
             record["aborted"] = True
         else:
             record["response"] = {
+                "id": record["id"],
                 "statusCode": answered.status,
                 "statusMessage": answered.reason,
                 "headers": answered.headers,
                 "rawHeaders": answered.raw_headers,
-                "body": {"size": 0, "text": ""},
+                "body": {"size": len(body), "text": body.decode()},
                 "timingEvents": timing,
                 "tags": tags,
             }
         owner = exchange if exchange is not None else Holder()
-        part = record, "request", lambda bodies: partial_request(peer, fault, exchange, bodies, timing, tags, owner)
+        broken = Broken(record["id"], peer, fault, origin, version, exchange)
+        part = record, "request", lambda bodies: partial_request(broken, bodies, timing, tags, owner)
         self.add(record, owner, part)
 
     # ── what rules say ─────────────────────────────────────────────────────────────────────────────
@@ -511,8 +523,9 @@ class Notes:
 
     def _of_rule(self, exchange: Exchange, rule_id: str | None, kind: str) -> Record | None:
         """A rule-event but for its data; None where nobody wants to know, or no rule says it."""
-        if rule_id is None and exchange.rule is not None:
-            rule_id = exchange.rule.rule.id
+        rule = exchange.acting or exchange.rule
+        if rule_id is None and rule is not None:
+            rule_id = rule.rule.id
         if not self._rule_event or rule_id is None:
             return None
         record = envelope("rule-event", exchange, clock.now())
@@ -582,4 +595,4 @@ class Notes:
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
             return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}
-        return lambda bodies: bodies.piece(data, side, exchange)
+        return lambda bodies: bodies.piece(data, side, exchange, piece.coding)

@@ -31,6 +31,8 @@ class Piece:
     """Whether nothing follows, be it the end or not."""
     hold: Hold | None
     """What it goes through first."""
+    coding: str = ""
+    """UTF-16 or UTF-32, where that is known of the whole body."""
 
     def held(self) -> Piece | None:
         """What can be written now; None if that is nothing."""
@@ -39,7 +41,7 @@ class Piece:
         data = self.hold.feed(self.data)
         if self.is_last:
             data += self.hold.end()
-        return replace(self, data=data, hold=None) if data or self.is_ended else None
+        return replace(self, data=data, hold=None, coding=self.hold.coding) if data or self.is_ended else None
 
     @property
     def size(self) -> int:

@@ -9,13 +9,16 @@ from typing import Any
 from mockrec.engine.exchange.body_coding import utf8_of
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, TooMuch
+from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.spool import SpooledFile
 from mockrec.engine.wire import content
 from mockrec.engine.wire.content_stream import ContentDecoder
 
 _PIECE = 64 * 1024
-"""Bytes of the wire that are gone through at once."""
+"""Bytes of the wire that are gone through at once,"""
+_ENCODED_PIECE = 8 * 1024
+"""and of what is encoded: some of it becomes a thousand times as long."""
 
 
 class Spill:
@@ -53,6 +56,7 @@ class Spill:
         # Nobody finds a secret in two bytes a letter.
         self._transcoder = utf8_of(self._type) if redactor is not None else None
         self._encoded = 0
+        self._decoded = 0
         self._kept = 0
         self._is_broken = False
         self._is_redacted = False
@@ -60,20 +64,23 @@ class Spill:
     def feed(self, data: bytes) -> None:
         """The next bytes of the wire."""
         self._encoded += len(data)
-        for start in range(0, len(data), _PIECE):
-            if self._is_broken or self._kept >= self._limit:
+        step = _PIECE if self._decoder is None else _ENCODED_PIECE
+        for start in range(0, len(data), step):
+            if self._is_broken or (self._kept >= self._limit and self._decoder is None):
                 return
-            piece = data[start : start + _PIECE]
+            piece = data[start : start + step]
             if self._decoder is not None:
                 try:
                     piece = self._decoder.feed(piece)
                 except content.UndecodableError:
                     self._is_broken = True
                     return
-                if self._kept + len(piece) > self._encoded * content.RATIO:
+                if self._decoded + len(piece) > self._encoded * content.RATIO:
                     self._is_broken = True  # a few bytes of the wire must not fill the disk
-                    piece = b""
-            self._take(piece)
+                    return
+                self._decoded += len(piece)  # what is over the limit is counted, and not kept
+            if self._kept < self._limit:
+                self._take(piece)
 
     def _take(self, piece: bytes) -> None:
         room = self._limit - self._kept
@@ -84,10 +91,16 @@ class Spill:
             self._is_redacted = True
         if self._hold is None:
             self._file.write(piece)
-        elif self._backlog is not None and (self.waiting or self._hold.size > AT_ONCE or self._hold.is_secret(piece)):
+        elif self._backlog is not None and self._takes_long(piece, self._hold):
             self._backlog.put(self, partial(self._redact, piece), self._count, len(piece))
         else:
             self._count(self._redact(piece))
+
+    def _takes_long(self, piece: bytes, hold: Hold) -> bool:
+        assert self._redactor is not None
+        if self.waiting or hold.size > AT_ONCE or hold.is_coded(piece):
+            return True
+        return not self._redactor.is_plain(piece, self.found.known)
 
     def _redact(self, piece: bytes, *, is_last: bool = False) -> int:
         """Write what of everything so far can be looked at on its own; how many secrets that held."""
@@ -98,7 +111,7 @@ class Spill:
         if is_last:
             data += self._hold.end()
         if data:
-            redacted = redactor.body(data, self._type, self._side, self.found)
+            redacted = redactor.body(data, self._type, self._side, self.found, self._hold.coding)
             self._is_redacted = self._is_redacted or redacted is not data
             self._file.write(redacted)
         return redactor.count
@@ -123,10 +136,9 @@ class Spill:
         sha256 = self._file.finish()
         if sha256 is None:
             return None
-        kept = min(self._kept, self._limit)
-        cut = self._kept > self._limit or self._is_broken or (self._kept == self._limit and self._decoder is not None)
+        cut = self._decoded > self._limit or self._is_broken
         record: dict[str, Any] = {
-            "size": self._encoded if self._decoder is None else kept,
+            "size": self._encoded if self._decoder is None else self._decoded,
             "file": f"{sha256[:2]}/{sha256}",
             "sha256": sha256,
         }

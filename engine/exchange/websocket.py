@@ -268,7 +268,12 @@ class WebSocketSession:
         self._pipe.put(self._codec.send_close(fault.code, fault.reason))
         exchange = self._exchange
         exchange.notes.client_error(
-            exchange.peer, Fault(code, status=0), started_at=exchange.started_at, answered=None, exchange=exchange
+            exchange.peer,
+            Fault(code, status=0, detail=fault.reason),
+            exchange.address.origin,
+            started_at=exchange.started_at,
+            answered=None,
+            exchange=exchange,
         )
         exchange.abort({"name": "WebSocketError", "code": code, "message": fault.reason})
         raise WebSocketLost

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mockrec.engine.exchange.address import Address, Origin
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.net import tunnel
 from mockrec.engine.net.site import Site
 from mockrec.engine.wire.parts import RequestHead
-
-CHALLENGE: Final = ("Proxy-Authenticate", 'Basic realm="mockrec", charset="UTF-8"')
 
 
 def proxy_tags(site: Site, peer: Peer, origin: Origin, address: Address, head: RequestHead) -> tuple[str, ...] | None:

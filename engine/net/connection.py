@@ -18,12 +18,13 @@ from mockrec.engine.exchange.ids import new_id
 from mockrec.engine.net import secure, tunnel
 from mockrec.engine.net.conversation import Conversation
 from mockrec.engine.net.h2_conversation import H2Conversation
+from mockrec.engine.net.refusal import http1_refusal
 from mockrec.engine.net.relay import relay
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.upstream.dial import Route
-from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
+from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks import SocksServer
 
@@ -89,6 +90,13 @@ class Connection:
             await self._conversation.stop()
         elif not self._passes_on:
             await self._pipe.aclose()
+
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for connection in list(self._inside):
+            connection.give_up(error)
+        if self._conversation is not None:
+            self._conversation.give_up(error)
 
     async def refuse(self, *, patient: bool) -> None:
         """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
@@ -237,9 +245,11 @@ class Connection:
         host, port = self._origin.tunnel or ("", None)
         if port is None:
             code = NO_DESTINATION if self._origin.tunnel is None else NO_PORT
-            await self._pipe.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-            raw = [["Connection", "close"]]
-            self._note_fault(Fault(code, raw=first), ResponseHead(400, "Bad Request", raw, header_table(raw)))
+            fault = Fault(code, raw=first)
+            head, body, answer = http1_refusal(fault)
+            self._site.refusals.tell(fault, str(fault.status))
+            await self._pipe.send(answer)
+            self._note_fault(fault, head, body)
             return
         secured = self._origin.protocol == "https"
         name = self._origin.server_name or host
@@ -259,8 +269,10 @@ class Connection:
         self._passes_on = True
         await relay(self._site, self._pipe, first, route, opened)
 
-    def _note_fault(self, fault: Fault, answered: ResponseHead | None = None) -> None:
-        self._site.notes.client_error(self._peer, fault, started_at=self._times.connect, answered=answered)
+    def _note_fault(self, fault: Fault, answered: ResponseHead | None = None, body: bytes = b"") -> None:
+        self._site.notes.client_error(
+            self._peer, fault, self._origin, started_at=self._times.connect, answered=answered, body=body
+        )
 
     def _destination(self) -> dict[str, object] | None:
         if self._origin.tunnel is None:

@@ -19,16 +19,20 @@ from mockrec.engine.exchange.address import Origin, read_address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
-from mockrec.engine.net.admission import CHALLENGE, proxy_tags
+from mockrec.engine.net.admission import proxy_tags
 from mockrec.engine.net.choosing import choose_plan
 from mockrec.engine.net.h1_channel import H1Channel
+from mockrec.engine.net.refusal import http1_refusal
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.steps.plan import Plan
+from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.h1 import H1Server
-from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead, ResponseHead, header_table
+from mockrec.engine.wire.odd_fields import client_odd_tags
+from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
+RESET = "ECONNRESET"
 TOO_MANY = "ERR_TOO_MANY_CONNECTIONS"
 TOOK_NOTHING: Final = {
     "name": "ClientError",
@@ -37,13 +41,6 @@ TOOK_NOTHING: Final = {
 }
 """The error of an exchange whose client does not read."""
 
-_REASONS = {
-    400: "Bad Request",
-    407: "Proxy Authentication Required",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
 _MOST_PIPELINED = 256 * 1024
 """Bytes of further requests that are read ahead while one is answered."""
 _TURNS = 32
@@ -80,7 +77,7 @@ class Conversation:
         self._peer = peer
         self._origin = origin
         self._watched = watched
-        self._codec = H1Server(site.limits.head)
+        self._codec = H1Server(site.limits.head, lenient=site.lenient)
         self._channel = H1Channel(self._codec, pipe)
         self._exchange: Exchange | None = None
         self._tunnel: tuple[str, int | None] | None = None
@@ -95,6 +92,11 @@ class Conversation:
         self._stopping = True
         if self._exchange is None and not self._codec.head_begun:
             await self._pipe.aclose()
+
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        if self._exchange is not None:
+            self._exchange.abort(error)
 
     async def refuse(self, *, patient: bool) -> None:
         """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
@@ -255,7 +257,7 @@ class Conversation:
         except anyio.BrokenResourceError:
             if not (begun or codec.reading_body):
                 raise Gone from None
-            raise _Broken(Fault("ECONNRESET", status=0, raw=codec.pending)) from None
+            raise _Broken(Fault(RESET, status=0, raw=codec.pending)) from None
         except TimeoutError:
             if not (begun or codec.reading_body):
                 raise Gone from None
@@ -277,6 +279,8 @@ class Conversation:
             elif kind is Data:
                 self._exchange.take_data(part.data)  # type: ignore[union-attr]
             elif kind is End:
+                if part.odd:  # type: ignore[union-attr]
+                    self._exchange.tag(*client_odd_tags(part.odd))  # type: ignore[union-attr]
                 self._exchange.take_end(part.trailers)  # type: ignore[union-attr]
             else:
                 raise _Broken(part)  # type: ignore[arg-type]
@@ -294,8 +298,8 @@ class Conversation:
         tags = proxy_tags(site, self._peer, self._origin, address, head)
         if tags is None:
             raise _Broken(Fault(tunnel.AUTH_REQUIRED, status=407, raw=_as_sent(head)))
-        if tags:
-            exchange.tag(*tags)
+        if tags or head.odd:
+            exchange.tag(*tags, *head.odd)
         self._exchange = exchange
         site.notes.request_initiated(exchange)
 
@@ -310,7 +314,7 @@ class Conversation:
         tags = tunnel.admitted(head.headers, None if inside else self._site.auth)
         if tags is None:
             raise _Broken(Fault(tunnel.AUTH_REQUIRED, status=407, raw=_as_sent(head)))
-        self._peer.tags += tags
+        self._peer.tags += (*tags, *head.odd)
         self._tunnel = target
 
     # ── what must not be ───────────────────────────────────────────────────────────────────────────
@@ -318,33 +322,29 @@ class Conversation:
     async def _refuse(self, fault: Fault, *, linger: bool = True) -> None:
         """Tell the client, if it can still be told, and the log."""
         exchange = self._exchange
-        answered = None
+        answered, body = None, b""
         if fault.status and not (exchange is not None and (exchange.answering or self._channel.ended)):
-            reason = _REASONS[fault.status]
-            raw = [["Connection", "close"]]
-            if fault.status == 407:
-                raw.insert(0, list(CHALLENGE))
-            answered = ResponseHead(fault.status, reason, raw, header_table(raw))
-            lines = "".join(f"{name}: {value}\r\n" for name, value in raw)
+            answered, body, answer = http1_refusal(fault)
+            if exchange is not None and exchange.channel.bodiless:
+                answer, body = answer.removesuffix(body), b""
+            self._site.refusals.tell(fault, str(fault.status))
             try:
-                await self._pipe.send(f"HTTP/1.1 {fault.status} {reason}\r\n{lines}\r\n".encode())
+                await self._pipe.send(answer)
             except anyio.BrokenResourceError:
                 answered = None
         started_at = exchange.started_at if exchange is not None else self._head_began
-        self._site.notes.client_error(self._peer, fault, started_at=started_at, answered=answered, exchange=exchange)
+        self._site.notes.client_error(
+            *(self._peer, fault, self._origin),
+            started_at=started_at,
+            answered=answered,
+            body=body,
+            exchange=exchange,
+        )
         if exchange is not None:
-            exchange.abort({"name": "ClientError", "code": fault.code, "message": _told(fault)})
+            exchange.abort({"name": "ClientError", "code": fault.code, "message": fault_words(fault)})
             self._exchange = None
         if answered is not None and linger:
             await self._end(linger=True)
-
-
-def _told(fault: Fault) -> str:
-    if fault.code == TIMEOUT:
-        return "the client took too long"
-    if fault.status == 0:
-        return "the client left before its request was complete"
-    return "the client broke the protocol"
 
 
 def _as_sent(head: RequestHead) -> bytes:

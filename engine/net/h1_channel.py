@@ -59,13 +59,19 @@ class H1Channel:
         if data:
             await self._stream.send(data)
 
+    async def send_cut(self, data: bytes) -> None:
+        await self.send_raw(data)
+
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
+        accept = accept_key(self._codec.websocket_key)
+        given = {name.lower() for name, _ in fields}
         raw = [
-            ["Upgrade", "websocket"],
-            ["Connection", "Upgrade"],
-            ["Sec-WebSocket-Accept", accept_key(self._codec.websocket_key)],
-            *([name, value] for name, value in fields),
+            [name, value]
+            for name, value in (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept))
+            if name.lower() not in given
         ]
+        # A server's own stay where they stood; the proof is that of this connection.
+        raw += [[name, accept if name.lower() == "sec-websocket-accept" else value] for name, value in fields]
         return ResponseHead(101, "Switching Protocols", raw, header_table(raw))
 
     async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:

@@ -17,6 +17,9 @@ INTERNAL_ERROR = 2
 _AT_ONCE = 16 * 1024
 """Bytes of a body that are written without a look at whether the client reads."""
 
+_BEFORE_RESET = 0.1
+"""Seconds between the last data and the reset of a stream that is cut: curl forgets what comes together with it."""
+
 
 class H2Channel:
     """See `exchange/channel.py` for what each method means."""
@@ -98,6 +101,12 @@ class H2Channel:
         self._check()
         self._conversation.codec.send_end(self._stream, trailers)
         await self._conversation.writer.flush()
+
+    async def send_cut(self, data: bytes) -> None:
+        if data:
+            await self.send_data(data)
+            await anyio.sleep(_BEFORE_RESET)
+        self.reset()
 
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         return self.frame(200, "", fields, None, "")

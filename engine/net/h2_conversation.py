@@ -18,21 +18,24 @@ from mockrec.engine.exchange.address import Origin, read_address
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.net import tunnel
-from mockrec.engine.net.admission import CHALLENGE, proxy_tags
+from mockrec.engine.net.admission import proxy_tags
 from mockrec.engine.net.choosing import choose_plan
-from mockrec.engine.net.conversation import TIMEOUT, TOOK_NOTHING, Watched
+from mockrec.engine.net.conversation import RESET, TIMEOUT, TOOK_NOTHING, Watched
 from mockrec.engine.net.eager import Begun, own_task
 from mockrec.engine.net.h2_channel import INTERNAL_ERROR, H2Channel
 from mockrec.engine.net.h2_deadlines import H2Deadlines
+from mockrec.engine.net.refusal import refusal_body, refusal_fields
 from mockrec.engine.net.site import Site
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.streams.pipe import CONNECT_ERROR, H2StreamPipe
 from mockrec.engine.streams.writer import StreamWriter
+from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.h2 import H2Server, StreamPart
-from mockrec.engine.wire.h2_side import stream_fault
-from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset
+from mockrec.engine.wire.h2_side import code_name, stream_fault
+from mockrec.engine.wire.head import EARLY_EOF
+from mockrec.engine.wire.odd_fields import client_odd_tags
+from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset, ResponseHead
 
-_TOO_SLOW = "the client took too long"
 _NO_ERROR, _PROTOCOL_ERROR, _REFUSED_STREAM, _CANCEL = 0, 1, 7, 8
 _LINGER_SECONDS = 1.0
 _MOST_PENDING = 256 * 1024
@@ -82,7 +85,7 @@ class H2Conversation:
     ) -> None:
         """`serve_inside` serves a tunnel that a client has been given."""
         self._serve_inside = serve_inside
-        self.codec = H2Server(head_limit=site.limits.head, streams=site.limits.streams)
+        self.codec = H2Server(head_limit=site.limits.head, streams=site.limits.streams, lenient=site.lenient)
         self.pipe = pipe
         self.writer = StreamWriter(self.codec, pipe)
         self._site = site
@@ -94,6 +97,8 @@ class H2Conversation:
         self.taking = False
         """Whether what has come is being looked at; what is said to it is written behind it all."""
         self._stopping = False
+        self._left = ""
+        """How the client has ended the connection: the code for a request that it did not complete."""
         self._reading = False
         """Whether the client is waited for."""
         self._deadlines = H2Deadlines(site.timeouts)
@@ -109,6 +114,11 @@ class H2Conversation:
         if not (self._streams or self._tunnels):
             await self.pipe.aclose()
 
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for stream in list(self._streams.values()):
+            stream.exchange.abort(error)
+
     async def hold(self, first: bytes) -> None:
         """Answer everything until one side ends the connection. The caller closes the pipe."""
         self.codec.start()
@@ -119,6 +129,9 @@ class H2Conversation:
                 fault = await self._read(first)
                 if fault is not None:
                     self._note_fault(fault)
+                elif self._left and not self._watched.stalled:
+                    for stream in self._streams.values():
+                        self._note_leaving(stream.exchange, Fault(self._left, status=0))
                 for pipe in self._tunnels.values():
                     pipe.lose()
                 self.writer.open_windows(all_of_them=True)
@@ -160,8 +173,12 @@ class H2Conversation:
                     self._deadlines.waited(clock.now())
                 data = await self._receive()
             except anyio.EndOfStream:
+                self._left = EARLY_EOF
                 return next((said for said in self.codec.receive_eof() if isinstance(said, Fault)), None)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            except anyio.BrokenResourceError:
+                self._left = RESET
+                return None
+            except anyio.ClosedResourceError:
                 return None
             except TimeoutError:
                 self.pipe.unexpire()
@@ -171,7 +188,7 @@ class H2Conversation:
                     return None
                 if self._deadlines.head_is_late(clock.now()):
                     self.codec.close(_PROTOCOL_ERROR)
-                    return Fault(TIMEOUT, status=0, detail=_TOO_SLOW)
+                    return Fault(TIMEOUT, status=0)
                 for number in self._deadlines.late_bodies(clock.now()):
                     self._give_up(number)
                 for number in self.writer.waiting_since(clock.now() - self._send_idle):
@@ -204,14 +221,12 @@ class H2Conversation:
         stream = self._streams.get(number)
         if stream is None:
             return
-        exchange, answered = stream.exchange, None
+        exchange, answered, body = stream.exchange, None, b""
+        fault = Fault(TIMEOUT, status=408)
         if not exchange.answering:
-            answered = self.codec.frame(408, "", (), None, "")
-            self.codec.send_head(number, answered, end=True)
+            answered, body = self._send_refusal(number, fault, bodiless=exchange.channel.bodiless)
         self.codec.reset(number, _CANCEL if answered is None else _NO_ERROR)
-        fault = Fault(TIMEOUT, status=408, detail=_TOO_SLOW)
-        notes = self._site.notes
-        notes.client_error(self._peer, fault, started_at=exchange.started_at, answered=answered, exchange=exchange)
+        self._note(fault, answered=answered, body=body, exchange=exchange)
         exchange.abort(_told(fault))
         stream.scope.cancel()
         if stream.answered:
@@ -252,15 +267,31 @@ class H2Conversation:
         elif type(part) is End:
             self._deadlines.forget(number)
             if not stream.exchange.request_body.complete:
+                if part.odd:
+                    stream.exchange.tag(*client_odd_tags(part.odd))
                 stream.exchange.take_end(part.trailers)
             stream.tell()
             if stream.answered:
                 self._forget(number)
         elif type(part) is Reset:
             self._deadlines.forget(number)
+            if part.by_peer:
+                words = f"the client reset the stream ({code_name(part.code)}) in the middle of a request"
+                self._note_leaving(stream.exchange, Fault(RESET, status=0, detail=words), is_legal=True)
             stream.scope.cancel()
             if stream.answered:
                 self._forget(number)
+
+    def _note_leaving(self, exchange: Exchange, fault: Fault, *, is_legal: bool = False) -> None:
+        """The client gives up a request that is not complete, as one of HTTP/1 does that ends its connection.
+
+        `is_legal`: it has reset the stream, which it may.
+        """
+        if exchange.finished or exchange.request_body.complete or self._stopping:
+            return
+        if not is_legal:
+            self._note(fault, exchange=exchange)
+        exchange.abort(_told(fault))
 
     def _note_stream_fault(self, number: int, reset: Reset) -> None:
         """The client has broken a rule on one stream, which the codec has ended for it."""
@@ -269,8 +300,8 @@ class H2Conversation:
         stream = self._streams.get(number)
         exchange = None if stream is None else stream.exchange
         fault = stream_fault(reset)
-        started_at = clock.now() if exchange is None else exchange.started_at
-        self._site.notes.client_error(self._peer, fault, started_at=started_at, answered=None, exchange=exchange)
+        self._site.refusals.tell(fault, "RST_STREAM")
+        self._note(fault, exchange=exchange)
         if exchange is not None:
             exchange.abort(_told(fault))
 
@@ -316,8 +347,8 @@ class H2Conversation:
             return
         channel = H2Channel(self, number, bodiless=head.method == "HEAD")
         exchange = Exchange(head, address, self._peer, channel, site.notes, site.match_limit, site.log_limit)
-        if tags:
-            exchange.tag(*tags)
+        if tags or head.odd:
+            exchange.tag(*tags, *head.odd)
         stream = self._streams[number] = _Stream(exchange)
         site.notes.request_initiated(exchange)
         if not head.has_body or exchange.websocket:
@@ -357,11 +388,40 @@ class H2Conversation:
 
     def _refuse_stream(self, number: int, fault: Fault) -> None:
         """A request that cannot be understood: its stream is told, the others go on."""
-        headers = (CHALLENGE,) if fault.status == 407 else ()
-        head = self.codec.frame(fault.status, "", headers, None, "")
-        self.codec.send_head(number, head, end=True)
+        head, body = self._send_refusal(number, fault, bodiless=[":method", "HEAD"] in fault.raw_headers)
         self.codec.reset(number, _NO_ERROR)  # if there was more to come (RFC 9113, 8.1)
-        self._site.notes.client_error(self._peer, fault, started_at=clock.now(), answered=head)
+        self._note(fault, answered=head, body=body)
+
+    def _send_refusal(self, number: int, fault: Fault, *, bodiless: bool) -> tuple[ResponseHead, bytes]:
+        """Answer a stream with a text, if the client has room for it; the head and the text."""
+        body = refusal_body(fault)
+        fields = [*refusal_fields(fault), ("Content-Length", str(len(body)))]
+        head = self.codec.frame(fault.status, "", fields, None, "")
+        if bodiless or len(body) > self.codec.window(number):
+            body = b""
+        self.codec.send_head(number, head, end=not body)
+        if body:
+            self.codec.send_data(number, body, end=True)
+        self._site.refusals.tell(fault, str(fault.status))
+        return head, body
+
+    def _note(
+        self,
+        fault: Fault,
+        *,
+        answered: ResponseHead | None = None,
+        body: bytes = b"",
+        exchange: Exchange | None = None,
+    ) -> None:
+        """Tell the log of a fault."""
+        self._site.notes.client_error(
+            *(self._peer, fault, self._origin),
+            started_at=clock.now() if exchange is None else exchange.started_at,
+            answered=answered,
+            body=body,
+            version="2.0",
+            exchange=exchange,
+        )
 
     # ── one stream ─────────────────────────────────────────────────────────────────────────────────
 
@@ -451,7 +511,8 @@ class H2Conversation:
 
     def _note_fault(self, fault: Fault) -> None:
         """The client has broken a rule on the connection, and everything on it."""
-        self._site.notes.client_error(self._peer, fault, started_at=clock.now(), answered=None)
+        self._site.refusals.tell(fault, "GOAWAY")
+        self._note(fault)
         for stream in self._streams.values():
             stream.exchange.abort(_told(fault))
 
@@ -470,4 +531,4 @@ class H2Conversation:
 
 def _told(fault: Fault) -> dict[str, str]:
     """The error of an exchange that ends with it."""
-    return {"name": "ClientError", "code": fault.code, "message": fault.detail}
+    return {"name": "ClientError", "code": fault.code, "message": fault_words(fault)}

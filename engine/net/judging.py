@@ -27,6 +27,9 @@ class Asked:
 
 def deferral_of(exchange: Exchange) -> Deferral:
     """What keeps the questions about a request that are put off."""
+    edited = exchange.edited
+    if edited is not None:
+        return Deferral(partial(edited.fits, client=exchange.request_body))
     return Deferral(partial(exchange.request_body.fits, exchange.address.headers.get("content-encoding", "")))
 
 
@@ -40,7 +43,8 @@ class Judge:
         """Answer what is wanted. What cannot be answered within the limit is False, and the exchange gets a tag."""
         questions, deferral.wanted = deferral.wanted, []
         with_body = any(is_body_key(question.key) for question in questions)
-        subject = (f"{exchange.id}{'+' if with_body else ''}", partial(_asked, exchange, with_body))
+        edits = exchange.edited.edits if exchange.edited is not None else 0
+        subject = (f"{exchange.id}{'+' if with_body else ''}{edits or ''}", partial(_asked, exchange, with_body))
         plain = [(question.key, question.name, question.expected) for question in questions]
         try:
             answers = await self._helpers.call(answers_of, plain, subject=subject)
@@ -68,13 +72,14 @@ class Judge:
 
 
 def _asked(exchange: Exchange, with_body: bool) -> Asked:
-    view, body = exchange.view, exchange.request_body
+    view = exchange.view
     head = (
         *(view.method, view.protocol, view.url, view.hostname, view.port, view.target),
         *(view.headers, view.raw_headers, view.websocket),
     )
-    codings = content.codings_of(exchange.address.headers.get("content-encoding", "")) if with_body else ()
-    return Asked(head, body.kept if with_body else None, tuple(codings), body.limit)
+    codings = content.codings_of(exchange.asked.headers.get("content-encoding", "")) if with_body else ()
+    data = exchange.asked_body if with_body else None
+    return Asked(head, data, tuple(codings), exchange.request_body.limit)
 
 
 # ── in the helper ──────────────────────────────────────────────────────────────────────────────────

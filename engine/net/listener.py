@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
-from mockrec.engine.descriptors import connections_that_fit
+from mockrec.engine.descriptors import connections_that_fit, keep_from_forks
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.net.connection import Connection
 from mockrec.engine.net.outbox import Outbox
@@ -69,6 +69,13 @@ class Listener:
                 await loop.create_server(lambda: TransportStream(opened, outbox), sock=sock, backlog=backlog)
             )
         group.start_soon(self._watch_deadlines)
+        keep_from_forks(self._descriptors)
+
+    def _descriptors(self) -> Iterator[int]:
+        for sock in self._sockets:
+            yield sock.fileno()
+        for stream in self._connections.values():
+            yield stream.descriptor
 
     async def _serve(self, connection: Connection, crowded: bool, patient: bool) -> None:
         try:
@@ -107,6 +114,11 @@ class Listener:
         if self._connections:
             self._empty = anyio.Event()
             await self._empty.wait()
+
+    def give_up(self, error: dict[str, str]) -> None:
+        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        for connection in list(self._connections):
+            connection.give_up(error)
 
     def close(self) -> None:
         """Close sockets that were bound and never used."""

@@ -11,12 +11,14 @@ from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.notes import Notes
 from mockrec.engine.net.judging import Judge
+from mockrec.engine.net.refusal import Refusals
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.tunnel import is_allowed
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.upstream.gateway import Backpressure, Gateway
 from mockrec.engine.upstream.options import Options
+from mockrec.engine.usercode.failure import Failure
 from mockrec.engine.wire.socks import AuthMethod
 
 
@@ -44,16 +46,22 @@ class Site:
     connection_notes: ConnectionNotes
     is_own: Callable[[str, int], bool]
     """Whether we listen on an address (or a name for one) and port."""
+    refusals: Refusals
+    """Tells the user of requests that were refused."""
     judge: Judge | None = None
     """Answers matchers that could take long; None: all of them are answered at once."""
     socks: tuple[AuthMethod, ...] | None = None
     """The authentication methods of SOCKS, or None where it is not spoken."""
     http2: bool = True
     """Whether HTTP/2 is spoken."""
+    lenient: bool = False
+    """Whether odd requests are repaired."""
     passes_unknown: bool = False
     """Whether protocols that we do not speak are passed on."""
     auth: tuple[str, str] | None = None
     """User and password that clients of the proxy have to give."""
+    report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    """Told of the user's functions that fail; their exchange is answered and recorded all the same."""
     is_reverse: bool = False
     """Whether requests that name any host are for us: we stand before a server."""
     closing: bool = field(default=False, init=False)

@@ -57,6 +57,12 @@ class TransportStream(ByteStream, asyncio.Protocol):
         """The other side's address and port."""
         self.local: tuple[str, int] = ("", 0)
 
+    @property
+    def descriptor(self) -> int:
+        """The number of the socket's file descriptor; -1 where there is none (any more)."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     # ── what the event loop calls ──────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio
 
 from mockrec.engine.pipe import Pipe
+from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import Fault
 from mockrec.engine.wire.socks import METADATA_USER, SocksRequest, SocksServer, read_metadata_tags
 
@@ -48,6 +49,11 @@ def read_authority(text: str) -> tuple[str, int | None] | str:
         host = host[1:-1]
         try:
             IPv6Address(host)
+        except ValueError:
+            return BAD_AUTHORITY
+    elif not host.isascii():
+        try:
+            host = to_ascii(host.encode("latin-1").decode())
         except ValueError:
             return BAD_AUTHORITY
     if not digits:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import orjson
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
-from mockrec.engine.errors import described
+from mockrec.engine.usercode.calls import call
+from mockrec.engine.usercode.failure import Failure, UserError, described
 from mockrec.formats.events import Event, parse_event
 
 MOST_WAITING = 10_000
@@ -26,8 +25,14 @@ Callback = Callable[[Event], Any]
 class Callbacks:
     """Queue and task of the callbacks. `offer` never waits; `full` says when traffic has to."""
 
-    def __init__(self, functions: Mapping[str, Callback], names: Mapping[str, str]) -> None:
-        """Event type → function, and → its name in the rule file."""
+    def __init__(
+        self,
+        functions: Mapping[str, Callback],
+        names: Mapping[str, str],
+        report: Callable[[Failure], None] = lambda failure: None,
+    ) -> None:
+        """Event type → function, and → its name in the rule file. `report` is told of those that fail."""
+        self._report = report
         self._functions = dict(functions)
         self._names = names
         self._waiting: deque[tuple[str, bytes]] = deque()
@@ -35,6 +40,7 @@ class Callbacks:
         self._room = anyio.Event()
         self._idle = anyio.Event()
         self._idle.set()
+        self._calling = 0
         self._group: TaskGroup | None = None
         self._add: Callable[[dict[str, Any]], None] | None = None
 
@@ -68,6 +74,11 @@ class Callbacks:
         if self._group is not None:
             await self._idle.wait()
 
+    @property
+    def left(self) -> int:
+        """Events that no callback has seen to its end."""
+        return len(self._waiting) + self._calling
+
     async def _run(self) -> None:
         while True:
             if not self._waiting:
@@ -75,16 +86,16 @@ class Callbacks:
                 self._some = anyio.Event()
                 await self._some.wait()
             kind, line = self._waiting.popleft()
+            self._calling = 1
             if not self.full:
                 self._room.set()
             event = parse_event(orjson.loads(line))
             try:
-                result = self._functions[kind](event)
-                if inspect.isawaitable(result):
-                    await result
-            except (Exception, SystemExit) as error:  # a callback must not end the recorder
-                self._failed(kind, event, error)
-            await anyio.lowlevel.checkpoint()
+                await call(self._functions[kind], event)
+            except UserError as failed:
+                self._report(failed.failure)
+                self._failed(kind, event, failed.error)
+            self._calling = 0
 
     def _failed(self, kind: str, event: Event, error: BaseException) -> None:
         if self._add is None:
@@ -101,9 +112,12 @@ class Callbacks:
         self._add(record)
 
 
-def callbacks_of(record: RecordSettings, resolve: Callable[[str], Callback]) -> Callbacks | None:
+def callbacks_of(
+    record: RecordSettings, resolve: Callable[[str], Callback], report: Callable[[Failure], None]
+) -> Callbacks | None:
     """What `record.callbacks` names, if it names anything; `resolve` finds a function, or raises ConfigError."""
     if not record.callbacks:
         return None
     functions = {kind: resolve(name) for kind, name in record.callbacks.items()}
-    return Callbacks(functions, {kind: os.path.basename(name) for kind, name in record.callbacks.items()})
+    names = {kind: os.path.basename(name) for kind, name in record.callbacks.items()}
+    return Callbacks(functions, names, report)

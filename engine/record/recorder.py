@@ -15,7 +15,6 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from anyio import to_thread
 
 from mockrec.engine import clock
 from mockrec.engine.record.callbacks import Callbacks
@@ -33,6 +32,8 @@ BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
 """What may wait for the disk before traffic does, unless a sink wants less."""
 
+_LOOK_SECONDS = 0.25
+"""How often the end looks whether the writer gets on."""
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 
 _type_of = itemgetter("type")
@@ -70,6 +71,8 @@ class Recorder:
         self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
         self._dropped: Counter[str] = Counter()
+        self.on_left_out: Callable[[Record], None] | None = None
+        """Called with each record that is left out."""
         self._closed = False
         self._room = anyio.Event()
         self._waiting = False
@@ -121,6 +124,8 @@ class Recorder:
             return True
         if self._is_full():
             self._dropped[kind] += 1
+            if self.on_left_out is not None:
+                self.on_left_out(record)
             return False
         self._tell_gap()
         return True
@@ -218,10 +223,6 @@ class Recorder:
     def _failed(self, error: FormatError) -> None:
         self._call(lambda: self._on_failure(error))
 
-    def _join(self) -> None:
-        for writer, _ in self._writers:
-            writer.join()
-
     def _call(self, act: Callable[[], None]) -> None:
         """From the writer's thread into the loop."""
         try:
@@ -237,10 +238,13 @@ class Recorder:
         if self._callbacks is not None:
             await self._callbacks.finish()
 
-    async def close(self, last: Callable[[], Record] | None) -> None:
+    async def close(
+        self, last: Callable[[], Record] | None, hurry: anyio.Event | None = None, patience: float = 2.0
+    ) -> None:
         """Write the last record, if there is one, and close the outputs.
 
-        `last` is called when everything else is recorded, so that it can hold the final counts.
+        `last` is called when everything else is recorded, so that it can hold the final counts. An output that takes
+        nothing for `patience` seconds, or is not closed when `hurry` is set, is given up, which is a failure.
         """
         self._tell_gap()
         self.flush()  # counted when they are flushed, and the last record holds the counts
@@ -250,7 +254,42 @@ class Recorder:
         self.flush()
         for writer, _ in self._writers:
             writer.finish()
-        if self._writers:
-            with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(self._join)
-                await anyio.lowlevel.checkpoint()  # what the thread said at its end has been heard
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as group:
+                for writer, _ in self._writers:
+                    group.start_soon(self._await_writer, writer, hurry, patience)
+            await anyio.lowlevel.checkpoint()  # what the threads said at their ends has been heard
+
+    def close_now(self, last: Callable[[], Record], until: float) -> bool:
+        """The same from another thread, while the event loop is held up; whether all is written by then (in the
+        clock's milliseconds)."""
+        self._batch = 1  # no timer of a loop that hangs
+        self._tell_gap()
+        self.flush()
+        self.add(last())
+        self._closed = True
+        self.flush()
+        for writer, _ in self._writers:
+            writer.finish()
+        return all(writer.join(max(until - clock.now(), 0) / 1000) for writer, _ in self._writers)
+
+    async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
+        """Return when the writer is done, or takes too long: it may be held up by a reader who does not read."""
+        done = anyio.Event()
+        writer.on_end(lambda: self._call(done.set))
+        at, since = writer.progress, anyio.current_time()
+        while not done.is_set():
+            with anyio.move_on_after(_LOOK_SECONDS):
+                await done.wait()
+                return
+            if writer.join(0):
+                return
+            now = anyio.current_time()
+            if writer.progress != at:
+                at, since = writer.progress, now
+            is_stuck = not writer.closing and now - since > max(patience, _LOOK_SECONDS)
+            if is_stuck or (hurry is not None and hurry.is_set() and now - since > _LOOK_SECONDS):
+                error = writer.given_up()
+                if error is not None:
+                    self._on_failure(error)
+                return

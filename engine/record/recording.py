@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
+import anyio
+
+from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Log, Notes
@@ -75,6 +78,7 @@ class Recording:
             numbers=pack is None,
             watch=None if spool is None else spool.check,
         )
+        self.spool = spool
         self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
         self.log: Log = self.recorder
         self._backlog: Backlog | None = None
@@ -104,15 +108,30 @@ class Recording:
             ending, self.recorder.counts, rules, self.bodies.truncated + truncated, self.redactions + redactions
         )
 
-    async def close(self, last: Callable[[], Record] | None) -> None:
-        """Write the last record, made when everything else is recorded, and close the outputs."""
+    async def close(
+        self, last: Callable[[], Record] | None, hurry: anyio.Event | None = None, patience: float = 2.0
+    ) -> None:
+        """Write the last record, made when everything else is recorded, and close the outputs; see `Recorder.close`."""
         await self.settle()
         redactor = self.redactor
         if last is None or redactor is None:
-            await self.recorder.close(last)
+            await self.recorder.close(last, hurry, patience)
         else:
             redactor.most = None
-            await self.recorder.close(lambda: redactor.record(last()))
+            await self.recorder.close(lambda: redactor.record(last()), hurry, patience)
+
+    def close_now(self, last: Callable[[], Record], seconds: float) -> bool:
+        """The same from another thread, while the event loop is held up; whether all is written in time."""
+        redactor, until = self.redactor, clock.now() + seconds * 1000
+        if self._backlog is None or redactor is None:
+            return self.recorder.close_now(last, until)
+        drained = closed = False
+        try:
+            drained = self._backlog.drain_now(until)
+        finally:  # a defect there must not lose the rest
+            redactor.most = None
+            closed = self.recorder.close_now(lambda: redactor.record(last()), until)
+        return drained and closed
 
     async def settle(self) -> None:
         """Return when everything that has happened is redacted and recorded."""
@@ -149,4 +168,6 @@ def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError],
     spool = Spool(settings.outputs, settings.file_mode, failed)
     if settings.force:
         spool.clear()
+    else:
+        spool.sweep_dead()
     return spool

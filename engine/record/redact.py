@@ -18,7 +18,7 @@ import orjson
 
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_body import redacted_body
-from mockrec.engine.record.redact_coding import coding_of
+from mockrec.engine.record.redact_coding import coding_of, decoded, encoded
 from mockrec.engine.record.redact_hold import Hold
 from mockrec.engine.record.redact_known import LEAST_SPREAD, Known
 from mockrec.engine.record.redact_marks import Marks
@@ -184,15 +184,22 @@ class Redactor:
 
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
-    def body(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
-        """A body's bytes, or those that are kept of it; the same object where there is no secret. Raises TooMuch."""
-        coding = coding_of(data)
+    def body(self, data: bytes, content_type: str, side: str, owner: Knows | None, coding: str = "") -> bytes:
+        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the body,
+        where this is a piece that may not say so itself. Raises TooMuch."""
+        coding = coding or coding_of(data, is_whole=False)
         if coding:
-            text = data.decode(coding).encode("utf-8", "surrogatepass")
-            redacted = self.body(text, content_type, side, owner)
-            return data if redacted is text else redacted.decode("utf-8", "surrogatepass").encode(coding)
+            text, rest = decoded(data, coding)
+            redacted = self._bytes(text, content_type, side, owner)
+            redacted_rest = self._bytes(rest, content_type, side, owner) if rest else rest
+            if redacted is text and redacted_rest is rest:
+                return data
+            return encoded(redacted, coding) + redacted_rest
+        return self._bytes(data, content_type, side, owner)
+
+    def _bytes(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
         known = owner.known if owner is not None else None
-        if self._is_plain(data, known):
+        if self.is_plain(data, known):
             return data
         self._check(data)
         found = Known()
@@ -210,7 +217,8 @@ class Redactor:
             learn(owner, found)
         return data if redacted == data else redacted
 
-    def _is_plain(self, data: bytes, known: Known | None) -> bool:
+    def is_plain(self, data: bytes, known: Known | None) -> bool:
+        """Whether nothing of a text in UTF-8, or of bytes, has to be gone through: `body` is quick."""
         if self.looks_everywhere or self._policy.paths or self._find(data):
             return False
         return not (self._session.occurs(data) or (known is not None and known.occurs(data)))

@@ -11,9 +11,12 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio
+
+from mockrec.engine import clock
 
 Record = dict[str, Any]
 
@@ -64,6 +67,8 @@ class Backlog:
         self._queue: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None], Waits, int]] = (
             queue.SimpleQueue()
         )
+        self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        """What is to be done in the loop with what the thread has made."""
         self._thread: threading.Thread | None = None
         self._loop = asyncio.get_running_loop()
         self._count = 0
@@ -89,6 +94,17 @@ class Backlog:
                 self._idle = anyio.Event()
             await self._idle.wait()
 
+    def drain_now(self, until: float) -> bool:
+        """The same in another thread, while the event loop is held up; whether nothing waits by then (in the clock's
+        milliseconds)."""
+        while self._count:
+            try:
+                act = self._done.get(timeout=max(until - clock.now(), 0) / 1000)
+            except queue.Empty:
+                return False
+            act()
+        return True
+
     def _run(self) -> None:
         while True:
             work, done, owner, size = self._queue.get()
@@ -101,10 +117,18 @@ class Backlog:
             del work, done, owner  # not held until the next one comes
 
     def _tell(self, act: Callable[..., None], *arguments: Any) -> None:
+        self._done.put(partial(act, *arguments))
         try:
-            self._loop.call_soon_threadsafe(act, *arguments)
+            self._loop.call_soon_threadsafe(self._act)
         except RuntimeError:
             pass  # the loop has ended: nobody waits any more
+
+    def _act(self) -> None:
+        try:
+            act = self._done.get_nowait()
+        except queue.Empty:
+            return  # done by `drain_now`
+        act()
 
     def _finished(self, done: Callable[[Any], None], result: Any, owner: Waits, size: int) -> None:
         try:

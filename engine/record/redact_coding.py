@@ -20,9 +20,9 @@ _SHAPES: Final = {
 """Which of the first four bytes are not zero, where the first characters are ASCII (RFC 4627, 3)."""
 
 
-def coding_of(data: bytes) -> str:
+def coding_of(data: bytes, *, is_whole: bool = True) -> str:
     """The coding of a text that says by a byte order mark, or by its first characters, that it is in UTF-16 or UTF-32;
-    empty for everything else, and for what is not valid."""
+    empty for everything else, and for what is not valid. What is not whole may end inside a character."""
     begin = data[:4]
     coding = next((name for mark, name in _MARKS if begin.startswith(mark)), "")
     if not coding:
@@ -31,7 +31,21 @@ def coding_of(data: bytes) -> str:
         coding = _SHAPES.get((begin[0] > 0, begin[1] > 0, begin[2] > 0, begin[3] > 0), "")
     if coding:
         try:
-            data.decode(coding)
+            codecs.getincrementaldecoder(coding)().decode(data, is_whole)
         except UnicodeDecodeError:
             return ""
     return coding
+
+
+def decoded(data: bytes, coding: str) -> tuple[bytes, bytes]:
+    """What `coding` says as UTF-8, up to the first byte that it does not explain, and the rest. Lone surrogates stay."""
+    try:
+        return data.decode(coding, "surrogatepass").encode("utf-8", "surrogatepass"), b""
+    except UnicodeDecodeError as error:
+        text = data[: error.start].decode(coding, "surrogatepass")
+        return text.encode("utf-8", "surrogatepass"), data[error.start :]
+
+
+def encoded(text: bytes, coding: str) -> bytes:
+    """The opposite for the first of the two."""
+    return text.decode("utf-8", "surrogatepass").encode(coding, "surrogatepass")

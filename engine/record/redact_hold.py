@@ -1,10 +1,13 @@
-"""A body that comes in pieces, cut where no secret is cut: what may go on in the next piece is held back."""
+"""A body that comes in pieces, cut where no secret is cut: what may go on in the next piece is held back. One in UTF-16
+or UTF-32 is cut between characters, and looked at as UTF-8."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any, Final
 
+from mockrec.engine.record.redact_coding import coding_of, encoded
 from mockrec.engine.record.redact_patterns import Match
 
 MOST_HELD: Final = 1024 * 1024
@@ -21,12 +24,14 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_.=/+-]*[^A-Za-z0-9_.=/+-]")
 _KEY_END = b"PRIVATE KEY-----"
 _BACKSLASH = ord("\\")
 _GROWTH: Final = 8
+_TELLING: Final = 4
+"""Bytes that tell a coding."""
 
 
 class Hold:
     """Gives out what came, later."""
 
-    __slots__ = ("_any", "_fresh", "_held", "_size")
+    __slots__ = ("_any", "_coding", "_decoder", "_fresh", "_held", "_rest", "_size")
 
     def __init__(self, any_secret: Any) -> None:
         """`any_secret`: the expression that finds something in all that may hold a secret."""
@@ -36,30 +41,80 @@ class Hold:
         self._fresh: list[bytes] = []
         """and what has come since."""
         self._size = 0
+        self._coding: str | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._rest = b""
+        """The first bytes, as long as they are too few to tell the coding."""
+
+    @property
+    def coding(self) -> str:
+        """Of what is given out: UTF-16 or UTF-32, or empty."""
+        return self._coding or ""
 
     def feed(self, data: bytes) -> bytes:
         """The next piece came: what of everything so far can be looked at on its own."""
+        if self._coding != "":
+            return self._feed_coded(data)
+        return self._feed(data)
+
+    def _feed_coded(self, data: bytes) -> bytes:
+        if self._coding is None:
+            data, self._rest = self._rest + data, b""
+            if len(data) < _TELLING:
+                self._rest = data
+                return b""
+            self._coding = coding_of(data, is_whole=False)
+            if not self._coding:
+                return self._feed(data)
+            self._decoder = codecs.getincrementaldecoder(self._coding)("surrogatepass")
+        if self._decoder is None:
+            return data
+        before = self._decoder.getstate()[0]
+        try:
+            text = self._decoder.decode(data)
+        except UnicodeDecodeError as error:
+            # `error` counts from what the decoder had kept.
+            data = before + data
+            text = data[: error.start].decode(self.coding, "surrogatepass")
+            self._decoder = None
+            return self._given(self._feed(text.encode("utf-8", "surrogatepass")) + self._end()) + data[error.start :]
+        return self._given(self._feed(text.encode("utf-8", "surrogatepass")))
+
+    def _given(self, text: bytes) -> bytes:
+        return encoded(text, self.coding) if self._coding else text
+
+    def _feed(self, data: bytes) -> bytes:
         self._fresh.append(data)
         self._size += len(data)
         # What is held is looked at again when it has grown by a part of itself, so that small pieces cost no more.
         if self._size * _GROWTH < len(self._held) and len(self._held) + self._size <= MOST_HELD:
             return b""
-        held = self.end()
+        held = self._end()
         cut = self._cut(held)
         self._held = held[cut:]
         return held[:cut]
 
-    def is_secret(self, data: bytes) -> bool:
-        """Whether something may be secret in a piece."""
-        return self._any.search(data) is not None
+    def is_coded(self, data: bytes) -> bool:
+        """Whether the next piece is, or may be, in UTF-16 or UTF-32, in which no expression finds anything."""
+        if self._coding is None:
+            begin = (self._rest + data)[:_TELLING]
+            return len(begin) < _TELLING or coding_of(begin, is_whole=False) != ""
+        return self._coding != ""
 
     @property
     def size(self) -> int:
         """Bytes that are held."""
-        return len(self._held) + self._size
+        return len(self._held) + self._size + len(self._rest)
 
     def end(self) -> bytes:
         """Nothing more will come: the rest."""
+        rest, self._rest = self._rest, b""
+        if self._decoder is not None:
+            rest += self._decoder.getstate()[0]  # a part of a character
+            self._decoder.reset()
+        return self._given(self._end()) + rest
+
+    def _end(self) -> bytes:
         held = b"".join((self._held, *self._fresh))
         self._held, self._fresh, self._size = b"", [], 0
         return held

@@ -26,6 +26,8 @@ class Match(Protocol):
 
 ENCODED: Final = r"%(?:25){0,3}(?:3[AaDdEe]|22|27|5[Cc])|\\+u00(?:22|3[AaDdEe])|&(?:quot|apos|gt|#)"
 """What ends a name, escaped."""
+_HIDDEN = rf"(?:{LETTERS})[\w.\-$%\[\]\\&#;]*[\"']?\s?(?:[=:]|{ENCODED})"
+"""A name with an escaped letter, from that on."""
 _SLASH = r"%(?:25){0,3}2[Ff]"
 _ENCODED_OTHERS = (
     rf"-----BEGIN(?:\+|%(?:25){{0,3}}20)|%(?:25){{0,3}}3[Aa]{_SLASH}{_SLASH}[^/?#\s\"<>\\&]*%(?:25){{0,3}}40"
@@ -58,7 +60,7 @@ class Patterns:
         self.any = compiled(
             rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/]|{ENCODED})'
             rf'|(?i:name)=\\*"?[^"\\\s;]*{word}[^A-Za-z"\\]{{0,8}}\\*"?[^\\\r\n]*(?:\r?\n|(?:\\r)?\\n)'
-            rf"|<[\w.\-:]*{word}[0-9_\-]{{0,8}}[\s>]|{LETTERS}|{_ENCODED_OTHERS}"
+            rf"|<[\w.\-:]*{word}[0-9_\-]{{0,8}}[\s>]|{_HIDDEN}|{_ENCODED_OTHERS}"
             rf'|(?i:cookie) [^\s:"]+(?:: expected| (?:including )?\\*")|{beginnings()}|://[^/?#\s"<>\\]*@'
             # A field without its colon; a request's target without a scheme; a client that takes us for a SOCKS server.
             r"|(?i:authorization[ \t]+(?:basic|bearer|digest|negotiate|token)[ \t])"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mockrec.engine.record.redact_raw import raw_head
 from mockrec.engine.record.redact_text import Finder
 
 Record = dict[str, Any]
@@ -32,25 +33,46 @@ def side_of(record: Mapping[str, Any]) -> str:
 
 
 class Walk:
-    """Goes through one record. `body` redacts a body in the log's form, given its content type."""
+    """Goes through one record. `body` redacts a body in the log's form, given its content type.
+
+    What contains something is made empty and filled later, so that no depth of a record is one of calls.
+    """
 
     def __init__(
-        self, finder: Finder, body: Callable[[Record, str, Finder], Record], side: Callable[[str], Finder]
+        self,
+        finder: Finder,
+        body: Callable[[Record, str, Finder], Record],
+        side: Callable[[str], Finder],
+        later: list[Callable[[], None]] | None = None,
     ) -> None:
-        """`side` gives the finder for one side; what a record says of its other side is in an object of its own."""
+        """`side` gives the finder for one side; what a record says of its other side is in an object of its own, which
+        is filled with what is `later` for the whole."""
         self._finder = finder
         self._body = body
         self._side = side
+        self._later: list[Callable[[], None]] = [] if later is None else later
 
     def record(self, record: Mapping[str, Any]) -> Record:
         """A new record."""
-        return {
-            key: item if key in FIXED and isinstance(item, str) else self._field(key, item, record)
-            for key, item in record.items()
-        }
+        told = self._record(record)
+        while self._later:
+            self._later.pop()()
+        return told
+
+    def _record(self, record: Mapping[str, Any]) -> Record:
+        told: Record = {}
+
+        def fill() -> None:
+            for key, item in record.items():
+                told[key] = item if key in FIXED and isinstance(item, str) else self._field(key, item, record)
+
+        self._later.append(fill)
+        return told
 
     def _field(self, key: str, item: Any, owner: Mapping[str, Any]) -> Any:
         if isinstance(item, str):
+            if key == "rawHead":
+                return raw_head(item, self._finder)
             return self._finder.mark(item) if self._finder.is_secret("json", key) else self._finder.string(item)
         if isinstance(item, Mapping):
             return self._object(key, item, owner)
@@ -60,7 +82,12 @@ class Walk:
             return [self._pair(pair) for pair in item]
         if key == "command":
             return self._command(item)
-        return [self._field(key, value, owner) for value in item]
+        return self._list(item, lambda value: self._field(key, value, owner))
+
+    def _list(self, items: Sequence[Any], made: Callable[[Any], Any]) -> list[Any]:
+        told: list[Any] = []
+        self._later.append(lambda: told.extend(map(made, items)))
+        return told
 
     def _object(self, key: str, item: Mapping[str, Any], owner: Mapping[str, Any]) -> Any:
         if key in ("headers", "trailers"):
@@ -68,12 +95,19 @@ class Walk:
         if "size" in item and ("text" in item or "base64" in item):
             return self._body(dict(item), RAW_HEAD if key == "rawHead" else content_type(owner), self._finder)
         if key in ("request", "response") and key != self._finder.side:
-            return Walk(self._side(key), self._body, self._side).record(item)
-        return self.record(item) if key in ("request", "response") else self._free(item)
+            return Walk(self._side(key), self._body, self._side, self._later)._record(item)
+        return self._record(item) if key in ("request", "response") else self._free(item)
 
     def _free(self, item: Mapping[str, Any]) -> Record:
         """An object of the user's, whose keys are names like any."""
-        return {self._finder.string(key): self._field(key, value, item) for key, value in item.items()}
+        told: Record = {}
+
+        def fill() -> None:
+            for key, value in item.items():
+                told[self._finder.string(key)] = self._field(key, value, item)
+
+        self._later.append(fill)
+        return told
 
     def _pair(self, pair: Any) -> Any:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
@@ -84,7 +118,7 @@ class Walk:
         if isinstance(value, str):
             return self._finder.header(name.lower(), value)
         if isinstance(value, list):
-            return [self._header(name, one) for one in value]
+            return self._list(value, lambda one: self._header(name, one))
         return self._field(name, value, {})
 
     def _command(self, arguments: Sequence[Any]) -> list[Any]:

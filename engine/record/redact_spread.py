@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mockrec.engine.record.redact_known import Known
@@ -16,10 +16,12 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", 
 
 
 class Spread:
-    """Replaces what is known, once; nothing is learned."""
+    """Replaces what is known, once; nothing is learned. What contains something is made empty and filled later, so that
+    no depth of a record is one of calls."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
+        self._later: list[Callable[[], None]] = []
         self.count = 0
         """What was replaced."""
 
@@ -37,22 +39,46 @@ class Spread:
 
     def record(self, record: Mapping[str, Any]) -> Record:
         """The same for a record, wherever in it they stand."""
-        return {key: item if _is_fixed(key, item) else self._field(key, item) for key, item in record.items()}
+        told = self._record(record)
+        while self._later:
+            self._later.pop()()
+        return told
+
+    def _record(self, record: Mapping[str, Any]) -> Record:
+        told: Record = {}
+
+        def fill() -> None:
+            for key, item in record.items():
+                told[key] = item if _is_fixed(key, item) else self._field(key, item)
+
+        self._later.append(fill)
+        return told
 
     def _field(self, key: str, item: Any) -> Any:
         if isinstance(item, str):
             return self.text(item)
         if isinstance(item, list):
-            return [self._field("", value) for value in item]
+            told: list[Any] = []
+            self._later.append(lambda: told.extend(self._field("", value) for value in item))
+            return told
         if not isinstance(item, Mapping):
             return item
         if "size" in item and ("text" in item or "base64" in item):
             return self._body(item)
         if key in ("request", "response", "error"):
-            return self.record(item)
-        if key in ("timingEvents", "tlsMetadata", "counts"):
-            return {name: self._field("", value) for name, value in item.items()}
-        return {self.text(name): self._field(name, value) for name, value in item.items()}
+            return self._record(item)
+        return self._free(item, of_ours=key in ("timingEvents", "tlsMetadata", "counts"))
+
+    def _free(self, item: Mapping[str, Any], of_ours: bool) -> Record:
+        """An object: one whose names are of ours, or one whose names may be secret as well."""
+        told: Record = {}
+
+        def fill() -> None:
+            for name, value in item.items():
+                told[name if of_ours else self.text(name)] = self._field("" if of_ours else name, value)
+
+        self._later.append(fill)
+        return told
 
     def _body(self, body: Mapping[str, Any]) -> Record:
         told = {key: item for key, item in body.items() if key != "raw"}

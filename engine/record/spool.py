@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -31,7 +32,8 @@ class Spool:
         self, outputs: Iterable[str], file_mode: int = 0o600, failed: Callable[[FormatError], None] | None = None
     ) -> None:
         """`outputs` are the paths of logs; `failed` hears of a body that cannot be kept, which ends the run."""
-        self.folders = [Path(f"{path}.bodies") for path in outputs]
+        # Absolute: a function of the user's may change the folder of the process.
+        self.folders = [Path(f"{path}.bodies").absolute() for path in outputs]
         self._mode = file_mode
         self._failed = failed
         self._numbers = count()
@@ -60,6 +62,20 @@ class Spool:
                         _clear(path)
             except OSError as error:
                 raise OutputError(str(folder), error.strerror or str(error)) from None
+
+    def sweep(self, pid: int) -> None:
+        """Remove the unfinished files of a process that has ended."""
+        for folder in self.folders:
+            for path in folder.glob(f"{_TEMPORARY}{pid}-*"):
+                with suppress(OSError):  # it is in nobody's way: no log names it
+                    path.unlink()
+
+    def sweep_dead(self) -> None:
+        """Remove the unfinished files of all processes that are no more."""
+        pids = {path.name.split("-")[1] for folder in self.folders for path in folder.glob(f"{_TEMPORARY}*-*")}
+        for pid in pids:
+            if pid.isdecimal() and not _lives(int(pid)):
+                self.sweep(int(pid))
 
     def open(self) -> SpooledFile | None:
         """A new file; None where bodies cannot be kept (any more)."""
@@ -179,6 +195,16 @@ class SpooledFile:
 
     def __del__(self) -> None:
         self.abandon()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass  # somebody else's, or no number of a process
+    return True
 
 
 def _clear(folder: Path) -> None:

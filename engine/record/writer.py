@@ -35,8 +35,13 @@ class Writer:
         `watch` is called in it now and then, and raises `OutputError` when something beside the output is lost."""
         self.written = 0
         """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
+        self.progress = 0
+        """Grows with everything that the thread has brought behind it."""
+        self.closing = False
+        """Whether everything is written, and the sink is being closed: for some that is work."""
         self._sink = sink
-        self._is_open = True
+        self._has_failed = False
+        self._ended: list[Callable[[], None]] = []
         self._failed = failed
         self._wrote = wrote
         self._watch = watch
@@ -57,9 +62,23 @@ class Writer:
         """No more batches will come: the thread writes what is queued and closes the sink."""
         self._queue.put(None)
 
-    def join(self) -> None:
-        """Wait until the thread is done."""
-        self._thread.join()
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait until the thread is done, but not longer than that; whether it is."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Call it, in some thread, when this one is done."""
+        self._ended.append(call)
+        if not self._thread.is_alive():
+            call()
+
+    def given_up(self) -> OutputError | None:
+        """Nobody waits any longer: what is to be said of that, unless it was said already that the sink has failed."""
+        if self._has_failed:
+            return None
+        why = "it was not closed in time; what was written of it stays" if self.closing else "it takes no more"
+        return OutputError(self._sink.name, why)
 
     def _run(self) -> None:
         finished = False
@@ -81,11 +100,15 @@ class Writer:
                 self._do(lambda act=act: act(self._sink))  # type: ignore[misc]
             self._sync()
             self.written += len(lines)
+            self.progress += 1
             self._wrote()
+        self.closing = True
         if self._watch is not None:
             self._do(self._watch)
-        was_open, self._is_open = self._is_open, True
-        self._do(self._sink.close, tell=was_open)
+        self._try(self._sink.close)  # one that has failed as well
+        self.progress += 1
+        for call in self._ended:
+            call()
 
     def _sync(self) -> None:
         now = clock.now()
@@ -94,10 +117,12 @@ class Writer:
             self._watch_at = now + CHECK_MS
             self._do(self._watch)
 
-    def _do(self, act: Callable[[], None], *, tell: bool = True) -> None:
+    def _do(self, act: Callable[[], None]) -> None:
         """Nothing more is asked of a sink that has failed, but to close."""
-        if not self._is_open:
-            return
+        if not self._has_failed:
+            self._try(act)
+
+    def _try(self, act: Callable[[], None]) -> None:
         error: FormatError
         try:
             act()
@@ -106,6 +131,6 @@ class Writer:
             error = found
         except Exception as found:  # a thread that dies in silence would lose everything that follows
             error = OutputError(self._sink.name, f"{type(found).__name__}: {found}")
-        self._is_open = False
-        if tell:
+        was_told, self._has_failed = self._has_failed, True
+        if not was_told:
             self._failed(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Recording:
     that ended a stream of events."""
     said: list[Spot] = field(default_factory=list)
     """Interim answers, messages and the close, in their order."""
+    pieces: array[float] = field(default_factory=lambda: array("d"))
+    """When each piece of the answer's body was sent (monotonic milliseconds), and its size, in turn."""
     used: int = 0
 
 
@@ -160,6 +163,11 @@ class Cassette:
             recording.answer = self._keep(record)
         elif kind in _TALK or kind in ("response-information", "abort"):
             recording.said.append(self._keep(record))
+        elif kind == "response-body-data":
+            at, content = record.get("eventTimestamp"), record.get("content")
+            size = content.get("size") if isinstance(content, Mapping) else None
+            if isinstance(at, (int, float)) and isinstance(size, int) and size > 0:
+                recording.pieces.extend((at, size))
 
     def _keep(self, value: Any) -> Spot:
         return self._keep_bytes(orjson.dumps(value))

@@ -22,9 +22,7 @@ class Latency:
         """Milliseconds from the complete request to the head of the answer, and to its end."""
         if not self.factor:
             return 0.0, 0.0
-        timing = record.get("timingEvents")
-        timing = timing if isinstance(timing, Mapping) else {}
-        start = _number(timing.get("bodyReceivedTimestamp")) or _number(timing.get("startTimestamp"))
+        timing, start = _begin(record)
         end = _first(timing, "responseSentTimestamp", "abortedTimestamp", "wsAcceptedTimestamp")
         head = _first(timing, "headersSentTimestamp", "wsAcceptedTimestamp") or end
         if start is None or head is None:
@@ -32,9 +30,21 @@ class Latency:
             return duration * self.factor, duration * self.factor
         return max(0.0, head - start) * self.factor, max(0.0, (end or head) - start) * self.factor
 
+    def due(self, record: Mapping[str, Any], at: float, otherwise: float) -> float:
+        """Milliseconds from the complete request to a moment of the recording; `otherwise` where it says none."""
+        start = _begin(record)[1]
+        return otherwise if start is None else max(0.0, at - start) * self.factor
+
     def spreads(self, head: float, end: float) -> bool:
         """Whether head and body are sent apart."""
         return end - head > _SPREAD
+
+
+def _begin(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], float | None]:
+    """The milestones of an answer, and when its request was complete."""
+    timing = record.get("timingEvents")
+    timing = timing if isinstance(timing, Mapping) else {}
+    return timing, _number(timing.get("bodyReceivedTimestamp")) or _number(timing.get("startTimestamp"))
 
 
 def parse_latency(text: str) -> Latency:

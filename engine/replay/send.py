@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,7 +185,8 @@ class Replay:
                 yield session, found
                 self.reading = session.reading
             finally:
-                found.close()
+                with suppress(ValueError):  # a thread is still reading, and nobody waits for it
+                    found.close()
 
     def stop(self) -> None:
         """Send nothing more, and wait for nothing more."""

@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 
 import anyio
-from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
@@ -28,6 +27,7 @@ from mockrec.engine.replay.sending import Sending, Tools
 from mockrec.engine.replay.survey import Left, judge
 from mockrec.engine.replay.target import Targets, outgoing
 from mockrec.engine.steps.timing import sleep_until
+from mockrec.engine.usercode.calls import own_call
 
 _BATCH = 64
 """What is read at once."""
@@ -94,6 +94,11 @@ class Sends:
     """WebSockets that must not be sent."""
 
 
+def _next_batch(found: Iterator[Call | Said]) -> list[Call | Said]:
+    """What comes next of a session, which may be a pipe that says nothing for long."""
+    return list(islice(found, _BATCH))
+
+
 class Sender:
     """Sends a session once, or several times in turn."""
 
@@ -118,7 +123,7 @@ class Sender:
         self._first, self._number = None, 0
         try:
             async with anyio.create_task_group() as group:
-                while batch := await to_thread.run_sync(lambda: list(islice(found, _BATCH))):
+                while batch := await own_call(_next_batch, found):
                     for one in batch:
                         if isinstance(one, Call):
                             await self._take(one, group)

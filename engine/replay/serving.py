@@ -17,6 +17,7 @@ from mockrec.engine.replay.miss import miss_text
 from mockrec.engine.replay.sending import REPLAY_OF
 from mockrec.engine.replay.socket_serving import converse
 from mockrec.engine.replay.target import without_framing
+from mockrec.engine.replay.ticks import ticks
 from mockrec.engine.rules.words import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
@@ -24,7 +25,7 @@ from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
 from mockrec.engine.wire import content
-from mockrec.engine.wire.h1 import field_lines
+from mockrec.engine.wire.h1_heads import field_lines
 from mockrec.formats.body import Body
 from mockrec.formats.errors import RecordError, SessionError
 from mockrec.formats.lenient import object_of, status_of
@@ -50,7 +51,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
         if cassette.match.needs_body:
             await exchange.wait_for_body()
         asked_at = clock.now()
-        address = exchange.address
+        address = exchange.asked
         proxied = address.is_absolute or address.origin.tunnel is not None
         host = address.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
@@ -63,7 +64,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
         record = cassette.read(found.answer)
         try:
             if record["type"] == "abort":
-                await _break_off(exchange, record, cassette, latency, asked_at)
+                await _break_off(exchange, record, cassette, found, latency, asked_at)
             elif record["type"] == "websocket-accepted":
                 await sleep_until(asked_at + latency.of(record)[0])
                 await converse(exchange, cassette, found, record, latency, limits)
@@ -78,7 +79,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
-    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace")))
+    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
 
 async def _answer(
@@ -108,8 +109,10 @@ async def _answer(
         await exchange.reply(answer)
         return
     await exchange.begin(answer, len(answer.body))
+    for due, data in ticks(answer.body, answer.headers, record, found.pieces, latency):
+        await sleep_until(asked_at + due)
+        await exchange.send(data)
     await sleep_until(asked_at + end_after)
-    await exchange.send(answer.body)
     await exchange.finish()
 
 
@@ -171,14 +174,20 @@ def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
 
 
 async def _break_off(
-    exchange: Exchange, record: Mapping[str, Any], cassette: Cassette, latency: Latency, asked_at: float
+    exchange: Exchange,
+    record: Mapping[str, Any],
+    cassette: Cassette,
+    found: Recording,
+    latency: Latency,
+    asked_at: float,
 ) -> None:
     """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
-    await sleep_until(asked_at + latency.of(record)[1])
+    head_after, end_after = latency.of(record)
     error = object_of(record.get("error"))
     response = object_of(record.get("response"))
     status = status_of(response)
     if status is None or not 200 <= status <= 999:
+        await sleep_until(asked_at + end_after)
         await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)
         return
     told = {name.lower(): value for name, value in raw_headers(response)}
@@ -189,8 +198,13 @@ async def _break_off(
         headers = (*headers, ("Content-Length", length))
     _checked(headers)
     answer = Answer(status, headers, reason=_reason(response), relayed=True)
+    body = body_of(response.get("body"), cassette, partly=True)
+    await sleep_until(asked_at + head_after)
     await exchange.begin(answer, size)
-    await exchange.send(body_of(response.get("body"), cassette, partly=True))
+    for due, data in ticks(body, headers, record, found.pieces, latency, is_open=not error):
+        await sleep_until(asked_at + due)
+        await exchange.send(data)
+    await sleep_until(asked_at + end_after)
     if not error:
         await faults.never_answer(exchange)  # events: the client leaves when it has heard enough, as then
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})

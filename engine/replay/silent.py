@@ -41,6 +41,9 @@ class SilentChannel:
     async def send_raw(self, data: bytes) -> None:
         pass
 
+    async def send_cut(self, data: bytes) -> None:
+        pass
+
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         raise AssertionError("nobody upgrades an exchange without a client")
 

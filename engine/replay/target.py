@@ -15,6 +15,7 @@ from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire import content
+from mockrec.engine.wire.head import sent_target
 from mockrec.engine.wire.hostnames import to_ascii
 
 _PLAIN = {"ws": "http", "wss": "https"}
@@ -78,7 +79,9 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     )
     route = Route(secure, host, port, host, targets.options, alpn)
     body = b"" if websocket else wire_body(draft)
-    return Outgoing(route, protocol, draft.method, draft.target, _framed(draft, headers, body), pseudo), body
+    return Outgoing(
+        route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo
+    ), body
 
 
 def wire_body(draft: Draft) -> bytes:

@@ -19,7 +19,7 @@ MAX_FAILURES = 10
 def explain_rule(rule: Rule) -> str:
     """One sentence: `GET /hello → reply 200, always`."""
     steps = ", then ".join(step_words(step) for step in rule.steps)
-    extras = [times_words(rule)]
+    extras = ["and go on" if rule.continues else "", times_words(rule)]
     if rule.priority == 0:
         extras.append("as a fallback")
     elif rule.priority != 1:
@@ -27,8 +27,9 @@ def explain_rule(rule: Rule) -> str:
     return ", ".join([f"{when_words(rule.when)} → {steps}", *filter(None, extras)])
 
 
-def explain_miss(request: RequestView, rule_set: RuleSet) -> str:
-    """Why no rule answers `request`: the request, the rules, the nearest one, and a rule that would match."""
+def explain_miss(request: RequestView, rule_set: RuleSet, continued: Sequence[CompiledRule] = ()) -> str:
+    """Why no rule answers `request`: the request, the rules, the nearest one, and a rule that would match. `continued`
+    are those that went on before."""
     kind = " (an upgrade to WebSocket)" if request.websocket else ""
     lines = [
         "No rule matches this request.",
@@ -37,6 +38,9 @@ def explain_miss(request: RequestView, rule_set: RuleSet) -> str:
         "",
         *_rule_lines(rule_set.ranked),
     ]
+    if continued:
+        names = ", ".join(printable(rule.rule.id) for rule in continued)
+        lines[3:3] = [f"As changed by: {shorten(names, MAX_LINE)}"]
     near = nearest(request, rule_set.ranked)
     if near is not None:
         lines += ["", *_nearest_lines(near)]
@@ -44,7 +48,12 @@ def explain_miss(request: RequestView, rule_set: RuleSet) -> str:
     if exhausted:
         names = ", ".join(printable(name) for name in exhausted)
         lines += ["", f"Used up: {shorten(names, MAX_LINE)}"]
-    lines += ["", "This rule would match, added to the list under `rules:`", "", suggest_rule(request)]
+    lines += [
+        "",
+        "This rule would match, added to the list under `rules:`",
+        "",
+        suggest_rule(request, () if near is None else near.decisive),
+    ]
     return "\n".join(lines)
 
 
@@ -54,10 +63,17 @@ def _rule_lines(ranked: Sequence[CompiledRule]) -> list[str]:
     lines = ["The rules, in the order in which they are asked:"]
     for rule in ranked[:MAX_RULES]:
         sentence = shorten(f"{printable(rule.rule.id)}: {explain_rule(rule.rule)}", MAX_LINE)
-        lines.append(f"  {sentence}{' (used up)' if rule.used_up else ''}")
+        lines.append(f"  {sentence}{_used_words(rule)}")
     if len(ranked) > MAX_RULES:
         lines.append(f"  and {len(ranked) - MAX_RULES} more")
     return lines
+
+
+def _used_words(rule: CompiledRule) -> str:
+    """How many of its `times` a rule has had."""
+    if rule.limit is None:
+        return ""
+    return f" (used up: {rule.used} of {rule.limit})" if rule.used_up else f" ({rule.used} of {rule.limit} used)"
 
 
 def _nearest_lines(near: Distance) -> list[str]:

@@ -7,20 +7,21 @@ and what concerns several rules at once is checked. Pure: files and the environm
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.errors import Problem, RuleFileError
 from mockrec.engine.rules.containers import Named
-from mockrec.engine.rules.model import Place, Rule, RuleFile, When
+from mockrec.engine.rules.model import Change, Passthrough, Place, Rule, RuleFile, Step, When
 from mockrec.engine.rules.nodes import AnyNode, ListNode, MapNode, ScalarNode, parse
 from mockrec.engine.rules.reach import reach_warnings
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.settings import RECORD, SERVER, TLS
-from mockrec.engine.rules.shapes import Enum, FirstOf, Int, Number, Schema, Shape, Str
-from mockrec.engine.rules.steps_language import THEN
+from mockrec.engine.rules.shapes import Bool, Enum, FirstOf, Int, Number, Schema, Shape, Str
+from mockrec.engine.rules.steps_language import STEPS, THEN
 from mockrec.engine.rules.upstream_settings import UPSTREAM
 from mockrec.engine.rules.when_language import WHEN
 
@@ -55,6 +56,8 @@ def load_rules(
     (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
     """
     reading = Reading(path, folder, env, read_file, probe)
+    if (words := session_words(text)) is not None:
+        raise RuleFileError([Problem(path, 1, 1, "", words)])
     root = parse(text, path)
     if isinstance(root, ScalarNode) and root.plain and not root.text:
         empty = "the file is empty; a rule file begins with `version: 1` and `rules:`"
@@ -68,6 +71,19 @@ def load_rules(
     rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
     warnings = [*reading.warnings, *reach_warnings(rule_file.rules)]
     return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(reading.secrets))
+
+
+_SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started"|"log"\s*:\s*\{)')
+
+
+def session_words(start: bytes) -> str | None:
+    """What to say of a file that begins like this, where that is a recorded session (JSON Lines, HAR, Parquet)."""
+    if not (start.startswith((b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or _SESSION.match(start[:1000])):
+        return None
+    return (
+        "this is a recorded session, not a rule file; answer from it with `mockrec replay FILE --serve`, or make"
+        " rules of it with `mockrec replay FILE --to-rules rules.yaml`"
+    )
 
 
 def json_schema() -> Schema:
@@ -92,6 +108,12 @@ def _by_line(problem: Problem) -> tuple[int, int]:
 
 def _rule_values(given: Given) -> dict[str, Any]:
     values = given.fields()
+    steps: tuple[Step, ...] = values["then"]
+    values["continues"] = values.pop("continue", False)
+    if values["continues"]:
+        _check_continuing(steps, given.reading)
+    else:
+        _check_answering(steps, given)
     if "times" in values:
         values["times"] = _TIMES_WORDS.get(values["times"], values["times"])
     if "priority" in values:
@@ -99,6 +121,35 @@ def _rule_values(given: Given) -> dict[str, Any]:
     return values
 
 
+def _check_continuing(steps: tuple[Step, ...], reading: Reading) -> None:
+    """A rule that goes on only changes: another one answers. Raises Rejected."""
+    for step in steps:
+        if step.final:
+            changes = (
+                "; write its `request` and `response` as the step `change`" if isinstance(step, Passthrough) else ""
+            )
+            raise reading.reject_at(
+                step.place,
+                f'"{step.name}" answers, and a rule with `continue: true` lets a later one answer; it can have'
+                f" {', '.join(_CONTINUING)}{changes}",
+            )
+
+
+def _check_answering(steps: tuple[Step, ...], given: Given) -> None:
+    """Every other rule ends with a step that answers. Raises Rejected."""
+    change = next((step for step in steps if isinstance(step, Change)), None)
+    if change is not None:
+        raise given.reading.reject_at(
+            change.place,
+            '"change" is a step of rules with `continue: true`; `passthrough` and `forward` have `request` and'
+            " `response` of their own",
+        )
+    if not steps[-1].final:
+        message = f'a rule must end with a step that answers: "{steps[-1].name}" does not'
+        raise given.reject("then", f"{message}; a rule that only adds to others says `continue: true`")
+
+
+_CONTINUING: Final = tuple(name for name, word in STEPS.items() if not word.final)
 _RULE: Final = Record(
     {
         "id": Key(Str(empty=False), "The rule's name in the log (rule-1, rule-2, … by position)."),
@@ -107,6 +158,10 @@ _RULE: Final = Record(
         "times": Key(
             FirstOf(Enum(*_TIMES_WORDS), Int(0), expects="once, twice, thrice, always or a number"),
             "How often the rule answers: once, twice, thrice, always or a number.",
+        ),
+        "continue": Key(
+            Bool(),
+            "Whether rules after it are asked too (false): it has steps that do not answer, and a later one answers.",
         ),
         "priority": Key(
             FirstOf(Enum("fallback"), Number(), expects="a number or fallback"),
@@ -168,6 +223,7 @@ def _rule(name: str, values: dict[str, Any], position: int, place: Place) -> Rul
         priority=values.get("priority", _DEFAULT_PRIORITY),
         place=place,
         position=position,
+        continues=values["continues"],
     )
 
 

@@ -7,6 +7,7 @@ Each entry of a mapping (`headers`, `query` …) is a matcher of its own, so tha
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from mockrec.engine.rules.match_head import HEAD_CHECKS, HEAD_ENTRY_CHECKS, REGE
 from mockrec.engine.rules.model import Condition, When
 from mockrec.engine.rules.patterns import quick_length
 from mockrec.engine.rules.request import RequestView
+from mockrec.engine.usercode.failure import Failure, text_of
 
 Handler = Callable[[RequestView], Any]
 ResolveHandler = Callable[[str], Handler]
@@ -36,10 +38,23 @@ QUICK_HEAD = 64 * 1024
 class MatcherError(Exception):
     """A user's `python` matcher raised, or returned something that is neither true nor false."""
 
-    def __init__(self, rule_id: str, exception: BaseException) -> None:
+    def __init__(self, rule_id: str, exception: BaseException, failure: Failure | None = None) -> None:
         self.rule_id = rule_id
         self.exception = exception
-        super().__init__(f"rule {rule_id}: {type(exception).__name__}: {exception}")
+        self.failure = Failure("the python matcher", text_of(exception), ()) if failure is None else failure
+        super().__init__(f"rule {rule_id}: {text_of(exception)}")
+
+
+class AskUser(Exception):
+    """A `python` matcher has to be asked, which may take its time: raised by its check, and returned by
+    `RuleSet.select`, which is to be called again with the function's answer in `RequestView.answers`."""
+
+    def __init__(self, rule_id: str, function: Handler, key: object) -> None:
+        self.rule_id = rule_id
+        self.function = function
+        self.key = key
+        """Where the answer belongs in `RequestView.answers`."""
+        super().__init__(rule_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +185,28 @@ def _of_body(question: Question, check: Check) -> Matcher:
 
 def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
     def check(request: RequestView) -> bool:
+        answers = request.answers
+        if answers is not None:
+            if check not in answers:
+                raise AskUser(rule_id, handler, check)
+            return judged(answers[check], rule_id)
         try:
             answer = handler(request)
-            if answer is None or isinstance(answer, bool):
-                return bool(answer)
-            if hasattr(answer, "close"):
-                answer.close()  # a coroutine that nobody will await
-            raise TypeError(f"a matcher must return True or False, not {type(answer).__name__}")
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # nothing of ours is called there
             raise MatcherError(rule_id, error) from error
+        return judged(answer, rule_id)
 
     return check
+
+
+def judged(answer: Any, rule_id: str) -> bool:
+    """What a `python` matcher has answered. Raises MatcherError where that is no answer."""
+    if answer is None or isinstance(answer, bool):
+        return bool(answer)
+    if inspect.iscoroutine(answer):
+        answer.close()  # nobody will await it
+    error = TypeError(f"a matcher must return True or False, not {type(answer).__name__}")
+    raise MatcherError(rule_id, error)
 
 
 def _not(inner: CompiledWhen) -> Check:

@@ -126,6 +126,8 @@ class BodySource:
     is_json: bool = False
     file: str | None = None
     """Absolute path, read when the step runs."""
+    folder: str | None = None
+    """Absolute path of a folder, of which the request's path names a file."""
     data: bytes | None = None
     """From `base64`, decoded."""
     place: Place | None = None
@@ -140,6 +142,10 @@ class Reply(Step):
     body: BodySource = field(default_factory=BodySource)
     trailers: HeaderPairs = ()
     template: bool = False
+    index: str | None = "index.html"
+    """With a folder: the file that stands for a folder; None: none does."""
+    prefix: str = ""
+    """With a folder: what the paths of its files begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +307,8 @@ class RequestChanges:
     match_replace_query: Replacements = ()
     headers: HeaderChanges = field(default_factory=HeaderChanges)
     body: BodyChange | None = None
+    python: str | None = None
+    """`/absolute/handlers.py:name`: a function that sees the request after all other changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +318,18 @@ class ResponseChanges:
     status: int | None = None
     headers: HeaderChanges = field(default_factory=HeaderChanges)
     body: BodyChange | None = None
+    python: str | None = None
+    """`/absolute/handlers.py:name`: a function that sees the response after all other changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Step):
+    """Changes of a request before later rules are asked, and of the answer that one of them gives."""
+
+    name: ClassVar[str] = "change"
+    final: ClassVar[bool] = False
+    request: RequestChanges = field(default_factory=RequestChanges)
+    response: ResponseChanges = field(default_factory=ResponseChanges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +424,13 @@ class Rule:
     place: Place
     position: int
     """0-based place in the file."""
+    continues: bool = False
+    """Whether rules after it are asked too: it changes, and another one answers."""
+
+    @property
+    def edits_request(self) -> bool:
+        """Whether later rules are asked about another request than it was."""
+        return any(isinstance(step, Change) and step.request != RequestChanges() for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)

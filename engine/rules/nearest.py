@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mockrec.engine.rules.deferral import QUICK_BODY
 from mockrec.engine.rules.json_paths import compile_path
-from mockrec.engine.rules.match import Matcher, MatcherError
+from mockrec.engine.rules.match import AskUser, Matcher, MatcherError
 from mockrec.engine.rules.model import When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.select import CompiledRule
@@ -28,14 +29,29 @@ MAX_COMPARED = 500
 _PATH_KEYS = frozenset({"path", "url", "pathTemplate", "pathRegex", "urlRegex"})
 
 
+_PATH_WEIGHT, _METHOD_WEIGHT, _DETAILS_WEIGHT = 8.0, 4.0, 3.0
+"""What a match of the path, of the method, and of everything else together counts at most."""
+_SIMILAR_WEIGHT = 3.0
+"""What a path counts at most that is not the rule's, but looks like it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far a rule is from a request: 0 where all its matchers match."""
+    """How near a rule is to a request."""
 
     rule: CompiledRule
-    amount: float
+    score: float
+    """Of what matches; infinite where everything does."""
     failures: tuple[tuple[str, str, str], ...]
     """What failed: the matcher's name, what it expected, what it found."""
+    failed: tuple[Matcher, ...] = ()
+    """The matchers that failed."""
+
+    @property
+    def decisive(self) -> tuple[Matcher, ...]:
+        """The matchers that rule it out for a request whose path and method it is for."""
+        is_near = not any(one.key in _PATH_KEYS or one.key == "method" for one in self.failed)
+        return self.failed if is_near else ()
 
 
 Failure = Matcher | tuple[str, str, str]
@@ -43,41 +59,58 @@ Failure = Matcher | tuple[str, str, str]
 
 
 def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | None:
-    """The rule that fails least, the first in rank among equals; None where there are no rules."""
-    best: tuple[float, CompiledRule, list[Failure]] | None = None
-    for rule in ranked[:MAX_COMPARED]:
-        amount, failures = _distance(rule, request)
-        if best is None or amount < best[0]:
-            best = amount, rule, failures
+    """The rule of which most matches, the path and the method above all; among equals the one of which least fails,
+    and then the first in rank. None where no rule answers anything."""
+    best: tuple[tuple[float, float], CompiledRule, list[Failure]] | None = None
+    for rule in [one for one in ranked if not one.continues][:MAX_COMPARED]:
+        score, failures = _score(rule, request)
+        key = score, -sum(map(_severity, failures))
+        if best is None or key > best[0]:
+            best = key, rule, failures
     if best is None:
         return None
-    amount, rule, failures = best
+    (score, _), rule, failures = best
     # Only now, for one rule: what was found may be a long text, or the answer to a query.
-    return Distance(rule, amount, tuple(one if isinstance(one, tuple) else _told(one, request) for one in failures))
+    told = tuple(one if isinstance(one, tuple) else _told(one, request) for one in failures)
+    return Distance(rule, score, told, tuple(one for one in failures if not isinstance(one, tuple)))
+
+
+def _severity(failure: Failure) -> float:
+    """How much a failure counts against a rule."""
+    key = "" if isinstance(failure, tuple) else failure.key
+    return _PATH_WEIGHT if key in _PATH_KEYS else _METHOD_WEIGHT if key == "method" else 1.0
 
 
 def _told(matcher: Matcher, request: RequestView) -> tuple[str, str, str]:
     return printable(matcher.label), _expected(matcher), _found(matcher, request)
 
 
-def _distance(rule: CompiledRule, request: RequestView) -> tuple[float, list[Failure]]:
-    amount = 0.0
+def _score(rule: CompiledRule, request: RequestView) -> tuple[float, list[Failure]]:
+    score = details = 0.0
     failures: list[Failure] = []
     if not rule.sees(request):
-        amount += 4
+        score -= _METHOD_WEIGHT
         failures.append(_wrong_kind(request))
     asked_user = None
     for matcher in rule.when.matchers:
         if matcher.key == "python":
             asked_user = matcher  # the user's function was asked once already
         elif _failed(matcher, request):
-            amount += _weight(matcher, request)
             failures.append(matcher)
+            if matcher.key in _PATH_KEYS:
+                score += _SIMILAR_WEIGHT * _similarity(str(matcher.expected), request.path)
+        elif matcher.key in _PATH_KEYS:
+            score += _PATH_WEIGHT
+        elif matcher.key == "method":
+            score += _METHOD_WEIGHT
+        elif matcher.tier != "body" or request.body_complete:
+            details += 1.0
     if asked_user is not None and not failures and not rule.used_up:
-        amount += 1
         failures.append(("python", f"{handler_words(asked_user.expected)} to return True", "that it did not"))
+    elif not failures:
+        score = math.inf
     request.params = NO_PARAMS
-    return amount, failures
+    return score + min(details, _DETAILS_WEIGHT), failures
 
 
 def _failed(matcher: Matcher, request: RequestView) -> bool:
@@ -85,15 +118,10 @@ def _failed(matcher: Matcher, request: RequestView) -> bool:
         return False  # nobody waited for the body, because something else failed first
     try:
         return matcher.check(request) is False
+    except AskUser:
+        return False  # inside of `not` or `anyOf`, where something else has failed first
     except MatcherError:
         return True
-
-
-def _weight(matcher: Matcher, request: RequestView) -> float:
-    """A rule for another path is further away than one whose header differs, a similar path less so."""
-    if matcher.key in _PATH_KEYS:
-        return 4 - 3 * _similarity(str(matcher.expected), request.path)
-    return 2 if matcher.key == "method" else 1
 
 
 def _similarity(expected: str, path: str) -> float:

@@ -80,6 +80,10 @@ class MapNode(Node):
 AnyNode: TypeAlias = ScalarNode | ListNode | MapNode
 
 
+_BRACES = re.compile(r"[:,\[{]\s*[^\s\"'{}\[\],][^\"'{}\[\],]*\{")
+"""A brace in a text without quotes."""
+
+
 def core_value(text: str) -> str | int | float | bool | None:
     """What a plain scalar means in the core schema of YAML 1.2. Numbers of absurd length stay text."""
     if text in _WORDS:
@@ -207,4 +211,7 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> RuleFi
         message += f", {error.context}"
         if error.context_mark is not None and error.context_mark.line + 1 != line:
             message += f" that begins in line {error.context_mark.line + 1}"
+    began = error.context_mark.line if error.context_mark is not None else line - 1
+    if any(_BRACES.search(one) for one in lines[max(began, line - 4) : line]):
+        message += '; text with { or } in it needs quotes, such as "/items/{id}"'
     return _broken(file, line, column, f"not YAML: {message}")

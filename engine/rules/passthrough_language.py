@@ -9,6 +9,7 @@ from typing import Any, Final
 from mockrec.engine.rules.containers import List, OneOrMany
 from mockrec.engine.rules.model import (
     BodyChange,
+    Change,
     Forward,
     HeaderChanges,
     Passthrough,
@@ -23,7 +24,7 @@ from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.regex_language import REGEX
 from mockrec.engine.rules.shapes import Bool, Enum, FirstOf, Free, Int, Schema, Shape, Str
 from mockrec.engine.rules.step_parts import DELAY, StepWord, delay_step
-from mockrec.engine.rules.texts import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Pattern
+from mockrec.engine.rules.texts import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Handler, Pattern
 from mockrec.engine.rules.upstream_settings import upstream_fields, upstream_keys
 from mockrec.engine.rules.urls import split_host
 from mockrec.formats.expressions import RegexError
@@ -143,7 +144,16 @@ def _headers(given: Given) -> HeaderChanges:
 
 def _request(given: Given) -> RequestChanges:
     named = given.fields(
-        *("method", "host", "protocol", "updateHostHeader", "matchReplaceHost", "matchReplacePath", "matchReplaceQuery")
+        *(
+            "method",
+            "host",
+            "protocol",
+            "updateHostHeader",
+            "matchReplaceHost",
+            "matchReplacePath",
+            "matchReplaceQuery",
+        ),
+        "python",
     )
     if "protocol" in named:
         named["protocol"] = _PROTOCOLS[named["protocol"]]
@@ -151,7 +161,7 @@ def _request(given: Given) -> RequestChanges:
 
 
 def _response(given: Given) -> ResponseChanges:
-    return ResponseChanges(given.get("status"), _headers(given), _body(given))
+    return ResponseChanges(given.get("status"), _headers(given), _body(given), given.get("python"))
 
 
 _REQUEST_CHANGES = Record(
@@ -165,12 +175,18 @@ _REQUEST_CHANGES = Record(
         "matchReplaceQuery": Key(_REPLACEMENTS, "Pairs of pattern and replacement for the query."),
         **_HEADER_CHANGES,
         **_BODY_CHANGES,
+        "python": Key(Handler(), "A function of yours that changes the request, or answers it."),
     },
     _request,
     one_of=[("host", "matchReplaceHost"), ("headers", "replaceHeaders"), tuple(_BODY_CHANGES)],
 )
 _RESPONSE_CHANGES = Record(
-    {"status": Key(Int(200, 599), "Another status."), **_HEADER_CHANGES, **_BODY_CHANGES},
+    {
+        "status": Key(Int(200, 599), "Another status."),
+        **_HEADER_CHANGES,
+        **_BODY_CHANGES,
+        "python": Key(Handler(), "A function of yours that changes the response."),
+    },
     _response,
     one_of=[("headers", "replaceHeaders"), tuple(_BODY_CHANGES)],
 )
@@ -205,6 +221,10 @@ def _forward(given: Given, place: Place) -> Forward:
     return Forward(place, **_fields(given), to_protocol=protocol, to_host=host, to_port=port)
 
 
+def _change(given: Given, place: Place) -> Change:
+    return Change(place, **given.fields("request", "response"))
+
+
 PASSTHROUGH_STEPS: Final[dict[str, StepWord]] = {
     "passthrough": StepWord(
         "Passes the request on to the server it is meant for.",
@@ -216,5 +236,18 @@ PASSTHROUGH_STEPS: Final[dict[str, StepWord]] = {
         "Passes the request on to another server.",
         Record({"to": Key(TARGET, "The server.", required=True), **_PASSTHROUGH_KEYS}, lambda given: given),
         _forward,
+    ),
+    "change": StepWord(
+        "Changes the request for later rules, and the answer that one of them gives; for rules with `continue: true`.",
+        Record(
+            {
+                "request": Key(_REQUEST_CHANGES, "Changes of the request, before later rules are asked."),
+                "response": Key(_RESPONSE_CHANGES, "Changes of the answer, whatever rule gives it."),
+            },
+            lambda given: given,
+            some_of=[("request", "response")],
+        ),
+        _change,
+        final=False,
     ),
 }

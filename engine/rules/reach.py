@@ -1,4 +1,4 @@
-"""Rules that can never answer: no mistakes, but nobody means them.
+"""Rules that can never answer (or, with `continue: true`, change anything): no mistakes, but nobody means them.
 
 A rule is out of reach when one that is tried before it never runs out and asks for nothing more. Two rules
 with equal matchers and without `times` are no such pair: they take turns (first A, then B for ever).
@@ -25,8 +25,15 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
     warnings = [_warning(rule, "this rule never answers: `times` is 0") for rule in rules if rule.times == 0]
     ranked = sorted((rule for rule in rules if rule.times != 0), key=lambda rule: (-rule.priority, rule.position))
     matchers = {rule.id: _matchers(rule.when) for rule in ranked}
+    epochs: dict[str, int] = {}
+    epoch = 0
+    for rule in ranked:
+        epochs[rule.id] = epoch
+        epoch += rule.continues and rule.edits_request  # sequences end there
     last_of_turns = {
-        (rule.priority, upgrades_of(rule), matchers[rule.id]): rule for rule in ranked if rule.times is None
+        (epochs[rule.id], rule.priority, upgrades_of(rule), matchers[rule.id]): rule
+        for rule in ranked
+        if rule.times is None and not rule.continues
     }
     endless: dict[Matchers, list[Rule]] = {}
     for rule in ranked:
@@ -40,7 +47,12 @@ def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
                     " matches everything that it matches, and answers always",
                 )
             )
-        takes_the_rest = rule.times is None and last_of_turns[rule.priority, upgrades_of(rule), mine] is rule
+        if rule.continues:
+            if rule.edits_request:
+                endless.clear()  # later rules are asked about another request than those before it
+            continue
+        turns = (epochs[rule.id], rule.priority, upgrades_of(rule), mine)
+        takes_the_rest = rule.times is None and last_of_turns[turns] is rule
         if (rule.times == "always" or takes_the_rest) and not any(key == "python" for key, _ in mine):
             endless.setdefault(mine, []).append(rule)
     return warnings

@@ -55,6 +55,12 @@ class Reading:
         self.problems.append(Problem(self.file, node.line, node.column, where, self._without_secrets(message)))
         return Rejected()
 
+    def reject_at(self, place: Place, message: str) -> Rejected:
+        """The same for what was read already."""
+        message = self._without_secrets(message)
+        self.problems.append(Problem(place.file, place.line, place.column, place.where, message))
+        return Rejected()
+
     def warn(self, place: Place, message: str) -> None:
         message = self._without_secrets(message)
         self.warnings.append(Problem(place.file, place.line, place.column, place.where, message))
@@ -111,7 +117,8 @@ class Reading:
         good = True
         for key, value in node.pairs:
             if not isinstance(key, ScalarNode):
-                self.reject(key, where, f"a key must be a word, got {describe(key)}")
+                quotes = "; a text that begins with {{ needs quotes" if isinstance(key, MapNode) else ""
+                self.reject(key, where, f"a key must be a word, got {describe(key)}{quotes}")
             elif key.plain and key.text == "<<":
                 self.reject(key, where, "YAML 1.2 has no merge keys (<<); repeat the keys, or alias a whole value")
             elif key.text in found:
@@ -176,6 +183,17 @@ class Reading:
             raise self.reject(node, where, f"cannot read the file {quoted(name)}: {fault}")
         return path
 
+    def folder(self, name: str, node: Node, where: str) -> str:
+        """The absolute path of a folder that can be opened; otherwise a problem."""
+        path = self.absolute(name)
+        try:
+            (self._probe or self._read_file)(path)
+        except IsADirectoryError:
+            return path
+        except (OSError, ValueError) as error:
+            raise self.reject(node, where, f"cannot read the folder {quoted(name)}: {_reason(error)}") from None
+        raise self.reject(node, where, f"{quoted(name)} is a file, not a folder; `file` answers with one file")
+
     def content(self, name: str, node: Node, where: str) -> bytes:
         """The bytes of a file named in the rules."""
         try:
@@ -199,6 +217,8 @@ def describe(node: AnyNode) -> str:
     if isinstance(node, ListNode):
         return "a list" if node.items else "an empty list"
     if isinstance(node, MapNode):
+        if node.pairs and isinstance(node.pairs[0][0], MapNode):
+            return 'a mapping (text that begins with "{{" needs quotes)'
         return "a mapping" if node.pairs else "an empty mapping"
     if node.plain and not isinstance(core_value(node.text), str):
         return node.text or "nothing"

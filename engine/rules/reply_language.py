@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from mockrec.engine.rules.containers import List
 from mockrec.engine.rules.model import BodySource, Chunk, HeaderPairs, Malformed, Place, Reply, Stream
@@ -14,6 +15,7 @@ from mockrec.engine.rules.shapes import (
     TEXT_TYPES,
     Bool,
     Duration,
+    FirstOf,
     Free,
     Int,
     Scalar,
@@ -23,7 +25,8 @@ from mockrec.engine.rules.shapes import (
     Unfit,
 )
 from mockrec.engine.rules.template_check import check_headers, check_text, check_tree
-from mockrec.engine.rules.texts import HEADER_VALUE, HEADERS, Base64, File
+from mockrec.engine.rules.texts import HEADER_VALUE, HEADERS, Base64, File, Folder, Pattern
+from mockrec.engine.rules.urls import normal_path
 
 _INTERIM = "a final answer has 200–599; send 1xx with the step `informational`"
 _STATUS: Final = Int(
@@ -73,13 +76,23 @@ _BODY_KEYS = {
     "file": Key(File(), "A file whose content is the body, read for every answer."),
     "base64": Key(Base64(), "The body as base64."),
 }
+_FOLDER_KEYS = {
+    "folder": Key(Folder(), "A folder: the request's path names the file that is the body."),
+    "index": Key(
+        FirstOf(Bool(only=False), Pattern("the name of a file", r"[^/\\\0]+"), expects="the name of a file, or false"),
+        "With `folder`: the file that stands for a folder (index.html), or false.",
+    ),
+    "prefix": Key(Pattern("a path such as /static", r"/[^?#]*"), "With `folder`: how the paths of its files begin."),
+}
 BODY_KEYS: Final = tuple(_BODY_KEYS)
-REPLY_KEYS: Final = {
+ANSWER_KEYS: Final = {
     **_HEAD_KEYS,
     **_BODY_KEYS,
     "trailers": Key(HEADERS, "Fields sent after the body."),
     "template": Key(Bool(), "Whether `{{ }}` in body and headers is filled in (false)."),
 }
+REPLY_KEYS: Final = {**ANSWER_KEYS, **_FOLDER_KEYS}
+ONE_BODY: Final = (*BODY_KEYS, "folder")
 
 # ── reply ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -97,6 +110,13 @@ def body_source(given: Given) -> BodySource:
 
 def build_reply(given: Given, place: Place, *, may_lie: bool = False) -> Reply:
     """The reply of a record's keys. `may_lie`: the body is cut anyway, so Content-Length is free."""
+    if "folder" in given:
+        return _folder_reply(given, place)
+    surplus = [key for key in ("index", "prefix") if key in given]
+    for key in surplus:
+        given.reject(key, f"`{key}` belongs to `folder`")
+    if surplus:
+        raise Rejected
     reply = Reply(
         place,
         **given.fields("status", "statusMessage", "headers", "trailers", "template"),
@@ -109,6 +129,21 @@ def build_reply(given: Given, place: Place, *, may_lie: bool = False) -> Reply:
     if reply.status in _WITHOUT_BODY and any(key in given for key in BODY_KEYS):
         given.reading.warn(reply.body.place or place, f"an answer with {reply.status} has no body; it is not sent")
     return reply
+
+
+def _folder_reply(given: Given, place: Place) -> Reply:
+    """A reply from a folder: status and framing are those of its files."""
+    good = check_no_framing(given, "headers", given.get("headers", ()), ("transfer-encoding", "content-length"))
+    for key in ("status", "statusMessage", "trailers", "template"):
+        if given.get(key):
+            given.reject(key, f"`{key}` cannot stand beside `folder`, whose files say it themselves")
+            good = False
+    if not good:
+        raise Rejected
+    prefix = normal_path(given.get("prefix", "/")).rstrip("/")
+    source = BodySource(folder=given.get("folder"), place=given.place("folder"))
+    index = given.get("index", "index.html") or None
+    return Reply(place, **given.fields("headers"), body=source, index=index, prefix=prefix)
 
 
 def _check_framing(given: Given, reply: Reply, may_lie: bool) -> bool:
@@ -154,8 +189,24 @@ def check_no_framing(given: Given, key: str, pairs: HeaderPairs, names: Iterable
     return not found
 
 
+_LOOKS_LIKE_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?:request|count|now|uuid|random)\b")
+
+
+def _warn_of_templates(given: Given, texts: Iterable[tuple[str, Any]]) -> None:
+    """`{{ request… }}` without `template: true` is sent as it stands."""
+    for key, value in texts:
+        if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
+            message = "`{{ … }}` is sent as it stands; say `template: true` beside it, or `false` if that is meant"
+            given.reading.warn(given.place(key), message)
+            return
+
+
 def _check_templates(given: Given, reply: Reply) -> bool:
     if not reply.template:
+        body = reply.body
+        texts = [("body", body.text), ("json", body.json if body.is_json else None)]
+        if "template" not in given:
+            _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
         return True
     reading, good = given.reading, True
     if reply.body.text is not None:
@@ -224,7 +275,7 @@ STREAM_KEYS: Final = {
 MALFORMED_KEYS: Final = {
     "raw": Key(Str(), "Text written to the connection as it is."),
     "truncateAfter": Key(Size(), "Cut the reply off after so many bytes of its body."),
-    **REPLY_KEYS,
+    **ANSWER_KEYS,
 }
 
 

@@ -56,6 +56,7 @@ class RequestView:
         "_query",
         "_read_body",
         "_text",
+        "answers",
         "body_complete",
         "deferral",
         "headers",
@@ -97,6 +98,8 @@ class RequestView:
         self.deferral: Deferral | None = None
         """Who answers what is not answered at once; None: everything is."""
         self.params = NO_PARAMS
+        self.answers: dict[object, Any] | None = None
+        """For the engine: what `python` matchers have answered; None where they are called as they are met."""
         self._read_body = read_body
         self._body: bytes | None = None
         self._body_error: str | None = None

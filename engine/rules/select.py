@@ -8,6 +8,9 @@ first member of a sequence is ever matched, and `use` moves the sequence on.
 
 The index is only a prefilter: it leaves out rules that cannot match a path, and the rest is matched in rank
 order, so an indexed choice is the choice of a plain scan.
+
+A rule that *continues* is chosen as any other, but answers nothing: whoever chose it lets it change the request, and
+asks again for the rules after it. It is in no sequence, and one that changes requests ends those before it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from enum import Enum
 from typing import Any, Final
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.rules.match import Handler, ResolveHandler, compile_when
+from mockrec.engine.rules.match import AskUser, Handler, ResolveHandler, compile_when
 from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.urls import normal_path
@@ -48,6 +51,7 @@ class CompiledRule:
         "needs_body",
         "only_upgrades",
         "plan",
+        "rank",
         "rule",
         "takes_upgrades",
         "turns",
@@ -69,6 +73,13 @@ class CompiledRule:
         self.plan: Any = None
         """For the engine: what it makes of the rule's steps."""
         self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
+        self.rank = 0
+        """Its place in the order in which rules are asked."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether rules after it are asked too."""
+        return self.rule.continues
 
     @property
     def pending(self) -> bool:
@@ -92,7 +103,13 @@ class RuleSet:
     """The rules of one rule file and how often each was used. Raises what `compile_when` raises."""
 
     def __init__(self, rules: Iterable[Rule], resolve_handler: ResolveHandler | None = None) -> None:
-        resolve = _no_handlers if resolve_handler is None else resolve_handler
+        self.asks_user = False
+        """Whether a rule has a `python` matcher."""
+
+        def resolve(handler: str) -> Handler:
+            self.asks_user = True
+            return (resolve_handler or _no_handlers)(handler)
+
         self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
         """In file order."""
         self.defers = any(rule.when.defers for rule in self.rules)
@@ -101,32 +118,41 @@ class RuleSet:
             sorted(self.rules, key=lambda one: (-one.rule.priority, one.rule.position))
         )
         """In the order in which they are asked."""
+        for rank, rule in enumerate(self.ranked):
+            rule.rank = rank
         self._index = _PathIndex(_link_sequences(self.ranked))
 
-    def select(self, request: RequestView) -> CompiledRule | NeedBody | None:
-        """The rule that answers now; NEED_BODY if that depends on the body; None if no rule does.
+    def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | AskUser | None:
+        """The rule that answers now, or goes on (`continues`); None if no rule does. Where one goes on, ask again for
+        those `after` its rank.
 
-        Choosing does not count as a use: call `use` with the rule. Raises MatcherError.
+        NEED_BODY while that depends on the body, or on what was put off (`deferral.py`); AskUser where the request
+        holds the answers of `python` matchers and one is missing: to be called again then. Choosing does not count as
+        a use: call `use` with the rule. Raises MatcherError.
         """
-        for candidate in self._index.candidates(request.path):
-            limit = candidate.limit
-            if limit is not None and candidate.used >= limit:
-                continue
-            if request.websocket:
-                if not candidate.takes_upgrades:
+        try:
+            for candidate in self._index.candidates(request.path):
+                limit = candidate.limit
+                if (limit is not None and candidate.used >= limit) or candidate.rank <= after:
                     continue
-            elif candidate.only_upgrades:
-                continue
-            answer = candidate.when.match(request)
-            if answer is None:
-                return NEED_BODY
-            if answer:
-                if request.params and not candidate.has_params:
-                    request.params = NO_PARAMS  # left by a rule that matched the path only
-                rule = candidate
-                while rule.following is not None and rule.used >= rule.turns:
-                    rule = rule.following
-                return rule
+                if request.websocket:
+                    if not candidate.takes_upgrades:
+                        continue
+                elif candidate.only_upgrades:
+                    continue
+                answer = candidate.when.match(request)
+                if answer is None:
+                    return NEED_BODY
+                if answer:
+                    if request.params and not candidate.has_params:
+                        request.params = NO_PARAMS  # left by a rule that matched the path only
+                    rule = candidate
+                    while rule.following is not None and rule.used >= rule.turns:
+                        rule = rule.following
+                    return rule
+        except AskUser as missing:
+            request.params = NO_PARAMS  # set by a part of what was matched
+            return missing
         return None
 
     def use(self, rule: CompiledRule) -> None:
@@ -217,6 +243,10 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
     between: dict[Any, list[CompiledRule]] = {}
     members: set[CompiledRule] = set()
     for rule in ranked:
+        if rule.continues:  # it takes nobody's turn
+            if rule.rule.edits_request:
+                lasts.clear()  # behind it, the same `when` asks about another request
+            continue
         key = (rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
         last = lasts.get(key)
         if rule.rule.times is not None:
@@ -260,6 +290,8 @@ _WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "s
 
 def upgrades_of(rule: Rule) -> tuple[bool, bool]:
     """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
+    if rule.continues:  # it answers nothing, so it is for whatever its conditions are for
+        return rule.when.websocket is not False, rule.when.websocket is True
     step = rule.steps[-1].name
     only = step in _WEBSOCKET_STEPS
     return only or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when), only

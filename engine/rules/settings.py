@@ -144,7 +144,7 @@ CORS: Final = ByKind(
 
 
 def _server(given: Given) -> ServerSettings:
-    named = given.fields("host", "http2", "socks", "passthrough", "timeouts", "limits", "auth")
+    named = given.fields("host", "http2", "lenient", "socks", "passthrough", "timeouts", "limits", "auth")
     if "port" in given:
         named["ports"] = given.get("port")
     cors = given.get("cors", False)
@@ -159,6 +159,7 @@ SERVER: Final = Record(
             BoolOr("fallback"),
             "Whether HTTP/2 is spoken (true); `fallback` prefers HTTP/1.1.",
         ),
+        "lenient": Key(Bool(), "Whether odd requests are repaired, as odd responses of servers are (false)."),
         "socks": Key(
             ByKind(
                 scalar=Bool(),

@@ -26,6 +26,7 @@ from mockrec.engine.rules.replay_language import REPLAY_STEPS
 from mockrec.engine.rules.reply_language import (
     BODY_KEYS,
     MALFORMED_KEYS,
+    ONE_BODY,
     REPLY_KEYS,
     STREAM_KEYS,
     build_malformed,
@@ -68,7 +69,7 @@ _RPC_ERROR = Record(
 _INTERIM_STATUS = Int(100, 199, advice={101: "101 is sent by accepting a WebSocket, never by this step"})
 
 STEPS: Final[dict[str, StepWord]] = {
-    "reply": record_step("Answers with a status, headers and a body.", REPLY_KEYS, build_reply, one_of=[BODY_KEYS]),
+    "reply": record_step("Answers with a status, headers and a body.", REPLY_KEYS, build_reply, one_of=[ONE_BODY]),
     "stream": record_step(
         "Answers with a body that is sent piece by piece.",
         STREAM_KEYS,
@@ -183,13 +184,28 @@ class StepShape(Shape[Step]):
         return {"anyOf": [steps, {"enum": list(BARE_STEPS)}]}
 
 
+_MEANT: Final = {
+    **dict.fromkeys(("response", "respond", "answer", "return", "mock", "status", "body", "json", "file"), "reply"),
+    **dict.fromkeys(("proxy", "pass", "passThrough", "pass-through", "continue"), "passthrough"),
+    **dict.fromkeys(("sleep", "wait", "pause"), "delay"),
+    **dict.fromkeys(("transform", "modify", "edit", "changes"), "change"),
+    **dict.fromkeys(("redirect", "location"), "reply: {status: 302, headers: {Location: …}}"),
+    **dict.fromkeys(("sse", "events", "chunks"), "stream"),
+    **dict.fromkeys(("abort", "drop", "disconnect"), "close"),
+    **dict.fromkeys(("function", "handler", "callback", "script.py"), "python"),
+}
+"""What other tools, or people, call a step."""
+
+
 def _unknown(name: str) -> str:
+    if name in _MEANT:
+        return f"unknown step {quoted(name)}; did you mean `{_MEANT[name]}`?"
     message = nearest_hint(name, tuple(STEPS), "unknown step")
     return message if "did you mean" in message else f"{message}; known steps: {', '.join(STEPS)}"
 
 
 class Then(Shape[tuple[Step, ...]]):
-    """`then`: one step or a list; the last one answers, and only the last."""
+    """`then`: one step or a list; only the last one may answer. Whether it has to is for the rule to say."""
 
     expects = "a step or a list of steps"
 
@@ -204,8 +220,6 @@ class Then(Shape[tuple[Step, ...]]):
             if step.final:
                 after = f'"{step.name}" answers, so no step can follow it'
                 raise reading.reject(node.items[index], f"{where}[{index}]", after)  # type: ignore[union-attr]
-        if not steps[-1].final:
-            raise reading.reject(node, where, f'a rule must end with a step that answers: "{steps[-1].name}" does not')
         return steps
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

@@ -92,6 +92,18 @@ class File(Shape[str]):
         return _FILE_NAME.schema(defs)
 
 
+class Folder(Shape[str]):
+    """The name of a folder that exists, relative to the rule file's folder → absolute path."""
+
+    expects = "the name of a folder"
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> str:
+        return reading.folder(_FILE_NAME.read(node, where, reading), node, where)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return _FILE_NAME.schema(defs)
+
+
 class Handler(Shape[str]):
     """`handlers.py:name` → `/folder/handlers.py:name`. The file has to exist; it is not imported."""
 

@@ -12,7 +12,7 @@ from mockrec.engine.rules.nodes import AnyNode, MapNode
 from mockrec.engine.rules.reading import Reading
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.regex_language import REGEX_KEYS, regex_values
-from mockrec.engine.rules.reply_language import BODY_KEYS, REPLY_KEYS, build_reply
+from mockrec.engine.rules.reply_language import ANSWER_KEYS, BODY_KEYS, build_reply
 from mockrec.engine.rules.shapes import Duration, FirstOf, Free, Int, Null, Schema, Shape, Str
 from mockrec.engine.rules.step_parts import StepWord, bare_step, record_step
 from mockrec.engine.rules.texts import Base64
@@ -93,7 +93,7 @@ def _reject(given: Given, place: Place) -> Reject:
 WEBSOCKET_STEPS: Final[dict[str, StepWord]] = {
     "echo": bare_step("WebSocket: accepts, and sends every message back.", Echo),
     "listen": bare_step("WebSocket: accepts, and discards every message.", Listen),
-    "reject": record_step("WebSocket: refuses with a reply.", REPLY_KEYS, _reject, one_of=[BODY_KEYS]),
+    "reject": record_step("WebSocket: refuses with a reply.", ANSWER_KEYS, _reject, one_of=[BODY_KEYS]),
     "script": StepWord(
         "WebSocket: a conversation, line by line.",
         List(_ScriptLine(), at_least=1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from mockrec.engine.rules.containers import ByKind, List, MapOf, Named, OneOrMan
 from mockrec.engine.rules.model import Condition, Expected, MultipartPart, When
 from mockrec.engine.rules.nodes import AnyNode, ScalarNode
 from mockrec.engine.rules.patterns import PythonRegex
-from mockrec.engine.rules.reading import Reading
+from mockrec.engine.rules.reading import Reading, quoted
 from mockrec.engine.rules.records import Given, Key, Record
 from mockrec.engine.rules.regex_language import REGEX, REGEX_KEYS, regex_values
 from mockrec.engine.rules.schema_check import schema_fault
@@ -134,6 +135,9 @@ _JSON_RPC = Record(
 )
 
 
+_SEGMENT: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
+
+
 def _when(given: Given) -> When:
     named: dict[str, Any] = given.fields()
     sources = {key: _source(value) for key, value in given.values.items()}
@@ -143,6 +147,12 @@ def _when(given: Given) -> When:
         named["method"] = None
     if "not" in named:
         named["not_"] = named.pop("not")
+    for key in ("path", "url"):
+        if _SEGMENT.search(written := str(given.get(key, ""))):
+            template = f"pathTemplate: {quoted(written)}" if key == "path" else "`pathTemplate`"
+            given.reading.warn(
+                given.place(key), f"braces stand for themselves in `{key}`; {template} matches any value"
+            )
     order = tuple(key for key in given.keys if key in given.values)
     return When(**named, given=order, source=sources)
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockrec.engine.rules.model import (
+    BodySource,
+    Change,
     Close,
     Condition,
     Delay,
@@ -171,6 +173,8 @@ def seconds(value: float) -> str:
 def step_words(step: Step) -> str:
     """What a step does, as a phrase: `reply 200`, `wait 100ms`."""
     match step:
+        case Reply(body=BodySource(folder=str(folder))):
+            return f"reply from the folder {shorten(printable(folder.rpartition('/')[2]))}"
         case Reply() | Stream():
             return f"{step.name} {step.status}"
         case JsonRpc():
@@ -197,6 +201,8 @@ def step_words(step: Step) -> str:
             return f"webhook {shorten(printable(step.url))}"
         case Emit():
             return f"emit {shown(step.type)}"
+        case Change():
+            return f"change {_change_words(step)}"
         case Passthrough():
             return _passing_words(step)
         case Replay():
@@ -216,6 +222,15 @@ def _delay_words(step: Delay) -> str:
 def _passing_words(step: Passthrough) -> str:
     """`pass it on to http://localhost:3000, changing the request (method, body), delayed by 1s`."""
     words = [f"pass it on to {_server_words(step)}" if isinstance(step, Forward) else "pass it on"]
+    if changes := _change_words(step):
+        words.append(f"changing {changes}")
+    if step.delay is not None:
+        words.append(f"delayed by {_delay_words(step.delay)}")
+    return ", ".join(words)
+
+
+def _change_words(step: Passthrough | Change) -> str:
+    """`the request (method, body) and the response (headers)`; empty where nothing is changed."""
     changes = []
     for name, changed in (
         ("request", _changed_in_request(step.request)),
@@ -223,11 +238,7 @@ def _passing_words(step: Passthrough) -> str:
     ):
         if changed:
             changes.append(f"the {name} ({', '.join(changed)})")
-    if changes:
-        words.append(f"changing {' and '.join(changes)}")
-    if step.delay is not None:
-        words.append(f"delayed by {_delay_words(step.delay)}")
-    return ", ".join(words)
+    return " and ".join(changes)
 
 
 def _server_words(step: Forward) -> str:
@@ -245,6 +256,7 @@ def _changed_in_request(changes: RequestChanges) -> list[str]:
         "query": changes.match_replace_query,
         "headers": changes.update_host_header is not None or changes.headers != HeaderChanges(),
         "body": changes.body is not None,
+        "python": changes.python,
     }
     return [name for name, value in given.items() if value]
 
@@ -254,6 +266,7 @@ def _changed_in_response(changes: ResponseChanges) -> list[str]:
         "status": changes.status,
         "headers": changes.headers != HeaderChanges(),
         "body": changes.body is not None,
+        "python": changes.python,
     }
     return [name for name, value in given.items() if value]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 
 from mockrec.engine.config import Limits, UpstreamSettings
@@ -12,15 +13,21 @@ from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing, websocket
+from mockrec.engine.steps.around import Around
 from mockrec.engine.steps.context import Contexts
+from mockrec.engine.steps.continuing import ContinuingPlan
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.hooked import hooked_passthrough
+from mockrec.engine.steps.hooks import Hook
 from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.request_changes import needs_body
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.pac import MISSING
 from mockrec.engine.upstream.resolve import read_server
+from mockrec.engine.usercode.failure import Failure
 
 _SLOW = (
     model.Stream,
@@ -58,6 +65,8 @@ class Tools:
     random: random.Random = field(default_factory=random.Random)
     replay: Callable[[model.Replay], Act] | None = None
     """Makes the act of the step `replay`, which knows more than steps do."""
+    report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
+    """Told of the user's functions that fail."""
     limits: Limits = field(default_factory=Limits)
     """What templates may cost."""
 
@@ -66,8 +75,36 @@ def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
     """A rule set whose rules have their plans. Raises ConfigError if a handler cannot be loaded."""
     rule_set = RuleSet(rules, tools.handlers.resolve)
     for compiled in rule_set.rules:
-        compiled.plan = plan_of(compiled.rule.steps, tools)
+        rule = compiled.rule
+        compiled.plan = continuing_plan(rule.steps, tools) if rule.continues else plan_of(rule.steps, tools)
     return rule_set
+
+
+def continuing_plan(steps: Iterable[model.Step], tools: Tools) -> ContinuingPlan:
+    """The plan of a rule that goes on."""
+    changes = [step for step in steps if isinstance(step, model.Change)]
+    others = [step for step in steps if not isinstance(step, model.Change)]
+    return ContinuingPlan(
+        [_around(step, tools) for step in changes],
+        [_act(step, tools) for step in others],
+        is_quick=not any(isinstance(step, _SLOW) for step in others),
+        reads=any(map(_reads_request, others)),
+    )
+
+
+def _around(step: model.Change | model.Passthrough, tools: Tools) -> Around:
+    names = step.request.python, step.response.python
+    before, after = [
+        None if name is None else Hook(tools.handlers.resolve(name), tools.report_failure) for name in names
+    ]
+    return Around(step.place, step.request, step.response, tools.gateway, before, after)
+
+
+def _passthrough(step: model.Passthrough, tools: Tools) -> Act:
+    options = _options(step, tools)
+    plain = partial(passthrough.passthrough_act, options=options, gateway=tools.gateway, dice=tools.random)
+    hooks = step.request.python, step.response.python
+    return plain(step) if hooks == (None, None) else hooked_passthrough(step, _around(step, tools), plain)
 
 
 def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
@@ -109,15 +146,14 @@ def options_of(settings: UpstreamSettings, gateway: Gateway, where: str = "") ->
 
 def _reads_file(step: model.Step) -> bool:
     reply = step.reply if isinstance(step, model.Malformed) else step
-    return isinstance(reply, model.Reply) and reply.body.file is not None
+    return isinstance(reply, model.Reply) and (reply.body.file is not None or reply.body.folder is not None)
 
 
 def _reads_request(step: model.Step) -> bool:
     """Whether a step may look at the whole request body. Passing it on piece by piece is no looking."""
     match step:
         case model.Passthrough():
-            change = step.request.body
-            return change is not None and change.data is None and change.file is None
+            return needs_body(step.request.body) or step.request.python is not None
         case model.Reply():
             return step.template
         case model.Malformed():
@@ -131,8 +167,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
     contexts = Contexts(tools.random, tools.limits)
     match step:
         case model.Passthrough():
-            options = _options(step, tools)
-            return passthrough.passthrough_act(step, options, tools.gateway, tools.random)
+            return _passthrough(step, tools)
         case model.Reply():
             return reply.reply_act(step, contexts)
         case model.Stream():
@@ -140,7 +175,7 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.JsonRpc():
             return jsonrpc.json_rpc_act(step, tools.gateway.helpers)
         case model.Python():
-            return python.python_act(tools.handlers.resolve(step.handler))
+            return python.python_act(tools.handlers.resolve(step.handler), tools.report_failure)
         case model.Echo():
             return websocket.echo_act(tools.gateway.limits)
         case model.Listen():

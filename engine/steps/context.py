@@ -82,9 +82,10 @@ class _Random(float):
 
 def template_context(exchange: Exchange, dice: random.Random) -> dict[str, Any]:
     """The names of one rendering. `count` is how often the rule has been used, this time included."""
+    rule = exchange.acting or exchange.rule
     return {
         "request": exchange.view,
-        "count": exchange.rule.used if exchange.rule is not None else 0,
+        "count": rule.used if rule is not None else 0,
         "now": _Now.fromtimestamp(clock.wall(clock.now()) / 1000.0, UTC),
         "uuid": _Uuid(dice),
         "random": _Random(dice),

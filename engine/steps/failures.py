@@ -12,13 +12,13 @@ TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
 
 async def reply_failure(exchange: Exchange, message: str) -> None:
     """Answer 500 with a text, or end the connection where an answer has begun."""
-    rule = exchange.rule
+    rule = exchange.acting or exchange.rule
     text = f"rule {rule.rule.id} ({rule.rule.place.file}:{rule.rule.place.line}): {message}" if rule else message
     if exchange.answering:
         exchange.abort({"name": "RuleError", "code": "E_RULE_FAILED", "message": text})
         exchange.channel.close()
         return
-    await exchange.reply(Answer(500, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace")))
+    await exchange.reply(Answer(500, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace"), is_own=True))
 
 
 async def template_failed(exchange: Exchange, place: Place, error: TemplateError) -> None:

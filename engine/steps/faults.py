@@ -72,7 +72,7 @@ def _cut_act(reply: Reply, count: int, contexts: Contexts) -> Act:
         piece = body[:count]
         exchange.response_body.add(piece)
         # Past the protocol: the head may promise any length.
-        await exchange.channel.send_raw(piece)
+        await exchange.channel.send_cut(piece)
         exchange.abort(_malformed(f"answer cut off by rule after {len(piece)} bytes of its body"))
 
     return act

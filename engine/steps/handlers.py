@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.rules.model import Change, Passthrough, Python, Rule, Step, When
+from mockrec.engine.usercode.failure import text_of
 
 
 class Handlers:
@@ -31,6 +33,29 @@ class Handlers:
         if not callable(function):
             raise ConfigError(f"{path}: {name} is not a function but {type(function).__name__}")
         return function  # type: ignore[no-any-return]
+
+
+def loaded_handlers(rules: Iterable[Rule]) -> Handlers:
+    """Handlers that have run each file that rules name, which may take its time. Raises ConfigError."""
+    handlers = Handlers()
+    for rule in rules:
+        for name in (*_matchers(rule.when), *(name for step in rule.steps for name in _functions(step))):
+            handlers.resolve(name)
+    return handlers
+
+
+def _functions(step: Step) -> Iterator[str]:
+    if isinstance(step, Python):
+        yield step.handler
+    elif isinstance(step, (Change, Passthrough)):
+        yield from (name for name in (step.request.python, step.response.python) if name is not None)
+
+
+def _matchers(when: When) -> Iterator[str]:
+    if when.python is not None:
+        yield when.python
+    for inner in (*([when.not_] if when.not_ is not None else ()), *(when.any_of or ())):
+        yield from _matchers(inner)
 
 
 def _known(module: ModuleType) -> str:
@@ -58,7 +83,7 @@ def _load(path: Path) -> ModuleType:
         if error.filename == str(path):
             raise ConfigError(f"{path}: no such file") from None
         raise _failed(path, error) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a signal ends the start another way, so that this is the file's own
         raise _failed(path, error) from error
     return module
 
@@ -70,5 +95,5 @@ def _failed(path: Path, error: BaseException) -> ConfigError:
         if frame.filename == str(path):
             line = frame.lineno
     place = f"{path}:{line}" if line else str(path)
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
-    return ConfigError(f"{place}: {type(error).__name__}: {message}")
+    message = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else text_of(error)
+    return ConfigError(f"{place}: {message}")

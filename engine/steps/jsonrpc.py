@@ -25,13 +25,12 @@ def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> Act:
 
     async def act(exchange: Exchange) -> None:
         await exchange.wait_for_body()
-        body = exchange.request_body
-        coding = exchange.address.headers.get("content-encoding", "")
+        coding = exchange.asked.headers.get("content-encoding", "")
         try:
-            if helpers is None or body.fits(coding, QUICK_BODY):
+            if helpers is None or exchange.fits(QUICK_BODY):
                 call = _call(exchange.view.json)
             else:
-                arguments = body.kept, content.codings_of(coding), body.limit
+                arguments = exchange.asked_body, content.codings_of(coding), exchange.request_body.limit
                 call = await in_helper(exchange, helpers, "jsonRpc", step.place.where, call_of, *arguments)
         except (ValueError, TooLong) as error:
             await reply_failure(exchange, f"the request is no JSON-RPC call: {error}")

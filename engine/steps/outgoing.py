@@ -10,7 +10,7 @@ from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
 from mockrec.engine.upstream.dial import Route
-from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, with_upgrade, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import Outgoing
@@ -34,7 +34,7 @@ async def outgoing(
 
     Raises TransformError and TooLong.
     """
-    address, changes = exchange.address, step.request
+    address, changes = exchange.asked, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
     host, port = address.destination["hostname"], address.destination["port"]
     name = address.hostname.strip("[]")
@@ -70,6 +70,8 @@ async def outgoing(
     if port != DEFAULT_PORTS[protocol]:
         authority += f":{port}"
     update = changes.update_host_header
+    if update is None and exchange.edited is not None and exchange.edited.keeps_host:
+        update = False
     if update is None:
         # A proxy goes by the URL, whatever Host says beside it (RFC 9112, 3.2.2), or by :authority (RFC 9113, 8.3.1).
         update = moved or (
@@ -77,7 +79,7 @@ async def outgoing(
             and not _names(address.headers.get("host", ""), address.host)
         )
     raw_headers = with_host(
-        _for_servers(address),
+        _for_servers(address, upgrades=exchange.websocket),
         update if isinstance(update, str) else authority,
         replace=bool(update),
     )
@@ -91,21 +93,24 @@ async def outgoing(
         websocket=exchange.websocket,
     )
     route = Route(secure, host, port, name, options, alpn)
-    method = changes.method or exchange.head.method
+    method = changes.method or exchange.method
     raw_headers = changed_headers(raw_headers, changes.headers)
-    target = address.path.partition("#")[0]  # a fragment is the client's own affair
+    target = address.target.partition("#")[0]  # a fragment is the client's own affair
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):
         target = changed_path(target, changes)
     else:
         key = "matchReplacePath" if changes.match_replace_path else "matchReplaceQuery"
         where = f"{step.place.where}.request.{key}"
         target = await in_helper(exchange, helpers, key, where, changed_path, target, changes)
-    return Outgoing(route, protocol, method, target, _framed(exchange, raw_headers), pseudo)
+    return Outgoing(
+        route, protocol, method, target, _framed(exchange, raw_headers), odd=bool(exchange.head.odd), pseudo=pseudo
+    )
 
 
-def _for_servers(address: Address) -> list[list[str]]:
+def _for_servers(address: Address, *, upgrades: bool) -> list[list[str]]:
     """The fields without those of this connection, and without a password for us (RFC 9110, 11.7.2)."""
-    kept = end_to_end([pair for pair in address.raw_headers if not pair[0].startswith(":")])
+    fields = [pair for pair in address.raw_headers if not pair[0].startswith(":")]
+    kept = with_upgrade(fields) if upgrades else end_to_end(fields)
     return kept if address.origin.tunnel is not None else without(kept, "proxy-authorization")
 
 
@@ -117,6 +122,8 @@ def _names(field: str, host: str) -> bool:
 def _framed(exchange: Exchange, raw_headers: list[list[str]]) -> list[list[str]]:
     """The framing of the body that the client sends, whatever a rule has made of the fields that told it."""
     head = exchange.head
+    if exchange.edited is not None and exchange.edited.body is not None:
+        return with_length(raw_headers, len(exchange.edited.body))
     if exchange.websocket:
         return without(raw_headers, "content-length", "transfer-encoding")  # what follows is frames
     if head.chunked or (head.has_body and head.content_length is None):

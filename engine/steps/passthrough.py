@@ -21,22 +21,22 @@ from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
 from mockrec.engine.steps.faults import never_answer
-from mockrec.engine.steps.offloaded import changes_quickly, in_helper
+from mockrec.engine.steps.message_change import body_after, too_long, with_type
 from mockrec.engine.steps.outgoing import outgoing
 from mockrec.engine.steps.plan import Act
-from mockrec.engine.steps.reply import JSON_TYPE
 from mockrec.engine.steps.timing import delay_act
-from mockrec.engine.steps.transform import TransformError, changed_body, changed_headers
+from mockrec.engine.steps.transform import TransformError, changed_headers
 from mockrec.engine.steps.websocket_passing import SocketPassing
 from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.head import target_text
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
-from mockrec.formats.small_file import BODY_LIMIT, read_small
 
 _BAD_GATEWAY = "Error communicating with upstream server"
 _BODILESS = (204, 304)
@@ -78,7 +78,12 @@ def passthrough_act(
             elif on_loop is not None:
                 await on_loop(exchange)
             else:
-                await reply_failure(exchange, f"Passthrough loop detected: {request.url} leads back to this recorder")
+                await reply_failure(
+                    exchange,
+                    f"Passthrough loop detected: {request.url} leads back to this recorder; name the server to ask with"
+                    ' the step `forward: {to: "http://host:port"}`, or ask for its own URL through this recorder as a'
+                    " proxy",
+                )
 
     return act
 
@@ -92,7 +97,8 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
         server += f" (at {route.host})"
     text = f"{_BAD_GATEWAY} {server}: {error} [{error.code}]"
     if not (simulate or exchange.answering):
-        await exchange.reply(Answer(502, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace"), reason=_BAD_GATEWAY))
+        body = f"{text}\n".encode("utf-8", "replace")
+        await exchange.reply(Answer(502, (TEXT_TYPE,), body, reason=_BAD_GATEWAY, is_own=True))
         return
     exchange.abort({"name": "UpstreamError", "code": error.code, "message": f"Upstream connection error: {text}"})
     head = exchange.response_head
@@ -178,21 +184,28 @@ class Passing:
     async def _new_body(self) -> bytes | None:
         """The body that the rule puts in place of the client's, if it does. Raises TransformError."""
         change, exchange, request = self._step.request.body, self._exchange, self._request
-        if change is None:
+        edited = exchange.edited.body if exchange.edited is not None else None
+        if change is None and edited is None:
             return None
+        if change is None:
+            if exchange.reader is not None:
+                exchange.reader.drop()
+            return edited
         original = b""
-        if change.data is None and change.file is None:
+        if edited is not None:
+            original = edited
+        elif change.data is None and change.file is None:
             body = exchange.request_body
             if exchange.reader is not None:
                 await exchange.reader.hold(self._gateway.body_limit)
             if body.size > self._gateway.body_limit:
-                raise TransformError(_too_long("request", body.size, self._gateway.body_limit))
+                raise TransformError(too_long("request", body.size, self._gateway.body_limit))
             original = body.kept
-        encoding = exchange.address.headers.get("content-encoding", "")
+        encoding = exchange.asked.headers.get("content-encoding", "")
         changed = await self._changed(original, encoding, request.raw_headers, change, "request")
         if exchange.reader is not None:
             exchange.reader.drop()
-        request.raw_headers = _with_type(with_length(request.raw_headers, len(changed)), change)
+        request.raw_headers = with_type(with_length(request.raw_headers, len(changed)), change)
         return changed
 
     async def _pass_on(self) -> None:
@@ -271,17 +284,21 @@ class Passing:
     async def _receive(self, carrier: Carrier) -> None:
         response, parts = await self._head(carrier)
         head = response.head
+        self._tag_odd(head.odd)
         self._tell_head(carrier, head)
         if self._delay is not None:
             await self._delay(self._exchange)
         change = self._step.response.body
         has_none = head.status in _BODILESS and self._step.response.status is None
-        if change is not None and not (has_none or self._exchange.channel.bodiless):
+        changing = self._exchange.changing
+        reads = change is not None or (changing is not None and changing.reads_body)
+        if reads and not (has_none or self._exchange.channel.bodiless):
             await self._change_body(carrier, head, parts, change)
             return
         self._tell_often("passthrough-response-body", "response", _NOT_CHANGED)
         if parts and type(parts[-1]) is End:
             body = b"".join([part.data for part in parts if type(part) is Data])
+            self._tag_odd(parts[-1].odd)
             trailers = end_to_end_trailers(parts[-1].trailers)
             answer = self._answer(head, len(body), trailers=bool(trailers))
             answer.body = body
@@ -302,8 +319,10 @@ class Passing:
                     carrier.deadline = math.inf
                     self._first_byte = clock.now() - self._asked_at
                     return part, parts[index + 1 :]
+                if isinstance(part, Interim):
+                    self._tag_odd(part.head.odd)
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
-                    fields = without(end_to_end(part.head.raw_headers), ":status", *_FRAMING)
+                    fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
                     await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
     def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> Answer:
@@ -348,15 +367,17 @@ class Passing:
                 if type(part) is Data:
                     await exchange.send(part.data)
                 elif type(part) is End:
+                    self._tag_odd(part.odd)
                     return end_to_end_trailers(part.trailers)
             if backpressure.behind:
                 await backpressure.wait_for_room()
             parts = await carrier.receive(seconds)
 
     async def _change_body(
-        self, carrier: Carrier, head: ResponseHead, parts: Sequence[Part], change: BodyChange
+        self, carrier: Carrier, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
     ) -> None:
-        """Read the whole body, change it, and answer with what has become of it."""
+        """Read the whole body, change it, and answer with what has become of it; without a `change`, others do that
+        (`exchange/changing.py`)."""
         pieces: list[bytes] = []
         size, limit = 0, self._gateway.body_limit
         seconds = self._settings.body_idle_timeout
@@ -366,16 +387,21 @@ class Passing:
                     pieces.append(part.data)
                     size += len(part.data)
             if size > limit:
-                raise TransformError(_too_long("response", size, limit))
+                raise TransformError(too_long("response", size, limit))
             parts = await carrier.receive(seconds)
+        self._tag_odd(parts[-1].odd)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head, len(original))
         raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": raw_body})
+        if change is None:
+            answer.body = original
+            await self._exchange.reply(answer)
+            return
         body = await self._changed(
             original, head.headers.get("content-encoding", ""), answer.headers, change, "response"
         )
-        raw_headers = _with_type(with_length(answer.headers, len(body)), change)
+        raw_headers = with_type(with_length(answer.headers, len(body)), change)
         answer.headers = tuple([(name, value) for name, value in raw_headers])
         answer.body = body
         await self._exchange.reply(answer)
@@ -384,19 +410,8 @@ class Passing:
         self, body: bytes, encoding: str, raw_headers: RawHeaders, change: BodyChange, side: str
     ) -> bytes:
         """A body after a change, in the content coding that its head will name. Raises TransformError and TooLong."""
-        resulting = ", ".join(value for name, value in raw_headers if name.lower() == "content-encoding")
-        data = None
-        if change.file is not None:
-            try:
-                data = await anyio.to_thread.run_sync(read_small, change.file, BODY_LIMIT)
-            except OSError as error:
-                raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
-        arguments = body, encoding, resulting, change, self._gateway.body_limit, data
-        helpers = self._gateway.helpers
-        if helpers is None or changes_quickly(change, len(body), is_coded=bool(encoding or resulting)):
-            return changed_body(*arguments)
         place = f"{self._step.place.where}.{side}"
-        return await in_helper(self._exchange, helpers, change.key, place, changed_body, *arguments)
+        return await body_after(self._exchange, body, encoding, raw_headers, change, self._gateway, place)
 
     # ── what the log is told ───────────────────────────────────────────────────────────────────────
 
@@ -417,7 +432,7 @@ class Passing:
                 "protocol": request.protocol,
                 "hostname": request.route.name,
                 "port": str(request.route.port),
-                "path": request.target,
+                "path": target_text(request.target),
                 "rawHeaders": raw_headers,
             },
         )
@@ -439,40 +454,33 @@ class Passing:
             "remoteIpAddress": ip,
             "remotePort": port,
         }
+        if head.odd:
+            told["rawHead"] = head.raw.decode("latin-1")
         if carrier.used > 1:
             told["reused"] = True
         self._tell_often("passthrough-response-head", "response", told, timings=timings)
+
+    def _tag_odd(self, kinds: Sequence[str]) -> None:
+        """The server broke the rules, and was understood all the same: the log says how."""
+        if kinds:
+            self._exchange.tag(*(tag for tag in odd_tags(kinds) if tag not in self._exchange.tags))
 
     def _tell_abort(self, error: UpstreamError, *, by_client: bool) -> None:
         if not self._ready or error.code == LOOP:
             return
         if not self._told:
             self._tell_request(self._request.for_http1())  # there was no server to choose
-        self._tell(
-            "passthrough-abort",
-            {
-                "downstreamAborted": by_client,
-                "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
-                "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
-            },
-        )
+        told: dict[str, Any] = {
+            "downstreamAborted": by_client,
+            "tags": [*self._exchange.tags, *(() if by_client else error.tags)],
+            "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
+        }
+        if error.raw_head:
+            told["rawHead"] = error.raw_head.decode("latin-1")
+        self._tell("passthrough-abort", told)
 
 
 def _length_of(head: ResponseHead) -> int | None:
     """What a server tells of the length of a body that is not chunked; it may tell it several times."""
     length = head.headers.get("content-length")
     return int(length.partition(",")[0]) if length and "transfer-encoding" not in head.headers else None
-
-
-def _with_type(raw_headers: list[list[str]], change: BodyChange) -> list[list[str]]:
-    """JSON names its type unless the message does."""
-    if change.is_json and not any(name.lower() == "content-type" for name, _ in raw_headers):
-        return [*raw_headers, [*JSON_TYPE]]
-    return raw_headers
-
-
-def _too_long(what: str, size: int, limit: int) -> str:
-    return (
-        f"the {what} has {'at least ' if what == 'response' else ''}{size} bytes; a rule can change bodies of up to"
-        f" {limit} (record.maxBodySize, at least 10 MiB)"
-    )

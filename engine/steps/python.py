@@ -1,21 +1,17 @@
 """The step `python`: a function of the user's gets the complete request and gives the answer.
 
-It may return a mapping with the keys of `reply` (`status`, `statusMessage`, `headers`, one of `body` and
-`json`, `trailers`), the word `close` or `reset`, or None for an empty 200. Plain functions run in a
-worker thread, so that a slow one holds up nobody else.
+It returns a mapping with the keys of `reply` (`status`, `statusMessage`, `headers`, one of `body`, `json` and
+`base64`, `trailers`), or the word `close` or `reset`. A body may be a generator (`python_stream.py`). Plain functions
+run in a thread, so that a slow one holds up nobody else (`usercode/`).
 """
 
 from __future__ import annotations
 
 import base64
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import to_thread
-
-from mockrec.engine.errors import described
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.match import MatcherError
@@ -24,64 +20,105 @@ from mockrec.engine.rules.suggest import quoted
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.python_stream import Streamed, is_stream
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
+from mockrec.engine.usercode.calls import call
+from mockrec.engine.usercode.failure import Failure, UserError, described
+from mockrec.engine.wire import content
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUES = re.compile(r"[^\x01-\xff]|[\r\n]")
 _KEYS = ("status", "statusMessage", "headers", "body", "json", "base64", "trailers")
 
 
-def python_act(function: Callable[..., Any]) -> Act:
-    """Answers what `function` returns; what it raises is a 500 and a rule-event with the traceback."""
+def _untold(failure: Failure) -> None:
+    """Nobody wants to hear it."""
+
+
+def python_act(function: Callable[..., Any], report: Callable[[Failure], None] = _untold) -> Act:
+    """Answers what `function` returns; what it raises is a 500, a rule-event with the traceback, and `report`ed."""
 
     async def act(exchange: Exchange) -> None:
         await exchange.wait_for_body()
         try:
-            result = await _call(function, exchange)
-            if result == "close" and isinstance(result, str):
-                await faults.close(exchange)
-            elif result == "reset" and isinstance(result, str):
-                await faults.reset(exchange)
-            else:
-                await exchange.reply(answer_of(result))
-        except (Exception, SystemExit) as error:  # a handler must not end the recorder
-            if exchange.answering or exchange.finished:
-                raise  # the client has gone, or the fault is not the function's
-            exchange.notes.rule_event(exchange, "python-error", {"error": described(error)})
-            await reply_failure(exchange, f"{_name(function)} failed: {type(error).__name__}: {error}")
+            answer = await call(function, exchange.view, then=answered)
+            await reply_with(function, exchange, answer)
+        except UserError as failed:
+            await user_failed(exchange, failed, report)
 
     return act
 
 
-def matcher_failed(error: MatcherError) -> Plan:
+async def user_failed(exchange: Exchange, failed: UserError, report: Callable[[Failure], None]) -> None:
+    """Answer 500 where a function has failed, and tell everybody."""
+    report(failed.failure)
+    if exchange.finished:
+        return  # the client has gone meanwhile
+    exchange.notes.rule_event(exchange, "python-error", {"error": described(failed.error)})
+    await reply_failure(exchange, failed_words(failed.failure))
+
+
+def answered(result: Any) -> Answer | Streamed | str:
+    """The answer that a function's result stands for, or the word `close` or `reset`. Raises as `answer_of` does."""
+    if isinstance(result, str) and result in ("close", "reset"):
+        return str(result)
+    if is_stream(result):
+        result = {"body": result}
+    if isinstance(result, Mapping) and is_stream(result.get("body")):
+        return Streamed(answer_of({**result, "body": b""}), result["body"])
+    return answer_of(result)
+
+
+async def reply_with(function: Callable[..., Any], exchange: Exchange, answer: Answer | Streamed | str) -> None:
+    """Send what a function has answered. Raises UserError for a head that no message can hold."""
+    if isinstance(answer, str):
+        await (faults.close if answer == "close" else faults.reset)(exchange)
+        return
+    try:
+        if isinstance(answer, Streamed):
+            await _send_pieces(function, exchange, answer)
+        else:
+            await exchange.reply(answer)
+    except ValueError as error:
+        if exchange.answering:
+            raise
+        raise UserError(function, error) from error
+
+
+async def _send_pieces(function: Callable[..., Any], exchange: Exchange, answer: Streamed) -> None:
+    """Raises UserError in the name of the function that has given the generator."""
+    try:
+        await answer.send(exchange)
+    except UserError as failed:
+        raise UserError(function, failed.error) from failed.error
+
+
+def failed_words(failure: Failure) -> str:
+    """What the client is told: which function, where, and what it raised."""
+    lines = [f"{failure.function} failed: {failure.error}", *(f"  {frame}" for frame in failure.frames)]
+    return "\n".join(lines)
+
+
+def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _untold) -> Plan:
     """The answer where a `python` matcher raised: nobody can tell which rule was meant."""
 
     async def act(exchange: Exchange) -> None:
         data = {"error": described(error.exception)}
         exchange.notes.rule_event(exchange, "python-error", data, rule_id=error.rule_id)
-        await reply_failure(exchange, f"the python matcher of {error}")
+        report(error.failure)
+        frames = "".join(f"\n  {frame}" for frame in error.failure.frames)
+        await reply_failure(exchange, f"the python matcher of {error}{frames}")
 
     return Plan([act], is_quick=True)
-
-
-async def _call(function: Callable[..., Any], exchange: Exchange) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(exchange.view)
-    result = await to_thread.run_sync(function, exchange.view, abandon_on_cancel=True)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def answer_of(result: Any) -> Answer:
     """The answer that a function's result stands for. Raises TypeError or ValueError where it is none."""
     if result is None:
-        return Answer(200)
+        raise TypeError('it returned None; an answer is a mapping such as {"status": 204}, "close" or "reset"')
     if not isinstance(result, Mapping):
         raise TypeError(
-            f'expected a mapping with the keys of reply, "close", "reset" or None, not {type(result).__name__}'
+            f'expected a mapping with the keys of reply, "close" or "reset", not {type(result).__name__}'
             + (f" {quoted(result[:40])}" if isinstance(result, str) else "")
         )
     for key in result:
@@ -94,15 +131,24 @@ def answer_of(result: Any) -> Answer:
     if reason is not None and not isinstance(reason, str):
         raise TypeError(f"statusMessage: expected text, got {reason!r}")
     headers = pairs_of(result.get("headers"), "headers")
-    body, is_json = _body(result)
+    body, is_json = body_of(result)
     if is_json and not any(name.lower() == "content-type" for name, _ in headers):
         headers = (*headers, JSON_TYPE)
+    if is_json or isinstance(result.get("body"), str):
+        body = _coded(body, headers)
     # Framing is ours: a length that is not that of the body would break the connection.
     headers = tuple(pair for pair in headers if pair[0].lower() not in ("content-length", "transfer-encoding"))
     return Answer(status, headers, body, reason=reason, trailers=pairs_of(result.get("trailers"), "trailers"))
 
 
-def _body(result: Mapping[str, Any]) -> tuple[bytes, bool]:
+def _coded(body: bytes, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Text in the content coding that the headers name. Bytes are what they are. Raises ValueError."""
+    codings = content.codings_of(", ".join(value for name, value in headers if name.lower() == "content-encoding"))
+    return content.encode(body, codings) if codings else body
+
+
+def body_of(result: Mapping[str, Any]) -> tuple[bytes, bool]:
+    """The body in a mapping, and whether it is JSON. Raises TypeError and ValueError."""
     given = [key for key in ("body", "json", "base64") if key in result]
     if len(given) > 1:
         raise ValueError(f"give only one of {' and '.join(given)}")
@@ -116,6 +162,11 @@ def _body(result: Mapping[str, Any]) -> tuple[bytes, bool]:
     if not isinstance(body, (bytes, bytearray, memoryview)):
         raise TypeError(f"body: expected text or bytes, got {type(body).__name__}; `json` takes data")
     return bytes(body), False
+
+
+def is_token(value: Any) -> bool:
+    """Whether it is a name as methods and header fields have (RFC 9110, 5.6.2)."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
 from mockrec.engine.rules.template import Scope, TemplateError, compile_headers, compile_template, compile_tree
 from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
+from mockrec.engine.steps.folder import folder_act
 from mockrec.engine.steps.plan import Act
 from mockrec.formats.small_file import BODY_LIMIT, read_small
 
@@ -24,6 +25,8 @@ _PIECE = 64 * 1024
 
 def reply_act(step: Reply, contexts: Contexts) -> Act:
     """Answers as the step says."""
+    if step.body.folder is not None:
+        return folder_act(step)
     if step.body.file is not None:
         return _file_act(step, step.body.file, contexts)
     if step.template:

@@ -48,7 +48,7 @@ def passing_plan(
         for_us = passthrough_act(forward, options, gateway, dice, name=UPSTREAM)
 
     async def act(exchange: Exchange) -> None:
-        address = exchange.address
+        address = exchange.asked
         direct = not address.is_absolute and address.origin.tunnel is None
         # Before a server, everything that is not said to a proxy is for us, whatever name clients have for us.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)
@@ -60,7 +60,7 @@ def passing_plan(
 def _explaining(rules: Callable[[], RuleSet]) -> Act:
     async def act(exchange: Exchange) -> None:
         exchange.unmatched = True
-        text = explain_miss(exchange.view, rules())
-        await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace")))
+        text = explain_miss(exchange.view, rules(), exchange.continued)
+        await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
     return act

@@ -16,13 +16,15 @@ from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
 from mockrec.engine.upstream.carrier import Carrier
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.gateway import Gateway
-from mockrec.engine.upstream.headers import end_to_end, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_upgrade
 from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.head import target_text
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.websocket import WebSocket
 from mockrec.engine.wire.ws_handshake import agreed, offered_protocols, without_others
 
-_OURS = frozenset({"sec-websocket-accept", "connection", "upgrade"})
+_OF_HTTP1 = frozenset({"sec-websocket-accept", "connection", "upgrade"})
 _SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -67,9 +69,15 @@ class SocketPassing:
         """The client's own handshake, but for extensions that nobody here knows."""
         request = self._request
         request.method = "GET"
-        request.raw_headers = without(request.raw_headers, "sec-websocket-extensions")
-        if self._offer:
-            request.raw_headers.append(["Sec-WebSocket-Extensions", self._offer])
+        fields: list[list[str]] = []
+        offer = self._offer
+        for name, value in request.raw_headers:
+            if name.lower() != "sec-websocket-extensions":
+                fields.append([name, value])
+            elif offer:  # it stays where it stood; several are one
+                fields.append([name, offer])
+                offer = ""
+        request.raw_headers = fields
         if not any(name.lower() == "sec-websocket-key" for name, _ in request.raw_headers):
             key = b64encode(token_bytes(16)).decode("ascii")  # HTTP/2 has none
             request.raw_headers.append(["Sec-WebSocket-Key", key])
@@ -82,7 +90,7 @@ class SocketPassing:
             "protocol": _SCHEMES[request.protocol],
             "hostname": request.route.name,
             "port": str(request.route.port),
-            "path": request.target,
+            "path": target_text(request.target),
             "rawHeaders": request.websocket_for_http2() if http2 else request.websocket_for_http1(),
             "subprotocols": list(offered_protocols(self._exchange.address.headers)),
         }
@@ -94,18 +102,32 @@ class SocketPassing:
             parts = await carrier.receive(seconds)
             for index, part in enumerate(parts):
                 if isinstance(part, Response):
+                    self._exchange.tag(*odd_tags(part.head.odd))
                     return part, parts[index + 1 :]
                 assert isinstance(part, Interim)
 
     async def _refused(self, carrier: Carrier, head: ResponseHead, parts: list[Part]) -> None:
-        """The server's refusal, as it stands."""
+        """The server's refusal, as it stands; its head at once, because many break off behind it."""
+        exchange = self._exchange
         seconds = self._request.route.options.settings.body_idle_timeout
-        while not (parts and type(parts[-1]) is End):
-            parts += await carrier.receive(seconds)
-        headers = tuple([(name, value) for name, value in _fields(head)])
-        body = b"".join([part.data for part in parts if type(part) is Data])
+        headers = tuple([(name, value) for name, value in end_to_end(_fields(head))])
         reason = REASONS.get(head.status, "") if head.version == "2.0" else head.reason
-        await self._exchange.reply(Answer(head.status, headers, body, reason=reason, relayed=True))
+        answer = Answer(head.status, headers, reason=reason, relayed=True)
+        if parts and type(parts[-1]) is End:
+            answer.body = b"".join([part.data for part in parts if type(part) is Data])
+            await exchange.reply(answer)
+            return
+        length = head.headers.get("content-length") if "transfer-encoding" not in head.headers else None
+        await exchange.begin(answer, int(length.partition(",")[0]) if length else None)
+        while True:
+            for part in parts:
+                if type(part) is Data:
+                    await exchange.send(part.data)
+                elif type(part) is End:
+                    exchange.tag(*odd_tags(part.odd))
+                    await exchange.finish(end_to_end_trailers(part.trailers))
+                    return
+            parts = await carrier.receive(seconds)
 
     async def _relay(self, carrier: Carrier, head: ResponseHead, parts: list[Part]) -> None:
         """The server has accepted: so do we, and from then on it is frames."""
@@ -115,7 +137,9 @@ class SocketPassing:
             deflate = agreed(answer, self._offer) if answer else None
         except ValueError as error:
             raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
-        fields = [(name, value) for name, value in _fields(head) if name.lower() not in _OURS]
+        fields = [(name, value) for name, value in with_upgrade(_fields(head))]
+        if exchange.head.version == "2.0" or head.version == "2.0":
+            fields = [pair for pair in fields if pair[0].lower() not in _OF_HTTP1]
         pipe, first = await exchange.accept_websocket(fields)
         relayed = WebSocket("client", deflate=deflate, message_limit=limits.message, check_text=False)
         server = ServerEnd(*carrier.upgraded(parts), relayed)
@@ -147,4 +171,4 @@ class SocketPassing:
 
 
 def _fields(head: ResponseHead) -> list[list[str]]:
-    return end_to_end([pair for pair in head.raw_headers if pair[0] != ":status"])
+    return [pair for pair in head.raw_headers if pair[0] != ":status"]

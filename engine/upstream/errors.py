@@ -72,9 +72,11 @@ _ALERT = re.compile(r"(?:ssl/tls|sslv3|tls|tlsv1|tlsv13)(?: alert)? (.+)")
 class UpstreamError(Exception):
     """A server could not be reached, or did not answer as it must. The text is a sentence without the server's name."""
 
-    def __init__(self, code: str, message: str, *tags: str, closed: bool = False) -> None:
+    def __init__(self, code: str, message: str, *tags: str, raw_head: bytes = b"", closed: bool = False) -> None:
+        """`raw_head`: what was read of a response's head that is refused."""
         super().__init__(message)
         self.code = code
+        self.raw_head = raw_head
         self.closed = closed
         """Whether the server has ended the connection in order (FIN), but too early."""
         self.tags = (f"passthrough-error:{code}", *tags)
@@ -82,7 +84,7 @@ class UpstreamError(Exception):
 
     def again(self) -> UpstreamError:
         """The same for somebody else: an exception that many raise grows with each."""
-        return UpstreamError(self.code, str(self), *self.tags[1:], closed=self.closed)
+        return UpstreamError(self.code, str(self), *self.tags[1:], raw_head=self.raw_head, closed=self.closed)
 
 
 def system_error(error: OSError) -> UpstreamError:

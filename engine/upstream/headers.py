@@ -6,8 +6,11 @@ other connection as on this one is left where it stands, so that most messages a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 RawHeaders = Sequence[Sequence[str]]
 
 _HOP_BY_HOP = frozenset({"connection", "http2-settings", "keep-alive", "proxy-connection", "upgrade"})
@@ -37,6 +40,27 @@ def end_to_end(raw_headers: RawHeaders) -> list[list[str]]:
     return kept
 
 
+def with_upgrade(raw_headers: RawHeaders) -> list[list[str]]:
+    """The fields of a WebSocket's upgrade, or of its 101: as `end_to_end`, but `Connection` and `Upgrade` stay where
+    they stand, and say the same of the upgrade."""
+    named = {
+        token.strip(" \t").lower()
+        for name, value in raw_headers
+        if name.lower() == "connection"
+        for token in value.split(",")
+    } - {"", "keep-alive", "upgrade"}
+    dropped = ((_HOP_BY_HOP | named) - _NEVER_NAMED) - {"connection", "upgrade"}
+    fields: list[list[str]] = []
+    for name, value in raw_headers:
+        lower = name.lower()
+        if lower == "connection" and named:
+            if "upgrade" in value.lower():
+                fields.append([name, "Upgrade"])
+        elif lower not in dropped and not _asks_for_codings((name, value)):
+            fields.append([name, value])
+    return fields
+
+
 def _asks_for_codings(pair: Sequence[str]) -> bool:
     """Whether it is a `TE` with more than `trailers`: we know no transfer coding but chunked (RFC 9110, 10.1.4)."""
     return pair[0].lower() == "te" and pair[1].strip(" \t").lower() != "trailers"
@@ -46,8 +70,16 @@ def end_to_end_trailers(trailers: RawHeaders) -> RawHeaders:
     """The trailers that go on: a field that frames or directs a message is no trailer (RFC 9110, 6.5.1), and a reader
     that merged it into the head would see another message than we did."""
     if any(name.lower() in _NO_TRAILERS for name, _ in trailers):
-        return [pair for pair in trailers if pair[0].lower() not in _NO_TRAILERS]
-    return trailers
+        trailers = [pair for pair in trailers if pair[0].lower() not in _NO_TRAILERS]
+    return sendable(trailers)
+
+
+def sendable(fields: RawHeaders) -> RawHeaders:
+    """Fields of trailers and of interim responses as every client takes them: those whose names are no tokens are left
+    out, as any recipient may do with a trailer (RFC 9110, 6.5.1), and control characters are blanks."""
+    if all(_TOKEN.fullmatch(name) and not _CONTROLS.search(value) for name, value in fields):
+        return fields
+    return [[name, _CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if _TOKEN.fullmatch(name)]
 
 
 def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:

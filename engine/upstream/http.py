@@ -65,7 +65,7 @@ class UpstreamConnection:
             proxy = self.dialed.proxy
             if proxy is not None and proxy.user is not None:
                 raw_headers = [*raw_headers, ["Proxy-Authorization", basic(proxy)]]
-        data = self.codec.send_request(request.method, target, raw_headers, body=more)
+        data = self.codec.send_request(request.method, target, raw_headers, body=more, odd=request.odd)
         if body is not None:
             data += self.codec.send_data(body) + self.codec.send_end(trailers)
         await self.send(data)
@@ -127,7 +127,9 @@ class UpstreamConnection:
         """See `Carrier`."""
         self.used += 1
         raw_headers = request.websocket_for_http1()
-        await self.send(self.codec.send_request("GET", request.target, raw_headers, body=False, upgrade=True))
+        await self.send(
+            self.codec.send_request("GET", request.target, raw_headers, body=False, upgrade=True, odd=request.odd)
+        )
 
     def accepts(self, status: int) -> bool:
         """RFC 6455, 4.1."""
@@ -178,4 +180,5 @@ def _at_fault(fault: Fault, answered: bool) -> UpstreamError:
         return UpstreamError(RESET, "it closed the connection without an answer (socket hang up)", closed=True)
     if fault.code == EARLY_EOF:
         return UpstreamError(RESET, "it closed the connection in the middle of its answer", closed=True)
-    return UpstreamError(fault.code, "its answer is not HTTP/1")
+    what = f"its answer is not HTTP/1: {fault.detail}" if fault.detail else "its answer is not HTTP/1"
+    return UpstreamError(fault.code, what, raw_head=fault.raw)

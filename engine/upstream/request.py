@@ -9,6 +9,7 @@ from mockrec.engine.upstream.dial import Route
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
 from mockrec.engine.wire.h2_fields import plain_fields
+from mockrec.engine.wire.parts import header_table
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 
@@ -27,6 +28,8 @@ class Outgoing:
     """Without pseudo-fields, with `Host`."""
     pseudo: tuple[str, ...] = ()
     """The pseudo-fields of a client that speaks HTTP/2, in its order."""
+    odd: bool = False
+    """Whether the client has sent names that are no tokens, and they were accepted (`server.lenient`)."""
 
     @property
     def url(self) -> str:
@@ -57,13 +60,16 @@ class Outgoing:
         order = [name for name in self.pseudo if name in values]
         order += [name for name in _PSEUDO if name not in order]
         try:
-            fields = plain_fields(without(self.raw_headers, "host"))
+            fields = plain_fields(without(self.raw_headers, "host"), odd=self.odd)
         except ValueError as error:
             raise unsendable(error) from None
         return [*([name, values[name]] for name in order), *fields]
 
     def websocket_for_http1(self) -> list[list[str]]:
-        """The fields of a WebSocket's handshake (RFC 6455, 4.1)."""
+        """The fields of a WebSocket's handshake (RFC 6455, 4.1), in the client's order where it speaks HTTP/1 too."""
+        table = header_table(self.raw_headers)
+        if table.get("upgrade", "").lower() == "websocket" and "upgrade" in table.get("connection", "").lower():
+            return self.raw_headers
         raw = without(self.raw_headers, "connection", "upgrade")
         return [*raw, ["Connection", "Upgrade"], ["Upgrade", "websocket"]]
 

@@ -10,6 +10,8 @@ from mockrec.engine.wire.content import UndecodableError
 
 _PIECE: Final = 1024
 """Bytes that are unfolded at once: the engines have no bound of their own."""
+_MOST_UNFOLDED: Final = 8 * 1024 * 1024
+"""Bytes that such a piece may become; gzip and zstd stay below that."""
 
 
 class ContentDecoder:
@@ -29,6 +31,20 @@ class ContentDecoder:
     def complete(self) -> bool:
         """Whether the data may end here."""
         return all(layer.complete for layer in self._layers)
+
+
+def decoded_size(data: bytes, codings: Sequence[str], most: int) -> int:
+    """How long `data` is with its codings undone, up to about `most`; nothing of it is kept. Where the data cannot be
+    undone any more, the count ends."""
+    decoder, size = ContentDecoder(codings), 0
+    for start in range(0, len(data), _PIECE):
+        try:
+            size += len(decoder.feed(data[start : start + _PIECE]))
+        except UndecodableError:
+            break
+        if size >= most:
+            return most
+    return size
 
 
 class _Layer:
@@ -92,7 +108,10 @@ class _Brotli:
         import brotli
 
         try:
-            return bytes(self._engine.process(data))
+            out = self._engine.process(data, output_buffer_limit=_MOST_UNFOLDED)
+            if not self._engine.is_finished() and len(out) >= _MOST_UNFOLDED:
+                raise zlib.error("a few bytes of brotli data unfold into megabytes")
+            return bytes(out)
         except brotli.error as error:
             raise zlib.error(str(error) or "not brotli data") from None
 

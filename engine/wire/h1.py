@@ -9,14 +9,15 @@ h11 reorders them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import h11
 
 from mockrec.engine.wire.chunked import ChunkedBody
+from mockrec.engine.wire.h1_heads import Wire, field_lines, head_bytes, is_chunked, with_one_length, without
 from mockrec.engine.wire.head import EARLY_EOF, INVALID_HEADER, OVERFLOW, partial_fault, read_head
+from mockrec.engine.wire.lenient_head import lenient_partial_fault, read_lenient_head
 from mockrec.engine.wire.parts import (
     Data,
     End,
@@ -27,20 +28,20 @@ from mockrec.engine.wire.parts import (
     ResponseHead,
     header_table,
 )
+from mockrec.engine.wire.response_head import head_end
 
 _END = h11.EndOfMessage()
-_FRAMING = ("content-length", "transfer-encoding")
-_FRAMING_NAMES = frozenset(_FRAMING)
+_FRAMING_NAMES = frozenset(("content-length", "transfer-encoding"))
 _LAST_CHUNK = b"0\r\n\r\n"
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
 class H1Server:
     """One HTTP/1 connection seen from the server."""
 
-    def __init__(self, head_limit: int) -> None:
+    def __init__(self, head_limit: int, *, lenient: bool = False) -> None:
+        """`lenient`: what is odd in a request and means one thing only is repaired (`lenient_head.py`)."""
         self._head_limit = head_limit
+        self._lenient = lenient
         self._h11: h11.Connection | None = None
         """Made when it is needed: it takes longer than everything else here."""
         self._buffer = bytearray()
@@ -130,24 +131,33 @@ class H1Server:
         while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
             del buffer[:2]
             self._checked = 0
-        end = buffer.find(b"\r\n\r\n", max(self._checked - 3, 0))
-        if end < 0 or end + 4 > self._head_limit:
+        if self._lenient:
+            end = head_end(buffer, self._checked)
+        else:
+            end = buffer.find(b"\r\n\r\n", max(self._checked - 3, 0)) + 4
+        if end < 4 or end > self._head_limit:
             return self._incomplete_head()
-        raw = bytes(buffer[: end + 4])
-        del buffer[: end + 4]
+        raw = bytes(buffer[:end])
+        del buffer[:end]
         self._checked = 0
-        head = read_head(raw)
+        head: RequestHead | Fault
+        plain = raw
+        if self._lenient:
+            read = read_lenient_head(raw)
+            head, plain = read if isinstance(read, tuple) else (read, raw)
+        else:
+            head = read_head(raw)
         if isinstance(head, Fault):
             return [self._fault(head)]
         self._head = head
-        self._unread = raw
+        self._unread = _for_h11(plain, head) if head.odd else raw
         if not head.has_body:
             return [Request(head), End()]
         if not self._engage():
             return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._reading_body = True
         self._left = head.content_length or 0
-        self._chunks = ChunkedBody(self._head_limit) if head.chunked else None
+        self._chunks = ChunkedBody(self._head_limit, odd=self._lenient) if head.chunked else None
         rest = bytes(buffer)
         buffer.clear()
         return [Request(head), *(self._body(rest) if rest else ())]
@@ -173,7 +183,8 @@ class H1Server:
         seen, self._checked = self._checked, len(buffer)
         # Only a new line, or a first line that is not complete, can tell anything new.
         if buffer.find(b"\n", seen) >= 0 or buffer.find(b"\n") < 0:
-            fault = partial_fault(bytes(buffer[: self._head_limit]), seen)
+            told = bytes(buffer[: self._head_limit])
+            fault = lenient_partial_fault(told) if self._lenient else partial_fault(told, seen)
             if fault is not None:
                 return [self._fault(fault)]
         if len(buffer) > self._head_limit:
@@ -242,27 +253,27 @@ class H1Server:
         if date and "date" not in names:
             raw.append(["Date", date])
         elif not date and "content-length" in names:
-            raw = _with_one_length(raw)
+            raw = with_one_length(raw)
         if status in (204, 304):
             # No body, and no framing but the length that a 304 may tell of what it stands for (RFC 9110, 8.6).
-            raw = _without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
+            raw = without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
         elif not date and self.bodiless and not names & _FRAMING_NAMES:
             pass  # another server's answer to HEAD need not tell the length (RFC 9110, 9.3.2)
         elif length is None or "transfer-encoding" in names:
-            raw = _without(raw, "content-length")
+            raw = without(raw, "content-length")
             if self._head.version == "1.1":
-                if "transfer-encoding" not in names or not _is_chunked(raw):
-                    raw = _without(raw, "transfer-encoding")
+                if "transfer-encoding" not in names or not is_chunked(raw):
+                    raw = without(raw, "transfer-encoding")
                     raw.append(["Transfer-Encoding", "chunked"])
             else:
-                raw = _without(raw, "transfer-encoding")
+                raw = without(raw, "transfer-encoding")
                 close = True  # RFC 9112, 6.3: an HTTP/1.0 client learns the end from the connection's
         elif "content-length" not in names:
             raw.append(["Content-Length", str(length)])
         if close and ("close" not in tokens or "keep-alive" in tokens):
-            raw = _without(raw, "connection")
+            raw = without(raw, "connection")
             raw.append(["Connection", ", ".join(sorted((tokens - {"keep-alive", ""}) | {"close"}))])
-        return ResponseHead(status, reason, raw, header_table(raw), _Wire(status, reason, raw, close))
+        return ResponseHead(status, reason, raw, header_table(raw), Wire(status, reason, raw, close, odd=not date))
 
     @property
     def framing_key(self) -> tuple[bool, str]:
@@ -277,7 +288,7 @@ class H1Server:
 
     def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
         """A 1xx head (RFC 9110, 15.2)."""
-        text = _head_bytes(status, reason, headers)
+        text = head_bytes(status, reason, headers)
         self._send(h11.InformationalResponse(status_code=status, headers=[]))
         return text
 
@@ -290,7 +301,7 @@ class H1Server:
 
     def send_switch(self, head: ResponseHead) -> bytes:
         """A 101 with its fields (RFC 9110, 15.2.2); what follows is another protocol's."""
-        return _head_bytes(head.status, head.reason, head.raw_headers)
+        return head_bytes(head.status, head.reason, head.raw_headers, odd=True)
 
     def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]] = ()) -> bytes:
         """Head, body and end of an answer.
@@ -298,7 +309,7 @@ class H1Server:
         Where both messages are complete and their framing plain, h11 has nothing to watch over and is left
         out: it would cost as much as everything else that is done for such an exchange.
         """
-        wire: _Wire = head.wire
+        wire: Wire = head.wire
         request = self._head
         if (
             self._unread
@@ -317,7 +328,7 @@ class H1Server:
 
     def send_head(self, head: ResponseHead) -> bytes:
         """The bytes of a final head made by `frame`."""
-        wire: _Wire = head.wire
+        wire: Wire = head.wire
         self._send(wire.event)
         self._chunking = wire.chunked
         return wire.text
@@ -340,56 +351,8 @@ class H1Server:
         return self._conn.send(event) or b""
 
 
-class _Wire:
-    """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
-
-    __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
-
-    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool) -> None:
-        self.text = _head_bytes(status, reason, raw_headers)
-        framing = [(b"connection", b"close")] if close else []
-        framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
-        self._status = status
-        self._framing = framing
-        self.close = close
-        self.bodiless = status in (204, 304)
-        self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
-        lengths = [value for name, value in framing if name.lower() == b"content-length"]
-        self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
-
-    @property
-    def event(self) -> h11.Response:
-        """What h11 has to know of the head; most answers go out without it."""
-        return h11.Response(status_code=self._status, headers=self._framing)
-
-
-def _with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
-    """Another server may repeat its length; it must not be passed on so (RFC 9112, 6.3)."""
-    lengths = [pair for pair in raw_headers if pair[0].lower() == "content-length"]
-    if len(lengths) == 1 and "," not in lengths[0][1]:
-        return raw_headers
-    first = lengths[0]
-    one = [first[0], first[1].partition(",")[0].strip()]
-    return [one if pair is first else pair for pair in raw_headers if pair is first or pair not in lengths]
-
-
-def _is_chunked(raw_headers: list[list[str]]) -> bool:
-    return [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"] == ["chunked"]
-
-
-def _without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
-    return [pair for pair in raw_headers if pair[0].lower() not in names]
-
-
-def _head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]]) -> bytes:
-    if _BREAKS_HEAD.search(reason):
-        raise ValueError(f"a status line cannot hold {reason!r}")
-    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers)
-
-
-def field_lines(headers: Sequence[Sequence[str]]) -> bytes:
-    """Header or trailer fields in the order and case given, and the empty line behind them."""
-    for name, value in headers:
-        if not _TOKEN.fullmatch(name) or _BREAKS_HEAD.search(value):
-            raise ValueError(f"no head can hold the field {name!r}: {value!r}")
-    return "\r\n".join([*(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")
+def _for_h11(raw: bytes, head: RequestHead) -> bytes:
+    """A head that holds more than h11 takes: it is shown the framing, with a target and a host that say nothing."""
+    fields = raw[raw.index(b"\r\n") + 2 :]
+    host = b"" if "host" in head.headers else b"Host: -\r\n"
+    return f"{head.method} / HTTP/{head.version}\r\n".encode() + host + fields

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from mockrec.engine.wire.chunked import ChunkedBody
-from mockrec.engine.wire.h1 import field_lines
+from mockrec.engine.wire.h1_heads import field_lines
 from mockrec.engine.wire.head import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response, ResponseHead
 from mockrec.engine.wire.response_head import (
@@ -28,7 +28,9 @@ UNASKED_SWITCH = "HPE_UNEXPECTED_SWITCH"
 
 _MOST_INTERIMS = 1000
 """A server that has more to say before it answers never will."""
-_STATUS_LINE_START = b"HTTP/1."
+_STATUS_LINE_START = b"HTTP/"
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+_MOST_EMPTY_LINES = 1000
 _BREAKS_REQUEST_LINE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -39,8 +41,12 @@ class H1Client:
         self._head_limit = head_limit
         self._buffer = bytearray()
         self._checked = 0
+        self._skipped = 0
+        """Empty lines before the head at hand."""
         self._method = ""
         self._chunking = False
+        self._closes = False
+        """Whether we have told the server that nothing follows (RFC 9112, 9.6)."""
         self._sent = True
         """Whether our message is complete."""
         self._awaits_head = False
@@ -58,22 +64,31 @@ class H1Client:
     # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
     def send_request(
-        self, method: str, target: str, raw_headers: Sequence[Sequence[str]], *, body: bool, upgrade: bool = False
+        self,
+        method: str,
+        target: str,
+        raw_headers: Sequence[Sequence[str]],
+        *,
+        body: bool,
+        upgrade: bool = False,
+        odd: bool = False,
     ) -> bytes:
-        """The bytes of a request head, written as given; `body`: data follows, `upgrade`: a 101 is welcome.
+        """The bytes of a request head, written as given; `body`: data follows, `upgrade`: a 101 is welcome, `odd`: a
+        name may be one that is no token.
 
         Raises ValueError for what no head can hold; nothing has changed then.
         """
         if not method or not target or _BREAKS_REQUEST_LINE.search(method + target):
             raise ValueError(f"no request line can hold {method!r} and {target!r}")
-        head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers)
+        head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + field_lines(raw_headers, odd=odd)
         self._upgrade = upgrade
         self._method = method
         self._chunking = any(name.lower() == "transfer-encoding" for name, _ in raw_headers)
+        self._closes = any(name.lower() == "connection" and "close" in _tokens(value) for name, value in raw_headers)
         self._sent = not body
         self._interims = 0
         self._awaits_head, self._over = True, False
-        self._checked = 0
+        self._checked = self._skipped = 0
         return head
 
     def send_data(self, data: bytes) -> bytes:
@@ -136,34 +151,37 @@ class H1Client:
         buffer = self._buffer
         parts: list[Part] = []
         while True:
+            self._skip_empty_lines()
             end = head_end(buffer, self._checked)
             if end < 0 or end > self._head_limit:
                 self._checked = len(buffer)
                 fault = self._partial_fault()
                 return [*parts, self._fault(fault)] if fault is not None else parts
-            raw = bytes(buffer[:end])
+            raw = b"\r\n" * self._skipped + bytes(buffer[:end])
             del buffer[:end]
-            self._checked = 0
+            self._checked = self._skipped = 0
             last = self._last
             head = last[1] if last is not None and last[0] == raw else read_response_head(raw)
             if isinstance(head, Fault):
                 return [*parts, self._fault(head)]
             if head.status == 101 and not self._upgrade:
-                return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw))]
+                detail = "it switches to another protocol, which nobody asked for"
+                return [*parts, self._fault(Fault(UNASKED_SWITCH, raw=raw, detail=detail))]
             if head.status >= 200 or head.status == 101:
                 break
             self._interims += 1
             if self._interims > _MOST_INTERIMS:
-                return [*parts, self._fault(Fault(OVERFLOW, raw=raw))]
+                detail = f"it has more than {_MOST_INTERIMS} interim responses"
+                return [*parts, self._fault(Fault(OVERFLOW, raw=raw, detail=detail))]
             parts.append(Interim(head))
         length = body_length(head, self._method)
         if isinstance(length, Fault):
-            return [*parts, self._fault(Fault(length.code, raw=raw))]
+            return [*parts, self._fault(Fault(length.code, raw=raw, detail=length.detail))]
         self._last = raw, head
         self._awaits_head = False
         self._left = length
-        self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE
-        self._chunks = ChunkedBody(self._head_limit) if length == CHUNKED else None
+        self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE and not self._closes
+        self._chunks = ChunkedBody(self._head_limit, odd=True) if length == CHUNKED else None
         parts.append(Response(head, self._keep_alive))
         rest = bytes(buffer)
         if length == 0:
@@ -174,13 +192,26 @@ class H1Client:
             parts += self._body(rest)
         return parts
 
+    def _skip_empty_lines(self) -> None:
+        """Browsers and Node ignore some before a response, as RFC 9112 (2.2) asks for before a request."""
+        if self._buffer.startswith((b"\r", b"\n")):
+            matched = _EMPTY_LINES.match(self._buffer)
+            if matched is not None:
+                self._skipped += matched[0].count(b"\n")
+                del self._buffer[: matched.end()]
+                self._checked = 0
+
     def _partial_fault(self) -> Fault | None:
         """What is already wrong with a head that is not complete."""
         buffer = self._buffer
-        if not (buffer.startswith(_STATUS_LINE_START) or _STATUS_LINE_START.startswith(buffer)):
-            return Fault(INVALID_CONSTANT, raw=bytes(buffer[: self._head_limit]))
-        if len(buffer) > self._head_limit:
-            return Fault(OVERFLOW, raw=bytes(buffer[: self._head_limit]))
+        start = bytes(buffer[: len(_STATUS_LINE_START)]).upper()
+        if not (_STATUS_LINE_START.startswith(start) or buffer == b"\r"):  # half of an empty line
+            raw = bytes(buffer[: self._head_limit])
+            shown = ascii(raw.partition(b"\n")[0][:60].decode("latin-1"))
+            return Fault(INVALID_CONSTANT, raw=raw, detail=f"it begins with {shown}, which is no status line")
+        if len(buffer) > self._head_limit or self._skipped > _MOST_EMPTY_LINES:
+            detail = f"its head has more than {self._head_limit // 1024} KiB"
+            return Fault(OVERFLOW, raw=bytes(buffer[: self._head_limit]), detail=detail)
         return None
 
     def _body(self, data: bytes) -> list[Part]:
@@ -207,3 +238,7 @@ class H1Client:
     def _fault(self, fault: Fault) -> Fault:
         self._over, self._keep_alive = True, False
         return fault
+
+
+def _tokens(value: str) -> list[str]:
+    return [token.strip(" \t") for token in value.lower().split(",")]

@@ -19,6 +19,7 @@ from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
 from mockrec.engine.wire.h2_quick import QuickStreams
 from mockrec.engine.wire.h2_streams import Stream, StreamPart
 from mockrec.engine.wire.head import OVERFLOW
+from mockrec.engine.wire.lenient_head import read_lenient_request
 from mockrec.engine.wire.parts import End, Fault, Request, ResponseHead
 
 __all__ = ["H2Server", "StreamPart"]
@@ -31,8 +32,10 @@ _FINAL = ((b":status", b"200"),)
 class H2Server(QuickStreams):
     """One HTTP/2 connection seen from the server."""
 
-    def __init__(self, *, head_limit: int, streams: int) -> None:
+    def __init__(self, *, head_limit: int, streams: int, lenient: bool = False) -> None:
+        """`lenient`: what is odd in a request and means one thing only is repaired (`lenient_head.py`)."""
         self._limit = streams
+        self._read_request = read_lenient_request if lenient else read_request
         settings = {SettingCodes.MAX_CONCURRENT_STREAMS: streams, SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
         super().__init__(head_limit=head_limit, settings=settings)
 
@@ -63,7 +66,7 @@ class H2Server(QuickStreams):
             reason = "the connection is being closed" if self._leaving else "too many streams at once"
             self._refuse(stream, ErrorCodes.REFUSED_STREAM, reason, parts, shown(fields, self._head_limit))
             return
-        read = read_request(fields, ended)
+        read = self._read_request(fields, ended)
         if isinstance(read, str):
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, read, parts, shown(fields, self._head_limit))
             return

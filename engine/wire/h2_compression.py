@@ -14,6 +14,7 @@ from hpack.exceptions import OversizedHeaderListError
 from hpack.hpack import Decoder, Encoder
 from hpack.table import HeaderTable
 
+from mockrec.engine.wire.fault_words import library_words
 from mockrec.engine.wire.h2_fields import Fields
 
 _TABLE_SIZE: Final = 4096
@@ -57,7 +58,7 @@ class FieldDecoder(Decoder):
         except OversizedHeaderListError as error:
             raise DenialOfServiceError(str(error)) from error
         except Exception as error:  # the table is lost: RFC 9113, 4.3
-            broken = ProtocolError(f"{type(error).__name__}: {error}")
+            broken = ProtocolError(f"The header block cannot be decoded: {library_words(error)}")
             broken.error_code = ErrorCodes.COMPRESSION_ERROR
             raise broken from error
         resizes = data[:1] >= b"\x20" and data[:1] < b"\x40"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mockrec.engine.wire.fault_words import quoted
 from mockrec.engine.wire.h2_fields import (
     TOKEN,
     Fields,
@@ -15,10 +16,12 @@ from mockrec.engine.wire.h2_fields import (
     fields_fault,
     list_size,
     plain_fields,
+    repaired,
 )
+from mockrec.engine.wire.head import is_text, odd_parts
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
 
-PATH = re.compile(rb"/[^\x00-\x20\x7f-\xff]*|\*")
+PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 AUTHORITY = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@\\]*")
 SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
@@ -59,33 +62,35 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     method, path = table.get(b":method", b""), table.get(b":path", b"")
     authority, protocol = table.get(b":authority", b""), table.get(b":protocol")
     if not TOKEN.fullmatch(method):
-        return f":method cannot be {method!r}"
+        return f":method is {quoted(method)}; expected a token" if method else "there is no :method"
     if not AUTHORITY.fullmatch(authority):
-        return f":authority cannot be {authority!r}"
+        return f":authority is {quoted(authority)}; expected host or host:port"
     tunnel = method == b"CONNECT" and protocol is None
     if tunnel:
         if not authority or b":scheme" in table or b":path" in table:
             return "CONNECT names an :authority and no more"
     else:
         if protocol is not None and (method != b"CONNECT" or not TOKEN.fullmatch(protocol)):
-            return f":protocol cannot be {protocol!r}"
+            return f":protocol is {quoted(protocol)}; expected a token, with the method CONNECT"
         if not SCHEME.fullmatch(table.get(b":scheme", b"")):
-            return f":scheme cannot be {table.get(b':scheme')!r}"
-        if not PATH.fullmatch(path) or (path == b"*" and method != b"OPTIONS"):
-            return f":path cannot be {path!r}"
+            return f":scheme is {quoted(table[b':scheme'])}" if b":scheme" in table else "there is no :scheme"
+        if not (PATH.fullmatch(path) and is_text(path)) or (path == b"*" and method != b"OPTIONS"):
+            return _bad_path(path) if b":path" in table else "there is no :path"
         if not authority and not table.get(b"host"):
             return "neither :authority nor host"
     hosts = [value for name, value in fields if name == b"host"]
     if len(hosts) > 1 or (hosts and not AUTHORITY.fullmatch(hosts[0])):
-        return f"no host: {b', '.join(hosts)!r}"  # HTTP/1 would refuse it (RFC 9112, 3.2)
+        # HTTP/1 would refuse it (RFC 9112, 3.2).
+        return f"host is {quoted(b', '.join(hosts))}; expected one host or host:port"
     length = -1 if tunnel else declared_length(fields, 1)
     if isinstance(length, str):
         return length
     if ended and length > 0:
         return f"{length} bytes of body are announced, and none follow"
     raw_headers = as_text(fields)
-    target = (authority if tunnel else path).decode("ascii")
+    target = (authority if tunnel else path).decode("latin-1")
     head = RequestHead(method.decode("ascii"), target, "2.0", raw_headers, header_table(raw_headers))
+    head.odd = odd_parts(head.method, target)
     head.content_length = length if length >= 0 else None
     head.has_body = not ended
     head.expects_continue = head.headers.get("expect", "").lower() == "100-continue"
@@ -93,16 +98,37 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     return head
 
 
+def _bad_path(path: bytes) -> str:
+    """What is wrong with a :path, which may hold secrets."""
+    if path == b"*":
+        return ":path is *, which only OPTIONS may ask for"
+    if not path.startswith(b"/"):
+        return ":path does not begin with /"
+    bad = re.search(rb"[\x00-\x20\x7f]", path)
+    if bad is None:
+        return ":path holds bytes that are not UTF-8, or control characters; percent-encode them"
+    return f":path has the character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
+
+
 def read_response(fields: Fields) -> ResponseHead | str:
     """A response head, interim or final, or what makes it malformed."""
+    sent = fields
+    odd: tuple[str, ...] = ()
     fault = fields_fault(fields, _RESPONSE_PSEUDO)
+    if fault:
+        fields, odd = repaired(sent)
+        fault = fields_fault(fields, _RESPONSE_PSEUDO, odd=True)
     if fault:
         return fault
     name, status = fields[0] if fields else (b"", b"")
     if name != b":status" or not _STATUS.fullmatch(status) or status == b"101":  # RFC 9113, 8.6
-        return f":status cannot be {status!r}"
+        return f":status is {quoted(status)}; expected three digits, and not 101"
     raw_headers = as_text(fields)
-    return ResponseHead(int(status), "", raw_headers, header_table(raw_headers), version="2.0")
+    head = ResponseHead(int(status), "", raw_headers, header_table(raw_headers), version="2.0")
+    if odd:
+        head.odd = odd
+        head.raw = b"".join([b"%b: %b\r\n" % field for field in sent])
+    return head
 
 
 def body_length(fields: Fields, status: int, method: str) -> int | str:
@@ -143,7 +169,7 @@ def _pseudo_headers(
     patterns = {":method": TOKEN, ":scheme": SCHEME, ":authority": AUTHORITY, ":path": PATH, ":protocol": TOKEN}
     for name, value in values.items():
         if not patterns[name].fullmatch(value.encode("latin-1")):
-            raise ValueError(f"{name} cannot be {value!r}")
+            raise ValueError(f"{name} cannot be {quoted(value)}")
     if not values[":authority"]:
         del values[":authority"]
     order = [name for name in given if name in values]
@@ -163,7 +189,7 @@ def final_head(
     """
     if not 200 <= status <= 999:
         raise ValueError(f"no final head can have the status {status}")
-    fields = plain_fields(pair for pair in headers if pair[0] != ":status")
+    fields = plain_fields((pair for pair in headers if pair[0] != ":status"), odd=not date)
     lengths = [pair for pair in fields if pair[0] == "content-length"]
     if status == 204:
         fields = [pair for pair in fields if pair[0] != "content-length"]  # RFC 9110, 8.6

@@ -15,6 +15,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import DenialOfServiceError, ProtocolError
 
 from mockrec.engine.wire import h2_frames as frames
+from mockrec.engine.wire.fault_words import library_words
 from mockrec.engine.wire.h2_frames import Frame, Violation
 from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
 from mockrec.engine.wire.h2_side import H2Side
@@ -64,7 +65,7 @@ class QuickStreams(H2Side):
                 self._decoder.decode(raw[frames.HEADER_SIZE :])
             except ProtocolError as error:
                 tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
-                violation = Violation(ErrorCodes(error.error_code), f"{type(error).__name__}: {error}", tag)
+                violation = Violation(ErrorCodes(error.error_code), library_words(error), tag)
         if violation is not None:
             parts.append(self._break(violation))
             return

@@ -15,7 +15,8 @@ from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes
 
 from mockrec.engine.wire import h2_frames as frames
-from mockrec.engine.wire.h2_fields import as_text, fields_fault, list_size
+from mockrec.engine.wire.fault_words import library_words
+from mockrec.engine.wire.h2_fields import as_text, fields_fault, list_size, repaired
 from mockrec.engine.wire.h2_frames import Frame, FrameReader, Violation
 from mockrec.engine.wire.h2_limits import HEADER_OVERFLOW
 from mockrec.engine.wire.h2_streams import H2Streams, Stream, StreamPart
@@ -32,6 +33,7 @@ class H2Side(H2Streams):
     def __init__(self, *, client: bool, head_limit: int, settings: dict[SettingCodes, int]) -> None:
         super().__init__(client=client, head_limit=head_limit, settings=settings)
         self._reader = FrameReader(preface=not client)
+        self._is_client = client
 
     def receive(self, data: bytes, now: float = 0.0) -> list[StreamPart | Fault | GoAway]:
         """Take bytes from the peer, which came at `now` (seconds); what they complete. Nothing follows a `Fault`, and
@@ -102,10 +104,10 @@ class H2Side(H2Streams):
             events = self._conn.receive_data(raw)
         except ProtocolError as error:
             tag = HEADER_OVERFLOW if isinstance(error, DenialOfServiceError) else ""
-            parts.append(self._break(Violation(error.error_code, f"{type(error).__name__}: {error}", tag), told=True))
+            parts.append(self._break(Violation(error.error_code, library_words(error), tag), told=True))
             return
         except Exception as error:  # what hyperframe, hpack and h2 stumble over
-            parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, f"{type(error).__name__}: {error}")))
+            parts.append(self._break(Violation(ErrorCodes.PROTOCOL_ERROR, library_words(error))))
             return
         for event in events:
             self._read(event, parts)
@@ -148,7 +150,11 @@ class H2Side(H2Streams):
 
     def _trailers(self, stream: int, parts: list[Any]) -> None:
         fields = self._decoder.fields
+        odd: tuple[str, ...] = ()
         fault = fields_fault(fields, frozenset())
+        if fault and self._is_client:
+            fields, odd = repaired(fields)
+            fault = fields_fault(fields, frozenset(), odd=True)
         if not fault and list_size(fields) > self._head_limit:
             fault = "the trailers are too large"
         if not fault and self._streams[stream].endless:
@@ -156,7 +162,7 @@ class H2Side(H2Streams):
         if fault:
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, fault, parts)
         else:
-            self._ended(stream, self._streams[stream], End(as_text(fields)), parts)
+            self._ended(stream, self._streams[stream], End(as_text(fields), odd), parts)
 
     def _ended(self, stream: int, state: Stream, end: End, parts: list[Any]) -> None:
         """The peer's message is complete."""
@@ -207,5 +213,13 @@ def stream_fault(reset: Reset) -> Fault:
     return fault
 
 
+def code_name(code: int) -> str:
+    """The name of an error code, or its number where RFC 9113 has none for it."""
+    try:
+        return ErrorCodes(code).name
+    except ValueError:
+        return f"0x{code:x}"
+
+
 def _fault(code: int, detail: str, tag: str = "") -> Fault:
-    return Fault(HTTP2_ERROR, status=0, detail=f"{detail} ({ErrorCodes(code).name})", error=code, tag=tag)
+    return Fault(HTTP2_ERROR, status=0, detail=f"{detail} ({code_name(code)})", error=code, tag=tag)

@@ -9,7 +9,9 @@ The codes are those of llhttp and Node's HTTP server (RFC 9112 sections stand be
 
 from __future__ import annotations
 
+import codecs
 import re
+from typing import Final
 
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
 
@@ -26,17 +28,28 @@ OVERFLOW = "HPE_HEADER_OVERFLOW"
 EARLY_EOF = "HPE_INVALID_EOF_STATE"
 BAD_HOST = "ERR_INVALID_URL"
 
+NO_HOST: Final = "client-odd:no-host"
+"""Tag: a request of HTTP/1.1 that names its host in the request line only."""
+RAW_TARGET: Final = "client-odd:raw-target"
+"""Tag: the target holds UTF-8 that is not percent-encoded."""
+UNKNOWN_METHOD: Final = "client-odd:unknown-method"
+"""Tag: the method is not registered."""
+
 METHODS = frozenset(
     b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL"
     b" MOVE NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE"
     b" SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
 )
+"""The registered ones. Any other token is a method too."""
 
 # The value may hold tabs and everything from 0x80 up (obs-text), no other control character.
 HEADER_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
 )
-_BAD_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
+# Control characters above ASCII, and what ends a line for readers of Unicode.
+_BAD_CHARACTER = re.compile("[\x80-\x9f\u2028\u2029]")
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://")
 _AUTHORITY_FORM = re.compile(rb"[^/?#@]+")
 LARGEST_LENGTH = (1 << 63) - 1
@@ -80,21 +93,59 @@ def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
     return fault
 
 
+def is_method(word: bytes) -> bool:
+    """Whether a word is a method (RFC 9110, 9.1): any token, but for one that is a registered method in other letters,
+    which servers read differently, and for the start of HTTP/2 (RFC 9113, 3.4)."""
+    return word in METHODS or (TOKEN.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI")
+
+
+def is_text(target: bytes, *, complete: bool = True) -> bool:
+    """Whether the bytes of a target are UTF-8 without control characters. If they are not `complete`, the last
+    character may be cut."""
+    if target.isascii():
+        return True
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(target, complete)
+    except UnicodeDecodeError:
+        return False
+    return _BAD_CHARACTER.search(text) is None
+
+
+def target_text(target: str) -> str:
+    """The text of a request target (latin-1, so that it can be sent again byte by byte) that is UTF-8."""
+    return target if target.isascii() else target.encode("latin-1").decode("utf-8", "replace")
+
+
+def sent_target(text: str) -> str:
+    """The other way: a target as text → as it is sent."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _target_fault(target: bytes, *, complete: bool) -> str:
+    """The code of the first fault among the characters of a target, or nothing."""
+    bad = _BAD_TARGET.search(target)
+    good = target if bad is None else target[: bad.start()]
+    if not is_text(good, complete=complete or bad is not None):
+        return INVALID_URL
+    if bad is None:
+        return ""
+    return INVALID_VERSION if bad[0] == b"\n" else INVALID_URL
+
+
 def _partial_request_line_fault(line: bytes, raw: bytes) -> Fault | None:
     method, space, target = line.partition(b" ")
     if not space:
-        # As long as no method is complete, what is there must begin one. A CR may be half of the line's end,
-        # also of an empty line's.
-        if line == b"\r" or line.removesuffix(b"\r") in METHODS or any(known.startswith(line) for known in METHODS):
+        # A CR may be half of the line's end, also of an empty line's.
+        if line in (b"", b"\r") or TOKEN.fullmatch(line.removesuffix(b"\r")):
             return None
         return Fault(INVALID_METHOD, raw=raw)
-    if method not in METHODS:
+    if not is_method(method):
         return Fault(INVALID_METHOD, raw=raw)
     target, space, version = target.partition(b" ")
     # A line that can still become `… HTTP/1.x` waits for its end.
     waits_for_version = b"HTTP/1.".startswith(version[:7]) and b" " not in version and b"\n" not in version
-    bad = _BAD_TARGET.search(target if space else target.removesuffix(b"\r"))
-    if bad is None and (waits_for_version or not space):
+    bad = _target_fault(target if space else target.removesuffix(b"\r"), complete=bool(space))
+    if not bad and (waits_for_version or not space):
         return None
     return _request_line_fault(line, raw)
 
@@ -115,13 +166,13 @@ def _header_fault(lines: list[bytes], raw: bytes) -> Fault | None:
 def _request_line_fault(line: bytes, raw: bytes) -> Fault | None:
     """RFC 9112, 3: method SP request-target SP HTTP-version, single spaces only."""
     words = line.split(b" ")
-    if words[0] not in METHODS:
+    if not is_method(words[0]) or (len(words) == 1 and words[0] not in METHODS):
         return Fault(INVALID_METHOD, raw=raw)
     if len(words) > 1:
         target = words[1]
-        bad = _BAD_TARGET.search(target)
-        if bad is not None:
-            return Fault(INVALID_VERSION if bad[0] == b"\n" else INVALID_URL, raw=raw)
+        bad = _target_fault(target, complete=True)
+        if bad:
+            return Fault(bad, raw=raw)
         if not target or not _target_form_fits(words[0], target):
             return Fault(INVALID_URL, raw=raw)
     if len(words) < 3:
@@ -149,7 +200,16 @@ def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
         raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
     head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))
     code = _read_framing(head)
-    return Fault(code, raw=raw) if code else head
+    if code:
+        return Fault(code, raw=raw)
+    head.odd += odd_parts(method, target)
+    return head
+
+
+def odd_parts(method: str, target: str) -> tuple[str, ...]:
+    """The tags of what is unusual in a request line, and good."""
+    tags = () if method.encode("latin-1") in METHODS else (UNKNOWN_METHOD,)
+    return tags if target.isascii() else (*tags, RAW_TARGET)
 
 
 def _read_framing(head: RequestHead) -> str:
@@ -172,8 +232,12 @@ def _read_framing(head: RequestHead) -> str:
             return INVALID_LENGTH
         head.has_body = head.content_length > 0
     hosts = names.count("host")
-    if hosts > 1 or (hosts == 0 and head.version == "1.1"):
+    if hosts > 1:
         return BAD_HOST  # RFC 9112, 3.2
+    if hosts == 0 and head.version == "1.1":
+        if head.method != "CONNECT" and head.target.startswith(("/", "*")):
+            return BAD_HOST  # nothing else names it
+        head.odd = (NO_HOST,)
     connection = [token.strip() for token in headers.get("connection", "").lower().split(",")]
     head.keep_alive = head.version == "1.1" and "close" not in connection
     if "upgrade" in connection and head.version == "1.1":

@@ -29,6 +29,7 @@ class RequestHead:
         "headers",
         "keep_alive",
         "method",
+        "odd",
         "raw_headers",
         "target",
         "upgrade",
@@ -57,6 +58,8 @@ class RequestHead:
         self.has_body = False
         self.upgrade = ""
         """The lower-case protocol of an `Upgrade` that `Connection` names, or empty."""
+        self.odd: tuple[str, ...] = ()
+        """The tags of what is unusual in it, and good."""
         self.address: Any = None
 
 
@@ -79,6 +82,8 @@ class End:
     """The peer's message is complete."""
 
     trailers: RawHeaders = ()
+    odd: tuple[str, ...] = ()
+    """What broke the rules in its body and was repaired (`odd_fields.py`)."""
 
 
 @dataclass(slots=True)
@@ -93,7 +98,7 @@ class Fault:
     status: int = 400
     raw: bytes = b""
     detail: str = ""
-    """What was wrong, in words; only HTTP/2 tells."""
+    """What was wrong, in words."""
     error: int = 0
     """The HTTP/2 error code that was sent for it."""
     tag: str = ""
@@ -137,6 +142,10 @@ class ResponseHead:
     headers: dict[str, Any]
     version: str = field(default="1.1", kw_only=True)
     """Of the message, where it was received."""
+    odd: tuple[str, ...] = field(default=(), kw_only=True)
+    """What broke the rules and was repaired (`odd_fields.py`), where it was received."""
+    raw: bytes = field(default=b"", compare=False, repr=False, kw_only=True)
+    """The head as it came, where something was odd."""
     wire: Any = field(default=None, compare=False, repr=False)
     logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """How it stands in the log; filled by the notes."""

@@ -6,6 +6,7 @@ So a SOCKS 5 greeting is known by its first two bytes, and what a client sends a
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from mockrec.engine.wire.head import METHODS
@@ -20,6 +21,9 @@ SNIFF_LIMIT = len(H2_PREFACE)
 _HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1
 _SOCKS_COMMANDS = (1, 2)  # CONNECT and BIND; the refusal of BIND is the codec's
 _REQUEST_STARTS = tuple(method + b" " for method in METHODS)
+# Other methods are in capitals where other protocols could be meant, and what follows must look like a target.
+_OTHER_START = re.compile(rb"(?!PRI )[A-Z][A-Z0-9_-]* (?:/|\* |[A-Za-z][A-Za-z0-9+.-]*://)")
+_OTHER_BEGUN = re.compile(rb"(?!PRI )[A-Z][A-Z0-9_-]*(?: (?:\*|[A-Za-z][A-Za-z0-9+.-]*(?::/?)?)?)?")
 
 
 def sniff(first: bytes | bytearray, *, socks: bool) -> Opening:
@@ -45,8 +49,10 @@ def _sniff_socks(first: bytes | bytearray) -> Opening:
 
 
 def _sniff_http1(first: bytes | bytearray) -> Opening:
-    """A method and a space; or an empty line, which only HTTP/1 allows before its own start (RFC 9112, 2.2)."""
-    if first.startswith((b"\r\n", *_REQUEST_STARTS)):
+    """A method and a space, and the start of a target where no registry has the method; or an empty line, which only
+    HTTP/1 allows before its own start (RFC 9112, 2.2)."""
+    first = bytes(first[:SNIFF_LIMIT])
+    if first.startswith((b"\r\n", *_REQUEST_STARTS)) or _OTHER_START.match(first):
         return "http1"
-    possible = first == b"\r" or any(start.startswith(first) for start in _REQUEST_STARTS)
+    possible = first == b"\r" or (len(first) < SNIFF_LIMIT and _OTHER_BEGUN.fullmatch(first))
     return "more" if possible else "unknown"

@@ -25,6 +25,7 @@ from wsproto.frame_protocol import (
     XorMaskerSimple,
 )
 
+from mockrec.engine.wire.fault_words import library_words
 from mockrec.engine.wire.ws_deflate import Deflater, Inflater
 from mockrec.engine.wire.ws_handshake import Deflate
 from mockrec.engine.wire.ws_message import Message
@@ -135,7 +136,7 @@ class WebSocket:
                 self._read_frame(frame, parts)
         except ParseFailed as error:
             self._over = True
-            parts.append(WsFault(int(error.code), str(error)))
+            parts.append(WsFault(int(error.code), library_words(error)))
         self._between = not self._message.open and frames.header is None and not len(frames.buffer)
         return parts
 

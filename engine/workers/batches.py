@@ -27,7 +27,8 @@ ENDS_OF: Final = {
     "raw-passthrough-opened": frozenset({"raw-passthrough-closed"}),
 }
 """What a record begins → the types of those that may end it."""
-_ENDS: Final = frozenset[str]().union(*ENDS_OF.values())
+ENDS: Final = frozenset[str]().union(*ENDS_OF.values())
+"""Types that may end something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _open_and_ended(kinds: Iterable[str], records: Iterable[Record]) -> tuple[li
     for place, (kind, record) in enumerate(zip(kinds, records, strict=True)):
         if kind in ENDS_OF:
             opened[record["id"]] = place
-        elif kind in _ENDS and opened.pop(record["id"], None) is None:
+        elif kind in ENDS and opened.pop(record["id"], None) is None:
             ended.append(record["id"])
     return list(opened.items()), ended
 

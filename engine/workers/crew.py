@@ -27,8 +27,9 @@ from mockrec.engine.workers.merge import Merge
 from mockrec.engine.workers.messages import Assignment, Message
 from mockrec.formats.errors import OutputError
 
-_PATIENCE = 5.0
-"""Seconds that a worker gets to end beyond the grace of its exchanges."""
+_PATIENCE = 0.5
+"""Seconds that a worker gets to end beyond the grace of its exchanges, as long as no more records come from it."""
+_LOOK_SECONDS = 0.1
 _MOST_FAILED_STARTS = 3
 _PAUSE = 0.1
 """Seconds before a worker that could not start is tried again."""
@@ -59,6 +60,7 @@ class Crew(Run):
         self._tells_exchanges = tells_exchanges
         self._sockets = bind_shared(settings.server.host, settings.server.ports, count)
         self._hands: dict[int, Hand] = {}
+        self._merges: dict[int, Merge] = {}
         self._all_ready = anyio.Event()
         self._loaded, self._version = settings.loaded, 0
         self._stopping = False
@@ -90,9 +92,15 @@ class Crew(Run):
 
     async def _lose_patience(self) -> None:
         """Workers end in the grace that they have; one that does not is killed."""
-        await anyio.sleep(self.settings.grace + _PATIENCE)
-        for hand in self._hands.values():
-            hand.kill()
+        ends_at = anyio.current_time() + self.settings.grace
+        while True:
+            await anyio.sleep(_LOOK_SECONDS)
+            now = anyio.current_time()
+            if self._hurry.is_set():
+                ends_at = min(ends_at, now)
+            for hand in self._hands.values():
+                if not hand.taking and now > max(ends_at, hand.last_sign) + _PATIENCE:
+                    hand.kill()
 
     def _close(self) -> None:
         for sockets in self._sockets:
@@ -109,11 +117,14 @@ class Crew(Run):
         failed_starts = 0
         while True:
             merge = Merge(self._recording.recorder, kept_types(self.settings))
+            self._merges[number] = merge
             hand = self._hands[number] = Hand(number, self._taker(merge), lambda said: self._hear(number, said))
             words = await hand.work(self._assignment, self._sockets[number - 1], stdout=self._worker_stdout)
             if not words and self._stopping:
                 return
             ended = merge.lost(self._recording.log.add)
+            if self._recording.spool is not None and hand.pid is not None:
+                self._recording.spool.sweep(hand.pid)
             self.hooks.lost(f"{hand} {words or 'ended unasked'}", ended)
             failed_starts = 0 if hand.ready else failed_starts + 1
             if failed_starts >= _MOST_FAILED_STARTS:
@@ -173,12 +184,16 @@ class Crew(Run):
                     self._all_ready.set()
             case messages.Progress():
                 self._add(said)
+            case messages.LeftOut(counts, ended):
+                self._merges[number].left_out(counts, ended)
             case messages.Defect(name, text):
                 error = WorkerDefect(name)
                 error.add_note(text)
                 self.hooks.defect(error)
-            case messages.Warned(text):
-                self.hooks.warn(text)
+            case messages.UserFailure(failure):
+                self.hooks.failure(failure)
+            case messages.Warned(sentence):
+                self.hooks.warn(sentence)
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
             case messages.Refused(reason):
@@ -199,11 +214,15 @@ class Crew(Run):
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────
 
-    def reload(self) -> Loaded:
-        self._loaded = super().reload()
+    async def reload(self) -> Loaded:
+        self._loaded = await super().reload()
         self._version += 1
         self._tell_all(messages.Reload(self._loaded, self._version))
         return self._loaded
+
+    def _give_up(self, error: dict[str, str]) -> None:
+        for hand in self._hands.values():
+            hand.kill()
 
     def hurry(self) -> None:
         self._tell_all(messages.Hurry())

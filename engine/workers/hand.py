@@ -29,6 +29,14 @@ class Hand:
         self._hear = hear
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self.taking = False
+        """Whether its records are being taken: it may have to wait for that."""
+        self.last_sign = anyio.current_time()
+        """When something has come from it last, in the loop's seconds."""
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
 
     def __str__(self) -> str:
         return f"worker {self.number}" + (f" (pid {self._process.pid})" if self._process is not None else "")
@@ -64,16 +72,20 @@ class Hand:
             finally:
                 its_control.close()
                 its_link.close()
+            ours = [link, control.dup()]
             reader, self._writer = await asyncio.open_connection(sock=control)
             self.tell(assignment())
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._read_lines, link)
+                    group.start_soon(_end_with, process, ours)
                     while (message := await receive(reader)) is not None:
+                        self.last_sign = anyio.current_time()
                         self._hear(message)
                 return _words(await process.wait())
             finally:
                 self._writer.close()
+                ours[1].close()
                 if process.returncode is None:
                     self.kill()
                     with anyio.CancelScope(shield=True):
@@ -83,7 +95,10 @@ class Hand:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):
             while data := await loop.sock_recv(link, _READ_BYTES):
+                self.last_sign = anyio.current_time()
+                self.taking = True
                 await self._take(data)
+                self.taking = False
 
     def tell(self, message: Message) -> None:
         """Send a message; without a word if it is too late."""
@@ -95,6 +110,15 @@ class Hand:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+
+async def _end_with(process: Process, sockets: Sequence[socket.socket]) -> None:
+    """Once the process has ended nothing more comes on its sockets, whoever else holds their other ends: a process that
+    a handler has forked. What has come by then is still read."""
+    await process.wait()
+    for sock in sockets:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RD)
 
 
 def _words(code: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -27,6 +28,11 @@ class Merge:
         self._unpacker = Unpacker()
         self._open: dict[str, bytes] = {}
         """Exchange or tunnel → what of its first line stands after the number."""
+        self._left_out: Counter[str] = Counter()
+        """Records that the worker has left out, less those that its `gap` records tell; negative where those have come
+        first."""
+        self._ended_unseen: set[str] = set()
+        """Ends that were left out, of exchanges whose first record is still on its way."""
 
     def take(self, data: bytes) -> None:
         """Bytes as they come from the worker, cut anywhere."""
@@ -37,9 +43,23 @@ class Merge:
         for identity in batch.ended:
             self._open.pop(identity, None)
         for identity, place in batch.opened:
-            if batch.kinds[place] in self._waited_for:
+            if identity in self._ended_unseen:
+                self._ended_unseen.discard(identity)
+            elif batch.kinds[place] in self._waited_for:
                 self._open[identity] = batch.pieces[place]
+        if "gap" in batch.kinds:
+            for kind, piece in zip(batch.kinds, batch.pieces, strict=True):
+                if kind == "gap":
+                    self._left_out.subtract(orjson.loads(HEAD + piece)["counts"])
         self._recorder.add_lines(batch.kinds, batch.pieces)
+
+    def left_out(self, counts: Mapping[str, int], ended: Iterable[str]) -> None:
+        """The worker has left records out: how many of each type, and which exchanges and tunnels they would have
+        ended."""
+        self._left_out.update(counts)
+        for identity in ended:
+            if self._open.pop(identity, None) is None:
+                self._ended_unseen.add(identity)
 
     def lost(self, add: Any) -> int:
         """The worker has died: take what has come of its last batch, and end what it had open with records given to
@@ -48,11 +68,16 @@ class Merge:
         if rest is not None:
             self._add(rest)
         now = clock.now()
+        untold = {kind: count for kind, count in self._left_out.items() if count > 0}
+        if untold:
+            add({"seq": 0, "type": "gap", "timestamp": clock.timestamp(now), "counts": untold})
         count = 0
         for record in self._ends(now):
             add(record)
             count += 1
         self._open.clear()
+        self._ended_unseen.clear()
+        self._left_out.clear()
         return count
 
     def _ends(self, now: float) -> Iterator[Record]:

@@ -6,7 +6,7 @@ import asyncio
 import copyreg
 import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from mockrec.engine.exchange.ended import Ended
 from mockrec.engine.rules.load import Loaded
 from mockrec.engine.settings import RunSettings
+from mockrec.engine.usercode.failure import Failure
 
 _LENGTH_BYTES = 4
 
@@ -91,6 +92,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What it has left out of the log since the last one, and has not said in a `gap` record yet."""
+
+    counts: Mapping[str, int]
+    """Type of record → how many."""
+    ended: Sequence[str]
+    """Exchanges and tunnels whose first record is in the log, and whose last one was left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """Something of ours went wrong."""
 
@@ -99,10 +110,17 @@ class Defect:
 
 
 @dataclass(frozen=True, slots=True)
+class UserFailure:
+    """A function of the user's has failed."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something that the user should know and may mend."""
 
-    text: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +131,21 @@ class Failed:
     message: str
 
 
-Message = Assignment | Reload | StopAnswering | Stop | Hurry | Ready | Refused | Progress | Defect | Warned | Failed
+Message = (  # fmt: skip
+    Assignment
+    | Reload
+    | StopAnswering
+    | Stop
+    | Hurry
+    | Ready
+    | Refused
+    | Progress
+    | LeftOut
+    | Defect
+    | UserFailure
+    | Warned
+    | Failed
+)
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:

@@ -14,16 +14,23 @@ import threading
 import traceback
 
 import anyio
+from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
+from mockrec.engine.descriptors import keep_from_forks
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.loop import has_uvloop, tune_garbage_collection
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
+from mockrec.engine.rules.load import Loaded
 from mockrec.engine.server import Server
 from mockrec.engine.settings import Hooks
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.usercode.calls import report_failures
+from mockrec.engine.usercode.failure import Failure
+from mockrec.engine.usercode.watch import left_behind, watch_functions
 from mockrec.engine.workers import batches, messages
+from mockrec.engine.workers.left_out import LeftOutNotes
 from mockrec.engine.workers.link import LinkSink
 from mockrec.engine.workers.messages import Assignment, packed, receive
 from mockrec.engine.workers.tally import Tally
@@ -49,18 +56,23 @@ class Worker:
         self._tally.renew(assignment.version)
         self._writer = writer
         self._stop = anyio.Event()
-        hooks = Hooks(exchange_ended=self._tally.ended, defect=self._defect, warn=self._warn)
+        self._reloading = anyio.Lock()
+        hooks = Hooks(self._tally.ended, self._defect, failure=self._failure, warn=self._warn)
         self._server = Server(settings, hooks, Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(
             settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, pack=batches.pack
         )
+        self._left_out = LeftOutNotes()
+        self._recording.recorder.on_left_out = self._left_out.add
         self._listener = self._server.build(sockets, self._recording, assignment.kept)
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Until the parent says stop, or is gone."""
+        report_failures(self._failure)
         async with anyio.create_task_group() as background:
-            background.start_soon(self._obey, reader)
+            background.start_soon(watch_functions, self._warn)
+            background.start_soon(self._obey, reader, background)
             async with anyio.create_task_group() as serving:
                 await self._server.start(serving)
                 background.start_soon(self._tell)
@@ -69,6 +81,8 @@ class Worker:
                 await self._stop.wait()
                 await self._server.stop(serving)
             background.cancel_scope.cancel()
+        for sentence in left_behind():
+            self._warn(sentence)
         self._listener.close()
         await self._recording.close(None)
         self._server.close()
@@ -76,18 +90,11 @@ class Worker:
         with contextlib.suppress(ConnectionError):  # the parent may be gone
             await self._writer.drain()
 
-    async def _obey(self, reader: asyncio.StreamReader) -> None:
+    async def _obey(self, reader: asyncio.StreamReader, background: TaskGroup) -> None:
         while (message := await receive(reader)) is not None:
             match message:
                 case messages.Reload(loaded, version):
-                    try:
-                        self._server.use(loaded)
-                    except ConfigError as error:  # handlers that this process cannot load
-                        self._send(messages.Refused(str(error)))
-                        continue
-                    self._tally.renew(version)
-                    if self._redactor is not None:
-                        self._redactor.learn_values(loaded.secrets)
+                    background.start_soon(self._reload, loaded, version)
                 case messages.StopAnswering():
                     self._server.stop_answering()
                 case messages.Stop():
@@ -95,6 +102,17 @@ class Worker:
                 case messages.Hurry():
                     self._server.hurry()
         self._orphaned()
+
+    async def _reload(self, loaded: Loaded, version: int) -> None:
+        async with self._reloading:
+            try:
+                await self._server.use(loaded)
+            except ConfigError as error:  # handlers that this process cannot load
+                self._send(messages.Refused(str(error)))
+                return
+            self._tally.renew(version)
+            if self._redactor is not None:
+                self._redactor.learn_values(loaded.secrets)
 
     def _orphaned(self) -> None:
         timer = threading.Timer(_ORPHAN_SECONDS, os._exit, (1,))  # whatever still runs then
@@ -112,6 +130,9 @@ class Worker:
         progress = self._tally.progress(self._server.rules, self._recording.bodies)
         if progress is not None:
             self._send(progress)
+        left_out = self._left_out.take()
+        if left_out is not None:
+            self._send(left_out)
 
     def _defect(self, error: BaseException) -> None:
         text, name = "".join(traceback.format_exception(error)), f"{type(error).__name__}: {error}"
@@ -119,8 +140,11 @@ class Worker:
             text, name = self._redactor.text(text), self._redactor.text(name)
         self._send(messages.Defect(name, text))
 
-    def _warn(self, text: str) -> None:
-        self._send(messages.Warned(text))
+    def _warn(self, sentence: str) -> None:
+        self._send(messages.Warned(sentence))
+
+    def _failure(self, failure: Failure) -> None:
+        self._send(messages.UserFailure(failure))
 
     def _failed(self, error: FormatError) -> None:
         told = (error.file, error.message) if isinstance(error, OutputError) else ("the log", str(error))
@@ -145,6 +169,12 @@ async def _work(control: int, link: int, listening: list[int]) -> None:
         return
     await worker.serve(reader)
     writer.close()
+    with contextlib.suppress(OSError), anyio.move_on_after(_ORPHAN_SECONDS):
+        await writer.wait_closed()  # what it still holds has gone out then
+    with contextlib.suppress(OSError, ValueError):  # a function of the user's may have closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)  # all is said; threads and tasks that the user's functions have left would keep the process
 
 
 def main() -> None:
@@ -153,6 +183,7 @@ def main() -> None:
     for descriptor in (control, link, *listening):
         # What a handler starts must not hold them: the parent would wait for its end too.
         os.set_inheritable(descriptor, False)
+    keep_from_forks(lambda: (control, link))
     anyio.run(_work, control, link, listening, backend_options={"use_uvloop": has_uvloop()})
 
 

@@ -164,9 +164,12 @@ _PLACES = {"connectionId": "_connectionId", "remoteIpAddress": "_clientIPAddress
 # ── what HAR has no field for ──────────────────────────────────────────────────────────────────────
 
 
+_CUSTOM = (("matchedRuleId", "_matchedRuleId"), ("continuedRuleIds", "_continuedRuleIds"), ("tags", "_tags"))
+
+
 def _add_custom(entry: Record, story: _Story) -> None:
     last = story.end or story.request
-    for key, name in (("matchedRuleId", "_matchedRuleId"), ("tags", "_tags")):
+    for key, name in _CUSTOM:
         source = last if key in last else story.request
         if source.get(key):
             entry[name] = source[key]

@@ -114,7 +114,11 @@ class ForeignEntry:
 
     def _rule(self) -> Record:
         rule = self._entry.get("_matchedRuleId")
-        return {"matchedRuleId": rule} if isinstance(rule, str) else {}
+        continued = [one for one in items(self._entry.get("_continuedRuleIds")) if isinstance(one, str)]
+        return {
+            **({"matchedRuleId": rule} if isinstance(rule, str) else {}),
+            **({"continuedRuleIds": continued} if continued else {}),
+        }
 
     def _complete(self, kind: str) -> Record:
         head = self._head(kind, self._timing(bodyReceivedTimestamp=self._sent))

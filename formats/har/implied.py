@@ -22,9 +22,12 @@ _REMEMBERED = ("timingEvents", "tags", "tlsMetadata", "destination")
 PIECES = {"request-body-data": "request", "response-body-data": "response"}
 
 _HEAD = """id connectionId protocol httpVersion method url path destination headers rawHeaders remoteIpAddress
-    remotePort timingEvents tags matchedRuleId tlsMetadata body trailers rawTrailers host duration error requestBody
+    remotePort timingEvents tags matchedRuleId continuedRuleIds
+    tlsMetadata body trailers rawTrailers host duration error requestBody
     response"""
-_ENDING = "eventTimestamp timingEvents tags method url host matchedRuleId duration body trailers rawTrailers"
+_ENDING = (
+    "eventTimestamp timingEvents tags method url host matchedRuleId continuedRuleIds duration body trailers rawTrailers"
+)
 _ANSWER = f"id connectionId statusCode statusMessage headers rawHeaders timingEvents tags {_ENDING}"
 _STREAM = f"""id connectionId streamId direction content isBinary closeCode closeReason initiator isEnded
     requestId ruleId eventType eventData {_ENDING}"""
@@ -137,7 +140,8 @@ class Implied:
         return fields.parts_of(text(self._request.get("url")))
 
     def _rule(self) -> Record:
-        return {"matchedRuleId": self._entry["_matchedRuleId"]} if "_matchedRuleId" in self._entry else {}
+        places = (("matchedRuleId", "_matchedRuleId"), ("continuedRuleIds", "_continuedRuleIds"))
+        return {key: self._entry[name] for key, name in places if name in self._entry}
 
     def _tags(self) -> Record:
         return {"timingEvents": {}, "tags": self._entry.get("_tags", []), **self._known("timingEvents", "tags")}

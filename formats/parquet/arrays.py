@@ -54,7 +54,8 @@ def flag(value: bool) -> Any:
     return flags([value])[0]
 
 
-_FORMATS = {
+_FORMATS: dict[Any, Any] = {
+    pa.bool_(): "?",
     pa.int8(): "b",
     pa.uint8(): "B",
     pa.int16(): "h",
@@ -66,7 +67,7 @@ _FORMATS = {
     pa.float32(): "f",
     pa.float64(): "d",
 }
-"""Codes of `struct` for the types whose values stand side by side in one buffer."""
+"""Codes of `struct` for the types whose values stand side by side in one buffer, or can."""
 
 
 def plain(array: pa.Array) -> list[Any]:
@@ -76,11 +77,12 @@ def plain(array: pa.Array) -> list[Any]:
     """
     if not len(array):
         return []
-    if pa.types.is_boolean(array.type):
-        return list(map(bool, plain(array.cast(pa.uint8()))))
     code = _FORMATS.get(array.type)
     if code is None:
         raise TypeError(f"expected numbers or flags, got {array.type}")
+    if code == "?":
+        array = array.cast(pa.uint8())  # a bit each, otherwise
     data = memoryview(array.buffers()[1])
     size = array.type.byte_width
-    return data[array.offset * size : (array.offset + len(array)) * size].cast(code).tolist()
+    values: list[Any] = data[array.offset * size : (array.offset + len(array)) * size].cast(code).tolist()
+    return values

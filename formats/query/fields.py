@@ -70,6 +70,7 @@ _PLAIN = {
         _plain("id", Kind.TEXT, ("id",), folding=_ID),
         _plain("connection", Kind.TEXT, ("connectionId",), folding=_ID),
         _plain("rule", Kind.TEXT, ("matchedRuleId",), ("ruleId",)),
+        _plain("continued_rule", Kind.TEXT, ("continuedRuleIds",)),
         _plain("tag", Kind.TEXT, ("tags",), ("request", "tags")),
         _plain("ip", Kind.TEXT, ("remoteIpAddress",), ("request", "remoteIpAddress"), folding=_LOWER),
         _tls("sni", "sniHostname"),

@@ -12,7 +12,7 @@ from typing import Any
 Request = tuple[str, str, bytes]
 """Method, target and body."""
 
-_START = re.compile(rb"(?:[A-Z]+ /[!-~]*|OPTIONS \*) HTTP/1\.1")
+_START = re.compile(rb"(?:[A-Z]+ /[!-~\x80-\xff]*|OPTIONS \*) HTTP/1\.1")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([^\x00-\x1f\x7f]*)")
 _NO_TRAILER = re.compile(rb"(?im)^(?:content-length|transfer-encoding|host|connection|trailer|te|expect):")
 

@@ -217,14 +217,14 @@ def test_the_same_requests_give_the_same_records(recorder: Start, tmp_path: Path
 HOST = b"Host: a\r\n"
 FAULTS = [
     ("HPE_INVALID_METHOD", b"get / HTTP/1.1\r\n" + HOST + b"\r\n"),
-    ("HPE_INVALID_METHOD", b"FETCH / HTTP/1.1\r\n\r\n"),
+    ("HPE_INVALID_METHOD", b"FE(TCH / HTTP/1.1\r\n\r\n"),
     ("HPE_INVALID_METHOD", b"\x05\x01\x00"),
     ("HPE_INVALID_VERSION", b"GET / HTTP/0\r\n\r\n"),
     ("HPE_INVALID_VERSION", b"GET / HTTP/3.0\r\n\r\n"),
     ("HPE_INVALID_VERSION", b"GET / HTTP/1.9x\r\n\r\n"),
     ("HPE_INVALID_VERSION", b"GET / HTTP/1.1\nHost: a\n\n"),
     ("HPE_INVALID_URL", b"GET /\x01 HTTP/1.1\r\n\r\n"),
-    ("HPE_INVALID_URL", b"GET /\xc3\xb6 HTTP/1.1\r\n\r\n"),
+    ("HPE_INVALID_URL", b"GET /\xc3 HTTP/1.1\r\n\r\n"),
     ("HPE_INVALID_URL", b"GET mock.test:80 HTTP/1.1\r\n\r\n"),
     ("HPE_INVALID_CONSTANT", b"GET /a b HTTP/1.1\r\n\r\n"),
     ("HPE_INVALID_HEADER_TOKEN", b"GET / HTTP/1.1\r\nHost: a\r\nb c: d\r\n\r\n"),
@@ -259,12 +259,18 @@ def test_each_fault_has_its_code_and_its_answer(recorder: Start) -> None:
     errors = session.by_type("client-error")
     for (code, data), answer, record in zip(FAULTS, answers, errors, strict=True):
         line = LINES.get(code, "HTTP/1.1 400 Bad Request")
-        assert answer == f"{line}\r\nConnection: close\r\n\r\n".encode(), data
         assert record["errorCode"] == code, data
         status, reason = line.split(" ", 2)[1:]
+        why = record["errorMessage"]
+        text = f"mockrec refused this request: {status} {reason} ({code})\n\n{why[0].upper()}{why[1:]}.\n"
+        assert "b'" not in why
+        assert record["response"]["body"] == {"size": len(text.encode()), "text": text}
+        head = f"{line}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(text.encode())}\r\n"
+        assert answer == f"{head}Connection: close\r\n\r\n{text}".encode(), data
+        assert record["request"]["id"] == record["response"]["id"] == record["id"]
         assert record["response"]["statusCode"] == int(status)
         assert record["response"]["statusMessage"] == reason
-        assert record["response"]["rawHeaders"] == [["Connection", "close"]]
+        assert record["response"]["rawHeaders"][-1] == ["Connection", "close"]
         tags = [f"client-error:{code}"] + ["header-overflow"] * (code == "HPE_HEADER_OVERFLOW")
         assert record["response"]["tags"] == record["request"]["tags"] == tags
         assert data.startswith(raw_head(record))
@@ -276,10 +282,25 @@ def test_each_fault_has_its_code_and_its_answer(recorder: Start) -> None:
     assert errors[4]["request"].items() >= {"method": "GET", "path": "/", "httpVersion": "3.0"}.items()
 
 
+def test_refusals_are_told_on_stderr_once_each_and_not_without_end(recorder: Start) -> None:
+    program = recorder("version: 1\nrules: [{then: {reply: {}}}]\n")
+    for number in range(30):
+        for _ in range(2):
+            talk(program.port, b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x%d\r\n\r\n" % number)
+    session = program.stop()
+    lines = [line for line in session.stderr.splitlines() if "refused" in line]
+    assert len(session.by_type("client-error")) == 60
+    assert len(lines) == 21 and len(set(lines)) == 21
+    assert lines[0].endswith(
+        'refused a request with 400 (HPE_INVALID_CONTENT_LENGTH): Content-Length is "x0"; expected digits that are a number'
+    )
+    assert lines[-1].endswith("more requests were refused; the log has all of them (client-error)")
+
+
 def test_a_chunk_that_is_broken_ends_its_exchange_too(recorder: Start) -> None:
     program = recorder(RULES)
     data = request("/wait", "Transfer-Encoding: chunked", method="POST") + b"2\r\nab\r\nxyz\r\n"
-    assert talk(program.port, data) == b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+    assert talk(program.port, data).startswith(b"HTTP/1.1 400 Bad Request\r\n")
     session = program.stop()
     error, abort = session.one("client-error"), session.one("abort")
     assert error["errorCode"] == "HPE_INVALID_CHUNK_SIZE"
@@ -353,7 +374,7 @@ def test_a_head_that_takes_too_long(recorder: Start, data: bytes) -> None:
         assert answer == b""
         assert session.by_type("client-error") == []
         return
-    assert answer == b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n") and b"mockrec refused this request" in answer
     error = session.one("client-error")
     assert error["errorCode"] == "ERR_HTTP_REQUEST_TIMEOUT"
     assert error["response"]["statusCode"] == 408
@@ -363,7 +384,7 @@ def test_a_head_that_takes_too_long(recorder: Start, data: bytes) -> None:
 def test_a_body_that_takes_too_long(recorder: Start) -> None:
     program = recorder(SHORT)
     answer = talk(program.port, request("/wait", method="POST", body=b"abcd")[:-2])
-    assert answer == b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n") and b"mockrec refused this request" in answer
     session = program.stop()
     abort = session.one("abort")
     assert abort["error"]["code"] == session.one("client-error")["errorCode"] == "ERR_HTTP_REQUEST_TIMEOUT"
@@ -428,7 +449,8 @@ def test_more_connections_than_may_be(recorder: Start) -> None:
             sock.sendall(request("/"))
             receive_until(sock, b"ok")
         with connect(program.port) as third:
-            assert receive_all(third) == b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n"
+            answer = receive_all(third)
+            assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n") and b"server.limits.connections" in answer
         first.sendall(request("/", CLOSING))
         assert receive_all(first).endswith(b"ok")
     session = program.stop()

@@ -158,7 +158,7 @@ def test_resets_both_ways(start: Start, connect: Connect, eventually: Any) -> No
     session = run.stop()
     first, second = session.by_type("abort")
     assert first["error"]["code"] == "E_RULE_CLOSE"
-    assert "error" not in second
+    assert "error" not in second, "the request was complete"
 
 
 def test_a_broken_client_is_told_and_recorded(start: Start, connect: Connect) -> None:

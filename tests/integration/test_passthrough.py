@@ -541,12 +541,20 @@ def test_before_a_server_without_rules(recorder: Start, upstream: Make, client: 
     assert said.ask("POST /b HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\n\r\nhi").text == "ok"
     assert [received.headers["host"] for received in server.requests] == [f"127.0.0.1:{server.port}"] * 2
     assert server.requests[1].body == b"hi"
-    refused = said.get(f"{other.url}/")
-    assert refused.status == 503
-    assert other.accepted == 0
+    assert said.get(f"{other.url}/").text == "other"  # what a proxy is asked for, as --unmatched says
     session = run.stop()
-    assert {record["ruleId"] for record in session.by_type("rule-event")} == {"upstream"}
+    assert {record["ruleId"] for record in session.by_type("rule-event")} == {"upstream", "unmatched"}
     assert all("matchedRuleId" not in record for record in session.by_type("response"))
+
+
+def test_before_a_server_without_rules_and_nothing_else(recorder: Start, upstream: Make, client: Make) -> None:
+    server, other = upstream(), upstream()
+    run = recorder(None, "--upstream", server.url, "--unmatched", "reject")
+    said = client(run.port)
+    assert said.get("/a").text == "ok"
+    assert said.get(f"{other.url}/").status == 503
+    assert other.accepted == 0
+    assert run.stop().code == 0
 
 
 def test_before_a_server_with_rules_and_unmatched_passthrough(recorder: Start, upstream: Make, client: Make) -> None:

@@ -20,7 +20,7 @@ RULES = """
 version: 1
 rules:
   - {id: short, when: {path: /short}, then: {reply: {body: hello}}}
-  - {id: long, when: {path: /long}, then: {reply: {body: "token is hunter2-hunter2"}}}
+  - {id: long, when: {path: /long}, then: [waitForBody, {reply: {body: "token is hunter2-hunter2"}}]}
   - {id: echo, when: {path: /ws, websocket: true}, then: echo}
 """
 TEXTS = {

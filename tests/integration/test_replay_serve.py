@@ -249,6 +249,23 @@ def test_latency_as_recorded(tmp_path: Path, serve: Callable[..., Serving]) -> N
     assert time.monotonic() - began >= 0.3
 
 
+def test_events_tick_as_they_came(tmp_path: Path, serve: Callable[..., Serving]) -> None:
+    timing = {"startTimestamp": 0.0, "headersSentTimestamp": 0.0, "responseSentTimestamp": 300.0}
+    answer = "data: 1\n\ndata: 2\n\ndata: 3\n\n"
+    end = {"timingEvents": timing, "rawHeaders": [["Content-Type", "text/event-stream"]]}
+    session = session_of(tmp_path / "a.jsonl", {"answer": answer, "end": end})
+    run = serve(session, "--latency", "recorded", "--events", "all")
+    assert get(run.url).text == answer
+    run.stop()
+    pieces = [one for one in run.records if one["type"] == "response-body-data" and one["content"]["size"]]
+    assert [one["content"]["text"] for one in pieces] == ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]
+    first, second, third = (one["eventTimestamp"] for one in pieces)
+    begun = next(one for one in run.records if one["type"] == "request-initiated")["timingEvents"]["startTimestamp"]
+    assert second - begun >= 150
+    assert third - begun >= 300
+    assert first < second < third
+
+
 def test_what_was_broken_off_is_again(tmp_path: Path, serve: Callable[..., Serving]) -> None:
     cut = {"statusCode": 200, "rawHeaders": [["Content-Length", "9"]], "body": {"size": 4, "text": "half"}}
     session = session_of(

@@ -271,6 +271,21 @@ def test_files(sample: Calls) -> None:
     assert (first["body"]["text"], first["body"]["contentEncoding"]) == (poem, "gzip")
 
 
+def test_stacked(sample: Calls) -> None:
+    for path, prices in (("/v2/prices", {"book": 12}), ("/v1/prices", {"book": 12, "old": True})):
+        status, body, headers = sample.call("GET", path)
+        assert (status, json.loads(body), headers["x-recorded-by"]) == (200, prices, "mockrec")
+    assert sample.call("GET", "/pixel?id=7")[0] == 204
+    assert sample.call("GET", "/")[1] == (SAMPLES / "files" / "index.html").read_bytes()
+    assert sample.call("GET", "/..%2fhello.yaml")[0] == 404
+    session = sample.program.stop()
+    assert session.one("rule-event")["eventData"] == {"now": "/v2/prices"}
+    told = [(record["matchedRuleId"], record["continuedRuleIds"]) for record in session.by_type("response")]
+    assert told[:3] == [
+        ("prices", ["marked"]), ("prices", ["marked", "old-names"]), ("trackers", ["marked"]),
+    ]  # fmt: skip
+
+
 def test_json_rpc(sample: Calls) -> None:
     def call(**fields: Any) -> Any:
         return sample.json("POST", "/rpc", {"jsonrpc": "2.0", **fields})[1]

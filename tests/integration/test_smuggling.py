@@ -142,8 +142,18 @@ CASES: dict[str, tuple[str, str | list[Request]]] = {
     "HTTP/1.10": ("GET /first HTTP/1.10\r\nHost: {H}\r\n\r\n", LINE),
     "http/1.1": ("GET /first http/1.1\r\nHost: {H}\r\n\r\n", "HPE_INVALID_CONSTANT"),
     "a method in small letters": ("get /first HTTP/1.1\r\nHost: {H}\r\n\r\n", METHOD),
-    "an unknown method": ("SMUG /first HTTP/1.1\r\nHost: {H}\r\n\r\n", METHOD),
+    "an unknown method": ("SMUG /first HTTP/1.1\r\nHost: {H}\r\n\r\n", [("SMUG", "/first", b"")]),
+    "a registered method in other letters": ("Post /first HTTP/1.1\r\nHost: {H}\r\n\r\n", METHOD),
+    "a method with a bracket": ("GE(T /first HTTP/1.1\r\nHost: {H}\r\n\r\n", METHOD),
+    "the method of HTTP/2": ("PRI /first HTTP/1.1\r\nHost: {H}\r\n\r\n", METHOD),
     "a relative target": ("GET first HTTP/1.1\r\nHost: {H}\r\n\r\n", URL),
+    "a raw UTF-8 target": (
+        "GET /m\xc3\xbcnchen?\xe6\x9d\xb1 HTTP/1.1\r\nHost: {H}\r\n\r\n", [("GET", "/m\u00fcnchen?\u6771", b"")]),
+    "a raw UTF-8 target with a body": (
+        "PUT /\xc3\xbc HTTP/1.1\r\nHost: {H}\r\nContent-Length: 5\r\n\r\nhello", [("PUT", "/\u00fc", b"hello")]),
+    "a control character in UTF-8": ("GET /a\xc2\x85b HTTP/1.1\r\nHost: {H}\r\n\r\n", URL),
+    "a line separator in UTF-8": ("GET /a\xe2\x80\xa8b HTTP/1.1\r\nHost: {H}\r\n\r\n", URL),
+    "half a character in UTF-8": ("GET /a\xc3 HTTP/1.1\r\nHost: {H}\r\n\r\n", URL),
     "a target above ASCII": ("GET /fi\xe9rst HTTP/1.1\r\nHost: {H}\r\n\r\n", URL),
     "a fragment": ("GET /first#x HTTP/1.1\r\nHost: {H}\r\n\r\n", GET),
     "a request in the target": ("GET /first%20HTTP/1.1%0d%0a HTTP/1.1\r\nHost: {H}\r\n\r\n",
@@ -165,6 +175,10 @@ CASES: dict[str, tuple[str, str | list[Request]]] = {
     "absolute target, no host": ("GET http:///first HTTP/1.1\r\nHost: {H}\r\n\r\n", HOST),
     "absolute target, two users": ("GET http://a@b@{H}/first HTTP/1.1\r\nHost: {H}\r\n\r\n", HOST),
     "an authority for a target": ("GET {H} HTTP/1.1\r\nHost: {H}\r\n\r\n", URL),
+    "absolute target, no Host": (
+        "GET http://{H}/first HTTP/1.1\r\n\r\n", [("GET", "/first", b"")]),
+    "absolute target, no Host, a body": (
+        "POST http://{H}/first HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", post("hello")),
     # chunks (RFC 9112, 7.1)
     "chunk extensions": (CHUNKED + '5;a=b;c="d\\"e"\r\nhello\r\n0;x\r\n\r\n', post("hello")),
     "chunk extension with a bare LF": (CHUNKED + "5;a\n\r\nhello\r\n0\r\n\r\n", CHUNK),
@@ -210,6 +224,16 @@ CASES: dict[str, tuple[str, str | list[Request]]] = {
     "HTTP/1.0": ("GET /first HTTP/1.0\r\nHost: {H}\r\nConnection: keep-alive\r\n\r\n", [*GET, ("", "end", b"")]),
     "CONNECT with a body": ("CONNECT {H} HTTP/1.1\r\nHost: {H}\r\nContent-Length: 5\r\n\r\nhello", LENGTHS),
 }  # fmt: skip
+
+_RAW, _UNKNOWN, _NO_HOST = "client-odd:raw-target", "client-odd:unknown-method", "client-odd:no-host"
+ODD = {
+    "an unknown method": [_UNKNOWN],
+    "a raw UTF-8 target": [_RAW],
+    "a raw UTF-8 target with a body": [_RAW],
+    "absolute target, no Host": [_NO_HOST],
+    "absolute target, no Host, a body": [_NO_HOST],
+}
+"""What is passed on and tagged."""
 
 REFUSED_BY_NGINX = {"Expect twice"}
 """What is unambiguous, and yet more than nginx takes."""
@@ -339,6 +363,7 @@ def test_refused_or_unambiguous(played: dict[tuple[str, str], Played], name: str
     assert all(status in (400, 431) for status in statuses[len(requests) :]) and len(statuses) <= len(requests) + 1
     assert [(record["method"], _target(record)) for record in logged] == [request[:2] for request in requests]
     assert [_body(record) for record in logged] == [request[2] for request in requests]
+    assert [record["tags"] for record in logged[:-1]] == [ODD.get(name, [])] * len(logged[:-1])
     if result.seen is not None:
         assert result.seen == requests
     if target != "mocked":
@@ -356,9 +381,14 @@ def _body(record: dict[str, Any]) -> bytes:
     return text.encode()
 
 
+def _as_in_nginx(target: str) -> str:
+    """What is no ASCII is escaped in nginx's log."""
+    return "".join(chr(byte) if byte < 128 else f"\\x{byte:02X}" for byte in target.encode())
+
+
 def test_nginx_has_seen_nothing_else(played: dict[tuple[str, str], Played]) -> None:
     whole = [
-        (method, target, b"")
+        (method, _as_in_nginx(target), b"")
         for name in CASES
         for method, target, _ in passed_on(name)[0]
         if target == "/victim" or name not in REFUSED_BY_NGINX

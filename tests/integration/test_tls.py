@@ -353,7 +353,9 @@ def test_alpn(start: Start, ca: Path) -> None:
     agreed = {
         ("http/1.1",): "http/1.1",
         ("h2", "http/1.1"): "http/1.1",
-        ("foo",): None,
+        ("foo",): "foo",
+        ("foo", "bar"): "foo",
+        ("h2", "foo"): "foo",
         ("foo", "http/1.1"): "http/1.1",
     }
     for offered, expected in agreed.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import until, until_logged, until_said
+from waiting import to_the_end, until, until_logged, until_said
 
 Start = Callable[..., Any]
 Program = Callable[..., Any]
@@ -268,6 +269,76 @@ def test_what_a_handler_starts_does_not_keep_a_worker_from_being_replaced(crew: 
     finally:
         for child in (tmp_path / "children").read_text().split():
             os.kill(int(child), signal.SIGKILL)
+
+
+WHO_RULES = "rules: [{when: {path: /who}, then: {python: 'who.py:answer'}}]"
+FORKS = """
+import os, time, pathlib
+
+def answer(request):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(1000)
+        os._exit(0)
+    with open("children", "a") as file: file.write(f"{pid}\\n")
+    return {'status': 200, 'body': str(os.getpid())}
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_process_that_a_handler_forks_holds_nothing_of_ours(recorder: Start, tmp_path: Path, workers: str) -> None:
+    (tmp_path / "who.py").write_text(FORKS)
+    run = recorder(WHO_RULES, "--workers", workers)
+    try:
+        assert pid_of(run.port)
+        with socket.create_connection(("127.0.0.1", run.port), timeout=20) as client:
+            client.sendall(b"GET /who HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert to_the_end(client).startswith(b"HTTP/1.1 200")  # it ends though the other process lives
+        assert run.stop().code == 0
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", run.port))
+            again.listen()
+    finally:
+        for child in (tmp_path / "children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_with_a_fork_alive_is_replaced(recorder: Start, tmp_path: Path) -> None:
+    """The fork is made where Python does not hear of it, so it holds the sockets to the parent."""
+    (tmp_path / "who.py").write_text(
+        FORKS.replace("import os, time, pathlib", "import ctypes, os, time\nlibc = ctypes.CDLL(None)").replace(
+            "os.fork()", "libc.fork()"
+        )
+    )
+    run = recorder(WHO_RULES, "--workers", "2")
+    try:
+        killed = pid_of(run.port)
+        os.kill(killed, signal.SIGKILL)
+        until_said(run, "was killed by SIGKILL")
+        assert run.stop().code == 70
+    finally:
+        for child in (tmp_path / "children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
+def test_an_upload_under_way_leaves_no_file_behind(crew: Start, tmp_path: Path) -> None:
+    run = crew()
+    mine = pid_of(run.port)
+    with contextlib.ExitStack() as stack:
+        folder = tmp_path / "session.jsonl.bodies"
+
+        def begun() -> bool:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", run.port), timeout=20))
+            client.sendall(b"POST /never HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n" + bytes(1_000_000))
+            return folder.is_dir() and any(folder.glob(f".new-{mine}-*"))
+
+        until(begun, "no upload is on its way to disk")
+        os.kill(mine, signal.SIGKILL)
+        until_said(run, "was killed by SIGKILL")
+        until(lambda: not any(folder.glob(f".new-{mine}-*")), "the unfinished file is still there")
+        run.stop()
+    assert not any(folder.glob(".new-*"))
 
 
 def test_rules_that_workers_cannot_load_leave_those_before(crew: Start, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def commands(path: str, folder: Path, other: str) -> Iterator[list[str]]:
     yield ["filter", path, "--fields", "id,error,host,header[accept]", "--as", "csv", "--records"]
     for name in ("copy.jsonl", "copy.har", "copy.parquet"):
         yield ["filter", path, "-o", f"{folder}/{name}", "--force"]
+    yield ["filter", path, "--redact", "-o", f"{folder}/redacted.jsonl", "--force"]
     yield ["filter", path, "-o", f"{folder}/exchanges.parquet", "--table", "exchanges", "--force"]
     yield ["diff", path, other, "--requests", "--timing", "--as", "json"]
     yield ["diff", other, path, "--strict"]

@@ -19,6 +19,7 @@ from mockrec.engine.exchange.connection_notes import ConnectionNotes
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.exchange.notes import Notes
 from mockrec.engine.net.connection import Connection
+from mockrec.engine.net.refusal import Refusals
 from mockrec.engine.net.secure import Interception
 from mockrec.engine.net.site import Site
 from mockrec.engine.net.stream import TransportStream
@@ -118,6 +119,7 @@ class Place:
             interception=Interception(TlsSettings(), _no_certificates),
             connection_notes=ConnectionNotes(self.log, frozenset(types), BodyLogger("decoded", 1000), keeps_data=False),
             is_own=lambda host, port: False,
+            refusals=Refusals(lambda text: None),
         )
 
     async def talk(self, pieces: list[bytes], *, leave: bool) -> tuple[bytes, list[Record]]:

@@ -61,6 +61,7 @@ _HEAD = {
 _REQUEST = {
     **_EXCHANGE,
     "matchedRuleId": "greet",
+    "continuedRuleIds": ["marked"],
     **_HEAD,
     "timingEvents": _TIMING,
     "tags": ["slow"],
@@ -78,6 +79,7 @@ _ENDING = {
     "url": "https://example.test/hello?a=b",
     "host": "example.test",
     "matchedRuleId": "greet",
+    "continuedRuleIds": ["marked"],
     "duration": 3.25,
 }
 _PARTIAL_RESPONSE = {

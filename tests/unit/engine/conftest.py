@@ -169,6 +169,9 @@ class ChannelLog:
     async def send_end(self, trailers: Sequence[Sequence[str]]) -> None:
         self._send("end", tuple(trailers))
 
+    async def send_cut(self, data: bytes) -> None:
+        self._send("cut", data)
+
     async def send_raw(self, data: bytes) -> None:
         self._send("raw", data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import random
 import zlib
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.logged import EMPTY_BODY, BodyLogger, trailer_fields
+from mockrec.engine.wire import content
 from mockrec.formats.body import Body as LoggedBody
 
 GZIP = {"content-encoding": "gzip"}
@@ -184,3 +186,21 @@ def test_trailers() -> None:
         "trailers": {"a": "1, 2"},
         "rawTrailers": [["A", "1"], ["a", "2"]],
     }
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_the_size_is_that_of_the_whole_body_when_not_all_of_it_is_kept(coding: str) -> None:
+    body = random.Random(1).randbytes(200) * 1000  # 200,000 bytes, in less than 100 times fewer
+    noise = random.Random(2).randbytes(2000)
+    encoded = content.encode(body + noise, [coding])
+    logger = BodyLogger("decoded", 1000)
+    record = logger.whole(encoded, {"content-encoding": coding})
+    assert (record["size"], record["encodedSize"]) == (202_000, len(encoded))
+    assert record["truncated"] is True and len(base64.b64decode(record["base64"])) == 1000
+    assert logger.truncated == 1
+
+
+def test_counting_ends_with_what_a_body_may_unfold_into() -> None:
+    bomb = content.encode(bytes(50_000_000), ["gzip"])
+    record = BodyLogger("decoded", 1000).whole(bomb, {"content-encoding": "gzip"})
+    assert record["size"] == 1000 + 8 * 1024 * 1024

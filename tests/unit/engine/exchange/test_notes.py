@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mockrec.engine.exchange.address import PLAIN
 from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.notes import ALWAYS, Notes, wanted_types
@@ -197,7 +198,9 @@ async def test_nobody_speaks_where_no_rule_answers(stage: Any) -> None:
 
 async def test_a_client_error_that_was_answered(stage: Any) -> None:
     raw = b"GET / HTTP/1.1\r\nbad\r\n\r\n"
-    stage.notes.client_error(PEER, Fault("HPE_INVALID_HEADER_TOKEN", raw=raw), started_at=1.5, answered=REFUSED)
+    stage.notes.client_error(
+        PEER, Fault("HPE_INVALID_HEADER_TOKEN", raw=raw), PLAIN, started_at=1.5, answered=REFUSED, body=b"no"
+    )
     record = stage.log.only("client-error")
     assert record["errorCode"] == "HPE_INVALID_HEADER_TOKEN"
     assert "exchangeId" not in record
@@ -205,8 +208,11 @@ async def test_a_client_error_that_was_answered(stage: Any) -> None:
     tags = ["client-error:HPE_INVALID_HEADER_TOKEN"]
     response = record["response"]
     assert response["statusCode"] == 400
+    assert response["id"] == record["request"]["id"] == record["id"]
+    assert response["body"] == {"size": 2, "text": "no"}
+    assert record["errorMessage"] == "line 2 of the head has no colon; expected name: value"
     assert response["rawHeaders"] == [["Connection", "close"]]
-    assert response["body"] == {"size": 0, "text": ""}
+    assert response["headers"] == {"connection": "close"}
     assert response["tags"] == record["request"]["tags"] == tags
     assert record["request"]["rawHead"] == {"size": len(raw), "text": raw.decode()}
     assert milestones(response) == {"responseSent"}
@@ -214,7 +220,7 @@ async def test_a_client_error_that_was_answered(stage: Any) -> None:
 
 
 async def test_a_client_error_that_nobody_could_be_told(stage: Any) -> None:
-    stage.notes.client_error(PEER, Fault("ECONNRESET", status=0), started_at=1.0, answered=None)
+    stage.notes.client_error(PEER, Fault("ECONNRESET", status=0), PLAIN, started_at=1.0, answered=None)
     record = stage.log.only("client-error")
     assert record["aborted"] is True
     assert "response" not in record
@@ -224,23 +230,23 @@ async def test_a_client_error_that_nobody_could_be_told(stage: Any) -> None:
 
 @pytest.mark.parametrize(("tag", "told"), [("header-overflow", "header-overflow"), ("odd", "client-error:odd")])
 async def test_a_fault_may_have_a_tag_and_words(stage: Any, tag: str, told: str) -> None:
-    stage.notes.client_error(PEER, Fault("X", status=0, detail="why", tag=tag), started_at=1.0, answered=None)
+    stage.notes.client_error(PEER, Fault("X", status=0, detail="why", tag=tag), PLAIN, started_at=1.0, answered=None)
     record = stage.log.only("client-error")
     assert record["errorMessage"] == "why"
     assert record["request"]["tags"] == ["client-error:X", told]
 
 
 async def test_a_head_that_is_too_large_has_a_tag_of_its_own(stage: Any) -> None:
-    stage.notes.client_error(PEER, Fault("HPE_HEADER_OVERFLOW", status=431), started_at=1.0, answered=REFUSED)
+    stage.notes.client_error(PEER, Fault("HPE_HEADER_OVERFLOW", status=431), PLAIN, started_at=1.0, answered=REFUSED)
     assert stage.log.only("client-error")["request"]["tags"] == ["client-error:HPE_HEADER_OVERFLOW", "header-overflow"]
 
 
 async def test_a_client_error_names_the_exchange_it_broke(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "9"), complete=False)
-    stage.notes.client_error(PEER, Fault("X"), started_at=1.0, answered=None, exchange=exchange)
+    stage.notes.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None, exchange=exchange)
     record = stage.log.only("client-error")
-    assert record["exchangeId"] == record["request"]["id"] == exchange.id
-    assert record["id"] != exchange.id
+    assert record["exchangeId"] == exchange.id
+    assert record["request"]["id"] == record["id"] != exchange.id
 
 
 # ── choices ────────────────────────────────────────────────────────────────────────────────────────
@@ -270,7 +276,7 @@ async def test_only_types_that_were_asked_for_are_written(stage: Any, compiled: 
     stage.notes.rule_event(exchange, "t", {})
     await exchange.reply(Answer(200, (), b"b"))
     stage.exchange("GET /", *UPGRADE, rule=rule).abort(None)
-    stage.notes.client_error(PEER, Fault("X"), started_at=1.0, answered=None)
+    stage.notes.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None)
     assert set(stage.log.types) == {kind}
 
 

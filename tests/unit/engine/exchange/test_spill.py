@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from mockrec.engine.exchange.body import SPILLED, Body
 from mockrec.engine.exchange.logged import BodyLogger
+from mockrec.engine.exchange.spill import Spill
 from mockrec.engine.record.redact import Holder, Redactor
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.record.redact_marks import Marks
@@ -181,3 +183,58 @@ def test_one_that_nobody_logs_leaves_nothing(stage: Stage) -> None:
     assert len(list(stage.folder.iterdir())) == 1
     del body
     assert list(stage.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-8"])
+def test_no_secret_in_wide_characters_is_missed_where_pieces_meet(stage: Stage, coding: str) -> None:
+    text = "".join(f"line {number} of text\npassword=hunter2-{number:06d}\n" for number in range(9_000))
+    record = stage.kept(text.encode(coding), {"content-type": "text/plain"})
+    told = stage.content(record)
+    assert record["redacted"] is True
+    assert "hunter2" not in told.decode(coding)
+    assert told.decode(coding).count("password=redacted-") == 9_000
+
+
+class _Count:
+    """A backlog that only counts what is given to it, and does that at once."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def put(self, owner: Any, work: Any, done: Any, size: int) -> None:
+        self.size += size
+        done(work())
+
+
+@pytest.mark.parametrize(
+    ("piece", "policy", "values"),
+    [
+        ("password=x\n".encode("utf-16-le"), Policy(), ()),
+        ("\ufeffpassword=x\n".encode("utf-16-be"), Policy(), ()),
+        (b"abc def ghi\n", Policy(["text:abc"]), ()),
+        (b"my-token-of-the-environment\n", Policy(), ("my-token-of-the-environment",)),
+    ],
+)
+def test_what_has_to_be_gone_through_is_not_done_where_requests_are_served(
+    tmp_path: Path, piece: bytes, policy: Policy, values: tuple[str, ...]
+) -> None:
+    spool, backlog = Spool([str(tmp_path / "s")]), _Count()
+    file = spool.open()
+    assert file is not None
+    spill = Spill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
+    body = piece * (300_000 // len(piece))
+    spill.feed(body)
+    spill.abandon()
+    assert backlog.size == len(body)
+
+
+def test_what_is_over_the_limit_is_decoded_to_be_counted(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, limit=300_000)
+    noise = random.Random(1).randbytes(500_000)
+    packed = gzip.compress(noise)
+    record = stage.kept(packed, {"content-encoding": "gzip"})
+    assert stage.was_spilled
+    assert (record["size"], record["encodedSize"], record["truncated"]) == (500_000, len(packed), True)
+    assert stage.content(record) == noise[:300_000]
+    exactly = stage.kept(gzip.compress(noise[:300_000]), {"content-encoding": "gzip"})
+    assert exactly["size"] == 300_000 and "truncated" not in exactly, "nothing is missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,10 +76,10 @@ async def test_one_at_a_time_also_where_they_wait() -> None:
 
 async def test_finish_waits_for_all_of_them() -> None:
     seen: list[int] = []
-    may_go_on = anyio.Event()
+    may_go_on = threading.Event()
 
-    async def slow(event: Any) -> None:
-        await may_go_on.wait()
+    def slow(event: Any) -> None:
+        assert may_go_on.wait(20)
         seen.append(event.seq)
 
     async with calling(gap=slow) as called:
@@ -136,10 +137,10 @@ async def test_what_they_raise_is_recorded_and_the_next_one_is_called(record_of:
 
 async def test_a_full_queue_lets_everybody_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
-    may_go_on = anyio.Event()
+    may_go_on = threading.Event()
 
-    async def slow(event: Any) -> None:
-        await may_go_on.wait()
+    def slow(event: Any) -> None:
+        assert may_go_on.wait(20)
 
     went_on: list[int] = []
     async with calling(gap=slow) as called:

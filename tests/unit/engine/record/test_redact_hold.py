@@ -39,6 +39,28 @@ def test_cut_anywhere(text: str, size: int) -> None:
     assert b"".join(redactor.body(piece, "", "", None) for piece in pieces) == whole
 
 
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("size", [1, 3, 7, 64])
+def test_wide_characters_are_not_cut(coding: str, size: int) -> None:
+    redactor, text = Redactor(Policy(), Marks(b"k")), "first\n" + "\u4e2d\U0001f600 password=hunter2hunter\n" * 9
+    hold, body = redactor.hold(), text.encode(coding) + b"\0"
+    told = b""
+    for start in range(0, len(body), size):
+        piece = hold.feed(body[start : start + size])
+        told += redactor.body(piece, "", "", None, hold.coding)
+    told += redactor.body(hold.end(), "", "", None, hold.coding)
+    assert told == redactor.body(text.encode(coding), "", "", None) + b"\0"
+    assert "hunter2".encode(coding) not in told
+
+
+def test_what_is_no_text_any_more_stays_what_it_is() -> None:
+    for coding in ("utf-16-le", "utf-32-le"):
+        hold = Redactor(Policy(), Marks(b"k")).hold()
+        body = "abcd\n".encode(coding) * 9 + bytes(range(256)) * 3 + b"\xff\xd8" * 5
+        given = b"".join([*(hold.feed(body[start : start + 9]) for start in range(0, len(body), 9)), hold.end()])
+        assert given == body
+
+
 def test_what_holds_no_secret_goes_on() -> None:
     hold = Redactor(Policy(), Marks(b"k")).hold()
     assert hold.feed(b"one line\nand ") == b"one line\n"

@@ -140,3 +140,16 @@ def test_not_for_ever() -> None:
     """What is escaped again and again is looked into three times."""
     text = inner(30)[:65536]
     assert redactor().body(text.encode(), "", "request", None)
+
+
+@pytest.mark.parametrize("place", ["data", "headers", "request", "timingEvents"])
+@pytest.mark.parametrize("form", ["objects", "lists", "both"])
+def test_a_record_as_deep_as_can_be_written_is_redacted(place: str, form: str) -> None:
+    deep: object = {"password": SECRET, "other": f"it was {SECRET}"}
+    for level in range(245):
+        is_list = form == "lists" or (form == "both" and level % 2)
+        deep = [deep] if is_list else {"request" if place == "request" else "a": deep}
+    record = {"type": "rule-event", place: deep if place != "headers" else {"accept": deep}}
+    line = encode_lines((redactor().record(record, Holder()),))
+    assert SECRET.encode() not in line
+    assert len(MARK.findall(line.decode())) == 2

@@ -39,6 +39,17 @@ def test_there_is_none_without_rules(request_of: RequestOf) -> None:
         ([When(path="/x", method=("GET",)), When(path="/users", method=("PUT",))], "GET", "/users", "rule-2"),
         # One header is less than a method.
         ([When(path="/u", method=("PUT",)), When(path="/u", headers={"a": "1"})], "GET", "/u", "rule-2"),
+        # Most that matches, not least that fails.
+        ([When(headers={"z": "1"}), When(path="/u", method=("PUT",), headers={"z": "1"})], "PUT", "/u", "rule-2"),
+        ([When(method=("PUT",)), When(path="/u", query={"a": "1"}, headers={"z": "1"})], "GET", "/u", "rule-2"),
+        # Many small things are less than the path.
+        (
+            [
+                When(path="/u", headers={"z": "1"}),
+                When(path="/v", hostname="x.test", protocol="http", port=80, host="x.test"),
+            ],
+            *("GET", "/u", "rule-1"),
+        ),
         # Among equals the first in rank.
         ([When(path="/aa"), When(path="/bb")], "GET", "/cc", "rule-1"),
     ],

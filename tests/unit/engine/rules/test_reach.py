@@ -6,6 +6,11 @@ import pytest
 
 from mockrec.engine.rules.load import load_rules
 
+A = "{when: {path: /a}, then: {reply: {}}}"
+GET_A = "{when: {path: /a, method: GET}, then: {reply: {}}}"
+WAITS = "{continue: true, then: {delay: 1s}}"
+EDITS = "{continue: true, then: {change: {request: {method: PUT}}}}"
+
 
 def warned(*rules: str) -> list[int]:
     """Numbers of the rules that get a warning."""
@@ -38,6 +43,13 @@ def warned(*rules: str) -> list[int]:
         (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: listen}"], [1]),
         (["{then: passthrough}", "{when: {path: /a}, then: echo}"], [1]),
         (["{when: {path: /a}, then: echo}", "{when: {path: /a, method: GET}, then: passthrough}"], []),
+        # one that goes on hides nobody, but can be hidden
+        ([WAITS, "{when: {path: /a}, then: close}"], []),
+        (["{then: close}", WAITS], [1]),
+        ([A, WAITS, GET_A], [2]),
+        # one that changes requests brings others to those behind it, and ends sequences
+        ([A, EDITS, GET_A], []),
+        ([A, EDITS, A, GET_A], [3]),
     ],
 )
 def test_reach(rules: list[str], found: list[int]) -> None:

@@ -71,7 +71,7 @@ async def test_a_head_without_fields_leaves_no_empty_object(stage: Any, steps: A
 @pytest.mark.parametrize(("count", "sent"), [(0, b""), (3, b"abc"), (6, b"abcdef"), (100, b"abcdef")])
 async def test_a_reply_is_cut_off(stage: Any, steps: Any, count: int, sent: bytes) -> None:
     await steps.run(stage, f"malformed: {{truncateAfter: {count}, status: 201, headers: {{X: y}}, body: abcdef}}")
-    assert stage.channel.done == [("head", 201, [("X", "y"), ("Content-Length", "6")]), ("raw", sent)]
+    assert stage.channel.done == [("head", 201, [("X", "y"), ("Content-Length", "6")]), ("cut", sent)]
     abort = stage.log.only("abort")
     assert abort["error"]["message"] == f"answer cut off by rule after {len(sent)} bytes of its body"
     assert abort["response"]["body"] == {"size": len(sent), "text": sent.decode(), "incomplete": True}
@@ -79,7 +79,7 @@ async def test_a_reply_is_cut_off(stage: Any, steps: Any, count: int, sent: byte
 
 async def test_what_is_cut_off_may_be_a_template(stage: Any, steps: Any) -> None:
     await steps.run(stage, 'malformed: {truncateAfter: 2, body: "{{ request.method }}", template: true}')
-    assert stage.channel.done == [("head", 200, [("Content-Length", "3")]), ("raw", b"GE")]
+    assert stage.channel.done == [("head", 200, [("Content-Length", "3")]), ("cut", b"GE")]
 
 
 @pytest.mark.parametrize(

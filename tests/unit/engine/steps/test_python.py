@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import threading
 from collections.abc import Callable
 from types import MappingProxyType
@@ -26,7 +27,6 @@ JSON = ("Content-Type", "application/json")
 @pytest.mark.parametrize(
     ("result", "status", "headers", "body"),
     [
-        (None, 200, (), b""),
         ({}, 200, (), b""),
         ({"status": 404}, 404, (), b""),
         ({"body": "ö"}, 200, (), "ö".encode()),
@@ -37,6 +37,7 @@ JSON = ("Content-Type", "application/json")
         ({"json": None}, 200, (JSON,), b"null"),
         ({"json": 1, "headers": {"content-type": "x/y"}}, 200, (("content-type", "x/y"),), b"1"),
         ({"base64": "AAE="}, 200, (), b"\x00\x01"),
+        ({"body": b"ab", "headers": {"Content-Encoding": "gzip"}}, 200, (("Content-Encoding", "gzip"),), b"ab"),
         ({"headers": {"X": 1, "Y": ["a", "b"]}}, 200, (("X", "1"), ("Y", "a"), ("Y", "b")), b""),
         ({"headers": [("X", "a"), ["X", "b"]]}, 200, (("X", "a"), ("X", "b")), b""),
         (
@@ -53,6 +54,14 @@ def test_what_a_result_stands_for(result: Any, status: int, headers: Any, body: 
     assert (answer.status, answer.headers, answer.body, answer.trailers) == (status, headers, body, ())
 
 
+def test_text_and_json_are_encoded_as_their_header_says() -> None:
+    headers = {"Content-Encoding": "gzip"}
+    assert gzip.decompress(answer_of({"body": "äb", "headers": headers}).body) == "äb".encode()
+    assert gzip.decompress(answer_of({"json": [1], "headers": headers}).body) == b"[1]"
+    with pytest.raises(ValueError, match="x-none"):
+        answer_of({"body": "a", "headers": {"Content-Encoding": "x-none"}})
+
+
 def test_reason_and_trailers_of_a_result() -> None:
     answer = answer_of({"statusMessage": "Fine", "trailers": {"Sum": 7}})
     assert (answer.reason, answer.trailers) == ("Fine", (("Sum", "7"),))
@@ -62,7 +71,8 @@ def test_reason_and_trailers_of_a_result() -> None:
 @pytest.mark.parametrize(
     ("result", "error", "message"),
     [
-        (7, TypeError, 'expected a mapping with the keys of reply, "close", "reset" or None, not int'),
+        (7, TypeError, 'expected a mapping with the keys of reply, "close" or "reset", not int'),
+        (None, TypeError, 'it returned None; an answer is a mapping such as {"status": 204}'),
         ([], TypeError, "not list"),
         ("closed", TypeError, 'not str "closed"'),
         (b"close", TypeError, "not bytes"),
@@ -116,14 +126,15 @@ async def test_a_plain_function_runs_beside_the_event_loop(stage: Any) -> None:
     assert threads != [threading.current_thread()]
 
 
-async def test_an_async_function_runs_in_the_event_loop(stage: Any) -> None:
+async def test_an_async_function_runs_in_an_event_loop_of_its_own(stage: Any) -> None:
     async def handler(request: Any) -> dict[str, Any]:
         await asyncio.sleep(0)
-        assert asyncio.get_running_loop()
+        assert asyncio.get_running_loop() is not ours  # it must hold up nobody else, whatever it does
         return {"body": threading.current_thread().name}
 
+    ours = asyncio.get_running_loop()
     await stage.act(python_act(handler))
-    assert stage.channel.done[0][3].decode() == threading.current_thread().name
+    assert stage.channel.done[0][3].decode() != threading.current_thread().name
 
 
 async def test_what_a_plain_function_returns_may_be_awaitable(stage: Any) -> None:
@@ -137,8 +148,13 @@ async def test_what_a_plain_function_returns_may_be_awaitable(stage: Any) -> Non
 async def test_the_function_gets_the_complete_request(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "4"), complete=False, body=b"ab")
     seen = []
+
+    def handler(request: Any) -> dict[str, Any]:
+        seen.append((request.body, request.body_complete))
+        return {}
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(python_act(lambda request: seen.append((request.body, request.body_complete))), exchange)
+        tasks.start_soon(python_act(handler), exchange)
         await wait_all_tasks_blocked()
         assert seen == []
         exchange.take_data(b"cd")
@@ -186,7 +202,7 @@ async def test_what_a_function_does_wrong_is_a_500_and_recorded(
     await stage.act(python_act(handler), rule=compiled("id: it\nthen: close"))
     ((_, status, _, body, _),) = stage.channel.done
     assert status == 500
-    assert f"{handler.__name__} failed: {name}: " in body.decode()
+    assert f"{handler.__name__}() failed: {name}: " in body.decode()
     assert message in body.decode()
     event = stage.log.only("rule-event")
     assert (event["eventType"], event["ruleId"]) == ("python-error", "it")

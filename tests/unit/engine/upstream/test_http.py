@@ -48,7 +48,11 @@ async def test_a_body_may_end_with_the_connection(make: Make) -> None:
         ((anyio.EndOfStream(),), "ECONNRESET", "it closed the connection without an answer (socket hang up)"),
         ((ANSWER[:5], anyio.EndOfStream()), "ECONNRESET", "it closed the connection in the middle of its answer"),
         ((ANSWER[:-1], anyio.EndOfStream()), "ECONNRESET", "it closed the connection in the middle of its answer"),
-        ((b"SSH-2.0",), "HPE_INVALID_CONSTANT", "its answer is not HTTP/1"),
+        (
+            (b"SSH-2.0",),
+            "HPE_INVALID_CONSTANT",
+            "its answer is not HTTP/1: it begins with 'SSH-2.0', which is no status line",
+        ),
         ((anyio.BrokenResourceError(),), "ECONNRESET", "the connection was reset"),
         (
             (TlsError("tlsv1 alert internal error"),),

@@ -140,3 +140,44 @@ def test_an_incomplete_line_waits() -> None:
     assert body.receive(b"\r") == []
     assert body.receive(b"\nhello\r") == [Data(b"hello")]
     assert body.receive(b"\n") == []
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 10_000])
+@pytest.mark.parametrize(
+    ("raw", "odd"),
+    [
+        (b"5\nhello\n0\n\n", ("chunk-bare-lf",)),
+        (b"5\r\nhello\r\n0\n\n", ("chunk-bare-lf",)),
+        (b"5\r\nhello\n0\r\n\r\n", ("chunk-bare-lf",)),
+        (b"0005 \t\r\nhello\r\n0 \r\n\r\n", ("chunk-padded-size",)),
+        (b"5 ;a=b\r\nhello\r\n0\r\n\r\n", ()),
+        (b"5\r\nhello\r\n0\r\n\r\n", ()),
+    ],
+)
+def test_a_forgiving_reader_names_what_it_forgives(raw: bytes, odd: tuple[str, ...], step: int) -> None:
+    body = ChunkedBody(LIMIT, odd=True)
+    parts = [part for at in range(0, len(raw), step) for part in body.receive(raw[at : at + step])]
+    assert parts.pop() == End([], odd=odd)
+    assert b"".join([part.data for part in parts if isinstance(part, Data)]) == b"hello"
+    assert body.rest == b""
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"5;a\nhello\r\n0\r\n\r\n",
+        b"5;a\n\r\nhello\r\n0\r\n\r\n",
+        b"5\rhello\r\n0\r\n\r\n",
+        b"5 x\r\nhello\r\n0\r\n\r\n",
+        b" 5\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello\r0\r\n\r\n",
+        b"\n5\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello\n\n0\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nX: a\r\n b\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nContent-Length : 3\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nX\r\n\r\n",
+    ],
+)
+def test_a_forgiving_reader_refuses_what_two_read_differently(raw: bytes) -> None:
+    *_, last = ChunkedBody(LIMIT, odd=True).receive(raw)
+    assert isinstance(last, Fault)

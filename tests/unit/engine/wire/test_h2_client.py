@@ -267,6 +267,13 @@ def test_a_tunnel_has_no_length() -> None:
         [(":status", "200"), ("X", "y")],
         [(":status", "200"), ("connection", "close")],
         [(":status", "200"), ("x", "a\rb")],
+        [(":status", "200"), ("x", "a\0b")],
+        [(":status", "200"), ("x y", "b")],
+        [(":status", "200"), ("x\x7f", "b")],
+        [(":status", "200 ")],
+        [(":status", "200"), ("content-length", " 2")],
+        [(":status", "200"), ("content-length", "2\t")],
+        [(":status", "200"), ("transfer-encoding", " chunked")],
         [(":status", "200"), ("content-length", "x")],
         [(":status", "200"), ("content-length", "1"), ("content-length", "2")],
     ],
@@ -280,6 +287,34 @@ def test_a_malformed_response_ends_its_stream_alone(fields: Pairs) -> None:
     assert peer.resets() == [(1, PROTOCOL)]
     peer.ask()
     assert len(peer.say(peer.head(3, "204", end=True))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "repaired", "kind"),
+    [
+        ("content-security-policy", "frame-ancestors 'none' ", "frame-ancestors 'none'", "padded-value"),
+        ("x", " a", "a", "padded-value"),
+        ("x", "\ta b\t", "a b", "padded-value"),
+        ("x", " ", "", "padded-value"),
+        ("x", "a\x01b", "a\x01b", "control-character"),
+        ("x@y", "a", "a", "odd-name"),
+        ("get-ban/forum.php", "a", "a", "odd-name"),
+    ],
+)
+def test_what_is_odd_in_a_response_is_repaired_and_named(name: str, value: str, repaired: str, kind: str) -> None:
+    peer = Peer()
+    peer.ask()
+    said = peer.say(
+        peer.head(1, "200", ("a", "b"), (name, value)),
+        HeadersFrame(1, peer.encoder.encode([(name, value)]), flags=["END_HEADERS", "END_STREAM"]),
+    )
+    head, end = said
+    assert isinstance(head, StreamPart) and isinstance(head.part, Response)
+    got = head.part.head
+    assert got.raw_headers == [[":status", "200"], ["a", "b"], [name, repaired]]
+    assert got.odd == (kind,)
+    assert got.raw == f":status: 200\r\na: b\r\n{name}: {value}\r\n".encode("latin-1")
+    assert end == StreamPart(1, End([[name, repaired]], odd=(kind,)))
 
 
 @pytest.mark.parametrize("body", [b"", b"1", b"123"])

@@ -26,18 +26,18 @@ PSEUDO = frozenset((b":a", b":b"))
         (((b":c", b""),), "does not belong here"),
         (((b":a", b""), (b":a", b"")), "repeated"),
         (((b"x", b""), (b":a", b"")), "out of order"),
-        (((b"", b""),), "no name"),
-        (((b"X", b""),), "no name"),
-        (((b"a:", b""),), "no name"),
-        (((b"\xe9", b""),), "no name"),
-        (((b"x", b"\x7f"),), "cannot hold"),
-        (((b"x", b"a "),), "cannot hold"),
-        (((b"x", b"\ta"),), "cannot hold"),
-        (((b"x", b"a\rb"),), "cannot hold"),
-        (((b":a", b"a\n"),), "cannot hold"),
-        (((b"te", b"gzip"),), "of a connection"),
+        (((b"", b""),), "has the name"),
+        (((b"X", b""),), "has the name"),
+        (((b"a:", b""),), "has the name"),
+        (((b"\xe9", b""),), "has the name"),
+        (((b"x", b"\x7f"),), "control character 0x7F at position 1"),
+        (((b"x", b"a "),), "begins or ends with a blank"),
+        (((b"x", b"\ta"),), "begins or ends with a blank"),
+        (((b"x", b"a\rb"),), "has the control character"),
+        (((b":a", b"a\n"),), "has the control character"),
+        (((b"te", b"gzip"),), "belongs to HTTP/1"),
         *(
-            (((name, b"x"),), "of a connection")
+            (((name, b"x"),), "belongs to HTTP/1")
             for name in (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
         ),
     ],
@@ -98,7 +98,7 @@ def test_fields_of_http_1() -> None:
 )
 def test_declared_lengths(values: list[bytes], allowed: int, length: int | None) -> None:
     found = declared_length(tuple((b"content-length", value) for value in values), allowed)
-    assert found == length if length is not None else isinstance(found, str) and "no length" in found
+    assert found == length if length is not None else isinstance(found, str) and "content-length is" in found
 
 
 def test_the_first_fields_are_shown() -> None:

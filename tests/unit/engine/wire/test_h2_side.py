@@ -265,7 +265,7 @@ def test_whatever_h2_stumbles_over_is_a_fault(new_peer: NewPeer, monkeypatch: py
     peer = new_peer()
     monkeypatch.setattr(H2Connection, "receive_data", lambda self, data: dict[str, list[object]]()["odd"])
     fault = peer.broken(peer.say(PingFrame(0)), PROTOCOL)
-    assert fault.detail == "KeyError: 'odd' (PROTOCOL_ERROR)"
+    assert fault.detail == "a frame does not belong to its stream, or cannot be read (PROTOCOL_ERROR)"
 
 
 def test_a_fault_of_a_stream_for_the_log() -> None:

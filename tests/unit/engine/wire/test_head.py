@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockrec.engine.wire import head as heads
-from mockrec.engine.wire.head import METHODS, partial_fault, read_head
+from mockrec.engine.wire.head import METHODS, partial_fault, read_head, sent_target, target_text
 from mockrec.engine.wire.parts import Fault, RequestHead
 
 
@@ -21,10 +21,11 @@ def with_fields(*fields: bytes) -> bytes:
 
 # Each is the whole head; the marked end is where the fault shows if the head arrives byte by byte.
 FAULTS = [
-    (b"g|et / HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
-    (b"F|OO / HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
-    (b"GETX| / HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
-    (b"GE |/ HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
+    (b"get |/ HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
+    (b"Patch |/ HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
+    (b"PRI |* HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
+    (b"F(|OO / HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
+    (b"SSH-2.0-OpenSSH_9\r\n|Host: a\r\n\r\n", "HPE_INVALID_METHOD"),
     (b"GET\n|Host: a\r\n\r\n", "HPE_INVALID_METHOD"),
     (b" |GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
     (b"\n|GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_METHOD"),
@@ -43,7 +44,12 @@ FAULTS = [
     (b"GET / HTTP/1.1\r\nHost: a\n|\r\n\r\n", "HPE_INVALID_VERSION"),
     (b"GET / HTTP/1.1\r\nHost: a\n|X-Bad: \x00\r\n\r\n", "HPE_INVALID_VERSION"),
     (b"GET /\x01| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
-    (b"GET /\xc3|\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
+    (b"GET /\xc3a| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
+    (b"GET /\xc3 |HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
+    (b"GET /\xff| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
+    (b"GET /\xc2\x85| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
+    (b"GET /\xe2\x80\xa8| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
+    (b"GET /\xed\xa0\x80| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
     (b"GET /\x7f| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
     (b"GET /a\rb| HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
     (b"GET \ra|b HTTP/1.1\r\nHost: a\r\n\r\n", "HPE_INVALID_URL"),
@@ -262,3 +268,35 @@ def test_lines_that_were_good_are_not_read_again() -> None:
 def test_a_line_that_was_read_in_part_is_read_again() -> None:
     start = b"GET / HTTP/1.1\r\nHost: a\r\nba"
     assert partial_fault(start + b"d\r\n", len(start)) == Fault("HPE_INVALID_HEADER_TOKEN", 400, start + b"d\r\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "target", "odd"),
+    [
+        ("LIST /v1/secret", "LIST", "/v1/secret", ("client-odd:unknown-method",)),
+        ("X_Y /", "X_Y", "/", ("client-odd:unknown-method",)),
+        ("foo /", "foo", "/", ("client-odd:unknown-method",)),
+        ("GET /m\u00fcnchen?q=\u6771", "GET", "/m\u00fcnchen?q=\u6771", ("client-odd:raw-target",)),
+        ("LIST /\u00e0", "LIST", "/\u00e0", ("client-odd:unknown-method", "client-odd:raw-target")),
+        ("PROPFIND /", "PROPFIND", "/", ()),
+    ],
+)
+def test_what_is_odd_and_good(line: str, method: str, target: str, odd: tuple[str, ...]) -> None:
+    raw = f"{line} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    head = good(raw)
+    assert (head.method, target_text(head.target), head.odd) == (method, target, odd)
+    assert sent_target(target) == head.target
+    assert head.target.encode("latin-1") == target.encode()
+    assert [partial_fault(raw[:length]) for length in range(1, len(raw) - 1)] == [None] * (len(raw) - 2)
+
+
+@pytest.mark.parametrize("line", ["CONNECT a.test:443", "GET http://a.test/"])
+def test_the_request_line_may_name_the_host(line: str) -> None:
+    assert good(f"{line} HTTP/1.1\r\n\r\n".encode()).odd == ("client-odd:no-host",)
+    assert good(f"{line} HTTP/1.1\r\nHost: b\r\n\r\n".encode()).odd == ()
+    assert isinstance(read_head(f"{line} HTTP/1.1\r\nHost: b\r\nHost: b\r\n\r\n".encode()), Fault)
+
+
+@pytest.mark.parametrize("line", ["GET /", "OPTIONS *"])
+def test_nothing_names_the_host(line: str) -> None:
+    assert isinstance(read_head(f"{line} HTTP/1.1\r\n\r\n".encode()), Fault)

@@ -128,3 +128,42 @@ def test_the_host_of_an_abort(merge: Merge, url: str) -> None:
     added: list[dict[str, Any]] = []
     merge.lost(added.append)
     assert added[0]["host"] == "a.test:81"
+
+
+# ── what is left out (`--on-full drop`) ────────────────────────────────────────────────────────────
+
+
+def gap(**counts: int) -> dict[str, Any]:
+    return {"seq": 0, "type": "gap", "timestamp": AT, "counts": counts}
+
+
+def test_an_end_that_was_left_out_is_no_abort(merge: Merge) -> None:
+    merge.take(batch(opened()))
+    merge.left_out({"response": 1}, [ID])
+    added: list[dict[str, Any]] = []
+    assert merge.lost(added.append) == 0
+    assert [(record["type"], record["counts"]) for record in added] == [("gap", {"response": 1})]
+
+
+def test_nor_where_its_beginning_comes_later(merge: Merge) -> None:
+    merge.left_out({"response": 1}, [ID])
+    merge.take(batch(opened()))
+    added: list[dict[str, Any]] = []
+    assert merge.lost(added.append) == 0
+    assert [record["type"] for record in added] == ["gap"]
+
+
+@pytest.mark.parametrize("first", ["gap", "message"])
+def test_what_a_gap_tells_is_not_told_again(merge: Merge, first: str) -> None:
+    told = batch(gap(response=2, request=1))
+    if first == "gap":
+        merge.take(told)
+    merge.left_out({"response": 3, "request": 1}, ())
+    if first == "message":
+        merge.take(told)
+    added: list[dict[str, Any]] = []
+    merge.lost(added.append)
+    assert [record["counts"] for record in added] == [{"response": 1}]
+    again: list[dict[str, Any]] = []
+    merge.lost(again.append)
+    assert again == []

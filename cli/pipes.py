@@ -1,0 +1,42 @@
+"""Outputs that are named pipes: waiting for who reads from them, which is said, and ends with any signal."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from mockrec.cli import printing
+from mockrec.formats.errors import OutputError
+from mockrec.formats.outfile import is_pipe
+
+_PAUSE_SECONDS: Final = 0.02
+_held: Final[list[int]] = []
+"""Kept open to the end of the process: the reader of a pipe that everybody has closed reads its end."""
+
+
+def await_readers(outputs: Iterable[str]) -> None:
+    """Return when somebody reads from each output that is a named pipe. Raises OutputError."""
+    for output in outputs:
+        if output != "-" and is_pipe(output):
+            _await_reader(output)
+
+
+def _await_reader(pipe: str) -> None:
+    told = False
+    while True:
+        try:
+            _held.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError as error:
+            if not is_pipe(pipe):
+                raise OutputError(pipe, "the named pipe is gone") from None
+            if error.errno != errno.ENXIO:
+                raise OutputError(pipe, error.strerror or str(error)) from None
+        else:
+            return
+        if not told:
+            printing.note(f"waiting for a reader of {printing.escape(pipe)} (a named pipe)")
+            told = True
+        time.sleep(_PAUSE_SECONDS)

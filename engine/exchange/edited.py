@@ -1,0 +1,39 @@
+"""A request after rules that go on have changed it: what later rules are asked about, and what a server is sent.
+
+The log's records of the request show what the client has sent; they are not made of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockrec.engine.exchange.address import Address
+from mockrec.engine.exchange.body import Body
+from mockrec.engine.wire import content
+
+
+@dataclass(slots=True)
+class EditedRequest:
+    """What the client's request has become."""
+
+    method: str
+    address: Address
+    body: bytes | None = None
+    """On the wire, in place of the client's; None: the client's body is as it was."""
+    keeps_host: bool = False
+    """Whether `Host` stays where the request goes to another server."""
+    edits: int = 1
+    """How often it was changed."""
+
+    def decoded(self, limit: int) -> bytes:
+        """The body with its content codings undone. Raises UndecodableError."""
+        coding = self.address.headers.get("content-encoding", "")
+        return content.decoded_whole(self.body or b"", content.codings_of(coding), limit)
+
+    def fits(self, size: int, client: Body | None = None) -> bool:
+        """Whether the decoded body, or the `client`'s where that is it, has at most `size` bytes; see `Body.fits`."""
+        body = client
+        if self.body is not None or body is None:
+            body = Body(len(self.body or b""))
+            body.add(self.body or b"")
+        return body.fits(self.address.headers.get("content-encoding", ""), size)

@@ -1,0 +1,52 @@
+"""One change of one message: what requests and answers share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anyio import to_thread
+
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.rules.model import BodyChange
+from mockrec.engine.steps.offloaded import changes_quickly, in_helper
+from mockrec.engine.steps.reply import JSON_TYPE
+from mockrec.engine.steps.transform import TransformError, changed_body
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.formats.small_file import BODY_LIMIT, read_small
+
+Fields = Sequence[Sequence[str]]
+
+
+async def body_after(
+    exchange: Exchange, body: bytes, encoding: str, fields: Fields, change: BodyChange, gateway: Gateway, place: str
+) -> bytes:
+    """A body after a change, in the content coding that its head will name: `fields`. `encoding` is that of now.
+
+    `place` is the side of the step, for messages. Raises TransformError and TooLong.
+    """
+    resulting = ", ".join(value for name, value in fields if name.lower() == "content-encoding")
+    data = None
+    if change.file is not None:
+        try:
+            data = await to_thread.run_sync(read_small, change.file, BODY_LIMIT)
+        except OSError as error:
+            raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
+    arguments = body, encoding, resulting, change, gateway.body_limit, data
+    if gateway.helpers is None or changes_quickly(change, len(body), is_coded=bool(encoding or resulting)):
+        return changed_body(*arguments)
+    return await in_helper(exchange, gateway.helpers, change.key, place, changed_body, *arguments)
+
+
+def with_type(fields: list[list[str]], change: BodyChange) -> list[list[str]]:
+    """JSON names its type unless the message does."""
+    if change.is_json and not any(name.lower() == "content-type" for name, _ in fields):
+        return [*fields, [*JSON_TYPE]]
+    return fields
+
+
+def too_long(what: str, size: int, limit: int) -> str:
+    """Why a body cannot be changed."""
+    return (
+        f"the {what} has {'at least ' if what == 'response' else ''}{size} bytes; a rule can change bodies of up to"
+        f" {limit} (record.maxBodySize, at least 10 MiB)"
+    )

@@ -1,0 +1,80 @@
+"""A body that a generator of the user's gives piece by piece, each sent when it is there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+
+from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.usercode.calls import call
+from mockrec.engine.usercode.failure import UserError
+
+_CLOSING_SECONDS: Final = 1.0
+_BODILESS: Final = (204, 304)
+_END: Final = object()
+
+
+def is_stream(body: Any) -> bool:
+    """Whether a body comes in pieces: an iterator or an asynchronous one."""
+    return isinstance(body, (Iterator, AsyncIterator))
+
+
+@dataclass(slots=True)
+class Streamed:
+    """An answer whose body is still to be made."""
+
+    answer: Answer
+    pieces: Iterator[Any] | AsyncIterator[Any]
+
+    async def send(self, exchange: Exchange) -> None:
+        """Send all of it. The head is sent with the first piece, so that what is raised before is a 500.
+
+        Raises UserError for what the generator raises, and ValueError for a head that no message can hold.
+        """
+        try:
+            if exchange.channel.bodiless or self.answer.status in _BODILESS:
+                await exchange.begin(self.answer)
+            else:
+                data = await self._next()
+                await exchange.begin(self.answer)
+                while data is not _END:
+                    await exchange.send(data)
+                    data = await self._next()
+            await exchange.finish()
+        finally:
+            await self._close()
+
+    async def _next(self) -> Any:
+        """The next piece, as bytes, or `_END`. Raises UserError."""
+        pieces = self.pieces
+        if isinstance(pieces, Iterator):
+            return await call(lambda: next(pieces, _END), then=self._bytes)
+
+        async def following() -> Any:
+            return await anext(pieces, _END)
+
+        return await call(following, then=self._bytes)
+
+    def _bytes(self, piece: Any) -> Any:
+        """Raises TypeError and ValueError for what is no piece of a body."""
+        if piece is _END or isinstance(piece, bytes):
+            return piece
+        if isinstance(piece, (bytearray, memoryview)):
+            return bytes(piece)
+        if not isinstance(piece, str):
+            raise TypeError(f"a body in pieces: expected text or bytes, got {type(piece).__name__}")
+        if any(name.lower() == "content-encoding" for name, _ in self.answer.headers):
+            raise ValueError("a body in pieces with a content-encoding has to be bytes that are encoded already")
+        return piece.encode()
+
+    async def _close(self) -> None:
+        """Let the generator end, in its own thread or loop; one that is at work still is left alone."""
+        close = getattr(self.pieces, "aclose", None) or getattr(self.pieces, "close", None)
+        if close is not None:
+            with anyio.move_on_after(_CLOSING_SECONDS, shield=True), contextlib.suppress(UserError):
+                await call(close)

@@ -1,0 +1,115 @@
+"""Changes of a request that later rules are to see: the request that rules are asked about, and servers are sent."""
+
+from __future__ import annotations
+
+from mockrec.engine.exchange.address import Address, edited_address
+from mockrec.engine.exchange.edited import EditedRequest
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.offload.pool import Helpers
+from mockrec.engine.rules.model import BodyChange, RequestChanges
+from mockrec.engine.rules.urls import DEFAULT_PORTS
+from mockrec.engine.steps.message_change import body_after, too_long, with_type
+from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
+from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
+from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.headers import with_length
+
+_PLAIN = {"ws": "http", "wss": "https"}
+_SOCKETS = {"http": "ws", "https": "wss"}
+_FRAMING = ("content-length", "transfer-encoding")
+
+
+def needs_body(change: BodyChange | None) -> bool:
+    """Whether what becomes of a body depends on the body there was."""
+    return change is not None and change.data is None and change.file is None
+
+
+async def edited_request(
+    exchange: Exchange, changes: RequestChanges, place: str, gateway: Gateway, new_path: str | None = None
+) -> EditedRequest:
+    """The request after these changes; `new_path` is another path with its query. Raises TransformError and TooLong.
+
+    The client's body has to be complete where the changes ask for it (`needs_body`); `place` is the step's.
+    """
+    before = exchange.edited
+    address, helpers = exchange.asked, gateway.helpers
+    where = f"{place}.request"
+    protocol, hostname, port = await _server(exchange, address, changes, helpers, where)
+    moved = (hostname, port) != (address.hostname.strip("[]"), address.port)
+    path = address.path if new_path is None else new_path
+    if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, path):
+        path = changed_path(path, changes)
+    else:
+        key = "matchReplacePath" if changes.match_replace_path else "matchReplaceQuery"
+        path = await in_helper(exchange, helpers, key, f"{where}.{key}", changed_path, path, changes)
+    fields = _with_server(address, changes, hostname, port, protocol, moved=moved)
+    fields = _changed_fields(fields, changes)
+    method = changes.method or exchange.method
+    body = None if before is None else before.body
+    if changes.body is not None:
+        body = await _changed_body(exchange, changes.body, fields, gateway, where)
+        fields = with_type(with_length(fields, len(body)), changes.body)
+    update = changes.update_host_header
+    keeps = update is False or isinstance(update, str) or (before is not None and before.keeps_host and not moved)
+    edits = 1 if before is None else before.edits + 1
+    new = edited_address(address, protocol, hostname, port, path, fields, moved=moved)
+    return EditedRequest(method, new, body, keeps, edits)
+
+
+async def _server(
+    exchange: Exchange, address: Address, changes: RequestChanges, helpers: Helpers | None, where: str
+) -> tuple[str, str, int]:
+    """Protocol, host (an IPv6 address without brackets) and port."""
+    protocol, hostname, port = address.protocol, address.hostname.strip("[]"), address.port
+    if changes.protocol is not None:
+        default = DEFAULT_PORTS.get(protocol)
+        protocol = _SOCKETS[changes.protocol] if exchange.websocket else _PLAIN.get(changes.protocol, changes.protocol)
+        port = DEFAULT_PORTS[protocol] if port == default else port
+    if helpers is None or replaces_quickly(changes.match_replace_host, hostname):
+        name, new_port = changed_host(hostname, port, changes)
+    else:
+        key = "matchReplaceHost"
+        name, new_port = await in_helper(
+            exchange, helpers, key, f"{where}.{key}", changed_host, hostname, port, changes
+        )
+    return protocol, name, new_port or DEFAULT_PORTS[protocol]
+
+
+def _with_server(
+    address: Address, changes: RequestChanges, hostname: str, port: int, protocol: str, *, moved: bool
+) -> list[list[str]]:
+    """The fields with what names the server, which follows it unless the rule says otherwise."""
+    update = changes.update_host_header
+    if update is False or not (moved or isinstance(update, str)):
+        return [list(pair) for pair in address.raw_headers]
+    named = f"[{hostname}]" if ":" in hostname else hostname
+    if port != DEFAULT_PORTS[protocol]:
+        named += f":{port}"
+    if isinstance(update, str):
+        named = update
+    return [[name, named if name.lower() in ("host", ":authority") else value] for name, value in address.raw_headers]
+
+
+def _changed_fields(fields: list[list[str]], changes: RequestChanges) -> list[list[str]]:
+    """The fields after their changes; pseudo-fields and what frames the body are what they were."""
+    pseudo = [pair for pair in fields if pair[0].startswith(":")]
+    plain = [pair for pair in fields if not pair[0].startswith(":")]
+    framing = [pair for pair in plain if pair[0].lower() in _FRAMING]
+    changed = [pair for pair in changed_headers(plain, changes.headers) if pair[0].lower() not in _FRAMING]
+    return [*pseudo, *changed, *framing] if changed != plain else fields
+
+
+async def _changed_body(
+    exchange: Exchange, change: BodyChange, fields: list[list[str]], gateway: Gateway, where: str
+) -> bytes:
+    original, limit = b"", gateway.body_limit
+    if needs_body(change):
+        edited = exchange.edited
+        if edited is not None and edited.body is not None:
+            original = edited.body
+        elif exchange.request_body.size > limit:
+            raise TransformError(too_long("request", exchange.request_body.size, limit))
+        else:
+            original = exchange.request_body.kept
+    encoding = exchange.asked.headers.get("content-encoding", "")
+    return await body_after(exchange, original, encoding, fields, change, gateway, where)

@@ -1,0 +1,69 @@
+"""Says which of the user's functions take long, hold up the others, or are left behind at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from mockrec.engine.usercode.calls import Running, running, user_loop
+from mockrec.engine.usercode.failure import place_in
+
+LONG_SECONDS: Final = 5.0
+"""A plain function that runs so long is told of, once."""
+HELD_UP_SECONDS: Final = 2.0
+"""An `async` function that holds the event loop so long is told of."""
+_LOOK_SECONDS: Final = 0.5
+
+Say = Callable[[str], None]
+
+
+async def watch_functions(say: Say) -> None:
+    """Look at what runs until cancelled; `say` gets a sentence for each function that takes too long."""
+    told: set[str] = set()
+    answered = asked = time.monotonic()
+
+    def answer() -> None:
+        nonlocal answered
+        answered = time.monotonic()
+
+    while True:
+        await anyio.sleep(_LOOK_SECONDS)
+        found, now = running(), time.monotonic()
+        if any(one.is_async for one in found):
+            if asked <= answered:
+                asked = now
+                user_loop.loop.call_soon_threadsafe(answer)
+            elif now - asked > HELD_UP_SECONDS:
+                place = place_in(sys._current_frames().get(user_loop.thread or 0))
+                if place is not None and place not in told:
+                    told.add(place)
+                    say(
+                        f"{place} has blocked for {now - asked:.0f} s: other `async` functions"
+                        " wait for it; use `await`, or a plain `def`, which has a thread of its own"
+                    )
+        for one in found:
+            if not one.is_async and now - one.began > LONG_SECONDS and one.name not in told:
+                told.add(one.name)
+                say(f"{one.name} has been running for {now - one.began:.0f} s{_place(one.thread)}")
+
+
+def left_behind() -> list[str]:
+    """A sentence for each function that still runs now, at the end of everything."""
+    return [_left(one) for one in running()]
+
+
+def _left(one: Running) -> str:
+    place = _place(one.thread)
+    return f"{one.name} had not returned after {time.monotonic() - one.began:.1f} s, and is left behind{place}"
+
+
+def _place(thread: int | None) -> str:
+    """` (at handlers.py:14 in slow())`; empty where the thread is in none of the user's functions."""
+    if thread is None:
+        return ""
+    place = place_in(sys._current_frames().get(thread))
+    return f" (at {place})" if place else ""

@@ -1,0 +1,77 @@
+"""Heads of HTTP/1 as they are written: status lines, fields in the order and case given, and the framing in them.
+
+h11 would put `Host` first and knows only names that are tokens. So heads are written here; h11 sees the framing alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import h11
+
+_FRAMING = ("content-length", "transfer-encoding")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
+_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
+
+
+class Wire:
+    """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
+
+    __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
+
+    def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool, *, odd: bool) -> None:
+        """`odd`: see `field_lines`."""
+        self.text = head_bytes(status, reason, raw_headers, odd=odd)
+        framing = [(b"connection", b"close")] if close else []
+        framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
+        self._status = status
+        self._framing = framing
+        self.close = close
+        self.bodiless = status in (204, 304)
+        self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
+        lengths = [value for name, value in framing if name.lower() == b"content-length"]
+        self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
+
+    @property
+    def event(self) -> h11.Response:
+        """What h11 has to know of the head; most answers go out without it."""
+        return h11.Response(status_code=self._status, headers=self._framing)
+
+
+def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
+    """Another server may repeat its length; it must not be passed on so (RFC 9112, 6.3)."""
+    lengths = [pair for pair in raw_headers if pair[0].lower() == "content-length"]
+    if len(lengths) == 1 and "," not in lengths[0][1]:
+        return raw_headers
+    first = lengths[0]
+    one = [first[0], first[1].partition(",")[0].strip()]
+    return [one if pair is first else pair for pair in raw_headers if pair is first or pair not in lengths]
+
+
+def is_chunked(raw_headers: list[list[str]]) -> bool:
+    return [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"] == ["chunked"]
+
+
+def without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
+    return [pair for pair in raw_headers if pair[0].lower() not in names]
+
+
+def head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
+    if _BREAKS_HEAD.search(reason):
+        raise ValueError(f"a status line cannot hold {reason!r}")
+    return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers, odd=odd)
+
+
+def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
+    """Header or trailer fields in the order and case given, and the empty line behind them.
+
+    `odd`: a name may be one that is no token, because a peer has sent it so; everybody finds the same colon behind it.
+    Raises ValueError for what no head can hold.
+    """
+    names = _ODD_NAME if odd else _TOKEN
+    for name, value in headers:
+        if not names.fullmatch(name) or _BREAKS_HEAD.search(value):
+            raise ValueError(f"no head can hold the field {name!r}: {value!r}")
+    return "\r\n".join([*(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")
