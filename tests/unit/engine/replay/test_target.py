@@ -64,7 +64,7 @@ def test_the_host_is_that_of_the_server_unless_it_is_to_stay(recorded: Any, targ
 
 def test_http2_where_it_was_recorded_and_tls_is_spoken(recorded: Any, targets: Any) -> None:
     raw = [[":method", "GET"], [":path", "/a"], [":authority", "shop.test"], [":scheme", "https"], ["x", "1"]]
-    record = recorded.request(httpVersion="2.0", rawHeaders=raw)
+    record = recorded.request(httpVersion="2.0", rawHeaders=raw, url="https://shop.test/a")
     request, _ = sent(record, targets({}), SECURE)
     assert request.route.alpn == HTTP2_FIRST
     assert request.pseudo == (":method", ":path", ":authority", ":scheme")
@@ -72,6 +72,8 @@ def test_http2_where_it_was_recorded_and_tls_is_spoken(recorded: Any, targets: A
     kept, _ = sent(record, targets({}, keep_host=True), SECURE)
     assert kept.authority == "shop.test"
     assert sent(record, targets({}))[0].route.alpn == ()
+    in_the_clear = recorded.request(httpVersion="2.0", rawHeaders=raw, url="http://shop.test/a")
+    assert sent(in_the_clear, targets({}))[0].route.alpn == HTTP2_FIRST  # its client knew that the server speaks it
 
 
 @pytest.mark.parametrize(
