@@ -124,7 +124,7 @@ class Session:
                 raise SessionError(self.name, line.problem, line.number)
 
     def decoded(self, decode: Callable[[bytes], Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """As iterating does, but what follows the first line is read by `decode`, which may leave out what is not needed.
+        """As iterating does, but `decode` reads what follows the first line, and may leave out what is not needed.
 
         `decode` raises `orjson.JSONDecodeError` for what is no JSON.
         """
@@ -180,7 +180,7 @@ class Session:
                 number += 1
                 if pieces:
                     pieces.append(part)
-                    part = b"".join(pieces)  # noqa: PLW2901 - most lines lie in one chunk
+                    part = b"".join(pieces)
                     pieces, size = [], 0
                 yield number, part
             if rest:

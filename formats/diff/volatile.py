@@ -143,7 +143,7 @@ def shape_of(text: str) -> str:
     if length == _NANOID:
         if _NANOID_SHAPE.fullmatch(text) and not _RUN.search(text) and len(_CHANGES.findall(text)) >= _ENOUGH_CHANGES:
             return "<nanoid>"
-    elif length == 16:  # noqa: PLR2004 - S3: `RequestId`
+    elif length == 16:
         if _S3_REQUEST.fullmatch(text):
             return "<s3-request-id>"
     elif length in _S3_LENGTHS and _BASE64.fullmatch(text) and re.search("[0-9+/]", text):

@@ -179,7 +179,7 @@ def test_junit_fails_as_the_exit_code_does(make: Any, compare: Compare) -> None:
     b = [make.exchange(url="http://x.test/a", body="y"), make.exchange(url="http://x.test/b", body="x")]
     result = compare(a, b)
     for severity, failures in ((Severity.changed, "1"), (Severity.breaking, "0")):
-        root = ElementTree.fromstring(report_junit.report(result, severity))  # noqa: S314 - our own
+        root = ElementTree.fromstring(report_junit.report(result, severity))
         assert root.get("failures") == failures
         assert result.failed(severity) is (failures == "1")
 
