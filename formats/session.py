@@ -126,7 +126,7 @@ class Session:
                 raise SessionError(self.name, line.problem, line.number)
 
     def decoded(self, decode: Callable[[bytes], Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """As iterating does, but what follows the first line is read by `decode`, which may leave out what is not needed.
+        """As iterating does, but `decode` reads what follows the first line, and may leave out what is not needed.
 
         `decode` raises `orjson.JSONDecodeError` for what is no JSON.
         """

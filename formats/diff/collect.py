@@ -151,9 +151,9 @@ class Collector:
         severity = Severity.changed if side else Severity.breaking
         fingerprint = _digest(kind, endpoint, "exchange", digest.status)
         former = Endpoint(endpoint.method, endpoint.host, former_template(split(digest.url).path))
-        for known in (fingerprint, _digest(kind, former, "exchange", digest.status)):
-            if known in self._filters.baseline:
-                self.accepted[known] += 1
+        for either in (fingerprint, _digest(kind, former, "exchange", digest.status)):
+            if either in self._filters.baseline:
+                self.accepted[either] += 1
                 return
         known = self._only[side].get(fingerprint)
         if known is not None:
@@ -174,7 +174,7 @@ class Collector:
         return False
 
     def _is_accepted(self, finding: Finding, endpoint: Endpoint, general: str, path: str, fingerprint: str) -> bool:
-        """Whether the baseline knows it: as it is, as one of many values of a place, or under the endpoint's former name."""
+        """Whether the baseline knows it: as it is, as one of many values of a place, or under a former name."""
         baseline = self._filters.baseline
         if not baseline:
             return False

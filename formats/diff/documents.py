@@ -26,7 +26,8 @@ class TooDeep(ValueError):
 def parse(text: str) -> Any:
     """A document. `TooDeep` for one that is nested too deep, `ValueError` when it is none.
 
-    A byte order mark before it means nothing (RFC 8259, 8.1). A key that stands twice in an object is `key` and then `(key, 2)`, so that nothing is lost.
+    A byte order mark before it means nothing (RFC 8259, 8.1).
+    A key that stands twice in an object is `key` and then `(key, 2)`, so that nothing is lost.
     """
     try:
         document = json.loads(

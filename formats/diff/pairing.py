@@ -102,7 +102,7 @@ class _Stages:
             self.found[index] = (other, by)
 
     def _alike(self, ours: list[int], theirs: list[int], by: str) -> tuple[list[int], list[int]]:
-        """Pair those that were answered alike, in turn; gives the others. What is the very same needs no second look."""
+        """Pair those that were answered alike, in turn; gives the others. What is the very same comes first."""
         ours, theirs = self._same(ours, theirs, by, lambda digest, side: (digest.response, _tuple(digest.messages)))
         if not (ours and theirs):
             return ours, theirs

@@ -14,7 +14,7 @@ _MOST_LINES = 200
 
 
 def report(result: Result, fail_on: Severity = Severity.changed) -> str:
-    """An XML document. An endpoint has failed if something there is as severe as `fail_on`, as the exit code says it."""
+    """An XML document. An endpoint has failed if something there is as severe as `fail_on`, like the exit code."""
     found = {group.endpoint: group for group in groups(result, apart=True)}
     failing = (Severity.breaking,) if fail_on is Severity.breaking else (Severity.breaking, Severity.changed)
     failed = {endpoint: group for endpoint, group in found.items() if group.severity in failing}

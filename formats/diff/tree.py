@@ -150,7 +150,7 @@ class _Comparison:
                 yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
 
     def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
-        """Equal items belong together wherever they stand; scalars are there or not, what is left of others is paired."""
+        """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
         waiting: dict[str, list[int]] = {}
         for index in reversed(range(len(b))):
             waiting.setdefault(self._digests.of(b[index], 1), []).append(index)

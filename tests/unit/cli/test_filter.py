@@ -297,6 +297,46 @@ def test_a_follower_stops_at_its_limit(session: Path, run: Filter) -> None:
     assert done.lines == ["status", "503"]
 
 
+def test_a_table_that_is_followed_waits_for_no_other_row() -> None:
+    from mockrec.cli.printing import table_lines
+
+    taken = []
+
+    def rows() -> Any:
+        for number in range(3):
+            taken.append(number)
+            yield [str(number)]
+
+    lines = table_lines(["N"], rows(), least=[4])
+    assert [next(lines), next(lines)] == ["N", "0"]
+    assert taken == [0]
+    assert (next(lines), taken) == ("1", [0, 1])
+
+
+def test_the_extension_decides_how_rows_are_written(session: Path, run: Filter) -> None:
+    assert run("s.jsonl", "status >= 500", "-o", "x.csv").code == 0
+    assert Path("x.csv").read_text().splitlines()[0] == "time,status,method,url,duration,rule"
+    assert len(Path("x.csv").read_text().splitlines()) == 2
+    assert run("s.jsonl", "--fields", "status", "-o", "x.jsonl").code == 0
+    assert json.loads(Path("x.jsonl").read_text().splitlines()[0]) == {"status": 200}
+    assert run("s.jsonl", "--fields", "status", "--as", "csv", "-o", "x.dat").code == 0
+    assert Path("x.dat").read_text().splitlines()[0] == "status"
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.jsno"])
+def test_an_extension_that_stands_for_nothing_is_refused(session: Path, run: Filter, name: str) -> None:
+    done = run("s.jsonl", "-o", name)
+    assert done.code == 2
+    assert "no format is called" in done.err
+    assert not Path(name).exists()
+    assert run("s.jsonl", "-o", name, "--format", "jsonl").code == 0
+
+
+def test_rows_are_no_session(session: Path, run: Filter) -> None:
+    assert run("s.jsonl", "--fields", "status", "-o", "x.har").code == 2
+    assert not Path("x.har").exists()
+
+
 # ── wrong use ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -304,7 +344,8 @@ def test_a_wrong_expression_is_shown(session: Path, run: Filter) -> None:
     done = run("s.jsonl", "statuss >= 500")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "mockrec: filter: column 1: expected a field, found 'statuss' (did you mean status?); `mockrec filter --help` lists all\n"
+        "mockrec: filter: column 1: expected a field, found 'statuss' (did you mean status?); "
+        "`mockrec filter --help` lists all\n"
         "  statuss >= 500\n  ^\n"
     )
     assert not Path("out.jsonl").exists()
@@ -441,3 +482,14 @@ def test_what_is_added_to_a_compressed_session(session: Path, run: Filter, cut: 
     raw = b"".join(kept.raw + b"\n" for kept in Follower(str(growing), None, wait=grow))
     assert raw == session.read_bytes()
     assert waited
+
+
+def test_an_expression_without_quotes_is_told_so(session: Path, run: Filter) -> None:
+    done = run("s.jsonl", "status", "==", "404")
+    assert done.code == 2
+    assert "'status == 404'" in done.err
+
+
+def test_slashes_around_a_pattern(session: Path, run: Filter) -> None:
+    assert "part of the pattern; without them: users/.*" in run("s.jsonl", "path ~ /users/.*/", "--count").err
+    assert "pattern" not in run("s.jsonl", "path ~ /users/.*", "--count").err
