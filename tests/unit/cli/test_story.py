@@ -60,6 +60,7 @@ def test_a_request_head(record_of: RecordOf) -> None:
         "Accept: text/html",
         "accept: */*",
         "matchedRuleId: greet",
+        'continuedRuleIds: ["marked"]',
         "timing: request complete +0.75ms, head sent +1.8ms, response sent +3.2ms, accepted +3.8ms, "
         "closed +4.8ms, aborted +5.8ms",
         'tags: ["slow"]',
