@@ -131,9 +131,12 @@ class BodyLogger:
         """A message of which the first bytes were kept."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
-    def piece(self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "") -> dict[str, Any]:
-        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so."""
-        return self._form(data[: self._limit], len(data), "", side, owner, coding)
+    def piece(
+        self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "", content_type: str = ""
+    ) -> dict[str, Any]:
+        """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so;
+        `content_type`, where secrets are found by it."""
+        return self._form(data[: self._limit], len(data), content_type, side, owner, coding)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""

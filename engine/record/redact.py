@@ -185,8 +185,8 @@ class Redactor:
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
     def body(self, data: bytes, content_type: str, side: str, owner: Knows | None, coding: str = "") -> bytes:
-        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the body,
-        where this is a piece that may not say so itself. Raises TooMuch."""
+        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the
+        body, where this is a piece that may not say so itself. Raises TooMuch."""
         coding = coding or coding_of(data, is_whole=False)
         if coding:
             text, rest = decoded(data, coding)

@@ -38,7 +38,8 @@ def coding_of(data: bytes, *, is_whole: bool = True) -> str:
 
 
 def decoded(data: bytes, coding: str) -> tuple[bytes, bytes]:
-    """What `coding` says as UTF-8, up to the first byte that it does not explain, and the rest. Lone surrogates stay."""
+    """As UTF-8 what is in `coding`, up to the first byte that it does not explain, and the rest. Lone surrogates
+    stay."""
     try:
         return data.decode(coding, "surrogatepass").encode("utf-8", "surrogatepass"), b""
     except UnicodeDecodeError as error:
