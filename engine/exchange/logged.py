@@ -135,11 +135,18 @@ class BodyLogger:
         return self._form(kept[: self._limit], size, "", side, owner)
 
     def piece(
-        self, data: bytes, side: str = "", owner: Knows | None = None, coding: str = "", before: bytes = b""
+        self,
+        data: bytes,
+        side: str = "",
+        owner: Knows | None = None,
+        coding: str = "",
+        content_type: str = "",
+        before: bytes = b"",
     ) -> dict[str, Any]:
         """A piece of a body as it stood on the wire; `coding`: UTF-16 or UTF-32, where the body began by saying so;
-        `before`: what stands before it, is in the log already, and may name what is secret."""
-        return self._form(data[: self._limit], len(data), "", side, owner, coding, before)
+        `content_type`, where secrets are found by it; `before`: what stands before it, is in the log already, and may
+        name what is secret."""
+        return self._form(data[: self._limit], len(data), content_type, side, owner, coding, before)
 
     def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
@@ -213,7 +220,7 @@ class BodyLogger:
             kind = content_type if isinstance(content_type, str) else ""
             redacted = self._redactor.body(before + data if before else data, kind, side, owner, coding)
             if before:
-                redacted = data if redacted == before + data else self._behind(before, redacted, side, owner)
+                redacted = data if redacted == before + data else self._behind(before, redacted, kind, side, owner)
             if redacted is not data:
                 record.pop("charset", None)
                 record = replaced_body(record, redacted)
@@ -223,10 +230,10 @@ class BodyLogger:
             return self._beside(record, self._spool)
         return record
 
-    def _behind(self, before: bytes, redacted: bytes, side: str, owner: Knows | None) -> bytes:
+    def _behind(self, before: bytes, redacted: bytes, kind: str, side: str, owner: Knows | None) -> bytes:
         """What of a redacted text stands behind what is in the log already."""
         assert self._redactor is not None
-        told = self._redactor.body(before, "", side, owner)
+        told = self._redactor.body(before, kind, side, owner)
         same = next((at for at, (one, other) in enumerate(zip(told, redacted, strict=False)) if one != other), None)
         return redacted[min(len(told), len(redacted)) if same is None else same :]
 

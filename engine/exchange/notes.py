@@ -26,6 +26,8 @@ from mockrec.engine.exchange.websocket_notes import WebSocketNotes
 from mockrec.engine.record.redact import Holder, Knows, Redactor, learn
 from mockrec.engine.record.redact_backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.record.redact_known import Known
+from mockrec.engine.record.redact_record import content_type
+from mockrec.engine.rules.request import FORM_TYPE
 from mockrec.engine.wire.fault_words import fault_words
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
 from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES
@@ -597,4 +599,7 @@ class Notes:
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
             return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}
-        return lambda bodies: bodies.piece(data, side, exchange, piece.coding, piece.before)
+        kind = content_type({"headers": head.headers}) if head is not None else ""
+        # In a form `+` is a blank.
+        kind = FORM_TYPE if kind.partition(";")[0].strip().lower() == FORM_TYPE else ""
+        return lambda bodies: bodies.piece(data, side, exchange, piece.coding, kind, piece.before)

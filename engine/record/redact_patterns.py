@@ -74,8 +74,11 @@ class Patterns:
         """The head of a part of a form, up to its value."""
         self.json = compiled(rf'(\\*)"([^"\\]*{word}[^A-Za-z"\\=:]{{0,8}})(\\*)"\s*:\s*')
         """`"name":`, up to its value: backslashes, name, backslashes."""
-        self.quoted = compiled(rf"['\"]([^'\"\\\r\n]*{word}[^A-Za-z'\"\\=:]{{0,8}})['\"]\s*(?::\s*[bu]?'|=>\s*['\"])")
-        """`'name': '`, up to its value."""
+        self.quoted = compiled(
+            rf"['\"]([^'\"\\\r\n]*{word}[^A-Za-z'\"\\=:]{{0,8}})['\"]\s*(?::\s*[bu]?'|=>\s*['\"])"
+            rf'|[(,{{\s]([\w]*{word}[0-9_]{{0,8}})\s*:\s*"'
+        )
+        """`'name': '`, up to its value, and `(name: "` as in GraphQL."""
         self.element = compiled(rf"<((?:[\w.\-]*:)?[\w.\-]*{word}[0-9_\-]{{0,8}})(?:\s[^<>]*)?>")
         """`<name>`, up to its value."""
         self.pair = compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")

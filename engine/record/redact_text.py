@@ -272,8 +272,8 @@ class Finder:
         return self._whole(match.end(), end, data)
 
     def _quoted_value(self, match: Match, data: bytes) -> Edit | None:
-        """`'name': 'value'` as Python, Ruby and PHP write it."""
-        if not self.is_secret("json", text_of(match.group(1))):
+        """`'name': 'value'` as Python, Ruby and PHP write it, `name: "value"` as GraphQL."""
+        if not self.is_secret("json", text_of(match.group(1) or match.group(2))):
             return None
         quote = data[match.end() - 1 : match.end()]
         string = (_IN_SINGLE if quote == b"'" else STRING).match(data, match.end())

@@ -324,3 +324,17 @@ def test_a_head_that_is_none(terminal: Callable[..., Terminal]) -> None:
     for secret in (b"aaaabbbb", b"ccccdddd", b"eeeeffff"):
         assert secret not in log
     assert "redacted-" in session.one("client-error")["request"]["rawHead"]["text"]
+
+
+def test_a_blank_of_a_form_is_one_in_its_pieces_too(terminal: Callable[..., Terminal]) -> None:
+    run = terminal("version: 1\nrecord: {events: all}\nrules: [{then: {reply: {}}}]\n")
+    body = b"payload=%7B%22client_secret%22+%3A+%22qwertzuiop42%22%7D"
+    with socket.create_connection(("127.0.0.1", run.port)) as sock:
+        sock.sendall(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        assert b" 200 " in sock.recv(65536)
+    session = run.stop()
+    assert "redacted-" in session.one("request-body-data")["content"]["text"]
+    assert b"qwertzuiop42" not in run.log.read_bytes()

@@ -24,6 +24,22 @@ def redactor() -> Redactor:
     return Redactor(Policy(), Marks(b"key"))
 
 
+@pytest.mark.parametrize(
+    "call", ['login(password: "%s")', 'login(user: "a",apiKey:"%s")', '{ auth(in: {clientSecret: "%s"}) }']
+)
+def test_arguments_in_graphql(call: str) -> None:
+    query = call % SECRET
+    for kind, body in (
+        ("application/json", json.dumps({"query": f"mutation {{ {query} {{ id }} }}"})),
+        ("application/graphql", query),
+        ("text/plain", query),
+    ):
+        told = redactor().body(body.encode(), kind, "request", Holder())
+        assert SECRET.encode() not in told
+        assert len(MARK.findall(told.decode())) == 1
+        assert len(told.split(b'"')) == len(body.split('"'))
+
+
 def inner(depth: int) -> str:
     url = f"https://a.test/?access_token={SECRET}"
     for _ in range(depth):
