@@ -121,8 +121,9 @@ def test_a_new_ca(tmp_path: Path) -> None:
     assert str(name.value).endswith(") - do not trust elsewhere")
     assert ca.issuer == ca.subject
     assert isinstance(ca.signature_hash_algorithm, hashes.SHA256)
-    assert NOW - timedelta(hours=25) < ca.not_valid_before_utc < NOW - timedelta(hours=23)
-    assert NOW + timedelta(days=3649) < ca.not_valid_after_utc < NOW + timedelta(days=3651)
+    now = datetime.now(UTC)
+    assert now - timedelta(hours=25) < ca.not_valid_before_utc < now - timedelta(hours=23)
+    assert now + timedelta(days=3649) < ca.not_valid_after_utc < now + timedelta(days=3651)
     constraints = ca.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (constraints.critical, constraints.value.ca) == (True, True)
     usage = ca.extensions.get_extension_for_class(x509.KeyUsage)
