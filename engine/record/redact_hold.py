@@ -24,7 +24,6 @@ _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TOKEN = re.compile(rb"[A-Za-z0-9_.=/+-]*[^A-Za-z0-9_.=/+-]")
 _KEY_END = b"PRIVATE KEY-----"
 _BACKSLASH = ord("\\")
-_GROWTH: Final = 8
 _RUN = re.compile(rb"[A-Za-z0-9_.~=/+%\\-]+\Z")
 _PLAIN_RUN = re.compile(rb"[A-Za-z]?[a-z]{0,11}|[0-9]{1,6}")
 """A run of letters or digits at the end that may be given out: no token is known by so little."""
@@ -101,8 +100,8 @@ class Hold:
     def _feed(self, data: bytes) -> bytes:
         self._fresh.append(data)
         self._size += len(data)
-        # What is held is looked at again when it has grown by a part of itself, so that small pieces cost no more.
-        if self._size * _GROWTH < len(self._held) and len(self._held) + self._size <= MOST_HELD:
+        # What is held is looked at again when as much has come since, so that many small pieces cost twice one look.
+        if self._size < len(self._held) and len(self._held) + self._size <= MOST_HELD:
             return b""
         held = self._end()
         cut = max(0, self._cut(self.before + held) - len(self.before))

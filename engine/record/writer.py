@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mockrec.engine import clock
 from mockrec.formats.errors import FormatError, OutputError
@@ -16,9 +16,22 @@ from mockrec.formats.frames import Sink
 from mockrec.formats.outfile import CHECK_MS
 
 _SYNC_SECONDS = 0.05
+_PIECE = 64 * 1024
+"""What the buffer of a pipe takes."""
 
 Act = Callable[[Sink], None]
 """Something to be done with a sink between two batches. Raises `OutputError`."""
+
+
+def _pieces(lines: bytes) -> Iterator[bytes]:
+    """Whole lines of about `_PIECE` bytes each: that a slow reader of a pipe takes them is seen, and that it hangs."""
+    start = 0
+    while len(lines) - start > _PIECE:
+        end = lines.find(b"\n", start + _PIECE) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
+    if start < len(lines):
+        yield lines[start:]
 
 
 class Writer:
@@ -94,13 +107,14 @@ class Writer:
                 batches.append(self._queue.get())
             finished = None in batches
             lines = b"".join([batch for batch in batches if isinstance(batch, bytes)])
-            self._do(lambda lines=lines: self._sink.write(lines))  # type: ignore[misc]
+            for piece in _pieces(lines):
+                self._do(lambda piece=piece: self._sink.write(piece))  # type: ignore[misc]
+                self.written += len(piece)
+                self.progress += 1
             act = batches[-1]
             if act is not None and not isinstance(act, bytes):
                 self._do(lambda act=act: act(self._sink))  # type: ignore[misc]
             self._sync()
-            self.written += len(lines)
-            self.progress += 1
             self._wrote()
         self.closing = True
         if self._watch is not None:

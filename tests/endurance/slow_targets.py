@@ -257,7 +257,10 @@ def _redaction() -> Iterator[Target]:
     assert redactor is not None
     for kind in _KINDS:
         call = lambda text, kind=kind: redactor.body(text.encode(), kind, "request", Holder())  # noqa: E731
-        yield Target(f"redact body {kind or 'without a type'}", "redaction", call, "secret", longest=_QUICK * 4)
+        # What is long and not plain goes to a thread.
+        yield Target(
+            f"redact body {kind or 'without a type'}", "redaction", call, "secret", longest=_QUICK * 4, on_loop=False
+        )
     yield Target("redact text", "redaction", lambda text: redactor.text(text, Holder()), "secret", longest=_QUICK)
 
     def head(text: str) -> None:
@@ -276,7 +279,7 @@ def _redaction() -> Iterator[Target]:
             hold.feed(data[start : start + 16 * 1024])
         hold.end()
 
-    yield Target("redact in pieces", "redaction", piece, "secret", longest=_QUICK * 4)
+    yield Target("redact in pieces", "redaction", piece, "secret", longest=_QUICK * 4, on_loop=False)
 
 
 def _templates() -> Iterator[Target]:
