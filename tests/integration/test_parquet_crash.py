@@ -28,7 +28,7 @@ RECORDS = 5
 """In a batch."""
 
 WRITER = """
-import os, sys, orjson
+import os, sys, time, orjson
 from mockrec.formats.parquet import journal
 path, batches, records = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 journal.SEGMENT_RECORDS = 20
@@ -47,6 +47,8 @@ for batch in range(batches):
         seq += 1
     sink.write(lines)
     sink.sync_point(batch * 50.0)
+    while seq > 2 * journal.SEGMENT_RECORDS and not sink._helper.pid:
+        time.sleep(0.001)  # the helper is begun by a thread, and the recorder is not to be through before that
     os.write(1, f"{seq} {sink._helper.pid or 0}\\n".encode())
 sink.close()
 os.write(1, b"closed 0\\n")
@@ -130,8 +132,9 @@ def test_a_recorder_that_is_killed(tmp_path: Path, program: Callable[..., Any], 
 def test_a_helper_that_is_killed_is_replaced(tmp_path: Path, seed: int, kind: str) -> None:
     path = output(tmp_path, kind)
     writer = Writer(path)
-    for _ in range(random.Random(seed).randint(5, BATCHES)):
+    for _ in range(random.Random(seed).randint(2 + 2 * 20 // RECORDS, BATCHES)):
         assert writer.step()
+    assert writer.helper > 0  # 0 would be all processes of the test run
     os.kill(writer.helper, signal.SIGKILL)
     assert writer.end() == 0, writer.said
     assert seqs(path) == list(range(BATCHES * RECORDS))
