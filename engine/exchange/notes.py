@@ -193,8 +193,12 @@ class Notes:
 
     def over(self, exchange: Exchange) -> None:
         """The terminal record of an exchange was added."""
-        if self.ended is not None:
+        if self.ended is None:
+            return
+        if exchange.waiting:
             self._after(exchange, partial(self.ended, exchange))
+        else:
+            self.ended(exchange)
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
@@ -322,6 +326,11 @@ class Notes:
             # Not the time of the cause: pieces of the body may have been written since.
             record = self.response_head("response", exchange, clock.now())
             self.ending(record, exchange, exchange.response_sent_at or exchange.started_at)
+            if whole is not None and (form := self._made_body(exchange, whole)) is not None:
+                record["body"] = form
+                self.add_known(record, exchange)
+                self.over(exchange)
+                return
             record["body"] = EMPTY_BODY
             part = record, "body", self._response_body(exchange, whole)
             if exchange.response_trailers:
@@ -332,6 +341,18 @@ class Notes:
             if record["body"]["size"] > _LARGE:
                 self.flush()
         self.over(exchange)
+
+    def _made_body(self, exchange: Exchange, whole: bytes) -> Record | None:
+        """The log form of a small body that many exchanges get, where it is made already and holds no secret."""
+        if exchange.waiting or exchange.known is not None or exchange.response_trailers or len(whole) > _LARGE:
+            return None
+        if not whole:
+            return EMPTY_BODY
+        answer = exchange.answer
+        if answer is None or answer.known is not None:
+            return None
+        form = answer.logged_body
+        return None if form is None or "truncated" in form else form
 
     def _response_body(self, exchange: Exchange, whole: bytes | None) -> Make:
         head, answer = exchange.response_head, exchange.answer

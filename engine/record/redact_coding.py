@@ -24,6 +24,8 @@ def coding_of(data: bytes, *, is_whole: bool = True) -> str:
     """The coding of a text that says by a byte order mark, or by its first characters, that it is in UTF-16 or UTF-32;
     empty for everything else, and for what is not valid. What is not whole may end inside a character."""
     begin = data[:4]
+    if b"\0" not in begin and begin[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return ""  # nearly all
     coding = next((name for mark, name in _MARKS if begin.startswith(mark)), "")
     if not coding:
         if b"\0" not in begin or len(begin) < 4:
