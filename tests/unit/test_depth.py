@@ -107,7 +107,7 @@ def test_schemas(run: Run, tmp_path: Path) -> None:
         (("filter", "SESSION", "-w", f'url ~ "{"(" * DEEP}a{")" * DEEP}"', "--count"), {2}),
         (("diff", "SESSION", "SESSION", "--ignore", f"json:${'.a' * DEEP}"), {0}),
         (("diff", "SESSION", "SESSION", "--ignore", f"json:${'..a' * DEEP}"), {0}),
-        (("diff", "SESSION", "SESSION", "--ignore", f"text:{'(' * DEEP}a{')' * DEEP}"), {2}),
+        (("diff", "SESSION", "SESSION", "--ignore", f"text:{'(' * DEEP}a{')' * DEEP}"), {0, 2}),
         (("replay", "SESSION", "--to", "http://127.0.0.1:9", "--dry-run", "--set", f"json:${'.a' * DEEP}=1"), {0, 2}),
         (("replay", "SESSION", "--to", "http://127.0.0.1:9", "--dry-run", "--set", f"json:${'[?@' * DEEP}=1"), {2}),
     ],
