@@ -10,7 +10,7 @@ from mockrec.engine.net.eager import own_task
 from mockrec.engine.net.judging import deferral_of
 from mockrec.engine.net.site import Site
 from mockrec.engine.rules.match import AskUser, MatcherError, judged
-from mockrec.engine.rules.request import RequestView
+from mockrec.engine.rules.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.select import NEED_BODY, CompiledRule, NeedBody
 from mockrec.engine.steps.continuing import stacked
 from mockrec.engine.steps.plan import Plan
@@ -81,6 +81,7 @@ async def _find_out(missing: NeedBody | AskUser, site: Site, exchange: Exchange,
     if isinstance(missing, AskUser):
         assert view.answers is not None
         view.answers[missing.key] = await _ask(missing, view)
+        view.params = NO_PARAMS  # the choice begins again
     elif site.judge is not None and view.deferral is not None and view.deferral.wanted:
         await own_task()
         await site.judge.answer(exchange, view.deferral)

@@ -74,7 +74,7 @@ class Hold:
     def _feed_coded(self, data: bytes) -> bytes:
         if self._coding is None:
             data, self._rest = self._rest + data, b""
-            if len(data) < _TELLING:
+            if len(data) < _TELLING and _may_be_coded(data):
                 self._rest = data
                 return b""
             self._coding = coding_of(data, is_whole=False)
@@ -185,6 +185,11 @@ class Hold:
                 # The name may begin before what was found of it.
                 return max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
         return cut
+
+
+def _may_be_coded(data: bytes) -> bool:
+    """Whether these few bytes may begin a text in UTF-16 or UTF-32: with a byte order mark, or with ASCII in it."""
+    return len(data) < 2 or b"\0" in data or data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _overlap(text: bytes, secret: bytes) -> int:

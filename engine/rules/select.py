@@ -151,8 +151,7 @@ class RuleSet:
                         rule = rule.following
                     return rule
         except AskUser as missing:
-            request.params = NO_PARAMS  # set by a part of what was matched
-            return missing
+            return missing  # the function sees the parameters of the path that its rule has matched
         return None
 
     def use(self, rule: CompiledRule) -> None:

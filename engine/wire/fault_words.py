@@ -18,6 +18,7 @@ _QUOTED: Final = 64
 _TOO_EARLY = "the client closed the connection in the middle of a request"
 _OTHER_PROTOCOL = "another protocol than HTTP is passed on only"
 BLANKS: Final = b" \t"
+_WORD = re.compile(rb"[!-~]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -78,7 +79,8 @@ def _method(fault: Fault) -> str:
     if word == b"PRI":
         return "the method PRI begins a connection of HTTP/2, not a request"
     expected = "expected a method, a target and a version, as in GET / HTTP/1.1"
-    found = f"; found {quoted(word)}" if word and len(word) <= _QUOTED else ""
+    # Another protocol's first bytes may hold a password (SOCKS).
+    found = f"; found {quoted(word)}" if _WORD.fullmatch(word) else ""
     return f"the request does not begin as HTTP: {expected}{found}"
 
 
@@ -107,9 +109,8 @@ def _version(fault: Fault) -> str:
     words = _words_of_line(fault)
     if len(words) < 3:
         return "the request line has no version; expected a method, a target and a version, as in GET / HTTP/1.1"
-    if len(words) > 3:
-        return "the request line goes on behind the version"
-    return f"the version is {quoted(words[2])}; expected HTTP/1.1 or HTTP/1.0"
+    # How much of it has come when it is refused depends on how the bytes were cut, so it is not quoted.
+    return "the version, or what follows it in the request line, is not HTTP/1.1 or HTTP/1.0"
 
 
 def _field_line(fault: Fault) -> str:

@@ -346,7 +346,9 @@ rules:
     assert failed.status == 500
     assert b"ValueError" in failed.body
     assert ask(port, "GET /later").body == b"later"
-    assert (ask(port, "GET /nothing").status, ask(port, "GET /nothing").body) == (200, b"")
+    nothing = ask(port, "GET /nothing")
+    assert (nothing.status, b"None" in nothing.body) == (500, True)
+    assert ask(port, "GET /nothing").status == 500
     assert ask(port, "GET /close").data == b""
     with pytest.raises(ConnectionResetError):
         ask(port, "GET /reset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from mockrec.formats import locks
 from mockrec.formats.errors import OutputBusyError, OutputClosedError, OutputError, OutputExistsError, OutputLostError
@@ -147,12 +149,25 @@ def test_a_folder_is_no_file(tmp_path: Path, force: bool) -> None:
     assert caught.value.exit_code == 3
 
 
+def opened_when_read(path: Path) -> OutFile:
+    """A named pipe, once its reader is there: without one it is not opened, and nobody waits."""
+    found: list[OutFile] = []
+
+    def is_open() -> bool:
+        with contextlib.suppress(OutputError):
+            found.append(opened(path))
+        return bool(found)
+
+    until(is_open, "it has no reader")
+    return found[0]
+
+
 def test_a_named_pipe_needs_no_force(path: Path) -> None:
     os.mkfifo(path)
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(path.read_bytes()))
     reader.start()
-    file = opened(path)
+    file = opened_when_read(path)
     file.write(b"a\n", lines=True)
     file.close()
     reader.join()
