@@ -28,7 +28,7 @@ def coding_of(data: bytes, *, is_whole: bool = True) -> str:
         return ""  # nearly all
     coding = next((name for mark, name in _MARKS if begin.startswith(mark)), "")
     if not coding:
-        if b"\0" not in begin or len(begin) < 4:
+        if len(begin) < 4:
             return ""
         coding = _SHAPES.get((begin[0] > 0, begin[1] > 0, begin[2] > 0, begin[3] > 0), "")
     if coding:
