@@ -96,8 +96,9 @@ def record(settings: RunSettings, choices: Choices) -> int:
             failed=failed,
             settle=settle,
         )
-        run = _run(settings, hooks, choices.workers, live)
-        supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
+        with interrupts.leaving_at_once():  # the loop has taken the way by which signals are told to threads
+            run = _run(settings, hooks, choices.workers, live)
+            supervisor = Supervisor(run, watch=choices.watch, no_proxy=choices.no_proxy)
 
         async def serve(run: Run) -> Ending:
             _tell_ready(run, choices)

@@ -114,8 +114,11 @@ class DataSetConverter:
 
     def _take_over(self) -> None:
         """Go on after the parts that are there: the exchanges that were open are folded again."""
-        found = self._filesystem.get_file_info(FileSelector(f"{self._folder}/{EVENTS_FOLDER}", allow_not_found=True))
-        for info in found:
+        found, exchanges = (
+            self._filesystem.get_file_info(FileSelector(f"{self._folder}/{name}", allow_not_found=True))
+            for name in (EVENTS_FOLDER, EXCHANGES_FOLDER)
+        )
+        for info in (*found, *exchanges):
             if info.type == FileType.File and info.base_name.startswith(".part-"):
                 self._filesystem.delete_file(info.path)
         numbers = {number: info.path for info in found if (number := part_number(info.base_name)) is not None}

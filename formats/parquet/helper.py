@@ -24,7 +24,10 @@ def main(path: str, folder: str, mode: str, how: str) -> int:
     for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
         signal.signal(number, signal.SIG_IGN)
     journal = Path(folder)
-    lock = take_lock(journal, HELPER, wait=True)
+    try:
+        lock = take_lock(journal, HELPER, wait=True)
+    except FileNotFoundError:
+        return 0  # our recorder has ended before we had started, and what it has left is finished already
     try:
         if needs_check(path, how):
             check_place(path, force=how == "force")

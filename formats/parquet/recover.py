@@ -10,7 +10,7 @@ from mockrec.formats.errors import OutputBusyError, OutputError
 from mockrec.formats.locks import held_by
 from mockrec.formats.outfile import open_output
 from mockrec.formats.parquet.convert import CONVERTER_ERRORS, open_converter
-from mockrec.formats.parquet.locks import HELPER, RECORDER, take_lock
+from mockrec.formats.parquet.locks import HELPER, RECORDER, Lock, take_lock
 from mockrec.formats.parquet.places import segment_name, segments
 
 _TAIL = 1024 * 1024
@@ -21,16 +21,15 @@ def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 
 
     Raises `OutputError`; the journal stays then.
     """
+    locks: list[Lock | None] = []
     try:
-        locks = [take_lock(journal, RECORDER, wait=False)]
-        if locks[0] is None:
-            raise OutputBusyError(path, held_by(journal / RECORDER))
-        locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper gives up, but not at once
-    except FileNotFoundError:
-        return  # it did not give up: its recorder had ended, and so the journal is gone
-    try:
-        if not journal.is_dir():
-            return  # the same, while we waited for its lock
+        try:
+            locks.append(take_lock(journal, RECORDER, wait=False))
+            if locks[0] is None:
+                raise OutputBusyError(path, held_by(journal / RECORDER))
+            locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper gives up, but not at once
+        except FileNotFoundError:
+            return  # it did not give up: its recorder had ended, and so the journal is gone
         found = segments(journal)
         if found:
             _cut_torn_line(found[max(found)])

@@ -308,6 +308,70 @@ def test_while_a_file_of_handlers_is_loaded(begin: Any, tmp_path: Path, number: 
     assert not (tmp_path / "s.jsonl").exists()
 
 
+NO_WAKE = """
+import os, signal, threading, time
+
+def send(main):
+    while open(f"/proc/self/task/{main}/syscall").read().split()[0] not in ("230", "115"):
+        pass  # clock_nanosleep of x86-64 and of ARM64
+    signal.pthread_kill(threading.get_ident(), signal.NUMBER)
+
+threading.Thread(target=send, args=[os.getpid()], daemon=True).start()
+time.sleep(1000)
+"""
+"""The signal comes when the main thread is about to block: here, the system gives it to another thread."""
+
+
+@SIGNALS
+def test_a_signal_that_interrupts_no_system_call(begin: Any, tmp_path: Path, number: int) -> None:
+    (tmp_path / "handlers.py").write_text(NO_WAKE.replace("NUMBER", signal.Signals(number).name))
+    (tmp_path / "rules.yaml").write_text('rules: [{then: {python: "handlers.py:answer"}}]\n')
+    assert begin("run", "rules.yaml", "--port", "0").wait(SECONDS) == 128 + number
+
+
+COMMAND = """
+from mockrec.cli import interrupts
+interrupts.begin(is_process=True)
+try:
+    with interrupts.raising():
+        exec(NO_WAKE)
+except KeyboardInterrupt:
+    print("tidied up")
+"""
+
+
+@SIGNALS
+def test_a_signal_that_interrupts_no_system_call_lets_a_command_tidy_up(number: int) -> None:
+    code = COMMAND.replace("NO_WAKE", repr(NO_WAKE.replace("NUMBER", signal.Signals(number).name)))
+    done = subprocess.run([sys.executable, "-c", code], timeout=SECONDS, stdout=subprocess.PIPE, check=False)
+    assert done.stdout == b"tidied up\n"
+
+
+FORKS = """
+import os, signal
+
+def answer(request):
+    child = os.fork()
+    if not child:
+        while True:
+            signal.pause()
+    os.kill(child, signal.SIGTERM)
+    return {"body": str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))}
+"""
+
+
+def test_a_signal_for_a_process_that_a_function_forks(recorder: Start, tmp_path: Path) -> None:
+    """It ends that process, and not the run."""
+    (tmp_path / "handlers.py").write_text(FORKS)
+    run = recorder('rules: [{then: {python: "handlers.py:answer"}}]\n')
+    client = http.client.HTTPConnection("127.0.0.1", run.port, timeout=20)
+    for _ in range(3):
+        client.request("GET", "/")
+        assert client.getresponse().read() == b"-15"
+    client.close()
+    assert run.stop(signal.SIGINT).one("session-ended")["reason"] == "SIGINT"
+
+
 @pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGINT), ("2", signal.SIGTERM)])
 def test_while_rules_are_reloaded(recorder: Start, tmp_path: Path, number: int, workers: str) -> None:
     run = recorder(RULES, "--grace", "200ms", "--workers", workers)

@@ -19,8 +19,9 @@ from waiting import until
 
 from mockrec.formats.errors import OutputError, OutputExistsError
 from mockrec.formats.jsonl import encode_lines, open_sink
+from mockrec.formats.locks import lock
+from mockrec.formats.parquet import helper, locks, recover
 from mockrec.formats.parquet import journal as journal_module
-from mockrec.formats.parquet import recover
 from mockrec.formats.parquet.journal import JournalSink, open_journal_sink
 from mockrec.formats.parquet.locks import RECORDER, take_lock
 from mockrec.formats.parquet.places import own_journal, segment_name
@@ -292,6 +293,8 @@ def test_a_data_set_whose_segments_are_all_parts_is_finished(
     write_tables(tmp_path / "s/events/part-000001.parquet", records[:2])
     write_tables(tmp_path / "s/events/part-000002.parquet", records[2:])
     (tmp_path / "s/events/.part-000003.parquet.9.tmp").write_bytes(b"half")
+    (tmp_path / "s/exchanges").mkdir()
+    (tmp_path / "s/exchanges/.part-000002.parquet.9.tmp").write_bytes(b"half")
     assert own_journal(f"{tmp_path}/s", f"{tmp_path}/s/") == tmp_path / "s/journal"
     finish_journal(f"{tmp_path}/s/", tmp_path / "s/journal", encode_lines(recording.end().records[-1:]))
     assert read_records(tmp_path / "s") == recording.records
@@ -308,20 +311,36 @@ def test_what_was_finished_meanwhile_needs_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_finished_while_its_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The helper of a recorder that ended well goes on without it."""
+@pytest.fixture
+def journal_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The journal of `s/`, which another process finishes while its helper's lock is waited for."""
     journal = tmp_path / "s" / "journal"
     journal.mkdir(parents=True)
     (journal / segment_name(31)).write_bytes(b"")
 
-    def last_moment(folder: Path, name: str, *, wait: bool) -> Any:
-        lock = take_lock(folder, name, wait=wait)
+    def last_moment(fd: int, *, wait: bool) -> str:
         if wait:
-            shutil.rmtree(folder)
-        return lock
+            shutil.rmtree(journal)
+        return lock(fd, wait=wait)
 
-    monkeypatch.setattr(recover, "take_lock", last_moment)
-    finish_journal(f"{tmp_path}/s/", journal, b'{"type":"session-ended"}\n')
+    monkeypatch.setattr(locks, "lock", last_moment)
+    return journal
+
+
+def test_what_is_finished_while_its_lock_is_waited_for(tmp_path: Path, journal_that_goes: Path) -> None:
+    """The helper of a recorder that ended well goes on without it."""
+    finish_journal(f"{tmp_path}/s/", journal_that_goes, b'{"type":"session-ended"}\n')
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_a_helper_that_starts_when_all_is_finished_leaves_it_alone(tmp_path: Path, journal_that_goes: Path) -> None:
+    """Its recorder was killed while it started, and `verify --repair` has made the data set: it would make parts again."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        assert helper.main(f"{tmp_path}/s/", str(journal_that_goes), "0o600", "keep") == 0
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     assert list((tmp_path / "s").iterdir()) == []
 
 
