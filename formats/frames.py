@@ -23,7 +23,8 @@ Compress = Callable[[bytes], bytes]
 class Sink(Protocol):
     """Where batches of whole lines go. Used by one thread.
 
-    A slow one may say in `most_waiting` how many bytes of lines may wait for it: what waits is lost by a kill.
+    A slow one may say in `most_waiting` how many bytes of lines may wait for it: what waits is lost by a kill. One that
+    is sure to take what it is given says in `most_at_once` how much of it that may be.
     """
 
     name: str

@@ -55,6 +55,11 @@ class OutFile:
         return self._fd
 
     @property
+    def is_regular(self) -> bool:
+        """Whether it is a file on disk: a pipe or a device may take what is written as slowly as it likes."""
+        return self._regular
+
+    @property
     def size(self) -> int:
         """Bytes that are written."""
         return self._size

@@ -11,6 +11,9 @@ from mockrec.formats.part_names import part_path
 
 FileSink = JsonlSink | FrameSink
 
+_LINES_OF_A_START = 2
+"""A part with fewer says no more than that it begins."""
+
 
 class PartSink:
     """Writes to one file after another; see `formats/frames.py`, `Sink`.
@@ -43,6 +46,11 @@ class PartSink:
         self._asked = False
 
     @property
+    def most_at_once(self) -> int:
+        """See `Sink`."""
+        return 1024 * 1024 if self._sink.file.is_regular else 64 * 1024
+
+    @property
     def locked(self) -> bool:
         """False where the file system has no locks."""
         return self._sink.locked
@@ -60,7 +68,8 @@ class PartSink:
     def write(self, data: bytes) -> None:
         """Take whole lines. Raises `OutputError`."""
         self._sink.write(data)
-        self._lines += data.count(b"\n")
+        if self._lines < _LINES_OF_A_START:
+            self._lines += data.count(b"\n")
 
     def sync_point(self, now: float | None = None) -> None:
         """See `Sink`; and ask for the next part if this one is large or old enough."""
@@ -69,7 +78,7 @@ class PartSink:
             return
         if self._begun_at is None:
             self._begun_at = now
-        if self._asked or self._lines < 2:  # a part in which nothing has happened stays the last one
+        if self._asked or self._lines < _LINES_OF_A_START:  # a part in which nothing has happened stays the last one
             return
         too_large = self._most_bytes is not None and self._sink.file.size >= self._most_bytes
         if too_large or (self._most_ms is not None and now - self._begun_at >= self._most_ms):

@@ -17,17 +17,17 @@ from mockrec.formats.outfile import CHECK_MS
 
 _SYNC_SECONDS = 0.05
 _PIECE = 64 * 1024
-"""What the buffer of a pipe takes."""
+"""Bytes that a sink is given at once: what the buffer of a pipe takes."""
 
 Act = Callable[[Sink], None]
 """Something to be done with a sink between two batches. Raises `OutputError`."""
 
 
-def _pieces(lines: bytes) -> Iterator[bytes]:
-    """Whole lines of about `_PIECE` bytes each: that a slow reader of a pipe takes them is seen, and that it hangs."""
+def _pieces(lines: bytes, size: int) -> Iterator[bytes]:
+    """Whole lines of about `size` bytes each: that a slow reader of a pipe takes them is seen, and that it hangs."""
     start = 0
-    while len(lines) - start > _PIECE:
-        end = lines.find(b"\n", start + _PIECE) + 1 or len(lines)
+    while len(lines) - start > size:
+        end = lines.find(b"\n", start + size) + 1 or len(lines)
         yield lines[start:end]
         start = end
     if start < len(lines):
@@ -53,6 +53,7 @@ class Writer:
         self.closing = False
         """Whether everything is written, and the sink is being closed: for some that is work."""
         self._sink = sink
+        self._piece = getattr(sink, "most_at_once", _PIECE)
         self._has_failed = False
         self._ended: list[Callable[[], None]] = []
         self._failed = failed
@@ -107,7 +108,7 @@ class Writer:
                 batches.append(self._queue.get())
             finished = None in batches
             lines = b"".join([batch for batch in batches if isinstance(batch, bytes)])
-            for piece in _pieces(lines):
+            for piece in _pieces(lines, self._piece):
                 self._do(lambda piece=piece: self._sink.write(piece))  # type: ignore[misc]
                 self.written += len(piece)
                 self.progress += 1

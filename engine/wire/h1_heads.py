@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import h11
 
@@ -70,8 +71,15 @@ def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes
     `odd`: a name may be one that is no token, because a peer has sent it so; everybody finds the same colon behind it.
     Raises ValueError for what no head can hold.
     """
-    names = _ODD_NAME if odd else _TOKEN
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers]) + "\r\n"
+    lines = len(headers) + 1
+    is_whole = text.count("\n") == lines and text.count("\r") == lines and "\0" not in text
     for name, value in headers:
-        if not names.fullmatch(name) or _BREAKS_HEAD.search(value):
+        if not (_is_name(name, odd) and (is_whole or not _BREAKS_HEAD.search(value))):
             raise ValueError(f"no head can hold the field {name!r}: {value!r}")
-    return "\r\n".join([*(f"{name}: {value}" for name, value in headers), "", ""]).encode("latin-1")
+    return text.encode("latin-1")
+
+
+@lru_cache(2048)
+def _is_name(name: str, odd: bool) -> bool:
+    return (_ODD_NAME if odd else _TOKEN).fullmatch(name) is not None
