@@ -9,7 +9,6 @@ import base64
 import binascii
 import builtins
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from mockrec.formats.deep import parse
 from mockrec.formats.errors import RecordError, SessionError
 
 FILE_NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}")
@@ -153,7 +153,7 @@ class Body:
         text = self.text
         if text is None:
             raise ValueError("the body is not text")
-        return json.loads(text)
+        return parse(text)
 
     def form(self) -> dict[str, list[str]]:
         """The fields of `application/x-www-form-urlencoded`, each with all its values in order."""

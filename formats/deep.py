@@ -1,11 +1,32 @@
-"""How deep JSON is nested, and JSON text of values that wrap records: orjson takes no more than 254 levels."""
+"""JSON that is nested deeply: text of others in any depth, and text of values that wrap records, of which orjson takes
+no more than 254 levels.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
+
+
+class NestedTooDeepError(ValueError):
+    """JSON that is nested deeper than Python's limit."""
+
+
+def parse(text: bytes | str) -> Any:
+    """JSON that somebody else has written (RFC 8259: no NaN, no Infinity), with all digits of its integers.
+
+    Raises ValueError, and NestedTooDeepError, which is one.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise NestedTooDeepError("the JSON is nested too deeply") from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def dump(value: Any, *, sort: bool = False) -> bytes:

@@ -14,7 +14,7 @@ from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.request import FORM_TYPE
 from mockrec.formats.body import Body
-from mockrec.formats.deep import is_deeper
+from mockrec.formats.deep import is_deeper, parse
 from mockrec.formats.lenient import object_of
 
 MARK = re.compile(r"redacted-[0-9a-f]{8}(?![0-9a-f])")
@@ -56,10 +56,7 @@ class Draft:
 
 def shallow_json(data: bytes | str) -> Any:
     """A body as JSON of at most `MAX_DEPTH` levels. Raises ValueError for any other: it is a text then."""
-    try:
-        document = json.loads(data)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
+    document = parse(data)
     if is_deeper(document, MAX_DEPTH):
         raise ValueError("the JSON is nested too deeply")
     return document
@@ -260,7 +257,7 @@ def _like(old: Any, value: str) -> Any:
     """A value of the kind that stands there: text stays text, a number may become another number."""
     if not isinstance(old, str):
         try:
-            return json.loads(value)
+            return parse(value)
         except ValueError:
             pass
     return value

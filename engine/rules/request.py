@@ -7,7 +7,6 @@ worked out when it is first asked for, and kept.
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from urllib.parse import unquote
 
 from mockrec.engine.rules.multipart import Part, header_parameter, parse_multipart
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
+from mockrec.formats.deep import parse
 
 if TYPE_CHECKING:
     from mockrec.engine.rules.deferral import Deferral
@@ -194,10 +194,7 @@ class RequestView:
     def json(self) -> Any:
         """The body parsed as JSON (RFC 8259), whatever its content-type. Raises ValueError."""
         if self._json is _NOT_READ:
-            try:
-                self._json = json.loads(self.body, parse_constant=_no_constant)
-            except RecursionError:
-                raise ValueError("the JSON is nested too deeply") from None
+            self._json = parse(self.body)
         return self._json
 
     @property
@@ -278,7 +275,3 @@ def _charset(content_type: str) -> str:
     except (LookupError, ValueError):
         return "utf-8"
     return "utf-8" if codec.replace("-", "_") in _NOT_CHARSETS else codec
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -8,7 +8,6 @@ A hook returns None (nothing changes), a mapping of what it changes, or the word
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from mockrec.engine.steps.python_stream import Streamed
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure
 from mockrec.engine.wire import content
+from mockrec.formats.deep import parse
 
 _BODY_KEYS = ("body", "json", "base64")
 _REQUEST_KEYS = ("method", "url", "headers", *_BODY_KEYS, "response")
@@ -100,7 +100,8 @@ class ResponseView:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        """The body parsed as JSON. Raises ValueError."""
+        return parse(self.body)
 
     def __repr__(self) -> str:
         return f"<ResponseView {self.status}>"

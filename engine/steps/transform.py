@@ -15,6 +15,7 @@ from mockrec.engine.rules.texts import HOST
 from mockrec.engine.rules.urls import split_host
 from mockrec.engine.steps.json_patch import PatchError, apply_patch
 from mockrec.engine.wire.content import UndecodableError, UnencodableError, codings_of, decode, encode
+from mockrec.formats.deep import NestedTooDeepError, parse
 
 _MOST_TEXT = 1024 * 1024
 """Characters of a path, query or host after its replacements."""
@@ -205,7 +206,7 @@ def _replaced_in_text(data: bytes, replacements: Replacements, limit: int) -> by
 def _changed_json(data: bytes, change: BodyChange, limit: int) -> bytes | None:
     """The JSON after `mergeJson` or `patchJson`; None where nothing changes."""
     try:
-        document = json.loads(data, parse_constant=_no_constant)
+        document = parse(data)
         text = _json_text(document)
         if change.has_merge:
             document = _merged(document, change.merge_json)
@@ -218,7 +219,7 @@ def _changed_json(data: bytes, change: BodyChange, limit: int) -> bytes | None:
         raise
     except PatchError as error:
         raise TransformError(f"patchJson[{error.index}] cannot be done: {error.reason}") from None
-    except RecursionError:
+    except (RecursionError, NestedTooDeepError):
         raise TransformError("the body is JSON that is nested too deeply") from None
     except ValueError as error:
         raise TransformError(f"the body is not JSON that can be changed: {_why(data, error)}") from None
@@ -258,10 +259,6 @@ def _why(data: bytes, error: ValueError) -> str:
 def _json_text(document: Any, *, ascii_only: bool = False) -> str:
     """Compact JSON. Raises ValueError for numbers that only `1e999` could say: they would come out as Infinity."""
     return json.dumps(document, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"JSON has no {name}")
 
 
 def _merged(target: Any, source: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,6 +22,7 @@ from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import json_bytes, reply_act
 from mockrec.engine.wire.websocket import Close, Fragment, Ping, WebSocket
 from mockrec.engine.wire.ws_handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
+from mockrec.formats.deep import parse
 
 _VERSIONS = ("Sec-WebSocket-Version", "13")
 _NORMAL = 1000
@@ -218,7 +218,7 @@ def message_fits(data: bytes, expected: Any) -> bool:
     conditions = _told(expected)
     if "json" in conditions or "jsonIncludes" in conditions:
         try:
-            document = json.loads(data)
+            document = parse(data)
         except ValueError:
             return False
         if "json" in conditions and not json_equal(conditions["json"], document):

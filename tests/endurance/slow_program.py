@@ -161,6 +161,7 @@ def slow_program(
                 file.write(f"{told}\n")
                 file.flush()
         program.stop()
+        want("a defect in mockrec" not in program.stderr, f"a text made a defect: {program.stderr}")
         file.write(f"{tried} texts, {len(found)} findings; an idle program: {idle.longest * 1000:.0f} ms\n")
     if smoke:  # other tests run beside it, which nobody can tell from a hold
         want(worst < 5, f"a client waited {worst:.1f} s")
@@ -192,9 +193,10 @@ def _work_list(chance: Random, *, smoke: bool, seconds: float, redacts: bool) ->
         ("HTTP/2", "multipart", Pump("", "\r\n--s\r\na:b\r\n\r\nx", "\r\n--s--")),
         ("head", "text", Pump("", "a", "!")),
         ("WebSocket", "json", Pump('{"a":[', "%d,", "1]}")),
+        ("WebSocket", "json", Pump("", '{"a":', "")),
     ]
     if smoke:
-        yield from (first[0], first[4], first[6])
+        yield from (first[0], first[4], *first[6:])
         return
     yield from first
     while time.monotonic() < ends:

@@ -4,6 +4,7 @@ reads it. 20,000 levels are twenty times what Python's stack takes."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from mockrec.cli import __main__ as program
 from mockrec.engine.replay.cassette import Cassette
 from mockrec.engine.replay.facts import Match
 from mockrec.engine.replay.yaml_text import yaml_lines
+from mockrec.engine.steps.websocket import message_fits
 from mockrec.engine.wire import content
+from mockrec.formats.body import Body
+from mockrec.formats.deep import parse
 
 DEEP = 20_000
 LISTS = "[" * DEEP + "]" * DEEP
@@ -183,3 +187,43 @@ def test_rules_are_written_in_time_that_grows_with_their_size() -> None:
 def test_codings_of_codings(name: str) -> None:
     with pytest.raises(content.UndecodableError):
         content.decode(b"x", content.codings_of(", ".join([name] * DEEP)), 1000)
+
+
+# ── what peers say to a recorder ───────────────────────────────────────────────────────────────────
+
+TEXTS = [LISTS, '{"a":' * DEEP + "1" + "}" * DEEP, "[" * DEEP, ':{"a":' * DEEP]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=["lists", "objects", "open", "torn"])
+def test_json_of_peers(text: str) -> None:
+    """Read by Python's own reader, which calls itself: `parse` makes a ValueError of that, and all use `parse`."""
+    with pytest.raises(ValueError, match=r"nested too deeply|Expecting value"):
+        parse(text)
+    assert not message_fits(text.encode(), {"json": [1]})
+    assert not message_fits(text.encode(), {"jsonIncludes": {"a": 1}})
+    with pytest.raises(ValueError, match=r"nested too deeply|Expecting value"):
+        Body.from_record({"size": len(text), "text": text}).json()
+
+
+ALLOWED = {
+    "engine/replay/cassette.py": "a record that this program has put there",
+    "engine/replay/facts.py": "a copy of a document that was read already",
+    "formats/diff/spool.py": "what this program has put there",
+    "formats/deep.py": "`parse` itself",
+    "engine/rules/when_language.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
+    "formats/diff/baseline.py": "a file of the user's; it says its name, and RecursionError is caught",
+    "formats/diff/documents.py": "with numbers kept by value; RecursionError is caught",
+    "formats/diff/volatile.py": "RecursionError is caught",
+    "formats/har/split.py": "an entry that orjson has refused; RecursionError is caught",
+}
+
+
+def test_nobody_else_reads_json_with_a_reader_that_calls_itself() -> None:
+    root = Path(__file__).parents[2]
+    found = {
+        str(path.relative_to(root))
+        for folder in ("cli", "engine", "formats")
+        for path in (root / folder).rglob("*.py")
+        if re.search(r"(?<!or)json\.loads\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == set(ALLOWED)

@@ -261,7 +261,7 @@ MERGE = BodyChange(merge_json={"a": 1}, has_merge=True)
         (b" \r\n", "", MERGE, "it is empty"),
         (b"<p>", "", MERGE, "the body is not JSON that can be changed: Expecting value: line 1 column 1"),
         (b'"\xff"', "", MERGE, "it is not text"),
-        (b"[NaN]", "", BodyChange(patch_json=()), "JSON has no NaN"),
+        (b"[NaN]", "", BodyChange(patch_json=()), "the body is not JSON that can be changed: NaN is no JSON"),
         (b'{"b":1e999}', "", MERGE, "the body is not JSON that can be changed: Out of range float values"),
         (b"1" * 5000, "", MERGE, "the body is not JSON that can be changed: "),
         (b"[" * 200_000, "", MERGE, "the body is JSON that is nested too deeply"),
