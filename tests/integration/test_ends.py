@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +398,48 @@ def test_a_command_that_heeds_no_signal_is_ended_by_the_second(begin: Any, tmp_p
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS) == 128 + signal.SIGKILL
     assert b"session-ended" in (tmp_path / "s.jsonl").read_bytes().splitlines()[-1]
+
+
+SLOW = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"
+WITHOUT_END = "{regex: '^(a|a)*$', syntax: python}"
+AT_WORK = {
+    "path": f"when: {{pathRegex: {WITHOUT_END.replace('^', '^/')}}}",
+    "body": f"when: {{bodyRegex: {WITHOUT_END}}}",
+    "field": f"when: {{headers: {{X-A: {WITHOUT_END}}}}}",
+    "not": f"when: {{not: {{bodyRegex: {WITHOUT_END}}}}}",
+    "PAC": "when: {path: /never}",
+}
+
+
+@SIGNALS
+@pytest.mark.parametrize("name", AT_WORK)
+def test_while_a_matcher_is_at_work(recorder: Start, tmp_path: Path, name: str, number: int) -> None:
+    """In a helper process, which would need years, and which gets a minute."""
+    (tmp_path / "p.pac").write_text("function FindProxyForURL(url, host) { for (;;); }")
+    rules = f"server: {{limits: {{matchTime: 60s}}}}\nrules: [{{{AT_WORK[name]}, then: {{reply: {{body: hi}}}}}}]\n"
+    if name == "PAC":
+        rules += "unmatched: passthrough\nupstream: {proxy: {pac: p.pac}}\n"
+    run = recorder(rules, "--grace", "200ms")
+    with socket.create_connection(("127.0.0.1", run.port)) as client:
+        target = f"http://a.test/{SLOW}" if name == "PAC" else f"/{SLOW}"
+        head = f"POST {target} HTTP/1.1\r\nHost: a.test\r\nX-A: {SLOW}\r\nContent-Length: {len(SLOW)}\r\n\r\n"
+        client.sendall(head.encode() + SLOW.encode())
+        until(lambda: any(used > 1.0 for used in children_cpu(run.pid)), "no helper is at work")
+        session = run.stop(number)
+    assert session.code == 0
+    assert session.one("session-ended")["reason"] == signal.Signals(number).name
+    assert len(session.by_type("abort")) == 1
+
+
+def children_cpu(pid: int) -> list[float]:
+    """The CPU time that each child of a process has used, in seconds."""
+    used = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+            with suppress(OSError):
+                words = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+                used.append((int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK"))
+    return used
 
 
 def is_answered(port: int, path: str) -> bool:
