@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -134,31 +135,45 @@ def write_lines(
     at_once: bool = False,
 ) -> None:
     """The selected lines, with what the new session has to say of itself."""
-    from mockrec.formats.derived import Carrier, Marks
+    from mockrec.formats.derived import Marks
 
     marks = Marks(_derived(wish), [_session_id(header) for header in headers])
-    carrier, redacted = Carrier(_bodies_folder(wish)), _redaction(wish)
+    redacted = _redaction(wish)
     out = _Batch(sink, at_once)
-    for kept in lines:
-        line = marks.mark(kept.raw, kept.source)
-        out.add(redacted(carrier.carry(line, contexts[kept.source].bodies_folder)) + b"\n")
-    out.flush()
-    _warn_of_lost(carrier)
+    with _carrying(wish, stays=at_once) as carrier:
+        for kept in lines:
+            line = marks.mark(kept.raw, kept.source)
+            out.add(redacted(carrier.carry(line, contexts[kept.source].bodies_folder)) + b"\n")
+        out.flush()
 
 
 def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
     """A session as it is, in another format."""
+    (known,) = selection.inputs
+    redacted = _redaction(wish)
+    folder = known.context.bodies_folder
+    with _carrying(wish) as carrier:
+        for block in known.copy():
+            if wish.redact or (b'"file":"' in block and folder is not None):
+                block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
+            sink.write(block)
+            selection.found += block.count(b"\n")
+
+
+@contextmanager
+def _carrying(wish: Wish, *, stays: bool = False) -> Iterator[Carrier]:
+    """What copies bodies for the output; a signal removes them again, as it does the output, unless what is there
+    `stays`."""
     from mockrec.formats.derived import Carrier
 
-    (known,) = selection.inputs
-    carrier, redacted = Carrier(_bodies_folder(wish)), _redaction(wish)
-    folder = known.context.bodies_folder
-    for block in known.copy():
-        if wish.redact or (b'"file":"' in block and folder is not None):
-            block = b"".join(redacted(carrier.carry(line, folder)) + b"\n" for line in block.split(b"\n") if line)
-        sink.write(block)
-        selection.found += block.count(b"\n")
-    _warn_of_lost(carrier)
+    carrier = Carrier(_bodies_folder(wish))
+    try:
+        yield carrier
+        _warn_of_lost(carrier)
+    except KeyboardInterrupt:
+        if not stays:
+            carrier.discard()
+        raise
 
 
 def _warn_of_lost(carrier: Carrier) -> None:

@@ -76,6 +76,20 @@ class Carrier:
         """The new session's folder of bodies; None: bodies go into the lines."""
         self.lost = 0
         """Bodies that were not there, or not what their hash says: what names them is as it was."""
+        self._made: list[Path] = []
+        """The files and folders that were made, in this order."""
+
+    def discard(self) -> None:
+        """Remove the bodies that were copied: the session that names them is given up."""
+        for path in reversed(self._made):
+            try:
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+            except OSError:
+                pass  # another program has put something in the folder, or has removed it
+        self._made.clear()
 
     def carry(self, raw: bytes, folder: Path | None) -> bytes:
         """The line, once the bodies it names are where they will be looked for. Raises `OutputError`."""
@@ -89,8 +103,31 @@ class Carrier:
         if self._target is None:
             return orjson.dumps(self._inlined(load_record(raw), folder, present))
         for name in present:
-            _copy(folder / name, self._target / name)
+            self._copy(folder / name, self._target / name)
         return raw
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """A link where the file system has them, else a copy, which is there whole or not at all."""
+        if target.exists():
+            return
+        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            for place in (target.parent.parent, target.parent):
+                if not place.exists():
+                    place.mkdir(mode=0o700)
+                    self._made.append(place)
+            source = source.resolve()  # a link to a link is no copy
+            self._made.append(target)
+            try:
+                os.link(source, target)
+            except OSError:
+                self._made.append(partial)
+                shutil.copyfile(source, partial)
+                partial.chmod(0o600)
+                partial.replace(target)
+                self._made.pop()
+        except OSError as error:
+            raise OutputError(str(target), error.strerror or str(error)) from None
 
     def _inlined(self, value: Any, folder: Path, present: set[str]) -> Any:
         if isinstance(value, list):
@@ -114,20 +151,3 @@ def _is_own(folder: Path, name: str) -> bool:
     except SessionError:
         return False
     return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    try:
-        for place in (target.parent.parent, target.parent):
-            place.mkdir(exist_ok=True, mode=0o700)
-        source = source.resolve()  # a link to a link is no copy
-        try:
-            os.link(source, target)
-        except OSError:
-            # Another file system, or one without links.
-            shutil.copyfile(source, target)
-            target.chmod(0o600)
-    except OSError as error:
-        raise OutputError(str(target), error.strerror or str(error)) from None

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from mockrec.cli import filter_output
 from mockrec.cli import progress as progress_module
 
 A = "aaaaaaaa-1111-7000-8000-000000000000"
@@ -166,6 +167,22 @@ def test_bodies_that_are_lost_are_told_and_stop_nothing(
     lines = done.lines if out == "-" else run(out).lines
     bodies = [record["body"] for record in map(json.loads, lines) if record["type"] == "response"]
     assert bodies == [gone, damaged, {"size": 1, "text": "x"}]
+
+
+@pytest.mark.parametrize(("options", "stay"), [((), 0), (("status >= 500",), 0), (("--follow",), 1)])
+def test_a_signal_takes_the_bodies_with_the_output(
+    recording: Any, run: Filter, keep: Any, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], stay: int
+) -> None:
+    """But a session that is followed is ended by a signal, and so far it is whole."""
+    body = keep(Path("s.jsonl.bodies"), b"x" * 300)
+    recording.start().exchange(A, body=body, statusCode=500).end().write(Path("s.jsonl"))
+
+    def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(filter_output, "_warn_of_lost", interrupted)
+    assert run("s.jsonl", *options, "-o", "out.jsonl").code == 130
+    assert len([path for path in Path("out.jsonl.bodies").rglob("*") if path.is_file()]) == stay
 
 
 def test_bodies_beside_the_log_go_along(
