@@ -12,20 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mockrec.cli import printing
-
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_BYTES = {
-    "": 1,
-    "b": 1,
-    "kb": 1000,
-    "mb": 1000**2,
-    "gb": 1000**3,
-    "kib": 1024,
-    "mib": 1024**2,
-    "gib": 1024**3,
-}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([a-z]*)", re.IGNORECASE)
+from mockrec.formats.quantities import bytes_of, seconds_of
 
 
 @dataclass
@@ -51,22 +38,20 @@ def duration(value: str | float) -> float:
     """`100ms`, `2s`, `1.5m`, `1h` → seconds. For `typer.Option(parser=duration)`; a default is seconds."""
     if isinstance(value, (int, float)):
         return float(value)
-    match = _DURATION.fullmatch(value.strip())
-    if match:
-        return float(match[1]) * _SECONDS[match[2]]
-    if value.strip() == "0":
-        return 0.0
-    raise typer.BadParameter(f"expected a duration such as 100ms, 2s or 1m, got {value!r}")
+    try:
+        return seconds_of(value.strip())
+    except ValueError:
+        raise typer.BadParameter(f"expected a duration such as 100ms, 2s or 1m, got {value!r}") from None
 
 
 def size(value: str | int) -> int:
     """`64KiB`, `10MB`, `512` → bytes. For `typer.Option(parser=size)`; a default is bytes."""
     if isinstance(value, int):
         return value
-    match = _SIZE.fullmatch(value.strip())
-    if match and match[2].lower() in _BYTES:
-        return int(float(match[1]) * _BYTES[match[2].lower()])
-    raise typer.BadParameter(f"expected a size such as 64KiB or 10MB, got {value!r}")
+    try:
+        return bytes_of(value.strip())
+    except ValueError:
+        raise typer.BadParameter(f"expected a size such as 64KiB or 10MB, got {value!r}") from None
 
 
 def port(value: str) -> tuple[int, int]:

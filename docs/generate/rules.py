@@ -132,7 +132,7 @@ def _scalar(schema: Schema, kinds: str | list[str]) -> str:
     pattern = schema.get("pattern", "")
     if "ms|s|m|h" in pattern:
         return "duration"
-    if "KiB" in pattern:
+    if "[kKmMgG]" in pattern:
         return "size"
     if kinds in ("integer", "number"):
         low, high = schema.get("minimum"), schema.get("maximum")

@@ -7,12 +7,12 @@ Here are the base and the scalars. Lists, mappings and records are in `container
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
-from mockrec.engine.rules.nodes import MAX_DIGITS, AnyNode, ScalarNode, core_value
+from mockrec.engine.rules.nodes import AnyNode, ScalarNode, core_value
 from mockrec.engine.rules.reading import Reading, Rejected, describe, quoted
+from mockrec.formats.quantities import DURATION, SIZE, bytes_of, seconds_of
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -20,14 +20,6 @@ TEXT_TYPES: Final = ("string", "number", "boolean", "null")
 """What editors take a plain scalar for that is text to us."""
 VARIABLE: Final = "variable"
 """The `$defs` entry for `${NAME}` where something else than text is expected."""
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)")
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)?")
-_SIZE_UNITS = {
-    **{"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3},
-    **{"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3},
-}
 
 
 class Unfit(ValueError):
@@ -229,15 +221,13 @@ class Duration(Scalar[float]):
     expects = "a duration such as 100ms, 2s or 1m"
 
     def parse(self, text: str, plain: bool) -> float:
-        if text == "0":
-            return 0.0
-        found = _DURATION.fullmatch(text)
-        if found is None or len(text) > MAX_DIGITS:
-            raise Unfit
-        return float(found[1]) * _DURATION_UNITS[found[2]]
+        try:
+            return seconds_of(text)
+        except ValueError:
+            raise Unfit from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        text = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+        text = {"type": "string", "pattern": f"^{DURATION.pattern}$"}
         return or_variable({"anyOf": [text, {"const": 0}]}, defs)
 
 
@@ -247,16 +237,13 @@ class Size(Scalar[int]):
     expects = "a size such as 64KiB, 10MB or a number of bytes"
 
     def parse(self, text: str, plain: bool) -> int:
-        found = _SIZE.fullmatch(text)
-        if found is None or len(text) > MAX_DIGITS:
-            raise Unfit
-        size = float(found[1]) * _SIZE_UNITS[found[2] or "B"]
-        if not size.is_integer():
-            raise Unfit
-        return int(size) if "." in found[1] else int(found[1]) * _SIZE_UNITS[found[2] or "B"]
+        try:
+            return bytes_of(text)
+        except ValueError:
+            raise Unfit from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        text = {"type": "string", "pattern": f"^{_SIZE.pattern}$"}
+        text = {"type": "string", "pattern": f"^{SIZE.pattern}$"}
         return or_variable({"anyOf": [{"type": "integer", "minimum": 0}, text]}, defs)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from mockrec.formats.quantities import BYTES, SECONDS
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Regex, Text
 from mockrec.formats.query.regex import problem
 from mockrec.formats.query.tokens import Word
@@ -46,11 +47,8 @@ class ValueProblem(Exception):
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s?([A-Za-z]*)")
 _CLASS = re.compile(r"([1-5])[xX]{2}")
-_MILLISECONDS = {"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-_BYTES = {"": 1, "b": 1}
-for _power, _letter in enumerate("kmg", 1):
-    _BYTES[f"{_letter}b"] = 1000**_power
-    _BYTES[f"{_letter}ib"] = 1024**_power
+_MILLISECONDS = {"": 1} | {unit: round(seconds * 1000) for unit, seconds in SECONDS.items()}
+_BYTES = {"": 1} | BYTES
 _TIME = re.compile(
     r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?)?)?(Z|[+-]\d\d:?\d\d)?"
 )
