@@ -25,13 +25,12 @@ from mockrec.engine.pipe import Pipe
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.notes import Notes
     from mockrec.engine.exchange.pieces import PieceBatch
     from mockrec.engine.rules.select import CompiledRule
-
-_BODILESS = frozenset({204, 304})
 
 
 class Exchange:
@@ -266,7 +265,7 @@ class Exchange:
         """What was sent of the answer's body, as far as it is kept."""
         if self.response_body is not None:
             return self.response_body.kept
-        if self.answer is None or self.head.method == "HEAD" or self._status in _BODILESS:
+        if self.answer is None or self.head.method == "HEAD" or self._status in BODILESS_STATUSES:
             return b""
         return self.answer.body
 
@@ -277,7 +276,7 @@ class Exchange:
         head = self._framed(answer, None, streamed=False)
         body = answer.body
         trailers: Sequence[Sequence[str]] = answer.trailers
-        if self.channel.bodiless or answer.status in _BODILESS:
+        if self.channel.bodiless or answer.status in BODILESS_STATUSES:
             body, trailers = b"", ()
         elif trailers:
             trailers = self.channel.trailers(head, trailers)
@@ -305,7 +304,7 @@ class Exchange:
         if self.changing is not None and self.changing.holds:
             self.changing.take(data)
             return
-        if not data or self.channel.bodiless or self._status in _BODILESS:
+        if not data or self.channel.bodiless or self._status in BODILESS_STATUSES:
             return
         assert self.response_body is not None
         await self.channel.send_data(data)

@@ -15,8 +15,9 @@ from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.logged import BodyLogger
 from mockrec.engine.record.redact import Knows
 from mockrec.engine.rules.urls import DEFAULT_PORTS
-from mockrec.engine.wire.head import TOKEN, target_text
+from mockrec.engine.wire.head import target_text
 from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, header_table
+from mockrec.engine.wire.syntax import TOKEN_BYTES
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -155,7 +156,7 @@ def _read(raw: bytes, broken: Broken) -> tuple[dict[str, Any], list[list[str]]]:
     first, *lines = _unfolded(raw.decode("latin-1").replace("\r\n", "\n")).split("\n")
     words = first.split(" ")
     found = _of_connection(broken, broken.version)
-    if len(words) < 2 or not TOKEN.fullmatch(words[0].encode("latin-1")):
+    if len(words) < 2 or not TOKEN_BYTES.fullmatch(words[0].encode("latin-1")):
         return found, []
     raw_headers = [
         [name, value.strip(" \t")] for name, colon, value in (line.partition(":") for line in lines) if colon

@@ -27,6 +27,7 @@ from mockrec.engine.rules.shapes import (
 from mockrec.engine.rules.template_check import check_headers, check_text, check_tree
 from mockrec.engine.rules.texts import HEADER_VALUE, HEADERS, Base64, File, Folder, Pattern
 from mockrec.engine.rules.urls import normal_path
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _INTERIM = "a final answer has 200–599; send 1xx with the step `informational`"
 _STATUS: Final = Int(
@@ -38,7 +39,6 @@ _STATUS: Final = Int(
     },
 )
 _FRAMING_IN_TRAILERS = ("content-length", "transfer-encoding", "trailer", "host", "content-encoding")
-_WITHOUT_BODY = (204, 304)
 
 
 class _OneLine(Scalar[str]):
@@ -126,7 +126,7 @@ def build_reply(given: Given, place: Place, *, may_lie: bool = False) -> Reply:
     good = _check_templates(given, reply) and good
     if not good:
         raise Rejected
-    if reply.status in _WITHOUT_BODY and any(key in given for key in BODY_KEYS):
+    if reply.status in BODILESS_STATUSES and any(key in given for key in BODY_KEYS):
         given.reading.warn(reply.body.place or place, f"an answer with {reply.status} has no body; it is not sent")
     return reply
 

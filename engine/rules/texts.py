@@ -16,10 +16,9 @@ from mockrec.engine.rules.nodes import AnyNode, ListNode, ScalarNode
 from mockrec.engine.rules.patterns import check_regex
 from mockrec.engine.rules.reading import Reading, Rejected, quoted
 from mockrec.engine.rules.shapes import TEXT_TYPES, Scalar, Schema, Shape, Str, Unfit
+from mockrec.engine.wire.syntax import TOKEN_PATTERN
 from mockrec.formats.expressions import RegexError
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2
-_TOKEN_ONLY = re.compile(_TOKEN)
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _SEGMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _HOST_LABELS = re.compile(r"[^\s/?#@:\[\]\\]+|\[[0-9A-Fa-f:.]+\]")
@@ -286,10 +285,10 @@ def pair_of(
 
 _FILE_NAME: Final = Str(empty=False)
 _HANDLER_NAME: Final = Pattern("a function such as handlers.py:name", _HANDLER.pattern)
-HEADER_NAME: Final = Pattern("a header name (letters, digits and -)", _TOKEN)
+HEADER_NAME: Final = Pattern("a header name (letters, digits and -)", TOKEN_PATTERN)
 HEADER_VALUE: Final = HeaderValue()
 HEADERS: Final = Headers()
-METHOD: Final = Pattern("a method such as GET", _TOKEN, str.upper)
+METHOD: Final = Pattern("a method such as GET", TOKEN_PATTERN, str.upper)
 URL: Final = Pattern("a URL or a path", r"[^\s]+(?: [^\s]+)*", _url)
 PATH: Final = Pattern('a path that begins with "/"', r"\*|/[^\r\n]*", _path)
 PATH_TEMPLATE: Final = Pattern('a path that begins with "/"', r"/[^\r\n]*", _path_template)

@@ -25,8 +25,8 @@ from mockrec.engine.steps.transform import TransformError, changed_headers
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import with_chunks, with_length, without
 from mockrec.engine.usercode.failure import UserError
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
-_BODILESS = (204, 304)
 _FRAMING = ("content-length", "transfer-encoding")
 _OF_SOCKETS = ("connection", "upgrade", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions")
 
@@ -127,7 +127,7 @@ class AnswerChanges:
 
     async def begun(self, exchange: Exchange, answer: Answer, length: int | None) -> tuple[Answer, int | None] | None:
         """Raises ChangeFailed."""
-        if self.reads_body and not (exchange.channel.bodiless or answer.status in _BODILESS):
+        if self.reads_body and not (exchange.channel.bodiless or answer.status in BODILESS_STATUSES):
             if length is not None and length > self._gateway.body_limit:
                 exchange.changing = None
                 raise ChangeFailed(self._layers[0][1], too_long("response", length, self._gateway.body_limit))
@@ -184,7 +184,7 @@ class AnswerChanges:
         status = changes.status or answer.status
         fields = _changed_fields(answer, changes.headers)
         body, change = answer.body, changes.body
-        if change is not None and (exchange.channel.bodiless or status in _BODILESS):
+        if change is not None and (exchange.channel.bodiless or status in BODILESS_STATUSES):
             fields = without(fields, *_FRAMING)  # they tell of another body than there would be
         elif change is not None and is_whole:
             encoding = ", ".join(value for name, value in answer.headers if name.lower() == "content-encoding")

@@ -37,9 +37,9 @@ from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire.head import target_text
 from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _BAD_GATEWAY = "Error communicating with upstream server"
-_BODILESS = (204, 304)
 _FRAMING = ("content-length", "transfer-encoding")
 
 
@@ -289,7 +289,7 @@ class Passing:
         if self._delay is not None:
             await self._delay(self._exchange)
         change = self._step.response.body
-        has_none = head.status in _BODILESS and self._step.response.status is None
+        has_none = head.status in BODILESS_STATUSES and self._step.response.status is None
         changing = self._exchange.changing
         reads = change is not None or (changing is not None and changing.reads_body)
         if reads and not (has_none or self._exchange.channel.bodiless):
@@ -349,7 +349,7 @@ class Passing:
             length = _length_of(head)
             # A client of HTTP/1 gets trailers behind chunks alone (RFC 9112, 7.1.2); HTTP/2 needs no framing.
             chunked = self._exchange.head.version != "2.0" and (length is None or trailers)
-        if self._exchange.channel.bodiless or status in _BODILESS:
+        if self._exchange.channel.bodiless or status in BODILESS_STATUSES:
             length = _length_of(head) if self._step.response.body is None else None
             chunked = "transfer-encoding" in head.headers and self._step.response.body is None
         if chunked:

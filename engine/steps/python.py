@@ -25,8 +25,8 @@ from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure, UserError, described
 from mockrec.engine.wire import content
+from mockrec.engine.wire.syntax import TOKEN
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUES = re.compile(r"[^\x01-\xff]|[\r\n]")
 _KEYS = ("status", "statusMessage", "headers", "body", "json", "base64", "trailers")
 
@@ -166,7 +166,7 @@ def body_of(result: Mapping[str, Any]) -> tuple[bytes, bool]:
 
 def is_token(value: Any) -> bool:
     """Whether it is a name as methods and header fields have (RFC 9110, 5.6.2)."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+    return isinstance(value, str) and TOKEN.fullmatch(value) is not None
 
 
 def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:
@@ -182,6 +182,6 @@ def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:
     except (TypeError, ValueError):
         raise TypeError(f"{what}: expected a mapping or pairs, got {headers!r}") from None
     for name, value in pairs:
-        if not _NAME.fullmatch(name) or _NOT_IN_VALUES.search(value):
+        if not TOKEN.fullmatch(name) or _NOT_IN_VALUES.search(value):
             raise ValueError(f"{what}: no message can hold the field {name!r}: {value!r}")
     return tuple(pairs)

@@ -13,9 +13,9 @@ from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import UserError
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _CLOSING_SECONDS: Final = 1.0
-_BODILESS: Final = (204, 304)
 _END: Final = object()
 
 
@@ -37,7 +37,7 @@ class Streamed:
         Raises UserError for what the generator raises, and ValueError for a head that no message can hold.
         """
         try:
-            if exchange.channel.bodiless or self.answer.status in _BODILESS:
+            if exchange.channel.bodiless or self.answer.status in BODILESS_STATUSES:
                 await exchange.begin(self.answer)
             else:
                 data = await self._next()

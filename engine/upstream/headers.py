@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+from mockrec.engine.wire.syntax import TOKEN
+
 _CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 RawHeaders = Sequence[Sequence[str]]
 
@@ -77,9 +78,9 @@ def end_to_end_trailers(trailers: RawHeaders) -> RawHeaders:
 def sendable(fields: RawHeaders) -> RawHeaders:
     """Fields of trailers and of interim responses as every client takes them: those whose names are no tokens are left
     out, as any recipient may do with a trailer (RFC 9110, 6.5.1), and control characters are blanks."""
-    if all(_TOKEN.fullmatch(name) and not _CONTROLS.search(value) for name, value in fields):
+    if all(TOKEN.fullmatch(name) and not _CONTROLS.search(value) for name, value in fields):
         return fields
-    return [[name, _CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if _TOKEN.fullmatch(name)]
+    return [[name, _CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if TOKEN.fullmatch(name)]
 
 
 def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:

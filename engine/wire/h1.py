@@ -29,6 +29,7 @@ from mockrec.engine.wire.parts import (
     header_table,
 )
 from mockrec.engine.wire.response_head import head_end
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _END = h11.EndOfMessage()
 _FRAMING_NAMES = frozenset(("content-length", "transfer-encoding"))
@@ -254,7 +255,7 @@ class H1Server:
             raw.append(["Date", date])
         elif not date and "content-length" in names:
             raw = with_one_length(raw)
-        if status in (204, 304):
+        if status in BODILESS_STATUSES:
             # No body, and no framing but the length that a 304 may tell of what it stands for (RFC 9110, 8.6).
             raw = without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
         elif not date and self.bodiless and not names & _FRAMING_NAMES:

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import h11
 
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN
+
 _FRAMING = ("content-length", "transfer-encoding")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
@@ -30,7 +31,7 @@ class Wire:
         self._status = status
         self._framing = framing
         self.close = close
-        self.bodiless = status in (204, 304)
+        self.bodiless = status in BODILESS_STATUSES
         self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
         lengths = [value for name, value in framing if name.lower() == b"content-length"]
         self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
@@ -82,4 +83,4 @@ def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes
 
 @lru_cache(2048)
 def _is_name(name: str, odd: bool) -> bool:
-    return (_ODD_NAME if odd else _TOKEN).fullmatch(name) is not None
+    return (_ODD_NAME if odd else TOKEN).fullmatch(name) is not None

@@ -13,11 +13,10 @@ from hpack.struct import NeverIndexedHeaderTuple
 from mockrec.engine.wire.fault_words import bad_value, quoted
 from mockrec.engine.wire.head import LARGEST_LENGTH
 from mockrec.engine.wire.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
+from mockrec.engine.wire.syntax import LOWERCASE_TOKEN_BYTES, TOKEN_BYTES
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
 """What RFC 9113 (8.2.1) lets pass where a recipient looks for no more than it must."""
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
@@ -46,7 +45,7 @@ def fields_fault(fields: Fields, pseudo: frozenset[bytes], *, odd: bool = False)
             seen.add(name)
         else:
             begun = True
-            if not _NAME.fullmatch(name) and not (odd and _ODD_NAME.fullmatch(name)):
+            if not LOWERCASE_TOKEN_BYTES.fullmatch(name) and not (odd and _ODD_NAME.fullmatch(name)):
                 return f"a field has the name {quoted(name)}; expected small letters, digits and !#$%&'*+-.^_`|~"
             if name in _CONNECTION_FIELDS or (name == b"te" and value.lower() != b"trailers"):
                 return f"the field {quoted(name)} belongs to HTTP/1 and is not allowed in HTTP/2"
@@ -73,7 +72,7 @@ def repaired(fields: Fields) -> tuple[Fields, tuple[str, ...]]:
         kind = value_kind(trimmed)
         if kind:
             odd[kind] = None
-        if not _NAME.fullmatch(name) and _ODD_NAME.fullmatch(name):
+        if not LOWERCASE_TOKEN_BYTES.fullmatch(name) and _ODD_NAME.fullmatch(name):
             odd[ODD_NAME] = None
         good.append((name, trimmed))
     return tuple(good), tuple(odd)
@@ -118,7 +117,7 @@ def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list
     """
     fields: list[list[str]] = []
     for raw_name, raw_value in headers:
-        if not TOKEN.fullmatch(raw_name.encode()):
+        if not TOKEN_BYTES.fullmatch(raw_name.encode()):
             if odd:
                 continue
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")

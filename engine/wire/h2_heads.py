@@ -8,7 +8,6 @@ from typing import Final
 
 from mockrec.engine.wire.fault_words import quoted
 from mockrec.engine.wire.h2_fields import (
-    TOKEN,
     Fields,
     as_text,
     as_wire,
@@ -20,6 +19,7 @@ from mockrec.engine.wire.h2_fields import (
 )
 from mockrec.engine.wire.head import is_text, odd_parts
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN_BYTES
 
 PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 AUTHORITY = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@\\]*")
@@ -61,7 +61,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     table = dict(reversed(fields))
     method, path = table.get(b":method", b""), table.get(b":path", b"")
     authority, protocol = table.get(b":authority", b""), table.get(b":protocol")
-    if not TOKEN.fullmatch(method):
+    if not TOKEN_BYTES.fullmatch(method):
         return f":method is {quoted(method)}; expected a token" if method else "there is no :method"
     if not AUTHORITY.fullmatch(authority):
         return f":authority is {quoted(authority)}; expected host or host:port"
@@ -70,7 +70,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
         if not authority or b":scheme" in table or b":path" in table:
             return "CONNECT names an :authority and no more"
     else:
-        if protocol is not None and (method != b"CONNECT" or not TOKEN.fullmatch(protocol)):
+        if protocol is not None and (method != b"CONNECT" or not TOKEN_BYTES.fullmatch(protocol)):
             return f":protocol is {quoted(protocol)}; expected a token, with the method CONNECT"
         if not SCHEME.fullmatch(table.get(b":scheme", b"")):
             return f":scheme is {quoted(table[b':scheme'])}" if b":scheme" in table else "there is no :scheme"
@@ -136,7 +136,7 @@ def body_length(fields: Fields, status: int, method: str) -> int | str:
     if method == "CONNECT" and 200 <= status < 300:
         return -1
     length = declared_length(fields, len(fields))
-    if isinstance(length, int) and (method == "HEAD" or status in (204, 304)):
+    if isinstance(length, int) and (method == "HEAD" or status in BODILESS_STATUSES):
         return 0
     return length
 
@@ -166,7 +166,10 @@ def _pseudo_headers(
         values = {":method": method, ":authority": authority or target}
     elif ":protocol" in given:
         values[":protocol"] = given[":protocol"]
-    patterns = {":method": TOKEN, ":scheme": SCHEME, ":authority": AUTHORITY, ":path": PATH, ":protocol": TOKEN}
+    patterns = {
+        **{":method": TOKEN_BYTES, ":scheme": SCHEME, ":authority": AUTHORITY},
+        **{":path": PATH, ":protocol": TOKEN_BYTES},
+    }
     for name, value in values.items():
         if not patterns[name].fullmatch(value.encode("latin-1")):
             raise ValueError(f"{name} cannot be {quoted(value)}")
@@ -197,7 +200,7 @@ def final_head(
         fields = [pair for pair in fields if pair[0] != "content-length" or pair is lengths[0]]
     if date and all(name != "date" for name, _ in fields):
         fields.append(["date", date])
-    if date and length is not None and not lengths and status not in (204, 304):
+    if date and length is not None and not lengths and status not in BODILESS_STATUSES:
         fields.append(["content-length", str(length)])
     return response_head(status, fields)
 

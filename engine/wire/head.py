@@ -14,6 +14,7 @@ import re
 from typing import Final
 
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
+from mockrec.engine.wire.syntax import TOKEN_BYTES
 
 INVALID_METHOD = "HPE_INVALID_METHOD"
 INVALID_URL = "HPE_INVALID_URL"
@@ -46,7 +47,6 @@ METHODS = frozenset(
 HEADER_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
 )
-TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 # Control characters above ASCII, and what ends a line for readers of Unicode.
 _BAD_CHARACTER = re.compile("[\x80-\x9f\u2028\u2029]")
@@ -96,7 +96,9 @@ def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
 def is_method(word: bytes) -> bool:
     """Whether a word is a method (RFC 9110, 9.1): any token, but for one that is a registered method in other letters,
     which servers read differently, and for the start of HTTP/2 (RFC 9113, 3.4)."""
-    return word in METHODS or (TOKEN.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI")
+    return word in METHODS or (
+        TOKEN_BYTES.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI"
+    )
 
 
 def is_text(target: bytes, *, complete: bool = True) -> bool:
@@ -136,7 +138,7 @@ def _partial_request_line_fault(line: bytes, raw: bytes) -> Fault | None:
     method, space, target = line.partition(b" ")
     if not space:
         # A CR may be half of the line's end, also of an empty line's.
-        if line in (b"", b"\r") or TOKEN.fullmatch(line.removesuffix(b"\r")):
+        if line in (b"", b"\r") or TOKEN_BYTES.fullmatch(line.removesuffix(b"\r")):
             return None
         return Fault(INVALID_METHOD, raw=raw)
     if not is_method(method):

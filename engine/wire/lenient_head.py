@@ -14,13 +14,12 @@ from mockrec.engine.wire.h2_heads import read_request
 from mockrec.engine.wire.head import INVALID_HEADER, partial_fault, read_head
 from mockrec.engine.wire.odd_fields import BARE_LF, FRAMING, client_odd_tags, read_fields, value_kind
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
+from mockrec.engine.wire.syntax import LOWERCASE_TOKEN_BYTES, TOKEN
 
 _HOST_AND_FRAMING = FRAMING | {b"host"}
 """A request is also sent astray by its host (RFC 9112, 3.2)."""
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONTROLS_IN_BYTES = re.compile(_CONTROLS.pattern.encode())
-_TOKEN_IN_BYTES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VISIBLE = re.compile(rb"[^\x00-\x20\x7f-\xff]+")
 
 
@@ -39,7 +38,7 @@ def read_lenient_head(raw: bytes) -> tuple[RequestHead, bytes] | Fault:
     fields, kinds = read
     if raw.count(b"\n") != raw.count(b"\r\n"):
         kinds = (BARE_LF, *kinds)
-    plain = [f"{name}: {_CONTROLS.sub(' ', value).strip()}" for name, value in fields if _TOKEN.fullmatch(name)]
+    plain = [f"{name}: {_CONTROLS.sub(' ', value).strip()}" for name, value in fields if TOKEN.fullmatch(name)]
     good = b"\r\n".join([lines[0], *(line.encode("latin-1") for line in plain), b"", b""])
     mended = read_head(good)
     if isinstance(mended, Fault) or not kinds:
@@ -66,7 +65,7 @@ def read_lenient_request(fields: Fields, ended: bool) -> tuple[RequestHead, int]
         return read  # also under a name that is left out below
     plain: list[tuple[bytes, bytes]] = []
     for name, value in mended:
-        if name in FRAMING or not _TOKEN_IN_BYTES.fullmatch(name):
+        if name in FRAMING or not LOWERCASE_TOKEN_BYTES.fullmatch(name):
             # What is a name to nobody goes; pseudo-fields, capitals and what frames have to pass as they are.
             if name.startswith(b":") or name != name.lower() or name in FRAMING or not _VISIBLE.fullmatch(name):
                 plain.append((name, value))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mockrec.engine.wire.head import HEADER_LINE
+from mockrec.engine.wire.syntax import TOKEN_BYTES
 
 FOLDED: Final = "folded-field"
 SPACE_BEFORE_COLON: Final = "space-before-colon"
@@ -33,7 +34,6 @@ ODD_TAG: Final = "upstream-odd:"
 CLIENT_ODD_TAG: Final = "client-odd:"
 """The same for a client that `server.lenient` accepts."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NEVER = re.compile(rb"[\x00\r\n]")
 _CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_LETTERS = re.compile(rb"[^a-z]+")
@@ -111,7 +111,7 @@ def _field(
         odd[SPACE_BEFORE_COLON] = None
     if not name:
         odd[NO_NAME] = None
-    elif not _TOKEN.fullmatch(name):
+    elif not TOKEN_BYTES.fullmatch(name):
         odd[ODD_NAME] = None
     fields.append((name, [value]))
     return ""

@@ -20,6 +20,7 @@ from mockrec.engine.wire.head import (
     LARGEST_LENGTH,
 )
 from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 UNTIL_CLOSE: Final = -1
 CHUNKED: Final = -2
@@ -95,7 +96,7 @@ def body_length(head: ResponseHead, method: str) -> int | Fault:
         lengths = {text.strip(" \t") for text in length.split(",")}
         if len(lengths) > 1 or not _DIGITS.fullmatch(length := lengths.pop()) or int(length) > LARGEST_LENGTH:
             return Fault(INVALID_LENGTH, detail=f"its Content-Length is {headers['content-length'][:60]!a}")
-    if method == "HEAD" or status < 200 or status in (204, 304):
+    if method == "HEAD" or status < 200 or status in BODILESS_STATUSES:
         return 0
     coding = headers.get("transfer-encoding")
     if coding is not None:

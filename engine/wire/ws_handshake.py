@@ -15,6 +15,7 @@ from typing import Any
 from wsproto.utilities import generate_accept_token
 
 from mockrec.engine.wire.parts import RequestHead
+from mockrec.engine.wire.syntax import TOKEN_PATTERN
 
 BAD_METHOD = "ERR_WS_METHOD"
 BAD_UPGRADE = "ERR_WS_UPGRADE"
@@ -29,11 +30,10 @@ DEFLATE = "permessage-deflate"
 _KEY = re.compile(r"[+/0-9A-Za-z]{22}==")  # 16 bytes in base64
 
 # RFC 6455, 9.1. A value may be quoted, but must be a token without its quotes.
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_VALUE = rf'(?:{_TOKEN}|"{_TOKEN}")'
-_PARAMETER = rf"[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*{_VALUE})?"
-_EXTENSION = re.compile(rf"[ \t]*(?P<text>(?P<name>{_TOKEN})(?P<parameters>(?:{_PARAMETER})*))?[ \t]*(?:,|\Z)")
-_ONE_PARAMETER = re.compile(rf";[ \t]*({_TOKEN})(?:[ \t]*=[ \t]*({_VALUE}))?")
+_VALUE = rf'(?:{TOKEN_PATTERN}|"{TOKEN_PATTERN}")'
+_PARAMETER = rf"[ \t]*;[ \t]*{TOKEN_PATTERN}(?:[ \t]*=[ \t]*{_VALUE})?"
+_EXTENSION = re.compile(rf"[ \t]*(?P<text>(?P<name>{TOKEN_PATTERN})(?P<parameters>(?:{_PARAMETER})*))?[ \t]*(?:,|\Z)")
+_ONE_PARAMETER = re.compile(rf";[ \t]*({TOKEN_PATTERN})(?:[ \t]*=[ \t]*({_VALUE}))?")
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
 _SERVER_BITS, _CLIENT_BITS = "server_max_window_bits", "client_max_window_bits"
