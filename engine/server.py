@@ -239,6 +239,7 @@ class Server:
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
             is_reverse=settings.before is not None,
+            shows_failures=settings.upstream.simulate_connection_errors and settings.unmatched == "passthrough",
         )
 
     def _unmatched_plan(self) -> Plan:

@@ -21,6 +21,7 @@ from mockrec.engine.net.h2_conversation import H2Conversation
 from mockrec.engine.net.refusal import http1_refusal
 from mockrec.engine.net.relay import relay
 from mockrec.engine.net.site import Site
+from mockrec.engine.net.unverified import find_tls_failure
 from mockrec.engine.pipe import Pipe
 from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.upstream.dial import Route
@@ -187,10 +188,15 @@ class Connection:
         hello = None
         try:
             hello = await secure.read_hello(self._pipe, first)
-            if interception.passes(self._origin, hello.server_name):
-                self.deadline = math.inf
+            self.deadline, deadline = math.inf, self.deadline  # the client waits for us meanwhile
+            passes = interception.passes(self._origin, hello.server_name)
+            if not passes and (failure := await find_tls_failure(site, self._peer, self._origin, hello)) is not None:
+                self._peer.tags = (*self._peer.tags, *failure.tags)
+                passes = True
+            if passes:
                 await self._pass_tls_on(hello)
                 raise _Over
+            self.deadline = deadline
             secured = await interception.accept(self._pipe, hello, self._origin, self._peer.local_ip)
         except secure.HandshakeFailed as failed:
             self._note_failure(failed.cause, None if hello is None else hello.metadata)

@@ -64,6 +64,8 @@ class Site:
     """Told of the user's functions that fail; their exchange is answered and recorded all the same."""
     is_reverse: bool = False
     """Whether requests that name any host are for us: we stand before a server."""
+    shows_failures: bool = False
+    """Whether clients of what is passed on see how a server fails, instead of a 502."""
     closing: bool = field(default=False, init=False)
     """Whether connections end after the exchange they are at."""
 

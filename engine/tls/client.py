@@ -50,6 +50,8 @@ _VERIFY_TEXTS = {
 }
 WRONG_NAME = "ERR_TLS_CERT_ALTNAME_INVALID"
 UNVERIFIED = "UNABLE_TO_VERIFY_CERTIFICATE"
+CERTIFICATE_CODES = frozenset(_VERIFY_CODES.values()) | {WRONG_NAME, UNVERIFIED}
+"""Everything that can be wrong with a server's certificate."""
 
 
 class Verdict:

@@ -199,13 +199,24 @@ class TlsPipe:
 
     @property
     def alive(self) -> bool:
-        """See `Pipe`. A session ticket that came unasked is not data."""
+        """See `Pipe`. A session ticket that came unasked is not data (RFC 8446, 4.6.1)."""
+        if self.below.readable and not (self._ended or self._closed):
+            try:
+                self._read_below()
+            except TlsError:
+                return False
         return not (self._ended or self._closed or self._plain) and self.below.alive
 
-    def take_in(self, data: bytes) -> None:
-        """Decrypt what somebody else has read from the pipe below; data waits for `receive`. Raises TlsError."""
-        self.tls.bio_write(data)
-        self._plain += self._decrypted()
+    def _read_below(self) -> None:
+        """Decrypt what has arrived in the pipe below, which is readable; data waits for `receive`. Raises TlsError."""
+        receiving = self.below.receive()
+        try:
+            receiving.send(None)
+        except StopIteration as done:
+            self.tls.bio_write(done.value)
+            self._plain += self._decrypted()
+        else:
+            receiving.close()
 
 
 def reason_of(error: SSL.Error) -> str:

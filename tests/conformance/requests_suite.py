@@ -27,9 +27,6 @@ _POOLS = f"{_OWN_TRUST}; it counts pools without a proxy"
 _LENGTHS = (
     "two lengths of a body are refused, as two readers could frame it in two ways: a 502, or the end of the connection"
 )
-_CERTIFICATE = (
-    "a server that nobody trusts is a 502 behind the recorder's certificate (transparent: a reset, no SSLError)"
-)
 
 DIFFERENCES = {
     "test_lowlevel::test_chunked_encoding_error": "the server's head has no end, which http.client reads nevertheless",
@@ -37,9 +34,6 @@ DIFFERENCES = {
     "test_lowlevel::test_conflicting_content_lengths": _LENGTHS,
     "test_lowlevel::test_use_proxy_from_environment": _VARIABLES,
     "test_requests.TestRequests::test_proxy_authorization_preserved_on_request": "it is for the proxy, which takes it off",
-    "test_requests.TestRequests::test_pyopenssl_redirect": _OWN_TRUST,
-    "test_requests.TestRequests::test_certificate_failure": _CERTIFICATE,
-    "test_requests.TestRequests::test_auth_is_stripped_on_http_downgrade": _OWN_TRUST,
     "test_requests::test_proxy_env_vars_override_default": _VARIABLES,
     "test_requests.TestPreparingURLs::test_redirecting_to_bad_url": "requests asks a proxy for a URL without a host: 400",
     "test_requests.TestPreparingURLs::test_different_connection_pool_for_tls_settings_verify_True": _POOLS,
@@ -51,8 +45,12 @@ DIFFERENCES = {
 """Test, without its parameters → why it comes out otherwise."""
 
 _UNREACHED = "a server that cannot be reached, or ends without an answer, is a 502 that says so; see --transparent"
+_CERTIFICATE = "a server that nobody trusts is a 502 behind the recorder's certificate; see --transparent"
 NOT_TRANSPARENT = {
     "test_requests.TestRequests::test_errors": _UNREACHED,
+    "test_requests.TestRequests::test_certificate_failure": _CERTIFICATE,
+    "test_requests.TestRequests::test_pyopenssl_redirect": _OWN_TRUST,
+    "test_requests.TestRequests::test_auth_is_stripped_on_http_downgrade": _OWN_TRUST,
     "test_testserver.TestTestServer::test_multiple_requests": _UNREACHED,
 }
 """What differs as well without `--transparent`."""
