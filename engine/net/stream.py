@@ -125,11 +125,11 @@ class TransportStream(ByteStream, asyncio.Protocol):
         self._watcher = ended
         if self._eof or self._gone:
             self._tell_watcher()
-        elif ended is not None and self._size <= _WATCHED_AHEAD:
+        elif self._paused_reading and ended is not None and self._size <= _WATCHED_AHEAD:
             self._read_on()
 
     def _read_on(self) -> None:
-        if self._paused_reading and not (self._gone or self._transport.is_closing()):
+        if not (self._gone or self._transport.is_closing()):
             self._paused_reading = False
             self._transport.resume_reading()
 
@@ -150,7 +150,8 @@ class TransportStream(ByteStream, asyncio.Protocol):
                 raise anyio.EndOfStream
             if self._gone:
                 raise anyio.BrokenResourceError  # closed on our side, so it is not the peer's end
-            self._read_on()
+            if self._paused_reading:
+                self._read_on()
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader
