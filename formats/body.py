@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from mockrec.formats.charsets import codec_of
 from mockrec.formats.deep import parse
 from mockrec.formats.errors import RecordError, SessionError
 
@@ -121,9 +122,12 @@ class Body:
         """
         if self.inline_text is not None:
             charset = _text(self.charset or "utf-8", "charset")
+            codec = codec_of(charset)
+            if codec is None:
+                raise SessionError("body", f"its text is in the charset {charset!r}, which is not known")
             try:
-                return _text(self.inline_text, "text").encode(charset)
-            except (LookupError, ValueError) as error:  # no such charset, or one that has no form for it
+                return _text(self.inline_text, "text").encode(codec)
+            except ValueError as error:  # it has no form for a character
                 raise SessionError("body", f"its text is not {charset}: {error}") from None
         if self.inline_base64 is not None:
             return _from_base64(self.inline_base64)

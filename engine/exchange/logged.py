@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import codecs
 from copy import copy
 from typing import Any
 
@@ -18,6 +17,7 @@ from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.wire import content
 from mockrec.engine.wire.content_stream import decoded_size
 from mockrec.engine.wire.parts import RawHeaders, header_table
+from mockrec.formats.charsets import codec_of
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}
 
@@ -25,7 +25,6 @@ _COUNTED = 8 * 1024 * 1024
 """Bytes of a decoded body beyond the limit that are counted: that takes the loop some 10 ms."""
 _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 # Codecs between texts, or for names: no character set of a message is meant.
-_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 
 
 class Taken:
@@ -185,7 +184,7 @@ class BodyLogger:
         if decoded > self._limit:
             data, complete = data[: self._limit], False
         if not (complete or cut or incomplete):
-            most = min(len(kept) * content.RATIO, self._limit + _COUNTED)
+            most = min(content.longest_of(len(kept)), self._limit + _COUNTED)
             decoded = max(len(data), decoded_size(kept, codings, most))
         truncated = self.truncated
         record = self._form(data, decoded if not (cut or incomplete) else len(data), content_type, side, owner)
@@ -271,13 +270,13 @@ def _encode(data: bytes, size: int, content_type: Any, cut: bool) -> dict[str, A
 
 def _converted(data: bytes, charset: str) -> str | None:
     """Text whose bytes in `charset` are exactly `data`, or None."""
+    codec = codec_of(charset)
+    if codec is None:
+        return None
     try:
-        codec = codecs.lookup(charset).name
-        if codec.replace("-", "_") in _NOT_CHARSETS:
-            return None
-        text = data.decode(charset)
-        return text if text.encode(charset) == data else None
-    except (LookupError, ValueError):
+        text = data.decode(codec)
+        return text if text.encode(codec) == data else None
+    except ValueError:
         return None
 
 

@@ -75,7 +75,7 @@ class Spill:
                 except content.UndecodableError:
                     self._is_broken = True
                     return
-                if self._decoded + len(piece) > self._encoded * content.RATIO:
+                if self._decoded + len(piece) > content.longest_of(self._encoded):
                     self._is_broken = True  # a few bytes of the wire must not fill the disk
                     return
                 self._decoded += len(piece)  # what is over the limit is counted, and not kept

@@ -6,7 +6,6 @@ worked out when it is first asked for, and kept.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 
 from mockrec.engine.rules.multipart import Part, header_parameter, parse_multipart
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
+from mockrec.formats.charsets import codec_of
 from mockrec.formats.deep import parse
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 _NOT_READ: Any = object()
 # Codecs that are no character sets, and cost much or mean something else than text on the wire.
-_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 
 
 class RequestView:
@@ -267,11 +266,4 @@ def _cookies(header: str | list[str]) -> dict[str, list[str]]:
 
 def _charset(content_type: str) -> str:
     name = header_parameter(content_type, "charset")
-    if not name:
-        return "utf-8"
-    try:
-        codec = codecs.lookup(name).name
-        "".encode(codec)  # refuses codecs between bytes and bytes, such as base64
-    except (LookupError, ValueError):
-        return "utf-8"
-    return "utf-8" if codec.replace("-", "_") in _NOT_CHARSETS else codec
+    return (codec_of(name) if name else None) or "utf-8"

@@ -10,15 +10,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _IDENTITY = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
-RATIO = 200
-"""How many times longer than on the wire a body may be."""
+_RATIO = 200
 _SLACK = 64 * 1024
+_ALWAYS = 1024 * 1024
+"""Bytes that any body may have: ordinary texts of some hundred kilobytes are packed to a thousandth."""
 _MOST_CODINGS = 8
 _MOST_MEMBERS = 10_000
 
 
 class UndecodableError(ValueError):
     """The body is not what its Content-Encoding says, or the coding is unknown."""
+
+
+def longest_of(encoded: int) -> int:
+    """How many bytes a body of `encoded` bytes on the wire may have when it is decoded."""
+    return max(encoded * _RATIO, _ALWAYS)
 
 
 def codings_of(content_encoding: str) -> list[str]:
@@ -30,15 +36,15 @@ def codings_of(content_encoding: str) -> list[str]:
 def decode(data: bytes, codings: Sequence[str], limit: int, *, whole: bool = True) -> tuple[bytes, bool]:
     """Undo `codings` from the last to the first.
 
-    Stops at `limit` + 64 KiB or 200 times the size of `data`, whichever is less. Returns the bytes and
-    whether that was all of them; with `whole=False` a stream that breaks off is not an error but cut.
+    Stops at `limit` + 64 KiB or at `longest_of` the size of `data`, whichever is less. Returns the bytes and whether
+    that was all of them; with `whole=False` a stream that breaks off is not an error but cut.
     No bytes at all are an empty body in any coding. Raises UndecodableError.
     """
     if not data:
         return data, True
     if len(codings) > _MOST_CODINGS:
         raise UndecodableError(f"more than {_MOST_CODINGS} content codings")
-    bound = min(limit + _SLACK, max(len(data) * RATIO, _SLACK))
+    bound = min(limit + _SLACK, longest_of(len(data)))
     complete = True
     for name in reversed(codings):
         decoder = _DECODERS.get(name)
