@@ -35,11 +35,18 @@ def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
 
 
 def post_data(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
-    """`postData` and, for bytes that are no text, `_content`: base64 in `postData` would be sent again as it stands."""
+    """`postData` or, for bytes that are no text, `_content`.
+
+    Base64 in `postData` would be sent again as it stands, and with an empty text Playwright finds no entry for a
+    request with a body. HTTP Toolkit refuses the whole file for a `_content` without an encoding.
+    """
     made: Record = {"mimeType": mime_type or "application/octet-stream", "text": ""}
     kept = _bytes(body, folder)
-    if "encoding" in kept or "_file" in kept:
-        return {"postData": made, "_content": {"size": whole(body.get("size"), 0), **kept}}
+    if "_file" in kept:
+        whole_body = {"size": whole(body.get("size"), 0), **kept, "encoding": "base64"}
+        return {"postData": {**made, "_file": kept["_file"]}, "_content": whole_body}
+    if "encoding" in kept:
+        return {"_content": {"size": whole(body.get("size"), 0), **kept}}
     made["text"] = kept["text"]
     if mime_type.partition(";")[0].strip().lower() == _FORM:
         params = form_parameters(kept["text"])

@@ -100,6 +100,17 @@ def header_table(raw: list[list[str]]) -> dict[str, Any]:
     return table
 
 
+def split_pseudo(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """HTTP/2's pseudo-headers, and the others. No reader expects the first; Playwright waits for ever for one."""
+    pseudo = [header for header in headers if header["name"].startswith(":")]
+    return pseudo, [header for header in headers if not header["name"].startswith(":")] if pseudo else headers
+
+
+def all_headers(message: Mapping[str, Any]) -> list[list[str]]:
+    """`rawHeaders` of a request or response as it was written by mockrec."""
+    return raw_headers(message.get("_pseudoHeaders")) + raw_headers(message.get("headers"))
+
+
 def find_header(headers: list[dict[str, str]], name: str, default: str = "") -> str:
     """The first value of a header in the HAR's form."""
     return next((header["value"] for header in headers if header["name"].lower() == name), default)
