@@ -74,7 +74,7 @@ def make_entry(records: Sequence[Mapping[str, Any]], folder: str) -> Record:
 def _request(story: _Story, folder: str) -> Record:
     head = story.request
     url = fields.har_url(head.get("url"))
-    pseudo, headers = fields.split_pseudo(header_list(head.get("rawHeaders"), head.get("headers")))
+    headers, apart = fields.shown_headers(header_list(head.get("rawHeaders"), head.get("headers")))
     body = mapping(head.get("body")) or mapping((story.abort or {}).get("requestBody"))
     request: Record = {
         "method": text(head.get("method")) or "GET",
@@ -88,8 +88,7 @@ def _request(story: _Story, folder: str) -> Record:
     }
     if body and body != bodies.EMPTY:
         request.update(bodies.post_data(body, fields.find_header(headers, "content-type"), folder))
-    if pseudo:
-        request["_pseudoHeaders"] = pseudo
+    request |= apart
     if "rawTrailers" in head:
         request["_trailers"] = header_list(head["rawTrailers"])
     return request
@@ -97,7 +96,7 @@ def _request(story: _Story, folder: str) -> Record:
 
 def _response(story: _Story, version: str, folder: str) -> Record:
     head = story.response
-    pseudo, headers = fields.split_pseudo(header_list(head.get("rawHeaders"), head.get("headers")))
+    headers, apart = fields.shown_headers(header_list(head.get("rawHeaders"), head.get("headers")))
     body = mapping(head.get("body"))
     size = bodies.wire_size(body) if body else (0 if head else -1)
     response: Record = {
@@ -112,14 +111,19 @@ def _response(story: _Story, version: str, folder: str) -> Record:
         "bodySize": size,
         "_transferSize": max(size, 0),
     }
-    if pseudo:
-        response["_pseudoHeaders"] = pseudo
+    response |= apart
     if "rawTrailers" in head:
         response["_trailers"] = header_list(head["rawTrailers"])
     if story.abort is not None:
         error = mapping(story.abort.get("error"))
         response["_error"] = text(error.get("code")) or text(error.get("message")) or "aborted"
+    if not response["status"]:
+        # Playwright plays a status of 0 as an empty 200; a body that is nowhere makes it fail the request.
+        response["content"]["_file"] = f"{folder}/{_NOWHERE}"
     return response
+
+
+_NOWHERE = "no-answer"
 
 
 # ── times and places ───────────────────────────────────────────────────────────────────────────────

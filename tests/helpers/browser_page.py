@@ -1,6 +1,6 @@
 """Shows a page in the system's Chromium through Playwright, and prints its title when the page has told all:
 
-    python browser_page.py URL [PROXY] [HAR]     PROXY: "" for none. HAR: everything is answered from that file
+    python browser_page.py CHROMIUM URL [PROXY] [HAR]    PROXY: "" for none. HAR: all is answered from that file
 
 A program of its own: Playwright wants a thread without an event loop.
 """
@@ -12,13 +12,13 @@ import sys
 from playwright.sync_api import sync_playwright
 
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --proxy-bypass-list=<-loopback>"""
+    --disable-component-update --disable-sync"""
 
 
-def main(url: str, proxy: str = "", har: str = "") -> None:
+def main(chromium: str, url: str, proxy: str = "", har: str = "") -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=chromium,
             args=FLAGS.split(),
             proxy={"server": proxy, "bypass": "<-loopback>"} if proxy else None,
         )
@@ -27,12 +27,12 @@ def main(url: str, proxy: str = "", har: str = "") -> None:
             context.route_from_har(har, not_found="abort")
         page = context.new_page()
         failed: list[str] = []
-        page.on("requestfailed", lambda request: failed.append(f"{request.method} {request.url}: {request.failure}"))
+        page.on("requestfailed", lambda request: failed.append(f"failed: {request.method} {request.url}"))
         page.on("console", lambda message: failed.append(message.text))
         page.on("pageerror", lambda error: failed.append(str(error)))
         try:
-            page.goto(url, timeout=20_000)
-            page.wait_for_function("document.title.startsWith('{')", timeout=20_000)
+            page.goto(url, timeout=60_000)
+            page.wait_for_function("document.title != 'loading'", timeout=60_000)
         finally:
             print(*failed, sep="\n", file=sys.stderr)
         print(page.title())

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-IMAGE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+IMAGE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 PART = "".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(5000))
 """So long that it is kept in a file beside the session."""
 PAGE = """<!doctype html>
@@ -38,6 +40,7 @@ told.empty = (await fetch("/api/empty")).status
 told.xhr = await new Promise(done => {
     const request = new XMLHttpRequest()
     request.onload = () => done(request.responseText)
+    request.onerror = () => done("failed")
     request.open("GET", "/api/xhr")
     request.setRequestHeader("X-Requested-With", "XMLHttpRequest")
     request.send()
