@@ -67,7 +67,7 @@ TOLD = {
     "posted": '{"a":1}',
     "bytes": "AP7/",
     "empty": 204,
-    "xhr": '{"name": "xhr"}',
+    "xhr": '{"name": "xhr é"}',
     "events": ["one", "two"],
     "image": 1,
     "frame": "framed",
@@ -87,7 +87,7 @@ _CONTENTS: dict[str, tuple[str, bytes]] = {
     "/icon.png": ("image/png", IMAGE),
     "/site.woff2": ("font/woff2", b"wOF2 that is none"),
     "/api/fetch": (_JSON, b'{"name": "fetched"}'),
-    "/api/xhr": (_JSON, b'{"name": "xhr"}'),
+    "/api/xhr": ("text/plain; charset=iso-8859-1", '{"name": "xhr é"}'.encode("latin-1")),
     "/api/events": ("text/event-stream", b"data: one\n\ndata: two\n\n"),
 }
 PATHS = frozenset(_CONTENTS) | {"/start", "/api/post", "/api/moved", "/api/empty"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mockrec.formats.har.bodies import implied_request_body
+from mockrec.formats.har.bodies import implied_body, implied_request_body
 from mockrec.formats.har.entry import make_entry, tls_error
 from mockrec.formats.har.residual import pack, unpack
 
@@ -121,6 +122,37 @@ def test_a_body_beside_the_session(record_of: RecordOf) -> None:
     assert request["postData"]["_file"] == f"s.bodies/{name}", "Playwright compares with it"
     assert request["_content"]["encoding"] == "base64", "HTTP Toolkit refuses a whole file without it"
     assert implied_request_body(request) == {"size": 3, "file": name, "sha256": name[3:]}
+
+
+@pytest.mark.parametrize(
+    ("charset", "told", "expected"),
+    [
+        ("iso-8859-1", "café", b"caf\xe9"), ("Shift_JIS", "日本", "日本".encode("shift_jis")),
+        ("utf-16", "é", "é".encode("utf-16")), ("iso-8859-1", "plain", None), ("iso-8859-1", "日本", None),
+        ("no-such", "é", None), ("punycode", "é", None), ("rot13", "é", None), ("idna", "é", None), (7, "é", None),
+    ],
+)  # fmt: skip
+def test_a_text_in_another_charset_is_its_bytes(
+    record_of: RecordOf, charset: Any, told: str, expected: bytes | None
+) -> None:
+    """Playwright and mitmproxy send a text as UTF-8, whatever charset its type says."""
+    body = {"size": 9, "text": told, "charset": charset}
+    record = {**record_of("response", 0), "body": body}
+    entry: Record = {**make_entry([record], "s.bodies"), "_mockrec": {"id": record["id"]}}
+    content = entry["response"]["content"]
+    if expected is None:
+        assert (content["text"], content.get("encoding")) == (told, None)
+    else:
+        assert (base64.b64decode(content["text"]), content["encoding"]) == (expected, "base64")
+    packed = pack(entry, [(0, record)])
+    assert [one for _, one in unpack(json.loads(json.dumps(entry)), packed)] == [record]
+    assert (expected is None) == ("body" in packed[0].get("within", {})), "the text stands in the file once"
+
+
+@pytest.mark.parametrize("charset", ["punycode", "hex", "undefined", "\0", ""])
+def test_a_file_that_names_any_charset(charset: str) -> None:
+    made = {"size": 4, "text": base64.b64encode(b"x" * 100_000).decode(), "encoding": "base64", "_charset": charset}
+    assert implied_body(made)["base64"] == made["text"]
 
 
 def test_without_an_answer_there_is_a_body_that_is_nowhere(record_of: RecordOf) -> None:
