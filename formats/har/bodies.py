@@ -31,6 +31,9 @@ def wire_size(body: Mapping[str, Any]) -> int:
 def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
     """The body of a response."""
     size = whole(body.get("size"), 0)
+    if mime_type.lower().startswith("text/event-stream"):
+        # Always UTF-8, whatever is said (HTML, 9.2.4), and developer tools show messages of the bare type only.
+        mime_type = "text/event-stream"
     made: Record = {"size": size, "mimeType": mime_type or "x-unknown"}
     if whole(body.get("encodedSize")) >= 0:
         made["compression"] = size - body["encodedSize"]
@@ -41,7 +44,16 @@ def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
         if data is not None:
             # Players send a text as UTF-8, under a type that says another charset.
             kept = {"text": base64.b64encode(data).decode("ascii"), "encoding": "base64", "_charset": charset}
+    for key, comment in _COMMENTS.items():
+        if body.get(key) is True:
+            made["comment"] = comment
     return {**made, **kept}
+
+
+_COMMENTS = {
+    "truncated": "cut off: no more of the body was recorded",
+    "incomplete": "cut off: the exchange ended in the middle of the body",
+}
 
 
 def _in_charset(kept: str, charset: str) -> bytes | None:

@@ -88,7 +88,7 @@ _CONTENTS: dict[str, tuple[str, bytes]] = {
     "/site.woff2": ("font/woff2", b"wOF2 that is none"),
     "/api/fetch": (_JSON, b'{"name": "fetched"}'),
     "/api/xhr": ("text/plain; charset=iso-8859-1", '{"name": "xhr é"}'.encode("latin-1")),
-    "/api/events": ("text/event-stream", b"data: one\n\ndata: two\n\n"),
+    "/api/events": ("text/event-stream; charset=utf-8", b"data: one\n\ndata: two\n\n"),
 }
 PATHS = frozenset(_CONTENTS) | {"/start", "/api/post", "/api/moved", "/api/empty"}
 """What a browser asks for that shows the page."""

@@ -149,6 +149,16 @@ def test_a_text_in_another_charset_is_its_bytes(
     assert (expected is None) == ("body" in packed[0].get("within", {})), "the text stands in the file once"
 
 
+@pytest.mark.parametrize(
+    ("key", "comment"), [("truncated", "no more of the body"), ("incomplete", "the exchange ended")]
+)
+def test_a_body_that_is_not_whole_says_so(record_of: RecordOf, key: str, comment: str) -> None:
+    record = {**record_of("response", 0), "body": {"size": 3, "text": "abc", key: True}}
+    content = make_entry([record], "s.bodies")["response"]["content"]
+    assert comment in content["comment"]
+    assert "comment" not in make_entry([record_of("response", 0)], "s.bodies")["response"]["content"]
+
+
 @pytest.mark.parametrize("charset", ["punycode", "hex", "undefined", "\0", ""])
 def test_a_file_that_names_any_charset(charset: str) -> None:
     made = {"size": 4, "text": base64.b64encode(b"x" * 100_000).decode(), "encoding": "base64", "_charset": charset}
