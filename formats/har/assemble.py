@@ -18,6 +18,7 @@ from mockrec.formats.deep import dump
 from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.har.entry import make_entry
 from mockrec.formats.har.fields import items, mapping, text
+from mockrec.formats.har.pages import Pages
 from mockrec.formats.har.residual import pack
 
 Record = dict[str, Any]
@@ -29,6 +30,7 @@ PROVISIONAL_BODY = 64 * 1024
 SHOWN_MESSAGES = 100
 
 _HEADS = frozenset({"request-initiated", "request", "websocket-request", "response-initiated", "websocket-accepted"})
+_REQUESTS = frozenset({"request-initiated", "request", "websocket-request", "abort"})
 _ENDLESS = frozenset(
     {"request-body-data", "response-body-data", "websocket-message-received", "websocket-message-sent", "rule-event"}
 )
@@ -42,7 +44,7 @@ _ELSEWHERE = frozenset({"client-error", "tls-client-error", "callback-error"})
 class _Open:
     """An exchange that has not ended."""
 
-    __slots__ = ("context", "endless", "held", "id", "provisional")
+    __slots__ = ("context", "endless", "held", "id", "page", "provisional")
 
     def __init__(self, identity: Any) -> None:
         self.id = identity
@@ -54,6 +56,8 @@ class _Open:
         """Bytes of records of endless types in `held`."""
         self.provisional: bytes | None = None
         """Its entry so far, until it changes."""
+        self.page: str | None = None
+        """The id of its page, "" for none; None until its head is known."""
 
 
 class Assembler:
@@ -64,6 +68,7 @@ class Assembler:
         """Records with their places that belong behind the entries."""
         self.started: Record | None = None
         """The `session-started` record, if it is the first."""
+        self.pages = Pages()
         self._folder = folder
         self._open: dict[Any, _Open] = {}
         self._count = 0
@@ -88,6 +93,8 @@ class Assembler:
             return None
         exchange.held.append((place, record, line))
         exchange.provisional = None
+        if exchange.page is None and kind in _REQUESTS:
+            exchange.page = self.pages.begin(exchange.id, record)
         if kind in TERMINAL_TYPES:
             self._open.pop(identity, None)
             self._endless_bytes -= exchange.endless
@@ -139,13 +146,22 @@ class Assembler:
     def _so_far(self, exchange: _Open) -> bytes:
         heads = [_shortened(record) for _, record, _ in exchange.held if record["type"] not in _ENDLESS]
         others = [record for _, record, _ in exchange.held if record["type"] in _ENDLESS]
-        entry = make_entry([*exchange.context, *heads, *others[-SHOWN_MESSAGES:]], self._folder)
+        entry = self._standard(exchange, [*heads, *others[-SHOWN_MESSAGES:]])
         records = [_whole(place, record, line) for place, record, line in exchange.held]
         entry["_mockrec"] = {"id": exchange.id, "pending": True, "records": records}
         return dump(entry)
 
+    def _standard(self, exchange: _Open, records: list[Record]) -> Record:
+        """What other readers know of an exchange, by these records of it."""
+        entry = make_entry([*exchange.context, *records], self._folder)
+        if exchange.page:
+            entry["pageref"] = exchange.page
+        return entry
+
     def _encode(self, exchange: _Open, held: list[_Held], state: str = "") -> bytes:
-        entry = make_entry([*exchange.context, *(record for _, record, _ in held)], self._folder)
+        entry = self._standard(exchange, [record for _, record, _ in held])
+        if not state:
+            self.pages.end(exchange.id, entry)
         ours: Record = {"id": exchange.id}
         entry["_mockrec"] = ours
         ours["events"] = pack(entry, [(place, record) for place, record, _ in held])

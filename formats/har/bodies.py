@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from mockrec.formats.har.fields import form_parameters, mapping, text, whole
 Record = dict[str, Any]
 
 EMPTY: Record = {"size": 0, "text": ""}
+_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+"""Python's names for what is no charset of bodies, or takes more than one pass."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -28,18 +31,55 @@ def wire_size(body: Mapping[str, Any]) -> int:
 def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
     """The body of a response."""
     size = whole(body.get("size"), 0)
+    if mime_type.lower().startswith("text/event-stream"):
+        # Always UTF-8, whatever is said (HTML, 9.2.4), and developer tools show messages of the bare type only.
+        mime_type = "text/event-stream"
     made: Record = {"size": size, "mimeType": mime_type or "x-unknown"}
     if whole(body.get("encodedSize")) >= 0:
         made["compression"] = size - body["encodedSize"]
-    return {**made, **_bytes(body, folder)}
+    kept = _bytes(body, folder)
+    charset = body.get("charset")
+    if isinstance(charset, str) and "encoding" not in kept and not kept["text"].isascii():
+        data = _in_charset(kept["text"], charset)
+        if data is not None:
+            # Players send a text as UTF-8, under a type that says another charset.
+            kept = {"text": base64.b64encode(data).decode("ascii"), "encoding": "base64", "_charset": charset}
+    for key, comment in _COMMENTS.items():
+        if body.get(key) is True:
+            made["comment"] = comment
+    return {**made, **kept}
+
+
+_COMMENTS = {
+    "truncated": "cut off: no more of the body was recorded",
+    "incomplete": "cut off: the exchange ended in the middle of the body",
+}
+
+
+def _in_charset(kept: str, charset: str) -> bytes | None:
+    """The bytes of a text in a charset, or None where they would not give the text again."""
+    try:
+        if codecs.lookup(charset).name.replace("-", "_") in _NOT_CHARSETS:
+            return None
+        data = kept.encode(charset)
+        return data if data.decode(charset) == kept else None
+    except (LookupError, ValueError):
+        return None
 
 
 def post_data(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
-    """`postData` and, for bytes that are no text, `_content`: base64 in `postData` would be sent again as it stands."""
+    """`postData` or, for bytes that are no text, `_content`.
+
+    Base64 in `postData` would be sent again as it stands, and with an empty text Playwright finds no entry for a
+    request with a body. HTTP Toolkit refuses the whole file for a `_content` without an encoding.
+    """
     made: Record = {"mimeType": mime_type or "application/octet-stream", "text": ""}
     kept = _bytes(body, folder)
-    if "encoding" in kept or "_file" in kept:
-        return {"postData": made, "_content": {"size": whole(body.get("size"), 0), **kept}}
+    if "_file" in kept:
+        whole_body = {"size": whole(body.get("size"), 0), **kept, "encoding": "base64"}
+        return {"postData": {**made, "_file": kept["_file"]}, "_content": whole_body}
+    if "encoding" in kept:
+        return {"_content": {"size": whole(body.get("size"), 0), **kept}}
     made["text"] = kept["text"]
     if mime_type.partition(";")[0].strip().lower() == _FORM:
         params = form_parameters(kept["text"])
@@ -65,8 +105,23 @@ def implied_body(made: Any) -> Record:
     if isinstance(kept.get("_file"), str):
         name = "/".join(kept["_file"].split("/")[-2:])
         return {"size": kept.get("size", 0), "file": name, "sha256": name[3:]}
+    charset = kept.get("_charset")
+    if isinstance(charset, str) and kept.get("encoding") == "base64":
+        converted = _of_charset(text(kept.get("text")), charset)
+        if converted is not None:
+            return {"size": kept.get("size", 0), "text": converted, "charset": charset}
     key = "base64" if kept.get("encoding") == "base64" else "text"
     return {"size": kept.get("size", 0), key: text(kept.get("text"))}
+
+
+def _of_charset(encoded: str, charset: str) -> str | None:
+    """`_in_charset` undone; the file may say anything."""
+    try:
+        if codecs.lookup(charset).name.replace("-", "_") in _NOT_CHARSETS:
+            return None
+        return base64.b64decode(encoded, validate=True).decode(charset)
+    except (LookupError, ValueError):
+        return None
 
 
 def implied_request_body(request: Mapping[str, Any]) -> Record:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mockrec.formats.har import bodies, fields
+from mockrec.formats.har import bodies, fields, kinds
 from mockrec.formats.har.fields import header_list, items, mapping, number, text, whole
 
 Record = dict[str, Any]
@@ -63,8 +63,7 @@ def make_entry(records: Sequence[Mapping[str, Any]], folder: str) -> Record:
         "timings": timings,
     }
     _add_places(entry, story)
-    if story.websocket:
-        entry["_resourceType"] = "websocket"
+    kinds.add_purpose(entry, story.request.get("headers"), websocket=story.websocket)
     _add_custom(entry, story)
     return entry
 
@@ -75,7 +74,7 @@ def make_entry(records: Sequence[Mapping[str, Any]], folder: str) -> Record:
 def _request(story: _Story, folder: str) -> Record:
     head = story.request
     url = fields.har_url(head.get("url"))
-    headers = header_list(head.get("rawHeaders"), head.get("headers"))
+    headers, apart = fields.shown_headers(header_list(head.get("rawHeaders"), head.get("headers")))
     body = mapping(head.get("body")) or mapping((story.abort or {}).get("requestBody"))
     request: Record = {
         "method": text(head.get("method")) or "GET",
@@ -89,6 +88,7 @@ def _request(story: _Story, folder: str) -> Record:
     }
     if body and body != bodies.EMPTY:
         request.update(bodies.post_data(body, fields.find_header(headers, "content-type"), folder))
+    request |= apart
     if "rawTrailers" in head:
         request["_trailers"] = header_list(head["rawTrailers"])
     return request
@@ -96,7 +96,7 @@ def _request(story: _Story, folder: str) -> Record:
 
 def _response(story: _Story, version: str, folder: str) -> Record:
     head = story.response
-    headers = header_list(head.get("rawHeaders"), head.get("headers"))
+    headers, apart = fields.shown_headers(header_list(head.get("rawHeaders"), head.get("headers")))
     body = mapping(head.get("body"))
     size = bodies.wire_size(body) if body else (0 if head else -1)
     response: Record = {
@@ -111,12 +111,19 @@ def _response(story: _Story, version: str, folder: str) -> Record:
         "bodySize": size,
         "_transferSize": max(size, 0),
     }
+    response |= apart
     if "rawTrailers" in head:
         response["_trailers"] = header_list(head["rawTrailers"])
     if story.abort is not None:
         error = mapping(story.abort.get("error"))
         response["_error"] = text(error.get("code")) or text(error.get("message")) or "aborted"
+    if not response["status"]:
+        # Playwright plays a status of 0 as an empty 200; a body that is nowhere makes it fail the request.
+        response["content"]["_file"] = f"{folder}/{_NOWHERE}"
     return response
+
+
+_NOWHERE = "no-answer"
 
 
 # ── times and places ───────────────────────────────────────────────────────────────────────────────
@@ -125,20 +132,21 @@ def _response(story: _Story, version: str, folder: str) -> Record:
 def _times(story: _Story) -> tuple[Record, float]:
     """`timings` and `time`. DNS, connecting and TLS are the client's in a HAR, and not known here."""
     timing = story.timing
-    ends = ("responseSentTimestamp", "wsClosedTimestamp", "abortedTimestamp")
     duration = number((story.end or {}).get("duration"))
     if duration is None or duration < 0:
-        duration = fields.span(timing, "startTimestamp", *ends)
-    timings = {
-        "blocked": -1,
-        "dns": -1,
-        "connect": -1,
-        "ssl": -1,
-        "send": fields.span(timing, "startTimestamp", "bodyReceivedTimestamp"),
-        "wait": fields.span(timing, "bodyReceivedTimestamp", "headersSentTimestamp", "wsAcceptedTimestamp", *ends),
-        "receive": fields.span(timing, "headersSentTimestamp", *ends),
-    }
+        duration = fields.span(timing, "startTimestamp", *_ENDED)
+    # One after the other, and no more than there is: readers check that the sum is `time`, but an answer may begin
+    # before its request has ended, and a request may never end.
+    send = min(fields.span(timing, "startTimestamp", "bodyReceivedTimestamp", *_ANSWERED, *_ENDED), duration)
+    answered = max(fields.span(timing, "startTimestamp", *_ANSWERED, *_ENDED), send)
+    wait = round(min(answered, duration) - send, 4)
+    timings = {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1, "send": send, "wait": wait}
+    timings["receive"] = max(round(duration - send - wait, 4), 0)
     return timings, duration
+
+
+_ANSWERED = ("headersSentTimestamp", "wsAcceptedTimestamp")
+_ENDED = ("responseSentTimestamp", "wsClosedTimestamp", "abortedTimestamp")
 
 
 def _add_places(entry: Record, story: _Story) -> None:

@@ -24,6 +24,8 @@ _ABSOLUTE = re.compile(
     r"[a-zA-Z][a-zA-Z0-9+.-]*://([^@/?#\s]*@)?([a-zA-Z0-9._~-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(?=[/?#]|$)"
 )
 """Readers refuse the whole file for a host that cannot be one."""
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSENDABLE = re.compile(r"[\r\n\0]")
 _LEGAL = "%:/?[]@!$&'()*+,;=-._~"
 UNKNOWN_URL = "http://unknown.invalid/"
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -98,6 +100,38 @@ def header_table(raw: list[list[str]]) -> dict[str, Any]:
         else:
             table[name] = value
     return table
+
+
+def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """The headers that every reader can take, and the custom fields with the others: `_pseudoHeaders`, `_oddHeaders`.
+
+    Browsers refuse an answer with any of the others, so that Playwright waits for ever; programs cannot send them.
+    """
+    if all(_is_name(header["name"]) for header in headers) and not _UNSENDABLE.search(
+        "".join([header["value"] for header in headers])
+    ):
+        return headers, {}
+    apart: dict[str, Any] = {}
+    shown = []
+    for header in headers:
+        if header["name"].startswith(":"):
+            apart.setdefault("_pseudoHeaders", []).append(header)
+        elif not _is_name(header["name"]) or _UNSENDABLE.search(header["value"]):
+            apart.setdefault("_oddHeaders", []).append(header)
+        else:
+            shown.append(header)
+    return shown, apart
+
+
+@lru_cache(4096)
+def _is_name(name: str) -> bool:
+    """Whether it is a token (RFC 9110, 5.6.2)."""
+    return _TOKEN.fullmatch(name) is not None
+
+
+def all_headers(message: Mapping[str, Any]) -> list[list[str]]:
+    """`rawHeaders` of a request or response that mockrec has written; odd ones may have stood anywhere."""
+    return raw_headers(message.get("_pseudoHeaders")) + raw_headers(message.get("headers"))
 
 
 def find_header(headers: list[dict[str, str]], name: str, default: str = "") -> str:

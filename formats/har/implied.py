@@ -153,7 +153,7 @@ class Implied:
 
     def _make_head(self) -> Record:
         request, entry, url = self._request, self._entry, self._url()
-        raw = fields.raw_headers(request.get("headers"))
+        raw = fields.all_headers(request)
         implied = {
             "protocol": url.get("protocol", ""),
             "httpVersion": _VERSIONS.get(text(request.get("httpVersion")), "1.1"),
@@ -235,7 +235,7 @@ _PARTIAL = ("statusCode", "statusMessage", "rawHeaders", "headers")
 
 
 def _answer(response: Mapping[str, Any]) -> Record:
-    raw = fields.raw_headers(response.get("headers"))
+    raw = fields.all_headers(response)
     head = {"statusCode": response.get("status"), "statusMessage": response.get("statusText")}
     return {**head, "headers": fields.header_table(raw), "rawHeaders": raw}
 

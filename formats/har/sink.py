@@ -20,8 +20,8 @@ from mockrec.formats.version import mockrec_version
 
 SHOW_MS = 150.0
 """With a batch every 40 ms and a sync point every 50 ms, nothing is invisible for more than 250 ms."""
-FORMAT = 1
-"""Of `_mockrec` and `_mockrecSession`: readers refuse what is newer."""
+FORMAT = 2
+"""Of `_mockrec` and `_mockrecSession`: readers refuse what is newer. 2: pseudo-headers stand apart."""
 _GROW_BYTES = 1024 * 1024
 
 
@@ -141,7 +141,7 @@ class HarSink:
         session: dict[str, Any] = {"format": FORMAT}
         if self._assembler.started is not None:
             session["started"] = self._assembler.started
-        log = {"version": "1.2", "creator": name, "browser": name, "pages": [], "_mockrecSession": session}
+        log = {"version": "1.2", "creator": name, "browser": name, "_mockrecSession": session}
         return b'{"log":' + dump(log)[:-1] + b',"entries":[\n'
 
     def _tail(self, entries: list[bytes]) -> bytes:
@@ -149,7 +149,8 @@ class HarSink:
         joined = b",\n".join(entries)
         before = b",\n" if joined and self._any else b""
         homeless = self._assembler.homeless
-        log: dict[str, Any] = {}
+        # Behind the entries: they are known when the entries are.
+        log: dict[str, Any] = {"pages": self._assembler.pages.all}
         errors = [tls_error(record) for _, record in homeless if record["type"] == "tls-client-error"]
         if errors:
             log["_tlsErrors"] = errors

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from mockrec.formats.har.bodies import implied_body, implied_request_body
 from mockrec.formats.har.entry import make_entry, tls_error
+from mockrec.formats.har.residual import pack, unpack
 
 Record = dict[str, Any]
 RecordOf = Callable[..., Record]
@@ -57,3 +61,138 @@ def test_a_failed_handshake_as_http_toolkit_has_it(record_of: RecordOf) -> None:
         "clientIPAddress": "127.0.0.1",
         "clientPort": 50000,
     }
+
+
+# ── what every reader can take ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "where"),
+    [
+        (":status", "200", "_pseudoHeaders"), (":unknown", "x", "_pseudoHeaders"), ("", "x", "_oddHeaders"),
+        ("X Y", "x", "_oddHeaders"), ("Space ", "x", "_oddHeaders"), ("X:Y", "x", "_oddHeaders"),
+        ("Né", "x", "_oddHeaders"), ("X(Y)", "x", "_oddHeaders"), ("X-Y", "a\nb", "_oddHeaders"),
+        ("X-Y", "a\rb", "_oddHeaders"), ("X-Y", "a\0b", "_oddHeaders"), ("X-Y", "日本 \t\x7f", "headers"),
+        ("!#$%&'*+-.^_`|~1a", "", "headers"),
+    ],
+)  # fmt: skip
+def test_headers_that_browsers_refuse_stand_apart(record_of: RecordOf, name: str, value: str, where: str) -> None:
+    """Each of them alone lets Playwright's `route_from_har` wait for ever."""
+    pairs = [["A", "1"], [name, value], ["B", "2"]]
+    request, response = ({**record_of(kind, 0), "rawHeaders": pairs} for kind in ("request", "response"))
+    entry = make_entry([request, response], "s.bodies")
+    for message in (entry["request"], entry["response"]):
+        names = [header["name"] for header in message["headers"]]
+        assert names == (["A", name, "B"] if where == "headers" else ["A", "B"])
+        assert {"name": name, "value": value} in message[where]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [[":method", "GET"], [":path", "/"], ["a", "1"]], [["a", "1"], [":method", "GET"]], [["X Y", "1"], ["a", "1"]],
+        [["a", "1\n2"], [":path", "/"], ["", ""], ["a", "1"]],
+    ],
+)  # fmt: skip
+def test_they_come_back_where_they_were(record_of: RecordOf, pairs: list[list[str]]) -> None:
+    records = [{**record_of(kind, seq), "rawHeaders": pairs} for seq, kind in enumerate(("request", "response"))]
+    entry: Record = {**make_entry(records, "s.bodies"), "_mockrec": {"id": records[0]["id"]}}
+    packed = pack(entry, list(enumerate(records)))
+    assert [record for _, record in unpack(json.loads(json.dumps(entry)), packed)] == records
+    if pairs[0][0] == ":method":
+        assert "rawHeaders" not in packed[0].get("set", {}), "HTTP/2's usual order costs nothing"
+
+
+def sent(record_of: RecordOf, body: Record) -> Record:
+    request: Record = make_entry([{**record_of("request", 0), "body": body}], "s.bodies")["request"]
+    return request
+
+
+def test_a_body_that_is_no_text_is_in_content_alone(record_of: RecordOf) -> None:
+    """Playwright takes an empty `postData` for a request without a body, and finds nothing for one that has one."""
+    request = sent(record_of, {"size": 3, "base64": "AP7/"})
+    assert "postData" not in request
+    assert request["_content"] == {"size": 3, "text": "AP7/", "encoding": "base64"}
+    assert request["bodySize"] == 3
+
+
+def test_a_body_beside_the_session(record_of: RecordOf) -> None:
+    name = f"aa/aa{'0' * 62}"
+    request = sent(record_of, {"size": 3, "file": name, "sha256": name[3:]})
+    assert request["postData"]["_file"] == f"s.bodies/{name}", "Playwright compares with it"
+    assert request["_content"]["encoding"] == "base64", "HTTP Toolkit refuses a whole file without it"
+    assert implied_request_body(request) == {"size": 3, "file": name, "sha256": name[3:]}
+
+
+@pytest.mark.parametrize(
+    ("charset", "told", "expected"),
+    [
+        ("iso-8859-1", "café", b"caf\xe9"), ("Shift_JIS", "日本", "日本".encode("shift_jis")),
+        ("utf-16", "é", "é".encode("utf-16")), ("iso-8859-1", "plain", None), ("iso-8859-1", "日本", None),
+        ("no-such", "é", None), ("punycode", "é", None), ("rot13", "é", None), ("idna", "é", None), (7, "é", None),
+    ],
+)  # fmt: skip
+def test_a_text_in_another_charset_is_its_bytes(
+    record_of: RecordOf, charset: Any, told: str, expected: bytes | None
+) -> None:
+    """Playwright and mitmproxy send a text as UTF-8, whatever charset its type says."""
+    body = {"size": 9, "text": told, "charset": charset}
+    record = {**record_of("response", 0), "body": body}
+    entry: Record = {**make_entry([record], "s.bodies"), "_mockrec": {"id": record["id"]}}
+    content = entry["response"]["content"]
+    if expected is None:
+        assert (content["text"], content.get("encoding")) == (told, None)
+    else:
+        assert (base64.b64decode(content["text"]), content["encoding"]) == (expected, "base64")
+    packed = pack(entry, [(0, record)])
+    assert [one for _, one in unpack(json.loads(json.dumps(entry)), packed)] == [record]
+    assert (expected is None) == ("body" in packed[0].get("within", {})), "the text stands in the file once"
+
+
+@pytest.mark.parametrize(
+    ("key", "comment"), [("truncated", "no more of the body"), ("incomplete", "the exchange ended")]
+)
+def test_a_body_that_is_not_whole_says_so(record_of: RecordOf, key: str, comment: str) -> None:
+    record = {**record_of("response", 0), "body": {"size": 3, "text": "abc", key: True}}
+    content = make_entry([record], "s.bodies")["response"]["content"]
+    assert comment in content["comment"]
+    assert "comment" not in make_entry([record_of("response", 0)], "s.bodies")["response"]["content"]
+
+
+@pytest.mark.parametrize("charset", ["punycode", "hex", "undefined", "\0", ""])
+def test_a_file_that_names_any_charset(charset: str) -> None:
+    made = {"size": 4, "text": base64.b64encode(b"x" * 100_000).decode(), "encoding": "base64", "_charset": charset}
+    assert implied_body(made)["base64"] == made["text"]
+
+
+def test_without_an_answer_there_is_a_body_that_is_nowhere(record_of: RecordOf) -> None:
+    abort = {key: value for key, value in record_of("abort", 1).items() if key != "response"}
+    response = make_entry([record_of("request", 0), abort], "s.bodies")["response"]
+    assert response["status"] == 0
+    assert response["content"]["_file"] == "s.bodies/no-answer"
+
+
+@pytest.mark.parametrize(
+    ("timing", "duration", "parts"),
+    [
+        ({"bodyReceivedTimestamp": 11, "headersSentTimestamp": 14, "responseSentTimestamp": 20}, 10, (1, 3, 6)),
+        # The answer begins before the request has ended.
+        ({"bodyReceivedTimestamp": 18, "headersSentTimestamp": 12, "responseSentTimestamp": 20}, 10, (8, 0, 2)),
+        ({"bodyReceivedTimestamp": 25, "headersSentTimestamp": 12, "responseSentTimestamp": 20}, 10, (10, 0, 0)),
+        # It never ends.
+        ({"abortedTimestamp": 20}, 10, (10, 0, 0)),
+        ({"bodyReceivedTimestamp": 11, "abortedTimestamp": 20}, 10, (1, 9, 0)),
+        ({"bodyReceivedTimestamp": 11, "headersSentTimestamp": 12, "abortedTimestamp": 20}, 10, (1, 1, 8)),
+        ({}, 10, (0, 0, 10)),
+        ({}, None, (0, 0, 0)),
+        ({"bodyReceivedTimestamp": 11.00004, "headersSentTimestamp": 14.1, "responseSentTimestamp": 20.3}, 10.3, None),
+    ],
+)  # fmt: skip
+def test_times_add_up(record_of: RecordOf, timing: Record, duration: Any, parts: tuple[float, ...] | None) -> None:
+    response = {**record_of("response", 1), "timingEvents": {"startTime": 1e12, "startTimestamp": 10, **timing}}
+    response["duration"] = duration
+    entry = make_entry([record_of("request", 0), response], "s.bodies")
+    told = tuple(entry["timings"][name] for name in ("send", "wait", "receive"))
+    assert parts is None or told == parts
+    assert sum(told) == pytest.approx(entry["time"], abs=0.0002)
+    assert min(told) >= 0

@@ -164,6 +164,42 @@ def test_many_homeless_records_go_along_with_an_entry(
     assert back(path) == story.said
 
 
+def test_pages_stand_behind_the_entries(tmp_path: Path, story: Story, har_problems: Problems) -> None:
+    path = tmp_path / "s.har"
+    sink = open_har(path, force=False, file_mode=0o600)
+    lines_ = story(("session-started", ""), ("request-initiated", "a"), ("request-initiated", "b"), ("response", "b"))
+    browser = b'"headers":{"sec-fetch-dest":"document","host"'
+    lines_ = lines_.replace(b'"headers":{"host"', browser, 1)
+    told = lines_.count(browser)
+    sink.write(lines_)
+    sink.sync_point(None)
+    assert told == 1
+    log = shown(path)
+    assert [(page["id"], page["title"]) for page in log["pages"]] == [("page_1", "https://example.test/hello?a=b")]
+    assert sorted(entry.get("pageref", "") for entry in log["entries"]) == ["", "page_1"], "also of what is open"
+    assert har_problems({"log": log}) == []
+    sink.close()
+    assert back(path) == lines_
+
+
+def test_a_file_of_the_first_format_is_read(tmp_path: Path, story: Story) -> None:
+    """Its pseudo-headers stand among the headers, and `pages` before the entries."""
+    path = tmp_path / "s.har"
+    sink = open_har(path, force=False, file_mode=0o600)
+    said = story(("session-started", ""), ("request-initiated", "a"), ("response", "a"), ("session-ended", ""))
+    said = said.replace(b'"rawHeaders":[[', b'"rawHeaders":[[":status","200"],[')
+    sink.write(said)
+    sink.close()
+    log = shown(path)
+    log["_mockrecSession"]["format"] = 1
+    for entry in log["entries"]:
+        for message in (entry["request"], entry["response"]):
+            message["headers"] = message.pop("_pseudoHeaders") + message["headers"]
+    first = {name: log[name] for name in ("version", "creator", "pages", "_mockrecSession", "entries", "_mockrec")}
+    path.write_text(json.dumps({"log": first}), encoding="utf-8")
+    assert back(path) == said
+
+
 def test_memory_does_not_grow_with_the_session(tmp_path: Path, story: Story) -> None:
     sink = open_har(tmp_path / "s.har", force=False, file_mode=0o600)
     peaks = []

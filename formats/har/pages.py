@@ -1,0 +1,147 @@
+"""Which page an exchange belongs to: `log.pages` and the entries' `pageref`.
+
+A page begins with a browser's navigation to a document (Sec-Fetch-Dest, https://www.w3.org/TR/fetch-metadata/; without
+it an Accept that begins with HTML); a redirect goes on with it. What names the page as its Referer belongs to it, and
+what names a style sheet, script or frame of it. Without a Referer, a request to the page's own origin, or with that
+Origin, belongs to the latest page there. Everything else is on no page, as requests of programs are.
+
+Bounded: pages stand at the end of a file that is written again and again, so there are no more than `PAGES_BYTES` of
+them, and no more than `MAX_REFERRERS` URLs are remembered.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from mockrec.formats.har import fields
+from mockrec.formats.har.fields import mapping, text
+from mockrec.formats.har.kinds import is_navigation
+
+Record = dict[str, Any]
+
+PAGES_BYTES = 256 * 1024
+MAX_REFERRERS = 1000
+MAX_URL = 1000
+"""Characters of a URL that is remembered: longer ones are of pictures and tracking, not of pages."""
+_PAGE_BYTES = 150
+"""Bytes of a page beside its title."""
+_UNKNOWN = {"onContentLoad": -1, "onLoad": -1}
+_LEAVES = frozenset({"empty", "image", "font", "audio", "video", "track", "manifest", "report"})
+"""Values of Sec-Fetch-Dest whose answers ask for nothing themselves."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Pages:
+    """`begin` with the first head of an exchange, `end` with its entry; `all` are the pages so far."""
+
+    def __init__(self) -> None:
+        self.all: list[Record] = []
+        self._bytes = 0
+        self._full = False
+        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        """Client and URL, origin (`origin URL`) or announced redirect (`to URL`) → the id of a page; latest used last.
+        An id is "" where there is a page that is not written because there are too many."""
+        self._documents: dict[str, tuple[str, str]] = {}
+        """Open navigations: the exchange's id → client and page."""
+
+    def begin(self, identity: str, record: Mapping[str, Any]) -> str:
+        """The page of an exchange that begins with this record, or ""."""
+        headers = mapping(record.get("headers"))
+        destination = text(headers.get("sec-fetch-dest"))
+        document = destination == "document" or (not destination and _is_page(record, headers))
+        referrer = text(headers.get("referer"))
+        if not document and not referrer and not destination and "origin" not in headers:
+            return ""
+        url = text(record.get("url")).partition("#")[0]
+        client = f"{text(record.get('remoteIpAddress'))} {text(headers.get('user-agent'))}"
+        if document and not text(headers.get("sec-purpose")).startswith("prefetch"):
+            page = self._navigated(client, url, record)
+            self._documents[identity] = (client, page)
+            return page
+        page = self._page_of(client, url, referrer, headers)
+        if page and destination not in _LEAVES:
+            self._remember(client, url, page)
+        return page
+
+    def end(self, identity: str, entry: Mapping[str, Any]) -> None:
+        """An exchange is over: where its answer sends a navigation, the page goes on."""
+        if identity not in self._documents:
+            return
+        client, page = self._documents.pop(identity)
+        response = mapping(entry.get("response"))
+        location = text(response.get("redirectURL"))
+        if response.get("status") not in _REDIRECTS or not location:
+            return
+        try:
+            target = urljoin(text(mapping(entry.get("request")).get("url")), location).partition("#")[0]
+        except ValueError:
+            return  # no URL, so nobody follows it
+        self._remember(client, f"to {target}", page)
+
+    def _navigated(self, client: str, url: str, record: Mapping[str, Any]) -> str:
+        page = self._known.pop((client, f"to {url}"), None)
+        if page is None:
+            page = self._add(url, record)
+        elif page:
+            self._retitle(page, url)
+        self._remember(client, url, page)
+        self._remember(client, f"origin {_origin(url)}", page)
+        return page
+
+    def _page_of(self, client: str, url: str, referrer: str, headers: Mapping[str, Any]) -> str:
+        if referrer:
+            # Other servers are told the origin alone: `https://page.test/`.
+            return self._recall(client, referrer) or self._recall(client, f"origin {_origin(referrer)}")
+        origin = text(headers.get("origin"))
+        if origin:
+            return self._recall(client, f"origin {_origin(origin)}")
+        same = text(headers.get("sec-fetch-site")) == "same-origin"
+        return self._recall(client, f"origin {_origin(url)}") if same else ""
+
+    def _add(self, url: str, record: Mapping[str, Any]) -> str:
+        title = fields.har_url(url)
+        self._bytes += _PAGE_BYTES + len(title)
+        self._full = self._full or self._bytes > PAGES_BYTES
+        if self._full:
+            return ""
+        page = f"page_{len(self.all) + 1}"
+        start = fields.started(mapping(record.get("timingEvents")), record.get("timestamp"))
+        self.all.append({"startedDateTime": start, "id": page, "title": title, "pageTimings": _UNKNOWN})
+        return page
+
+    def _retitle(self, page: str, url: str) -> None:
+        shown = self.all[int(page.removeprefix("page_")) - 1]
+        title = fields.har_url(url)
+        grown = len(title) - len(shown["title"])
+        if self._bytes + grown <= PAGES_BYTES:
+            self._bytes += grown
+            shown["title"] = title
+
+    def _recall(self, client: str, url: str) -> str:
+        key = (client, url)
+        page = self._known.get(key, "")
+        if page:
+            self._known.move_to_end(key)
+        return page
+
+    def _remember(self, client: str, url: str, page: str) -> None:
+        key = (client, url)
+        if len(client) + len(url) <= MAX_URL:
+            self._known[key] = page
+            self._known.move_to_end(key)
+            if len(self._known) > MAX_REFERRERS:
+                self._known.popitem(last=False)
+
+
+def _is_page(record: Mapping[str, Any], headers: Mapping[str, Any]) -> bool:
+    """Of browsers, which do not say their destination to a server that is not encrypted."""
+    return is_navigation(headers) and record.get("method") in ("GET", "POST") and "x-requested-with" not in headers
+
+
+def _origin(url: str) -> str:
+    """`https://host:port` of a URL; a default port is left out."""
+    where = fields.parts_of(url)
+    return f"{where['protocol']}://{where['host']}" if where else ""

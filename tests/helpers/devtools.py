@@ -1,0 +1,63 @@
+"""The developer tools of the system's Chromium, as a page in which JavaScript can be evaluated."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import connect
+
+SECONDS = 20.0
+LOADED = "new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))"
+
+
+@contextmanager
+def developer_tools(profile: Path) -> Iterator[Callable[[str], Any]]:
+    """A function that evaluates JavaScript in a page of the developer tools, until the end of the block."""
+    browser = subprocess.Popen(
+        ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
+         f"--user-data-dir={profile}", "about:blank"],
+        stderr=subprocess.PIPE, text=True, process_group=0,
+    )  # fmt: skip
+    assert browser.stderr is not None
+    try:
+        url = next((found[0] for line in browser.stderr if (found := re.search(r"ws://\S+", line))), None)
+        assert url is not None, "chromium did not start"
+        with connect(url, max_size=None, proxy=None) as client:
+            number = 0
+
+            def call(method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+                nonlocal number
+                number += 1
+                client.send(
+                    json.dumps(
+                        {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+                    )
+                )
+                while (answer := json.loads(client.recv(60))).get("id") != number:
+                    pass
+                found: dict[str, Any] = answer["result"]
+                return found
+
+            target = call("Target.createTarget", url="devtools://devtools/bundled/inspector.html")["targetId"]
+            session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+
+            def evaluate(script: str) -> Any:
+                # Until the page is there, its modules cannot be imported.
+                call("Runtime.evaluate", session, expression=LOADED, awaitPromise=True)
+                answer = call("Runtime.evaluate", session, expression=script, awaitPromise=True, returnByValue=True)
+                assert "exceptionDetails" not in answer, answer
+                return answer["result"]["value"]
+
+            yield evaluate
+    finally:
+        os.killpg(browser.pid, signal.SIGTERM)
+        browser.wait(SECONDS)
+        browser.stderr.close()
