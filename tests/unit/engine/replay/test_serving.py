@@ -95,7 +95,6 @@ async def test_bodies_are_encoded_again_unless_the_wire_is_kept(served: Served) 
     [
         ({"body": body("x", truncated=True)}, b"cut when it was recorded"),
         ({"body": {"size": 5, "text": "", "truncated": True}}, b"its body is not in the recording"),
-        ({"body": body("x", contentEncoding="rot13")}, b"its body cannot be made"),
         ({"body": {"size": 5, "file": "../x"}}, b"its body cannot be made"),
         ({"statusCode": "many"}, b"it has no status"),
     ],
