@@ -84,11 +84,11 @@ class Track:
             fresh = [(place, verdict) for same, verdict in ranked[rank] if (place := same.fresh(used)) is not None]
             if fresh:
                 place, verdict = min(fresh, key=lambda one: numbers[one[0]])
-                return Choice(place, _guess(verdict, ranked))
+                return Choice(place, _guess(verdict, ranked[rank]))
         if repeat and order:
             last = [(same.places[-1], verdict) for same, verdict in ranked[order[0]]]
             place, verdict = max(last, key=lambda one: numbers[one[0]])
-            return Choice(place, _guess(verdict, ranked))
+            return Choice(place, _guess(verdict, ranked[order[0]]))
         return None
 
     @staticmethod
@@ -103,11 +103,14 @@ class Track:
         return same.places[-1], reasons
 
 
-def _guess(verdict: Verdict, ranked: Mapping[tuple[float, ...], list[tuple[_Same, Verdict]]]) -> str:
-    """Whether other recordings were for other values of a field, and none for this one's."""
+def _guess(verdict: Verdict, equal: Sequence[tuple[_Same, Verdict]]) -> str:
+    """Whether the client takes no such answer, or others are as good for it that are for other values of a field.
+
+    `equal` are the variants of the same rank.
+    """
     if verdict.refused:
         return f"no recorded answer is of a type that its {verdict.refused} takes"
-    variants = [same.variant for judged in ranked.values() for same, _ in judged]
+    variants = [same.variant for same, _ in equal]
     if len(variants) < 2:
         return ""
     for name in sorted(verdict.unlike):

@@ -65,8 +65,10 @@ def language_quality(accept_language: str, languages: str) -> float:
         for name, quality in preferences(accept_language):
             if name == "*":
                 rank = 0
-            elif language == name or language.startswith(f"{name}-") or name.startswith(f"{language}-"):
-                rank = len(name)
+            elif language == name or language.startswith(f"{name}-"):
+                rank = 1 + len(name)
+            elif name.startswith(f"{language}-"):
+                rank = 1
             else:
                 continue
             if rank > best[0]:

@@ -40,7 +40,8 @@ GUESSED = "replay-guess"
 IGNORED = "replay-ignored"
 """The type of the rule-event for values that differ, and do not count because they are volatile by nature."""
 _BODILESS = (204, 304)
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
+"""What they say stands in their heads."""
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
 _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
@@ -190,7 +191,7 @@ def _body_and_loss(told: Any, cassette: Cassette, status: int) -> tuple[bytes, s
     except NoCoding as problem:
         return problem.decoded, f"sent without its content coding, because {problem}"
     except NoBody as problem:
-        if status not in _REDIRECTS:  # what a redirect says stands in its head
+        if status not in REDIRECTS:
             raise
         return b"", f"sent without a body, because {problem}"
 

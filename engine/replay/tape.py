@@ -57,8 +57,8 @@ class Recording:
     @classmethod
     def from_list(cls, told: list[Any]) -> Recording:
         """The other way."""
-        *others, pieces, variant = told
-        return cls(*others, array("d", pieces), Variant.from_list(variant))
+        identity, number, host, name, facts, answer, said, pieces, variant = told
+        return cls(identity, number, host, name, facts, answer, said, array("d", pieces), Variant.from_list(variant))
 
 
 @dataclass(slots=True)
@@ -159,7 +159,7 @@ class Tape:
             return
         text = text_of(facts)
         recording.facts = self.store.keep_bytes(text.encode())  # orjson has no large numbers
-        recording.variant = variant_of(recording.host, one.method, one.fields, one.answer)
+        recording.variant = variant_of(recording.host, one.method, one.fields, one.answer, strict=self._match.strict)
         exact_hash = self._hash(facts, text)
         loose = facts if self._match.strict else loosened(facts)
         loose_hash = exact_hash if loose is facts else self._hash(loose, text_of(loose))

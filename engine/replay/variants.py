@@ -31,6 +31,7 @@ the session has answers for several values, the equal one is taken."""
 _AMBIENT_PREFIXES: Final = ("access-control-", "sec-", "x-forwarded-")
 _SAFE: Final = ("GET", "HEAD")
 _LONGEST_FIELD: Final = 8192
+_MOST_VARY: Final = 50
 _IGNORED_RANGE: Final = "bytes"
 
 Difference = tuple[str, Any, Any]
@@ -100,9 +101,11 @@ def request_fields(request: RequestView, match: Match) -> dict[str, str]:
     return fields
 
 
-def variant_of(host: str, method: str, fields: Mapping[str, str], answer: Mapping[str, Any] | None) -> Variant:
+def variant_of(
+    host: str, method: str, fields: Mapping[str, str], answer: Mapping[str, Any] | None, *, strict: bool = False
+) -> Variant:
     """The variant of a recording. `fields` are those of its request, `answer` the record of its answer, or the head in
-    the record of how it broke off."""
+    the record of how it broke off; `strict`: volatile fields decide, too."""
     status = None if answer is None else status_of(answer)
     if answer is None or status is None:
         return Variant(host)
@@ -111,7 +114,7 @@ def variant_of(host: str, method: str, fields: Mapping[str, str], answer: Mappin
         lower = name.lower()
         told[lower] = f"{told[lower]}, {value}" if lower in told else value
     vary = tuple(sorted({name.strip().lower() for name in told.get("vary", "").split(",")} - {"", "*"}))
-    vary = tuple([name for name in vary if name not in VOLATILE_HEADERS])[:50]
+    vary = tuple([name for name in vary if strict or name not in VOLATILE_HEADERS])[:_MOST_VARY]
     kept = {name: fields[name] for name in (*_NEGOTIATED, *vary) if fields.get(name)}
     if method in _SAFE:
         kept |= _asked_of_state(method, fields, status)
