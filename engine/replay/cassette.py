@@ -13,7 +13,7 @@ from mockrec.engine.replay.marks import blanked
 from mockrec.engine.replay.nearest import distance
 from mockrec.engine.replay.store import Spot
 from mockrec.engine.replay.tape import Recording, Tape, bucket, hash_of
-from mockrec.engine.replay.variants import Difference, request_fields
+from mockrec.engine.replay.variants import Difference, decided, judge, request_fields
 from mockrec.engine.replay.volatile import loosened
 from mockrec.engine.rules.request import RequestView
 
@@ -91,7 +91,7 @@ class Cassette:
         """The recording that answers a request now, and counts as used; `host`: it is for this one alone."""
         exact = facts_of(request, self.match)
         loose = exact if self.match.strict else loosened(exact)
-        wanted = Wanted(request.method, request_fields(request, self.match), host)
+        wanted = self._wanted(request, host)
         tracks: list[Track] = []
         for facts, is_loose in ((exact, False), (loose, True))[: 1 if self.match.strict else 2]:
             # Equal to the last character is better than equal but for what is volatile.
@@ -104,6 +104,11 @@ class Cassette:
                 return recording
             tracks += found
         return self._missed(request, loose, wanted, tracks)
+
+    def _wanted(self, request: RequestView, host: str | None) -> Wanted:
+        fields = request_fields(request, self.match)
+        deciding = frozenset([0, *(decided(names, fields) for names in self._tape.deciding)])
+        return Wanted(request.method, fields, host, deciding)
 
     def _blanked(self, facts: Facts) -> list[Facts]:
         """The facts as they are, and with each layout of marks that recordings of their path have."""
@@ -158,8 +163,7 @@ class Cassette:
                 break
             there = self.read(recording.facts)
             differs = list(differences(there if self.match.strict else loosened(there), facts))
-            if wanted.host is not None and recording.host != wanted.host:
-                differs.append(("host", recording.host, wanted.host))
+            differs += judge(recording.variant, wanted.method, wanted.fields, wanted.host).reasons
             if miss.nearest is None or distance(differs) < distance(miss.differs):
                 miss.nearest, miss.differs = recording, differs
         return miss

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from mockrec.engine.replay.index import Index
@@ -13,7 +14,9 @@ from mockrec.engine.replay.tape import Recording
 from mockrec.engine.replay.variants import Difference, Variant, Verdict, judge
 
 _MOST_VARIANTS: Final = 2000
-"""Variants of one request that are judged: of a film that was read in more pieces, the first ones."""
+"""Variants of one request that are judged, unless its fields name one."""
+_MOST_NEAR: Final = 20
+"""Variants that are looked at for what is nearest to a miss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Wanted:
     fields: Mapping[str, str]
     host: str | None
     """None: any."""
+    deciding: frozenset[int] = frozenset({0})
+    """The digests of what it says in fields by which servers told requests apart."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +36,7 @@ class _Same:
     """Recordings of one variant, in the order of the session."""
 
     variant: Variant
-    places: array[int] = field(default_factory=lambda: array("I"))
+    places: array[int]
     next: int = 0
     """How many from the beginning have been used."""
 
@@ -55,18 +60,51 @@ class Track:
     """Recordings of the same request."""
 
     def __init__(self, places: Sequence[int], index: Index, read: Callable[[int], Recording]) -> None:
-        """`read` gives the recording at a place."""
+        """`read` gives the recording at a place. Nothing is read before it is looked for."""
         self._numbers = index.numbers
-        self._variants: list[_Same] = []
-        known: dict[int, _Same | None] = {}
+        self._read = read
+        self._variants = index.variants
+        self._groups: dict[int, array[int]] = {}
+        """By the values of the deciding fields: places, in the order of the session."""
+        self._known: dict[int, tuple[list[_Same], dict[str, list[_Same]]]] = {}
+        deciding, groups = index.deciding, self._groups
         for place in places:
-            digest = index.variants[place]
-            if digest not in known:
-                known[digest] = _Same(read(place).variant) if len(self._variants) < _MOST_VARIANTS else None
-                if (new := known[digest]) is not None:
-                    self._variants.append(new)
-            if (same := known[digest]) is not None:
-                same.places.append(place)
+            group = groups.get(deciding[place])
+            if group is None:
+                groups[deciding[place]] = array("I", (place,))
+            else:
+                group.append(place)
+
+    def _group(self, key: int) -> tuple[list[_Same], dict[str, list[_Same]]]:
+        """The variants of a group, and those of parts by their ranges."""
+        known = self._known.get(key)
+        if known is None:
+            every: list[_Same] = []
+            by_range: dict[str, list[_Same]] = {}
+            for places in self._by_variant(self._groups[key]):
+                same = _Same(self._read(places[0]).variant, places)
+                every.append(same)
+                if same.variant.status == 206:
+                    by_range.setdefault(same.variant.fields.get("range", ""), []).append(same)
+            known = self._known[key] = every, by_range
+        return known
+
+    def _by_variant(self, places: array[int]) -> Iterable[array[int]]:
+        found: dict[int, array[int]] = {}
+        for place in places:
+            same = found.get(self._variants[place])
+            if same is not None:
+                same.append(place)
+            elif len(found) < _MOST_VARIANTS:
+                found[self._variants[place]] = array("I", (place,))
+        return found.values()
+
+    def judged(self, wanted: Wanted) -> Iterator[tuple[_Same, Verdict]]:
+        """The variants that can answer, each with what it is for the request."""
+        for key in self._groups.keys() & wanted.deciding:
+            every, by_range = self._group(key)
+            exact = [*_possible(by_range.get(wanted.fields.get("range", ""), ()), wanted)]
+            yield from exact or _possible(every, wanted)
 
     @staticmethod
     def choose(tracks: Sequence[Track], wanted: Wanted, used: array[int], *, repeat: bool) -> Choice | None:
@@ -75,10 +113,8 @@ class Track:
         numbers: array[int] = array("I")
         for track in tracks:
             numbers = track._numbers
-            for same in track._variants:
-                verdict = judge(same.variant, wanted.method, wanted.fields, wanted.host)
-                if not verdict.reasons:
-                    ranked.setdefault(verdict.rank, []).append((same, verdict))
+            for same, verdict in track.judged(wanted):
+                ranked.setdefault(verdict.rank, []).append((same, verdict))
         order = sorted(ranked, reverse=True)
         for rank in order[:1] if repeat else order:
             fresh = [(place, verdict) for same, verdict in ranked[rank] if (place := same.fresh(used)) is not None]
@@ -94,13 +130,24 @@ class Track:
     @staticmethod
     def nearest(tracks: Sequence[Track], wanted: Wanted) -> tuple[int, list[Difference]]:
         """Where the recording is that comes nearest to a request that none answers, and the fields that differ."""
-        judged = [
-            (judge(same.variant, wanted.method, wanted.fields, wanted.host).reasons, same)
-            for track in tracks
-            for same in track._variants
-        ]
-        reasons, same = min(judged, key=lambda one: distance(one[0]))
-        return same.places[-1], reasons
+        reasons: list[Difference] = []
+        nearest: _Same | None = None
+        for track in tracks:
+            own = track._groups.keys() & wanted.deciding
+            for key in [*own, *islice((key for key in track._groups if key not in own), _MOST_NEAR)]:
+                for same in islice(track._group(key)[0], _MOST_NEAR):
+                    found = judge(same.variant, wanted.method, wanted.fields, wanted.host).reasons
+                    if nearest is None or distance(found) < distance(reasons):
+                        nearest, reasons = same, found
+        assert nearest is not None
+        return nearest.places[-1], reasons
+
+
+def _possible(variants: Iterable[_Same], wanted: Wanted) -> Iterator[tuple[_Same, Verdict]]:
+    for same in variants:
+        verdict = judge(same.variant, wanted.method, wanted.fields, wanted.host)
+        if not verdict.reasons:
+            yield same, verdict
 
 
 def _guess(verdict: Verdict, equal: Sequence[tuple[_Same, Verdict]]) -> str:

@@ -1,4 +1,4 @@
-"""Which recordings answer a request, by the hashes of its facts: some ninety bytes of memory for each recording."""
+"""Which recordings answer a request, by the hashes of its facts: about a hundred bytes of memory for each recording."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ class Index:
         self.used = array("I")
         """Place → how often it has answered."""
         self.variants = array("Q")
+        """Place → digest of its variant."""
+        self.deciding = array("Q")
+        """Place → digest of the fields by which its server told requests apart (`Variant.deciding`)."""
         self._offsets = array("Q")
         self._lengths = array("I")
         self._keys = array("Q"), array("Q")
@@ -28,11 +31,12 @@ class Index:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def add(self, number: int, exact: int, loose: int, variant: int, card: Spot) -> None:
+    def add(self, number: int, exact: int, loose: int, variant: int, deciding: int, card: Spot) -> None:
         """Remember a recording; `exact` and `loose` are hashes of its request."""
         self.numbers.append(number)
         self.used.append(0)
         self.variants.append(variant)
+        self.deciding.append(deciding)
         self._offsets.append(card[0])
         self._lengths.append(card[1])
         self._keys[0].append(exact)

@@ -22,9 +22,18 @@ Layout = tuple[tuple[tuple[Step, ...], str], ...]
 
 
 def layout_of(facts: Facts) -> Layout:
-    """Where facts have marks; empty: nowhere. The path comes first, because it tells most apart."""
-    places = [(place, MARK.sub(_BLANK, text)) for place, text in _texts(facts, ()) if MARK.search(text)]
-    return tuple(sorted(places, key=lambda one: one[0] != ("path",)))
+    """Where facts have marks; empty: nowhere.
+
+    A path has its places by segment, so that `/u/MARK/a` and `/u/MARK/b` have one layout.
+    """
+    return tuple(
+        [(place, MARK.sub(_BLANK, text)) for place, text in _texts(_in_segments(facts), ()) if MARK.search(text)]
+    )
+
+
+def _in_segments(facts: Facts) -> Facts:
+    path = facts.get("path")
+    return {**facts, "path": path.split("/")} if isinstance(path, str) else facts
 
 
 def _texts(found: Any, place: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
@@ -41,12 +50,8 @@ def _texts(found: Any, place: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ..
 
 def blanked(facts: Facts, layout: Layout) -> Facts | None:
     """Facts with the places of a layout blanked; None where they have no such places, or other texts around them."""
-    if layout and layout[0][0] == ("path",):
-        path, text = facts.get("path"), layout[0][1]
-        if not isinstance(path, str) or not in_order(text.split(_BLANK), path):
-            return None
     try:
-        return _with(facts, [*layout])  # type: ignore[no-any-return]
+        return _with(_in_segments(facts), layout)  # type: ignore[no-any-return]
     except _Unlike:
         return None
 

@@ -17,6 +17,7 @@ _LONGEST = 300
 _MOST_OPTIONS = 10
 _NEVER = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
 """What decides which bytes a client gets: to ignore it would give it wrong ones."""
+_INSIDE = ("form:", "json:")
 _SELECTORS = ("query:", "form:", "header:", "json:")
 
 
@@ -46,28 +47,29 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
 
 def _remedy(places: Sequence[str], match: Match) -> str:
     """The options that make such requests match; empty where none does, or they would be too many to be meant."""
-    options: dict[str, None] = {}
-    without = set()
-    for place in places:
-        top = place.partition("[")[0].partition(".")[0]
-        if place in _NEVER:
-            return ""
-        if place.startswith(_SELECTORS) and not any(character in place for character in "\n\r\0"):
-            options[f"--ignore {shlex.quote(place)}"] = None
-        elif top in ("body", "form", "part", "parts", "json:$"):
+    ignored: list[str] = []
+    without: set[str] = set()
+    for place in dict.fromkeys(places):
+        kind = place.partition("[")[0].partition(".")[0]
+        if place.startswith(_SELECTORS) and place not in _NEVER and place.isprintable():
+            ignored.append(place)
+        elif kind in ("body", "form", "part", "parts"):
             without.add("body")
-        elif top in ("path", "method", "query"):
-            without.add(top)
+        elif kind in ("method", "query"):
+            without.add(kind)
         else:
-            return ""
-    if without:
-        if "path" in without:
             return ""  # a request for something else
-        words = [part for word in match.by for part in (("path", "query") if word == "url" else (word,))]
+    if "body" in without:
+        ignored = [place for place in ignored if not place.startswith(_INSIDE)]
+    options = [f"--ignore {shlex.quote(place)}" for place in ignored]
+    if without:
+        words: list[str] = []
+        for word in match.by:
+            words += ("path", "query") if word == "url" and "query" in without else (word,)
         kept = [word for word in words if word not in without and not (word == "json" and "body" in without)]
-        if "query" not in without and "url" in match.by:
-            kept = [word for word in match.by if word not in without and not (word == "json" and "body" in without)]
-        options = {f"--match {','.join(kept)}": None, **options} if kept else {}
+        if not kept:
+            return ""
+        options.insert(0, f"--match {','.join(kept)}")
     return " ".join(options) if len(options) <= _MOST_OPTIONS else ""
 
 

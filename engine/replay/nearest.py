@@ -27,7 +27,7 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -1024;
 """
 _INDEXES: Final = """
-CREATE INDEX by_body ON near (path, method, body, place);
+CREATE INDEX by_body ON near (path, method, body, query, place);
 CREATE INDEX by_query ON near (path, method, query, place);
 CREATE INDEX by_behind ON paths (behind);
 """
@@ -77,13 +77,14 @@ class Nearest:
 
     def _of_path(self, path: str, method: str, body: int, query: int) -> Iterator[int]:
         ask = self._data.execute
-        of_method = "SELECT place FROM near WHERE path = ? AND method = ?"
+        # Which index is named: SQLite guesses otherwise, and may go through all recordings of a path.
+        by_body, by_query = (f"SELECT place FROM near INDEXED BY by_{one} WHERE path = ?" for one in ("body", "query"))
         for question, values in (
-            (f"{of_method} AND query = ? AND body = ? LIMIT {_SAME}", (path, method, query, body)),
-            (f"{of_method} AND query = ? LIMIT {_SAME}", (path, method, query)),
-            (f"{of_method} AND body = ? LIMIT {_SAME}", (path, method, body)),
-            (f"{of_method} LIMIT {_SAME}", (path, method)),
-            (f"SELECT place FROM near WHERE path = ? LIMIT {_SAME}", (path,)),
+            (f"{by_body} AND method = ? AND body = ? AND query = ? LIMIT {_SAME}", (path, method, body, query)),
+            (f"{by_query} AND method = ? AND query = ? LIMIT {_SAME}", (path, method, query)),
+            (f"{by_body} AND method = ? AND body = ? LIMIT {_SAME}", (path, method, body)),
+            (f"{by_body} AND method = ? LIMIT {_SAME}", (path, method)),
+            (f"{by_body} LIMIT {_SAME}", (path,)),
         ):
             yield from (place for (place,) in ask(question, values))
 

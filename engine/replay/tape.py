@@ -20,12 +20,14 @@ from mockrec.engine.replay.nearest import Nearest
 from mockrec.engine.replay.recorded import is_open_stream, recorded_view
 from mockrec.engine.replay.store import Spot, Store
 from mockrec.engine.replay.target import host_of
-from mockrec.engine.replay.variants import Variant, request_fields, variant_of
+from mockrec.engine.replay.variants import Variant, decided, request_fields, variant_of
 from mockrec.engine.replay.volatile import loosened
 from mockrec.formats.errors import SessionError
 from mockrec.formats.events import FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.session import Reading, open_session
 
+_MOST_DECIDING = 64
+"""Sets of fields that are looked up by their values; what is beyond them is judged one by one."""
 _TALK = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
 
 
@@ -85,6 +87,8 @@ class Tape:
         """Requests without an answer to give again: their clients had left."""
         self.layouts: dict[tuple[Any, Any], dict[Layout, None]] = {}
         """Method and path → where redaction marks are in such requests."""
+        self.deciding: dict[tuple[str, ...], None] = {}
+        """The sets of fields by which servers told requests apart (`Variant.deciding`)."""
         self.reading: Reading
         self._match = match
         self._open: dict[str, _Open] = {}
@@ -165,7 +169,11 @@ class Tape:
         loose_hash = exact_hash if loose is facts else self._hash(loose, text_of(loose))
         place = len(self.index)
         card = self.store.keep(recording.to_list())
-        self.index.add(recording.number, exact_hash, loose_hash, recording.variant.digest(), card)
+        names = recording.variant.deciding
+        if names not in self.deciding and len(self.deciding) < _MOST_DECIDING:
+            self.deciding[names] = None
+        deciding = decided(names, one.fields) if names in self.deciding else 0
+        self.index.add(recording.number, exact_hash, loose_hash, recording.variant.digest(), deciding, card)
         self.nearest.add(place, facts)
 
     def _hash(self, facts: Facts, text: str) -> int:

@@ -29,6 +29,8 @@ _AMBIENT: Final = frozenset({
 """Fields that say who asks rather than what for: another client gets the same answer, although `Vary` names them. Where
 the session has answers for several values, the equal one is taken."""
 _AMBIENT_PREFIXES: Final = ("access-control-", "sec-", "x-forwarded-")
+_STATE: Final = frozenset({"range", "if-range", *VALIDATORS, *_PRECONDITIONS})
+"""Fields that are judged by themselves, and those that say which state a client has seen."""
 _SAFE: Final = ("GET", "HEAD")
 _LONGEST_FIELD: Final = 8192
 _MOST_VARY: Final = 50
@@ -73,6 +75,24 @@ class Variant:
         told = (self.host, *sorted(self.fields.items()), self.vary, self.status, self.kind, self.language, self.etag,
                 self.modified, self.content_range)  # fmt: skip
         return hash(told) & 0xFFFF_FFFF_FFFF_FFFF
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The fields of `Vary` that have to be equal."""
+        return tuple([name for name in self.vary if not _only_chooses(name)])
+
+
+def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
+    """A digest of what a request says in the fields that decide; 0 where a mark stands for any value."""
+    values = tuple([fields.get(name) for name in names])
+    if any(value is not None and MARK.search(value) for value in values):
+        return 0
+    return hash((names, values)) & 0xFFFF_FFFF_FFFF_FFFF or 1
+
+
+def _only_chooses(name: str) -> bool:
+    """Whether a field that `Vary` names makes no other value a miss by being another one."""
+    return name in _NEGOTIATED or name in _AMBIENT or name in _STATE or name.startswith(_AMBIENT_PREFIXES)
 
 
 @dataclass(slots=True)
@@ -255,7 +275,7 @@ def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdi
         now, then = asked.get(name), variant.fields.get(name)
         if now == then or (then is not None and MARK.search(then) and fits(then, now or ...)):
             equal += 1
-        elif name in _AMBIENT or name.startswith(_AMBIENT_PREFIXES) or name in _STATE:
+        elif _only_chooses(name):
             verdict.unlike |= {name}
             equal -= bool(now) != bool(then)  # one that is signed in, and one that is not, differ most
         else:
@@ -263,12 +283,8 @@ def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdi
     return float(equal)
 
 
-_STATE: Final = frozenset({"range", "if-range", *VALIDATORS, *_PRECONDITIONS})
-"""Fields that are judged by themselves, and those that say which state a client has seen."""
-
-
 def _plain(value: str) -> str:
     return value.replace(" ", "").lower() if value else ""
 
 
-__all__ = ["Difference", "Variant", "Verdict", "ignores_ranges", "judge", "request_fields", "variant_of"]
+__all__ = ["Difference", "Variant", "Verdict", "decided", "ignores_ranges", "judge", "request_fields", "variant_of"]

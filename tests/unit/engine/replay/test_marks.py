@@ -18,8 +18,8 @@ def test_where_marks_are() -> None:
         "body": {"json": {"a": [1, f"B {MARK}"]}},
     }
     assert layout_of(facts) == (
-        (("path",), "/u/\0/x"),
         (("query", "t", 0), "\0"),
+        (("path", 2), "\0"),
         (("body", "json", "a", 1), "B \0"),
     )
     assert layout_of({"path": "/"}) == ()
@@ -38,7 +38,7 @@ def test_what_fits_has_the_same_hash() -> None:
         assert hash_of(blanked(facts, layout) or {}) == key
     for facts in (asked("/u/7/y"), asked(a="Basic 1.x"), asked(a=1), {"path": "/u/7/x", "body": {"json": {"n": 1}}}, {"path": "/u/7/x", "body": "x"}, {"path": None}):  # fmt: skip
         assert not fits(recorded, facts)
-        assert blanked(facts, layout) is None
+        assert hash_of(blanked(facts, layout) or {}) != key
     other = blanked(asked(n=2), layout)
     assert other is not None and hash_of(other) != key
 
@@ -51,4 +51,12 @@ def test_lists_that_are_too_short_have_no_such_place() -> None:
 
 def test_a_body_that_was_cut_is_any() -> None:
     layout = layout_of({"body": MARK, "path": "/"})
-    assert blanked({"body": {"text": "x"}, "path": "/"}, layout) == {"body": "\0", "path": "/"}
+    assert blanked({"body": {"text": "x"}, "path": "/"}, layout) == {"body": "\0", "path": ["", ""]}
+
+
+def test_paths_that_differ_beside_the_mark_have_one_layout() -> None:
+    layouts = {layout_of({"path": f"/u/{MARK}/v-{OTHER}/x{number}"}) for number in range(5)}
+    assert len(layouts) == 1
+    (layout,) = layouts
+    assert blanked({"path": "/u/1/v-2/x7"}, layout) == {"path": ["", "u", "\0", "v-\0", "x7"]}
+    assert blanked({"path": "/u/1/w-2/x7"}, layout) is None
