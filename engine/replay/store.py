@@ -27,10 +27,6 @@ class Store:
             data = orjson.dumps(value)
         except (TypeError, ValueError):  # orjson has neither large numbers nor lone surrogates
             data = json.dumps(value).encode()
-        return self.keep_bytes(data)
-
-    def keep_bytes(self, data: bytes) -> Spot:
-        """Append JSON that is encoded already; where it is."""
         self._file.write(data)
         self._unwritten = True
         spot = self._size, len(data)

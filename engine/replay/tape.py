@@ -162,7 +162,7 @@ class Tape:
             self.unanswered += 1
             return
         text = text_of(facts)
-        recording.facts = self.store.keep_bytes(text.encode())  # orjson has no large numbers
+        recording.facts = self.store.keep(facts)  # in the order of the request, as people see it
         recording.variant = variant_of(recording.host, one.method, one.fields, one.answer, strict=self._match.strict)
         exact_hash = self._hash(facts, text)
         loose = facts if self._match.strict else loosened(facts)
