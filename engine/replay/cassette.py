@@ -87,6 +87,10 @@ class Cassette:
         """What was kept there."""
         return self._tape.store.read(spot)
 
+    def pieces(self, recording: Recording) -> Sequence[float]:
+        """`Recording.pieces`."""
+        return self.read(recording.pieces) if recording.pieces is not None else ()
+
     def find(self, request: RequestView, host: str | None) -> Recording | Miss:
         """The recording that answers a request now, and counts as used; `host`: it is for this one alone."""
         exact = facts_of(request, self.match)

@@ -67,6 +67,12 @@ def is_open_stream(record: Mapping[str, Any]) -> bool:
     headers = response.get("headers") if isinstance(response, Mapping) else None
     if record.get("error") or not isinstance(headers, Mapping):
         return False
-    if _STREAMS.match(str(headers.get("content-type", "")).strip()):
+    if is_stream(response):
         return True
     return "content-length" not in headers and "chunked" in str(headers.get("transfer-encoding", "")).lower()
+
+
+def is_stream(response: Any) -> bool:
+    """Whether an answer is of a type that goes on until its client leaves."""
+    headers = response.get("headers") if isinstance(response, Mapping) else None
+    return isinstance(headers, Mapping) and _STREAMS.match(str(headers.get("content-type", "")).strip()) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,9 +47,6 @@ _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
 _RULE_CLOSE = "E_RULE_CLOSE"
 
 
-_NO_PIECES = array("d")
-
-
 class Unservable(Exception):
     """A recording holds too little to be given again. The text is a sentence."""
 
@@ -69,7 +65,7 @@ class NoCoding(Unservable):
 
 def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> Act:
     """Answers from the cassette; `latency` says how long that takes."""
-    answers: dict[tuple[str, bool], Answer] = {}
+    answers: dict[tuple[int, bool], Answer] = {}
 
     async def act(exchange: Exchange) -> None:
         if cassette.match.needs_body:
@@ -129,7 +125,7 @@ async def _answer(
     record: Mapping[str, Any],
     latency: Latency,
     asked_at: float,
-    answers: dict[tuple[str, bool], Answer],
+    answers: dict[tuple[int, bool], Answer],
 ) -> None:
     for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
         status = interim.get("statusCode")
@@ -137,22 +133,24 @@ async def _answer(
             fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
             _checked(fields)
             await exchange.inform(status, fields)
-    key = found.id, exchange.channel.bodiless
+    key = found.number, exchange.channel.bodiless
     answer = answers.get(key)
     if answer is None:
         answer = answer_of(record, cassette, found, bodiless=key[1], version=exchange.head.version)
         if len(answer.body) <= _CACHED_BODY and len(answers) < _CACHED and not answer.trailers:
             answers[key] = answer
-    pieces = found.pieces
+    is_part = False
     if exchange.view.method == "GET" and (answer.status == 206 or "range" in exchange.view.headers):
         part = partly(answer, request_fields(exchange.view, cassette.match), found.variant)
-        answer, pieces = (answer, pieces) if part is None else (part, _NO_PIECES)
+        if part is not None:
+            answer, is_part = part, True
     head_after, end_after = latency.of(record)
     await sleep_until(asked_at + head_after)
     if not latency.spreads(head_after, end_after) or not answer.body:
         await exchange.reply(answer)
         return
     await exchange.begin(answer, len(answer.body))
+    pieces = () if is_part else cassette.pieces(found)
     for due, data in ticks(answer.body, answer.headers, record, pieces, latency):
         await sleep_until(asked_at + due)
         await exchange.send(data)
@@ -265,7 +263,7 @@ async def _break_off(
     body = body_of(response.get("body"), cassette, in_part=True)
     await sleep_until(asked_at + head_after)
     await exchange.begin(answer, size)
-    for due, data in ticks(body, headers, record, found.pieces, latency, is_open=not error):
+    for due, data in ticks(body, headers, record, cassette.pieces(found), latency, is_open=not error):
         await sleep_until(asked_at + due)
         await exchange.send(data)
     await sleep_until(asked_at + end_after)

@@ -17,7 +17,7 @@ from mockrec.engine.replay.facts import Facts, Match, facts_of, text_of
 from mockrec.engine.replay.index import Index
 from mockrec.engine.replay.marks import Layout, blanked, layout_of
 from mockrec.engine.replay.nearest import Nearest
-from mockrec.engine.replay.recorded import is_open_stream, recorded_view
+from mockrec.engine.replay.recorded import is_open_stream, is_stream, recorded_view
 from mockrec.engine.replay.store import Spot, Store
 from mockrec.engine.replay.target import host_of
 from mockrec.engine.replay.variants import Variant, decided, request_fields, variant_of
@@ -47,20 +47,20 @@ class Recording:
     that ended a stream."""
     said: list[Spot] = field(default_factory=list)
     """Interim answers, messages and the close, in their order."""
-    pieces: array[float] = field(default_factory=lambda: array("d"))
+    pieces: Spot | None = None
     """When each piece of the answer's body was sent (monotonic milliseconds), and its size, in turn."""
     variant: Variant = field(default_factory=Variant)
 
     def to_list(self) -> list[Any]:
         """As the store has it."""
-        return [self.id, self.number, self.host, self.name, self.facts, self.answer, self.said, [*self.pieces],
+        return [self.id, self.number, self.host, self.name, self.facts, self.answer, self.said, self.pieces,
                 self.variant.to_list()]  # fmt: skip
 
     @classmethod
     def from_list(cls, told: list[Any]) -> Recording:
         """The other way."""
         identity, number, host, name, facts, answer, said, pieces, variant = told
-        return cls(identity, number, host, name, facts, answer, said, array("d", pieces), Variant.from_list(variant))
+        return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant))
 
 
 @dataclass(slots=True)
@@ -73,6 +73,9 @@ class _Open:
     fields: Mapping[str, str] = field(default_factory=dict)
     answer: Mapping[str, Any] | None = None
     """The head of the answer."""
+    left: bool = False
+    """Whether the client left an answer that is no stream by its type, so that a complete one comes first."""
+    pieces: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Tape:
@@ -148,13 +151,14 @@ class Tape:
                 one.answer = record
             elif ended and isinstance(record.get("response"), Mapping):
                 one.answer = record["response"]
+                one.left = not record.get("error") and not is_stream(one.answer)
         elif kind in _TALK or kind in ("response-information", "abort"):
             recording.said.append(self.store.keep(record))
         elif kind == "response-body-data":
             at, content = record.get("eventTimestamp"), record.get("content")
             size = content.get("size") if isinstance(content, Mapping) else None
             if isinstance(at, (int, float)) and isinstance(size, int) and size > 0:
-                recording.pieces.extend((at, size))
+                one.pieces.extend((at, size))
 
     def _put_away(self, one: _Open) -> None:
         recording, facts = one.recording, one.facts
@@ -163,7 +167,11 @@ class Tape:
             return
         text = text_of(facts)
         recording.facts = self.store.keep(facts)  # in the order of the request, as people see it
-        recording.variant = variant_of(recording.host, one.method, one.fields, one.answer, strict=self._match.strict)
+        if one.pieces:
+            recording.pieces = self.store.keep([*one.pieces])
+        recording.variant = variant_of(
+            recording.host, one.method, one.fields, one.answer, left=one.left, strict=self._match.strict
+        )
         exact_hash = self._hash(facts, text)
         loose = facts if self._match.strict else loosened(facts)
         loose_hash = exact_hash if loose is facts else self._hash(loose, text_of(loose))

@@ -58,11 +58,13 @@ class Variant:
     modified: str = ""
     """`ETag` and `Last-Modified`, of a 304 or 206."""
     content_range: str = ""
+    left: bool = False
+    """Whether the client has left before the end: a complete answer is better."""
 
     def to_list(self) -> list[Any]:
         """As JSON has it."""
         return [self.host, {**self.fields}, [*self.vary], self.status, self.kind, self.language, self.etag,
-                self.modified, self.content_range]  # fmt: skip
+                self.modified, self.content_range, self.left]  # fmt: skip
 
     @classmethod
     def from_list(cls, told: list[Any]) -> Variant:
@@ -73,7 +75,7 @@ class Variant:
     def digest(self) -> int:
         """Equal variants have equal digests, of 64 bits, as long as this process runs."""
         told = (self.host, *sorted(self.fields.items()), self.vary, self.status, self.kind, self.language, self.etag,
-                self.modified, self.content_range)  # fmt: skip
+                self.modified, self.content_range, self.left)  # fmt: skip
         return hash(told) & 0xFFFF_FFFF_FFFF_FFFF
 
     @property
@@ -122,7 +124,13 @@ def request_fields(request: RequestView, match: Match) -> dict[str, str]:
 
 
 def variant_of(
-    host: str, method: str, fields: Mapping[str, str], answer: Mapping[str, Any] | None, *, strict: bool = False
+    host: str,
+    method: str,
+    fields: Mapping[str, str],
+    answer: Mapping[str, Any] | None,
+    *,
+    left: bool = False,
+    strict: bool = False,
 ) -> Variant:
     """The variant of a recording. `fields` are those of its request, `answer` the record of its answer, or the head in
     the record of how it broke off; `strict`: volatile fields decide, too."""
@@ -152,6 +160,7 @@ def variant_of(
         told.get("etag", "") if has_state else "",
         told.get("last-modified", "") if has_state else "",
         told.get("content-range", "") if status in (206, 416) else "",
+        left,
     )
 
 
@@ -187,13 +196,14 @@ def judge(variant: Variant, method: str, asked: Mapping[str, str], host: str | N
     if host is not None and variant.host != host:
         verdict.reasons.append(("host", variant.host, host))
     if variant.status is None:
-        verdict.rank = (1.0, 1.0, 1.0, 1.0, 0.0)
+        verdict.rank = (1.0, 1.0, 1.0, 1.0, 0.0, 1.0)
         return verdict
     ranged = _judge_range(variant, asked, verdict) if method == "GET" else 1.0
     condition = _judge_condition(variant, asked, verdict) if method in _SAFE else 1.0
     accept = _judge_accept(variant, asked, verdict)
     language = _judge_language(variant, asked, verdict)
-    verdict.rank = (ranged, condition, accept, language, _judge_others(variant, method, asked, verdict))
+    others = _judge_others(variant, method, asked, verdict)
+    verdict.rank = (ranged, condition, accept, language, others, float(not variant.left))
     return verdict
 
 

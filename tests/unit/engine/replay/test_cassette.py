@@ -176,6 +176,17 @@ def test_answers_that_come_before_their_requests_are_complete(recorded: Any, cas
     assert found(cassette().find(asked(), None)) == "1"
 
 
+def test_when_the_pieces_of_a_body_came_is_known(recorded: Any, cassette: Open) -> None:
+    recorded.add("request", "1", url="http://x/a?b=c", path="/a?b=c")
+    for at, size in ((1.5, 3), (2.5, 0), (4.0, 2)):
+        recorded.add("response-body-data", "1", eventTimestamp=at, content={"size": size})
+    recorded.add("response", "1", statusCode=200)
+    recorded.add("request", "2", url="http://x/b", path="/b")
+    recorded.add("response", "2", statusCode=200)
+    one = cassette()
+    assert [list(one.pieces(recording)) for recording in one.recordings] == [[1.5, 3.0, 4.0, 2.0], []]
+
+
 def test_no_session(tmp_path: Path) -> None:
     with pytest.raises(SessionError):
         Cassette(str(tmp_path / "none.jsonl"), Match())
