@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockrec.engine.replay.cassette import Cassette, Miss
@@ -93,7 +93,7 @@ def options(text: str) -> Match | None:
     return Match(match, tuple(ignore))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(REQUESTS, min_size=1, max_size=4), REQUESTS)
 def test_a_miss_has_a_reason_and_its_options_help(recorded: list[dict[str, Any]], request: dict[str, Any]) -> None:
     view = asked(request)
@@ -112,7 +112,7 @@ def test_a_miss_has_a_reason_and_its_options_help(recorded: list[dict[str, Any]]
         assert not isinstance(cassette.find(view, None), Miss), (found.differs, better)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(REQUESTS, min_size=1, max_size=4))
 def test_what_was_recorded_is_served(recorded: list[dict[str, Any]]) -> None:
     for strict in (False, True):
