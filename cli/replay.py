@@ -40,7 +40,7 @@ _OWN_FIELDS = frozenset({
     "connection", "content-encoding", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding",
     "upgrade",
 })  # fmt: skip
-_SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict")
+_SERVING = ("host", "ports", "ready_file", "match", "ignore", "after_last", "latency", "strict", "strict_match")
 
 
 def replay(
@@ -131,6 +131,13 @@ def replay(
             metavar="SELECTOR", help="With --serve: what does not count, such as json:$.ts. May be given several times."
         ),
     ] = None,
+    strict_match: Annotated[
+        bool,
+        typer.Option(
+            "--strict-match",
+            help="With --serve: compare what is volatile by nature, too (OAuth codes, signatures of URLs, …).",
+        ),
+    ] = False,
     after_last: Annotated[
         str,
         typer.Option(metavar="WHAT", help="With --serve: what follows the last recorded answer, repeat (it) or fail."),
@@ -186,7 +193,7 @@ def replay(
 
         server = (host, ports or (8000, 8000))
         files = (outputs, output_format, force, file_mode, ready_file)
-        answering = (match, ignore or [], latency, after_last, strict)
+        answering = (match, ignore or [], latency, after_last, strict, strict_match)
         raise typer.Exit(serve_session(_serve_settings(session, server, answering, record, files)))
     assert to is not None
     if compare and repeat > 1:
@@ -286,18 +293,18 @@ def _send_settings(
 def _serve_settings(
     session: str,
     server: tuple[str, tuple[int, int]],
-    answering: tuple[str, list[str], str, str, bool],
+    answering: tuple[str, list[str], str, str, bool, bool],
     record: RecordSettings,
     files: tuple[tuple[str, ...], str | None, bool, int, Path | None],
 ) -> ServeSettings:
     from mockrec.cli.serving import ServeSettings, step_of
     from mockrec.engine.config import ServerSettings
 
-    match, ignore, latency, after_last, strict = answering
+    match, ignore, latency, after_last, strict, exact = answering
     check_word("--after-last", after_last, ("repeat", "fail"))
     words = tuple(word.strip() for word in match.split(",") if word.strip())
     try:
-        step = step_of(session, words, tuple(ignore), latency, repeat=after_last == "repeat")
+        step = step_of(session, words, tuple(ignore), latency, repeat=after_last == "repeat", strict_match=exact)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     outputs, output_format, force, file_mode, ready_file = files

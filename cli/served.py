@@ -19,7 +19,19 @@ def tell_replays(replays: Replays) -> None:
         if cassette.missed:
             printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
             _tell_counted(cassette.misses)
-        unused = Counter(recording.name for recording in cassette.unused())
+        for counts, what in (
+            (cassette.guesses, "an answer that may be meant for another request"),
+            (cassette.changed, "an answer that is not quite the recorded one"),
+        ):
+            if counts:
+                printing.warn(f"{name}: {printing.plural(counts.total(), 'request')} with {what}:")
+                _tell_counted(counts)
+        if cassette.ignored:
+            printing.note(
+                f"{name}: recorded with other values, which are volatile by nature (--strict-match compares them):"
+            )
+            _tell_counted(cassette.ignored)
+        unused = cassette.unused_names()
         if unused:
             printing.note(f"{name}: {printing.plural(unused.total(), 'recording')} never asked for:")
             _tell_counted(unused)
@@ -30,7 +42,7 @@ def replay_words(replays: Replays) -> list[str]:
     words = []
     if replays.missed:
         words.append(f"{printing.plural(replays.missed, 'request')} without a recording")
-    unused = sum(len(cassette.unused()) for cassette in replays.cassettes)
+    unused = sum(cassette.unused_count for cassette in replays.cassettes)
     if unused:
         words.append(f"{printing.plural(unused, 'recording')} never asked for")
     return words

@@ -55,7 +55,9 @@ def serve(settings: ServeSettings) -> int:
     )
 
 
-def step_of(session: str, match: tuple[str, ...], ignore: tuple[str, ...], latency: str, *, repeat: bool) -> Replay:
+def step_of(
+    session: str, match: tuple[str, ...], ignore: tuple[str, ...], latency: str, *, repeat: bool, strict_match: bool
+) -> Replay:
     """The step that the options of the command mean. Raises ValueError."""
     from mockrec.engine.replay.facts import MATCH_WORD
     from mockrec.engine.replay.latency import parse_latency
@@ -76,7 +78,15 @@ def step_of(session: str, match: tuple[str, ...], ignore: tuple[str, ...], laten
     except ValueError as error:
         raise ValueError(f"--latency: {error}") from None
     place = Place("", 0, 0, "")
-    return Replay(place, session=session, match=match, ignore=ignore, latency=latency, repeat=repeat)
+    return Replay(
+        place,
+        session=session,
+        match=match,
+        ignore=ignore,
+        strict_match=strict_match,
+        latency=latency,
+        repeat=repeat,
+    )
 
 
 def make_rules(session: str, path: Path, *, force: bool, file_mode: int) -> None:

@@ -115,7 +115,7 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
     hostname, port = located
     host = hostname if port == default_port else f"{hostname}:{port}"
     path = target_text(target)
-    url = f"{protocol}://{host}{_normal_target(path) if target.startswith('/') else ''}"
+    url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
     address = Address(
         origin,
         absolute is not None,
@@ -153,7 +153,7 @@ def edited_address(
     named = f"[{hostname}]" if ":" in hostname else hostname
     host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
     path = target_text(target)
-    url = f"{protocol}://{host}{_normal_target(path) if target.startswith('/') else ''}"
+    url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
     return Address(
         address.origin,
         address.is_absolute or moved,
@@ -222,7 +222,8 @@ def _normal_name(name: str) -> str:
     return name
 
 
-def _normal_target(target: str) -> str:
+def normal_target(target: str) -> str:
+    """Path and query as matchers see them: no dot segments, and escaped what a URL may not hold as it is."""
     path, mark, query = target.partition("?")
     if "/." in path or "/%2" in path:
         path = _without_dots(path)

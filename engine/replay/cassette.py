@@ -1,79 +1,29 @@
-"""A recorded session that answers: which recording a request gets, in which order, and what is nearest to a miss.
-
-Only keys stay in memory. What was said is kept in a temporary file that has no name, so that a session may be larger
-than memory, and of any format.
-"""
+"""A recorded session that answers: which recording a request gets, in which order, and what is nearest to a miss."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-import orjson
-
-from mockrec.engine.replay.draft import Draft, draft_of
-from mockrec.engine.replay.facts import Facts, Match, differences, facts_of, fits, has_marks, key_of
-from mockrec.engine.replay.recorded import is_open_stream, recorded_view
-from mockrec.engine.replay.target import host_of
+from mockrec.engine.replay.choosing import Track, Wanted
+from mockrec.engine.replay.facts import Facts, Match, differences, facts_of
+from mockrec.engine.replay.marks import blanked
+from mockrec.engine.replay.nearest import distance
+from mockrec.engine.replay.store import Spot
+from mockrec.engine.replay.tape import Recording, Tape, bucket, hash_of
+from mockrec.engine.replay.variants import Difference, decided, judge, request_fields
+from mockrec.engine.replay.volatile import loosened
 from mockrec.engine.rules.request import RequestView
-from mockrec.formats.errors import SessionError
-from mockrec.formats.session import Reading, open_session
 
-_MOST_NEAR = 50
-"""Recordings that are looked at for what is nearest to a miss."""
 _MOST_MISSES = 1000
-_FIRST = frozenset({"request-initiated", "websocket-request"})
-_TALK = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
-
-Spot = tuple[int, int]
-"""Where something is in the temporary file: offset and length."""
-
-
-@dataclass(slots=True, eq=False)
-class Recording:
-    """One recorded exchange."""
-
-    id: str
-    number: int
-    """Its place in the session."""
-    host: str = ""
-    name: str = ""
-    """`GET /path`, for people."""
-    facts: Spot | None = None
-    answer: Spot | None = None
-    """What the request led to: `response`, `websocket-accepted`, or an `abort` that a rule or server has caused, or
-    that ended a stream of events."""
-    said: list[Spot] = field(default_factory=list)
-    """Interim answers, messages and the close, in their order."""
-    pieces: array[float] = field(default_factory=lambda: array("d"))
-    """When each piece of the answer's body was sent (monotonic milliseconds), and its size, in turn."""
-    used: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Track:
-    """Recordings of the same request, in their order."""
-
-    recordings: list[Recording] = field(default_factory=list)
-    next: int = 0
-    facts: Facts | None = None
-    """With marks, where there are any."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What of a request stays in memory."""
-
-    key: bytes
-    path: Any
-    marked: Facts | None
-    """Its facts, if they have marks."""
+_MOST_TRACKS = 1000
+"""Requests whose recordings are kept at hand, so that they need not be read again."""
+_MOST_LAYOUTS = 5000
+"""Ways in which marks stand in requests for one path that are tried."""
+_READ_FOR_MISS = 256 * 1024
+"""Bytes of recorded requests that are read to explain one miss."""
 
 
 @dataclass(slots=True)
@@ -81,9 +31,20 @@ class Miss:
     """No recording answers."""
 
     nearest: Recording | None = None
-    differs: list[tuple[str, Any, Any]] = field(default_factory=list)
+    """None: the session has none at all."""
+    differs: list[Difference] = field(default_factory=list)
     """Places, recorded values, and those that were asked for."""
     used_up: bool = False
+
+
+@dataclass(slots=True)
+class Found:
+    """What was not equal, and yet a recording answers."""
+
+    ignored: tuple[str, ...] = ()
+    """Places with values that are volatile by nature."""
+    guess: str = ""
+    """Why another recording might have been the right one."""
 
 
 class Cassette:
@@ -93,173 +54,179 @@ class Cassette:
         """`repeat`: the last recording of a request goes on answering it."""
         self.path = path
         self.match = match
-        self.folder: Path | None = None
-        self.recordings: list[Recording] = []
-        self.unanswered = 0
-        """Requests without an answer to give again: their clients had left."""
         self.misses: Counter[str] = Counter()
         """Requests that no recording has answered → how often."""
         self.missed = 0
-        self.reading: Reading
-        """How the session was read: what was left out, and whether it was cut off."""
+        self.ignored: Counter[str] = Counter()
+        """Places whose values were ignored, because they are volatile by nature → in how many requests."""
+        self.guesses: Counter[str] = Counter()
+        """Requests whose recording could not be told from another one, and why → how often."""
+        self.changed: Counter[str] = Counter()
+        """Answers that are not given as they were recorded, and why → how often."""
+        self.last = Found()
+        """How the last recording that was found differs from its request."""
         self._repeat = repeat
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the run
-        self._size = 0
-        self._tracks: dict[bytes, dict[str, _Track]] = {}
-        self._marked: dict[tuple[Any, Any], list[_Track]] = {}
-        self._by_path: dict[Any, list[Recording]] = {}
-        try:
-            self._load()
-        except BaseException:
-            self.close()
-            raise
+        self._tape = Tape(path, match)
+        self._tracks: dict[tuple[bool, int], Track] = {}
+        self._unused: Counter[str] | None = None
+        self.folder = self._tape.folder
+        self.unanswered = self._tape.unanswered
+        self.reading = self._tape.reading
+        self.recordings: Sequence[Recording] = _Recordings(self._tape)
 
     def close(self) -> None:
-        """Let the temporary file go."""
-        self._file.close()
+        """Let the temporary files go."""
+        self._tape.close()
 
-    # ── reading the session ────────────────────────────────────────────────────────────────────────
-
-    def _load(self) -> None:
-        begun: dict[str, Recording] = {}
-        asked: dict[str, _Asked] = {}
-        with open_session(self.path) as session:
-            self.folder = session.bodies_folder
-            for _, record in session:
-                kind, identity = record["type"], str(record.get("id") or "")
-                if kind in _FIRST or kind == "request":
-                    recording = begun.get(identity)
-                    if recording is None:
-                        recording = begun[identity] = Recording(identity, len(begun) + self.unanswered)
-                    if kind != "request-initiated":
-                        asked[identity] = self._take_request(recording, record)
-                elif (recording := begun.get(identity)) is not None:
-                    self._take_answer(recording, kind, record)
-                    if kind == "abort" and recording.answer is None:
-                        del begun[identity]  # the client had left
-                        self.unanswered += 1
-            self.reading = session.reading
-        for identity, recording in begun.items():
-            if recording.answer is None or recording.facts is None:
-                self.unanswered += 1
-            else:
-                self._index(recording, asked[identity])
-
-    def _take_request(self, recording: Recording, record: Mapping[str, Any]) -> _Asked:
-        try:
-            draft = draft_of(record, self.folder)
-        except SessionError:
-            draft = Draft("", "", [], b"", problem="its body cannot be read")
-        view = recorded_view(record, draft)
-        facts = facts_of(view, self.match, cut=bool(draft.problem))
-        recording.host = host_of(record)[0]
-        recording.name = f"{view.method} {view.path}{view.query_string}"
-        recording.facts = self._keep_bytes(json.dumps(facts).encode())  # orjson has no large numbers
-        return _Asked(key_of(facts), facts.get("path"), facts if has_marks(facts) else None)
-
-    def _take_answer(self, recording: Recording, kind: str, record: Mapping[str, Any]) -> None:
-        ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
-        if kind in ("response", "websocket-accepted") or ended:
-            recording.answer = self._keep(record)
-        elif kind in _TALK or kind in ("response-information", "abort"):
-            recording.said.append(self._keep(record))
-        elif kind == "response-body-data":
-            at, content = record.get("eventTimestamp"), record.get("content")
-            size = content.get("size") if isinstance(content, Mapping) else None
-            if isinstance(at, (int, float)) and isinstance(size, int) and size > 0:
-                recording.pieces.extend((at, size))
-
-    def _keep(self, value: Any) -> Spot:
-        return self._keep_bytes(orjson.dumps(value))
-
-    def _keep_bytes(self, data: bytes) -> Spot:
-        self._file.write(data)
-        spot = self._size, len(data)
-        self._size += len(data)
-        return spot
+    def finish(self) -> None:
+        """Nothing is asked for any more: keep what is told at the end, and let the temporary files go."""
+        self._unused = self.unused_names()
+        self.close()
 
     def read(self, spot: Spot) -> Any:
         """What was kept there."""
-        self._file.seek(spot[0])
-        return json.loads(self._file.read(spot[1]))
+        return self._tape.store.read(spot)
 
-    def _index(self, recording: Recording, asked: _Asked) -> None:
-        self.recordings.append(recording)
-        self._by_path.setdefault(asked.path, []).append(recording)
-        tracks = self._tracks.setdefault(asked.key, {})
-        track = tracks.get(recording.host)
-        if track is None:
-            track = tracks[recording.host] = _Track()
-            if asked.marked is not None:
-                track.facts = asked.marked
-                self._marked.setdefault(_bucket(asked.marked), []).append(track)
-        track.recordings.append(recording)
-
-    # ── answering ──────────────────────────────────────────────────────────────────────────────────
+    def pieces(self, recording: Recording) -> Sequence[float]:
+        """`Recording.pieces`."""
+        return self.read(recording.pieces) if recording.pieces is not None else ()
 
     def find(self, request: RequestView, host: str | None) -> Recording | Miss:
         """The recording that answers a request now, and counts as used; `host`: it is for this one alone."""
-        facts = facts_of(request, self.match)
-        tracks = [*self._tracks.get(key_of(facts), {}).values()]
-        for bucket in {_bucket(facts), (facts.get("method"), None)}:
-            tracks += [track for track in self._marked.get(bucket, ()) if track.facts and fits(track.facts, facts)]
-        if host is not None:
-            tracks = [track for track in tracks if track.recordings[0].host == host]
-        found = self._next(tracks)
-        if found is not None:
-            found.used += 1
-            return found
-        return self._missed(request, facts, host, tracks)
+        exact = facts_of(request, self.match)
+        loose = exact if self.match.strict else loosened(exact)
+        wanted = self._wanted(request, host)
+        tracks: list[Track] = []
+        for facts, is_loose in ((exact, False), (loose, True))[: 1 if self.match.strict else 2]:
+            # Equal to the last character is better than equal but for what is volatile.
+            found = [track for one in self._blanked(facts) if (track := self._track(hash_of(one), loose=is_loose))]
+            choice = Track.choose(found, wanted, self._tape.index.used, repeat=self._repeat)
+            if choice is not None:
+                recording = self._tape_recording(choice.place)
+                self._tape.index.used[choice.place] += 1
+                self._note(request, recording, exact, loose, choice.guess, is_loose=is_loose)
+                return recording
+            tracks += found
+        return self._missed(request, loose, wanted, tracks)
 
-    def _next(self, tracks: list[_Track]) -> Recording | None:
-        fresh = [track for track in tracks if track.next < len(track.recordings)]
-        if fresh:
-            track = min(fresh, key=lambda one: one.recordings[one.next].number)
-            track.next += 1
-            return track.recordings[track.next - 1]
-        if tracks and self._repeat:
-            return max((track.recordings[-1] for track in tracks), key=lambda one: one.number)
-        return None
+    def _wanted(self, request: RequestView, host: str | None) -> Wanted:
+        fields = request_fields(request, self.match)
+        deciding = frozenset([0, *(decided(names, fields) for names in self._tape.deciding)])
+        return Wanted(request.method, fields, host, deciding)
 
-    def _missed(self, request: RequestView, facts: Facts, host: str | None, tracks: list[_Track]) -> Miss:
-        self.missed += 1
-        name = f"{request.method} {request.path}{request.query_string}"
-        if name in self.misses or len(self.misses) < _MOST_MISSES:
-            self.misses[name] += 1
+    def _blanked(self, facts: Facts) -> list[Facts]:
+        """The facts as they are, and with each layout of marks that recordings of their path have."""
+        layouts = [*self._tape.layouts.get(bucket(facts), ()), *self._tape.layouts.get((facts.get("method"), None), ())]
+        if not layouts:
+            return [facts]
+        tried = (blanked(facts, layout) for layout in dict.fromkeys(layouts[:_MOST_LAYOUTS]))
+        return [facts, *(one for one in tried if one is not None)]
+
+    def _track(self, key: int, *, loose: bool) -> Track | None:
+        index = self._tape.index
+        run = index.run(key, loose=loose)
+        if run[0] == run[1]:
+            return None
+        at = loose, run[0]
+        track = self._tracks.get(at)
+        if track is None:
+            track = Track(index.places(run, loose=loose), index, self._tape_recording)
+            if len(self._tracks) >= _MOST_TRACKS:
+                self._tracks.clear()
+            self._tracks[at] = track
+        return track
+
+    def _tape_recording(self, place: int) -> Recording:
+        return Recording.from_list(self._tape.store.read(self._tape.index.card(place)))
+
+    def _note(
+        self, request: RequestView, recording: Recording, exact: Facts, loose: Facts, guess: str, *, is_loose: bool
+    ) -> None:
+        ignored: tuple[str, ...] = ()
+        if is_loose and recording.facts is not None:
+            there = self.read(recording.facts)
+            ignored = tuple(dict.fromkeys(place for place, _, _ in differences(there, exact)))
+            _count(self.ignored, *ignored)
+        if guess:
+            _count(self.guesses, f"{_name(request)}: {guess}")
+        self.last = Found(ignored, guess)
+
+    # ── misses ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _missed(self, request: RequestView, facts: Facts, wanted: Wanted, tracks: list[Track]) -> Miss:
+        self.mismatch(_name(request))
         if tracks:
-            return Miss(tracks[-1].recordings[-1], used_up=True)
-        miss = Miss()
-        for recording in self._near(facts):
+            place, reasons = Track.nearest(tracks, wanted)
+            return Miss(self._tape_recording(place), reasons, used_up=not reasons)
+        miss, read = Miss(), 0
+        for place in self._tape.nearest.places(facts):
+            recording = self._tape_recording(place)
             assert recording.facts is not None
-            differs = list(differences(self.read(recording.facts), facts))
-            if host is not None and recording.host != host:
-                differs.append(("host", recording.host, host))
-            if miss.nearest is None or len(differs) < len(miss.differs):
+            read += recording.facts[1]
+            if miss.nearest is not None and read > _READ_FOR_MISS:
+                break
+            there = self.read(recording.facts)
+            differs = list(differences(there if self.match.strict else loosened(there), facts))
+            differs += judge(recording.variant, wanted.method, wanted.fields, wanted.host).reasons
+            if miss.nearest is None or distance(differs) < distance(miss.differs):
                 miss.nearest, miss.differs = recording, differs
         return miss
 
-    def _near(self, facts: Facts) -> list[Recording]:
-        """Recordings of the same path, or else of the path that is written most alike."""
-        path = facts.get("path")
-        if path not in self._by_path and isinstance(path, str):
-            import difflib
-
-            paths = [one for one in self._by_path if isinstance(one, str)][:1000]
-            path = next(iter(difflib.get_close_matches(path, paths, 1, 0.3)), None)
-        return self._by_path.get(path, [])[:_MOST_NEAR]
-
     def mismatch(self, what: str) -> None:
-        """Something in the course of a recording went otherwise."""
+        """A request has no recording, or something in the course of one went otherwise."""
         self.missed += 1
-        if what in self.misses or len(self.misses) < _MOST_MISSES:
-            self.misses[what] += 1
+        _count(self.misses, what)
+
+    def change(self, what: str) -> None:
+        """An answer cannot be given quite as it was recorded."""
+        _count(self.changed, what)
 
     def unused(self) -> list[Recording]:
-        """The recordings that nobody has asked for."""
-        return [recording for recording in self.recordings if not recording.used]
+        """The recordings that have answered nothing."""
+        return [self._tape_recording(place) for place in self._tape.index.unused()]
+
+    def unused_names(self) -> Counter[str]:
+        """Their requests → how many of each."""
+        if self._unused is not None:
+            return self._unused
+        return Counter(self._tape_recording(place).name for place in self._tape.index.unused())
+
+    @property
+    def unused_count(self) -> int:
+        """How many recordings have answered nothing."""
+        return sum(1 for _ in self._tape.index.unused())
 
 
-def _bucket(facts: Facts) -> tuple[Any, Any]:
-    """Where recordings with marks are looked for: under their path, unless that has marks itself."""
-    path = facts.get("path")
-    return facts.get("method"), None if path is None or "redacted-" in path else path
+class _Recordings(Sequence[Recording]):
+    """The recordings in the order of the session, each read when it is asked for."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __len__(self) -> int:
+        return len(self._tape.index)
+
+    @overload
+    def __getitem__(self, number: int) -> Recording: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Recording]: ...
+    def __getitem__(self, number: int | slice) -> Recording | list[Recording]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        return Recording.from_list(self._tape.store.read(self._tape.index.card(self._tape.index.in_order[number])))
+
+    def __iter__(self) -> Iterator[Recording]:
+        return (self[number] for number in range(len(self)))
+
+
+def _name(request: RequestView) -> str:
+    return f"{request.method} {request.path}{request.query_string}"
+
+
+def _count(counter: Counter[str], *names: str) -> None:
+    for name in names:
+        if name in counter or len(counter) < _MOST_MISSES:
+            counter[name] += 1
+
+
+__all__ = ["Cassette", "Found", "Miss", "Recording"]

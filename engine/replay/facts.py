@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockrec.engine.replay.draft import MARK, MAX_DEPTH
+from mockrec.engine.replay.draft import MARK, MAX_DEPTH, shallow_json
 from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.rules.json_paths import compile_path
+from mockrec.engine.rules.multipart import Part, header_parameter, parse_parts
 from mockrec.engine.rules.request import FORM_TYPE, RequestView
 from mockrec.formats.deep import is_deeper
 from mockrec.formats.expressions import compile_regex
@@ -26,6 +27,8 @@ ANYTHING = "redacted-00000000"
 """A fact that every value fits."""
 DEFAULT_MATCH = ("method", "url", "body")
 MATCH_WORD = re.compile(r"method|url|path|query|body|json|host|headers:\S+")
+_DEEPEST_PART = 4
+"""Levels of multipart inside multipart that are taken apart (a batch with change sets has two)."""
 _LONGEST_TEXT = 256 * 1024
 """Bytes of a body that is told in words; of longer ones only the hash counts."""
 
@@ -37,6 +40,8 @@ class Match:
     by: tuple[str, ...] = DEFAULT_MATCH
     """Words: `method`, `url`, `path`, `query`, `body`, `json`, `host`, `headers:NAME`."""
     ignore: tuple[Selector, ...] = ()
+    strict: bool = False
+    """Whether what is volatile by nature counts as well (`volatile.py`)."""
 
     @property
     def needs_body(self) -> bool:
@@ -82,10 +87,37 @@ def _body(request: RequestView, *, as_json: bool) -> Any:
             pass
     if FORM_TYPE in kind and _is_form(request.form):
         return {"form": dict(request.form)}
-    if "multipart/form-data" in kind and request.multipart:
-        # The boundary is another one each time.
-        return {"part": [[part.name, part.filename, _content(part.content)] for part in request.multipart]}
+    if kind.startswith("multipart/"):
+        return _multipart(data, request.content_type, request.multipart, 0)
     return {"text": _content(data)}
+
+
+def _multipart(data: bytes, content_type: str, fields: Sequence[Part], depth: int) -> dict[str, Any]:
+    """A multipart body by its parts: the boundary is another one each time. `fields`: the parts of a form."""
+    if fields:
+        return {"part": [[part.name, part.filename, _content(part.content)] for part in fields]}
+    parts = parse_parts(data, content_type)
+    if parts:
+        return {"parts": [_part(part, depth + 1) for part in parts]}
+    boundary = (header_parameter(content_type, "boundary") or "").encode("utf-8", "surrogateescape")
+    return {"text": _content(data.replace(boundary, b"boundary") if boundary else data)}
+
+
+def _part(part: Part, depth: int) -> dict[str, Any]:
+    """A part of `multipart/related`, `mixed` and the like; `Content-ID` names it, and changes as boundaries do."""
+    content_type = part.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    named = {"name": part.name, "filename": part.filename}
+    facts: dict[str, Any] = {"type": kind} | {name: value for name, value in named.items() if value is not None}
+    content: dict[str, Any] | None = None
+    if kind.startswith("multipart/") and depth < _DEEPEST_PART:
+        content = _multipart(part.content, content_type, (), depth)
+    elif "json" in kind:
+        try:
+            content = {"json": shallow_json(part.content)}
+        except ValueError:
+            pass
+    return {**facts, "content": content or {"text": _content(part.content)}}
 
 
 def _is_form(fields: Mapping[str, list[str]]) -> bool:
@@ -102,16 +134,23 @@ def _content(data: bytes) -> str:
     return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}"
 
 
+def text_of(facts: Facts) -> str:
+    """Facts as JSON: equal ones give the same text."""
+    return json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
 def key_of(facts: Facts) -> bytes:
     """Equal facts have equal keys."""
-    text = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return hashlib.blake2b(text_of(facts).encode(), digest_size=16).digest()
 
 
 def has_marks(facts: Facts) -> bool:
     """Whether some of the recorded facts stand for any value."""
     text = json.dumps(facts, ensure_ascii=True)
     return "redacted-" in text and MARK.search(text) is not None
+
+
+_HOLDERS = (dict, list)
 
 
 # ── comparing ──────────────────────────────────────────────────────────────────────────────────────
@@ -124,26 +163,30 @@ def fits(recorded: Any, asked: Any) -> bool:
 
 def differences(recorded: Any, asked: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Places that differ, with both values; `...` where one side has nothing there."""
-    if recorded == asked and type(recorded) is type(asked):
+    # Documents are gone through: Python takes 1, 1.0 and True for equal.
+    if recorded is asked or (recorded == asked and type(recorded) is type(asked) and not isinstance(asked, _HOLDERS)):
         return
     if isinstance(recorded, str) and MARK.search(recorded):
         if MARK.fullmatch(recorded):
             if asked is not ...:
                 return
-        elif isinstance(asked, str) and _in_order(MARK.split(recorded), asked):
+        elif isinstance(asked, str) and in_order(MARK.split(recorded), asked):
             return
-    elif isinstance(recorded, Mapping) and isinstance(asked, Mapping):
+    elif isinstance(recorded, dict) and isinstance(asked, dict):
         for name in [*recorded, *(name for name in asked if name not in recorded)]:
             yield from differences(recorded.get(name, ...), asked.get(name, ...), _inside(place, name))
         return
     elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
         for index, (one, other) in enumerate(zip(recorded, asked, strict=True)):
-            yield from differences(one, other, place if len(recorded) == 1 else f"{place}[{index}]")
+            if place == "part" and one[:2] == other[:2] and one[0]:
+                yield from differences(one[2], other[2], f"form:{one[0]}")
+            else:
+                yield from differences(one, other, place if len(recorded) == 1 else f"{place}[{index}]")
         return
     yield place, recorded, asked
 
 
-def _in_order(pieces: Sequence[str], text: str) -> bool:
+def in_order(pieces: Sequence[str], text: str) -> bool:
     """Whether a text is made of these pieces, with anything between them."""
     first, *between, last = pieces
     if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
@@ -164,7 +207,7 @@ def _inside(place: str, name: Any) -> str:
     if not place:
         return str(name)
     if place == "body":
-        return "json:$" if name == "json" else str(name) if name in ("form", "part") else "body"
+        return "json:$" if name == "json" else str(name) if name in ("form", "part", "parts") else "body"
     if place in _SELECTING or place == "form":
         return f"{place}:{name}"
     return f"{place}.{name}" if re.fullmatch(r"[A-Za-z_]\w*", str(name)) else f"{place}[{json.dumps(name)}]"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from mockrec.engine.exchange.address import normal_target
 from mockrec.engine.replay.draft import Draft
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
@@ -14,7 +16,7 @@ from mockrec.engine.wire.parts import header_table
 
 def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
     """Complete with its body."""
-    url = str(record.get("url") or "")
+    url = _matched_url(str(record.get("url") or ""))
     headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
     try:
         split = urlsplit(url)
@@ -38,11 +40,39 @@ def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
     return view
 
 
+_NORMAL = re.compile(r"(?!.*/(?:\.|%2))[A-Za-z0-9/%:@!$&()*+,;=~_.?-]*")
+"""The end of a URL that is as it has to be."""
+
+
+def _matched_url(url: str) -> str:
+    """A recorded URL in the form in which a request has one that comes (`Address.matched_url`)."""
+    start = url.find("/", url.find("://") + 3)
+    if _NORMAL.fullmatch(url, max(start, 0)):
+        return url
+    return url[:start] + normal_target(url[start:].partition("#")[0]) if start >= 0 else url
+
+
+_STREAMS = re.compile(
+    r"text/event-stream|application/(?:x-)?(?:ndjson|jsonl(?:ines)?|json-stream)|application/(?:json-seq|stream\+json)"
+    r"|application/(?:grpc|connect)[\w.+-]*|multipart/x-mixed-replace",
+    re.IGNORECASE,
+)
+"""Content-types of answers that end when their client has enough."""
+
+
 def is_open_stream(record: Mapping[str, Any]) -> bool:
-    """Whether an `abort` tells of events (`text/event-stream`) that their client has heard enough of: that is how such
-    answers end, and no sign that something was missing."""
+    """Whether an `abort` tells of a stream that its client has heard enough of: that is how such answers end, and no
+    sign that something was missing. Streams are known by their type, or by having no length beforehand (chunked)."""
     response = record.get("response")
     headers = response.get("headers") if isinstance(response, Mapping) else None
     if record.get("error") or not isinstance(headers, Mapping):
         return False
-    return str(headers.get("content-type", "")).lower().startswith("text/event-stream")
+    if is_stream(response):
+        return True
+    return "content-length" not in headers and "chunked" in str(headers.get("transfer-encoding", "")).lower()
+
+
+def is_stream(response: Any) -> bool:
+    """Whether an answer is of a type that goes on until its client leaves."""
+    headers = response.get("headers") if isinstance(response, Mapping) else None
+    return isinstance(headers, Mapping) and _STREAMS.match(str(headers.get("content-type", "")).strip()) is not None

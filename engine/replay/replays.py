@@ -33,7 +33,7 @@ class Replays:
         place = step.place
         where = f"{place.file}:{place.line}:{place.column}: {place.where}: " if place.where else ""
         try:
-            match = Match(step.match, tuple(parse_selector(text) for text in step.ignore))
+            match = Match(step.match, tuple(parse_selector(text) for text in step.ignore), step.strict_match)
             latency = parse_latency(step.latency)
             cassette = Cassette(step.session, match, repeat=step.repeat)
         except (ValueError, SessionError) as error:
@@ -49,4 +49,4 @@ class Replays:
     def close(self) -> None:
         """Let go of what was read."""
         for cassette in self.cassettes:
-            cassette.close()
+            cassette.finish()

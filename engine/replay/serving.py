@@ -14,10 +14,12 @@ from mockrec.engine.replay.cassette import Cassette, Miss, Recording
 from mockrec.engine.replay.draft import pairs_of, raw_headers
 from mockrec.engine.replay.latency import Latency
 from mockrec.engine.replay.miss import miss_text
+from mockrec.engine.replay.partial import partly
 from mockrec.engine.replay.sending import REPLAY_OF
 from mockrec.engine.replay.socket_serving import converse
 from mockrec.engine.replay.target import without_framing
 from mockrec.engine.replay.ticks import ticks
+from mockrec.engine.replay.variants import request_fields
 from mockrec.engine.rules.words import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
@@ -32,7 +34,13 @@ from mockrec.formats.lenient import object_of, status_of
 
 MISSED = "replay-miss"
 """The tag of a request that no recording answers."""
+GUESSED = "replay-guess"
+"""The tag, and the type of the rule-event, of a request whose recording could not be told from another one."""
+IGNORED = "replay-ignored"
+"""The type of the rule-event for values that differ, and do not count because they are volatile by nature."""
 _BODILESS = (204, 304)
+REDIRECTS = (301, 302, 303, 307, 308)
+"""What they say stands in their heads."""
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
 _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
@@ -43,9 +51,21 @@ class Unservable(Exception):
     """A recording holds too little to be given again. The text is a sentence."""
 
 
+class NoBody(Unservable):
+    """There was a body, and nothing of it is in the recording."""
+
+
+class NoCoding(Unservable):
+    """The body cannot be encoded as it was."""
+
+    def __init__(self, text: str, decoded: bytes) -> None:
+        super().__init__(text)
+        self.decoded = decoded
+
+
 def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> Act:
     """Answers from the cassette; `latency` says how long that takes."""
-    answers: dict[tuple[str, bool], Answer] = {}
+    answers: dict[tuple[int, bool], Answer] = {}
 
     async def act(exchange: Exchange) -> None:
         if cassette.match.needs_body:
@@ -56,10 +76,9 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
         host = address.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
         if isinstance(found, Miss):
-            exchange.tag(MISSED)
-            await _refuse(exchange, miss_text(exchange.view, cassette, found))
+            await _miss(exchange, cassette, found)
             return
-        exchange.tag(f"{REPLAY_OF}{found.id}")
+        _tell(exchange, cassette, found)
         assert found.answer is not None
         record = cassette.read(found.answer)
         try:
@@ -78,6 +97,23 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
     return act
 
 
+async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
+    """What happens to a request that no recording answers: nothing leaves the machine."""
+    exchange.tag(MISSED)
+    await _refuse(exchange, miss_text(exchange.view, cassette, miss))
+
+
+def _tell(exchange: Exchange, cassette: Cassette, found: Recording) -> None:
+    """Say in the log which recording answers, and in what it differs from the request."""
+    exchange.tag(f"{REPLAY_OF}{found.id}")
+    last = cassette.last
+    if last.guess:
+        exchange.tag(GUESSED)
+        exchange.notes.rule_event(exchange, GUESSED, {"recording": found.id, "message": last.guess})
+    if last.ignored:
+        exchange.notes.rule_event(exchange, IGNORED, {"recording": found.id, "places": [*last.ignored]})
+
+
 async def _refuse(exchange: Exchange, text: str) -> None:
     await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
@@ -89,7 +125,7 @@ async def _answer(
     record: Mapping[str, Any],
     latency: Latency,
     asked_at: float,
-    answers: dict[tuple[str, bool], Answer],
+    answers: dict[tuple[int, bool], Answer],
 ) -> None:
     for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
         status = interim.get("statusCode")
@@ -97,26 +133,34 @@ async def _answer(
             fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
             _checked(fields)
             await exchange.inform(status, fields)
-    key = found.id, exchange.channel.bodiless
+    key = found.number, exchange.channel.bodiless
     answer = answers.get(key)
     if answer is None:
-        answer = answer_of(record, cassette, bodiless=exchange.channel.bodiless, version=exchange.head.version)
+        answer = answer_of(record, cassette, found, bodiless=key[1], version=exchange.head.version)
         if len(answer.body) <= _CACHED_BODY and len(answers) < _CACHED and not answer.trailers:
             answers[key] = answer
+    is_part = False
+    if exchange.view.method == "GET" and (answer.status == 206 or "range" in exchange.view.headers):
+        part = partly(answer, request_fields(exchange.view, cassette.match), found.variant)
+        if part is not None:
+            answer, is_part = part, True
     head_after, end_after = latency.of(record)
     await sleep_until(asked_at + head_after)
     if not latency.spreads(head_after, end_after) or not answer.body:
         await exchange.reply(answer)
         return
     await exchange.begin(answer, len(answer.body))
-    for due, data in ticks(answer.body, answer.headers, record, found.pieces, latency):
+    pieces = () if is_part else cassette.pieces(found)
+    for due, data in ticks(answer.body, answer.headers, record, pieces, latency):
         await sleep_until(asked_at + due)
         await exchange.send(data)
     await sleep_until(asked_at + end_after)
     await exchange.finish()
 
 
-def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, version: str) -> Answer:
+def answer_of(
+    record: Mapping[str, Any], cassette: Cassette, found: Recording, *, bodiless: bool, version: str
+) -> Answer:
     """The recorded answer, framed anew. Raises Unservable."""
     status = record.get("statusCode")
     if type(status) is not int or not 200 <= status <= 999:
@@ -128,11 +172,26 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
         told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
         fields, trailers = [*fields, *told[:1]], ()
     else:
-        body = body_of(record.get("body"), cassette)
+        body, lost = _body_and_loss(record.get("body"), cassette, status)
+        if lost:
+            fields = [pair for pair in fields if pair[0].lower() != "content-encoding"]
+            cassette.change(f"{found.name}: {lost}")
         fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
     _checked([*fields, *trailers])
     headers = tuple([(name, value) for name, value in fields])
     return Answer(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
+
+
+def _body_and_loss(told: Any, cassette: Cassette, status: int) -> tuple[bytes, str]:
+    """A body as it was on the wire, or as near to it as can be, and what is missing then. Raises Unservable."""
+    try:
+        return body_of(told, cassette), ""
+    except NoCoding as problem:
+        return problem.decoded, f"sent without its content coding, because {problem}"
+    except NoBody as problem:
+        if status not in REDIRECTS:
+            raise
+        return b"", f"sent without a body, because {problem}"
 
 
 def _checked(fields: Sequence[Sequence[str]]) -> None:
@@ -156,21 +215,24 @@ def cut(body: Body) -> str:
     return "its body was cut when it was recorded (record.maxBodySize)"
 
 
-def body_of(told: Any, cassette: Cassette, *, partly: bool = False) -> bytes:
-    """A body as it was on the wire. Raises Unservable; `partly`: what there is of it is enough."""
+def body_of(told: Any, cassette: Cassette, *, in_part: bool = False) -> bytes:
+    """A body as it was on the wire. Raises Unservable; `in_part`: what there is of it is enough."""
     if not isinstance(told, Mapping):
         return b""
     try:
         body = Body.from_record(told, cassette.folder)
-        if body.truncated and not partly:
-            raise Unservable(cut(body))
+        if body.truncated and not in_part:
+            raise (Unservable if body.bytes else NoBody)(cut(body))
         if body.raw_base64 is not None and not body.redacted:
             return body.raw or b""
         data = body.bytes
-        codings = content.codings_of(body.content_encoding) if body.content_encoding and data else []
-        return content.encode(data, codings) if codings else data
-    except (RecordError, SessionError, content.UnencodableError) as error:
+    except (RecordError, SessionError) as error:
         raise Unservable(f"its body cannot be made: {error}") from None
+    codings = content.codings_of(body.content_encoding) if body.content_encoding and data else []
+    try:
+        return content.encode(data, codings) if codings else data
+    except content.UnencodableError as error:
+        raise NoCoding(f"its body cannot be made: {error}", data) from None
 
 
 async def _break_off(
@@ -198,10 +260,10 @@ async def _break_off(
         headers = (*headers, ("Content-Length", length))
     _checked(headers)
     answer = Answer(status, headers, reason=_reason(response), relayed=True)
-    body = body_of(response.get("body"), cassette, partly=True)
+    body = body_of(response.get("body"), cassette, in_part=True)
     await sleep_until(asked_at + head_after)
     await exchange.begin(answer, size)
-    for due, data in ticks(body, headers, record, found.pieces, latency, is_open=not error):
+    for due, data in ticks(body, headers, record, cassette.pieces(found), latency, is_open=not error):
         await sleep_until(asked_at + due)
         await exchange.send(data)
     await sleep_until(asked_at + end_after)

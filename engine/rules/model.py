@@ -404,6 +404,8 @@ class Replay(Step):
     match: tuple[str, ...] = ("method", "url", "body")
     ignore: tuple[str, ...] = ()
     """Selectors, as they are written."""
+    strict_match: bool = False
+    """Whether values that are volatile by nature have to be the same, too."""
     latency: str = "none"
     """`none`, `recorded` or a factor such as `2x`."""
     repeat: bool = True

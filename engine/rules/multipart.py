@@ -1,4 +1,4 @@
-"""`multipart/form-data` bodies (RFC 7578; RFC 2046, 5.1): bytes → parts.
+"""Multipart bodies (RFC 2046, 5.1), those of forms above all (RFC 7578): bytes → parts.
 
 A malformed body gives fewer parts, never an error.
 """
@@ -47,6 +47,11 @@ def parse_multipart(body: bytes, content_type: str) -> tuple[Part, ...]:
     """The parts of `body`; none if `content_type` is not multipart/form-data with a boundary."""
     if "multipart/form-data" not in content_type.lower():
         return ()
+    return parse_parts(body, content_type)
+
+
+def parse_parts(body: bytes, content_type: str) -> tuple[Part, ...]:
+    """The parts of `body`, whichever kind of multipart it is; none without a boundary."""
     boundary = header_parameter(content_type, "boundary")
     if not boundary:
         return ()

@@ -8,7 +8,7 @@ from mockrec.engine.rules.containers import ByKind, OneOrMany
 from mockrec.engine.rules.model import Place, Replay
 from mockrec.engine.rules.names import SELECTOR_KINDS
 from mockrec.engine.rules.records import Given, Key, Record
-from mockrec.engine.rules.shapes import Enum
+from mockrec.engine.rules.shapes import Bool, Enum
 from mockrec.engine.rules.step_parts import StepWord
 from mockrec.engine.rules.texts import File, Pattern
 
@@ -35,6 +35,7 @@ _REPLAY = ByKind(
                 OneOrMany(_MATCHED_BY), "What a recorded request has to have in common ([method, url, body])."
             ),
             "ignore": Key(OneOrMany(_SELECTOR), "Selectors of what does not count."),
+            "strictMatch": Key(Bool(), "Whether what is volatile by nature counts, too (false)."),
             "latency": Key(
                 Pattern("recorded, none or a factor such as 2x", r"recorded|none|[0-9]+(?:\.[0-9]+)?x"),
                 "How long answers take (none).",
@@ -49,8 +50,10 @@ _REPLAY = ByKind(
 def _replay(value: Any, place: Place) -> Replay:
     if isinstance(value, str):
         return Replay(place, session=value)
-    named = {name: given for name, given in value.items() if name != "afterLast"}
-    return Replay(place, **named, repeat=value.get("afterLast") != "fail")
+    others = ("afterLast", "strictMatch")
+    named = {name: given for name, given in value.items() if name not in others}
+    strict_match, repeat = bool(value.get("strictMatch")), value.get("afterLast") != "fail"
+    return Replay(place, **named, strict_match=strict_match, repeat=repeat)
 
 
 REPLAY_STEPS: Final[dict[str, StepWord]] = {

@@ -10,6 +10,7 @@ import pytest
 
 from mockrec.engine.replay.cassette import Cassette, Miss, Recording
 from mockrec.engine.replay.facts import Match
+from mockrec.engine.replay.store import Store
 from mockrec.engine.rules.request import RequestView
 from mockrec.formats.errors import SessionError
 
@@ -72,7 +73,8 @@ def test_a_miss_tells_the_nearest_and_what_differs(tape: Any, cassette: Open) ->
     assert miss.nearest is not None
     assert (miss.nearest.id, miss.differs) == ("1", [("body", "one", "two")])
     assert missed(one.find(asked("/ab"), None)).nearest is not None
-    assert missed(one.find(asked("/entirely-else"), None)).nearest is None
+    else_ = missed(one.find(asked("/entirely-else"), None))
+    assert else_.nearest is not None and ("path", "/a", "/entirely-else") in else_.differs
     assert one.missed == 3
     assert one.misses["POST /a?b=c"] == 1
 
@@ -110,6 +112,79 @@ def test_what_was_kept_can_be_read(tape: Any, cassette: Open) -> None:
     recording = one.recordings[0]
     assert recording.answer is not None
     assert one.read(recording.answer)["statusCode"] == 418
+
+
+def test_a_miss_reads_few_recordings_however_many_there_are(
+    tape: Any, cassette: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(600):
+        tape.exchange(
+            f"{number}", method="POST", body=f"b{number}", path=f"/a?b={number}", url=f"http://x/a?b={number}"
+        )
+    one = cassette()
+    read: list[int] = []
+    original = Store.read
+
+    def counted(store: Store, spot: Any) -> Any:
+        read.append(spot[1])
+        return original(store, spot)
+
+    monkeypatch.setattr(Store, "read", counted)
+    miss = missed(one.find(asked("/a?b=599", "POST", b"other"), None))
+    assert (miss.nearest.id if miss.nearest else None, miss.differs) == ("599", [("body", "b599", "other")])
+    assert len(read) <= 50
+    read.clear()
+    assert found(one.find(asked("/a?b=7", "POST", b"b7"), None)) == "7"
+    assert len(read) <= 2
+
+
+def test_what_python_takes_for_equal_has_a_reason(tape: Any, cassette: Open) -> None:
+    kind = [["Content-Type", "application/json"]]
+    tape.exchange("1", method="POST", body='{"n": [1, {"a": 0}]}', rawHeaders=kind)
+    one = cassette(Match(("path", "json")))
+    miss = missed(one.find(asked(body=b'{"n": [true, {"a": false}]}'), None))
+    assert miss.differs == [("json:$.n[0]", 1, True), ("json:$.n[1].a", 0, False)]
+
+
+def test_requests_with_marks_are_found_among_many(tape: Any, cassette: Open) -> None:
+    kind = [["Content-Type", "application/json"]]
+    for number in range(300):
+        body = f'{{"user": "u{number}", "pin": "redacted-{number:08x}"}}'
+        tape.exchange(f"{number}", method="POST", body=body, rawHeaders=kind)
+    one = cassette(Match(("method", "path", "json")))
+    assert sum(len(layouts) for layouts in one._tape.layouts.values()) == 1
+    assert found(one.find(asked(method="POST", body=b'{"user": "u250", "pin": 1}'), None)) == "250"
+    assert missed(one.find(asked(method="POST", body=b'{"user": "v", "pin": 1}'), None)).differs
+
+
+def test_what_is_told_at_the_end_outlives_the_files(tape: Any, cassette: Open) -> None:
+    tape.exchange("1")
+    tape.exchange("2")
+    tape.exchange("3", path="/z", url="http://shop.test/z")
+    one = cassette()
+    one.find(asked(), None)
+    one.finish()
+    assert (one.unused_count, one.unused_names()) == (2, {"GET /a?b=c": 1, "GET /z": 1})
+
+
+def test_answers_that_come_before_their_requests_are_complete(recorded: Any, cassette: Open) -> None:
+    recorded.add("request-initiated", "1", url="http://x/a?b=c")
+    recorded.add("response", "1", statusCode=200)
+    record = recorded.request()
+    record.pop("id")
+    recorded.add(record.pop("type"), "1", **record)
+    assert found(cassette().find(asked(), None)) == "1"
+
+
+def test_when_the_pieces_of_a_body_came_is_known(recorded: Any, cassette: Open) -> None:
+    recorded.add("request", "1", url="http://x/a?b=c", path="/a?b=c")
+    for at, size in ((1.5, 3), (2.5, 0), (4.0, 2)):
+        recorded.add("response-body-data", "1", eventTimestamp=at, content={"size": size})
+    recorded.add("response", "1", statusCode=200)
+    recorded.add("request", "2", url="http://x/b", path="/b")
+    recorded.add("response", "2", statusCode=200)
+    one = cassette()
+    assert [list(one.pieces(recording)) for recording in one.recordings] == [[1.5, 3.0, 4.0, 2.0], []]
 
 
 def test_no_session(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mockrec.engine.replay.cassette import Miss, Recording
+from mockrec.engine.replay.facts import Match
 from mockrec.engine.replay.miss import miss_text
 from mockrec.engine.rules.request import RequestView
 
@@ -13,7 +14,7 @@ NEAREST = Recording("id-1", 0, name="GET /near")
 
 
 def text(miss: Miss, *, websocket: bool = False, path: str = "/a") -> list[str]:
-    cassette: Any = SimpleNamespace(path="a.jsonl", recordings=[NEAREST])
+    cassette: Any = SimpleNamespace(path="a.jsonl", recordings=[NEAREST], match=Match())
     request = RequestView("GET", "http", f"http://shop.test{path}", "x", 80, path, {}, [], websocket, lambda: b"")
     return miss_text(request, cassette, miss).splitlines()
 
@@ -25,7 +26,7 @@ def test_nothing_is_near() -> None:
         "The request: GET http://shop.test/a",
         "The session: a.jsonl, 1 recordings",
         "",
-        "Nothing in it is like this request.",
+        "It holds no recording that can answer.",
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.rules.multipart import Part, header_parameter, parse_multipart
+from mockrec.engine.rules.multipart import Part, header_parameter, parse_multipart, parse_parts
 
 BODY = (
     b"preamble\r\n"
@@ -76,3 +76,14 @@ def test_a_part_that_was_cut_off_keeps_what_is_there() -> None:
 )
 def test_parameters(value: str, expected: str | None) -> None:
     assert header_parameter(value, "name") == expected
+
+
+def test_parts_of_any_kind_of_multipart() -> None:
+    body = b"--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\n\r\ndata\r\n--b--\r\n"
+    parts = parse_parts(body, 'multipart/related; type="application/json"; boundary=b')
+    assert [(part.headers.get("content-type"), part.content) for part in parts] == [
+        ("application/json", b"{}"),
+        (None, b"data"),
+    ]
+    assert parse_multipart(body, "multipart/related; boundary=b") == ()
+    assert parse_parts(body, "multipart/related") == ()

@@ -1,0 +1,97 @@
+"""Byte ranges (RFC 9110, 14): what a `Range` asks for, what a `Content-Range` says, and a part cut from a body."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MOST_RANGES: Final = 100
+"""Ranges of one request that are looked at; a request with more of them is answered whole (RFC 9110, 14.2)."""
+
+_DIGITS = r"[0-9]{1,18}"
+_RANGE = re.compile(rf"({_DIGITS})?[ \t]*-[ \t]*({_DIGITS})?")
+_CONTENT_RANGE = re.compile(rf"bytes[ \t]+(?:({_DIGITS})-({_DIGITS})|\*)/({_DIGITS}|\*)", re.IGNORECASE)
+
+Wanted = tuple[int | None, int | None]
+"""First and last byte: `(3, None)` is open, `(None, 3)` the last three bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """Which bytes an answer holds: the first and the last one, and how many there are in all (None: unknown).
+
+    Both are None in the answer to a range that cannot be satisfied.
+    """
+
+    first: int | None
+    last: int | None
+    total: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the representation."""
+        return self.first == 0 and self.total is not None and self.last == self.total - 1
+
+
+def parse_range(value: str | None) -> list[Wanted] | None:
+    """The ranges of a `Range` in bytes; None where it does not count: no field, another unit, or not valid."""
+    unit, equals, text = (value or "").partition("=")
+    if not equals or unit.strip().lower() != "bytes" or text.count(",") >= MOST_RANGES:
+        return None
+    wanted: list[Wanted] = []
+    for piece in text.split(","):
+        if not piece.strip():
+            continue
+        found = _RANGE.fullmatch(piece.strip())
+        if found is None:
+            return None
+        first, last = (None if one is None else int(one) for one in found.groups())
+        if (first is None and last is None) or (first is not None and last is not None and last < first):
+            return None
+        wanted.append((first, last))
+    return wanted or None
+
+
+def is_other_unit(value: str | None) -> bool:
+    """Whether a `Range` counts in something else than bytes, as some APIs page (`items=0-9`, `0-9`)."""
+    return bool(value) and (value or "").partition("=")[0].strip().lower() != "bytes"
+
+
+def parse_content_range(value: str | None) -> ContentRange | None:
+    """None for no `Content-Range`, or one that is not valid."""
+    found = _CONTENT_RANGE.fullmatch((value or "").strip())
+    if found is None:
+        return None
+    total = None if found[3] == "*" else int(found[3])
+    if found[1] is None:
+        return ContentRange(None, None, total)
+    first, last = int(found[1]), int(found[2])
+    if last < first or (total is not None and last >= total):
+        return None
+    return ContentRange(first, last, total)
+
+
+def resolve(wanted: Wanted, total: int) -> tuple[int, int] | None:
+    """First and last byte of a representation of `total` bytes; None where there are none (416)."""
+    first, last = wanted
+    if first is None:
+        length = min(last or 0, total)
+        return (total - length, total - 1) if length else None
+    if first >= total:
+        return None
+    return first, total - 1 if last is None else min(last, total - 1)
+
+
+def inside(wanted: Wanted, part: ContentRange) -> tuple[int, int] | None:
+    """First and last byte of what is wanted, where all of it is inside a part."""
+    if part.first is None or part.last is None:
+        return None
+    if part.total is None:
+        first, last = wanted
+        if first is None or last is None:
+            return None
+        found: tuple[int, int] | None = first, last
+    else:
+        found = resolve(wanted, part.total)
+    return found if found is not None and part.first <= found[0] and found[1] <= part.last else None
