@@ -66,7 +66,7 @@ class Session:
         self._last_type: str | None = None
         self._incomplete = ""
         self._source = source
-        self._decode: Callable[[bytes], Any] = orjson.loads
+        self._raw = self._raw_lines()
         self._lines = self._read()
         self._first = next(self._lines, None)
         first = self._first.record if self._first else None
@@ -85,6 +85,7 @@ class Session:
         """Close the file."""
         with suppress(ValueError):  # another thread is still reading, and nobody waits for it
             self._lines.close()
+            self._raw.close()
         self._source.close()
 
     @property
@@ -125,13 +126,40 @@ class Session:
             elif not line.torn:
                 raise SessionError(self.name, line.problem, line.number)
 
-    def decoded(self, decode: Callable[[bytes], Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """As iterating does, but `decode` reads what follows the first line, and may leave out what is not needed.
+    def others(
+        self, take: Callable[[bytes], bool], decode: Callable[[bytes], Any]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """As iterating does, but only for lines that `take` leaves: it returns True for one that it has read itself.
 
-        `decode` raises `orjson.JSONDecodeError` for what is no JSON.
+        `take` must not take a `session-ended`. `decode` reads the others, and may skip keys; it raises
+        `orjson.JSONDecodeError` for what is no JSON.
         """
-        self._decode = decode
-        return iter(self)
+        first, self._first = self._first, None
+        if first is None:
+            return
+        if first.record is None:
+            if first.torn:
+                return
+            raise SessionError(self.name, first.problem, first.number)
+        yield first.number, first.record
+        held: Line | None = None
+        for number, raw in self._raw:
+            if held is not None and raw and not raw.isspace():
+                raise SessionError(self.name, held.problem, held.number)
+            if take(raw):
+                self._last_type = None
+                continue
+            if not raw or raw.isspace():
+                continue
+            line = _parse(number, raw, decode)
+            if line.record is not None:
+                self._note(line.record)
+                yield number, line.record
+            elif line.torn:
+                held = line
+            else:
+                raise SessionError(self.name, line.problem, number)
+        self._end(held)
 
     def scan(self) -> Iterator[Line]:
         """All lines, bad ones too. Raises `SessionError` only where the file cannot be decompressed."""
@@ -142,13 +170,13 @@ class Session:
 
     def _read(self) -> Generator[Line, None, None]:
         held: Line | None = None
-        for number, raw in self._raw_lines():
+        for number, raw in self._raw:
             if not raw or raw.isspace():
                 continue
             if held is not None:
                 yield held
                 held = None
-            line = _parse(number, raw, self._decode)
+            line = _parse(number, raw, orjson.loads)
             if line.torn:
                 # Torn if nothing follows, otherwise just bad: the next line tells.
                 line.torn = False
@@ -158,12 +186,14 @@ class Session:
             yield line
         if held is not None:
             held.torn = True
-            self.torn = self._source.torn or f"line {held.number} is cut off"
-        else:
-            self.torn = self._source.torn
-        self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
+        self._end(held)
         if held is not None:
             yield held
+
+    def _end(self, cut: Line | None) -> None:
+        """All lines are read; the last one, `cut`, does not parse."""
+        self.torn = self._source.torn or (f"line {cut.number} is cut off" if cut is not None else "")
+        self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
 
     def _note(self, record: dict[str, Any] | None) -> None:
         if record is None:
@@ -172,7 +202,7 @@ class Session:
         if self._last_type == "session-ended":
             self.ended = record
 
-    def _raw_lines(self) -> Iterator[tuple[int, bytes]]:
+    def _raw_lines(self) -> Generator[tuple[int, bytes], None, None]:
         number = 0
         pieces: list[bytes] = []
         size = 0

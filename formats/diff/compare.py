@@ -20,7 +20,6 @@ from mockrec.formats.diff.ignore import Rule
 from mockrec.formats.diff.keys import Keys
 from mockrec.formats.diff.model import Digest, Endpoint, Finding, Kind, Options, Severity, Subject
 from mockrec.formats.diff.pairing import Pairing, pair
-from mockrec.formats.diff.records import decode
 from mockrec.formats.diff.result import Result, Side
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.diff.timing import Samples
@@ -88,7 +87,7 @@ def _read(path: str, spool: Spool, options: Options) -> _Folded:
 def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
     fold = Fold(spool, options)
     if options.only is None:
-        return list(fold.digests(session.decoded(decode)))
+        return fold.of_session(session)
     # Imported here: only an expression needs the filter language.
     from mockrec.formats.diff.only import Only
 

@@ -14,6 +14,8 @@ from mockrec.formats.endpoints import template
 
 _URL = re.compile(r"(?:[a-z]+://(?:[^/?#]*@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?")
 
+_MOST_PATHS = 16_384
+
 
 class Parts(NamedTuple):
     """A URL, as far as pairing needs it."""
@@ -47,14 +49,20 @@ class Keys:
         self._mask = mask
         self.left_out: Counter[str] = Counter()
         """How often each ignored parameter was met."""
-        self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
+        self._endpoints: dict[Endpoint, Endpoint] = {}
+        self._asked: dict[tuple[str, str, str], Endpoint] = {}
+        """Method, host and path → endpoint, of the requests that came last."""
 
     def endpoint(self, method: str, host: str, path: str) -> Endpoint:
         """The endpoint of a request."""
-        key = (method, host, template(path))
-        found = self._endpoints.get(key)
+        asked = (method, host, path)
+        found = self._asked.get(asked)
         if found is None:
-            found = self._endpoints[key] = Endpoint(*key)
+            made = Endpoint(method, host, template(path))
+            found = self._endpoints.setdefault(made, made)
+            if len(self._asked) >= _MOST_PATHS:
+                self._asked.clear()
+            self._asked[asked] = found
         return found
 
     def exact(self, digest: Digest) -> object:

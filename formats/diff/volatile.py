@@ -40,7 +40,9 @@ _ALTERNATIVES = (
     r"(?P<date>(?<=[MTWFS])(?:on|ue|ed|hu|ri|at|un), \d\d[ -](?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[ -]"
     r"\d{2,4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4}))",
 )
-_VOLATILE = re.compile(rf"[{_FIRST}](?<![\w-].)(?:{'|'.join(_ALTERNATIVES)})(?![\w-])", re.ASCII | re.DOTALL)
+_LONG = r"(?=[\w-]{6}|[a-z]{2},)"
+"""What follows the first character in all of them: a short word is none, whatever it begins with."""
+_VOLATILE = re.compile(rf"[{_FIRST}](?<![\w-].){_LONG}(?:{'|'.join(_ALTERNATIVES)})(?![\w-])", re.ASCII | re.DOTALL)
 _SCALES = (1.0, 1e3, 1e6, 1e9)
 
 
