@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,18 +145,22 @@ def items(a: list[str], b: list[str], values: Values, side: str, place: str) -> 
     masked_a, masked_b = [values.masked(item, 0) for item in a], [values.masked(item, 1) for item in b]
     for index_a, index_b in align(masked_a, masked_b):
         if index_a is None or index_b is None:
-            yield lone_item(index_a, index_b, a, b, side, place)
+            yield lone_item(index_a, index_b, _at(a, index_a), _at(b, index_b), side, place)
         elif masked_a[index_a] != masked_b[index_b]:
             yield from documents(a[index_a], b[index_b], values, side, f"{place}[{index_a}]")
 
 
-def lone_item(index_a: int | None, index_b: int | None, a: list[str], b: list[str], side: str, place: str) -> Finding:
-    """An item of a sequence that only one side has."""
+def lone_item(index_a: int | None, index_b: int | None, a: Any, b: Any, side: str, place: str) -> Finding:
+    """An item of a sequence that only one side has; the other one is `ABSENT`."""
     subject = Subject(side, "body")
-    if index_a is not None:
-        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a[index_a], ABSENT)
-    assert index_b is not None
-    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b[index_b])
+    if index_b is None:
+        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a, ABSENT)
+    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b)
+
+
+def _at(items: Sequence[object], index: int | None) -> Any:
+    """An item as text."""
+    return ABSENT if index is None else str(items[index])
 
 
 def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
@@ -166,7 +170,7 @@ def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Fin
     masked_b = [values.masked(str(event), 1) for event in events_b]
     for index_a, index_b in align(masked_a, masked_b):
         if index_a is None or index_b is None:
-            yield lone_item(index_a, index_b, list(map(str, events_a)), list(map(str, events_b)), side, place)
+            yield lone_item(index_a, index_b, _at(events_a, index_a), _at(events_b, index_b), side, place)
             continue
         a, b = events_a[index_a], events_b[index_b]
         here = f"{place}[{index_a}]"

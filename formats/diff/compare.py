@@ -143,8 +143,9 @@ class _Comparison:
         """Everything that is to be reported."""
         collector = Collector(self._filters, self._values.masked)
         for couple in self._pairing.pairs:
-            for finding in self._comparer.findings(couple):
-                collector.add(finding, couple, _endpoint(couple.a))
+            if self._comparer.may_differ(couple):
+                for finding in self._comparer.findings(couple):
+                    collector.add(finding, couple, _endpoint(couple.a))
         self._counts(collector)
         notes = self._notes()
         if self._options.timing:

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of
 from mockrec.formats.diff.keys import host_of
 from mockrec.formats.diff.model import Digest, Options
-from mockrec.formats.diff.records import UNREADABLE, PlainRequest, PlainResponse, decode, head_of, plain_decoder
+from mockrec.formats.diff.records import UNREADABLE, Initiated, PlainRequest, PlainResponse, decode, plain_decoder
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.exchanges import place
 from mockrec.formats.lenient import number_of, object_of, status_of, text_of
@@ -46,10 +46,11 @@ class Fold:
     def __init__(self, spool: Spool, options: Options) -> None:
         self._spool = spool
         self._options = options
-        self._open: dict[str, _Open | Digest | Record | bytes] = {}
-        """By id. A `request-initiated` of which nothing more was needed yet stands there as it is, or as its line; a
-        plain request as its digest."""
-        self._read_plain = plain_decoder(requests=not (options.requests or options.pair_header))
+        self._open: dict[str, _Open | Digest | Initiated | Record] = {}
+        """By id. A `request-initiated` of which nothing more was needed yet stands there as it is, a plain request as
+        its digest."""
+        # Where header fields of requests are needed, requests are read as mappings.
+        self._read_plain = None if options.pair_header else plain_decoder(requests=not options.requests)
         self._keys = PlainKeys(options.strict)
         self._ended: list[Digest] = []
 
@@ -66,31 +67,35 @@ class Fold:
             yield from self._read(record)
         yield from self._rest()
 
-    def _take(self, line: bytes) -> bool:
-        """Read the line of a plain record. False for any other."""
+    def _take(self, lines: bytes) -> bool:
+        """Read lines of plain records. False, and nothing done, where another one is among them."""
+        if self._read_plain is None:
+            return False
         try:
-            record = self._read_plain(line)
+            records = self._read_plain(lines)
         except UNREADABLE:
             return False
-        if type(record) is PlainResponse:
-            return self._take_response(record)
-        if type(record) is PlainRequest:
-            return self._take_request(record)
-        self._open.setdefault(record.id, line)
-        return True
+        for record in records:
+            if type(record) is PlainResponse:
+                self._plain_response(record)
+            elif type(record) is PlainRequest:
+                self._plain_request(record)
+            else:
+                self._open.setdefault(record.id, record)
+        return bool(records)
 
-    def _take_request(self, record: PlainRequest) -> bool:
+    def _plain_request(self, record: PlainRequest) -> None:
         entry, body = self._open.get(record.id), record.body
-        if (entry is not None and type(entry) is not bytes) or type(body.size) is not int:
-            return False
+        if type(entry) in (_Open, Digest) or type(body.size) is not int:
+            self._ended.extend(self._read(record.record()))
+            return
         digest = Digest(record.id, "open", record.method or "?", record.url)
         self._place(digest, record.tags)
         if body.size:
             digest.request_body = hash(body.text) or 1
         self._open[record.id] = digest
-        return True
 
-    def _take_response(self, record: PlainResponse) -> bool:
+    def _plain_response(self, record: PlainResponse) -> None:
         digest = self._open.get(record.id)
         status, body = record.statusCode, record.body
         if (
@@ -100,7 +105,8 @@ class Fold:
             or record.trailers is not UNSET
             or record.error is not UNSET
         ):
-            return False
+            self._ended.extend(self._read(record.record()))
+            return
         fields, reason = record.headers, record.statusMessage or ""
         digest.kind = "response"
         digest.status = status
@@ -120,7 +126,6 @@ class Fold:
         )
         del self._open[digest.id]
         self._ended.append(digest)
-        return True
 
     def _read(self, record: Record) -> Iterator[Digest]:
         """Look at a record; gives the exchange that ends with it."""
@@ -166,8 +171,12 @@ class Fold:
         if type(entry) is Digest:
             begun = _Open(entry)
             begun.request_seen = True
+        elif type(entry) is Initiated:
+            digest = Digest(entry.id, "open", entry.method or "?", entry.url)
+            self._place(digest, entry.tags)
+            begun = _Open(digest)
         else:
-            begun = _Open(self._start(head_of(entry) if type(entry) is bytes else entry))  # type: ignore[arg-type]
+            begun = _Open(self._start(entry))  # type: ignore[arg-type]
         self._open[identity] = begun
         return begun
 

@@ -15,6 +15,10 @@ from mockrec.formats.endpoints import template
 _URL = re.compile(r"(?:[a-z]+://(?:[^/?#]*@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?")
 
 _MOST_PATHS = 16_384
+_MOST_HOSTS = 1024
+_LONGEST_HOST = 300
+_hosts: dict[str, tuple[str, int]] = {}
+"""What a URL begins with, up to its path → its host, and where the path begins."""
 
 
 class Parts(NamedTuple):
@@ -27,10 +31,17 @@ class Parts(NamedTuple):
 
 def host_of(url: str) -> tuple[str, int]:
     """The host of a URL, and where its path begins. Hosts are few, so each is kept once."""
+    begin = url[: url.find("/", 8) + 1]
+    known = _hosts.get(begin)
+    if known is not None:
+        return known
     match = _URL.match(url)
     if match is None or match[1] is None:
         return "", 0
-    return intern(match[1]), match.end(1)
+    found = intern(match[1]), match.end(1)
+    if found[1] == len(begin) - 1 <= _LONGEST_HOST and len(_hosts) < _MOST_HOSTS:
+        _hosts[begin] = found
+    return found
 
 
 def split(url: str) -> Parts:
@@ -65,7 +76,7 @@ class Keys:
             self._asked[asked] = found
         return found
 
-    def exact(self, digest: Digest) -> object:
+    def exact(self, digest: Digest, side: int) -> object:
         """Method, URL (its host under the common name) and body."""
         assert digest.endpoint is not None
         return digest.method, digest.endpoint.host, digest.url[digest.target :], digest.request_body

@@ -11,7 +11,6 @@ requests have none; the others are paired n-th to n-th. All of it is linear in t
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
@@ -36,7 +35,7 @@ def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
     """Pair what belongs together."""
     stage = _Stages(a, b, shape)
     stage.by_name()
-    stage.by_key("exact", lambda digest, side: keys.exact(digest))
+    stage.by_key("exact", keys.exact)
     stage.by_key("normalised", keys.normalised)
     stage.by_likeness()
     pairs = [Pair(a[index], b[other], by) for index, (other, by) in sorted(stage.found.items())]
@@ -93,7 +92,7 @@ class _Stages:
         waiting: dict[Hashable, list[int]] = {}
         for made, other in zip(reversed(keys_b), reversed(self.left_b), strict=True):
             digest = self._b[other]
-            same = (made, digest.response, _tuple(digest.messages))
+            same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
             known = waiting.get(same)
             if known is None:
                 waiting[same] = [other]
@@ -101,7 +100,8 @@ class _Stages:
                 known.append(other)
         for made, index in zip(keys_a, self.left_a, strict=True):
             digest = self._a[index]
-            alike = waiting.get((made, digest.response, _tuple(digest.messages)))
+            same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
+            alike = waiting.get(same)
             if alike and made is not None:
                 self.found[index] = (alike.pop(), by)
 
@@ -147,10 +147,6 @@ class _Stages:
         paired = {other for other, _ in self.found.values()}
         self.left_a = _without(self.left_a, self.found)
         self.left_b = _without(self.left_b, paired)
-
-
-def _tuple(messages: array[int] | None) -> tuple[int, ...] | None:
-    return None if messages is None else tuple(messages)
 
 
 def _without(indexes: Iterable[int], paired: dict[int, tuple[int, str]] | set[int]) -> list[int]:

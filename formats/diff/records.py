@@ -6,7 +6,7 @@ fields. Any other record, and any field of an unexpected type, is read as a mapp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import msgspec
@@ -26,14 +26,17 @@ class PlainBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 class Times(msgspec.Struct, gc=False):
     """Of `timingEvents`, in milliseconds."""
 
-    startTimestamp: int | float | None = None  # noqa: N815 - the name in the record
-    headersSentTimestamp: int | float | None = None  # noqa: N815
+    startTimestamp: int | float | None = None
+    headersSentTimestamp: int | float | None = None
 
 
 class Initiated(msgspec.Struct, gc=False, tag_field="type", tag="request-initiated"):
     """A request whose head has come. The same head comes again with the complete request."""
 
     id: str
+    method: str
+    url: str
+    tags: list[str] = []
 
 
 class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
@@ -45,30 +48,45 @@ class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
     body: PlainBody
     tags: list[str] = []
 
+    def record(self) -> dict[str, Any]:
+        """As it would be read by `decode`, but for its header fields."""
+        return _record(self, "request", self.body)
+
 
 class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
-    """A response whose fields are texts; with `trailers`, `error` or `set-cookie` it is read as a mapping."""
+    """A response whose fields are texts; one with `set-cookie` is read as a mapping."""
 
     id: str
-    statusCode: int | float  # noqa: N815
+    statusCode: int | float
     body: PlainBody
-    statusMessage: str | None = None  # noqa: N815
+    statusMessage: str | None = None
     headers: dict[str, str] = {}
     duration: int | float | None = None
-    timingEvents: Times | None = None  # noqa: N815
-    trailers: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    timingEvents: Times | None = None
+    trailers: Any = msgspec.UNSET
+    error: Any = msgspec.UNSET
+
+    def record(self) -> dict[str, Any]:
+        """As it would be read by `decode`."""
+        record = _record(self, "response", self.body)
+        if self.timingEvents is not None:
+            record["timingEvents"] = msgspec.structs.asdict(self.timingEvents)
+        return {key: value for key, value in record.items() if value is not msgspec.UNSET}
+
+
+def _record(plain: PlainRequest | PlainResponse, kind: str, body: PlainBody) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(plain), "type": kind, "body": msgspec.structs.asdict(body)}
 
 
 Plain = Initiated | PlainRequest | PlainResponse
 
 
-def plain_decoder(*, requests: bool) -> Callable[[bytes], Plain]:
-    """A decoder of plain records, which raises one of `UNREADABLE` for any other line.
+def plain_decoder(*, requests: bool) -> Callable[[bytes], list[Plain]]:
+    """A decoder of lines that hold only plain records. It raises one of `UNREADABLE` for others, and for no lines.
 
     `requests`: whether complete requests are among them; their header fields are not read.
     """
-    decode: Any = msgspec.json.Decoder(Plain if requests else Initiated | PlainResponse).decode
+    decode: Any = msgspec.json.Decoder(Plain if requests else Initiated | PlainResponse).decode_lines
     return decode  # type: ignore[no-any-return]
 
 
@@ -108,9 +126,3 @@ def decode(line: bytes) -> Any:
         return _needed(line)
     except UNREADABLE:
         return orjson.loads(line)  # which also says what is wrong
-
-
-def head_of(line: bytes) -> Mapping[str, Any]:
-    """What of a `request-initiated` is compared, from its line."""
-    found = decode(line)
-    return found if isinstance(found, Mapping) else {}

@@ -12,11 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonpath_rfc9535 import compile as compile_path
-from jsonpath_rfc9535.exceptions import JSONPathError
-from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
-from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSelector
-
 from mockrec.formats.diff.model import Item, Location, Subject
 from mockrec.formats.errors import FormatError
 from mockrec.formats.expressions import compile_regex, regex_fault
@@ -109,6 +104,12 @@ def _expected() -> str:
 
 
 def _steps(text: str, path: str) -> tuple[_Step, ...]:
+    # Imported here: only a path needs them, and they take a tenth of a second.
+    from jsonpath_rfc9535 import compile as compile_path
+    from jsonpath_rfc9535.exceptions import JSONPathError
+    from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
+    from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSelector
+
     try:
         query = compile_path(_SHOWN_KEY.sub(lambda match: f"[{json.dumps(_ITEM + match[1])}]", path))
     except JSONPathError as error:
@@ -132,6 +133,16 @@ def _steps(text: str, path: str) -> tuple[_Step, ...]:
 
 def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
     """Whether the steps lead to a place on the way to a location, or to the location itself."""
+    return bool(_reached(steps, location))
+
+
+def _leads_to(steps: tuple[_Step, ...], location: Location) -> bool:
+    """Whether the steps lead to a location itself."""
+    return len(location) in _reached(steps, location)
+
+
+def _reached(steps: tuple[_Step, ...], location: Location) -> set[int]:
+    """How many parts of a location the steps may take."""
     # All ways at once: with several `..` there are far more of them than places.
     reached = {0}
     for deep, taken in steps:
@@ -142,23 +153,8 @@ def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
             if start < len(location) and any(_takes(want, location[start]) for want in taken)
         }
         if not reached:
-            return False
-    return True
-
-
-def _leads_to(steps: tuple[_Step, ...], location: Location) -> bool:
-    """Whether the steps lead to a location itself."""
-    reached = {0}
-    for deep, taken in steps:
-        starts = range(min(reached), len(location)) if deep else reached
-        reached = {
-            start + 1
-            for start in starts
-            if start < len(location) and any(_takes(want, location[start]) for want in taken)
-        }
-        if not reached:
-            return False
-    return len(location) in reached
+            break
+    return reached
 
 
 def _takes(want: str | int | None, part: str | int | tuple[str, int]) -> bool:
