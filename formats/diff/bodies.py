@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockrec.formats.body import Body
-from mockrec.formats.diff import forms, tree, xml
+from mockrec.formats.diff import forms, tree, xml_tree
 from mockrec.formats.diff.align import align
 from mockrec.formats.diff.documents import TooDeep, parse
 from mockrec.formats.diff.headers import media_type
+from mockrec.formats.diff.html import compare_pages
 from mockrec.formats.diff.lines import compare_lines
 from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
 from mockrec.formats.diff.sse import events, is_ended
@@ -101,19 +102,13 @@ def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, sid
         yield from _events(text_a, text_b, values, side)
     elif family == "form":
         yield from forms.fields(text_a, text_b, values, side)
-    elif not _says_the_same(a, b, text_a, text_b, values):
-        html = "html" in a.content_type
-        yield from compare_lines(text_a, text_b, values, side, f"{side}.text", html=html)
-
-
-def _says_the_same(a: Message, b: Message, text_a: str, text_b: str, values: Values) -> bool:
-    """Whether two texts are equal as XML, however they are written; `--strict` compares them as they are."""
-    if values.strict or not (_is_xml(a.content_type) and _is_xml(b.content_type)):
-        return False
-    lines_a, lines_b = xml.canonical(text_a), xml.canonical(text_b)
-    if lines_a is None or lines_b is None or len(lines_a) != len(lines_b):
-        return False
-    return all(values.same_text(one, other) for one, other in zip(lines_a, lines_b, strict=True))
+    else:
+        both_xml = _is_xml(a.content_type) and _is_xml(b.content_type) and not values.strict
+        found = xml_tree.compare(text_a, text_b, values, side) if both_xml else None
+        if found is None:
+            compare_text = compare_pages if "html" in a.content_type and not values.strict else compare_lines
+            found = compare_text(text_a, text_b, values, side, f"{side}.text")
+        yield from found
 
 
 def _is_xml(content_type: str) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from os.path import commonprefix
 from typing import Any
 
 from mockrec.formats.diff.model import AnyOrder
@@ -62,8 +61,6 @@ class Values:
         self._marks_comparable = marks_comparable
         self._own = own
         """Names of hosts in A and in B that mean the same host in turn."""
-        self._ends = tuple(commonprefix([name[::-1] for name in names])[::-1] if names else "\n" for names in own)
-        """How all of them end: the port of the recorder, where nothing else was named."""
         self._hidden = tuple(hidden)
         self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
@@ -131,7 +128,7 @@ class Values:
 
     def masked(self, text: str, side: int) -> str:
         """What of a text is compared. `side` is 0 for A, 1 for B."""
-        for number, name in enumerate(self._own[side] if self._ends[side] in text else ()):
+        for number, name in enumerate(self._own[side]):
             if name in text:
                 text = _host(name).sub(f"<host-{len(self._own[side]) - number}>", text)
         for hidden in self._hidden:
