@@ -58,6 +58,13 @@ class Likeness:
         common = len(a & b)
         return common / (len(a) + len(b) - common)
 
+    def difference(self, i: int | None, j: int | None) -> float:
+        """How many members of two items differ, at least one; one for an item that stands alone."""
+        if i is None or j is None:
+            return 1.0
+        a, b = self._features(0, i), self._features(1, j)
+        return max(1.0, (len(a) + len(b)) / 2 - len(a & b))
+
     def in_order(self, run_a: range, run_b: range, *, swapped: bool) -> list[tuple[int, int]]:
         """Pairs of two runs, both rising, that belong together; strangers are in none of them.
 

@@ -163,12 +163,9 @@ class _Comparison:
             return aligned
 
         def different(pairs: Sequence[tuple[int | None, int | None]]) -> float:
-            unequal = [
-                1.0 if i is None or j is None else 1.0 - weigh(i, j)
-                for i, j in pairs
-                if i is None or j is None or digests_a[i] != digests_b[j]
-            ]
-            return fsum(unequal)
+            return fsum(
+                weigh.difference(i, j) for i, j in pairs if i is None or j is None or digests_a[i] != digests_b[j]
+            )
 
         return aligned if different(aligned) < different(by_place) else by_place
 
