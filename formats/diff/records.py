@@ -65,6 +65,10 @@ class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
     timingEvents: Times | None = None
     trailers: Any = msgspec.UNSET
     error: Any = msgspec.UNSET
+    # Of the request: needed where that has no record of its own.
+    method: str = ""
+    url: str = ""
+    tags: list[str] = []
 
     def record(self) -> dict[str, Any]:
         """As it would be read by `decode`."""
