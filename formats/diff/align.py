@@ -22,6 +22,10 @@ def align(a: Sequence[str], b: Sequence[str], weigh: Likeness | None = None) -> 
     start of their run, so that a changed item is a change and not a removal and an addition. Swapped sequences give
     the same pairs, swapped.
     """
+    return _align(list(a), list(b), weigh)
+
+
+def _align(a: list[str], b: list[str], weigh: Likeness | None) -> Iterator[tuple[int | None, int | None]]:
     start = 0
     while start < min(len(a), len(b)) and a[start] == b[start]:
         yield start, start
@@ -30,17 +34,22 @@ def align(a: Sequence[str], b: Sequence[str], weigh: Likeness | None = None) -> 
     while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
         end += 1
     run_a, run_b = range(start, len(a) - end), range(start, len(b) - end)
-    next_a, next_b = start, start
-    for i, j in _anchors(a, b, run_a, run_b):
-        yield from _gap(a, b, range(next_a, i), range(next_b, j), weigh)
-        yield i, j
+    next_a, next_b, equal = start, start, 0
+    for i, j in [*_anchors(a, b, run_a, run_b), (run_a.stop, run_b.stop)]:
+        gap_a, gap_b = range(next_a, i), range(next_b, j)
+        equal += _equal(a[next_a:i], b[next_b:j])
+        if max(len(gap_a), len(gap_b)) > _MOST or equal > _MOST_EQUAL:
+            yield from _unequal(a, b, gap_a, gap_b, weigh)
+        else:
+            yield from _gap(a, b, gap_a, gap_b, weigh)
+        if i < run_a.stop:
+            yield i, j
         next_a, next_b = i + 1, j + 1
-    yield from _gap(a, b, range(next_a, run_a.stop), range(next_b, run_b.stop), weigh)
     for index in range(end, 0, -1):
         yield len(a) - index, len(b) - index
 
 
-def _anchors(a: Sequence[str], b: Sequence[str], run_a: range, run_b: range) -> list[tuple[int, int]]:
+def _anchors(a: list[str], b: list[str], run_a: range, run_b: range) -> list[tuple[int, int]]:
     """Of long sequences: items that stand once on either side, in order. What lies between is looked at in full."""
     if max(len(run_a), len(run_b)) <= _MOST:
         return []
@@ -52,24 +61,20 @@ def _anchors(a: Sequence[str], b: Sequence[str], run_a: range, run_b: range) -> 
     return rising(pairs)
 
 
-def _once(items: Sequence[str], run: range) -> dict[str, int]:
+def _once(items: list[str], run: range) -> dict[str, int]:
     """Items of a run that stand there once, with their places."""
     counts = Counter(items[run.start : run.stop])
     return {items[index]: index for index in run if counts[items[index]] == 1}
 
 
 def _gap(
-    a: Sequence[str], b: Sequence[str], run_a: range, run_b: range, weigh: Likeness | None
+    a: list[str], b: list[str], run_a: range, run_b: range, weigh: Likeness | None
 ) -> Iterator[tuple[int | None, int | None]]:
-    items_a, items_b = list(a[run_a.start : run_a.stop]), list(b[run_b.start : run_b.stop])
-    if max(len(items_a), len(items_b)) > _MOST or _equal(items_a, items_b) > _MOST_EQUAL:
-        yield from _unequal(a, b, run_a, run_b, weigh)
-        return
-    for piece_a, piece_b in _runs(items_a, items_b):
+    for piece_a, piece_b in _runs(a[run_a.start : run_a.stop], b[run_b.start : run_b.stop]):
         yield from _unequal(a, b, run_a[piece_a.start : piece_a.stop], run_b[piece_b.start : piece_b.stop], weigh)
 
 
-def _equal(a: Sequence[str], b: Sequence[str]) -> int:
+def _equal(a: list[str], b: list[str]) -> int:
     counts = Counter(b)
     return sum(count * counts[item] for item, count in Counter(a).items())
 
@@ -84,7 +89,7 @@ def _runs(a: list[str], b: list[str]) -> Iterator[tuple[range, range]]:
 
 
 def _unequal(
-    a: Sequence[str], b: Sequence[str], run_a: range, run_b: range, weigh: Likeness | None
+    a: list[str], b: list[str], run_a: range, run_b: range, weigh: Likeness | None
 ) -> Iterator[tuple[int | None, int | None]]:
     """The items of two runs: those that are alike, and between them in turn."""
     next_a, next_b = run_a.start, run_b.start

@@ -76,9 +76,9 @@ class Fold:
         except UNREADABLE:
             return False
         for record in records:
-            if type(record) is PlainResponse:
+            if isinstance(record, PlainResponse):
                 self._plain_response(record)
-            elif type(record) is PlainRequest:
+            elif isinstance(record, PlainRequest):
                 self._plain_request(record)
             else:
                 self._open.setdefault(record.id, record)
