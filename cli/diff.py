@@ -200,7 +200,7 @@ def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -
     if shape is Report.text:
         from mockrec.cli.diff_text import report as text
 
-        return "".join(f"{line}\n" for line in text(result, verbose=verbose))
+        return "".join(f"{line}\n" for line in text(result, fail_on=fail_on, verbose=verbose))
     if shape is Report.json:
         from mockrec.formats.diff.report_json import report
     elif shape is Report.markdown:

@@ -13,6 +13,7 @@ from mockrec.cli.printing import escape, plural, style
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.entries import Entry
+    from mockrec.formats.diff.model import Severity
     from mockrec.formats.diff.result import Result
 
 _COLOURS = {"breaking": "red", "changed": "yellow", "info": "cyan"}
@@ -20,8 +21,10 @@ _INDENT = "    "
 _WIDEST = 200
 
 
-def report(result: Result, *, verbose: bool = False, width: int | None = None) -> Iterator[str]:
-    """The lines; everything from the wire is escaped."""
+def report(
+    result: Result, *, fail_on: Severity | None = None, verbose: bool = False, width: int | None = None
+) -> Iterator[str]:
+    """The lines; everything from the wire is escaped. `fail_on`: what makes the exit code 1, any difference if None."""
     from mockrec.formats.diff.entries import groups, headline, remarks
 
     width = width or min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
@@ -36,6 +39,8 @@ def report(result: Result, *, verbose: bool = False, width: int | None = None) -
     yield escape(headline(result))
     for remark in remarks(result):
         yield f"  {escape(remark)}"
+    if fail_on is not None and not result.same and not result.failed(fail_on):
+        yield f"  none of them is {fail_on}: exit code 0 (--fail-on {fail_on})"
 
 
 def _entry(entry: Entry, verbose: bool, width: int) -> Iterator[str]:

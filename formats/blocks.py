@@ -17,8 +17,9 @@ import orjson
 
 from mockrec.formats.errors import SessionError
 from mockrec.formats.har.twins import may_grow
+from mockrec.formats.line_blocks import MAX_LINE
 from mockrec.formats.parquet.places import has_segments
-from mockrec.formats.session import MAX_LINE, check_version
+from mockrec.formats.session import check_version
 from mockrec.formats.source import open_source
 
 _IN_MEMORY = 32 * 1024 * 1024

@@ -13,12 +13,10 @@ import orjson
 from mockrec.formats.deep import is_deeper
 from mockrec.formats.errors import SessionError
 from mockrec.formats.events import SCHEMA_VERSION
+from mockrec.formats.line_blocks import LineBlocks
 from mockrec.formats.live import why_incomplete
 from mockrec.formats.parquet.places import session_name
 from mockrec.formats.source import Lines, open_source
-
-MAX_LINE = 512 * 1024 * 1024
-"""A line longer than this is no record: bounds the memory a wrong file can take."""
 
 MAX_DEPTH = 254
 """No record is nested deeper: none can be written that is, and whoever walks through one must not run out of stack."""
@@ -66,7 +64,7 @@ class Session:
         self._last_type: str | None = None
         self._incomplete = ""
         self._source = source
-        self._decode: Callable[[bytes], Any] = orjson.loads
+        self._raw = LineBlocks(source)
         self._lines = self._read()
         self._first = next(self._lines, None)
         first = self._first.record if self._first else None
@@ -85,6 +83,7 @@ class Session:
         """Close the file."""
         with suppress(ValueError):  # another thread is still reading, and nobody waits for it
             self._lines.close()
+            self._raw.close()
         self._source.close()
 
     @property
@@ -125,13 +124,46 @@ class Session:
             elif not line.torn:
                 raise SessionError(self.name, line.problem, line.number)
 
-    def decoded(self, decode: Callable[[bytes], Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """As iterating does, but `decode` reads what follows the first line, and may leave out what is not needed.
+    def others(
+        self, take: Callable[[bytes], bool], decode: Callable[[bytes], Any]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """As iterating does, but only for lines that `take` leaves: it returns True for one that it has read itself.
 
-        `decode` raises `orjson.JSONDecodeError` for what is no JSON.
+        `take` may be called with several lines at once, see `LineBlocks.left_by`, and must not take a `session-ended`.
+        `decode` reads the others, and may skip keys; it raises `orjson.JSONDecodeError` for what is no JSON.
         """
-        self._decode = decode
-        return iter(self)
+        first, self._first = self._first, None
+        if first is None:
+            return
+        if first.record is None:
+            if first.torn:
+                return
+            raise SessionError(self.name, first.problem, first.number)
+        yield first.number, first.record
+        held: Line | None = None
+
+        def taken(lines: bytes) -> bool:
+            if not take(lines):
+                return False
+            if held is not None:
+                raise SessionError(self.name, held.problem, held.number)
+            self._last_type = None
+            return True
+
+        for raw in self._raw.left_by(taken):
+            if not raw or raw.isspace():
+                continue
+            if held is not None:
+                raise SessionError(self.name, held.problem, held.number)
+            line = _parse(self._raw.number, raw, decode)
+            if line.record is not None:
+                self._note(line.record)
+                yield line.number, line.record
+            elif line.torn:
+                held = line
+            else:
+                raise SessionError(self.name, line.problem, line.number)
+        self._end(held)
 
     def scan(self) -> Iterator[Line]:
         """All lines, bad ones too. Raises `SessionError` only where the file cannot be decompressed."""
@@ -142,13 +174,13 @@ class Session:
 
     def _read(self) -> Generator[Line, None, None]:
         held: Line | None = None
-        for number, raw in self._raw_lines():
+        for raw in self._raw:
             if not raw or raw.isspace():
                 continue
             if held is not None:
                 yield held
                 held = None
-            line = _parse(number, raw, self._decode)
+            line = _parse(self._raw.number, raw, orjson.loads)
             if line.torn:
                 # Torn if nothing follows, otherwise just bad: the next line tells.
                 line.torn = False
@@ -158,12 +190,14 @@ class Session:
             yield line
         if held is not None:
             held.torn = True
-            self.torn = self._source.torn or f"line {held.number} is cut off"
-        else:
-            self.torn = self._source.torn
-        self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
+        self._end(held)
         if held is not None:
             yield held
+
+    def _end(self, cut: Line | None) -> None:
+        """All lines are read; the last one, `cut`, does not parse."""
+        self.torn = self._source.torn or (f"line {cut.number} is cut off" if cut is not None else "")
+        self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
 
     def _note(self, record: dict[str, Any] | None) -> None:
         if record is None:
@@ -171,27 +205,6 @@ class Session:
         self._last_type = record["type"]
         if self._last_type == "session-ended":
             self.ended = record
-
-    def _raw_lines(self) -> Iterator[tuple[int, bytes]]:
-        number = 0
-        pieces: list[bytes] = []
-        size = 0
-        for chunk in self._source:
-            *whole, rest = chunk.split(b"\n")
-            for part in whole:
-                number += 1
-                if pieces:
-                    pieces.append(part)
-                    part = b"".join(pieces)
-                    pieces, size = [], 0
-                yield number, part
-            if rest:
-                pieces.append(rest)
-                size += len(rest)
-                if size > MAX_LINE:
-                    raise SessionError(self.name, f"no record is longer than {MAX_LINE} bytes", number + 1)
-        if pieces:
-            yield number + 1, b"".join(pieces)
 
 
 def open_session(path: str | Path) -> Session:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mockrec.formats.body import Body
-from mockrec.formats.diff import forms, tree, xml
+from mockrec.formats.diff import forms, tree, xml_tree
 from mockrec.formats.diff.align import align
 from mockrec.formats.diff.documents import TooDeep, parse
 from mockrec.formats.diff.headers import media_type
+from mockrec.formats.diff.html import compare_pages
 from mockrec.formats.diff.lines import compare_lines
 from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
 from mockrec.formats.diff.sse import events, is_ended
@@ -101,19 +102,13 @@ def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, sid
         yield from _events(text_a, text_b, values, side)
     elif family == "form":
         yield from forms.fields(text_a, text_b, values, side)
-    elif not _says_the_same(a, b, text_a, text_b, values):
-        html = "html" in a.content_type
-        yield from compare_lines(text_a, text_b, values, side, f"{side}.text", html=html)
-
-
-def _says_the_same(a: Message, b: Message, text_a: str, text_b: str, values: Values) -> bool:
-    """Whether two texts are equal as XML, however they are written; `--strict` compares them as they are."""
-    if values.strict or not (_is_xml(a.content_type) and _is_xml(b.content_type)):
-        return False
-    lines_a, lines_b = xml.canonical(text_a), xml.canonical(text_b)
-    if lines_a is None or lines_b is None or len(lines_a) != len(lines_b):
-        return False
-    return all(values.same_text(one, other) for one, other in zip(lines_a, lines_b, strict=True))
+    else:
+        both_xml = _is_xml(a.content_type) and _is_xml(b.content_type) and not values.strict
+        found = xml_tree.compare(text_a, text_b, values, side) if both_xml else None
+        if found is None:
+            compare_text = compare_pages if "html" in a.content_type and not values.strict else compare_lines
+            found = compare_text(text_a, text_b, values, side, f"{side}.text")
+        yield from found
 
 
 def _is_xml(content_type: str) -> bool:
@@ -145,18 +140,22 @@ def items(a: list[str], b: list[str], values: Values, side: str, place: str) -> 
     masked_a, masked_b = [values.masked(item, 0) for item in a], [values.masked(item, 1) for item in b]
     for index_a, index_b in align(masked_a, masked_b):
         if index_a is None or index_b is None:
-            yield lone_item(index_a, index_b, a, b, side, place)
+            yield lone_item(index_a, index_b, _at(a, index_a), _at(b, index_b), side, place)
         elif masked_a[index_a] != masked_b[index_b]:
             yield from documents(a[index_a], b[index_b], values, side, f"{place}[{index_a}]")
 
 
-def lone_item(index_a: int | None, index_b: int | None, a: list[str], b: list[str], side: str, place: str) -> Finding:
-    """An item of a sequence that only one side has."""
+def lone_item(index_a: int | None, index_b: int | None, a: Any, b: Any, side: str, place: str) -> Finding:
+    """An item of a sequence that only one side has; the other one is `ABSENT`."""
     subject = Subject(side, "body")
-    if index_a is not None:
-        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a[index_a], ABSENT)
-    assert index_b is not None
-    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b[index_b])
+    if index_b is None:
+        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a, ABSENT)
+    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b)
+
+
+def _at(items: Sequence[object], index: int | None) -> Any:
+    """An item as text."""
+    return ABSENT if index is None else str(items[index])
 
 
 def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
@@ -166,7 +165,7 @@ def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Fin
     masked_b = [values.masked(str(event), 1) for event in events_b]
     for index_a, index_b in align(masked_a, masked_b):
         if index_a is None or index_b is None:
-            yield lone_item(index_a, index_b, list(map(str, events_a)), list(map(str, events_b)), side, place)
+            yield lone_item(index_a, index_b, _at(events_a, index_a), _at(events_b, index_b), side, place)
             continue
         a, b = events_a[index_a], events_b[index_b]
         here = f"{place}[{index_a}]"

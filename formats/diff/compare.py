@@ -20,7 +20,6 @@ from mockrec.formats.diff.ignore import Rule
 from mockrec.formats.diff.keys import Keys
 from mockrec.formats.diff.model import Digest, Endpoint, Finding, Kind, Options, Severity, Subject
 from mockrec.formats.diff.pairing import Pairing, pair
-from mockrec.formats.diff.records import decode
 from mockrec.formats.diff.result import Result, Side
 from mockrec.formats.diff.spool import Spool
 from mockrec.formats.diff.timing import Samples
@@ -88,7 +87,7 @@ def _read(path: str, spool: Spool, options: Options) -> _Folded:
 def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
     fold = Fold(spool, options)
     if options.only is None:
-        return list(fold.digests(session.decoded(decode)))
+        return fold.of_session(session)
     # Imported here: only an expression needs the filter language.
     from mockrec.formats.diff.only import Only
 
@@ -144,8 +143,9 @@ class _Comparison:
         """Everything that is to be reported."""
         collector = Collector(self._filters, self._values.masked)
         for couple in self._pairing.pairs:
-            for finding in self._comparer.findings(couple):
-                collector.add(finding, couple, _endpoint(couple.a))
+            if self._comparer.may_differ(couple):
+                for finding in self._comparer.findings(couple):
+                    collector.add(finding, couple, _endpoint(couple.a))
         self._counts(collector)
         notes = self._notes()
         if self._options.timing:

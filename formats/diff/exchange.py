@@ -39,6 +39,16 @@ class Comparer:
     def _shape(self, number: int, side: int, values: Values) -> bytes:
         return self._spool.shape(number, lambda key: _masked(key, side, values))
 
+    def may_differ(self, pair: Pair) -> bool:
+        """False for two exchanges whose contents are the very same: most pairs of a session that did not change."""
+        a, b = pair.a, pair.b
+        return (
+            a.response != b.response
+            or a.messages is not None
+            or b.messages is not None
+            or (self._options.requests and (a.request != b.request or a.url != b.url))
+        )
+
     def findings(self, pair: Pair) -> Iterator[Finding]:
         """What differs; nothing that was asked to be left out is left out yet."""
         a, b = pair.a, pair.b
@@ -52,7 +62,7 @@ class Comparer:
 
     def _alike(self, a: int, b: int, values: Values) -> bool:
         """Whether two contents are the same but for volatile values: much cheaper than to look at each value."""
-        if values is self._values:
+        if values is self._values and self._spool.has_shape(a) and self._spool.has_shape(b):
             return self._shape(a, 0, values) == self._shape(b, 1, values)
         return _masked(self._spool.key(a), 0, values) == _masked(self._spool.key(b), 1, values)
 
@@ -104,17 +114,14 @@ class Comparer:
         """One direction of a WebSocket, message by message."""
         shapes_a = [self._shape(number, 0, self._values).hex() for number in a]
         shapes_b = [self._shape(number, 1, self._values).hex() for number in b]
-        subject = Subject(side, "body")
+        place = f"{side}.message"
         for index_a, index_b in align(shapes_a, shapes_b):
-            if index_b is None:
-                assert index_a is not None
-                text = self._text(a[index_a], 0)
-                yield Finding(Kind.removed, Severity.breaking, f"{side}.message[{index_a}]", subject, text, ABSENT)
-            elif index_a is None:
-                text = self._text(b[index_b], 1)
-                yield Finding(Kind.added, Severity.changed, f"{side}.message[{index_b}]", subject, ABSENT, text)
+            if index_a is None or index_b is None:
+                text_a = ABSENT if index_a is None else self._text(a[index_a], 0)
+                text_b = ABSENT if index_b is None else self._text(b[index_b], 1)
+                yield bodies.lone_item(index_a, index_b, text_a, text_b, side, place)
             elif shapes_a[index_a] != shapes_b[index_b]:
-                yield from self._message_pair(a[index_a], b[index_b], values, side, f"{side}.message[{index_a}]")
+                yield from self._message_pair(a[index_a], b[index_b], values, side, f"{place}[{index_a}]")
 
     def _message_pair(self, a: int, b: int, values: Values, side: str, place: str) -> Iterator[Finding]:
         content_a, content_b = self._spool.get(a), self._spool.get(b)

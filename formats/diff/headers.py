@@ -31,7 +31,9 @@ VOLATILE = _names(
     "x-rate-limit-reset"
 )
 """That it is there and of its type is compared, not what it says."""
-_DATES = frozenset({"date", "expires", "last-modified"})
+DATES = frozenset({"date", "expires", "last-modified"})
+_LENGTH_OF_DATE = 29
+"""`Sun, 06 Nov 1994 08:49:37 GMT`."""
 _MAY_COME_AND_GO = frozenset({"age", "x-cache", "x-cache-hits", "cf-cache-status"})
 SECURITY = _names(
     "content-security-policy content-security-policy-report-only strict-transport-security x-frame-options "
@@ -68,11 +70,19 @@ def for_key(headers: Fields, strict: bool) -> dict[str, Any]:
         return {name: value for name, value in headers.items() if name not in HOP_BY_HOP}
     kept: dict[str, Any] = {}
     for name, value in headers.items():
-        if name in HOP_BY_HOP:
-            continue
-        # A date that is none is a difference of type: see `_volatile`.
-        kept[name] = value if name not in VOLATILE or (name in _DATES and len(value) != 29) else ""
+        if name not in HOP_BY_HOP:
+            kept[name] = value if name not in VOLATILE else without_date(value) if name in DATES else ""
     return kept
+
+
+def is_kept(name: str, strict: bool) -> bool:
+    """Whether `for_key` keeps a field with its value, whatever that is."""
+    return name not in HOP_BY_HOP and (strict or name not in VOLATILE)
+
+
+def without_date(value: str) -> str:
+    """Nothing for a date; a date that is none is a difference of type, see `_same_type`."""
+    return "" if len(value) == _LENGTH_OF_DATE else value
 
 
 def compare(
@@ -115,7 +125,7 @@ def _severity_of_presence(name: str, gone: bool) -> Severity:
 
 
 def _same_type(name: str, a: Any, b: Any) -> bool:
-    return name not in _DATES or _is_date(str(a)) == _is_date(str(b))
+    return name not in DATES or _is_date(str(a)) == _is_date(str(b))
 
 
 def _is_date(text: str) -> bool:

@@ -14,6 +14,12 @@ from mockrec.formats.endpoints import template
 
 _URL = re.compile(r"(?:[a-z]+://(?:[^/?#]*@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?")
 
+_MOST_PATHS = 16_384
+_MOST_HOSTS = 1024
+_LONGEST_HOST = 300
+_hosts: dict[str, tuple[str, int]] = {}
+"""What a URL begins with, up to its path → its host, and where the path begins."""
+
 
 class Parts(NamedTuple):
     """A URL, as far as pairing needs it."""
@@ -25,10 +31,17 @@ class Parts(NamedTuple):
 
 def host_of(url: str) -> tuple[str, int]:
     """The host of a URL, and where its path begins. Hosts are few, so each is kept once."""
+    begin = url[: url.find("/", 8) + 1]
+    known = _hosts.get(begin)
+    if known is not None:
+        return known
     match = _URL.match(url)
     if match is None or match[1] is None:
         return "", 0
-    return intern(match[1]), match.end(1)
+    found = intern(match[1]), match.end(1)
+    if found[1] == len(begin) - 1 <= _LONGEST_HOST and len(_hosts) < _MOST_HOSTS:
+        _hosts[begin] = found
+    return found
 
 
 def split(url: str) -> Parts:
@@ -47,17 +60,23 @@ class Keys:
         self._mask = mask
         self.left_out: Counter[str] = Counter()
         """How often each ignored parameter was met."""
-        self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
+        self._endpoints: dict[Endpoint, Endpoint] = {}
+        self._asked: dict[tuple[str, str, str], Endpoint] = {}
+        """Method, host and path → endpoint, of the requests that came last."""
 
     def endpoint(self, method: str, host: str, path: str) -> Endpoint:
         """The endpoint of a request."""
-        key = (method, host, template(path))
-        found = self._endpoints.get(key)
+        asked = (method, host, path)
+        found = self._asked.get(asked)
         if found is None:
-            found = self._endpoints[key] = Endpoint(*key)
+            made = Endpoint(method, host, template(path))
+            found = self._endpoints.setdefault(made, made)
+            if len(self._asked) >= _MOST_PATHS:
+                self._asked.clear()
+            self._asked[asked] = found
         return found
 
-    def exact(self, digest: Digest) -> object:
+    def exact(self, digest: Digest, side: int) -> object:
         """Method, URL (its host under the common name) and body."""
         assert digest.endpoint is not None
         return digest.method, digest.endpoint.host, digest.url[digest.target :], digest.request_body

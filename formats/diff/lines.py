@@ -4,54 +4,97 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from mockrec.formats.diff.align import align
 from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
 from mockrec.formats.diff.values import Values
-from mockrec.formats.diff.volatile import looks_like_token
 
 _MOST = 20
 """Lines that are told of one text; the rest is a number."""
 _END = re.compile("\r\n|\n|\r")
 _END_NAMES = (("\r\n", "CR LF"), ("\n", "LF"), ("\r", "CR"))
-_TOKEN_LINE = re.compile("csrf|xsrf|token|nonce", re.IGNORECASE)
-_KEEPS_BLANKS = re.compile("<(?:pre|textarea|script|style|xmp|listing)\\b|white-space", re.IGNORECASE)
-_TAG = re.compile("(<[^<>]*>)")
-_ATTRIBUTE = re.compile(r'\b(value|content|nonce)=(["\'])([^"\']{16,})\2')
 
 
-def compare_lines(a: str, b: str, values: Values, side: str, place: str, *, html: bool = False) -> Iterator[Finding]:
+def compare_lines(a: str, b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
     """The lines that differ. Where one side has lines more, they are added or removed."""
-    if html and not values.strict and _html(a, values, 0) == _html(b, values, 1):
-        return
-    lines_a, lines_b = _split(a), _split(b)
-    masked_a = [_masked(line, values, 0, html) for line in lines_a]
-    masked_b = [_masked(line, values, 1, html) for line in lines_b]
+    lines_a, lines_b = split_lines(a), split_lines(b)
+    masked_a = [values.masked(line, 0) for line in lines_a]
+    masked_b = [values.masked(line, 1) for line in lines_b]
+    found = False
+    for finding in compare_pieces(Pieces(lines_a, masked_a), Pieces(lines_b, masked_b), values, side, place):
+        found = True
+        yield finding
+    ends_a, ends_b = _END.findall(a), _END.findall(b)
+    if not found and ends_a != ends_b:
+        said = [_ends(text, ends) for text, ends in ((a, ends_a), (b, ends_b))]
+        yield Finding(Kind.value, Severity.changed, f"{place} (line ends)", Subject(side, "text"), *said)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A text in pieces: lines, or the tags and texts of a page."""
+
+    shown: list[str]
+    compared: list[str]
+    """What of each of them counts."""
+    lines: list[int] | None = None
+    """The line in which each begins, from 0; None where each is a line."""
+
+    def line(self, index: int) -> int:
+        """The number of a piece's line, from 1."""
+        return 1 + (index if self.lines is None else self.lines[index])
+
+
+def compare_pieces(a: Pieces, b: Pieces, values: Values, side: str, place: str) -> Iterator[Finding]:
+    """The pieces that differ, up to a number of them; of the rest only how many there are."""
     subject = Subject(side, "text")
-    more = count = 0
-    for count, (index_a, index_b) in enumerate(_unequal(masked_a, masked_b, values), 1):
+    more = 0
+    pairs: Iterable[_Run] = (_run(pair) for pair in _unequal(a.compared, b.compared, values))
+    for count, (run_a, run_b) in enumerate(pairs if a.lines is None else _joined(pairs), 1):
         if count > _MOST:
             more += 1
-        elif index_a is None:
-            assert index_b is not None
-            where = f"{place} (line {index_b + 1})"
-            yield Finding(Kind.added, Severity.changed, where, subject, ABSENT, lines_b[index_b])
-        elif index_b is None:
-            where = f"{place} (line {index_a + 1})"
-            yield Finding(Kind.removed, Severity.changed, where, subject, lines_a[index_a], ABSENT)
-        else:
-            where = f"{place} (line {index_a + 1})"
-            yield Finding(Kind.value, Severity.changed, where, subject, lines_a[index_a], lines_b[index_b])
+            continue
+        kind = Kind.added if not run_a else Kind.removed if not run_b else Kind.value
+        line = a.line(run_a.start) if run_a else b.line(run_b.start)
+        said = [
+            "".join(pieces.shown[run.start : run.stop]) if run else ABSENT for pieces, run in ((a, run_a), (b, run_b))
+        ]
+        yield Finding(kind, Severity.changed, f"{place} (line {line})", subject, *said)
     if more:
         yield Finding(Kind.value, Severity.changed, f"{place} (more lines)", subject, f"{more} lines", f"{more} lines")
-    ends_a, ends_b = _END.findall(a), _END.findall(b)
-    if not count and ends_a != ends_b:
-        said = [_ends(text, ends) for text, ends in ((a, ends_a), (b, ends_b))]
-        yield Finding(Kind.value, Severity.changed, f"{place} (line ends)", subject, *said)
 
 
-def _split(text: str) -> list[str]:
+_Run = tuple[range, range]
+"""Pieces of A and of B; empty where one has nothing there."""
+
+
+def _run(pair: tuple[int | None, int | None]) -> _Run:
+    run_a, run_b = (range(0) if index is None else range(index, index + 1) for index in pair)
+    return run_a, run_b
+
+
+def _joined(runs: Iterable[_Run]) -> Iterator[_Run]:
+    """What only one side has, next to each other: an element that is new is one difference, not three."""
+    last: _Run | None = None
+    for run in runs:
+        if last is not None:
+            for side in (0, 1):
+                if not last[1 - side] and not run[1 - side] and last[side] and last[side].stop == run[side].start:
+                    both = range(last[side].start, run[side].stop)
+                    last = (both, range(0)) if side == 0 else (range(0), both)
+                    break
+            else:
+                yield last
+                last = run
+        else:
+            last = run
+    if last is not None:
+        yield last
+
+
+def split_lines(text: str) -> list[str]:
     """The lines. What else Python takes for a line end stays in them."""
     lines = _END.split(text)
     return lines if lines[-1] else lines[:-1]
@@ -70,30 +113,3 @@ def _unequal(a: list[str], b: list[str], values: Values) -> Iterator[tuple[int |
     for index_a, index_b in align(a, b):
         if index_a is None or index_b is None or not values.same_text(a[index_a], b[index_b]):
             yield index_a, index_b
-
-
-def _masked(line: str, values: Values, side: int, html: bool) -> str:
-    if html and not values.strict and _TOKEN_LINE.search(line):
-        # A token against forgery is new in each page, and stands in an attribute.
-        line = _ATTRIBUTE.sub(_without_token, line)
-    return values.masked(line, side)
-
-
-def _html(text: str, values: Values, side: int) -> str:
-    """What of a page is compared: its text and tags, without tokens, and without how its lines are broken."""
-    if _KEEPS_BLANKS.search(text):
-        return "\n".join([_masked(line, values, side, html=True) for line in _split(text)])
-    pieces = [_one_line(piece) for piece in _TAG.split(text.removeprefix("\ufeff"))]
-    return "\n".join([_masked(piece, values, side, html=True) for piece in pieces if piece])
-
-
-def _one_line(piece: str) -> str:
-    """A tag or a text without the blanks that break lines; a blank between two words stays one."""
-    bare = piece.strip()
-    before, after = piece[: len(piece) - len(piece.lstrip())], piece[len(piece.rstrip()) :]
-    first, last = (" " if blanks and "\n" not in blanks else "" for blanks in (before, after))
-    return f"{first}{' '.join(bare.split())}{last}" if bare else first
-
-
-def _without_token(match: re.Match[str]) -> str:
-    return f"{match[1]}=<token>" if looks_like_token(match[3]) else match[0]

@@ -6,7 +6,9 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
@@ -64,8 +66,19 @@ class Absent:
 ABSENT: Final = Absent()
 
 
-@dataclass(slots=True)
-class Digest:
+class Endpoint(NamedTuple):
+    """Exchanges with the same purpose: method, host and path with its ids taken out."""
+
+    method: str
+    host: str
+    """Empty for the recorder itself."""
+    template: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}{self.template}"
+
+
+class Digest(Struct, gc=False):
     """What is remembered of an exchange. Contents are numbers of the spool; equal numbers are equal contents."""
 
     id: str
@@ -95,21 +108,7 @@ class Digest:
     endpoint: Endpoint | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Exchanges with the same purpose: method, host and path with its ids taken out."""
-
-    method: str
-    host: str
-    """Empty for the recorder itself."""
-    template: str
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.host}{self.template}"
-
-
-@dataclass(slots=True)
-class Pair:
+class Pair(NamedTuple):
     """Two exchanges that are compared."""
 
     a: Digest

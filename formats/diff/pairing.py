@@ -11,7 +11,6 @@ requests have none; the others are paired n-th to n-th. All of it is linear in t
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
@@ -36,7 +35,7 @@ def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
     """Pair what belongs together."""
     stage = _Stages(a, b, shape)
     stage.by_name()
-    stage.by_key("exact", lambda digest, side: keys.exact(digest))
+    stage.by_key("exact", keys.exact)
     stage.by_key("normalised", keys.normalised)
     stage.by_likeness()
     pairs = [Pair(a[index], b[other], by) for index, (other, by) in sorted(stage.found.items())]
@@ -70,16 +69,41 @@ class _Stages:
         """Pair within equal keys; what has None for a key waits for the next stage."""
         if not (self.left_a and self.left_b):
             return
+        keys_a, keys_b = (
+            [key(digests[index], side) for index in left]
+            for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b))
+        )
+        self._very_same(keys_a, keys_b, by)
         groups: dict[Hashable, tuple[list[int], list[int]]] = {}
-        for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b)):
-            for index in left:
-                made = key(digests[index], side)
-                if made is not None:
-                    groups.setdefault(made, ([], []))[side].append(index)
+        paired_b = {other for other, _ in self.found.values()}
+        for made, index in zip(keys_a, self.left_a, strict=True):
+            if made is not None and index not in self.found:
+                groups.setdefault(made, ([], []))[0].append(index)
+        for made, other in zip(keys_b, self.left_b, strict=True):
+            if made in groups and other not in paired_b:
+                groups[made][1].append(other)
         for ours, theirs in groups.values():
             if ours and theirs:
                 self._within(ours, theirs, by)
         self._forget_paired()
+
+    def _very_same(self, keys_a: list[Hashable], keys_b: list[Hashable], by: str) -> None:
+        """Of equal keys, pair those that were answered with the very same, in turn."""
+        waiting: dict[Hashable, list[int]] = {}
+        for made, other in zip(reversed(keys_b), reversed(self.left_b), strict=True):
+            digest = self._b[other]
+            same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
+            known = waiting.get(same)
+            if known is None:
+                waiting[same] = [other]
+            else:
+                known.append(other)
+        for made, index in zip(keys_a, self.left_a, strict=True):
+            digest = self._a[index]
+            same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
+            alike = waiting.get(same)
+            if alike and made is not None:
+                self.found[index] = (alike.pop(), by)
 
     def by_likeness(self) -> None:
         """The rest, within each endpoint."""
@@ -96,26 +120,21 @@ class _Stages:
         self._forget_paired()
 
     def _within(self, ours: list[int], theirs: list[int], by: str) -> None:
+        """Pair those that were answered alike, then the others, in turn."""
         if len(ours) > 1 or len(theirs) > 1:
             ours, theirs = self._alike(ours, theirs, by)
         for index, other in zip(ours, theirs, strict=False):
             self.found[index] = (other, by)
 
     def _alike(self, ours: list[int], theirs: list[int], by: str) -> tuple[list[int], list[int]]:
-        """Pair those that were answered alike, in turn; gives the others. What is the very same comes first."""
-        ours, theirs = self._same(ours, theirs, by, lambda digest, side: (digest.response, _tuple(digest.messages)))
-        if not (ours and theirs):
-            return ours, theirs
-        return self._same(ours, theirs, by, self._shape)
-
-    def _same(self, ours: list[int], theirs: list[int], by: str, key: Shape) -> tuple[list[int], list[int]]:
+        """Pair those that were answered alike but for volatile values; returns the others."""
         waiting: dict[Hashable, list[int]] = {}
         for other in reversed(theirs):
-            waiting.setdefault(key(self._b[other], 1), []).append(other)
+            waiting.setdefault(self._shape(self._b[other], 1), []).append(other)
         rest = []
         taken = set()
         for index in ours:
-            alike = waiting.get(key(self._a[index], 0))
+            alike = waiting.get(self._shape(self._a[index], 0))
             if alike:
                 other = alike.pop()
                 taken.add(other)
@@ -128,10 +147,6 @@ class _Stages:
         paired = {other for other, _ in self.found.values()}
         self.left_a = _without(self.left_a, self.found)
         self.left_b = _without(self.left_b, paired)
-
-
-def _tuple(messages: array[int] | None) -> tuple[int, ...] | None:
-    return None if messages is None else tuple(messages)
 
 
 def _without(indexes: Iterable[int], paired: dict[int, tuple[int, str]] | set[int]) -> list[int]:

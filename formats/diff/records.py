@@ -1,22 +1,97 @@
 """The records of a session as far as a comparison looks at them: most of a line is skipped, not read.
 
-The head of a request comes twice, when it begins and when its body is complete. The first one is needed only where
-the second never comes, so its line waits as it stands.
+Plain requests and responses, which are nearly all records of a session, are read into structs of just the needed
+fields. Any other record, and any field of an unexpected type, is read as a mapping (`decode`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, TypedDict
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 import msgspec
 import orjson
 
-HEAD: Final = "\x00head"
-"""Key under which a `request-initiated` has its line, to be read by `whole_head` if it is needed."""
-_BEGINS: Final = b'"type":"request-initiated"'
-_NEAR: Final = 64
-"""Bytes of a line in which its type stands, as the recorder writes it; other lines are read as a whole."""
+UNREADABLE = (msgspec.MsgspecError, RecursionError, ValueError)
+"""What the decoders raise for a line that they do not take."""
+
+
+class PlainBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A body that is text and complete."""
+
+    size: int | float
+    text: str
+
+
+class Times(msgspec.Struct, gc=False):
+    """Of `timingEvents`, in milliseconds."""
+
+    startTimestamp: int | float | None = None
+    headersSentTimestamp: int | float | None = None
+
+
+class Initiated(msgspec.Struct, gc=False, tag_field="type", tag="request-initiated"):
+    """A request whose head has come. The same head comes again with the complete request."""
+
+    id: str
+    method: str
+    url: str
+    tags: list[str] = []
+
+
+class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
+    """A complete request."""
+
+    id: str
+    method: str
+    url: str
+    body: PlainBody
+    tags: list[str] = []
+
+    def record(self) -> dict[str, Any]:
+        """As it would be read by `decode`, but for its header fields."""
+        return _record(self, "request", self.body)
+
+
+class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
+    """A response whose fields are texts; one with `set-cookie` is read as a mapping."""
+
+    id: str
+    statusCode: int | float
+    body: PlainBody
+    statusMessage: str | None = None
+    headers: dict[str, str] = {}
+    duration: int | float | None = None
+    timingEvents: Times | None = None
+    trailers: Any = msgspec.UNSET
+    error: Any = msgspec.UNSET
+    # Of the request: needed where that has no record of its own.
+    method: str = ""
+    url: str = ""
+    tags: list[str] = []
+
+    def record(self) -> dict[str, Any]:
+        """As it would be read by `decode`."""
+        record = _record(self, "response", self.body)
+        if self.timingEvents is not None:
+            record["timingEvents"] = msgspec.structs.asdict(self.timingEvents)
+        return {key: value for key, value in record.items() if value is not msgspec.UNSET}
+
+
+def _record(plain: PlainRequest | PlainResponse, kind: str, body: PlainBody) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(plain), "type": kind, "body": msgspec.structs.asdict(body)}
+
+
+Plain = Initiated | PlainRequest | PlainResponse
+
+
+def plain_decoder(*, requests: bool) -> Callable[[bytes], list[Plain]]:
+    """A decoder of lines that hold only plain records. It raises one of `UNREADABLE` for others, and for no lines.
+
+    `requests`: whether complete requests are among them; their header fields are not read.
+    """
+    decode: Any = msgspec.json.Decoder(Plain if requests else Initiated | PlainResponse).decode_lines
+    return decode  # type: ignore[no-any-return]
 
 
 class _Needed(TypedDict, total=False):
@@ -46,34 +121,12 @@ class _Needed(TypedDict, total=False):
     closeReason: Any
 
 
-class _Named(TypedDict, total=False):
-    type: str
-    id: Any
-
-
 _needed = msgspec.json.Decoder(_Needed).decode
-_named = msgspec.json.Decoder(_Named).decode
 
 
 def decode(line: bytes) -> Any:
     """What of a line is compared. Raises `orjson.JSONDecodeError` for a line that is no JSON."""
     try:
-        if _BEGINS in line[:_NEAR]:
-            record: Any = _named(line)
-            record[HEAD] = line
-            return record
         return _needed(line)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
+    except UNREADABLE:
         return orjson.loads(line)  # which also says what is wrong
-
-
-def whole_head(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A `request-initiated` with what it says of the request."""
-    line = record.get(HEAD)
-    if line is None:
-        return record
-    try:
-        return _needed(line)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        found = orjson.loads(line)
-        return found if isinstance(found, Mapping) else record

@@ -1,4 +1,5 @@
-"""Selectors: `header:NAME`, `cookie:NAME`, `query:NAME`, `form:NAME`, `json:PATH`, `name:NAME`, `text:REGEX`, words.
+"""Selectors: `header:NAME`, `cookie:NAME`, `query:NAME`, `form:NAME`, `name:NAME`, `json:PATH`, `xml:PATH`,
+`text:REGEX`, words.
 
 The ones that take messages apart are those of redaction and replay; the words (`status`, `body`, `count`,
 `timing`, `error`, …) name what only a comparison knows.
@@ -12,11 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonpath_rfc9535 import compile as compile_path
-from jsonpath_rfc9535.exceptions import JSONPathError
-from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
-from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSelector
-
 from mockrec.formats.diff.model import Item, Location, Subject
 from mockrec.formats.errors import FormatError
 from mockrec.formats.expressions import compile_regex, regex_fault
@@ -29,7 +25,9 @@ _SHOWN_KEY = re.compile(r"\[\?@\.(\w+==(?:\"(?:[^\"\\]|\\.)*\"|-?\d+))\]")
 _ITEM = "\x01"
 """Begins the name that stands for such a filter while a path is read."""
 
-_Step = tuple[bool, tuple[str | int | None, ...]]
+_XML_STEP = re.compile(r"(//?)(@?[^/\[\]@]+)(?:\[(\d+|\*)\])?")
+
+_Step = tuple[bool, tuple[str | int | tuple[str, int] | None, ...]]
 """Whether it may lie deeper, and the names or indexes it takes; None is any."""
 
 
@@ -50,20 +48,20 @@ class Selector:
     pattern: Any = None
     """Of `text:`: an expression of RE2."""
     steps: tuple[_Step, ...] = field(default=())
-    """Of `json:`."""
+    """Of `json:` and `xml:`."""
 
     def matches(self, subject: Subject) -> bool:
         """Whether it names what a finding is about, or something that holds it."""
         if self.message and subject.message and self.message != subject.message:
             return False
-        if self.area == "json":
-            return subject.area == "json" and any(
+        if self.area in ("json", "xml"):
+            return subject.area == self.area and any(
                 _covers(self.steps, location) for location in subject.locations if location is not None
             )
         if self.area == "name":
             return self._named(subject)
         if self.area == "body":
-            return subject.area in ("body", "json", "text", "form", "event")
+            return subject.area in ("body", "json", "xml", "text", "form", "event")
         if self.area != subject.area:
             return False
         return not self.name or self.name.lower() == subject.name.lower()
@@ -72,9 +70,10 @@ class Selector:
         if subject.name:
             return subject.name.lower() == self.name.lower()
         return any(
-            isinstance(part, str) and part.lower() == self.name.lower()
+            str(part[0] if isinstance(part, tuple) else part).removeprefix("@").lower() == self.name.lower()
             for location in subject.locations
             for part in location or ()
+            if not isinstance(part, int)
         )
 
 
@@ -86,10 +85,12 @@ def parse_selector(text: str) -> Selector:
     message, area, name = match[1] or "", match[2], match[3]
     if area in _WORDS and name is None:
         return Selector(text, message, area)
-    if not name or area not in (*_NAMED, "json", "text"):
+    if not name or area not in (*_NAMED, "json", "xml", "text"):
         raise SelectorError(f"{text!r}: {_expected()}")
     if area == "json":
         return Selector(text, message, area, steps=_steps(text, name))
+    if area == "xml":
+        return Selector(text, message, area, steps=_xml_steps(text, name))
     if area == "text":
         if fault := regex_fault(name):
             raise SelectorError(f"{text!r}: {fault}")
@@ -105,10 +106,16 @@ def parse_place(path: str) -> Callable[[Location], bool]:
 
 def _expected() -> str:
     named = ", ".join(f"{area}:NAME" for area in _NAMED)
-    return f"expected one of {named}, json:PATH, text:REGEX, or a word: {', '.join(_WORDS)}"
+    return f"expected one of {named}, json:PATH, xml:PATH, text:REGEX, or a word: {', '.join(_WORDS)}"
 
 
 def _steps(text: str, path: str) -> tuple[_Step, ...]:
+    # Imported here: only a path needs them, and they take a tenth of a second.
+    from jsonpath_rfc9535 import compile as compile_path
+    from jsonpath_rfc9535.exceptions import JSONPathError
+    from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
+    from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSelector
+
     try:
         query = compile_path(_SHOWN_KEY.sub(lambda match: f"[{json.dumps(_ITEM + match[1])}]", path))
     except JSONPathError as error:
@@ -130,8 +137,33 @@ def _steps(text: str, path: str) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
+def _xml_steps(text: str, path: str) -> tuple[_Step, ...]:
+    """The steps of `/order/item[2]/@price`; `//` and `*` as in XPath, and `[*]` is every one."""
+    steps: list[_Step] = []
+    end = 0
+    while end < len(path):
+        match = _XML_STEP.match(path, end)
+        if match is None:
+            raise SelectorError(f"{text!r}: expected a path such as /order/item[2]/@price, with //, * and [*]")
+        end = match.end()
+        name, number = match[2], match[3]
+        want = None if name == "*" else name if number in (None, "*") else (name, int(number))
+        steps.append((match[1] == "//", (want,)))
+    return tuple(steps)
+
+
 def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
     """Whether the steps lead to a place on the way to a location, or to the location itself."""
+    return bool(_reached(steps, location))
+
+
+def _leads_to(steps: tuple[_Step, ...], location: Location) -> bool:
+    """Whether the steps lead to a location itself."""
+    return len(location) in _reached(steps, location)
+
+
+def _reached(steps: tuple[_Step, ...], location: Location) -> set[int]:
+    """How many parts of a location the steps may take."""
     # All ways at once: with several `..` there are far more of them than places.
     reached = {0}
     for deep, taken in steps:
@@ -142,28 +174,15 @@ def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
             if start < len(location) and any(_takes(want, location[start]) for want in taken)
         }
         if not reached:
-            return False
-    return True
+            break
+    return reached
 
 
-def _leads_to(steps: tuple[_Step, ...], location: Location) -> bool:
-    """Whether the steps lead to a location itself."""
-    reached = {0}
-    for deep, taken in steps:
-        starts = range(min(reached), len(location)) if deep else reached
-        reached = {
-            start + 1
-            for start in starts
-            if start < len(location) and any(_takes(want, location[start]) for want in taken)
-        }
-        if not reached:
-            return False
-    return len(location) in reached
-
-
-def _takes(want: str | int | None, part: str | int | tuple[str, int]) -> bool:
+def _takes(want: str | int | tuple[str, int] | None, part: str | int | tuple[str, int]) -> bool:
     if want is None:
         return True
+    if isinstance(want, tuple):
+        return part == want or (want[1] == 1 and part == want[0])
     if isinstance(want, str) and want.startswith(_ITEM):
         return isinstance(part, Item) and part.told == want[1:]
     return want == (part[0] if isinstance(part, tuple) else part)

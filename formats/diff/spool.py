@@ -68,6 +68,10 @@ class Spool:
         """Another comparison begins, with other rules for values."""
         self._shapes.clear()
 
+    def has_shape(self, number: int) -> bool:
+        """Whether the shape of a content is known already."""
+        return number in self._shapes
+
     def shape(self, number: int, make: Callable[[bytes], bytes]) -> bytes:
         """A hash of what `make` leaves of a key, made once."""
         found = self._shapes.get(number)

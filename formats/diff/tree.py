@@ -6,9 +6,13 @@ Containers wait in a stack of our own until their members' turn comes: documents
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import fsum
+from operator import ne
 from typing import Any, NamedTuple
 
 from mockrec.formats.diff.align import align
+from mockrec.formats.diff.alike import FEATURES, Budget, Features, Likeness, best_anywhere
 from mockrec.formats.diff.digests import Digests
 from mockrec.formats.diff.documents import dump, step, type_name
 from mockrec.formats.diff.model import ABSENT, Item, Kind, Location
@@ -88,6 +92,7 @@ class _Comparison:
     def __init__(self, values: Values) -> None:
         self._values = values
         self._digests = Digests(values)
+        self._budget = Budget()
 
     def members(self, couple: _Couple) -> Iterator[Change | _Couple] | None:
         """What there is to say of two values, and what of them is to be compared; None for equal ones."""
@@ -134,13 +139,9 @@ class _Comparison:
         if any_order:
             yield from self._multisets(a, b, place)
             return
-        if len(a) == len(b):
-            for index, (item_a, item_b) in enumerate(zip(a, b, strict=True)):
-                yield _Couple(item_a, item_b, _Place(place, index, index))
-            return
         digests_a = [self._digests.of(item, 0) for item in a]
         digests_b = [self._digests.of(item, 1) for item in b]
-        for index_a, index_b in align(digests_a, digests_b):
+        for index_a, index_b in self._side_by_side(a, b, digests_a, digests_b):
             if index_a is None:
                 assert index_b is not None
                 yield _Place(place, ABSENT, index_b).change(Kind.added, ABSENT, b[index_b])
@@ -148,6 +149,39 @@ class _Comparison:
                 yield _Place(place, index_a, ABSENT).change(Kind.removed, a[index_a], ABSENT)
             elif digests_a[index_a] != digests_b[index_b]:
                 yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
+
+    def _side_by_side(
+        self, a: list[Any], b: list[Any], digests_a: list[str], digests_b: list[str]
+    ) -> Sequence[tuple[int | None, int | None]]:
+        """The items that belong together. By place, unless less is different when some are taken to be new or gone."""
+        by_place = [(index, index) for index in range(len(a))] if len(a) == len(b) else None
+        if by_place is not None and sum(map(ne, digests_a, digests_b)) < 2:
+            return by_place
+        weigh = self._likeness(a, b)
+        aligned = list(align(digests_a, digests_b, weigh))
+        if by_place is None:
+            return aligned
+
+        def different(pairs: Sequence[tuple[int | None, int | None]]) -> float:
+            return fsum(
+                weigh.difference(i, j) for i, j in pairs if i is None or j is None or digests_a[i] != digests_b[j]
+            )
+
+        return aligned if different(aligned) < different(by_place) else by_place
+
+    def _likeness(self, a: list[Any], b: list[Any]) -> Likeness:
+        self._budget.earn(len(a) + len(b))
+        return Likeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
+
+    def _features(self, item: Any, side: int) -> Features:
+        """What an item holds; scalars that differ have nothing in common."""
+        if isinstance(item, dict):
+            named = islice(item.items(), FEATURES)
+            # That it has a member says something, too: objects of one sort are nearer than strangers.
+            return frozenset([part for key, value in named for part in (key, (key, self._digests.of(value, side)))])
+        if isinstance(item, list):
+            return frozenset([self._digests.of(value, side) for value in item[:FEATURES]])
+        return frozenset()
 
     def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
         """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
@@ -164,7 +198,9 @@ class _Comparison:
         left_b = sorted(index for indexes in waiting.values() for index in indexes)
         inner_a = [index for index in left_a if isinstance(a[index], (dict, list))]
         inner_b = [index for index in left_b if isinstance(b[index], (dict, list))]
-        couples = dict(zip(inner_a, inner_b, strict=False))
+        weigh = self._likeness(a, b)
+        pairs = best_anywhere(len(inner_a), len(inner_b), lambda i, j: weigh(inner_a[i], inner_b[j]), self._budget)
+        couples = {inner_a[i]: inner_b[j] for i, j in pairs}
         for index in left_a:
             if index in couples:
                 yield _Couple(a[index], b[couples[index]], _Place(place, index, couples[index]))

@@ -40,7 +40,10 @@ _ALTERNATIVES = (
     r"(?P<date>(?<=[MTWFS])(?:on|ue|ed|hu|ri|at|un), \d\d[ -](?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[ -]"
     r"\d{2,4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4}))",
 )
-_VOLATILE = re.compile(rf"[{_FIRST}](?<![\w-].)(?:{'|'.join(_ALTERNATIVES)})(?![\w-])", re.ASCII | re.DOTALL)
+_LONG = r"(?=[\w-]{6}|[a-z]{2},)"
+"""What follows the first character in all of them: a short word is none, whatever it begins with."""
+_VOLATILE = re.compile(rf"[{_FIRST}](?<![\w-].){_LONG}(?:{'|'.join(_ALTERNATIVES)})(?![\w-])", re.ASCII | re.DOTALL)
+_PLACEHOLDERS = {name: f"<{name}>" for name in _VOLATILE.groupindex if name not in ("jwt", "epoch")}
 _SCALES = (1.0, 1e3, 1e6, 1e9)
 
 
@@ -72,12 +75,13 @@ def mask(text: str, window: Window) -> str:
 
     def replaced(match: re.Match[str]) -> str:
         name = match.lastgroup or ""
-        if name == "epoch":
-            unit = window.unit(float(match[0]))
-            return f"<epoch/{unit:.0f}>" if unit else match[0]
+        fixed = _PLACEHOLDERS.get(name)
+        if fixed is not None:
+            return fixed
         if name == "jwt":
             return _jwt(match[0])
-        return f"<{name}>"
+        unit = window.unit(float(match[0]))
+        return f"<epoch/{unit:.0f}>" if unit else match[0]
 
     return _VOLATILE.sub(replaced, text)
 

@@ -26,6 +26,8 @@ from mockrec.formats.diff.result import Result
 from mockrec.formats.diff.tree import compare as compare_trees
 from mockrec.formats.diff.values import Values
 from mockrec.formats.diff.volatile import Window
+from mockrec.formats.jsonl import open_sink
+from mockrec.formats.query import parse as parse_query
 
 VALUES = Values(Window.around(1_767_600_000.0))
 STRICT = Values(Window.around(1_767_600_000.0), strict=True)
@@ -292,3 +294,128 @@ def test_one_change_anywhere_is_found(document: Any, leaf: Any, data: st.DataObj
     call = {"method": "GET", "path": "/", "status": 200, "sent": ""}
     a, b = ({**call, "body": json.dumps({"root": one})} for one in (document, root["root"]))
     assert compare([a], [b]).same == same
+
+
+# ── plain records are read in another way than others ────────────────────────────────────────────────
+
+ALL = parse_query("method or not method")
+"""Every exchange: with an expression all records are read as mappings."""
+FIELDS = st.dictionaries(
+    st.sampled_from(["content-type", "date", "last-modified", "etag", "x-a", "via", "content-length", "set-cookie", "x-b"]),
+    st.sampled_from(
+        ["", "a", "text/plain", "application/json", "Mon, 05 Jan 2026 09:00:00 GMT", "Tue, 06 Jan 2026 09:00:00 GMT", "no date"]
+    ),
+    max_size=5,
+)  # fmt: skip
+CONTENTS = st.one_of(
+    st.sampled_from(
+        [
+            encode_body(b""),
+            encode_body(b'{"a":1}'),
+            encode_body('{"a":"é","at":"2026-01-05T09:00:00Z"}'.encode()),
+            encode_body(b"\xff\xfe"),
+            {"size": 3, "text": "ab", "truncated": True},
+            {"size": 2, "text": "ab", "charset": "latin-1"},
+            {"size": 2.0, "text": "ab"},
+            {"size": 2, "text": None},
+            {},
+            None,
+        ]
+    )
+)
+ODD_CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from(["", "1", "2", "3", 4]),
+            "kinds": st.lists(
+                st.sampled_from(
+                    ["request-initiated", "request", "response", "response", "abort", "response-information",
+                     "websocket-accepted", "websocket-message-sent", "websocket-close", "later"]
+                ),
+                min_size=1,
+                max_size=5,
+            ),
+            "method": st.sampled_from(["GET", "POST", ""]),
+            "url": st.sampled_from(
+                ["http://x.test/a", "http://x.test/a?b=1", "http://u@x.test/a", "http://x.test", "x", "ws://x/a/b", "https://127.0.0.1:8/a"]
+            ),
+            "tags": st.sampled_from([[], ["replay-of:1"], ["x"], None]),
+            "statusCode": st.sampled_from([200, 404, 200.0, None, True]),
+            "statusMessage": st.sampled_from(["OK", "", None, "Fine"]),
+            "headers": FIELDS,
+            "trailers": st.sampled_from([None, {}, {"x-t": "1"}]),
+            "duration": st.sampled_from([1.0, 2, None, "3"]),
+            "timingEvents": st.sampled_from([{}, None, {"startTimestamp": 1.0, "headersSentTimestamp": 2}, {"startTimestamp": "1"}]),
+            "error": st.sampled_from([None, {"code": "E"}]),
+            "body": CONTENTS,
+        }
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+def odd_records(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The records of calls that came in any order, and of which some never began or ended."""
+    yield {"type": "session-started", "schemaVersion": 1, "startTime": 1_767_600_000_000}
+    for call in calls:
+        said = {
+            key: value
+            for key, value in call.items()
+            if key != "kinds" and (value is not None or key == "statusMessage")
+        }
+        for kind in call["kinds"]:
+            yield {"type": kind, **said}
+    yield {"type": "session-ended", "reason": "finished"}
+
+
+def outcome(result: Result) -> list[Any]:
+    return [
+        result.paired,
+        result.endpoints,
+        result.by_severity,
+        result.by_kind,
+        result.notes,
+        [(one.fingerprint, one.finding, one.occurrences, one.id_a, one.id_b, one.paired_by) for one in result.differences],
+        result.only_a,
+        result.only_b,
+    ]  # fmt: skip
+
+
+@given(ODD_CALLS, ODD_CALLS, st.booleans(), st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_plain_records_are_read_as_all_others_are(
+    a: list[dict[str, Any]], b: list[dict[str, Any]], requests: bool, strict: bool, blank: bool
+) -> None:
+    end = "\n\n" if blank else "\n"
+    with folder() as place:
+        paths = []
+        for number, calls in enumerate((a, b)):
+            paths.append(str(place / f"{number}.jsonl"))
+            lines = [json.dumps({"seq": seq, **record}) + end for seq, record in enumerate(odd_records(calls))]
+            Path(paths[-1]).write_text("".join(lines))
+        fast, exact = (
+            outcome(
+                compare_sessions(*paths, Options(requests=requests, strict=strict, timing=True, only=only), Filters())
+            )
+            for only in (None, ALL)
+        )
+    assert fast == exact
+
+
+@given(CALLS.filter(len), CALLS, st.booleans())
+@settings(deadline=None, max_examples=15)
+def test_every_format_says_the_same(a: list[dict[str, Any]], b: list[dict[str, Any]], requests: bool) -> None:
+    found = {}
+    with folder() as place:
+        for name in ("x.jsonl", "x.jsonl.gz", "x.jsonl.zst", "x.har", "x.parquet"):
+            paths = []
+            for number, calls in enumerate((a, b)):
+                paths.append(str(place / f"{number}{name}"))
+                sink = open_sink(paths[-1])
+                for seq, record in enumerate(records(calls, number)):
+                    sink.write(json.dumps({**record, "seq": seq}).encode() + b"\n")
+                sink.close()
+            for only in (None, ALL):
+                result = compare_sessions(*paths, Options(requests=requests, only=only), Filters())
+                found[name, only is None] = outcome(result)
+    assert all(one == found["x.jsonl", False] for one in found.values())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from mockrec.formats import session as session_module
+from mockrec.formats import line_blocks
 from mockrec.formats.errors import SessionError
 from mockrec.formats.session import Line, Session, open_session
 from mockrec.formats.source import Source
@@ -218,7 +218,7 @@ def test_an_object_that_is_no_record_is_bad_even_at_the_end() -> None:
 
 
 def test_a_line_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "MAX_LINE", 1000)
+    monkeypatch.setattr(line_blocks, "MAX_LINE", 1000)
     with pytest.raises(SessionError, match=r"^s\.jsonl:2: no record is longer than 1000 bytes$"):
         list(session_of(STARTED + b'{"type":"' + b"x" * 2000))
 

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mockrec.formats.diff import report_json, report_junit
+from mockrec.cli import diff_text
+from mockrec.formats.diff import collect, report_json, report_junit
 from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import varied
 from mockrec.formats.diff.entries import groups
@@ -174,10 +175,65 @@ def test_numbers_are_shown_as_numbers(make: Any, compare: Compare) -> None:
     assert groups(result)[0].entries[0].sentence == "response.json:$.v 0.1 → 0.10000000000000001"
 
 
-def test_junit_fails_as_the_exit_code_does(make: Any, compare: Compare) -> None:
-    a = [make.exchange(url="http://x.test/a", body="x"), make.exchange(url="http://x.test/b", body="x")]
-    b = [make.exchange(url="http://x.test/a", body="y"), make.exchange(url="http://x.test/b", body="x")]
-    result = compare(a, b)
+def outcomes(make: Any) -> dict[str, tuple[list[Any], list[Any]]]:
+    """Sessions that differ in one way each."""
+
+    def calls(*answers: Any, path: str = "a") -> list[Any]:
+        return [make.exchange(url=f"http://x.test/{path}", body=answer) for answer in answers]
+
+    beside = calls("same", path="b")
+    return {
+        "nothing": (calls("x"), calls("x")),
+        "info": ([make.exchange(statusMessage="OK")], [make.exchange(statusMessage="Fine")]),
+        "changed": (calls("x") + beside, calls("y") + beside),
+        "breaking": (calls({"a": 1}), calls({"a": "1"})),
+        "both": (calls({"a": 1}) + calls("x", path="c"), calls({"a": "1"}) + calls("y", path="c")),
+        "only in A": (calls("x", "x") + beside, calls("x") + beside),
+        "only in B": (calls("x"), calls("x", "x")),
+        "endpoint only in A": (calls("x") + beside, calls("x")),
+        "endpoint only in B": (calls("x"), calls("x") + beside),
+        "elsewhere": (calls("x", path="d"), calls("x", path="e")),
+        "everywhere": (everywhere(make, "1"), everywhere(make, "2")),
+        "empty": ([], []),
+    }
+
+
+@pytest.mark.parametrize("severity", [Severity.changed, Severity.breaking])
+@pytest.mark.parametrize(
+    ("name", "worst"),
+    [
+        ("nothing", ""),
+        ("info", ""),
+        ("changed", "changed"),
+        ("breaking", "breaking"),
+        ("both", "breaking"),
+        ("only in A", "breaking"),
+        ("only in B", "changed"),
+        ("endpoint only in A", "breaking"),
+        ("endpoint only in B", "changed"),
+        ("elsewhere", "breaking"),
+        ("everywhere", "changed"),
+        ("empty", ""),
+    ],
+)
+def test_junit_the_text_and_the_exit_code_say_the_same(
+    make: Any, compare: Compare, name: str, worst: str, severity: Severity
+) -> None:
+    result = compare(*outcomes(make)[name])
+    fails = worst == "breaking" or (worst == "changed" and severity is Severity.changed)
+    assert result.failed(severity) is fails
+    root = ElementTree.fromstring(report_junit.report(result, severity))
+    assert (root.get("failures") != "0") is fails
+    assert len(root.findall(".//failure")) == int(root.get("failures", ""))
+    text = "\n".join(diff_text.report(result, fail_on=severity, width=100))
+    assert ("no difference" in text) is (not worst)
+    assert ("exit code 0 (--fail-on breaking)" in text) is (bool(worst) and not fails)
+
+
+def test_what_is_counted_but_not_listed_fails_too(make: Any, compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "_MOST", 0)
+    result = compare(*outcomes(make)["changed"])
+    assert (result.differences, result.omitted) == ([], 1)
     for severity, failures in ((Severity.changed, "1"), (Severity.breaking, "0")):
         root = ElementTree.fromstring(report_junit.report(result, severity))
         assert root.get("failures") == failures

@@ -1,0 +1,88 @@
+"""The lines of a session, one by one or in blocks of whole lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+
+from mockrec.formats.errors import SessionError
+from mockrec.formats.source import Lines
+
+MAX_LINE = 512 * 1024 * 1024
+"""A line longer than this is no record: bounds the memory a wrong file can take."""
+_PIECE = 16 * 1024
+"""Bytes of lines that are offered at once: of a piece that is refused each line is looked at."""
+
+
+class LineBlocks:
+    """Iterate it for the lines without their line ends. Raises `SessionError` for a line beyond `MAX_LINE`."""
+
+    def __init__(self, source: Lines) -> None:
+        self.number = 0
+        """Lines that were given so far, blank ones included."""
+        self._source = source
+        self._current: Iterator[bytes] = iter(())
+        self._blocks = self._read()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            for line in self._current:
+                self.number += 1
+                yield line
+            block = next(self._blocks, None)
+            if block is None:
+                return
+            self._current = iter(block.split(b"\n"))
+
+    def left_by(self, take: Callable[[bytes], bool]) -> Iterator[bytes]:
+        """The lines that `take` leaves.
+
+        It is called with one or more whole lines, and returns True for having read them all; otherwise it is called
+        again for each of them.
+        """
+        yield from (line for line in self._rest_of_block() if not take(line))
+        for block in self._blocks:
+            for piece in _pieces(block):
+                if take(piece):
+                    self.number += piece.count(b"\n") + 1
+                    continue
+                for line in piece.split(b"\n"):
+                    self.number += 1
+                    if not take(line):
+                        yield line
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._blocks.close()
+
+    def _rest_of_block(self) -> Iterator[bytes]:
+        for line in self._current:
+            self.number += 1
+            yield line
+
+    def _read(self) -> Generator[bytes, None, None]:
+        """Blocks of whole lines, the last one without its line end."""
+        begun: list[bytes] = []
+        size = 0
+        for chunk in self._source:
+            end = chunk.rfind(b"\n")
+            if end >= 0:
+                yield b"".join([*begun, chunk[:end]])
+                begun, size = [], 0
+            rest = chunk[end + 1 :]
+            if rest:
+                begun.append(rest)
+                size += len(rest)
+                if size > MAX_LINE:
+                    raise SessionError(self._source.name, f"no record is longer than {MAX_LINE} bytes", self.number + 1)
+        if begun:
+            yield b"".join(begun)
+
+
+def _pieces(block: bytes) -> Iterator[bytes]:
+    start = 0
+    while start <= len(block):
+        end = block.find(b"\n", start + _PIECE)
+        if end < 0:
+            end = len(block)
+        yield block[start:end]
+        start = end + 1
