@@ -6,6 +6,7 @@ nothing of records.
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 import zlib
@@ -34,6 +35,8 @@ _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
 _RECORD = re.compile(rb'\s*\{\s*"(?:seq|type)"\s*:')
 """How lines begin: asked first, because most sessions are lines."""
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""What a shell of Windows writes when it redirects output."""
 _PARQUET = b"PAR1"
 _EXPECTED = "expected a mockrec session (JSON Lines or HAR, plain, gzip or zstd, or Parquet)"
 
@@ -105,7 +108,12 @@ class Source:
     def plain(self) -> Iterator[bytes]:
         """What is in it, decompressed, whatever that is."""
         chunks = filter(None, self._frames() if self._compression else self._chunks())
-        yield next(chunks, b"").removeprefix(_BOM)
+        first = next(chunks, b"")
+        if first.startswith(_UTF16):
+            self.notes.append("repaired: the file is UTF-16 and read as UTF-8")
+            chunks = filter(None, _as_utf8(chain([first], chunks)))
+            first = next(chunks, b"")
+        yield first.removeprefix(_BOM)
         yield from chunks
 
     def __iter__(self) -> Iterator[bytes]:
@@ -198,6 +206,12 @@ class Source:
         return zstandard.ZstdDecompressor().decompressobj()
 
 
+def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+
+
 def is_har(start: bytes) -> bool:
     """Whether a file that begins like this is a HAR."""
     if _RECORD.match(start):
@@ -213,7 +227,7 @@ def is_har(start: bytes) -> bool:
 
 def is_plain(start: bytes) -> bool:
     """Whether the bytes of a file that begins like this are those of its lines."""
-    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(start.removeprefix(_BOM))
+    return not start.startswith((_GZIP, _ZSTD, _PARQUET, *_UTF16)) and not is_har(start.removeprefix(_BOM))
 
 
 class Lines(Protocol):

@@ -55,7 +55,7 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._budget: _Budget | None = None
+        self._budget = _Budget(0)
 
     def read(self, name: str) -> bytes:
         """See `Attached`."""
@@ -64,19 +64,20 @@ class Folder:
         try:
             if not path.resolve().is_relative_to(self._folder.resolve()):
                 raise AttachedError("refused: it leads out of the HAR's folder")
-            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise AttachedError(getattr(error, "strerror", None) or str(error)) from None
-        with os.fdopen(number, "rb") as file:
+        try:
             told = os.fstat(number)
             if not stat.S_ISREG(told.st_mode):
                 raise AttachedError("refused: it is no regular file")
-            self._budget = self._budget or _Budget(0)
             self._budget.take(told.st_size)
-            try:
+            with os.fdopen(number, "rb", closefd=False) as file:
                 return file.read(MAX_FILE)
-            except OSError as error:
-                raise AttachedError(error.strerror or str(error)) from None
+        except OSError as error:
+            raise AttachedError(error.strerror or str(error)) from None
+        finally:
+            os.close(number)
 
 
 class Zip:

@@ -33,7 +33,7 @@ Record = dict[str, Any]
 Headers = list[list[str]]
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
-_NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"})
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7"})
 """Python's own codecs, some of which take time that grows with the square of the text."""
 _BLANKS = re.compile(r"[\s\ufeff]+")
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -204,7 +204,7 @@ class BodyReader:
         if found is None:
             return encode_body(utf8)
         try:
-            data = utf8 if codecs.lookup(found[1]).name in _NO_CHARSETS else kept.encode(found[1])
+            data = utf8 if codecs.lookup(found[1]).name.replace("_", "-") in _NO_CHARSETS else kept.encode(found[1])
         except (LookupError, ValueError):
             data = utf8
         return encode_body(utf8) if data == utf8 else {"size": len(data), "text": kept, "charset": found[1].lower()}

@@ -102,7 +102,7 @@ class FieldReader:
             if not colon or value.strip() or not self._is_name(before):
                 return self._lost(clean)
             self._notes.repaired("line-as-name", self._place, clean)
-            clean, value = before, behind
+            clean, value = before, behind.strip(_AT_ENDS)
         elif clean != name:
             self._notes.repaired("trimmed-name", self._place, name)
         if clean.lower() == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):

@@ -45,7 +45,6 @@ REPAIRED: Final = {
     "form-params": "bodies that only postData.params has are made of these",
     "boundary": "multipart types without a boundary have one",
     "unknown-coding": "Content-Encoding fields are dropped where the body is decoded and the coding is not known here",
-    "null-list": "log.entries is null and read as an empty list",
 }
 """Kind → what has been done, as a sentence."""
 
@@ -64,7 +63,7 @@ LOST: Final = {
 }
 """Kind → what is missing now, as a sentence."""
 
-_UNTAGGED: Final = frozenset({*MISSING, "no-zone", "null-list"})
+_UNTAGGED: Final = frozenset({*MISSING, "no-zone"})
 """What the record itself says, or what says nothing of one exchange."""
 
 
@@ -77,7 +76,7 @@ class EntryNotes:
         """Whether it is lost, and its kind → how often, and where first."""
 
     def repaired(self, kind: str, place: str = "", detail: str = "") -> None:
-        """`kind` is one of `REPAIRED` or `MISSING`, `place` the member of the entry, `detail` the value that was found."""
+        """`kind` is one of `REPAIRED` or `MISSING`, `place` the member of the entry, `detail` what was found there."""
         self._add(False, kind, place, detail)
 
     def lost(self, kind: str, place: str = "", detail: str = "") -> None:

@@ -24,9 +24,15 @@ _EPOCH_START = 1e8
 _NUMBER = re.compile(r"[0-9]{9,20}(?:\.[0-9]{1,9})?")
 _DOTNET = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)/")
 _JAVASCRIPT = re.compile(r"(\w{3} \w{3} \d{1,2} \d{4} \d\d:\d\d:\d\d) (?:GMT|UTC)([+-]\d{4})?(?: \(.*\))?")
+_RUBY_AND_GO = re.compile(
+    r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,9})?) (?:UTC|Z|([+-]\d\d:?\d\d))(?: [A-Z]{1,5})?(?: m=.{1,40})?"
+)
 _STATUS = re.compile(r"([1-9][0-9]{2})(?:\.0+)?(?:[ \t]+(.*))?", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LARGEST = 2**53
+_FORBIDDEN_IN_HOST = re.compile(r"""[\x00-\x20\x7f"#%/<>?@\\^`{|}]""")
+_FORBIDDEN_IN_USER = re.compile(r"""[^!-~]|["#/<>?@\[\\\]^`{|}]""")
+_LONGEST_HOST = 260
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._|^[]\\"
 _QUERY_SAFE = "/%:@!$&()*+,;=~-._?|^[]\\`{}'"
 """What the recorder leaves as it is in the URLs of its records."""
@@ -62,6 +68,8 @@ def _other_moment(value: str, notes: EntryNotes) -> float:
         milliseconds = float(found[1])
     elif found := _JAVASCRIPT.fullmatch(value):
         milliseconds = _milliseconds_of(_parsed(f"{found[1]} {found[2] or '+0000'}", value), value)
+    elif found := _RUBY_AND_GO.fullmatch(value):
+        return moment_of(found[1] + (found[2] or "+00:00"), notes)
     elif value[:3].isalpha():
         milliseconds = _milliseconds_of(_rfc(value), value)
     if milliseconds is None:
@@ -94,8 +102,8 @@ def _milliseconds_of(moment: datetime, value: str) -> float:
 
 def _epoch(value: float) -> float:
     if value < _SECONDS_END:
-        return round(value * 1000, 3)
-    return round(value if value < _MILLISECONDS_END else value / 1000, 3)
+        return round(value * 1000.0, 3)
+    return round(float(value) if value < _MILLISECONDS_END else value / 1000, 3)
 
 
 def _no_date(value: Any) -> ValueError:
@@ -162,19 +170,32 @@ def url_of(request: dict[str, Any], notes: EntryNotes) -> str:
     if not told:
         raise ValueError("request.method or request.url is missing")
     url = told.strip().partition("#")[0]
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        raise ValueError(f"request.url is no HTTP URL: {told[:60]!r}")
+    scheme, _, rest = url.partition("://")
     before, question, query = rest.partition("?")
     host, slash, path = before.partition("/")
+    good_host = _host(host)
+    if not good_host:
+        raise ValueError(f"request.url is no HTTP URL: {told[:60]!r}")
     if not question and (pairs := _listed(request.get("queryString"))):
         notes.repaired("query-list", "request.url", told)
         question, query = "?", urlencode(pairs)
     raw = f"{scheme}://{before}{question}{query}"
-    made = f"{scheme}://{host}{slash}{_quoted(path, _PATH_SAFE)}{question}{_quoted(query, _QUERY_SAFE)}"
+    made = f"{scheme.lower()}://{good_host}{slash}{_quoted(path, _PATH_SAFE)}{question}{_quoted(query, _QUERY_SAFE)}"
     if made != raw or told != told.strip():
         notes.repaired("url-form", "request.url", told)
     return made
+
+
+def _host(host: str) -> str:
+    """Name and port in their usual form; empty where there is none that a URL can hold."""
+    user, at, name = host.rpartition("@")
+    if not _FORBIDDEN_IN_HOST.search(name) and len(name) <= _LONGEST_HOST and not _FORBIDDEN_IN_USER.search(user):
+        try:
+            name = name.lower() if name.isascii() else name.encode("idna").decode("ascii")
+        except UnicodeError:
+            return ""
+        return user + at + name if not _FORBIDDEN_IN_HOST.search(name) else ""
+    return ""
 
 
 def _quoted(part: str, safe: str) -> str:

@@ -13,7 +13,6 @@ from mockrec.formats.errors import SessionError
 from mockrec.formats.har.attached import Attached, Nowhere
 from mockrec.formats.har.fields import items, mapping, whole
 from mockrec.formats.har.foreign import Importer
-from mockrec.formats.har.foreign_notes import EntryNotes
 from mockrec.formats.har.residual import unpack
 from mockrec.formats.har.sink import FORMAT
 from mockrec.formats.har.split import Member, Splitter
@@ -86,10 +85,6 @@ class Har:
             self._homeless(items(mapping(member.value).get("events")), "log._mockrec.events")
         elif member.key in ("creator", "_tlsErrors") and not self._ours:
             self._imported().log(member.key, member.value)
-        elif member.key == "entries" and not self._ours:
-            odd = EntryNotes("log")
-            odd.repaired("null-list", "entries")
-            self._imported().notes.add(odd)
 
     def _begin(self, session: Any) -> None:
         version = session.get("format")

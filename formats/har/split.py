@@ -108,12 +108,10 @@ class Splitter:
             if key != "entries":
                 value, problem = _parsed(self._value())
                 yield Member(key, value, None, problem, self._document)
-            elif self._peek() == b"[":
-                yield from self._entries()
-            elif self._value() == b"null":
-                yield Member("entries", None, document=self._document)
             else:
-                raise SessionError(self._name, "this HAR is damaged: expected log.entries to be a list")
+                if self._peek() != b"[":
+                    self._fail("a list of entries")
+                yield from self._entries()
 
     def _entries(self) -> Iterator[Member]:
         self._at += 1
