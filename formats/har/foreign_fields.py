@@ -26,7 +26,11 @@ _PSEUDO = {
     "response": frozenset({":status"}),
     "trailers": frozenset[str](),
 }
+_SPDY = frozenset({":host", ":version"})
+"""What HTTP/2 has no more, and other members of the entry say."""
 _COLONLESS = re.compile(r":?(method|scheme|authority|path|protocol|status)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_COOKIE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[^;]*;.*", re.DOTALL)
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'\xa0 ][0-9]{3})+")
 _NEXT_COOKIE = re.compile(r",[ \t]*(?=([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=)")
 _MULTILINE_IS_SEVERAL = "set-cookie"
 """Some tools join cookies with a line feed and a blank, which would otherwise be a fold."""
@@ -41,6 +45,8 @@ class FieldReader:
         self._side = side
         self._method = method
         self._place = ""
+        self._before = ""
+        """The name of the field before, in lower case."""
 
     def read(self, headers: Any, place: str, cookies: Any = None) -> list[list[str]]:
         """`[[name, value], …]`, each of which a message can hold. `cookies`: the list beside a response's headers."""
@@ -88,9 +94,12 @@ class FieldReader:
     def _field(self, name: Any, value: str, cookies: frozenset[str]) -> list[list[str]]:
         if not isinstance(name, str):
             return self._lost(repr(name))
-        if self._is_start_line(name, value):
+        if self._is_start_line(name, value) or name in _SPDY:
             self._notes.repaired("start-line", self._place, name)
             return []
+        if self._before == "set-cookie" and _COOKIE.fullmatch(name):
+            self._notes.repaired("cookie-as-name", self._place, name)
+            return [["Set-Cookie", one] for one in self._values(self._before, f"{name}:{value}", cookies)]
         clean = name.strip(_AROUND_NAMES)
         if not clean.strip(":"):
             return self._nameless(clean, value)
@@ -105,9 +114,13 @@ class FieldReader:
             clean, value = before, behind.strip(_AT_ENDS)
         elif clean != name:
             self._notes.repaired("trimmed-name", self._place, name)
-        if clean.lower() == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):
-            return self._lost(f"{clean}: {value}")
-        return [[clean, one] for one in self._values(clean.lower(), value, cookies)]
+        self._before = clean.lower()
+        if self._before == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):
+            if not _THOUSANDS.fullmatch(value.strip(_AT_ENDS)):
+                return self._lost(f"{clean}: {value}")
+            self._notes.repaired("length-form", self._place, value)
+            value = re.sub(r"[^0-9]", "", value)
+        return [[clean, one] for one in self._values(self._before, value, cookies)]
 
     def _nameless(self, colons: str, value: str) -> list[list[str]]:
         """Some tools cut lines at the first colon, which pseudo-headers begin with."""
