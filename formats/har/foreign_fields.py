@@ -45,6 +45,7 @@ class FieldReader:
         self._side = side
         self._method = method
         self._place = ""
+        """Of the header that is being read."""
         self._before = ""
         """The name of the field before, in lower case."""
 
@@ -52,15 +53,14 @@ class FieldReader:
         """`[[name, value], …]`, each of which a message can hold. `cookies`: the list beside a response's headers."""
         fields: list[list[str]] = []
         named = _cookie_names(cookies)
-        for index, (name, values) in enumerate(self._pairs(headers, place)):
-            self._place = f"{place}[{index}]"
+        for name, values in self._pairs(headers, place):
             for value in values:
                 fields += self._field(name, value, named)
         return fields
 
     # ── forms ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _pairs(self, headers: Any, place: str) -> Iterator[tuple[Any, list[str]]]:
+    def _pairs(self, headers: Any, place: str) -> Iterator[tuple[str, list[str]]]:
         if isinstance(headers, dict):
             self._notes.repaired("header-form", place)
             headers = [{"name": name, "value": value} for name, value in headers.items()]
@@ -74,7 +74,10 @@ class FieldReader:
             else:
                 self._notes.lost("field", self._place, f"{header!r:.60}")
                 continue
-            yield name, self._texts(value)
+            if isinstance(name, str):
+                yield name, self._texts(value)
+            else:
+                self._notes.lost("field", self._place, f"{name!r:.60}")
 
     def _texts(self, value: Any) -> list[str]:
         if isinstance(value, str):
@@ -91,9 +94,7 @@ class FieldReader:
 
     # ── fields ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _field(self, name: Any, value: str, cookies: frozenset[str]) -> list[list[str]]:
-        if not isinstance(name, str):
-            return self._lost(repr(name))
+    def _field(self, name: str, value: str, cookies: frozenset[str]) -> list[list[str]]:
         if self._is_start_line(name, value) or name in _SPDY:
             self._notes.repaired("start-line", self._place, name)
             return []
