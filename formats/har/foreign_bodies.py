@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockrec.formats.body import encode_body
-from mockrec.formats.har import fields
 from mockrec.formats.har.attached import Attached, AttachedError
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.foreign_forms import (
@@ -218,8 +217,10 @@ class BodyReader:
     def _coded(self, body: Record, headers: Headers, place: str, kept: bytes | str) -> tuple[Record, Headers]:
         """The body with the coding that the tool has undone. One that is not known here could never be applied again:
         the body goes out as it is, so no field may say otherwise."""
-        told = fields.header_table([pair for pair in headers if pair[0].lower() == "content-encoding"])
-        coding = text(told.get("content-encoding")).strip().lower()
+        told = [value for name, value in headers if name.lower() == "content-encoding"]
+        if not told:
+            return body, headers
+        coding = ", ".join(told).strip().lower()
         names = [name.strip() for name in coding.split(",")]
         if not kept or all(name in _NO_CODINGS for name in names):
             return body, headers

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from mockrec.formats.har.fields import items
@@ -32,6 +33,8 @@ _COLONLESS = re.compile(r":?(method|scheme|authority|path|protocol|status)[ \t]*
 _COOKIE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[^;]*;.*", re.DOTALL)
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'\xa0 ][0-9]{3})+")
 _NEXT_COOKIE = re.compile(r",[ \t]*(?=([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=)")
+_ANY = re.compile(r".*+")
+_USUAL = {"set-cookie": re.compile(r"[^,]*+"), "content-length": re.compile(r"[0-9]*+")}
 _MULTILINE_IS_SEVERAL = "set-cookie"
 """Some tools join cookies with a line feed and a blank, which would otherwise be a fold."""
 
@@ -51,6 +54,8 @@ class FieldReader:
 
     def read(self, headers: Any, place: str, cookies: Any = None) -> list[list[str]]:
         """`[[name, value], …]`, each of which a message can hold. `cookies`: the list beside a response's headers."""
+        if isinstance(headers, list) and (good := _as_they_are(headers)) is not None:
+            return good
         fields: list[list[str]] = []
         named = _cookie_names(cookies)
         for name, values in self._pairs(headers, place):
@@ -197,6 +202,28 @@ class FieldReader:
             self._notes.repaired("utf8-value", self._place, value)
             clean = as_bytes_text(clean)
         return clean
+
+
+def _as_they_are(headers: list[Any]) -> list[list[str]] | None:
+    """Headers that are good in the form that HAR asks for, as nearly all are; None where one has to be looked at."""
+    fields: list[list[str]] = []
+    for header in headers:
+        try:
+            name, value = header["name"], header["value"]
+        except (TypeError, KeyError, IndexError):
+            return None
+        if type(name) is not str or type(value) is not str or (pattern := _usual(name)) is None:
+            return None
+        if not (value.isascii() and value.isprintable() and value.strip() == value and pattern.fullmatch(value)):
+            return None
+        fields.append([name, value])
+    return fields
+
+
+@lru_cache(1024)
+def _usual(name: str) -> re.Pattern[str] | None:
+    """What a value of this name is that nobody has to look at; None for a name that is none."""
+    return _USUAL.get(name.lower(), _ANY) if _TOKEN.fullmatch(name) else None
 
 
 def is_latin1(text: str) -> bool:
