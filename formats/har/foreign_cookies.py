@@ -1,4 +1,4 @@
-"""Cookies that an entry lists and no header of it names → the fields that carried them."""
+"""Cookies and redirects that an entry has and no header of it names → the fields that carried them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from mockrec.formats.har.foreign_fields import as_bytes_text, is_latin1
 from mockrec.formats.har.foreign_notes import EntryNotes
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NO_CONTROLS = re.compile(r"[^\x00-\x1f\x7f]+")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f;]*")
 
 
@@ -34,6 +36,20 @@ def response_fields(cookies: Any, headers: list[list[str]], notes: EntryNotes) -
     if made:
         notes.repaired("cookies-list", "response.cookies")
     return made
+
+
+def location_field(url: Any, status: int, headers: list[list[str]], notes: EntryNotes) -> list[list[str]]:
+    """The `Location` field of a redirect, where only `redirectURL` has it."""
+    told = text(url).strip()
+    if (
+        status not in _REDIRECTS
+        or not told
+        or not _VALUE.fullmatch(told.replace(";", ""))
+        or _names(headers, "location")
+    ):
+        return []
+    notes.repaired("redirect-url", "response.redirectURL", told)
+    return [["Location", told if is_latin1(told) else as_bytes_text(told)]]
 
 
 def _names(headers: list[list[str]], wanted: str) -> bool:

@@ -8,7 +8,6 @@ none.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,14 +16,13 @@ from mockrec.formats.har import fields
 from mockrec.formats.har.attached import Attached, Nowhere
 from mockrec.formats.har.fields import items, mapping, number, text, whole
 from mockrec.formats.har.foreign_bodies import BodyReader, message_bytes
-from mockrec.formats.har.foreign_cookies import request_field, response_fields
+from mockrec.formats.har.foreign_cookies import location_field, request_field, response_fields
 from mockrec.formats.har.foreign_fields import FieldReader
 from mockrec.formats.har.foreign_notes import EntryNotes
-from mockrec.formats.har.foreign_values import method_of, moment_of, number_of, status_of, url_of
+from mockrec.formats.har.foreign_values import method_of, moment_of, number_of, status_of, url_of, version_of
 
 Record = dict[str, Any]
 
-_VERSION = re.compile(r"(?:http/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
 _BEFORE_WAIT = ("blocked", "dns", "connect", "send")
 _LATEST_SECONDS = 100_000_000_000
 _SCHEMES = ("http", "https", "ws", "wss")
@@ -82,9 +80,11 @@ class ForeignEntry:
         raw = [*raw, *request_field(request.get("cookies"), raw, notes)]
         self._request_body, self._request_raw = bodies.posted(request, raw)
         self._status, self._reason = status_of(response, notes)
+        self._version = version_of(request.get("httpVersion"), notes)
         answered = FieldReader(notes, "response")
         raw = answered.read(response.get("headers"), "response.headers", response.get("cookies"))
-        raw += response_fields(response.get("cookies"), raw, notes)
+        raw = [*raw, *response_fields(response.get("cookies"), raw, notes)]
+        raw += location_field(response.get("redirectURL"), self._status, raw, notes)
         self._response_body, self._response_raw = bodies.answered(response, raw, self._method, self._status)
         self._trailers = {
             side: FieldReader(notes, "trailers").read(message.get("_trailers"), f"{side}._trailers")
@@ -139,13 +139,11 @@ class ForeignEntry:
 
     def _head(self, kind: str, timing: Record) -> Record:
         raw = self._request_raw
-        match = _VERSION.fullmatch(text(self._request.get("httpVersion")))
-        version = match[1] if match else "1.1"
         table = fields.header_table(raw)
         return {
             **self._envelope(kind),
             "protocol": self._where["protocol"],
-            "httpVersion": version if "." in version else f"{version}.{1 if version == '1' else 0}",
+            "httpVersion": self._version,
             "method": self._method,
             "url": self._url,
             "path": self._where["path"],

@@ -35,7 +35,7 @@ _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'\xa0 ][0-9]{3})+")
 _NEXT_COOKIE = re.compile(r",[ \t]*(?=([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=)")
 _ANY = re.compile(r".*+")
 _USUAL = {"set-cookie": re.compile(r"[^,]*+"), "content-length": re.compile(r"[0-9]*+")}
-_MULTILINE_IS_SEVERAL = "set-cookie"
+_NEVER_FOLDED = ("set-cookie", "cookie")
 """Some tools join cookies with a line feed and a blank, which would otherwise be a fold."""
 
 
@@ -177,7 +177,7 @@ class FieldReader:
         for line in _LINE.split(value):
             if not line.strip(_AT_ENDS):
                 continue
-            if lines and line[:1] in " \t" and name != _MULTILINE_IS_SEVERAL:
+            if lines and line[:1] in " \t" and name not in _NEVER_FOLDED:
                 lines[-1].append(line.strip(_AT_ENDS))
                 folded = True
             else:
@@ -188,7 +188,9 @@ class FieldReader:
             self._notes.repaired("split-field", self._place, value)
         elif not folded:
             self._notes.repaired("padded-value", self._place, value)
-        return [" ".join(pieces) for pieces in lines] or [""]
+        values = [" ".join(pieces) for pieces in lines] or [""]
+        # Of cookies that are sent there is one field only (RFC 6265, 5.4).
+        return ["; ".join(one.rstrip("; ") for one in values)] if name == "cookie" and len(values) > 1 else values
 
     def _sendable(self, value: str) -> str:
         """A value as it can stand in a head (RFC 9110, 5.5), a character for each byte."""

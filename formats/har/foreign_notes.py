@@ -30,6 +30,8 @@ REPAIRED: Final = {
     "no-field": "headers without name and value are dropped",
     "header-form": "headers in another form (an object, pairs, lists or numbers as values) are fields",
     "cookies-list": "cookies that no header names are Cookie and Set-Cookie fields",
+    "redirect-url": "redirects that no header names are Location fields",
+    "version": "HTTP versions that are not known are read as HTTP/1.1",
     "content-type": "the type that only postData names is the Content-Type field",
     "status-form": "statuses in another form are numbers",
     "reason-form": "reasons with blanks around, a whole status line or other characters are as a status line has them",

@@ -20,6 +20,7 @@ _SECONDS_END = 1e11
 _MILLISECONDS_END = 1e14
 """… and these no milliseconds."""
 _MICROSECONDS_END = 1e17
+_NANOSECONDS_END = 1e20
 _EPOCH_START = 1e8
 """Smaller ones are no moments at all: 1973 in seconds."""
 _NUMBER = re.compile(r"[0-9]{9,20}(?:\.[0-9]{1,9})?")
@@ -28,6 +29,8 @@ _JAVASCRIPT = re.compile(r"(\w{3} \w{3} \d{1,2} \d{4} \d\d:\d\d:\d\d) (?:GMT|UTC
 _RUBY_AND_GO = re.compile(
     r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,9})?) (?:UTC|Z|([+-]\d\d:?\d\d))(?: [A-Z]{1,5})?(?: m=.{1,40})?"
 )
+_VERSION = re.compile(r"(?:http/|h)?([0-3](?:\.[0-9])?)(?:c|-[0-9]{1,2})?")
+_SLASHES = re.compile(r"\d{4}/\d\d/\d\d\b")
 _STATUS = re.compile(r"([1-9][0-9]{2})(?:\.0+)?(?:[ \t]+(.*))?", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LARGEST = 2**53
@@ -54,7 +57,7 @@ def moment_of(value: Any, notes: EntryNotes | None = None) -> float:
             notes.repaired("no-zone", "startedDateTime", value)
             moment = moment.replace(tzinfo=UTC)
         return _milliseconds_of(moment, value)
-    if type(value) in (int, float) and _EPOCH_START <= value < _MICROSECONDS_END:
+    if type(value) in (int, float) and _EPOCH_START <= value < _NANOSECONDS_END:
         notes.repaired("date-form", "startedDateTime", str(value))
         return _epoch(value)
     raise _no_date(value)
@@ -64,13 +67,15 @@ def _other_moment(value: str, notes: EntryNotes) -> float:
     milliseconds: float | None = None
     if _NUMBER.fullmatch(value):
         number = float(value)
-        milliseconds = _epoch(number) if _EPOCH_START <= number < _MICROSECONDS_END else None
+        milliseconds = _epoch(number) if _EPOCH_START <= number < _NANOSECONDS_END else None
     elif found := _DOTNET.fullmatch(value):
         milliseconds = float(found[1])
     elif found := _JAVASCRIPT.fullmatch(value):
         milliseconds = _milliseconds_of(_parsed(f"{found[1]} {found[2] or '+0000'}", value), value)
     elif found := _RUBY_AND_GO.fullmatch(value):
         return moment_of(found[1] + (found[2] or "+00:00"), notes)
+    elif _SLASHES.match(value):
+        milliseconds = moment_of(value.replace("/", "-"), notes)
     elif value[:3].isalpha():
         milliseconds = _milliseconds_of(_rfc(value), value)
     if milliseconds is None:
@@ -104,7 +109,9 @@ def _milliseconds_of(moment: datetime, value: str) -> float:
 def _epoch(value: float) -> float:
     if value < _SECONDS_END:
         return round(value * 1000.0, 3)
-    return round(float(value) if value < _MILLISECONDS_END else value / 1000, 3)
+    if value < _MILLISECONDS_END:
+        return round(float(value), 3)
+    return round(value / (1000 if value < _MICROSECONDS_END else 1_000_000), 3)
 
 
 def _no_date(value: Any) -> ValueError:
@@ -150,6 +157,19 @@ def status_of(response: Mapping[str, Any], notes: EntryNotes) -> tuple[int, str]
     if sendable != reason:
         notes.repaired("reason-form", "response.statusText", reason)
     return value, sendable
+
+
+def version_of(value: Any, notes: EntryNotes) -> str:
+    """`1.0`, `1.1`, `2.0` or `3.0`: 1.1 where it is not known."""
+    told = text(value).strip().lower()
+    found = _VERSION.fullmatch(told)
+    if "quic" in told:
+        return "3.0"
+    if found is None:
+        if told:
+            notes.repaired("version", "request.httpVersion", told)
+        return "1.1"
+    return found[1] if "." in found[1] else f"{found[1]}.{1 if found[1] == '1' else 0}"
 
 
 def method_of(request: Mapping[str, Any], notes: EntryNotes) -> str:

@@ -36,6 +36,7 @@ def header(name: Any, value: Any) -> list[dict[str, Any]]:
         ("set-cookie", "a=1\n b=2", ["a=1", "b=2"], ["split-field"]),
         ("Set-Cookie", "a=1\r\nb=2\r\n", ["a=1", "b=2"], ["split-field"]),
         ("Set-Cookie", "a=1\rb=2", ["a=1", "b=2"], ["split-field"]),
+        ("Cookie", "a=1\nb=2; \n c=3", ["a=1; b=2; c=3"], ["split-field"]),
         ("Vary", "Accept\nOrigin", ["Accept", "Origin"], ["split-field"]),
         ("X-Folded", "one\r\n two\n\tthree", ["one two three"], ["folded-field"]),
         ("X-Both", "one\n two\nthree", ["one two", "three"], ["folded-field", "split-field"]),
@@ -231,4 +232,22 @@ def test_cookies_that_only_a_list_has(
 ) -> None:
     told = read(entry(request=request_, response=response))
     assert told.one("request")["rawHeaders"] == asked
+    assert told.one("response")["rawHeaders"] == answered
+
+
+@pytest.mark.parametrize(
+    ("status", "url", "headers", "answered"),
+    [
+        (302, "http://a.test/y", [], [["Location", "http://a.test/y"]]),
+        (308, "/報", [], [["Location", "/報".encode().decode("latin-1")]]),
+        (302, "/y", header("location", "/x"), [["location", "/x"]]),
+        (200, "/y", [], []),
+        (302, "/y\r\nX: y", [], []),
+        (302, None, [], []),
+    ],
+)
+def test_redirects_that_no_header_names(
+    status: int, url: Any, headers: Any, answered: Pairs, entry: Callable[..., Any], read: Callable[..., Any]
+) -> None:
+    told = read(entry(response={"status": status, "redirectURL": url, "headers": headers}))
     assert told.one("response")["rawHeaders"] == answered

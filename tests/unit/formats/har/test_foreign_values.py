@@ -27,6 +27,8 @@ NEW_YEAR = 1767225600000.0
         (1767225600.5, NEW_YEAR + 500, "date-form"),
         (1767225600000, NEW_YEAR, "date-form"),
         (1767225600000000, NEW_YEAR, "date-form"),
+        (1767225600000000000, NEW_YEAR, "date-form"),
+        ("2026/01/01 00:00:00Z", NEW_YEAR, "date-form"),
         ("1767225600", NEW_YEAR, "date-form"),
         ("1712011530500", 1712011530500.0, "date-form"),
         ("Thu, 01 Jan 2026 00:00:00 GMT", NEW_YEAR, "date-form"),
@@ -117,3 +119,22 @@ def test_relative_urls(url: str, headers: list[list[str]], whole: str) -> None:
     notes = EntryNotes("entries[0]")
     assert url_of({"url": url}, notes, headers) == whole
     assert [kind for _, kind in notes.found] == ["relative-url"]
+
+
+@pytest.mark.parametrize(
+    ("told", "version", "odd"),
+    [
+        ("h3-29", "3.0", []),
+        ("http/2+quic/46", "3.0", []),
+        ("h2c", "2.0", []),
+        (" HTTP/2 ", "2.0", []),
+        ("", "1.1", []),
+        (None, "1.1", []),
+        (2, "1.1", []),
+        ("SPDY/3.1", "1.1", ["version"]),
+        ("unknown", "1.1", ["version"]),
+    ],
+)
+def test_versions(told: Any, version: str, odd: list[str], entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    made = read(entry(request={"httpVersion": told}))
+    assert (made.one("request")["httpVersion"], made.odd) == (version, odd)
