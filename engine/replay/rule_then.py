@@ -10,7 +10,8 @@ from typing import Any
 from mockrec.engine.exchange.answer import REASONS
 from mockrec.engine.replay.cassette import Cassette, Recording
 from mockrec.engine.replay.draft import MARK, pairs_of, raw_headers, shallow_json
-from mockrec.engine.replay.serving import REDIRECTS, Unservable, cut
+from mockrec.engine.replay.recorded import is_bare_redirect
+from mockrec.engine.replay.serving import Unservable, cut
 from mockrec.engine.replay.target import without_framing
 from mockrec.engine.steps.reply import json_bytes
 from mockrec.formats.body import Body
@@ -61,20 +62,13 @@ def _reply(record: Mapping[str, Any], cassette: Cassette, method: str, save: Sav
     reply.update(_headers(fields))
     if method == "HEAD":
         reply.update(_filler(record))
-    elif status not in (204, 304) and not _is_bare_redirect(status, record.get("body")):
+    elif status not in (204, 304) and not is_bare_redirect(record):
         kind = next((value for name, value in fields if name.lower() == "content-type"), "")
         reply.update(_body(record.get("body"), cassette, kind, save))
         trailers = pairs_of(record.get("rawTrailers"))
         if trailers:
             reply["trailers"] = _headers(trailers)["headers"]
     return reply
-
-
-def _is_bare_redirect(status: int, told: Any) -> bool:
-    """Whether it is a redirect of whose body nothing was kept: what it says stands in its head."""
-    if status not in REDIRECTS or not isinstance(told, Mapping) or not told.get("truncated"):
-        return False
-    return not any(told.get(name) for name in ("text", "base64", "file"))
 
 
 def _headers(fields: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mockrec.engine.replay.draft import pairs_of, raw_headers
 from mockrec.engine.replay.latency import Latency
 from mockrec.engine.replay.miss import miss_text
 from mockrec.engine.replay.partial import partly
+from mockrec.engine.replay.recorded import is_bare_redirect
 from mockrec.engine.replay.sending import REPLAY_OF
 from mockrec.engine.replay.socket_serving import converse
 from mockrec.engine.replay.target import without_framing
@@ -28,6 +29,7 @@ from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
 from mockrec.engine.wire import content
 from mockrec.engine.wire.h1_heads import field_lines
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
 from mockrec.formats.body import Body
 from mockrec.formats.errors import RecordError, SessionError
 from mockrec.formats.lenient import object_of, status_of
@@ -38,9 +40,6 @@ GUESSED = "replay-guess"
 """The tag, and the type of the rule-event, of a request whose recording could not be told from another one."""
 IGNORED = "replay-ignored"
 """The type of the rule-event for values that differ, and do not count because they are volatile by nature."""
-_BODILESS = (204, 304)
-REDIRECTS = (301, 302, 303, 307, 308)
-"""What they say stands in their heads."""
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
 _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
@@ -168,11 +167,11 @@ def answer_of(
     fields = without_framing(raw_headers(record))
     trailers = tuple((name, value) for name, value in pairs_of(record.get("rawTrailers")))
     body = b""
-    if bodiless or status in _BODILESS:
+    if bodiless or status in BODILESS_STATUSES:
         told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
         fields, trailers = [*fields, *told[:1]], ()
     else:
-        body, lost = _body_and_loss(record.get("body"), cassette, status)
+        body, lost = _body_and_loss(record, cassette)
         if lost:
             fields = [pair for pair in fields if pair[0].lower() != "content-encoding"]
             cassette.change(f"{found.name}: {lost}")
@@ -182,14 +181,17 @@ def answer_of(
     return Answer(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
 
 
-def _body_and_loss(told: Any, cassette: Cassette, status: int) -> tuple[bytes, str]:
-    """A body as it was on the wire, or as near to it as can be, and what is missing then. Raises Unservable."""
+def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes, str]:
+    """The body of a `response` as it was on the wire, or as near to it as can be, and what is missing then.
+
+    Raises Unservable.
+    """
     try:
-        return body_of(told, cassette), ""
+        return body_of(record.get("body"), cassette), ""
     except NoCoding as problem:
         return problem.decoded, f"sent without its content coding, because {problem}"
     except NoBody as problem:
-        if status not in REDIRECTS:
+        if not is_bare_redirect(record):
             raise
         return b"", f"sent without a body, because {problem}"
 
