@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.imported.recognise import NET_LOG, RULES, recognise
 from mockrec.formats.parquet.places import is_table_place
 from mockrec.formats.parts import Joined
+
+if TYPE_CHECKING:
+    from mockrec.formats.imported.cassette import Cassette
+    from mockrec.formats.imported.flows import Flows
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""
@@ -29,7 +34,9 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
 _BOM = b"\xef\xbb\xbf"
 _PARQUET = b"PAR1"
-_EXPECTED = "expected a mockrec session (JSON Lines or HAR, plain, gzip or zstd, or Parquet)"
+_EXPECTED = (
+    "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a mitmproxy flow file, plain, gzip or zstd, or Parquet)"
+)
 
 
 class Readable(Protocol):
@@ -112,9 +119,28 @@ class Source:
             yield from har
             self.torn = self.torn or har.torn
             return
+        if kind := recognise(first):
+            yield from self._imported(kind, chain([first], chunks))
+            return
         self._check_start(first)
         yield first
         yield from chunks
+
+    def _imported(self, kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        if kind in ("netlog", "rules"):
+            raise SessionError(self.name, NET_LOG if kind == "netlog" else RULES)
+        self.unit = "record"
+        # Imported here: only such sessions need them.
+        if kind == "flows":
+            from mockrec.formats.imported.flows import Flows
+
+            made: Flows | Cassette = Flows(self.name, chunks, self.problems)
+        else:
+            from mockrec.formats.imported.cassette import Cassette
+
+            made = Cassette(self.name, chunks, self.problems, is_json=kind == "json-cassette")
+        yield from made
+        self.torn = self.torn or made.torn
 
     def _read(self) -> bytes:
         try:
@@ -186,7 +212,8 @@ def is_har(start: bytes) -> bool:
 
 def is_plain(start: bytes) -> bool:
     """Whether the bytes of a file that begins like this are those of its lines."""
-    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(start.removeprefix(_BOM))
+    bare = start.removeprefix(_BOM)
+    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(bare) and not recognise(bare)
 
 
 class Lines(Protocol):

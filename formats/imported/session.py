@@ -1,0 +1,53 @@
+"""Exchanges of a recording of another tool as a session, with bodies as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mockrec.formats.har.fields import header_table, raw_headers, text
+from mockrec.formats.har.foreign import Importer
+from mockrec.formats.har.foreign_entry import ForeignEntry
+from mockrec.formats.imported.coding import body_record
+
+Record = dict[str, Any]
+
+MAX_PROBLEMS = 1000
+"""Problems kept; further ones are only counted."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One exchange on its way: everything but its bodies in the form of a HAR's entry."""
+
+    entry: Record
+    sent: bytes = b""
+    """The request's body, as the recording has it."""
+    answered: bytes = b""
+    """The response's."""
+    missing: bool = False
+    """The recording has no body of the response, though there was one."""
+    told: list[str] = field(default_factory=list)
+    """What of it could not be kept, a sentence each."""
+
+
+class ImportedSession(Importer):
+    """Takes exchanges in the file's order; `records` gives the lines at the end."""
+
+    def exchange(self, index: int, found: Exchange) -> None:
+        """Make records of an exchange. `ValueError` says why that cannot be."""
+        records = ForeignEntry(index, found.entry).records()
+        for _, record in records:
+            if record["type"] in ("request", "websocket-request"):
+                record["body"] = _body(found.entry["request"], found.sent)
+            elif record["type"] == "response":
+                record["body"] = _body(found.entry["response"], found.answered)
+                if found.missing:
+                    record["body"]["truncated"] = True
+        self._add(records)
+
+
+def _body(message: Mapping[str, Any], data: bytes) -> Record:
+    table = header_table(raw_headers(message.get("headers")))
+    return body_record(data, text(table.get("content-type")), text(table.get("content-encoding")))
