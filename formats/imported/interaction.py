@@ -21,6 +21,7 @@ import orjson
 from mockrec.formats.imported.session import Exchange
 from mockrec.formats.imported.yaml_values import Refused, is_null, plain_value
 
+_FORM = "application/x-www-form-urlencoded"
 _PORTS = {"http": 80, "https": 443}
 _BASE64_KEYS = ("base64_string", "base64")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,12}(?:\.\d{1,12})?)(ns|us|µs|ms|s))?")
@@ -35,7 +36,8 @@ def exchange_of(interaction: Any) -> Exchange:
     told: list[str] = []
     duration = _duration(response.get("duration"))
     status, reason = _status(response)
-    sent, answered = _sent(request, told), _answered(response, told)
+    headers = list(_headers(request.get("headers"), "request.headers"))
+    sent, answered = _sent(request, headers, told), _answered(response)
     entry: dict[str, Any] = {
         "time": duration,
         "timings": {"wait": duration},
@@ -43,7 +45,7 @@ def exchange_of(interaction: Any) -> Exchange:
             "method": _method(request),
             "url": _url(request),
             "httpVersion": _version(request.get("proto"), response),
-            "headers": list(_headers(request.get("headers"), "request.headers")),
+            "headers": headers,
         },
         "response": {
             "status": status,
@@ -198,23 +200,24 @@ def _duration(told: Any) -> float:
 # ── bodies ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sent(request: dict[str, Any], told: list[str]) -> bytes:
+def _sent(request: dict[str, Any], headers: list[dict[str, str]], told: list[str]) -> bytes:
     body = request.get("body")
     if is_null(body) and "parsed_body" in request:
         return _json(request["parsed_body"])
     data = _bytes(body, "request.body")
     if data is None:
-        # Data that a client library makes the body of, such as aiohttp's `json=`.
-        told.append("request.body is data, kept as JSON")
+        # Data of which a client library makes the body, such as aiohttp's `json=` and `data=`.
+        content_type = next((one["value"] for one in headers if one["name"].lower() == "content-type"), "")
+        if isinstance(body, dict) and content_type.lower().startswith(_FORM):
+            return _form(body)
+        if "json" not in content_type.lower():
+            told.append("request.body is data and no text, kept as JSON")
         return _json(body)
     form = request.get("form")
-    if not data and isinstance(form, dict) and form:
-        pairs = [(name, str(one)) for name, values in form.items() for one in _listed(values)]
-        return urlencode(pairs).encode()
-    return data
+    return _form(form) if not data and isinstance(form, dict) else data
 
 
-def _answered(response: dict[str, Any], told: list[str]) -> bytes:
+def _answered(response: dict[str, Any]) -> bytes:
     for key in ("body", "content"):
         if not is_null(response.get(key)):
             body = response[key]
@@ -282,5 +285,10 @@ def _json(value: Any) -> bytes:
         raise ValueError(f"its body is no JSON: {error}") from None
 
 
-def _listed(values: Any) -> list[Any]:
-    return values if isinstance(values, list) else [values]
+def _form(fields: dict[str, Any]) -> bytes:
+    pairs = [
+        (name, _text(one, f"request.form.{name}"))
+        for name, values in fields.items()
+        for one in (values if isinstance(values, list) else [values])
+    ]
+    return urlencode(pairs).encode()
