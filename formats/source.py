@@ -93,7 +93,8 @@ class Source:
         self.unit = "line"
         self._file = file
         self._ours = ours
-        self._head = self._read()
+        self.head = self._read()
+        """The first bytes of the file, as they stand in it."""
         self._compression = self._recognise()
 
     def close(self) -> None:
@@ -126,6 +127,13 @@ class Source:
         yield first
         yield from chunks
 
+    def as_table(self) -> Lines:
+        """The same for a Parquet file, of which nothing but `head` was read."""
+        # Imported here: only such sessions need it.
+        from mockrec.formats.parquet.spooled import SpooledTable
+
+        return SpooledTable(self.name, self.head, lambda size: self._file.read(size), self.close)
+
     def _imported(self, kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
         if kind in ("netlog", "rules"):
             raise SessionError(self.name, NET_LOG if kind == "netlog" else RULES)
@@ -149,21 +157,19 @@ class Source:
             raise SessionError(self.name, error.strerror or str(error)) from None
 
     def _chunks(self) -> Iterator[bytes]:
-        chunk = self._head
+        chunk = self.head
         while chunk:
             yield chunk
             chunk = self._read()
 
     def _recognise(self) -> str:
-        if self._head.startswith(_GZIP):
+        if self.head.startswith(_GZIP):
             return "gzip"
-        if self._head.startswith(_ZSTD):
+        if self.head.startswith(_ZSTD):
             return "zstd"
-        if self._head.startswith(_PARQUET):
-            raise SessionError(self.name, "a Parquet file is read from its end, not from a pipe: give its name")
         # The first bytes of a frame are also all that is left when it was cut off very early.
-        if self._head and (_GZIP.startswith(self._head) or _ZSTD.startswith(self._head)):
-            return "gzip" if self._head[:1] == _GZIP[:1] else "zstd"
+        if self.head and (_GZIP.startswith(self.head) or _ZSTD.startswith(self.head)):
+            return "gzip" if self.head[:1] == _GZIP[:1] else "zstd"
         return ""
 
     def _check_start(self, chunk: bytes) -> None:
@@ -212,8 +218,12 @@ def is_har(start: bytes) -> bool:
 
 def is_plain(start: bytes) -> bool:
     """Whether the bytes of a file that begins like this are those of its lines."""
-    bare = start.removeprefix(_BOM)
-    return not start.startswith((_GZIP, _ZSTD, _PARQUET)) and not is_har(bare) and not recognise(bare)
+    return not start.startswith((_GZIP, _ZSTD)) and is_lines(start.removeprefix(_BOM))
+
+
+def is_lines(start: bytes) -> bool:
+    """Whether what begins like this, decompressed, is read line by line: JSON Lines, or what is no session at all."""
+    return not start.startswith(_PARQUET) and not is_har(start) and not recognise(start)
 
 
 class Lines(Protocol):
@@ -240,7 +250,7 @@ def open_source(path: str) -> Lines:
     if path == "-":
         if sys.stdin is None:
             raise SessionError("stdin", "it is closed")
-        return Source("stdin", _Pipe(cast(BufferedReader, sys.stdin.buffer)), ours=False)
+        return _of_stream("stdin", _Pipe(cast(BufferedReader, sys.stdin.buffer)), ours=False)
     if not path:
         raise SessionError("session", "expected the name of a file, found an empty one")
     try:
@@ -253,7 +263,7 @@ def _open_file(path: str) -> Lines:
     file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
     try:
         if not file.seekable():
-            return Source(path, file)
+            return _of_stream(path, file)
         if file.peek(len(_PARQUET)).startswith(_PARQUET):
             file.close()
             return _open_tables(path)
@@ -261,6 +271,11 @@ def _open_file(path: str) -> Lines:
     except (SessionError, OSError):
         file.close()
         raise
+
+
+def _of_stream(name: str, file: Readable, *, ours: bool = True) -> Lines:
+    source = Source(name, file, ours=ours)
+    return source.as_table() if source.head.startswith(_PARQUET) else source
 
 
 def open_part(path: str) -> Source:
