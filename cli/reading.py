@@ -30,5 +30,8 @@ def warn_of(session: Read) -> None:
         printing.warn(f"{name}: {printing.escape(problem)}")
     if len(session.problems) > _SHOWN:
         printing.warn(f"{name}: and {len(session.problems) - _SHOWN} more; `mockrec verify -v` lists them")
+    if repaired := sum(note.startswith("repaired") for note in getattr(session, "notes", ())):
+        how = printing.plural(repaired, "way")
+        printing.note(f"{name}: repaired in {how} while it was read; `mockrec verify {name}` says how")
     if session.cut_off:
         printing.warn(f"{name}: {told(session.cut_off)}")

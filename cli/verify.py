@@ -157,6 +157,8 @@ def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None
         printing.data(f"  {session.cut_off}")
     if audit.open_ids and (complete or session.cut_off):
         printing.data(f"  {printing.plural(len(audit.open_ids), 'exchange')} without an end")
+    for note in session.notes:
+        printing.data(f"  {printing.escape(note)}")
     shown = audit.findings if verbose else audit.findings[:_SHOWN]
     for finding in shown:
         printing.data(f"  {printing.escape(finding)}")

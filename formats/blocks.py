@@ -45,6 +45,8 @@ class Blocks:
         """Empty, or a sentence about the frame that is cut off; known after the first reading."""
         self.problems: list[str] = []
         """What had to be left out, a sentence each; known after the first reading."""
+        self.notes: list[str] = []
+        """What was repaired, in the same way."""
         self.header: dict[str, Any] | None = None
         """The `session-started` record, once the first block is read."""
         self._progress = progress
@@ -121,6 +123,7 @@ class Blocks:
                 yield block
             self.torn = source.torn
             self.problems = list(getattr(source, "problems", ()))
+            self.notes = list(getattr(source, "notes", ()))
         finally:
             source.close()
 

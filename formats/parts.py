@@ -34,6 +34,7 @@ class Joined:
         self.name: str = source.name
         self.torn = ""
         self.problems: list[str] = source.problems
+        self.notes: list[str] = getattr(source, "notes", [])
         self._source = source
         self._open_part = open_part
 

@@ -190,6 +190,11 @@ class Input:
         """What had to be left out, a sentence each."""
         return self.blocks.problems
 
+    @property
+    def notes(self) -> list[str]:
+        """What was repaired, a sentence each."""
+        return self.blocks.notes
+
     def _note_end(self, answerer: Answerer) -> None:
         torn = answerer.torn or self.blocks.torn
         self.cut_off = why_incomplete(self.blocks.path, torn, ended=answerer.last_kind == "session-ended")

@@ -49,6 +49,8 @@ class Reading:
     """See `Session.problems`."""
     cut_off: str
     """See `Session.cut_off`."""
+    notes: tuple[str, ...] = ()
+    """See `Session.notes`."""
 
 
 class Session:
@@ -103,6 +105,11 @@ class Session:
         return self._source.problems
 
     @property
+    def notes(self) -> list[str]:
+        """What of the file was repaired, a sentence each: oddities of another tool's HAR. Known at its end."""
+        return getattr(self._source, "notes", [])
+
+    @property
     def complete(self) -> bool:
         """The last record is `session-ended` and nothing is torn."""
         return not self.cut_off
@@ -115,7 +122,7 @@ class Session:
     @property
     def reading(self) -> Reading:
         """For those who tell of it later."""
-        return Reading(self.name, tuple(self.problems), self.cut_off)
+        return Reading(self.name, tuple(self.problems), self.cut_off, tuple(self.notes))
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Line numbers and records. Raises `SessionError` for a bad line that is not the torn last one."""

@@ -6,6 +6,7 @@ nothing of records.
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 import zlib
@@ -21,6 +22,7 @@ from mockrec.formats.parquet.places import is_table_place
 from mockrec.formats.parts import Joined
 
 if TYPE_CHECKING:
+    from mockrec.formats.har.attached import Attached
     from mockrec.formats.imported.cassette import Cassette
     from mockrec.formats.imported.flows import Flows
 
@@ -31,12 +33,15 @@ _FEED = 4096
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_ZIP = b"PK\x03\x04"
 _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
+_RECORD = re.compile(rb'\s*\{\s*"(?:seq|type)"\s*:')
+"""How lines begin: asked first, because most sessions are lines."""
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""What a shell of Windows writes when it redirects output."""
 _PARQUET = b"PAR1"
-_EXPECTED = (
-    "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a mitmproxy flow file, plain, gzip or zstd, or Parquet)"
-)
+_EXPECTED = "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a mitmproxy flow file, plain, gzip or zstd, or Parquet)"
 
 
 class Readable(Protocol):
@@ -90,6 +95,8 @@ class Source:
         """Empty, or a sentence about the frame that is cut off."""
         self.problems: list[str] = []
         """What had to be left out, a sentence each; of formats that can lose a part and go on."""
+        self.notes: list[str] = []
+        """What was repaired, a sentence each; of formats that other tools write as they like."""
         self.unit = "line"
         self._file = file
         self._ours = ours
@@ -105,7 +112,12 @@ class Source:
     def plain(self) -> Iterator[bytes]:
         """What is in it, decompressed, whatever that is."""
         chunks = filter(None, self._frames() if self._compression else self._chunks())
-        yield next(chunks, b"").removeprefix(_BOM)
+        first = next(chunks, b"")
+        if first.startswith(_UTF16):
+            self.notes.append("repaired: the file is UTF-16 and read as UTF-8")
+            chunks = filter(None, _as_utf8(chain([first], chunks)))
+            first = next(chunks, b"")
+        yield first.removeprefix(_BOM)
         yield from chunks
 
     def __iter__(self) -> Iterator[bytes]:
@@ -116,7 +128,7 @@ class Source:
             from mockrec.formats.har.reading import Har
 
             self.unit = "record"
-            har = Har(self.name, chain([first], chunks), self.problems)
+            har = Har(self.name, chain([first], chunks), self.problems, self.notes, self._attached())
             yield from har
             self.torn = self.torn or har.torn
             return
@@ -126,6 +138,15 @@ class Source:
         self._check_start(first)
         yield first
         yield from chunks
+
+    def _attached(self) -> Attached | None:
+        """Where the files are that a HAR names: in its zip, or beside it."""
+        from mockrec.formats.har.attached import Folder
+
+        if not self._ours:
+            return None
+        inside: Attached | None = getattr(self._file, "attached", None)
+        return Folder(Path(self.name).parent) if inside is None else inside
 
     def as_table(self) -> Lines:
         """The same for a Parquet file, of which nothing but `head` was read."""
@@ -142,11 +163,11 @@ class Source:
         if kind == "flows":
             from mockrec.formats.imported.flows import Flows
 
-            made: Flows | Cassette = Flows(self.name, chunks, self.problems)
+            made: Flows | Cassette = Flows(self.name, chunks, self.problems, self.notes)
         else:
             from mockrec.formats.imported.cassette import Cassette
 
-            made = Cassette(self.name, chunks, self.problems, is_json=kind == "json-cassette")
+            made = Cassette(self.name, chunks, self.problems, self.notes, is_json=kind == "json-cassette")
         yield from made
         self.torn = self.torn or made.torn
 
@@ -167,6 +188,8 @@ class Source:
             return "gzip"
         if self.head.startswith(_ZSTD):
             return "zstd"
+        if self.head.startswith(_ZIP):  # as a file it was unpacked before this is asked
+            raise SessionError(self.name, "a zip is read from its end, not from a pipe: give its name")
         # The first bytes of a frame are also all that is left when it was cut off very early.
         if self.head and (_GZIP.startswith(self.head) or _ZSTD.startswith(self.head)):
             return "gzip" if self.head[:1] == _GZIP[:1] else "zstd"
@@ -211,14 +234,28 @@ class Source:
         return zstandard.ZstdDecompressor().decompressobj()
 
 
+def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+
+
 def is_har(start: bytes) -> bool:
     """Whether a file that begins like this is a HAR."""
-    return _HAR.match(start) is not None
+    if _RECORD.match(start):
+        return False
+    if _HAR.match(start):
+        return True
+    if start.lstrip()[:1] not in (b"{", b"["):
+        return False
+    from mockrec.formats.har.recognise import names_log
+
+    return names_log(start)
 
 
 def is_plain(start: bytes) -> bool:
     """Whether the bytes of a file that begins like this are those of its lines."""
-    return not start.startswith((_GZIP, _ZSTD)) and is_lines(start.removeprefix(_BOM))
+    return not start.startswith((_GZIP, _ZSTD, *_UTF16)) and is_lines(start.removeprefix(_BOM))
 
 
 def is_lines(start: bytes) -> bool:
@@ -267,6 +304,8 @@ def _open_file(path: str) -> Lines:
         if file.peek(len(_PARQUET)).startswith(_PARQUET):
             file.close()
             return _open_tables(path)
+        if file.peek(len(_ZIP)).startswith(_ZIP):
+            return Joined(Source(path, _unzipped(path, file)), open_part)
         return Joined(Source(path, file), open_part)
     except (SessionError, OSError):
         file.close()
@@ -286,6 +325,13 @@ def open_part(path: str) -> Source:
     except SessionError:
         file.close()
         raise
+
+
+def _unzipped(path: str, file: BufferedReader) -> Readable:
+    # Imported here: only a zip needs it.
+    from mockrec.formats.har.zipped import ZippedHar
+
+    return ZippedHar(path, file)
 
 
 def _open_tables(path: str) -> Lines:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.draft import Draft, raw_headers
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
 from mockrec.engine.wire.parts import header_table
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
@@ -36,6 +38,16 @@ def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
     )
     view.body_complete = True
     return view
+
+
+def is_bare_redirect(record: Mapping[str, Any]) -> bool:
+    """Whether a `response` is a redirect whose body nobody has kept: browsers follow it and never read that, so it can
+    be given again without."""
+    body, status = record.get("body"), record.get("statusCode")
+    if status not in _REDIRECTS or not isinstance(body, Mapping) or not body.get("truncated"):
+        return False
+    kept = any(body.get(form) for form in ("text", "base64", "file", "raw"))
+    return not kept and any(name.lower() == "location" for name, _ in raw_headers(record))
 
 
 def is_open_stream(record: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from mockrec.engine.exchange.answer import REASONS
 from mockrec.engine.replay.cassette import Cassette, Recording
 from mockrec.engine.replay.draft import MARK, pairs_of, raw_headers, shallow_json
+from mockrec.engine.replay.recorded import is_bare_redirect
 from mockrec.engine.replay.serving import Unservable, cut
 from mockrec.engine.replay.target import without_framing
 from mockrec.engine.steps.reply import json_bytes
@@ -61,7 +62,7 @@ def _reply(record: Mapping[str, Any], cassette: Cassette, method: str, save: Sav
     reply.update(_headers(fields))
     if method == "HEAD":
         reply.update(_filler(record))
-    elif status not in (204, 304):
+    elif status not in (204, 304) and not is_bare_redirect(record):
         kind = next((value for name, value in fields if name.lower() == "content-type"), "")
         reply.update(_body(record.get("body"), cassette, kind, save))
         trailers = pairs_of(record.get("rawTrailers"))

@@ -14,6 +14,7 @@ from mockrec.engine.replay.cassette import Cassette, Miss, Recording
 from mockrec.engine.replay.draft import pairs_of, raw_headers
 from mockrec.engine.replay.latency import Latency
 from mockrec.engine.replay.miss import miss_text
+from mockrec.engine.replay.recorded import is_bare_redirect
 from mockrec.engine.replay.sending import REPLAY_OF
 from mockrec.engine.replay.socket_serving import converse
 from mockrec.engine.replay.target import without_framing
@@ -128,7 +129,7 @@ def answer_of(record: Mapping[str, Any], cassette: Cassette, *, bodiless: bool, 
         told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
         fields, trailers = [*fields, *told[:1]], ()
     else:
-        body = body_of(record.get("body"), cassette)
+        body = body_of(record.get("body"), cassette, partly=is_bare_redirect(record))
         fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
     _checked([*fields, *trailers])
     headers = tuple([(name, value) for name, value in fields])

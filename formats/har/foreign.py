@@ -8,8 +8,11 @@ from typing import Any
 
 from mockrec.formats.events import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.har import fields
+from mockrec.formats.har.attached import Attached
 from mockrec.formats.har.fields import items, mapping, number, text
-from mockrec.formats.har.foreign_entry import ForeignEntry, client_of, made_up_id, moment_of
+from mockrec.formats.har.foreign_entry import ForeignEntry, client_of, made_up_id
+from mockrec.formats.har.foreign_notes import EntryNotes, Notes
+from mockrec.formats.har.foreign_values import moment_of
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.jsonl import encode_lines
 from mockrec.formats.version import mockrec_version
@@ -22,8 +25,11 @@ _FAILURES = ("closed", "reset", "cert-rejected", "no-shared-cipher", "handshake-
 class Importer:
     """Takes entries in the file's order; `records` gives the lines at the end."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, attached: Attached) -> None:
+        self.notes = Notes()
+        """What was repaired or left out of entries that have become exchanges."""
         self._spool = spool
+        self._attached = attached
         self._counts: Counter[str] = Counter()
         self._first: float | None = None
         self._last = 0.0
@@ -40,9 +46,11 @@ class Importer:
             except ValueError:
                 continue  # beside the entries, and of one tool only
 
-    def entry(self, index: int, entry: Mapping[str, Any]) -> None:
-        """Make an exchange of it. `ValueError` says why that cannot be."""
-        self._add(ForeignEntry(index, entry).records())
+    def entry(self, index: int, where: str, entry: Mapping[str, Any]) -> None:
+        """Make an exchange of it. `index` counts through the file; `ValueError` says why that cannot be."""
+        made = ForeignEntry(index, entry, EntryNotes(where), self._attached)
+        self._add(made.records())
+        self.notes.add(made.notes)
 
     def records(self, *, cut_off: bool) -> Iterator[bytes]:
         """The session. `cut_off`: without its end, because the file has none."""

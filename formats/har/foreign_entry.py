@@ -7,24 +7,24 @@ none.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from mockrec.formats.body import encode_body
 from mockrec.formats.har import fields
+from mockrec.formats.har.attached import Attached, Nowhere
 from mockrec.formats.har.fields import items, mapping, number, text, whole
+from mockrec.formats.har.foreign_bodies import BodyReader, message_bytes
+from mockrec.formats.har.foreign_cookies import request_field, response_fields
+from mockrec.formats.har.foreign_fields import FieldReader
+from mockrec.formats.har.foreign_notes import EntryNotes
+from mockrec.formats.har.foreign_values import method_of, moment_of, number_of, status_of, url_of
 
 Record = dict[str, Any]
 
 _VERSION = re.compile(r"(?:http/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
-_CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
-_GZIP = b"\x1f\x8b"
 _BEFORE_WAIT = ("blocked", "dns", "connect", "send")
 _LATEST_SECONDS = 100_000_000_000
 _SCHEMES = ("http", "https", "ws", "wss")
@@ -33,45 +33,79 @@ _SCHEMES = ("http", "https", "ws", "wss")
 class ForeignEntry:
     """One entry on its way to records."""
 
-    def __init__(self, index: int, entry: Mapping[str, Any]) -> None:
+    def __init__(
+        self, index: int, entry: Mapping[str, Any], notes: EntryNotes | None = None, attached: Attached | None = None
+    ) -> None:
         """`ValueError` says why it cannot be one."""
         self._entry = entry
-        self._request = _wanted(entry, "request", "")
-        self._response = mapping(entry.get("response"))
-        self._url = text(self._request.get("url"))
-        if not self._url or not text(self._request.get("method")):
-            raise ValueError("request.method or request.url is missing")
-        self._where = fields.parts_of(self._url.partition("#")[0])
+        self.notes = notes or EntryNotes(f"entries[{index}]")
+        request = _wanted(entry, "request", "")
+        response = mapping(entry.get("response"))
+        self._method = method_of(request, self.notes)
+        self._url = url_of(request, self.notes)
+        self._where = fields.parts_of(self._url)
         if self._where.get("protocol") not in _SCHEMES or not self._where["destination"]["hostname"]:
-            raise ValueError(f"request.url is no HTTP URL: {self._url[:60]!r}")
-        self._start = moment_of(entry.get("startedDateTime"))
-        self._id = made_up_id(self._start, f"{index} {self._request['method']} {self._url}")
+            raise ValueError(f"request.url is no HTTP URL: {text(request.get('url'))[:60]!r}")
+        self._start = moment_of(entry.get("startedDateTime"), self.notes)
+        self._id = made_up_id(self._start, f"{index} {self._method} {self._url}")
         connection = entry.get("_connectionId")
         named = f"connection {connection}" if isinstance(connection, (str, int)) else f"connection of {self._id}"
         self._connection = made_up_id(0.0 if connection else self._start, named)
         self._read_timings()
+        self._read_messages(request, response, BodyReader(self.notes, attached or Nowhere(), self._id))
+        self._request, self._response = request, response
 
     def _read_timings(self) -> None:
         timings = mapping(self._entry.get("timings"))
-        spans = {name: max(number(timings.get(name)) or 0, 0) for name in (*_BEFORE_WAIT, "wait", "receive")}
+        spans = {name: max(number_of(timings.get(name)) or 0, 0) for name in (*_BEFORE_WAIT, "wait", "receive")}
         self._sent = self._start + sum(spans[name] for name in _BEFORE_WAIT)
         self._answered = self._sent + spans["wait"]
-        time = number(self._entry.get("time"))
+        time = number_of(self._entry.get("time"))
         end = self._start + time if time is not None and time >= 0 else self._answered + spans["receive"]
         self._end = max(end, self._answered)
+
+    def _read_messages(self, request: Mapping[str, Any], response: Mapping[str, Any], bodies: BodyReader) -> None:
+        """Everything that may be odd, before the first record is made: their tags say so."""
+        notes = self.notes
+        asked = FieldReader(notes, "request", self._method)
+        raw = asked.read(request.get("headers"), "request.headers")
+        raw += request_field(request.get("cookies"), raw, notes)
+        self._request_body, self._request_raw = bodies.posted(request, raw)
+        self._status, self._reason = status_of(response, notes)
+        answered = FieldReader(notes, "response")
+        raw = answered.read(response.get("headers"), "response.headers", response.get("cookies"))
+        raw += response_fields(response.get("cookies"), raw, notes)
+        self._response_body, self._response_raw = bodies.answered(response, raw, self._method, self._status)
+        self._trailers = {
+            side: FieldReader(notes, "trailers").read(message.get("_trailers"), f"{side}._trailers")
+            for side, message in (("request", request), ("response", response))
+        }
+        self._messages = [
+            (message, message_bytes(text(message.get("data")), binary=message.get("opcode") == 2, notes=notes))
+            for message in self._told_messages()
+        ]
+        own = [tag for tag in items(self._entry.get("_tags")) if isinstance(tag, str)]
+        self._tags = [*own, *(tag for tag in notes.tags if tag not in own)]
+
+    def _told_messages(self) -> list[Mapping[str, Any]]:
+        told = items(self._entry.get("_webSocketMessages"))
+        for index, message in enumerate(told):
+            if not isinstance(message, dict):
+                self.notes.lost("message", f"_webSocketMessages[{index}]", f"{message!r:.60}")
+        return [message for message in told if isinstance(message, dict)]
 
     def records(self) -> list[tuple[float, Record]]:
         """The exchange's records with their moments."""
         websocket = self._entry.get("_resourceType") == "websocket" or "_webSocketMessages" in self._entry
         websocket = websocket or self._where["protocol"] in ("ws", "wss")
-        if websocket and self._response.get("status") in (101, 200):
+        if websocket and self._status in (101, 200):
             return self._websocket()
         made = [(self._start, self._head("request-initiated", self._timing()))]
         made.append((self._sent, self._complete("request")))
-        if whole(self._response.get("status"), 0) > 0:
+        if self._status > 0:
             timing = self._timing(headersSentTimestamp=self._answered, responseSentTimestamp=self._end)
             response = self._answer("response", timing) | self._ending(self._end)
-            response |= {"body": _content(self._response), **_trailers(self._response)}
+            response |= {"body": self._response_body, **self._trailers_of("response")}
             made.append((self._end, response))
         else:
             made.append((self._end, self._abort()))
@@ -89,7 +123,7 @@ class ForeignEntry:
         return timing | milestones
 
     def _head(self, kind: str, timing: Record) -> Record:
-        raw = fields.raw_headers(self._request.get("headers"))
+        raw = self._request_raw
         match = _VERSION.fullmatch(text(self._request.get("httpVersion")))
         version = match[1] if match else "1.1"
         table = fields.header_table(raw)
@@ -97,20 +131,17 @@ class ForeignEntry:
             **self._envelope(kind),
             "protocol": self._where["protocol"],
             "httpVersion": version if "." in version else f"{version}.{1 if version == '1' else 0}",
-            "method": self._request["method"],
-            "url": self._url.partition("#")[0],
+            "method": self._method,
+            "url": self._url,
             "path": self._where["path"],
             "destination": self._where["destination"],
             **({"headers": table} if table else {}),
             "rawHeaders": raw,
             **client_of(self._entry),
             "timingEvents": timing,
-            "tags": self._tags(),
+            "tags": self._tags,
             **self._rule(),
         }
-
-    def _tags(self) -> list[str]:
-        return [tag for tag in items(self._entry.get("_tags")) if isinstance(tag, str)]
 
     def _rule(self) -> Record:
         rule = self._entry.get("_matchedRuleId")
@@ -122,25 +153,29 @@ class ForeignEntry:
 
     def _complete(self, kind: str) -> Record:
         head = self._head(kind, self._timing(bodyReceivedTimestamp=self._sent))
-        return {**head, "body": _posted(self._request), **_trailers(self._request)}
+        return {**head, "body": self._request_body, **self._trailers_of("request")}
 
     def _answer(self, kind: str, timing: Record) -> Record:
-        raw = fields.raw_headers(self._response.get("headers"))
+        raw = self._response_raw
         table = fields.header_table(raw)
         return {
             **self._envelope(kind),
-            "statusCode": self._response["status"],
-            "statusMessage": text(self._response.get("statusText")),
+            "statusCode": self._status,
+            "statusMessage": self._reason,
             **({"headers": table} if table else {}),
             "rawHeaders": raw,
             "timingEvents": timing,
-            "tags": self._tags(),
+            "tags": self._tags,
         }
 
     def _ending(self, end: float) -> Record:
-        method, url, host = self._request["method"], self._url.partition("#")[0], self._where["host"]
         duration = round(end - self._start, 4)
-        return {"method": method, "url": url, "host": host, **self._rule(), "duration": duration}
+        ending = {"method": self._method, "url": self._url, "host": self._where["host"]}
+        return {**ending, **self._rule(), "duration": duration}
+
+    def _trailers_of(self, side: str) -> Record:
+        raw = self._trailers[side]
+        return {"trailers": fields.header_table(raw), "rawTrailers": raw} if raw else {}
 
     def _abort(self) -> Record:
         told = self._response.get("_error") or self._response.get("_failureText") or self._entry.get("_error")
@@ -158,28 +193,26 @@ class ForeignEntry:
         made = [(self._start, self._complete("websocket-request"))]
         made.append((self._answered, self._answer("websocket-accepted", accepted)))
         latest = self._answered
-        for message in items(self._entry.get("_webSocketMessages")):
-            if isinstance(message, dict):
-                latest = max(latest, _milliseconds(message.get("time")))
-                made.append((latest, self._message(message, latest, accepted)))
+        for message, data in self._messages:
+            latest = max(latest, _milliseconds(message.get("time")))
+            made.append((latest, self._message(message, data, latest, accepted)))
         closed = mapping(self._entry.get("_webSocketClose"))
         end = max(self._end, latest, _milliseconds(closed.get("timestamp")))
         close = {**self._envelope("websocket-close"), "streamId": self._id}
         if whole(closed.get("code")) >= 0:
             close["closeCode"] = closed["code"]
         close |= {"closeReason": text(closed.get("reason")), "timingEvents": {**accepted, "wsClosedTimestamp": end}}
-        made.append((end, {**close, "tags": self._tags(), **self._ending(end)}))
+        made.append((end, {**close, "tags": self._tags, **self._ending(end)}))
         return made
 
-    def _message(self, message: Mapping[str, Any], moment: float, timing: Record) -> Record:
+    def _message(self, message: Mapping[str, Any], data: bytes, moment: float, timing: Record) -> Record:
         direction = "received" if message.get("type") in ("send", "request") else "sent"
-        data, binary = text(message.get("data")), message.get("opcode") == 2
         return {
             **self._envelope(f"websocket-message-{direction}"),
             "streamId": self._id,
             "direction": direction,
-            "content": encode_body(_decoded(data) if binary else _utf8(data)),
-            "isBinary": binary,
+            "content": encode_body(data),
+            "isBinary": message.get("opcode") == 2,
             "eventTimestamp": moment,
             "timingEvents": timing,
             "tags": [],
@@ -196,15 +229,6 @@ def _wanted(owner: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]
     return value
 
 
-def moment_of(value: Any) -> float:
-    """ISO 8601 → milliseconds since the epoch."""
-    try:
-        moment = datetime.fromisoformat(value)
-        return round((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000, 3)
-    except (ValueError, TypeError, OverflowError, OSError):
-        raise ValueError(f"startedDateTime is no date: {value!r:.60}") from None
-
-
 def _milliseconds(value: Any) -> float:
     """A moment since the epoch: browsers write seconds, Playwright milliseconds."""
     told = number(value) or 0
@@ -217,69 +241,6 @@ def client_of(owner: Mapping[str, Any]) -> Record:
     port = owner.get("clientPort") if port is None else port
     client: Record = {"remoteIpAddress": address} if isinstance(address, str) else {}
     return client | ({"remotePort": port} if type(port) is int else {})
-
-
-def _posted(request: Mapping[str, Any]) -> Record:
-    """The request's body: `_content` (HTTP Toolkit), `text`, or what `params` say."""
-    if isinstance(request.get("_content"), dict):
-        return _body(request, request["_content"])
-    posted = mapping(request.get("postData"))
-    if not text(posted.get("text")) and items(posted.get("params")):
-        pairs = [(text(mapping(one).get("name")), text(mapping(one).get("value"))) for one in posted["params"]]
-        return encode_body(urlencode(pairs).encode())
-    return _body(request, {"size": request.get("bodySize"), **posted})
-
-
-def _content(response: Mapping[str, Any]) -> Record:
-    return _body(response, mapping(response.get("content")))
-
-
-def _body(message: Mapping[str, Any], content: Mapping[str, Any]) -> Record:
-    """Its text, or how large it was where the file does not have it.
-
-    HAR keeps bodies without their content-encoding and charset; what the message's fields name is what they had.
-    """
-    kept = text(content.get("text"))
-    size = whole(content.get("size"), 0)
-    if not kept and size > 0:
-        return {"size": size, "text": "", "truncated": True}
-    table = fields.header_table(fields.raw_headers(message.get("headers")))
-    is_base64 = content.get("encoding") == "base64"
-    body = encode_body(_decoded(kept)) if is_base64 else _of_text(kept, text(table.get("content-type")))
-    coding = text(table.get("content-encoding")).strip().lower()
-    # Some tools keep the bytes of the wire all the same.
-    if kept and coding not in ("", "identity") and not (is_base64 and _decoded(kept).startswith(_GZIP)):
-        body["contentEncoding"] = coding
-    return body
-
-
-def _of_text(kept: str, content_type: str) -> Record:
-    """A text in the charset that its type names."""
-    found = _CHARSET.search(content_type)
-    try:
-        data = kept.encode(found[1]) if found else _utf8(kept)
-    except (LookupError, ValueError):
-        data = _utf8(kept)
-    utf8 = _utf8(kept)
-    if found is None or data == utf8:
-        return encode_body(utf8)
-    return {"size": len(data), "text": kept, "charset": found[1].lower()}
-
-
-def _decoded(data: str) -> bytes:
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return _utf8(data)
-
-
-def _utf8(data: str) -> bytes:
-    return data.encode("utf-8", "replace")
-
-
-def _trailers(message: Mapping[str, Any]) -> Record:
-    raw = fields.raw_headers(message.get("_trailers"))
-    return {"trailers": fields.header_table(raw), "rawTrailers": raw} if raw else {}
 
 
 def made_up_id(milliseconds: float, seed: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.har.attached import Attached, Nowhere
 from mockrec.formats.har.fields import items, mapping, whole
 from mockrec.formats.har.foreign import Importer
 from mockrec.formats.har.residual import unpack
@@ -25,10 +26,23 @@ MAX_PROBLEMS = 1000
 class Har:
     """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
 
-    def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        chunks: Iterable[bytes],
+        problems: list[str],
+        notes: list[str] | None = None,
+        attached: Attached | None = None,
+    ) -> None:
+        """`notes` grows as `problems` does, with what was repaired; `attached`: where bodies beside the HAR are."""
         self.torn = ""
         """Empty, or a sentence about the entry that is cut off."""
         self._name = name
+        self._notes = [] if notes is None else notes
+        self._attached = attached or Nowhere()
+        self._entries = 0
+        self._skipped = 0
+        """The document whose members are left out."""
         self._members = Splitter(name, chunks)
         self._problems = problems
         self._spool = Spool()
@@ -46,15 +60,25 @@ class Har:
             if self._ours:
                 yield from self._spool.rest()
             else:
-                yield from self._imported().records(cut_off=bool(self.torn))
+                imported = self._imported()
+                self._notes += imported.notes.told()
+                self._problems += imported.notes.lost()
+                yield from imported.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
 
     def _take(self, member: Member) -> None:
-        if member.index is not None:
+        if member.document > 1 and (self._ours or member.key == "_mockrecSession"):
+            # Records of two recordings have the same numbers; `filter A B` is what joins them.
+            if self._skipped != member.document:
+                self._tell(f"document {member.document}", "only HARs of other tools may follow one another in a file")
+            self._skipped = member.document
+        elif member.document == self._skipped:
+            pass
+        elif member.index is not None:
             self._take_entry(member.index, member)
         elif member.problem:
-            self._tell(f"log.{member.key}", member.problem)
+            self._tell(f"log.{member.key}" if member.key else "what follows the HAR", member.problem)
         elif member.key == "_mockrecSession":
             self._begin(mapping(member.value))
         elif member.key == "_mockrec" and self._ours:
@@ -74,11 +98,12 @@ class Har:
 
     def _imported(self) -> Importer:
         if self._importer is None:
-            self._importer = Importer(self._spool)
+            self._importer = Importer(self._spool, self._attached)
         return self._importer
 
     def _take_entry(self, index: int, member: Member) -> None:
-        where = f"entries[{index}]"
+        where = f"entries[{index}]" if member.document == 1 else f"document {member.document}, entries[{index}]"
+        self._entries += 1
         if member.problem or not isinstance(member.value, dict):
             self._tell(where, member.problem or "it is no object")
             return
@@ -86,7 +111,7 @@ class Har:
             if self._ours:
                 self._own(member.value, where)
             else:
-                self._imported().entry(index, member.value)
+                self._imported().entry(self._entries - 1, where, member.value)
         except ValueError as error:
             self._tell(where, str(error))
 

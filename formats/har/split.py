@@ -22,6 +22,8 @@ _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]
 _SCALAR = re.compile(rb"[^,:\]}\s]*+")
 _OURS = b'\n{"startedDateTime":"'
 """How our own entries begin: each is one line, so that a damaged one takes no other with it."""
+_LONGEST = 256 * 1024 * 1024
+"""Bytes of one entry, or of another member: what is longer is no HAR, and would be held in memory whole."""
 _KEPT = 64 * 1024
 """Bytes that may stay after they are read: moving the rest for every member takes longer."""
 _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
@@ -36,6 +38,8 @@ class Member:
     index: int | None = None
     problem: str = ""
     """Why there is no value."""
+    document: int = 1
+    """Which of several HARs in the file."""
 
 
 class _EndError(Exception):
@@ -54,26 +58,60 @@ class Splitter:
         self._dropped = 0
         """Bytes before `_data`."""
         self._where = "before its first entry"
+        self._document = 0
 
     def __iter__(self) -> Iterator[Member]:
         try:
-            for key in self._object():
-                if key == "log":
-                    yield from self._log()
-                else:
-                    self._value()
+            yield from self._documents()
         except _EndError:
             self.torn = f"the file ends {self._where}"
 
-    def _log(self) -> Iterator[Member]:
+    def _documents(self) -> Iterator[Member]:
+        """One HAR, or several that follow one another: side by side, each in a line, or as a list."""
+        is_list = self._peek() == b"["
+        if is_list:
+            self._at += 1
+        while True:
+            self._document += 1
+            yield from self._one_document()
+            found = self._next()
+            if found == b"," and is_list:
+                self._at += 1
+                found = self._peek()
+            elif found == b"]" and is_list:
+                self._at += 1
+                is_list = False
+                found = self._next()
+            if not found:
+                if is_list:
+                    raise _EndError
+                return
+            if found != b"{":
+                shown = bytes(self._data[self._at : self._at + 20])
+                problem = f"expected the end of the file at byte {self._dropped + self._at}, found {shown!r}"
+                yield Member("", None, problem=problem)
+                return
+
+    def _one_document(self) -> Iterator[Member]:
         for key in self._object():
-            if key == "entries":
+            if key == "log" and self._peek() == b"{":
+                yield from self._log(self._object())
+            elif key == "log":
+                self._fail("an object")
+            elif key in ("entries", "creator"):  # `log` alone, without what it is a member of
+                yield from self._log(iter([key]))
+            else:
+                self._value()
+
+    def _log(self, keys: Iterator[str]) -> Iterator[Member]:
+        for key in keys:
+            if key != "entries":
+                value, problem = _parsed(self._value())
+                yield Member(key, value, None, problem, self._document)
+            else:
                 if self._peek() != b"[":
                     self._fail("a list of entries")
                 yield from self._entries()
-            else:
-                value, problem = _parsed(self._value())
-                yield Member(key, value, problem=problem)
 
     def _entries(self) -> Iterator[Member]:
         self._at += 1
@@ -83,7 +121,7 @@ class Splitter:
             self._where = f"in entries[{index}]"
             line = self._own_line()
             value, problem = _parsed(self._value() if line is None else line)
-            yield Member("entries", value, index, problem)
+            yield Member("entries", value, index, problem, self._document)
             index += 1
             self._separator(b"]")
         self._at += 1
@@ -99,14 +137,33 @@ class Splitter:
             seen = len(self._data)
             if not self._more():
                 return None
-        if end + 1 >= len(self._data):
-            self._more()
-        if bytes(self._data[end + 1 : end + 2]) not in (b"", b"{", b"]"):
+        next_start = _OURS[1:]
+        while len(self._data) - end - 1 < len(next_start) and self._more():
+            pass
+        follows = bytes(self._data[end + 1 : end + 1 + len(next_start)])
+        if not (follows[:1] == b"]" or next_start.startswith(follows) or follows == next_start):
             return None  # it only begins like ours, and goes on in the next line
-        self._at = end
-        line = bytes(self._data[start:end])
-        if line.endswith(b","):
-            line, self._at = line[:-1], end - 1
+        line = bytes(self._data[start:end]).rstrip(b" \t\r")
+        is_last = not line.endswith(b",")
+        if is_last and follows[:1] == b"]" and _parsed(line)[1]:
+            # A damaged line, or one whose entry goes on with the end of a list.
+            return self._over_lines(start) or self._taken(line)
+        return self._taken(line if is_last else line[:-1])
+
+    def _over_lines(self, start: int) -> bytes | None:
+        """The entry that begins there, if it is good JSON however many lines it has."""
+        place = self._dropped + start
+        try:
+            raw = self._value()
+            if not _parsed(raw)[1]:
+                return raw
+        except _EndError:
+            pass
+        self._at = place - self._dropped
+        return None
+
+    def _taken(self, line: bytes) -> bytes:
+        self._at += len(line)
         return line
 
     # ── the grammar ────────────────────────────────────────────────────────────────────────────────
@@ -134,13 +191,20 @@ class Splitter:
 
     def _peek(self) -> bytes:
         """The next byte that is no space."""
+        if found := self._next():
+            return found
+        raise _EndError
+
+    def _next(self) -> bytes:
+        """The same; nothing at the end of the file."""
         while True:
             match = _SPACE.match(self._data, self._at)
             self._at = match.end() if match else self._at
             if self._at < len(self._data):
                 return bytes(self._data[self._at : self._at + 1])
+            self._forget()
             if not self._more():
-                raise _EndError
+                return b""
 
     def _value(self) -> bytes:
         first = self._peek()
@@ -200,6 +264,8 @@ class Splitter:
         if chunk is None:
             return False
         self._data += chunk
+        if len(self._data) > _LONGEST + _KEPT:
+            raise SessionError(self._name, f"what stands {self._where} of this HAR is longer than {_LONGEST} bytes")
         return True
 
     def _fail(self, expected: str) -> NoReturn:
@@ -214,11 +280,11 @@ def _parsed(raw: bytes) -> tuple[Any, str]:
     except orjson.JSONDecodeError as error:
         problem = str(error)
     try:
-        # It reads the halves of surrogate pairs that browsers write, too.
-        return json.loads(raw, parse_constant=_refuse), ""
+        # It reads the halves of surrogate pairs that browsers write, too, and Python's own NaN.
+        return json.loads(raw, parse_constant=_unknown), ""
     except (ValueError, RecursionError):
         return None, f"it is no JSON: {problem}"
 
 
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(word)
+def _unknown(_: str) -> None:
+    """NaN and Infinity are numbers that nobody knows."""

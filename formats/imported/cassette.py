@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -30,11 +31,15 @@ _VERSIONS = ("1", "2")
 class Cassette:
     """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
 
-    def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str], *, is_json: bool) -> None:
+    def __init__(
+        self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str], *, is_json: bool
+    ) -> None:
         self.torn = ""
         self._name = name
         self._chunks = chunks
         self._problems = problems
+        self._notes = notes
+        self._guessed: Counter[str] = Counter()
         self._is_json = is_json
         self._spool = Spool()
         self._session = ImportedSession(self._spool)
@@ -42,13 +47,16 @@ class Cassette:
         self._index = 0
         self._latest: float | None = None
         """The time of the interaction before; None while none has had one."""
-        self._undated: list[tuple[int, Exchange]] = []
+        self._undated: list[tuple[int, str, Exchange]] = []
         self._undated_bytes = 0
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             self._read_json() if self._is_json else self._read_yaml()
             self._add_undated(0.0)
+            self._problems += self._session.notes.lost()
+            self._notes += self._session.notes.told()
+            self._notes += [f"{what} ({count:,} of {self._index:,})" for what, count in self._guessed.items()]
             self._session.log("creator", {"name": self._creator or "a cassette"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
@@ -103,36 +111,39 @@ class Cassette:
         self._index += 1
         try:
             found = exchange_of(interaction)
-            self._place(index, found, moment_of(interaction, found))
+            self._place(index, where, found, moment_of(interaction, found))
         except ValueError as error:
             self._tell(f"{where} is left out: {error}")
             return
-        for told in found.told:
-            self._tell(f"{where}: {told}")
+        if interaction.get("recorded_at") is None:
+            self._guessed["guessed: the time is that of the Date field, or follows the exchange before"] += 1
+        if not found.entry["time"]:
+            self._guessed["missing: how long it took is not in the file, and is 0"] += 1
+        self._guessed.update(found.guessed)
 
-    def _place(self, index: int, found: Exchange, moment: float | None) -> None:
+    def _place(self, index: int, where: str, found: Exchange, moment: float | None) -> None:
         """Add it at its time, but never before the interaction before it: their order is what counts."""
         room = len(self._undated) < _MAX_UNDATED and self._undated_bytes < _MAX_UNDATED_BYTES
         if self._latest is None and moment is None and room:
-            self._undated.append((index, found))
+            self._undated.append((index, where, found))
             self._undated_bytes += len(found.sent) + len(found.answered)
             # Found out now, where the place is known.
             ForeignEntry(index, {**found.entry, "startedDateTime": iso(0)})
             return
         if self._latest is None:
             self._add_undated(max(0.0, (moment or 0.0) - len(self._undated)))
-        self._add(index, found, moment or 0.0)
+        self._add(index, where, found, moment or 0.0)
 
     def _add_undated(self, first: float) -> None:
         """Those that came before the first time that is known, up to which they are a millisecond apart."""
-        for index, found in self._undated:
-            self._add(index, found, first)
+        for index, where, found in self._undated:
+            self._add(index, where, found, first)
         self._undated = []
 
-    def _add(self, index: int, found: Exchange, moment: float) -> None:
+    def _add(self, index: int, where: str, found: Exchange, moment: float) -> None:
         self._latest = moment if self._latest is None else max(self._latest + 1, moment)
         found.entry["startedDateTime"] = iso(self._latest, digits=6)
-        self._session.exchange(index, found)
+        self._session.exchange(index, where, found)
 
     def _member(self, key: str, value: Any, where: str) -> None:
         if key == "recorded_with" and isinstance(value, str):

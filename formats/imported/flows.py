@@ -28,11 +28,12 @@ _MAX_HELD = 1_000
 class Flows:
     """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
 
-    def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str]) -> None:
+    def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str]) -> None:
         self.torn = ""
         self._name = name
         self._stream = Stream(name, chunks)
         self._problems = problems
+        self._notes = notes
         self._spool = Spool()
         self._session = ImportedSession(self._spool)
         self._left_out: Counter[str] = Counter()
@@ -52,6 +53,8 @@ class Flows:
             self.torn = self._stream.torn
             for kind, count in sorted(self._left_out.items()):
                 self._tell(_said_of(kind, count))
+            self._problems += self._session.notes.lost()
+            self._notes += self._session.notes.told()
             self._session.log("creator", {"name": "mitmproxy"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
@@ -102,7 +105,7 @@ class Flows:
 
     def _add(self, index: int, flow: dict[str, Any]) -> None:
         try:
-            self._session.exchange(index, exchange_of(flow))
+            self._session.exchange(index, f"flow {index}", exchange_of(flow))
         except ValueError as error:
             self._tell(f"flow {index} is left out: {error}")
             return

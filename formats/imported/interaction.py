@@ -56,7 +56,7 @@ def exchange_of(interaction: Any) -> Exchange:
     for side, message in (("request", request), ("response", response)):
         if trailers := list(_headers(message.get("trailer"), f"{side}.trailer")):
             entry[side]["_trailers"] = trailers
-    return Exchange(entry, sent, answered, told=told)
+    return Exchange(entry, sent, answered, guessed=told)
 
 
 def moment_of(interaction: Any, found: Exchange) -> float | None:
@@ -211,7 +211,7 @@ def _sent(request: dict[str, Any], headers: list[dict[str, str]], told: list[str
         if isinstance(body, dict) and content_type.lower().startswith(_FORM):
             return _form(body)
         if "json" not in content_type.lower():
-            told.append("request.body is data and no text, kept as JSON")
+            told.append("repaired: request bodies that are data and no text are written as JSON")
         return _json(body)
     form = request.get("form")
     return _form(form) if not data and isinstance(form, dict) else data

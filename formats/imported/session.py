@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mockrec.formats.har.fields import header_table, raw_headers, text
+from mockrec.formats.har.attached import Nowhere
+from mockrec.formats.har.fields import mapping, text
 from mockrec.formats.har.foreign import Importer
 from mockrec.formats.har.foreign_entry import ForeignEntry
+from mockrec.formats.har.foreign_notes import EntryNotes
+from mockrec.formats.har.spool import Spool
 from mockrec.formats.imported.coding import body_record
 
 Record = dict[str, Any]
@@ -28,26 +31,31 @@ class Exchange:
     """The response's."""
     missing: bool = False
     """The recording has no body of the response, though there was one."""
-    told: list[str] = field(default_factory=list)
-    """What of it could not be kept, a sentence each."""
+    guessed: list[str] = field(default_factory=list)
+    """What was made up for it, a sentence each that is the same for all."""
 
 
 class ImportedSession(Importer):
     """Takes exchanges in the file's order; `records` gives the lines at the end."""
 
-    def exchange(self, index: int, found: Exchange) -> None:
+    def __init__(self, spool: Spool) -> None:
+        super().__init__(spool, Nowhere())
+
+    def exchange(self, index: int, where: str, found: Exchange) -> None:
         """Make records of an exchange. `ValueError` says why that cannot be."""
-        records = ForeignEntry(index, found.entry).records()
+        made = ForeignEntry(index, found.entry, EntryNotes(where))
+        records = made.records()
         for _, record in records:
             if record["type"] in ("request", "websocket-request"):
-                record["body"] = _body(found.entry["request"], found.sent)
+                record["body"] = _body(record, found.sent)
             elif record["type"] == "response":
-                record["body"] = _body(found.entry["response"], found.answered)
+                record["body"] = _body(record, found.answered)
                 if found.missing:
                     record["body"]["truncated"] = True
         self._add(records)
+        self.notes.add(made.notes)
 
 
 def _body(message: Mapping[str, Any], data: bytes) -> Record:
-    table = header_table(raw_headers(message.get("headers")))
+    table = mapping(message.get("headers"))
     return body_record(data, text(table.get("content-type")), text(table.get("content-encoding")))

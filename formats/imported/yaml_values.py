@@ -294,7 +294,7 @@ class Values:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (self._line, 1)
         said = _said(error)
-        if "end of stream" in said or "document end" in said and not self._stream.read(1):
+        if "end of stream" in said or ("document end" in said and not self._stream.read(1)):
             self.torn = f"the file ends in the middle of a value (line {line})"
             return
         raise SessionError(self._name, f"column {column}: no YAML: {said}", line)

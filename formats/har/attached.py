@@ -1,0 +1,112 @@
+"""Files that a HAR names as bodies (`_file`, as Playwright writes them): beside the HAR, or with it in a zip.
+
+A name comes from the file, so it is believed nothing: it must lead to a regular file in the HAR's own folder or zip,
+and what it leads to is read up to a limit. Many entries may name one file, so there is a limit for all of them, too.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
+
+MAX_FILE: Final = 64 * 1024 * 1024
+"""Bytes of one attached file."""
+MAX_ALL: Final = 512 * 1024 * 1024
+"""Bytes of all that are taken in, plus `MORE_PER_BYTE` for each byte that there is on disk."""
+MORE_PER_BYTE: Final = 20
+
+
+class AttachedError(ValueError):
+    """An attached file is not read. The text is why."""
+
+
+class Attached(Protocol):
+    """Where attached files are."""
+
+    def read(self, name: str) -> bytes:
+        """The file. Raises `AttachedError`."""
+
+
+class Nowhere:
+    """There are none: the HAR comes from a pipe."""
+
+    def read(self, name: str) -> bytes:
+        raise AttachedError("the HAR comes from a pipe; give its name")
+
+
+class _Budget:
+    def __init__(self, stored: int) -> None:
+        self._left = MAX_ALL + MORE_PER_BYTE * stored
+
+    def take(self, size: int) -> None:
+        if size > MAX_FILE:
+            raise AttachedError(f"it is larger than {MAX_FILE // 1024**2} MiB")
+        if size > self._left:
+            raise AttachedError("the attached files that are named come to far more than there is on disk")
+        self._left -= size
+
+
+class Folder:
+    """Files in the HAR's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._budget = _Budget(0)
+
+    def read(self, name: str) -> bytes:
+        """See `Attached`."""
+        _check_name(name)
+        path = self._folder / name
+        try:
+            if not path.resolve().is_relative_to(self._folder.resolve()):
+                raise AttachedError("refused: it leads out of the HAR's folder")
+            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+            raise AttachedError(getattr(error, "strerror", None) or str(error)) from None
+        try:
+            told = os.fstat(number)
+            if not stat.S_ISREG(told.st_mode):
+                raise AttachedError("refused: it is no regular file")
+            self._budget.take(told.st_size)
+            with os.fdopen(number, "rb", closefd=False) as file:
+                return file.read(MAX_FILE)
+        except OSError as error:
+            raise AttachedError(error.strerror or str(error)) from None
+        finally:
+            os.close(number)
+
+
+class Zip:
+    """Files in the zip that the HAR is in."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str, stored: int) -> None:
+        """`folder` of the HAR inside, with its slash; `stored`: bytes of the whole zip."""
+        self._archive = archive
+        self._folder = folder
+        self._budget = _Budget(stored)
+
+    def read(self, name: str) -> bytes:
+        """See `Attached`."""
+        _check_name(name)
+        try:
+            info = self._archive.getinfo(self._folder + name)
+        except KeyError:
+            raise AttachedError("it is not in the zip") from None
+        self._budget.take(info.file_size)
+        try:
+            with self._archive.open(info) as file:
+                data = file.read(info.file_size + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
+            raise AttachedError(str(error) or "it is damaged") from None
+        if len(data) != info.file_size:
+            raise AttachedError("it is not as long as the zip says")
+        return data
+
+
+def _check_name(name: str) -> None:
+    if not name or "\0" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise AttachedError("refused: it leads out of the HAR's folder")

@@ -1,0 +1,131 @@
+"""What was repaired or left out while another tool's HAR was read: counted by kind, told once at the end.
+
+A file may have the same oddity in each of a hundred thousand entries. So each kind is one sentence with a count and its
+first place; the exchanges themselves are tagged, so that a filter finds them all.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TAG: Final = "har-odd:"
+"""Before the kind, in the tags of an exchange that was read from an entry with an oddity."""
+
+_LONGEST = 80
+"""Characters of a value that are shown."""
+
+REPAIRED: Final = {
+    "split-field": "header values with line breaks are several fields",
+    "joined-cookies": "Set-Cookie values that were joined with commas are several fields",
+    "folded-field": "folded header values are one line",
+    "utf8-value": "header values that are no Latin-1 text are their UTF-8 bytes",
+    "control-character": "control characters in header values and reasons are blanks",
+    "padded-value": "blanks around header values are gone",
+    "start-line": "request and status lines among the headers are dropped: method, URL and status say the same",
+    "trimmed-name": "header names are without the blanks, controls and colons around them",
+    "line-as-name": "whole header lines in a name are name and value",
+    "pseudo-name": "pseudo-headers that lost the colon before them have it again",
+    "no-field": "headers without name and value are dropped",
+    "header-form": "headers in another form (an object, pairs, lists or numbers as values) are fields",
+    "cookies-list": "cookies that no header names are Cookie and Set-Cookie fields",
+    "content-type": "the type that only postData names is the Content-Type field",
+    "status-form": "statuses in another form are numbers",
+    "reason-form": "reasons that hold the whole status line, or are no Latin-1 text, are what a status line can hold",
+    "date-form": "dates that are not ISO 8601 (epoch, RFC 1123) are moments",
+    "no-zone": "dates without a zone are read as UTC",
+    "url-form": "characters that no URL holds are percent-encoded",
+    "query-list": "queries that only queryString has are part of the URL",
+    "method-form": "blanks around methods are gone",
+    "base64-form": "base64 that is wrapped, unpadded, url-safe or marked in another spelling is decoded",
+    "no-base64": "texts that are said to be base64 and are not are taken as they are",
+    "unmarked-base64": "base64 that is not said to be is decoded",
+    "bytes-as-text": "binary bodies with a character for each byte are these bytes",
+    "half-character": "halves of surrogate pairs are question marks",
+    "body-form": "bodies in another form than a text (JSON, a bare string) are texts",
+    "form-params": "bodies that only postData.params has are made of these",
+    "boundary": "multipart types without a boundary have one",
+    "unknown-coding": "Content-Encoding fields are dropped where the body is decoded and the coding is not known here",
+}
+"""Kind → what has been done, as a sentence."""
+
+MISSING: Final = {
+    "redirect-body": "bodies of redirects are not in the file",
+    "no-body": "bodies are not in the file; they have their size and are marked truncated",
+}
+"""The same for what the tool has not written: nobody has repaired or lost that."""
+
+LOST: Final = {
+    "field": "headers that no message can hold are left out",
+    "status": "statuses that are none are left out, and the exchange has no answer",
+    "attached": "attached files could not be read, and their bodies are marked truncated",
+    "uploaded": "uploaded files are not in the HAR, and the requests' bodies are marked truncated",
+    "message": "WebSocket messages that are no objects are left out",
+}
+"""Kind → what is missing now, as a sentence."""
+
+_UNTAGGED: Final = frozenset({*MISSING, "no-zone"})
+"""What the record itself says, or what says nothing of one exchange."""
+
+
+class EntryNotes:
+    """What is odd about one entry."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.found: dict[tuple[bool, str], tuple[int, str]] = {}
+        """Whether it is lost, and its kind → how often, and where first."""
+
+    def repaired(self, kind: str, place: str = "", detail: str = "") -> None:
+        """`kind` is one of `REPAIRED` or `MISSING`, `place` the member of the entry, `detail` what was found there."""
+        self._add(False, kind, place, detail)
+
+    def lost(self, kind: str, place: str = "", detail: str = "") -> None:
+        """The same for a kind of `LOST`."""
+        self._add(True, kind, place, detail)
+
+    @property
+    def tags(self) -> list[str]:
+        """For the records of the exchange."""
+        kinds = dict.fromkeys(kind for _, kind in self.found)
+        return [f"{TAG}{kind}" for kind in kinds if kind not in _UNTAGGED]
+
+    def _add(self, lost: bool, kind: str, place: str, detail: str) -> None:
+        known = self.found.get((lost, kind))
+        if known is not None:
+            self.found[lost, kind] = known[0] + 1, known[1]
+            return
+        first = f"{self._where}.{place}" if place else self._where
+        if detail:
+            shown = detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}…"
+            first += f": {ascii(shown) if not shown.isprintable() else shown}"
+        self.found[lost, kind] = 1, first
+
+
+class Notes:
+    """What is odd about a file."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[bool, str], tuple[int, str]] = {}
+
+    def add(self, entry: EntryNotes) -> None:
+        """An entry has become an exchange."""
+        for key, (count, first) in entry.found.items():
+            before = self._found.get(key)
+            self._found[key] = (count, first) if before is None else (before[0] + count, before[1])
+
+    def told(self) -> list[str]:
+        """A sentence for each kind of repair, and of what the tool has not written."""
+        told: list[str] = []
+        for (lost, kind), (count, first) in self._found.items():
+            if not lost:
+                what = f"missing: {MISSING[kind]}" if kind in MISSING else f"repaired: {REPAIRED[kind]}"
+                told.append(_sentence(what, count, first))
+        return told
+
+    def lost(self) -> list[str]:
+        """A sentence for each kind of what is left out."""
+        return [_sentence(LOST[kind], *told) for (lost, kind), told in self._found.items() if lost]
+
+
+def _sentence(what: str, count: int, first: str) -> str:
+    return f"{what} ({count:,} time{'' if count == 1 else 's'}, first in {first})"

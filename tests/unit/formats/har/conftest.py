@@ -1,0 +1,66 @@
+"""Entries of other tools, made up: the least that every tool writes, and what comes of them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from audited import audited
+
+from mockrec.formats.session import Session
+from mockrec.formats.source import Source
+
+Record = dict[str, Any]
+
+
+class Read(NamedTuple):
+    """What comes of a HAR."""
+
+    records: list[Record]
+    problems: list[str]
+    notes: list[str]
+
+    def one(self, kind: str) -> Record:
+        """The record of that type; there is one."""
+        (found,) = [record for record in self.records if record["type"] == kind]
+        return found
+
+    @property
+    def odd(self) -> list[str]:
+        """The kinds of oddities that the first exchange is tagged with."""
+        return [tag.removeprefix("har-odd:") for tag in self.one("request")["tags"]]
+
+
+@pytest.fixture
+def entry() -> Callable[..., Record]:
+    """Makes an entry; keywords change members of it, or of its request and response."""
+
+    def make(**changes: Any) -> Record:
+        made: Record = {
+            "startedDateTime": "2026-11-20T09:15:30.500Z",
+            "time": 30,
+            "request": {"method": "GET", "url": "http://a.test/x", "httpVersion": "HTTP/1.1", "headers": []},
+            "response": {"status": 200, "statusText": "OK", "headers": [], "content": {"size": 2, "text": "ok"}},
+            "timings": {"send": 4, "wait": 10, "receive": 10},
+        }
+        for key, value in changes.items():
+            made[key] = {**made[key], **value} if isinstance(value, dict) and key in made else value
+        return made
+
+    return make
+
+
+@pytest.fixture
+def read() -> Callable[..., Read]:
+    """Reads a HAR of these entries, or these bytes."""
+
+    def read_it(*entries: Any, data: bytes | None = None) -> Read:
+        if data is None:
+            data = json.dumps({"log": {"version": "1.2", "entries": list(entries)}}).encode()
+        session = Session(Source("s.har", io.BytesIO(data)))
+        return Read(audited(session), session.problems, session.notes)
+
+    return read_it
