@@ -41,7 +41,10 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """What a shell of Windows writes when it redirects output."""
 _PARQUET = b"PAR1"
-_EXPECTED = "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a mitmproxy flow file, plain, gzip or zstd, or Parquet)"
+_EXPECTED = (
+    "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a flow file of mitmproxy, plain, gzip or zstd, "
+    "or Parquet)"
+)
 
 
 class Readable(Protocol):

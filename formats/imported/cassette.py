@@ -15,7 +15,7 @@ from mockrec.formats.har.foreign_entry import ForeignEntry
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.imported.interaction import exchange_of, moment_of
 from mockrec.formats.imported.session import MAX_PROBLEMS, Exchange, ImportedSession
-from mockrec.formats.imported.yaml_values import Values
+from mockrec.formats.imported.yaml_values import Values, is_null
 
 MAX_JSON = 512 * 1024 * 1024
 """A cassette in JSON is read as a whole; in YAML one interaction after another."""
@@ -34,6 +34,7 @@ class Cassette:
     def __init__(
         self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str], *, is_json: bool
     ) -> None:
+        """`notes` grows as `problems` does, with what was guessed or repaired."""
         self.torn = ""
         self._name = name
         self._chunks = chunks
@@ -70,7 +71,8 @@ class Cassette:
             else:
                 self._member(key, value, f"line {line}")
             for problem in values.refused:
-                self._tell(problem)
+                if not (self._problems and self._problems[-1].endswith(problem)):
+                    self._tell(problem)
             for place, name in values.repeated:
                 self._tell(f"line {place}: the key {name[:60]} stands twice in one mapping, the last one counts")
             values.refused.clear()
@@ -150,7 +152,7 @@ class Cassette:
             self._creator = value[:80]
         elif key == "version" and str(value) not in _VERSIONS:
             raise SessionError(self._name, f"{where}: a cassette of version {value!s:.20}, this mockrec reads 1 and 2")
-        elif key in _LISTS and value:
+        elif key in _LISTS and not is_null(value):
             raise SessionError(self._name, f"{where}: {key} is no list")
         elif key not in _KNOWN:
             self._tell(f"{where}: {key[:60]} is not kept")

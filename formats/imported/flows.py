@@ -1,7 +1,7 @@
 """A flow file of mitmproxy as a session: its HTTP flows and WebSockets, in the order of time.
 
-Formats 1 to 21 and those named after versions 0.10 to 3 are read; in all of them a flow is a mapping with the same parts. TCP, UDP
-and DNS flows have no exchanges and are left out.
+Formats 4 to 21 are read, and those of before that are named after versions (0.10 to 3): in all of them a flow is a
+mapping with much the same parts. TCP, UDP and DNS flows have no exchanges and are left out.
 """
 
 from __future__ import annotations

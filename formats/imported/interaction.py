@@ -1,8 +1,8 @@
 """One interaction of a cassette → an exchange, whatever program has written it.
 
 Known are VCR.py 0.x to 9 (both serialisers, its httpx form of before 5, Pydantic AI's and other serialisers with
-`parsed_body`), cassetter, Ruby's VCR 1 to 6, betamax, vcr for R, go-vcr 1 to 4 and php-vcr. Values are those of `yaml_values.py`
-or of JSON.
+`parsed_body`), cassetter, Ruby's VCR 1 to 6, betamax, vcr for R, go-vcr 1 to 4 and php-vcr. Values are those of
+`yaml_values.py`, or of JSON.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from mockrec.formats.har.attached import Nowhere
 from mockrec.formats.har.fields import mapping, text
 from mockrec.formats.har.foreign import Importer
 from mockrec.formats.har.foreign_entry import ForeignEntry
-from mockrec.formats.har.foreign_notes import EntryNotes
+from mockrec.formats.har.foreign_notes import MISSING, EntryNotes
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.imported.coding import body_record
 
@@ -53,6 +53,8 @@ class ImportedSession(Importer):
                 if found.missing:
                     record["body"]["truncated"] = True
         self._add(records)
+        # The entry has no bodies because they are put into the records here.
+        made.notes.found = {key: found for key, found in made.notes.found.items() if key[1] not in MISSING}
         self.notes.add(made.notes)
 
 

@@ -1,7 +1,7 @@
 """Tagged netstrings (tnetstrings.info), the format of mitmproxy's flow files: `12:hello world!,` and so on.
 
-mitmproxy adds `;` for text in UTF-8; `,` are bytes. Values are read where they stand, with a stack of our own, so that neither
-depth nor a length that is not true costs more than the file's size.
+mitmproxy adds `;` for text in UTF-8; `,` are bytes. Values are read where they stand, with a stack of our own, so that
+neither depth nor a length that is not true costs more than the file's size.
 """
 
 from __future__ import annotations

@@ -89,6 +89,8 @@ class _Stream:
         self.taken = 0
         self.mark = 0
         """What was taken when the last value came."""
+        self.line = 1
+        """Where that was."""
         self._name = name
         self._chunks = iter(chunks)
         self._rest = memoryview(b"")
@@ -101,7 +103,8 @@ class _Stream:
                 return b""
             self._rest = memoryview(chunk)
         if self.taken - self.mark > MAX_BETWEEN:
-            raise SessionError(self._name, f"a value that is longer than {MAX_BETWEEN >> 20} MiB is refused")
+            problem = f"a value that is longer than {MAX_BETWEEN >> 20} MiB is refused"
+            raise SessionError(self._name, problem, self.line)
         part = self._rest[: size if size > 0 else None]
         self._rest = self._rest[len(part) :]
         self.taken += len(part)
@@ -158,9 +161,8 @@ class Values:
                     yield from self._items("", event, events)
                 elif isinstance(event, yaml.MappingStartEvent):
                     yield from self._members(event, events, lists)
-                elif isinstance(event, yaml.ScalarEvent):
-                    if event.value.strip():
-                        yield "", self._line, self._scalar(event)
+                elif isinstance(event, yaml.ScalarEvent) and event.value.strip():
+                    yield "", self._line, self._scalar(event)
         except yaml.MarkedYAMLError as error:
             self._fail(error)
         except (yaml.YAMLError, UnicodeDecodeError) as error:  # bytes that are no text, characters that YAML bans
@@ -177,10 +179,13 @@ class Values:
             self._look_at(event)
             line = self._line
             if key in lists and isinstance(event, yaml.SequenceStartEvent):
-                for _, line, item in self._items(key, event, events):
-                    yield key, line, item
-            else:
-                yield key, line, self._value(event, events)
+                yield from self._items(key, event, events)
+                continue
+            value = self._value(event, events)
+            if key not in lists:
+                yield key, line, value
+            elif not is_null(value):
+                raise SessionError(self._name, f"expected a list of {key}, found {type(value).__name__}", line)
 
     def _items(self, key: str, start: Any, events: Iterator[Any]) -> Iterator[tuple[str, int, Any]]:
         self._note(start)
@@ -197,7 +202,7 @@ class Values:
 
     def _look_at(self, event: Any) -> None:
         self._line = event.start_mark.line + 1
-        self._stream.mark = self._stream.taken
+        self._stream.mark, self._stream.line = self._stream.taken, self._line
 
     def _value(self, event: Any, events: Iterator[Any]) -> Any:
         """One value with everything in it."""
