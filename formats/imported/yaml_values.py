@@ -219,7 +219,7 @@ class Values:
     def _step(self, event: Any, opened: list[_Open]) -> _Known | None:
         """A value that is complete, or None where one has begun."""
         if isinstance(event, yaml.AliasEvent):
-            known = self._alias(event.anchor)
+            known = self._alias(event.anchor or "")
             self._check_depth(len(opened) + known[2])
             return known
         if isinstance(event, yaml.ScalarEvent):

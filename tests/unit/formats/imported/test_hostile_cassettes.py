@@ -20,7 +20,9 @@ def nested(levels: int, inner: str = "") -> str:
 
 
 LAUGHS = "interactions:\n- &a [" + ",".join(["x"] * 100) + "]\n"
-LAUGHS += "".join(f"- &{after} [{','.join([f'*{before}'] * 100)}]\n" for before, after in zip("abcd", "bcde"))
+LAUGHS += "".join(
+    f"- &{after} [{','.join([f'*{before}'] * 100)}]\n" for before, after in zip("abcd", "bcde", strict=True)
+)
 CHAIN = "interactions:\n- &a0 " + nested(60) + "\n"
 CHAIN += "".join(f"- &a{number + 1} {nested(60, f'*a{number}')}\n" for number in range(20))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from mockrec.formats import source
 from mockrec.formats.convert import convert
 from mockrec.formats.errors import SessionError
+from mockrec.formats.jsonl import open_sink
 from mockrec.formats.parquet import spooled
 from mockrec.formats.parquet.spooled import SpooledTable
 from mockrec.formats.session import open_session
@@ -24,7 +26,10 @@ def tables(recording: Any, tmp_path: Path) -> Iterator[tuple[bytes, bytes]]:
     """A session as Parquet and as lines; a folder for temporary files, in which nothing is left."""
     recording.start().exchange("aaaaaaaa-1111-7000-8000-000000000000", statusCode=200, duration=5.0)
     lines = recording.end().write(tmp_path / "s.jsonl")
-    convert(str(lines), str(tmp_path / "s.parquet"))
+    sink = open_sink(str(tmp_path / "s.parquet"))
+    with closing(source.open_source(str(lines))) as opened:
+        convert(opened, sink)
+    sink.close()
     folder = tmp_path / "temporary"
     folder.mkdir()
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
