@@ -116,7 +116,7 @@ class Source:
         """What is in it, decompressed, whatever that is."""
         chunks = filter(None, self._frames() if self._compression else self._chunks())
         first = next(chunks, b"")
-        if first.startswith(_UTF16):
+        if first.startswith(_UTF16) and is_har(b"".join(_as_utf8(iter([first])))):
             self.notes.append("repaired: the file is UTF-16 and read as UTF-8")
             chunks = filter(None, _as_utf8(chain([first], chunks)))
             first = next(chunks, b"")
@@ -249,7 +249,7 @@ def is_har(start: bytes) -> bool:
         return False
     if _HAR.match(start):
         return True
-    if start.lstrip()[:1] not in (b"{", b"["):
+    if start.lstrip()[:1] not in (b"{", b"[") and not start.lstrip()[:1].isalpha():
         return False
     from mockrec.formats.har.recognise import names_log
 

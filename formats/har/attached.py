@@ -16,7 +16,7 @@ from typing import Final, Protocol
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of one attached file."""
 MAX_ALL: Final = 512 * 1024 * 1024
-"""Bytes of all that are taken in, plus `MORE_PER_BYTE` for each byte that there is on disk."""
+"""Bytes of all that are taken in beyond what is on disk; for each byte of a zip `MORE_PER_BYTE` more."""
 MORE_PER_BYTE: Final = 20
 
 
@@ -42,6 +42,10 @@ class _Budget:
     def __init__(self, stored: int) -> None:
         self._left = MAX_ALL + MORE_PER_BYTE * stored
 
+    def add(self, size: int) -> None:
+        """So much more is on disk, once."""
+        self._left += size
+
     def take(self, size: int) -> None:
         if size > MAX_FILE:
             raise AttachedError(f"it is larger than {MAX_FILE // 1024**2} MiB")
@@ -56,6 +60,8 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._budget = _Budget(0)
+        self._seen: set[tuple[int, int]] = set()
+        """Files that were read before."""
 
     def read(self, name: str) -> bytes:
         """See `Attached`."""
@@ -71,6 +77,9 @@ class Folder:
             told = os.fstat(number)
             if not stat.S_ISREG(told.st_mode):
                 raise AttachedError("refused: it is no regular file")
+            if (told.st_dev, told.st_ino) not in self._seen:
+                self._seen.add((told.st_dev, told.st_ino))
+                self._budget.add(min(told.st_size, 512 * told.st_blocks))  # of a file with holes, what is there
             self._budget.take(told.st_size)
             with os.fdopen(number, "rb", closefd=False) as file:
                 return file.read(MAX_FILE)
@@ -108,5 +117,9 @@ class Zip:
 
 
 def _check_name(name: str) -> None:
-    if not name or "\0" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    path = PurePosixPath(name)
+    if not name or "\0" in name or path.is_absolute() or ".." in path.parts:
         raise AttachedError("refused: it leads out of the HAR's folder")
+    if any(part.startswith(".") for part in path.parts):
+        # A HAR that somebody has sent may lie in a home directory, where keys are.
+        raise AttachedError("refused: it is hidden")

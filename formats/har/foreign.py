@@ -32,6 +32,8 @@ class Importer:
         self._attached = attached
         self._counts: Counter[str] = Counter()
         self._first: float | None = None
+        self._before = 0.0
+        """When the last entry began."""
         self._last = 0.0
         self._creator = ""
 
@@ -48,7 +50,8 @@ class Importer:
 
     def entry(self, index: int, where: str, entry: Mapping[str, Any]) -> None:
         """Make an exchange of it. `index` counts through the file; `ValueError` says why that cannot be."""
-        made = ForeignEntry(index, entry, EntryNotes(where), self._attached)
+        made = ForeignEntry(index, entry, EntryNotes(where), self._attached, self._before)
+        self._before = made.start
         self._add(made.records())
         self.notes.add(made.notes)
 

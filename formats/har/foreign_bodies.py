@@ -8,14 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from mockrec.formats.body import encode_body
-from mockrec.formats.har import fields
 from mockrec.formats.har.attached import Attached, AttachedError
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.foreign_forms import (
@@ -142,7 +140,7 @@ class BodyReader:
         if value is None or isinstance(value, str):
             return value or ""
         self._notes.repaired("body-form", f"{place}.text")
-        return orjson.dumps(value).decode()
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     def _body(
         self, headers: Headers, content: Mapping[str, Any], place: str, *, missing: str = "no-body"
@@ -175,13 +173,7 @@ class BodyReader:
         kind = (text(content.get("mimeType")) or content_type).lower()
         is_text = not kind or any(word in kind for word in _TEXTUAL)
         if told.lower() == "base64" or (kept and not told and content.get("_textBase64") == kept):
-            data, is_plain = _from_base64(kept)
-            if data is None or (is_text and size == len(kept) != len(data) and not _is_utf8(data)):
-                self._notes.repaired("no-base64", place, kept)
-                return None
-            if not is_plain or told != "base64":
-                self._notes.repaired("base64-form", place)
-            return data
+            return self._said_to_be_base64(kept, size, told, is_text, place)
         if is_text or told or size is None or size == len(kept):
             if not is_text and size == len(kept) and not kept.isascii() and max(kept) <= "\xff":
                 self._notes.repaired("bytes-as-text", place)
@@ -192,6 +184,19 @@ class BodyReader:
             self._notes.repaired("unmarked-base64", place)
             return data
         return None
+
+    def _said_to_be_base64(self, kept: str, size: int | None, told: str, is_text: bool, place: str) -> bytes | None:
+        """The bytes, unless it is none after all. Some texts can be read as base64; then the size tells."""
+        data, is_plain = _from_base64(kept)
+        if data is not None and size not in (None, len(data)):
+            has_blanks = not is_plain and " " in kept.strip()
+            if has_blanks or (is_text and size == len(kept) and not _is_utf8(data)):
+                data = None
+        if data is None:
+            self._notes.repaired("no-base64", place, kept)
+        elif not is_plain or told != "base64":
+            self._notes.repaired("base64-form", place)
+        return data
 
     def _of_text(self, kept: str, content_type: str, place: str) -> Record:
         """A text in the charset that its type names."""
@@ -212,8 +217,10 @@ class BodyReader:
     def _coded(self, body: Record, headers: Headers, place: str, kept: bytes | str) -> tuple[Record, Headers]:
         """The body with the coding that the tool has undone. One that is not known here could never be applied again:
         the body goes out as it is, so no field may say otherwise."""
-        told = fields.header_table([pair for pair in headers if pair[0].lower() == "content-encoding"])
-        coding = text(told.get("content-encoding")).strip().lower()
+        told = [value for name, value in headers if name.lower() == "content-encoding"]
+        if not told:
+            return body, headers
+        coding = ", ".join(told).strip().lower()
         names = [name.strip() for name in coding.split(",")]
         if not kept or all(name in _NO_CODINGS for name in names):
             return body, headers

@@ -34,19 +34,30 @@ class ForeignEntry:
     """One entry on its way to records."""
 
     def __init__(
-        self, index: int, entry: Mapping[str, Any], notes: EntryNotes | None = None, attached: Attached | None = None
+        self,
+        index: int,
+        entry: Mapping[str, Any],
+        notes: EntryNotes | None = None,
+        attached: Attached | None = None,
+        before: float = 0.0,
     ) -> None:
-        """`ValueError` says why it cannot be one."""
+        """`before`: when the entry before it began. `ValueError` says why it cannot be one."""
         self._entry = entry
         self.notes = notes or EntryNotes(f"entries[{index}]")
         request = _wanted(entry, "request", "")
         response = mapping(entry.get("response"))
         self._method = method_of(request, self.notes)
-        self._url = url_of(request, self.notes)
+        asked = FieldReader(self.notes, "request", self._method)
+        self._request_raw = asked.read(request.get("headers"), "request.headers")
+        self._url = url_of(request, self.notes, self._request_raw)
         self._where = fields.parts_of(self._url)
         if self._where.get("protocol") not in _SCHEMES or not self._where["destination"]["hostname"]:
             raise ValueError(f"request.url is no HTTP URL: {text(request.get('url'))[:60]!r}")
-        self._start = moment_of(entry.get("startedDateTime"), self.notes)
+        self._start = before
+        if entry.get("startedDateTime") is None:
+            self.notes.repaired("no-date", "startedDateTime")
+        else:
+            self._start = moment_of(entry["startedDateTime"], self.notes)
         self._id = made_up_id(self._start, f"{index} {self._method} {self._url}")
         connection = entry.get("_connectionId")
         named = f"connection {connection}" if isinstance(connection, (str, int)) else f"connection of {self._id}"
@@ -67,9 +78,8 @@ class ForeignEntry:
     def _read_messages(self, request: Mapping[str, Any], response: Mapping[str, Any], bodies: BodyReader) -> None:
         """Everything that may be odd, before the first record is made: their tags say so."""
         notes = self.notes
-        asked = FieldReader(notes, "request", self._method)
-        raw = asked.read(request.get("headers"), "request.headers")
-        raw += request_field(request.get("cookies"), raw, notes)
+        raw = self._request_raw
+        raw = [*raw, *request_field(request.get("cookies"), raw, notes)]
         self._request_body, self._request_raw = bodies.posted(request, raw)
         self._status, self._reason = status_of(response, notes)
         answered = FieldReader(notes, "response")
@@ -93,6 +103,11 @@ class ForeignEntry:
             if not isinstance(message, dict):
                 self.notes.lost("message", f"_webSocketMessages[{index}]", f"{message!r:.60}")
         return [message for message in told if isinstance(message, dict)]
+
+    @property
+    def start(self) -> float:
+        """When it began."""
+        return self._start
 
     def records(self) -> list[tuple[float, Record]]:
         """The exchange's records with their moments."""

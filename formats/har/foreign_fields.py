@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from mockrec.formats.har.fields import items
@@ -26,8 +27,14 @@ _PSEUDO = {
     "response": frozenset({":status"}),
     "trailers": frozenset[str](),
 }
+_SPDY = frozenset({":host", ":version"})
+"""What HTTP/2 has no more, and other members of the entry say."""
 _COLONLESS = re.compile(r":?(method|scheme|authority|path|protocol|status)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_COOKIE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[^;]*;.*", re.DOTALL)
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'\xa0 ][0-9]{3})+")
 _NEXT_COOKIE = re.compile(r",[ \t]*(?=([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=)")
+_ANY = re.compile(r".*+")
+_USUAL = {"set-cookie": re.compile(r"[^,]*+"), "content-length": re.compile(r"[0-9]*+")}
 _MULTILINE_IS_SEVERAL = "set-cookie"
 """Some tools join cookies with a line feed and a blank, which would otherwise be a fold."""
 
@@ -41,20 +48,24 @@ class FieldReader:
         self._side = side
         self._method = method
         self._place = ""
+        """Of the header that is being read."""
+        self._before = ""
+        """The name of the field before, in lower case."""
 
     def read(self, headers: Any, place: str, cookies: Any = None) -> list[list[str]]:
         """`[[name, value], …]`, each of which a message can hold. `cookies`: the list beside a response's headers."""
+        if isinstance(headers, list) and (good := _as_they_are(headers)) is not None:
+            return good
         fields: list[list[str]] = []
         named = _cookie_names(cookies)
-        for index, (name, values) in enumerate(self._pairs(headers, place)):
-            self._place = f"{place}[{index}]"
+        for name, values in self._pairs(headers, place):
             for value in values:
                 fields += self._field(name, value, named)
         return fields
 
     # ── forms ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _pairs(self, headers: Any, place: str) -> Iterator[tuple[Any, list[str]]]:
+    def _pairs(self, headers: Any, place: str) -> Iterator[tuple[str, list[str]]]:
         if isinstance(headers, dict):
             self._notes.repaired("header-form", place)
             headers = [{"name": name, "value": value} for name, value in headers.items()]
@@ -68,7 +79,10 @@ class FieldReader:
             else:
                 self._notes.lost("field", self._place, f"{header!r:.60}")
                 continue
-            yield name, self._texts(value)
+            if isinstance(name, str):
+                yield name, self._texts(value)
+            else:
+                self._notes.lost("field", self._place, f"{name!r:.60}")
 
     def _texts(self, value: Any) -> list[str]:
         if isinstance(value, str):
@@ -85,12 +99,13 @@ class FieldReader:
 
     # ── fields ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _field(self, name: Any, value: str, cookies: frozenset[str]) -> list[list[str]]:
-        if not isinstance(name, str):
-            return self._lost(repr(name))
-        if self._is_start_line(name, value):
+    def _field(self, name: str, value: str, cookies: frozenset[str]) -> list[list[str]]:
+        if self._is_start_line(name, value) or name in _SPDY:
             self._notes.repaired("start-line", self._place, name)
             return []
+        if self._before == "set-cookie" and _COOKIE.fullmatch(name):
+            self._notes.repaired("cookie-as-name", self._place, name)
+            return [["Set-Cookie", one] for one in self._values(self._before, f"{name}:{value}", cookies)]
         clean = name.strip(_AROUND_NAMES)
         if not clean.strip(":"):
             return self._nameless(clean, value)
@@ -105,9 +120,13 @@ class FieldReader:
             clean, value = before, behind.strip(_AT_ENDS)
         elif clean != name:
             self._notes.repaired("trimmed-name", self._place, name)
-        if clean.lower() == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):
-            return self._lost(f"{clean}: {value}")
-        return [[clean, one] for one in self._values(clean.lower(), value, cookies)]
+        self._before = clean.lower()
+        if self._before == "content-length" and value.strip(_AT_ENDS) and not _is_length(value.strip(_AT_ENDS)):
+            if not _THOUSANDS.fullmatch(value.strip(_AT_ENDS)):
+                return self._lost(f"{clean}: {value}")
+            self._notes.repaired("length-form", self._place, value)
+            value = re.sub(r"[^0-9]", "", value)
+        return [[clean, one] for one in self._values(self._before, value, cookies)]
 
     def _nameless(self, colons: str, value: str) -> list[list[str]]:
         """Some tools cut lines at the first colon, which pseudo-headers begin with."""
@@ -183,6 +202,28 @@ class FieldReader:
             self._notes.repaired("utf8-value", self._place, value)
             clean = as_bytes_text(clean)
         return clean
+
+
+def _as_they_are(headers: list[Any]) -> list[list[str]] | None:
+    """Headers that are good in the form that HAR asks for, as nearly all are; None where one has to be looked at."""
+    fields: list[list[str]] = []
+    for header in headers:
+        try:
+            name, value = header["name"], header["value"]
+        except (TypeError, KeyError, IndexError):
+            return None
+        if type(name) is not str or type(value) is not str or (pattern := _usual(name)) is None:
+            return None
+        if not (value.isascii() and value.isprintable() and value.strip() == value and pattern.fullmatch(value)):
+            return None
+        fields.append([name, value])
+    return fields
+
+
+@lru_cache(1024)
+def _usual(name: str) -> re.Pattern[str] | None:
+    """What a value of this name is that nobody has to look at; None for a name that is none."""
+    return _USUAL.get(name.lower(), _ANY) if _TOKEN.fullmatch(name) else None
 
 
 def is_latin1(text: str) -> bool:

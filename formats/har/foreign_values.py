@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -128,7 +129,7 @@ def size_of(value: Any) -> int | None:
     return int(told)
 
 
-def status_of(response: dict[str, Any], notes: EntryNotes) -> tuple[int, str]:
+def status_of(response: Mapping[str, Any], notes: EntryNotes) -> tuple[int, str]:
     """Status and reason; 0 where there is no answer."""
     value, reason = response.get("status"), text(response.get("statusText"))
     if isinstance(value, str) and (found := _STATUS.fullmatch(value.strip())):
@@ -151,7 +152,7 @@ def status_of(response: dict[str, Any], notes: EntryNotes) -> tuple[int, str]:
     return value, sendable
 
 
-def method_of(request: dict[str, Any], notes: EntryNotes) -> str:
+def method_of(request: Mapping[str, Any], notes: EntryNotes) -> str:
     """The method. `ValueError` where there is none that a request line can hold."""
     value = text(request.get("method"))
     method = value.strip()
@@ -164,12 +165,14 @@ def method_of(request: dict[str, Any], notes: EntryNotes) -> str:
     return method
 
 
-def url_of(request: dict[str, Any], notes: EntryNotes) -> str:
+def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str]] | None = None) -> str:
     """The URL without its fragment, as the recorder writes URLs. `ValueError` where there is none."""
     told = text(request.get("url"))
     if not told:
         raise ValueError("request.method or request.url is missing")
     url = told.strip().partition("#")[0]
+    if url.startswith("/") and headers is not None:
+        url = _whole(url, headers, notes)
     scheme, _, rest = url.partition("://")
     before, question, query = rest.partition("?")
     host, slash, path = before.partition("/")
@@ -184,6 +187,16 @@ def url_of(request: dict[str, Any], notes: EntryNotes) -> str:
     if made != raw or told != told.strip():
         notes.repaired("url-form", "request.url", told)
     return made
+
+
+def _whole(url: str, headers: list[list[str]], notes: EntryNotes) -> str:
+    table = fields.header_table([[name.lstrip(":"), value] for name, value in headers])
+    host = "" if url.startswith("//") else text(table.get("authority")) or text(table.get("host"))
+    if not host and not url.startswith("//"):
+        return url
+    notes.repaired("relative-url", "request.url", url)
+    scheme = text(table.get("scheme")) or "http"
+    return f"{scheme}:{url}" if url.startswith("//") else f"{scheme}://{host}{url}"
 
 
 def _host(host: str) -> str:

@@ -114,6 +114,8 @@ class Har:
                 self._imported().entry(self._entries - 1, where, member.value)
         except ValueError as error:
             self._tell(where, str(error))
+        except RecursionError:
+            self._tell(where, "it is nested too deeply")
 
     def _own(self, entry: dict[str, Any], where: str) -> None:
         ours = mapping(entry.get("_mockrec"))

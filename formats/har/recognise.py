@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+CALLBACK = re.compile(rb"\s*[A-Za-z_$][A-Za-z0-9_$.]{0,60}\s*\(\s*(?=[\[{])")
+"""How a HARP begins: JSON in a call, for pages that load it as a script."""
 _LIKELY = re.compile(rb"\s*(?:\[\s*)?\{")
 _RECORD = frozenset({b"type", b"seq"})
 """A record of a session begins with one of these."""
@@ -17,7 +19,8 @@ _COMMA = re.compile(rb"\s*,")
 def names_log(start: bytes) -> bool:
     """Whether the first object in `start`, or in a list there, has a member `log` that is an object, or `entries` that
     are a list. Members before that are looked over as far as `start` goes."""
-    found = _LIKELY.match(start)
+    call = CALLBACK.match(start)
+    found = _LIKELY.match(start, call.end() if call else 0)
     at = found.end() if found else len(start)
     while (key := _KEY.match(start, at)) is not None:
         at = key.end()

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import orjson
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.har.recognise import CALLBACK
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -68,6 +69,9 @@ class Splitter:
 
     def _documents(self) -> Iterator[Member]:
         """One HAR, or several that follow one another: side by side, each in a line, or as a list."""
+        self._peek()
+        call = CALLBACK.match(self._data, self._at)
+        self._at = call.end() if call else self._at
         is_list = self._peek() == b"["
         if is_list:
             self._at += 1
@@ -81,6 +85,11 @@ class Splitter:
             elif found == b"]" and is_list:
                 self._at += 1
                 is_list = False
+                found = self._next()
+            if found == b")" and call:
+                self._at += 1
+                if self._next() == b";":
+                    self._at += 1
                 found = self._next()
             if not found:
                 if is_list:

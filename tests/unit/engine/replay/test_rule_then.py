@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.replay.cassette import Cassette
+from mockrec.engine.replay.recorded import is_bare_redirect
 from mockrec.engine.replay.rule_then import LARGE, then_of
 from mockrec.engine.replay.serving import Unservable
 
@@ -151,3 +152,25 @@ def test_the_end_of_conversations(then: Any, close: dict[str, Any], line: dict[s
 def test_conversations_that_were_cut(then: Any) -> None:
     with pytest.raises(Unservable, match="a message of its WebSocket was cut"):
         then("websocket-accepted", said=[message("sent", body("x", truncated=True))])
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kept", "bare"),
+    [
+        (302, [["location", "/x"]], {"text": ""}, True),
+        (308, [["Location", "/x"]], {"text": ""}, True),
+        (302, [], {"text": ""}, False),
+        (304, [["Location", "/x"]], {"text": ""}, False),
+        (200, [["Location", "/x"]], {"text": ""}, False),
+        (302, [["Location", "/x"]], {"text": "<p>mov"}, False),
+    ],
+)
+def test_a_redirect_needs_no_body(then: Callable[..., Any], status: int, headers: Any, kept: Any, bare: bool) -> None:
+    """Browsers never read it, so their HARs do not have it."""
+    record = {"statusCode": status, "rawHeaders": headers, "body": {"size": 120, "truncated": True, **kept}}
+    assert is_bare_redirect(record) is bare
+    if bare:
+        assert then(**record) == {"reply": {"status": status, "headers": dict(headers)}}
+    elif status != 304:
+        with pytest.raises(Unservable, match="its body"):
+            then(**record)

@@ -71,6 +71,8 @@ def test_what_a_request_has_posted(tmp_path: Path, entry: Callable[..., Record])
     ("name", "why"),
     [
         ("gone.png", "No such file or directory"),
+        (".ssh/id_rsa", "refused: it is hidden"),
+        ("sub/.env", "refused: it is hidden"),
         ("../secret", "refused: it leads out of the HAR's folder"),
         ("sub/../../secret", "refused: it leads out of the HAR's folder"),
         ("/etc/passwd", "refused: it leads out of the HAR's folder"),
@@ -112,14 +114,24 @@ def test_a_har_from_a_pipe_names_nothing(entry: Callable[..., Record], read: Cal
 def test_one_file_is_not_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attached, "MAX_FILE", 100)
     monkeypatch.setattr(attached, "MAX_ALL", 250)
-    (tmp_path / "a").write_bytes(b"a" * 100)
-    (tmp_path / "b").write_bytes(b"b" * 101)
+    for name, size in (("a", 100), ("b", 101), ("c", 100)):
+        (tmp_path / name).write_bytes(b"x" * size)
     folder = Folder(tmp_path)
     with pytest.raises(AttachedError, match="larger than"):
         folder.read("b")
-    assert folder.read("a") == folder.read("a") == b"a" * 100
+    folder = Folder(tmp_path)
+    for name in ("a", "a", "c", "a"):
+        assert folder.read(name) == b"x" * 100
     with pytest.raises(AttachedError, match="far more than there is on disk"):
         folder.read("a")
+
+
+def test_a_file_with_holes_is_not_more_than_there_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached, "MAX_ALL", 1000)
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(50_000_000)
+    with pytest.raises(AttachedError, match="far more than there is on disk"):
+        Folder(tmp_path).read("a")
 
 
 # ── zips ───────────────────────────────────────────────────────────────────────────────────────────

@@ -167,7 +167,7 @@ def test_connections_have_their_name_where_there_is_one() -> None:
         (entry(request={"url": "/relative"}), "request.url is no HTTP URL: '/relative'"),
         (entry(request={"url": "http://[x/"}), "request.url is no HTTP URL: 'http://[x/'"),
         (entry(startedDateTime="yesterday"), "startedDateTime is no date: 'yesterday'"),
-        (entry(startedDateTime=None), "startedDateTime is no date: None"),
+        (entry(startedDateTime=[]), "startedDateTime is no date: []"),
     ],
 )
 def test_a_damaged_entry_is_told_and_left_out(damaged: Any, reason: str) -> None:

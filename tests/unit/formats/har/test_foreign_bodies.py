@@ -77,6 +77,8 @@ def test_base64(text: str, encoding: str | None, odd: list[str], answered: Calla
         # letters alone, which could be base64: the size says that they are not
         ("okay", 4, "text/plain"),
         ("ok", 2, ""),
+        # somebody has taken it out
+        ("MANUALLY REMOVED", 1096, "image/gif"),
     ],
 )
 def test_what_is_said_to_be_base64_and_is_not(text: str, size: int, mime: str, answered: Callable[..., Any]) -> None:

@@ -44,6 +44,13 @@ def test_a_list_of_documents(text: str, entry: Callable[..., Any], read: Callabl
     assert told.problems == ["document 2, entries[1] is left out: startedDateTime is no date: 'x'"]
 
 
+@pytest.mark.parametrize("text", ["onInputData({one});", " a.b_$ ( {one} )\n", "f([{one}])"])
+def test_a_har_in_a_call(text: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    """HARP, as HAR Viewer reads it from other hosts."""
+    told = read(data=text.replace("{one}", har(entry())).encode())
+    assert (len(urls(told)), told.problems) == (1, [])
+
+
 def test_what_follows_is_told(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     text = har(entry())
     told = read(data=(text + "\nxyz").encode())

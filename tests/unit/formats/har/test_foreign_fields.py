@@ -113,10 +113,28 @@ def test_cookies_that_were_joined_with_commas(value: str, cookies: Any, expected
         ("request", 5, "x", [], ["-field"]),
         ("response", "Content-Length", "5, 5", [["Content-Length", "5, 5"]], []),
         ("response", "Content-Length", "about 5", [], ["-field"]),
+        # the developer tools of Internet Explorer
+        ("response", "Content-Length", "6,219", [["Content-Length", "6219"]], ["length-form"]),
+        # SPDY, as Chrome 40 wrote it
+        ("request", ":host", "s.test", [], ["start-line"]),
+        ("response", ":version", "HTTP/1.1", [], ["start-line"]),
     ],
 )  # fmt: skip
 def test_names(side: str, name: Any, value: str, expected: Pairs, odd: list[str]) -> None:
     assert fields(header(name, value), side=side) == (expected, odd)
+
+
+def test_a_cookie_that_was_cut_at_its_time() -> None:
+    """WebPageTest, of SPDY: several cookies in one field, cut at line ends and then at colons."""
+    cut = (
+        header("Set-Cookie", "a=1")
+        + header("b=2;Path=/;Expires=Wed, 30 Sep 2026 12", "00:00 GMT")
+        + header("c=3;x", "")
+    )
+    read, odd = fields(cut)
+    assert read[:2] == [["Set-Cookie", "a=1"], ["Set-Cookie", "b=2;Path=/;Expires=Wed, 30 Sep 2026 12:00:00 GMT"]]
+    assert odd == ["cookie-as-name"]
+    assert fields(header("b=2; Path=/", "x"))[1] == ["-field"]
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,7 @@ def test_urls(request_: Any, url: str, odd: list[str]) -> None:
     assert [kind for _, kind in notes.found] == odd
 
 
-@pytest.mark.parametrize(
-    "url", ["https://{{base}}/x", "//a.test/", "http://a b/", "http:///x", "http://ü.ü." + "ü" * 300, "x"]
-)
+@pytest.mark.parametrize("url", ["https://{{base}}/x", "http://a b/", "http:///x", "http://ü.ü." + "ü" * 300, "x"])
 def test_what_is_no_url(url: str, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
     told = read(entry(request={"url": url}))
     assert told.problems == [f"entries[0] is left out: request.url is no HTTP URL: {url[:60]!r}"]
@@ -94,3 +92,28 @@ def test_times_as_texts_and_numbers_that_nobody_knows(entry: Callable[..., Any],
     told = read(entry(time="30", timings={"send": "4", "wait": float("nan"), "receive": None}))
     assert told.problems == []
     assert told.one("response")["duration"] == 30
+
+
+def test_entries_without_a_date_stay_where_they_are(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    """As in the examples of har-to-k6."""
+    none = entry(startedDateTime=None, request={"url": "http://two.test/"})
+    del none["startedDateTime"]
+    told = read(entry(), none, entry(startedDateTime=None, request={"url": "http://three.test/"}))
+    starts = [record["timestamp"][:19] for record in told.records if record["type"] == "request"]
+    assert starts == ["2026-11-20T09:15:30"] * 3
+    assert told.problems == []
+    assert len(told.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "whole"),
+    [
+        ("/x?y=1", [["Host", "a.test:81"]], "http://a.test:81/x?y=1"),
+        ("/x", [[":authority", "a.test"], [":scheme", "https"]], "https://a.test/x"),
+        ("//b.test/x", [["Host", "a.test"]], "http://b.test/x"),
+    ],
+)
+def test_relative_urls(url: str, headers: list[list[str]], whole: str) -> None:
+    notes = EntryNotes("entries[0]")
+    assert url_of({"url": url}, notes, headers) == whole
+    assert [kind for _, kind in notes.found] == ["relative-url"]
