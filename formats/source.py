@@ -101,6 +101,8 @@ class Source:
         self.notes: list[str] = []
         """What was repaired, a sentence each; of formats that other tools write as they like."""
         self.unit = "line"
+        self.imported = False
+        """It is a cassette or a flow file, which takes longer to read than what is made of it; known as `unit` is."""
         self._file = file
         self._ours = ours
         self.head = self._read()
@@ -162,6 +164,7 @@ class Source:
         if kind in ("netlog", "rules"):
             raise SessionError(self.name, NET_LOG if kind == "netlog" else RULES)
         self.unit = "record"
+        self.imported = True
         # Imported here: only such sessions need them.
         if kind == "flows":
             from mockrec.formats.imported.flows import Flows

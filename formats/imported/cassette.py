@@ -58,7 +58,7 @@ class Cassette:
             self._problems += self._session.notes.lost()
             self._notes += self._session.notes.told()
             self._notes += [f"{what} ({count:,} of {self._index:,})" for what, count in self._guessed.items()]
-            self._session.log("creator", {"name": self._creator or "a cassette"})
+            self._session.log("creator", {"name": self._creator or "VCR cassette"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
