@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ import typer
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
 
+KEY_VARIABLE = "MOCKREC_REDACT_KEY"
 _OPERATORS = frozenset(
     {"==", "=", "!=", "<=", ">=", "~", "~*", "!~", "!~*", "contains", "startswith", "endswith", "in"}
 )
-_ENDINGS = (".jsonl", ".gz", ".zst", ".har", ".parquet", ".json", "/")
+_ENDINGS = (".yaml", ".yml", ".mitm", ".jsonl", ".gz", ".zst", ".har", ".parquet", ".json", "/")
 
 Sessions = Annotated[
     list[str],
@@ -72,10 +74,22 @@ def parse(expression: str | None, *, records: bool = False) -> Plan | None:
     from mockrec.formats.query import parse as parse_expression
 
     try:
-        return parse_expression(expression, records=records)
+        return _with_marks(parse_expression(expression, records=records))
     except FilterError as error:
         if expression.lower().endswith(_ENDINGS) and " " not in expression:
             raise typer.BadParameter(
                 f"{expression}: there is no such session, and it is no filter expression"
             ) from error
         raise
+
+
+def _with_marks(plan: Plan) -> Plan:
+    """True values are found by their marks, where the key is at hand that the marks were made with."""
+    key = os.environ.get(KEY_VARIABLE)
+    if not key:
+        return plan
+    # Imported here: only those who have a key need it.
+    from mockrec.engine.record.redact_marks import Marks
+    from mockrec.formats.query.rewritten import with_marks
+
+    return with_marks(plan, Marks.named(key).mark)

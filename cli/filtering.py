@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
+from mockrec.cli.filter_hints import explain_nothing
 from mockrec.cli.filter_output import (
     RowShape,
     Table,
@@ -30,10 +30,6 @@ from mockrec.cli.unfinished import whole_or_none
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
     from mockrec.formats.selection import Kept, Selection
-
-
-_SLASHES = re.compile(r"~\*?\s*(/[^\s/]+(?:/[^\s/]+)*/[a-z]?)(?=[\s)]|$)")
-"""A regular expression as other languages write it: `/users/.*/`."""
 
 
 def filter_sessions(
@@ -91,7 +87,8 @@ def filter_sessions(
     Fields: type method url host hostname port path query query[NAME] status duration size body json[PATH] header[NAME]
     cookie[NAME] protocol version rule tag error id connection ip sni ja3 ja4 ws.count close_code time. header and
     cookie look at both sides; body, json and size at the response: request.body, request.json and request.size are the
-    request's. path has no query. Records' own keys can be named too, such as eventData.attempt.
+    request's. path has no query, unless the value has one. Records' own keys can be named too, such as
+    eventData.attempt.
     """
     paths, expression = arguments.split(sessions, where)
     shape = shape_of(output, output_format, fields=fields is not None, shape=shape)
@@ -114,11 +111,8 @@ def filter_sessions(
     )
     _refuse(wish, follow=follow, count=count)
     found = _follow(wish) if follow else _count(wish) if count else _select(wish)
-    if not found and expression is not None and (pattern := _SLASHES.search(expression)):
-        printing.note(
-            f"the slashes of {printing.escape(pattern[1])} are part of the pattern; without them: "
-            f"{printing.escape(pattern[1].strip('/'))}"
-        )
+    if not found and expression is not None and wish.plan is not None and limit != 0:
+        explain_nothing(expression, wish.plan, paths)
     if exit_status and not found:
         raise typer.Exit(1)
 

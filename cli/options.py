@@ -156,7 +156,9 @@ FileMode = Annotated[
 SessionPath = Annotated[
     str,
     typer.Argument(
-        metavar="SESSION", help="A recorded session, or any HAR file; - reads it from stdin.", show_default=False
+        metavar="SESSION",
+        help="A recorded session, a HAR, a VCR cassette or a mitmproxy flow file; - reads it from stdin.",
+        show_default=False,
     ),
 ]
 As = Annotated[

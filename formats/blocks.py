@@ -53,6 +53,8 @@ class Blocks:
         self._progress = progress
         self._spool: IO[bytes] | None = None
         self._read_before = False
+        self._imported = False
+        """Reading it again would take longer than keeping it."""
         self._sizes = array("Q")
         """Bytes of each block: a second reading has to give the same ones, however the bytes come then."""
 
@@ -102,6 +104,8 @@ class Blocks:
         for block in self._from_source():
             if not self._sizes:
                 self._look_at_header(block)
+                if self._imported and self._spool is None:
+                    self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
             self._sizes.append(len(block))
             if self._spool is not None:
                 self._spool.write(block)
@@ -121,6 +125,7 @@ class Blocks:
         try:
             for block in _whole_lines(source, self.name):
                 self._progress(len(block))
+                self._imported = getattr(source, "imported", False)
                 yield block
             self.torn = source.torn
             self.problems = list(getattr(source, "problems", ()))

@@ -26,7 +26,7 @@ from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.selection import EVERYTHING, Kept
-from mockrec.formats.source import Source, is_har, open_part
+from mockrec.formats.source import Source, is_lines, open_part
 from mockrec.formats.table_files import table_files
 from mockrec.formats.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
 
@@ -186,7 +186,7 @@ class Follower:
         try:
             chunks = source.plain()
             first = next(chunks)
-            if is_har(first):
+            if not is_lines(first):
                 raise SessionError(self.name, _OTHER_FORMAT)
             rest = b""
             for chunk in chain([first], chunks):

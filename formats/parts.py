@@ -43,6 +43,11 @@ class Joined:
         """What one of its lines is in the file."""
         return str(self._source.unit)
 
+    @property
+    def imported(self) -> bool:
+        """See `Source.imported`."""
+        return bool(self._source.imported)
+
     def close(self) -> None:
         """Close the part that is open."""
         self._source.close()

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mockrec.formats.errors import SessionError
+from mockrec.formats.imported.recognise import NET_LOG, RULES, recognise
 from mockrec.formats.parquet.places import is_table_place
 from mockrec.formats.parts import Joined
 
 if TYPE_CHECKING:
     from mockrec.formats.har.attached import Attached
+    from mockrec.formats.imported.cassette import Cassette
+    from mockrec.formats.imported.flows import Flows
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""
@@ -38,7 +41,10 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """What a shell of Windows writes when it redirects output."""
 _PARQUET = b"PAR1"
-_EXPECTED = "expected a mockrec session (JSON Lines or HAR, plain, gzip or zstd, or Parquet)"
+_EXPECTED = (
+    "expected a mockrec session (JSON Lines, HAR, a VCR cassette or a flow file of mitmproxy, plain, gzip or zstd, "
+    "or Parquet)"
+)
 
 
 class Readable(Protocol):
@@ -95,9 +101,12 @@ class Source:
         self.notes: list[str] = []
         """What was repaired, a sentence each; of formats that other tools write as they like."""
         self.unit = "line"
+        self.imported = False
+        """It is a cassette or a flow file, which takes longer to read than what is made of it; known as `unit` is."""
         self._file = file
         self._ours = ours
-        self._head = self._read()
+        self.head = self._read()
+        """The first bytes of the file, as they stand in it."""
         self._compression = self._recognise()
 
     def close(self) -> None:
@@ -128,6 +137,9 @@ class Source:
             yield from har
             self.torn = self.torn or har.torn
             return
+        if kind := recognise(first):
+            yield from self._imported(kind, chain([first], chunks))
+            return
         self._check_start(first)
         yield first
         yield from chunks
@@ -141,6 +153,30 @@ class Source:
         inside: Attached | None = getattr(self._file, "attached", None)
         return Folder(Path(self.name).parent) if inside is None else inside
 
+    def as_table(self) -> Lines:
+        """The same for a Parquet file, of which nothing but `head` was read."""
+        # Imported here: only such sessions need it.
+        from mockrec.formats.parquet.spooled import SpooledTable
+
+        return SpooledTable(self.name, self.head, lambda size: self._file.read(size), self.close)
+
+    def _imported(self, kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        if kind in ("netlog", "rules"):
+            raise SessionError(self.name, NET_LOG if kind == "netlog" else RULES)
+        self.unit = "record"
+        self.imported = True
+        # Imported here: only such sessions need them.
+        if kind == "flows":
+            from mockrec.formats.imported.flows import Flows
+
+            made: Flows | Cassette = Flows(self.name, chunks, self.problems, self.notes)
+        else:
+            from mockrec.formats.imported.cassette import Cassette
+
+            made = Cassette(self.name, chunks, self.problems, self.notes, is_json=kind == "json-cassette")
+        yield from made
+        self.torn = self.torn or made.torn
+
     def _read(self) -> bytes:
         try:
             return self._file.read(CHUNK)
@@ -148,23 +184,21 @@ class Source:
             raise SessionError(self.name, error.strerror or str(error)) from None
 
     def _chunks(self) -> Iterator[bytes]:
-        chunk = self._head
+        chunk = self.head
         while chunk:
             yield chunk
             chunk = self._read()
 
     def _recognise(self) -> str:
-        if self._head.startswith(_GZIP):
+        if self.head.startswith(_GZIP):
             return "gzip"
-        if self._head.startswith(_ZSTD):
+        if self.head.startswith(_ZSTD):
             return "zstd"
-        if self._head.startswith(_PARQUET):
-            raise SessionError(self.name, "a Parquet file is read from its end, not from a pipe: give its name")
-        if self._head.startswith(_ZIP):  # as a file it was unpacked before this is asked
+        if self.head.startswith(_ZIP):  # as a file it was unpacked before this is asked
             raise SessionError(self.name, "a zip is read from its end, not from a pipe: give its name")
         # The first bytes of a frame are also all that is left when it was cut off very early.
-        if self._head and (_GZIP.startswith(self._head) or _ZSTD.startswith(self._head)):
-            return "gzip" if self._head[:1] == _GZIP[:1] else "zstd"
+        if self.head and (_GZIP.startswith(self.head) or _ZSTD.startswith(self.head)):
+            return "gzip" if self.head[:1] == _GZIP[:1] else "zstd"
         return ""
 
     def _check_start(self, chunk: bytes) -> None:
@@ -227,7 +261,12 @@ def is_har(start: bytes) -> bool:
 
 def is_plain(start: bytes) -> bool:
     """Whether the bytes of a file that begins like this are those of its lines."""
-    return not start.startswith((_GZIP, _ZSTD, _PARQUET, *_UTF16)) and not is_har(start.removeprefix(_BOM))
+    return not start.startswith((_GZIP, _ZSTD, *_UTF16)) and is_lines(start.removeprefix(_BOM))
+
+
+def is_lines(start: bytes) -> bool:
+    """Whether what begins like this, decompressed, is read line by line: JSON Lines, or what is no session at all."""
+    return not start.startswith(_PARQUET) and not is_har(start) and not recognise(start)
 
 
 class Lines(Protocol):
@@ -254,7 +293,7 @@ def open_source(path: str) -> Lines:
     if path == "-":
         if sys.stdin is None:
             raise SessionError("stdin", "it is closed")
-        return Source("stdin", _Pipe(cast(BufferedReader, sys.stdin.buffer)), ours=False)
+        return _of_stream("stdin", _Pipe(cast(BufferedReader, sys.stdin.buffer)), ours=False)
     if not path:
         raise SessionError("session", "expected the name of a file, found an empty one")
     try:
@@ -267,7 +306,7 @@ def _open_file(path: str) -> Lines:
     file = Path(path).open("rb")  # noqa: SIM115 - the Source closes it
     try:
         if not file.seekable():
-            return Source(path, file)
+            return _of_stream(path, file)
         if file.peek(len(_PARQUET)).startswith(_PARQUET):
             file.close()
             return _open_tables(path)
@@ -277,6 +316,11 @@ def _open_file(path: str) -> Lines:
     except (SessionError, OSError):
         file.close()
         raise
+
+
+def _of_stream(name: str, file: Readable, *, ours: bool = True) -> Lines:
+    source = Source(name, file, ours=ours)
+    return source.as_table() if source.head.startswith(_PARQUET) else source
 
 
 def open_part(path: str) -> Source:

@@ -30,7 +30,8 @@ class Spool:
         if self._held + len(line) > self._memory:
             self._lines[self._count] = self._away(line)
         else:
-            self._lines[self._count] = line
+            # orjson's bytes keep a buffer of up to ten times their length.
+            self._lines[self._count] = bytes(memoryview(line))
             self._held += len(line)
         self._count += 1
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -64,8 +64,8 @@ def _bloom_filter() -> dict[str, Any]:
 class EventsFile:
     """An open file with the events table."""
 
-    def __init__(self, name: str, filesystem: Any, path: str) -> None:
-        """Raises `SessionError`."""
+    def __init__(self, name: str, filesystem: Any, path: str | BinaryIO) -> None:
+        """`path` may be an open file, which stays open. Raises `SessionError`."""
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:

@@ -71,6 +71,15 @@ def path(found: Any, _: Context) -> Iterable[str]:
     return () if parts is None else (parts[4] or "/",)
 
 
+def path_or_target(found: Any, _: Context) -> Iterable[str]:
+    """Without the query, and with it where there is one."""
+    parts = _parts(found)
+    if parts is None:
+        return ()
+    bare = parts[4] or "/"
+    return (bare,) if parts[5] is None else (bare, f"{bare}?{parts[5]}")
+
+
 def query(found: Any, _: Context) -> Iterable[str]:
     """All after the question mark, where there is one."""
     parts = _parts(found)

@@ -166,6 +166,23 @@ def resolve(expression: str, name: Name, *, records: bool) -> Field:
     return own
 
 
+def with_query(field: Field) -> Field:
+    """`path` as the field that it is for a value with a question mark: path and query, as a record's own `path` has
+    them, count too."""
+    if field.name not in ("path", "request.path"):
+        return field
+    return replace(field, sources=tuple(replace(one, extract=extract.path_or_target) for one in field.sources))
+
+
+def other_side(field: Field) -> Field:
+    """Of the response's `body` or `json[…]` the request's; any other field as it is."""
+    name = field.name
+    if name != "body" and not name.startswith("json["):
+        return field
+    sources = tuple(replace(one, extract=field.sources[0].extract) for one in _REQUEST_BODIES)
+    return replace(field, name=f"request.{name}", sources=sources)
+
+
 def _with_argument(expression: str, name: Name, *, records: bool) -> Field:
     text, argument = name.text, name.argument or ""
     shown = f"{text}[{argument}]"

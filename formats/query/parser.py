@@ -12,10 +12,10 @@
 
 from __future__ import annotations
 
-from mockrec.formats.query.checks import Check, Present
+from mockrec.formats.query.checks import Check, Present, Text
 from mockrec.formats.query.errors import nearest
 from mockrec.formats.query.field import Field
-from mockrec.formats.query.fields import resolve
+from mockrec.formats.query.fields import resolve, with_query
 from mockrec.formats.query.plan import Both, Either, Leaf, Node, Not, Plan, Test
 from mockrec.formats.query.tokens import WORD_OPERATORS, Reader, Word
 from mockrec.formats.query.values import ValueProblem, make_checks, make_range, split_range
@@ -24,6 +24,8 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 50
 """Brackets and `not` inside one another."""
 
+_IN_QUERY = frozenset("?&")
+"""What a path without a query hardly has."""
 _OPERATORS = "==, !=, <, <=, >, >=, ~, ~*, contains, startswith, endswith or in"
 _FALSE_FRIENDS = {
     "is": "==",
@@ -198,4 +200,6 @@ class _Parser:
 
     def _leaf(self, field: Field, checks: tuple[Check, ...]) -> Leaf:
         """The number of the test; equal tests have the same one."""
+        if any(isinstance(check, Text) and not _IN_QUERY.isdisjoint(check.value) for check in checks):
+            field = with_query(field)
         return Leaf(self._tests.setdefault(Test(field, checks), len(self._tests)))

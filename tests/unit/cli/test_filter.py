@@ -510,3 +510,83 @@ def test_an_expression_without_quotes_is_told_so(session: Path, run: Filter) -> 
 def test_slashes_around_a_pattern(session: Path, run: Filter) -> None:
     assert "part of the pattern; without them: users/.*" in run("s.jsonl", "path ~ /users/.*/", "--count").err
     assert "pattern" not in run("s.jsonl", "path ~ /users/.*", "--count").err
+    assert "without them: users/.*" in run("s.jsonl", "path ~ '/users/.*/'", "--count").err
+
+
+# ── secrets ────────────────────────────────────────────────────────────────────────────────────────
+
+KEY = "a-long-and-random-key"
+
+
+@pytest.fixture
+def redacted(session: Path, run: Filter, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A session with marks of `KEY`, in which the secrets below were."""
+    rows = [json.loads(line) for line in session.read_bytes().splitlines()]
+    for row in rows:
+        if row.get("id") == A and row["type"] in ("request-initiated", "request"):
+            row["headers"] = {"authorization": "Bearer tok-12345", "cookie": "sid=4711; theme=dark"}
+            row["rawHeaders"] = [["Authorization", "Bearer tok-12345"], ["Cookie", "sid=4711; theme=dark"]]
+            row["url"] = row["url"].partition("?")[0] + "?api_key=k-999&b=2"
+        if row.get("id") == A and row["type"] == "request":
+            row["body"] = {"size": 22, "text": '{"password":"hunter2"}'}
+    plain = session.with_name("plain.jsonl")
+    plain.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+    monkeypatch.setenv("MOCKREC_REDACT_KEY", KEY)
+    assert run("plain.jsonl", "--redact", "-o", "red.jsonl").code == 0
+    assert not any(secret in Path("red.jsonl").read_text() for secret in ("tok-12345", "4711", "k-999", "hunter2"))
+    return session.with_name("red.jsonl")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'header[authorization] == "Bearer tok-12345"',
+        "header[authorization] contains tok-12345",
+        "request.header[cookie] contains sid=4711",
+        "cookie[sid] == 4711",
+        "cookie[sid] in (1, 4711)",
+        "not cookie[sid] != 4711 and cookie[sid]",
+        "query[api_key] == k-999",
+        "url contains api_key=k-999",
+        "request.json[$.password] == hunter2",
+        "request.body contains hunter2",
+    ],
+)
+def test_a_secret_is_found_by_its_true_value(redacted: Path, run: Filter, expression: str) -> None:
+    for place in ("red.jsonl", "red.parquet"):
+        if not Path(place).exists():
+            assert run("red.jsonl", "-o", place).code == 0
+        assert run(place, expression, "--fields", "id", "--as", "csv").lines == ["id", A]
+        assert run(place, expression.replace("4711", "4712").replace("2345", "2346"), "--count").err == ""
+
+
+def test_a_secret_cannot_be_found_without_the_key(redacted: Path, run: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOCKREC_REDACT_KEY")
+    done = run("red.jsonl", "cookie[sid] == 4711 and status == 200", "--count")
+    assert done.lines == ["0"]
+    assert "1 exchange may match, but for values that redaction has replaced by marks; with the key" in done.err
+    # The rest of the expression does not hold: no mark is to blame.
+    assert run("red.jsonl", "cookie[sid] == 4711 and status == 500", "--count").err == ""
+    monkeypatch.setenv("MOCKREC_REDACT_KEY", "another")
+    assert "by marks of another key (" in run("red.jsonl", "cookie[sid] == 4711", "--count").err
+
+
+def test_a_body_of_the_other_side_is_told(redacted: Path, run: Filter) -> None:
+    done = run("plain.jsonl", "json[$.password] == hunter2", "--count")
+    assert "as request.json[…] and request.body, 1 exchange would match" in done.err
+    assert run("plain.jsonl", "json[$.password] == other", "--count").err == ""
+    assert run("plain.jsonl", "request.json[$.password] == hunter2", "--count").lines == ["1"]
+
+
+def test_a_path_with_its_query_is_what_the_log_has(redacted: Path, run: Filter) -> None:
+    path = run("plain.jsonl", f"id == {A}", "--fields", "path,query", "--as", "csv").lines[1].replace(",", "?")
+    assert path.endswith("?api_key=k-999&b=2")
+    for expression in (
+        f'path == "{path}"',
+        "path endswith &b=2",
+        "path contains ?api_key",
+        f'path in ("/no", "{path}")',
+    ):
+        assert run("plain.jsonl", expression, "--fields", "id", "--as", "csv").lines == ["id", A], expression
+    assert run("plain.jsonl", f'path != "{path}"', "--count").lines == ["2"]
+    assert run("plain.jsonl", f'path == "{path}3"', "--count").lines == ["0"]

@@ -323,3 +323,20 @@ def test_several_sessions_come_in_the_order_of_their_timestamps(tmp_path: Path) 
     found = [name for _, name in ids(Selection(paths, None))]
     assert found == ["a1", "b2", "b2", "a4", "a3", "ax", "b9", "bx"]
     assert [name for _, name in ids(Selection(paths, parse("id"), limit=3))] == ["a1", "b2", "b2", "a4"]
+
+
+def test_a_cassette_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it takes longer than what is made of it: both readings of a selection give the same."""
+    one = "- {request: {method: GET, uri: 'http://a.test/%d'}, response: {status: {code: 200}, body: {string: ok}}}\n"
+    path = tmp_path / "s.yaml"
+    path.write_text("interactions:\n" + "".join(one % number for number in range(2_000)))
+    opened: list[str] = []
+    real = blocks.open_source
+    monkeypatch.setattr(blocks, "open_source", lambda name: opened.append(name) or real(name))
+    found = selected(path, "path == /7 or path == /1999")
+    assert [kind for kind, _ in found] == [
+        "session-started",
+        *["request-initiated", "request", "response"] * 2,
+        "session-ended",
+    ]
+    assert opened == [str(path)]

@@ -157,9 +157,17 @@ def test_a_har_file_is_read_as_lines(data: bytes, compress: Callable[[bytes], by
     assert source.torn == ("" if data.endswith(b"}}") else "the file ends before its first entry")
 
 
-def test_a_parquet_file_is_recognised() -> None:
-    with pytest.raises(SessionError, match=r"^s\.jsonl: a Parquet file is read from its end, not from a pipe"):
-        source_of(b"PAR1\x15\x04")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"constants":{"logEventTypes":{}},"events":[]}', r"^s\.jsonl: this is a NetLog of Chrome .* Export a HAR"),
+        (b"# mine\nversion: 1\n\nrules:\n- reply: {}\n", r"^s\.jsonl: this is a rule file, no session: `mockrec run"),
+        (b"PAR1\x15\x04", r"^s\.jsonl: expected a mockrec session"),
+    ],
+)
+def test_other_files_are_named(data: bytes, message: str) -> None:
+    with pytest.raises(SessionError, match=message):
+        b"".join(source_of(data))
 
 
 def test_a_disk_that_fails_while_reading() -> None:

@@ -1,0 +1,77 @@
+"""What `mockrec filter` says where nothing matches: what the expression perhaps meant."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mockrec.cli import printing
+from mockrec.cli.arguments import KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mockrec.formats.query import Plan
+
+_SLASHES = re.compile(r"""~\*?\s*["']?(/[^\s/"']+(?:/[^\s/"']+)*/[a-z]?)["']?(?=[\s)]|$)""")
+"""A regular expression as other languages write it: `/users/.*/`."""
+
+
+def explain_nothing(expression: str, plan: Plan, paths: Sequence[str]) -> None:
+    """Say what an expression that matched nothing in these sessions would have had to ask. Reads them again."""
+    from mockrec.formats.query.rewritten import hidden, of_requests
+
+    if pattern := _SLASHES.search(expression):
+        printing.note(
+            f"the slashes of {printing.escape(pattern[1])} are part of the pattern; without them: "
+            f"{printing.escape(pattern[1].strip('/'))}"
+        )
+    if not all(Path(path).is_file() for path in paths):  # what comes from a pipe is gone
+        return
+    if not plan.records and (asked := of_requests(plan)) is not None and (count := _count(paths, asked)):
+        printing.note(
+            f"json[…] and body are the response's; as request.json[…] and request.body, "
+            f"{printing.plural(count, 'exchange')} would match"
+        )
+    marked = hidden(plan)
+    if marked is not None and (count := _count(paths, marked)):
+        _tell_of_marks(count, paths)
+
+
+def _tell_of_marks(count: int, paths: Sequence[str]) -> None:
+    there = f"{printing.plural(count, 'exchange')} may match, but for values that redaction has replaced by marks"
+    key = os.environ.get(KEY_VARIABLE)
+    if not key:
+        printing.note(f"{there}; with the key of the recording in {KEY_VARIABLE} a true value is found by its mark")
+        return
+    from mockrec.engine.record.redact_marks import Marks
+
+    ours = Marks.named(key).key_id
+    others = sorted({told for path in paths if (told := _key_of(path)) not in ("", ours)})
+    if others:
+        printing.note(
+            f"{there} of another key ({printing.escape(', '.join(others))}) than that of {KEY_VARIABLE} ({ours})"
+        )
+
+
+def _count(paths: Sequence[str], plan: Plan) -> int:
+    from mockrec.formats.selection import Selection
+
+    selection = Selection(paths, plan)
+    try:
+        return selection.count()
+    finally:
+        selection.close()
+
+
+def _key_of(path: str) -> str:
+    from mockrec.formats.selection import open_input
+
+    known = open_input(path)
+    try:
+        redaction = (known.header() or {}).get("redaction")
+        return str(redaction.get("keyId", "")) if isinstance(redaction, dict) else ""
+    finally:
+        known.close()

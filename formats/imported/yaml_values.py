@@ -1,0 +1,318 @@
+"""YAML → plain values of one part of a file after another, bounded in depth, in size and in what aliases repeat.
+
+Made of the parser's events: libyaml's composer recurses in C, builds the whole file, and PyYAML's constructors would
+make Python objects of tags. Scalars stay texts as they are written (a body `123` or `yes` is that text); what a plain
+one means is asked for by `plain_value`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import yaml
+
+from mockrec.formats.errors import SessionError
+
+MAX_DEPTH = 100
+MAX_BETWEEN = 128 * 1024 * 1024
+"""Bytes that may be read for one value: bounds the memory a wrong file can take."""
+ALIASED_RATIO = 10
+"""How many times larger than the file its values may be through aliases."""
+MAX_TOLD = 1000
+_ALIASED_FREE = 1024 * 1024
+_NODE = 64
+"""What a value counts besides its text."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STANDARD = "tag:yaml.org,2002:"
+_BINARY = frozenset({f"{_STANDARD}binary", f"{_STANDARD}python/bytes", "!binary"})
+_HARMLESS = re.compile(
+    # What the recorders themselves have written. Read as the plain value that stands behind the tag.
+    rf"{_STANDARD}(?:str|int|float|bool|null|map|seq|timestamp|set|omap|value|merge)"
+    rf"|{_STANDARD}python/(?:str|unicode|tuple|int|long|float|bool|none|list|dict"
+    r"|object:vcr\.request\.(?:Request|HeadersDict)|object/apply:(?:__builtin__|builtins)\.(?:frozenset|iter|bytearray)"
+    r"|object/new:(?:_io\.BytesIO|vcr\.request\.HeadersDict|requests\.structures\.CaseInsensitiveDict))"
+    r"|!ruby/(?:struct:VCR::\w+|sym(?:bol)?|string(?::\w+)?|str(?::\w+)?|hash(?::[\w:]+)?|array(?::[\w:]+)?)"
+    r"|!(?:str|float|map|seq)(?::\w+)?|!"
+)
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]{1,40}\.[0-9]{0,40}|\.[0-9]{1,40}|[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
+
+
+class Plain(str):
+    """A text that is written without quotes: may mean a number, a boolean or null."""
+
+    __slots__ = ()
+
+
+class Refused:
+    """A value that is not read, with its reason; what holds it can say where."""
+
+    __slots__ = ("problem",)
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+
+
+def plain_value(value: Any) -> Any:
+    """What a value is in JSON: plain scalars as YAML 1.2's core schema reads them, bytes as text."""
+    if isinstance(value, Plain):
+        if value in _NULLS:
+            return None
+        if value in _BOOLEANS:
+            return _BOOLEANS[value]
+        if _INTEGER.fullmatch(value):
+            return int(value)
+        return float(value) if _FLOAT.fullmatch(value) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {str(key): plain_value(one) for key, one in value.items()}
+    return [plain_value(one) for one in value] if isinstance(value, list) else value
+
+
+def is_null(value: Any) -> bool:
+    """Nothing, or a plain `null`."""
+    return value is None or (isinstance(value, Plain) and value in _NULLS)
+
+
+class _Stream:
+    """The file as libyaml asks for it; refuses to go on without end for one value."""
+
+    def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
+        self.taken = 0
+        self.mark = 0
+        """What was taken when the last value came."""
+        self.line = 1
+        """Where that was."""
+        self._name = name
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; none at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        if self.taken - self.mark > MAX_BETWEEN:
+            problem = f"a value that is longer than {MAX_BETWEEN >> 20} MiB is refused"
+            raise SessionError(self._name, problem, self.line)
+        part = self._rest[: size if size > 0 else None]
+        self._rest = self._rest[len(part) :]
+        self.taken += len(part)
+        return bytes(part)
+
+
+class _Open:
+    """A mapping or sequence that is being read."""
+
+    __slots__ = ("anchor", "height", "key", "tag", "value", "weight")
+
+    def __init__(self, value: Any, anchor: str | None, tag: str | None) -> None:
+        self.value = value
+        self.anchor = anchor
+        self.tag = tag
+        self.key: Any = None
+        self.weight = _NODE
+        self.height = 1
+        """Levels from here on, through aliases too."""
+
+
+_Known = tuple[Any, int, int]
+"""A complete value, its weight and its height."""
+
+
+class Values:
+    """`parts` gives what is in a file, piece by piece. Raises `SessionError` with the line of what is wrong."""
+
+    def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
+        self.torn = ""
+        """Afterwards: empty, or where the file ends too early."""
+        self.repeated: list[tuple[int, str]] = []
+        """Keys that stand twice in a mapping, with their lines; whoever reads them forgets them."""
+        self._name = name
+        self._stream = _Stream(name, chunks)
+        self.refused: list[str] = []
+        """What was not read, a sentence each; whoever reads them forgets them."""
+        self._anchors: dict[str, _Known] = {}
+        self._aliased = 0
+        self._line = 1
+
+    def parts(self, lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
+        """(key, line, value) for each member of the document's mapping; (`""`, line, item) for each of its list.
+
+        Of members that are named in `lists` each item comes by itself.
+        """
+        try:
+            events = iter(yaml.parse(self._stream, Loader=_LOADER))
+            for event in events:
+                self._look_at(event)
+                if isinstance(event, yaml.DocumentStartEvent):
+                    self._anchors.clear()
+                elif isinstance(event, yaml.SequenceStartEvent):
+                    yield from self._items("", event, events)
+                elif isinstance(event, yaml.MappingStartEvent):
+                    yield from self._members(event, events, lists)
+                elif isinstance(event, yaml.ScalarEvent) and event.value.strip():
+                    yield "", self._line, self._scalar(event)
+        except yaml.MarkedYAMLError as error:
+            self._fail(error)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:  # bytes that are no text, characters that YAML bans
+            raise SessionError(self._name, f"no YAML behind this line: {_said(error)}", self._line) from None
+
+    def _members(self, start: Any, events: Iterator[Any], lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
+        self._note(start)
+        for event in events:
+            self._look_at(event)
+            if isinstance(event, yaml.MappingEndEvent):
+                return
+            key = _key(self._value(event, events))
+            event = next(events)
+            self._look_at(event)
+            line = self._line
+            if key in lists and isinstance(event, yaml.SequenceStartEvent):
+                yield from self._items(key, event, events)
+                continue
+            value = self._value(event, events)
+            if key not in lists:
+                yield key, line, value
+            elif not is_null(value):
+                raise SessionError(self._name, f"expected a list of {key}, found {type(value).__name__}", line)
+
+    def _items(self, key: str, start: Any, events: Iterator[Any]) -> Iterator[tuple[str, int, Any]]:
+        self._note(start)
+        for event in events:
+            self._look_at(event)
+            if isinstance(event, yaml.SequenceEndEvent):
+                return
+            line = self._line
+            yield key, line, self._value(event, events)
+
+    def _note(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._anchors.pop(event.anchor, None)
+
+    def _look_at(self, event: Any) -> None:
+        self._line = event.start_mark.line + 1
+        self._stream.mark, self._stream.line = self._stream.taken, self._line
+
+    def _value(self, event: Any, events: Iterator[Any]) -> Any:
+        """One value with everything in it."""
+        opened: list[_Open] = []
+        while True:
+            done = self._step(event, opened)
+            if done is not None:
+                if not opened:
+                    return done[0]
+                self._put(opened[-1], *done)
+            event = next(events)
+            self._look_at(event)
+
+    def _step(self, event: Any, opened: list[_Open]) -> _Known | None:
+        """A value that is complete, or None where one has begun."""
+        if isinstance(event, yaml.AliasEvent):
+            known = self._alias(event.anchor or "")
+            self._check_depth(len(opened) + known[2])
+            return known
+        if isinstance(event, yaml.ScalarEvent):
+            known = self._scalar(event), _NODE + len(event.value), 0
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._check_depth(len(opened) + 1)
+            self._note(event)
+            empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            opened.append(_Open(empty, event.anchor, event.tag))
+            return None
+        else:
+            event = opened.pop()
+            known = self._tagged(event.value, event.tag), event.weight, event.height
+        if event.anchor is not None:
+            self._anchors[event.anchor] = known
+        return known
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise SessionError(self._name, f"refused: nested more than {MAX_DEPTH} levels deep", self._line)
+
+    def _put(self, owner: _Open, value: Any, weight: int, height: int) -> None:
+        owner.weight += weight
+        owner.height = max(owner.height, height + 1)
+        if isinstance(owner.value, list):
+            owner.value.append(value)
+        elif owner.key is None:
+            owner.key = (value,)
+        else:
+            (key,) = owner.key
+            owner.key = None
+            if isinstance(key, Plain) and key == "<<" and isinstance(value, dict):
+                owner.value.update({name: one for name, one in value.items() if name not in owner.value})
+                return
+            named = _key(key)
+            if named in owner.value and len(self.repeated) < MAX_TOLD:
+                self.repeated.append((self._line, named))
+            owner.value[named] = value
+
+    def _alias(self, anchor: str) -> _Known:
+        if anchor not in self._anchors:
+            raise SessionError(
+                self._name, f"the alias *{anchor[:60]} names nothing that is complete before it", self._line
+            )
+        known = self._anchors[anchor]
+        self._aliased += known[1]
+        if self._aliased > _ALIASED_FREE + ALIASED_RATIO * self._stream.taken:
+            raise SessionError(
+                self._name,
+                f"refused: its aliases (such as *{anchor[:60]}) make it more than {ALIASED_RATIO} times as large "
+                "as it is",
+                self._line,
+            )
+        return known
+
+    def _scalar(self, event: Any) -> Any:
+        if event.tag in _BINARY:
+            try:
+                return base64.b64decode("".join(event.value.split()), validate=True)
+            except (binascii.Error, ValueError) as error:
+                return self._refuse(f"its !!binary is no base64 ({error})")
+        plain = event.style is None or event.style == ""
+        return self._tagged(Plain(event.value) if plain and event.implicit[0] else event.value, event.tag)
+
+    def _tagged(self, value: Any, tag: str | None) -> Any:
+        if tag is None or _HARMLESS.fullmatch(tag):
+            return value
+        shown = tag.replace(_STANDARD, "!!")[:80]
+        return self._refuse(f"the tag {shown} is refused: a cassette is read as data, no object is made of it")
+
+    def _refuse(self, problem: str) -> Refused:
+        if len(self.refused) < MAX_TOLD:
+            self.refused.append(f"line {self._line}: {problem}")
+        return Refused(f"line {self._line}: {problem}")
+
+    def _fail(self, error: yaml.MarkedYAMLError) -> None:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (self._line, 1)
+        said = _said(error)
+        if "end of stream" in said or ("document end" in said and not self._stream.read(1)):
+            self.torn = f"the file ends in the middle of a value (line {line})"
+            return
+        raise SessionError(self._name, f"column {column}: no YAML: {said}", line)
+
+
+def _said(error: Exception) -> str:
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    context = getattr(error, "context", None)
+    return " ".join(f"{f'{context}, ' if context else ''}{problem}".split())[:200]
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    # Ruby's symbols.
+    return str(value).removeprefix(":") if isinstance(value, str) else type(value).__name__

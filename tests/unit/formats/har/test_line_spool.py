@@ -1,0 +1,23 @@
+"""What is held for its turn takes the memory that it says."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from mockrec.formats.har.spool import Spool
+from mockrec.formats.jsonl import encode_lines
+
+
+def test_a_line_takes_its_length() -> None:
+    """orjson's bytes keep a buffer of up to ten times that."""
+    spool = Spool()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(500):
+            spool.put(number, encode_lines([{"type": "x", "text": "x" * 3000}]))
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 500 * 3000 < held < 500 * 3000 * 1.5
+    assert len(list(spool.rest())) == 500
