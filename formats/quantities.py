@@ -7,7 +7,7 @@ from typing import Final
 
 SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 """Units of durations. Case counts: `M` would be taken for months or millions."""
-BYTES: Final = {"b": 1} | {
+BYTES: Final[dict[str, int]] = {"b": 1} | {
     f"{letter}{unit}": base**power
     for unit, base in (("b", 1000), ("ib", 1024))
     for power, letter in enumerate("kmg", 1)

@@ -12,6 +12,7 @@ from typing import Final
 
 from mockrec.engine.wire import head as heads
 from mockrec.engine.wire.parts import Fault
+from mockrec.engine.wire.syntax import TOKEN_BYTES
 
 _QUOTED: Final = 64
 """Characters of what is quoted. Nothing is cut: half of a secret would not be known as one."""
@@ -129,7 +130,7 @@ def _bad_line(line: bytes) -> str:
         return "has no colon; expected name: value"
     if name[-1:] in b" \t" and name:
         return "has a blank before the colon; expected name: value"
-    if not name or heads.TOKEN.fullmatch(name) is None:
+    if not name or TOKEN_BYTES.fullmatch(name) is None:
         return f"has the name {quoted(name)}; expected letters, digits and !#$%&'*+-.^_`|~"
     return f"has a value that {bad_value(value.strip(BLANKS))}"
 
