@@ -46,8 +46,18 @@ class Said:
     record: Record
 
 
-def calls(records: Iterable[tuple[int, Record]]) -> Generator[Call | Said, None, None]:
-    """Requests when they are complete, and what is said on WebSockets."""
+@dataclass(slots=True)
+class Answered:
+    """The `response` to a request."""
+
+    id: str
+    record: Record
+
+
+def calls(
+    records: Iterable[tuple[int, Record]], *, answers: bool = False
+) -> Generator[Call | Said | Answered, None, None]:
+    """Requests when they are complete, and what is said on WebSockets; with `answers` also what was answered."""
     began: dict[str, tuple[float, frozenset[str]]] = {}
     on: dict[str, set[str]] = {}
     """Connection → its exchanges that are not over."""
@@ -72,6 +82,8 @@ def calls(records: Iterable[tuple[int, Record]]) -> Generator[Call | Said, None,
             if kind in TERMINAL_TYPES:
                 sockets.discard(identity)
             yield Said(identity, record)
+        elif answers and kind == "response":
+            yield Answered(identity, record)
         if kind in TERMINAL_TYPES:
             if kind == "abort":
                 began.pop(identity, None)  # its request was never complete, or has been told
