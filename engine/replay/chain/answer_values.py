@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mockrec.engine.replay.chain.json_scan import scalars
+from mockrec.engine.replay.chain.json_scan import Level, scalars
 from mockrec.engine.replay.chain.markup import html_values
 from mockrec.engine.replay.chain.names import LONGEST, entity_of_key, entity_of_path, is_strong, is_worth, name_of
 from mockrec.engine.replay.chain.urls import fields, is_link, target_of, url_parts
@@ -31,7 +31,7 @@ _ASSIGNED: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Value:
     """One value of an answer."""
 
@@ -76,8 +76,12 @@ def values_of(target: str, head: Sequence[Sequence[str]], body: str, *, every: b
             media = value.lower()
         elif lower not in _SILENT and not lower.startswith(("access-control-", ":", "cf-")):
             yield from _numbered(_in_header(lower, value, target, entity), seen)
-    if body:
-        yield from _numbered(_in_body(body, media, entity, every), seen)
+    if not body:
+        return
+    if _is_json(body, media):
+        yield from _in_json(body, entity, every)  # where no place comes twice
+    else:
+        yield from _numbered(_in_body(body, media, entity), seen)
 
 
 def has_text(head: Sequence[Sequence[str]]) -> bool:
@@ -148,13 +152,14 @@ def _in_header(name: str, value: str, target: str, entity: str) -> Iterator[Valu
         yield from scalar_values(value, f"header:{name}", name_of(name.removeprefix("x-"), entity))
 
 
-def _in_body(body: str, media: str, entity: str, every: bool) -> Iterator[Value]:
-    first = body[:64].lstrip("\ufeff \t\r\n")[:1]
+def _is_json(body: str, media: str) -> bool:
     if "event-stream" in media or "ndjson" in media or "jsonl" in media:
-        yield from _in_script(body, entity)
-    elif first in ("{", "[") or "json" in media:
-        yield from _in_json(body, entity, every)
-    elif first == "<":
+        return False  # several documents
+    return body[:64].lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"') or "json" in media
+
+
+def _in_body(body: str, media: str, entity: str) -> Iterator[Value]:
+    if body[:64].lstrip("\ufeff \t\r\n")[:1] == "<":
         for text, place, name in html_values(body):
             yield from scalar_values(text, place, name_of(name, entity))
         if "html" in media:
@@ -162,8 +167,6 @@ def _in_body(body: str, media: str, entity: str, every: bool) -> Iterator[Value]
     elif "x-www-form-urlencoded" in media:
         for part in fields(body, 0, entity):
             yield from scalar_values(part.text, part.place.replace("query:", "form:", 1), part.name)
-    elif first == '"':
-        yield from _in_json(body, entity, every)
     elif len(body) <= 8192 and not any(character.isspace() for character in body.strip()):
         yield from scalar_values(body, "body", "")
     else:
@@ -174,19 +177,24 @@ def _in_json(body: str, entity: str, every: bool) -> Iterator[Value]:
     for one in scalars(body):
         if one.is_key:
             continue
-        key, parent = own_name(one.keys)
+        key, parent = own_name(one.levels)
         name = name_of(key, parent or entity) if key else ""
         # The place costs more than the questions, so it is made for what may be handed on.
         if every or is_strong(one.text) or is_worth(name, one.text) or (one.is_text and is_link(one.text)):
             yield from scalar_values(one.text, f"json:{one.path}", name)
 
 
-def own_name(keys: Sequence[str]) -> tuple[str, str]:
+def own_name(levels: Sequence[Level]) -> tuple[str, str]:
     """The key of a JSON value, and the thing that the object around it is."""
-    if not keys:
-        return "", ""
-    parent = next((entity for key in reversed(keys[:-1]) if (entity := entity_of_key(key))), "")
-    return keys[-1], parent
+    own = ""
+    for level in reversed(levels):
+        if level.is_array:
+            continue
+        if not own:
+            own = level.key
+        elif entity := entity_of_key(level.key):
+            return own, entity
+    return own, ""
 
 
 def _in_script(body: str, entity: str) -> Iterator[Value]:

@@ -26,7 +26,7 @@ class Level:
     expects_key: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scalar:
     """One text or number."""
 
@@ -51,11 +51,6 @@ class Scalar:
             else:
                 steps.append(f"[{json.dumps(level.key, ensure_ascii=False)}]")
         return "".join(steps)
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys on the way to it, the innermost last; arrays have none."""
-        return [level.key for level in self.levels if not level.is_array]
 
 
 def scalars(text: str, start: int = 0, end: int | None = None) -> Iterator[Scalar]:

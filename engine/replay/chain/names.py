@@ -9,6 +9,7 @@ thing it belongs to where the key says no more than `id`. So `id` in the answer 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -58,6 +59,7 @@ def _is_strong_piece(piece: str) -> bool:
 
 # ── names ──────────────────────────────────────────────────────────────────────────────────────────
 
+_BETWEEN: Final = re.compile(r"[\W_]+")
 _ID: Final = re.compile(
     r"(?:^|[_\-.\s\[])(?:id|ID|Id|pk|uuid|UUID|guid|GUID)\]?$|[a-z0-9](?:Id|ID|Uuid|UUID|Guid|GUID)$"
 )
@@ -81,11 +83,16 @@ _VERSION: Final = re.compile(r"v\d+(?:\.\d+)?")
 _SHORT_ID: Final = re.compile(r"[\w\-.:~@+=]{1,128}")
 
 
+_REMEMBERED: Final = 4096
+"""Names whose meaning is kept: those of a session come again and again."""
+
+
 def plain(name: str) -> str:
     """A name without what differs between languages: `user_id`, `userId`, `User-ID` → `userid`."""
-    return re.sub(r"[\W_]+", "", name[:128]).lower()
+    return _BETWEEN.sub("", name[:128]).lower()
 
 
+@lru_cache(_REMEMBERED)
 def entity_of(name: str) -> str:
     """The thing that a key or a part of a path names: `orders`, `createOrder` → `order`; empty for a number."""
     bare = plain(_VERB.sub("", name))
@@ -97,6 +104,7 @@ def entity_of(name: str) -> str:
     return bare[:-1] if bare.endswith("s") and not bare.endswith(("ss", "us", "is")) and len(bare) > 2 else bare
 
 
+@lru_cache(_REMEMBERED)
 def entity_of_key(key: str) -> str:
     """The same of a key around other keys; empty where it only wraps them, as `data` does."""
     return "" if plain(key) in _WRAPPERS else entity_of(key)
@@ -117,6 +125,7 @@ def looks_like_id(part: str) -> bool:
     )
 
 
+@lru_cache(_REMEMBERED)
 def name_of(key: str, entity: str) -> str:
     """The name of what stands under `key` in something that belongs to `entity`; empty where it is no name of values
     that are handed on."""

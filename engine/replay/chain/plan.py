@@ -36,7 +36,7 @@ _LONGEST_PLACE: Final = 80
 _INDEX: Final = re.compile(r"\[\d+\]|#\d+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Source:
     """Where in which recorded answer a value stands."""
 

@@ -40,7 +40,7 @@ _SHORTEST_WORD: Final = 8
 _LONGEST_FIELD: Final = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Span:
     """Where a text stands, and how."""
 
@@ -176,7 +176,7 @@ def _in_body(draft: Draft, entity: str) -> Iterator[Slot]:
 
 def _in_json(text: str, start: int, end: int, entity: str) -> Iterator[Slot]:
     for one in scalars(text, start, end):
-        key, parent = own_name(one.keys)
+        key, parent = own_name(one.levels)
         name = name_of(key, parent or entity) if key and not one.is_key else ""
         span = _Span(BODY, one.start, one.end, "text" if one.is_text else "number", "")
         found = list(_values(span, one.text, name))

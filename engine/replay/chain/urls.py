@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
-from mockrec.engine.replay.chain.names import entity_of, entity_of_path, name_of
+from mockrec.engine.replay.chain.names import LONGEST, entity_of, entity_of_path, name_of
 
 _LINK: Final = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,15}:)?//[^/?#\s]+|(?=[/?])")
+_WHOLE: Final = re.compile(rf"(?:{_LINK.pattern})\S*")
 _MOST_PARTS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UrlPart:
     """One value in a URL."""
 
@@ -31,7 +32,7 @@ class UrlPart:
 
 def is_link(text: str) -> bool:
     """Whether a text is a URL, or a reference to one that begins with a slash or question mark."""
-    return len(text) <= 8192 and _LINK.match(text) is not None and not any(c.isspace() for c in text)
+    return len(text) <= LONGEST and _WHOLE.fullmatch(text) is not None
 
 
 def target_of(link: str) -> str:
