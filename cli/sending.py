@@ -118,6 +118,8 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     if settings.session != "-":
         _tell_survey(replay.look())
         _tell_reading(replay)
+    elif settings.chain:
+        printing.note("no values of answers are put into later requests, because stdin can be read only once")
     await_readers(settings.outputs)
     stopped: list[int] = []
 
