@@ -90,6 +90,8 @@ def _spliced(text: str, pieces: list[tuple[int, int, str]]) -> str:
 
 
 def _part(slot: Slot, value: str) -> str:
+    if slot.container >= 0:
+        value = _NO_FIELD.sub("", value)  # what would end the header
     return _written(slot.inner_codec, slot.whole[slice(*slot.inner)], value)
 
 
@@ -109,4 +111,4 @@ def _written(codec: str, old: str, value: str) -> str:
         case "basic":
             return base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")
         case _:
-            return _NO_FIELD.sub("", value)
+            return value
