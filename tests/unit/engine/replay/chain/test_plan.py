@@ -162,3 +162,12 @@ def test_messages_of_websockets_use_values_too(story: Story) -> None:
     assert link.text == "POST /users json:$.t → json:$.auth"
     (again,) = story.plan().message_links(data, {"timestamp": "1970-01-01T00:01:00Z"})
     assert again.slot == link.slot
+
+
+def test_an_abort_is_no_source(story: Story) -> None:
+    draft = Draft("POST", "/users", [], b"")
+    story.survey.links(draft, 1, 0.0)
+    story.survey.will_send(Call("1", "c", {"type": "request"}, 0.0), draft, 1)
+    answer = {"rawHeaders": [["X-Token", T]], "body": {"size": 0}}
+    story.survey.answer("1", {"type": "abort", "response": answer, **answer}, None)
+    assert story.survey.links(Draft("GET", f"/x?q={T}", [], b""), 2, 0.0) == ()
