@@ -31,6 +31,8 @@ class Call:
     """When its head came, in seconds since the epoch."""
     beside: frozenset[str] = _ALONE
     """Those of its connection that were not over when it began."""
+    order: int = 0
+    """How many requests of the session stand before it."""
 
     @property
     def is_websocket(self) -> bool:
@@ -62,6 +64,7 @@ def calls(
     on: dict[str, set[str]] = {}
     """Connection → its exchanges that are not over."""
     sockets: set[str] = set()
+    order = 0
     for _, record in records:
         kind = record["type"]
         if kind not in _RELEVANT:
@@ -77,7 +80,8 @@ def calls(
             start = start or _start_of(record)
             if kind == "websocket-request":
                 sockets.add(identity)
-            yield Call(identity, connection, record, start, others)
+            yield Call(identity, connection, record, start, others, order)
+            order += 1
         elif identity in sockets or kind == "abort":
             if kind in TERMINAL_TYPES:
                 sockets.discard(identity)
@@ -103,6 +107,16 @@ def time_of(record: Record) -> float:
         return datetime.fromisoformat(record["timestamp"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return 0.0
+
+
+def ended_at(record: Record) -> float:
+    """When an answer was complete, in seconds since the epoch; a record that was redacted elsewhere is later."""
+    timing = record.get("timingEvents")
+    if isinstance(timing, Mapping):
+        start, began, sent = (timing.get(key) for key in ("startTime", "startTimestamp", "responseSentTimestamp"))
+        if all(isinstance(one, (int, float)) for one in (start, began, sent)):
+            return (start + sent - began) / 1000.0  # type: ignore[operator, no-any-return]
+    return time_of(record)
 
 
 def _start_of(record: Record) -> float:

@@ -19,6 +19,7 @@ from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
 from mockrec.engine.replay.calls import Answered, Call, Said, calls
 from mockrec.engine.replay.chain.chains import Chained, Chains
+from mockrec.engine.replay.chain.in_time import in_time
 from mockrec.engine.replay.chain.plan import Plan as ChainPlan
 from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
 from mockrec.engine.replay.draft import Draft, fill, set_header
@@ -115,7 +116,8 @@ class Replay:
         chain = ChainSurvey() if self.settings.chain else None
         with self._opened(answers=chain is not None) as (session, found):
             fillers = self._fill, self._fill_message
-            self.survey = survey(found, self._targets, *fillers, session.bodies_folder, each, chain)
+            ordered = found if chain is None else in_time(found)
+            self.survey = survey(ordered, self._targets, *fillers, session.bodies_folder, each, chain)
         if chain is not None:
             self.plan = chain.finish()
         return self.survey

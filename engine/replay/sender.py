@@ -121,8 +121,6 @@ class Sender:
         self._bytes = 0
         self._room = anyio.Event()
         self._number = 0
-        self._order = 0
-        """Of the request that was read last: those that are not sent count too."""
         self._first: float | None = None
         """When the first request was recorded."""
         self._started = 0.0
@@ -154,7 +152,6 @@ class Sender:
         if self._first is None:
             self._first, self._started = call.began, clock.now()
         due = self._started + self._sends.pace.due(self._number, call.began - self._first) * 1000.0
-        self._order += 1
         judged = await self._judge(call)
         if judged.reason or call.id in self._sends.silenced:
             self._progress.skipped += 1
@@ -176,7 +173,7 @@ class Sender:
 
     async def _judge(self, call: Call) -> Judged:
         sends = self._sends
-        find = partial(sends.chains.plan.links, order=self._order, began=call.began)
+        find = partial(sends.chains.plan.links, order=call.order, began=call.began)
         told = call.record.get("body")
         size = told.get("size") if isinstance(told, Mapping) else 0
         asked = call, sends.targets, sends.fill, sends.folder, find

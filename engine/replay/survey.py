@@ -73,7 +73,6 @@ def survey(
     """Go through a session. `each` hears of every request; `chain` looks for values of answers in later requests."""
     result = Survey()
     sent_sockets: set[str] = set()
-    number = 0
     for one in found:
         if isinstance(one, Said):
             _look_at_said(one, result, sent_sockets, fill_message, chain)
@@ -83,14 +82,13 @@ def survey(
                 chain.answer(one.id, one.record, folder)
             continue
         result.requests += 1
-        number += 1
-        find = None if chain is None else partial(chain.links, order=number, began=one.began)
+        find = None if chain is None else partial(chain.links, order=one.order, began=one.began)
         judged = judge(one, targets, fill, folder, find)
         draft, reason = judged.draft, judged.reason
         if not reason:
             result.to_send += 1
             if chain is not None:
-                chain.will_send(one, draft, number)
+                chain.will_send(one, draft)
             if one.is_websocket:
                 sent_sockets.add(one.id)
         elif reason == UNMAPPED:

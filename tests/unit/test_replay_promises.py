@@ -117,6 +117,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "A mark that stands in an answer": (
         f"{C}::test_redacted_values_are_the_new_ones", f"{C}::test_a_value_that_the_new_answer_does_not_have",
     ),
+    "So is one under the name": (f"{P}test_plan.py::test_a_mark_is_known_by_its_name_where_the_answer_shows_the_value",),
     "Before anything is sent": (f"{R}::test_marks_are_listed_filled_or_left_out",),
     "`--header 'Authorization": (f"{R}::test_marks_are_listed_filled_or_left_out", f"{R}::test_the_host_can_be_said"),
     "Bearer …'` sets a header": (f"{U}test_draft.py::test_headers_are_set_added_and_removed", f"{R}::test_wrong_usage"),

@@ -10,7 +10,15 @@ from typing import Final
 
 from mockrec.engine.replay.chain.json_scan import Level, scalars
 from mockrec.engine.replay.chain.markup import html_values
-from mockrec.engine.replay.chain.names import LONGEST, entity_of_key, entity_of_path, is_strong, is_worth, name_of
+from mockrec.engine.replay.chain.names import (
+    LONGEST,
+    entity_of_key,
+    entity_of_path,
+    is_of_secret,
+    is_strong,
+    is_worth,
+    name_of,
+)
 from mockrec.engine.replay.chain.urls import fields, is_link, target_of, url_parts
 
 LARGEST: Final = 1024 * 1024
@@ -50,6 +58,11 @@ def strong_key(text: str) -> str:
 def named_key(name: str, text: str) -> str:
     """The key of a value that is known only under its name."""
     return f"{name}\0{text}"
+
+
+def name_key(name: str) -> str:
+    """The key of whatever stands under a name: of redacted values, where the answer shows the true one."""
+    return f"\0name\0{name}"
 
 
 def link_key(target: str) -> str:
@@ -120,6 +133,8 @@ def _keyed(text: str, place: str, name: str) -> Iterator[Value]:
         yield Value(strong_key(text), text, place)
     if named:
         yield Value(named_key(name, text), text, place)
+        if is_of_secret(name):
+            yield Value(name_key(name), text, place)
     if not strong and not named:
         yield Value("", text, place)
 

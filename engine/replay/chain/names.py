@@ -137,6 +137,11 @@ def name_of(key: str, entity: str) -> str:
     return bare if _SECRET.search(bare) else ""
 
 
+def is_of_secret(name: str) -> bool:
+    """Whether a name is one of tokens, codes and the like, of which a session has one at a time."""
+    return _SECRET.search(name) is not None
+
+
 def is_worth(name: str, text: str) -> bool:
     """Whether a value that is not strong may be chained under this name."""
     if not name or text.lower() in _NOTHING:

@@ -7,6 +7,7 @@ any answer did is no value of an answer. Only what a request has really used is 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from mockrec.engine.replay.calls import Call, time_of
+from mockrec.engine.replay.calls import Call, ended_at, time_of
 from mockrec.engine.replay.chain import answer_values
 from mockrec.engine.replay.chain.names import looks_like_id
 from mockrec.engine.replay.chain.slot import Slot
@@ -30,6 +31,10 @@ _MOST_TEXT: Final = 32 * 1024 * 1024
 _MOST_OF_ONE: Final = 10_000
 """Values of one answer."""
 _MOST_SOURCES: Final = 4
+"""Answers that are remembered for one value."""
+_ALTERNATIVES: Final = 2
+"""Answers that are kept for one value of a request."""
+_LOOK_BACK: Final = 8
 _SLACK: Final = 0.002
 """Seconds by which recorded times may be rounded."""
 _LONGEST_PLACE: Final = 80
@@ -60,6 +65,8 @@ class Link:
     """A value of a request, and the answers that it may come from, the likeliest first."""
 
     slot: Slot
+    key: str
+    """Which of the keys of the slot is known."""
     sources: tuple[Source, ...]
 
     @property
@@ -109,18 +116,29 @@ def _links(
     for slot in slots:
         for key in slot.keys:
             known = values.get(key)
-            sources = [one for one in known or () if _is_earlier(one, order, began)]
-            if sources:
-                # Cookies and validators are those that were given last; things are named where they came to be.
-                if key.startswith(("\0cookie", "etag ", "last-modified ")):
-                    sources.reverse()
-                else:
-                    sources.sort(key=_by_origin)
-                yield Link(slot, tuple(sources))
+            if known and (sources := _sources(known, key, order, began)):
+                yield Link(slot, key, sources)
                 break
         else:
             if miss is not None:
                 miss(slot)
+
+
+def _sources(known: list[Source], key: str, order: int | None, began: float) -> tuple[Source, ...]:
+    """Where a value may have come from: cookies, validators and what has only its name, from where it was given last;
+    things from where they came to be."""
+    if _is_latest(key):
+        end = len(known) if order is None else bisect_left(known, order, key=_by_order)
+        return tuple([one for one in reversed(known[max(0, end - _LOOK_BACK) : end]) if _is_earlier(one, order, began)])
+    return tuple(sorted([one for one in known if _is_earlier(one, order, began)], key=_by_origin))
+
+
+def _is_latest(key: str) -> bool:
+    return key.startswith(("\0cookie", "\0name", "etag ", "last-modified "))
+
+
+def _by_order(source: Source) -> int:
+    return source.order
 
 
 def _by_origin(source: Source) -> tuple[bool, int]:
@@ -147,6 +165,7 @@ class Survey:
         self.plan = Plan()
         self._known: OrderedDict[str, list[Source]] = OrderedDict()
         self._text = 0
+        self._sources = 0
         self._said: OrderedDict[int, None] = OrderedDict()
         self._open: dict[str, _Open] = {}
 
@@ -158,11 +177,11 @@ class Survey:
         """The same of a message of a WebSocket."""
         return self._used(_links(self._known, message_slots(data), None, time_of(record), self._first_said))
 
-    def will_send(self, call: Call, draft: Draft, order: int) -> None:
+    def will_send(self, call: Call, draft: Draft) -> None:
         """A request is going to be sent, so there will be a new answer to it."""
         path = draft.target.partition("?")[0]
         shown = "/".join("{…}" if looks_like_id(part) else part for part in path.split("/")[:32])
-        self._open[call.id] = _Open(order, draft.target, f"{draft.method} {shown[:200]}")
+        self._open[call.id] = _Open(call.order, draft.target, f"{draft.method} {shown[:200]}")
 
     def answer(self, identity: str, record: Mapping[str, Any], folder: Path | None) -> None:
         """The recorded answer to one of these."""
@@ -171,44 +190,43 @@ class Survey:
             return
         head = raw_headers(record)
         values = answer_values.values_of(asked.target, head, _body_text(record, head, folder), every=False)
-        ended = time_of(record)
+        ended = ended_at(record)
         for one in islice((one for one in values if one.key), _MOST_OF_ONE):
-            if one.key.startswith("\0cookie") or hash(one.key) not in self._said:
+            if one.key.startswith(("\0cookie", "\0name")) or hash(one.key) not in self._said:
                 self._remember(one, Source(identity, asked.order, ended, one.place, asked.label))
 
     def _remember(self, value: answer_values.Value, source: Source) -> None:
-        used = self.plan.values.get(value.key)
         known = self._known.get(value.key)
         if known is None:
-            known = self._known[value.key] = [] if used is None else used
+            known = self._known[value.key] = []
             self._text += len(value.key)
             while len(self._known) > _MOST or self._text > _MOST_TEXT:
                 key, _ = self._known.popitem(last=False)
                 self._text -= len(key)
-        elif known and known[-1].id == source.id:
+        elif any(one.id == source.id for one in known):
             return  # the first place in an answer will do
         if len(known) >= _MOST_SOURCES:
-            del known[1]
-        known.append(source)
-        if used is not None:
-            self._need(source, value.key)
+            del known[0 if _is_latest(value.key) else 1]
+        insort(known, source, key=_by_order)
 
     def _used(self, links: Iterable[Link]) -> tuple[Link, ...]:
         found = tuple(links)
         for link in found:
-            for key in link.slot.keys:
-                sources = self._known.get(key)
-                if sources is None:
+            self._known.move_to_end(link.key)
+            kept = self.plan.values.get(link.key)
+            if kept is None:
+                if len(self.plan.values) >= _MOST:
                     continue
-                self._known.move_to_end(key)
-                if key in self.plan.values or len(self.plan.values) < _MOST:
-                    self.plan.values[key] = sources
-                    for source in sources:
-                        self._need(source, key)
+                kept = self.plan.values[link.key] = []
+            for source in link.sources[:_ALTERNATIVES]:
+                at = bisect_left(kept, source.order, key=_by_order)
+                is_new = at == len(kept) or kept[at] is not source
+                if is_new and self._sources < _MOST and (len(kept) < _MOST_SOURCES or _is_latest(link.key)):
+                    kept.insert(at, source)
+                    self._sources += 1
+                    text = "" if link.key.startswith("\0name") else link.key.rpartition("\0")[2]
+                    self.plan.places.setdefault(source.id, {}).setdefault(source.place, text)
         return found
-
-    def _need(self, source: Source, key: str) -> None:
-        self.plan.places.setdefault(source.id, {})[source.place] = key.rpartition("\0")[2]
 
     def _first_said(self, slot: Slot) -> None:
         for key in slot.keys:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from mockrec.engine.replay.chain.answer_values import cookie_key, link_key, named_key, own_name, strong_key
+from mockrec.engine.replay.chain.answer_values import cookie_key, link_key, name_key, named_key, own_name, strong_key
 from mockrec.engine.replay.chain.json_scan import scalars
-from mockrec.engine.replay.chain.names import LONGEST, entity_of_path, is_strong, is_worth, name_of
+from mockrec.engine.replay.chain.names import LONGEST, entity_of_path, is_of_secret, is_strong, is_worth, name_of
 from mockrec.engine.replay.chain.slot import BODY, TARGET, Slot
 from mockrec.engine.replay.chain.urls import fields, is_link, url_parts
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.draft import MARK, Draft
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a body that is looked into."""
@@ -89,7 +89,10 @@ def message_slots(data: bytes) -> Iterator[Slot]:
 
 def _keys(text: str, name: str) -> tuple[str, ...]:
     named = (named_key(name, text),) if is_worth(name, text) else ()
-    return (*named, strong_key(text)) if is_strong(text) else named
+    if not is_strong(text):
+        return named
+    by_name = (name_key(name),) if named and is_of_secret(name) and MARK.fullmatch(text) else ()
+    return (*named, strong_key(text), *by_name)
 
 
 def _values(span: _Span, text: str, name: str) -> Iterator[Slot]:

@@ -29,7 +29,7 @@ class Handed:
         survey = Survey()
         first = Draft("POST", source, [], b"")
         survey.links(first, 1, 0.0)
-        survey.will_send(Call("1", "c", {"type": "request"}, 0.0), first, 1)
+        survey.will_send(Call("1", "c", {"type": "request"}, 0.0, order=1), first)
         survey.answer("1", {"type": "response", "rawHeaders": head, "body": {"size": len(got), "text": got}}, None)
         self.source = source
         self.draft = Draft("GET", target, [], b"")

@@ -34,7 +34,7 @@ class Story:
         self.links.append([link.text for link in links])
         identity = str(self.number)
         record = {"type": "request", "url": f"http://a.test{target}"}
-        self.survey.will_send(Call(identity, "c", record, 0.0), draft, self.number)
+        self.survey.will_send(Call(identity, "c", record, 0.0, order=self.number), draft)
         text = "" if got is None else json.dumps(got)
         answer = {
             "type": "response",
@@ -167,7 +167,27 @@ def test_messages_of_websockets_use_values_too(story: Story) -> None:
 def test_an_abort_is_no_source(story: Story) -> None:
     draft = Draft("POST", "/users", [], b"")
     story.survey.links(draft, 1, 0.0)
-    story.survey.will_send(Call("1", "c", {"type": "request"}, 0.0), draft, 1)
+    story.survey.will_send(Call("1", "c", {"type": "request"}, 0.0, order=1), draft)
     answer = {"rawHeaders": [["X-Token", T]], "body": {"size": 0}}
     story.survey.answer("1", {"type": "abort", "response": answer, **answer}, None)
     assert story.survey.links(Draft("GET", f"/x?q={T}", [], b""), 2, 0.0) == ()
+
+
+def test_a_mark_is_known_by_its_name_where_the_answer_shows_the_value(story: Story) -> None:
+    mark = "redacted-0123abcd"
+    story("GET", "/login", got={"csrf": f"{T}1"})("GET", "/login", got={"csrf": f"{T}2", "page": "redacted-00000000"})
+    story("POST", "/login", {"csrf": mark, "page": mark})("POST", "/login", {"csrf": "b9g4k3m0y8"})
+    assert story.links[2:] == [["GET /login json:$.csrf → json:$.csrf"], []]
+    (link,) = story.plan().links(story.drafts[2], 3, 0.0)
+    assert [source.id for source in link.sources] == ["2", "1"]
+
+
+def test_each_page_has_a_token_of_its_own_however_many_there_are(story: Story) -> None:
+    mark = "redacted-0123abcd"
+    for number in range(20):
+        story("GET", f"/form{number}", got={"csrf": f"{T}{number}"})("POST", "/form", {"csrf": mark})
+    plan = story.plan()
+    for number in range(20):
+        order = 2 * number + 2
+        (link,) = plan.links(story.drafts[order - 1], order, 0.0)
+        assert link.sources[0].id == str(order - 1)
