@@ -202,7 +202,9 @@ class Sender:
     async def _fill_message(self, data: bytes, record: Mapping[str, Any]) -> bytes:
         data = self._sends.fill_message(data)
         chains = self._sends.chains
-        return await chains.fill_message(data, chains.plan.message_links(data, record))
+        find = chains.plan.message_links
+        links = find(data, record) if len(data) <= _AT_ONCE else await own_call(find, data, record)
+        return await chains.fill_message(data, links)
 
     async def _fill(self, job: _Job) -> None:
         """Put the values of answers into a request, once they are there."""

@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from audited import read
 from replay_sessions import session_of
 from token_server import token_server, visit
+from websockets.sync.client import connect
+
+from mockrec.formats.body import Body
 
 Start = Callable[..., Any]
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -206,3 +210,28 @@ def test_a_repeated_replay_takes_the_values_of_each_time(recorder: Start, progra
     assert {target for _, target, _ in shop.asked if target.startswith("/items/")} == {
         f"/items/{n}" for n in (4000, 4001, 4002)
     }
+
+
+def test_messages_of_websockets_and_long_answers(recorder: Start, program: Program, tmp_path: Path) -> None:
+    rules = """
+rules:
+  - {id: token, when: {path: /token}, then: {reply: {template: true, json: {filler: "{{ 'x' * 400000 }}", token: "{{ uuid() }}"}}}}
+  - {id: socket, when: {path: /s}, then: {echo: {}}}
+"""
+    first = recorder(rules, "--redact", "none", out="first.jsonl")
+    token = httpx.get(f"{first.url}/token").json()["token"]
+    with connect(f"{first.url.replace('http', 'ws')}/s?t={token}") as socket:
+        socket.send(json.dumps({"auth": token}))
+        assert json.loads(socket.recv()) == {"auth": token}
+    assert first.stop().code == 0
+    second = recorder(rules, "--redact", "none", out="second.jsonl")
+    done = program("replay", tmp_path / "first.jsonl", "--to", second.url, "--pace", "max", "-o", "again.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert second.stop().code == 0
+    records = read(tmp_path / "second.jsonl")
+    body = next(one["body"] for one in records if one["type"] == "response")
+    new = json.loads(Body.from_record(body, tmp_path / "second.jsonl.bodies").bytes)["token"]
+    assert new != token
+    assert next(one["path"] for one in records if one["type"] == "websocket-request") == f"/s?t={new}"
+    message = next(one for one in records if one["type"] == "websocket-message-received")
+    assert json.loads(message["content"]["text"]) == {"auth": new}

@@ -158,3 +158,22 @@ async def test_long_answers_are_looked_through_up_to_a_megabyte() -> None:
     handed = Handed(f'{{"t": "{T}"}}', f"/x?t={T}")
     await handed.answer(json.dumps({"x": "y" * 1_100_000, "t": "new"}))
     assert await handed.sent() == f"/x?t={T}"
+
+
+@pytest.mark.parametrize(
+    ("size", "head", "elsewhere"),
+    [(30_000, JSON, False), (40_000, JSON, True), (400, [*JSON, ["Content-Encoding", "gzip"]], True)],
+)
+async def test_what_takes_a_while_is_looked_at_outside_of_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, size: int, head: Any, elsewhere: bool
+) -> None:
+    called = False
+
+    async def own_call(function: Any, *arguments: Any) -> Any:
+        nonlocal called
+        called = True
+        return function(*arguments)
+
+    monkeypatch.setattr("mockrec.engine.replay.chain.chains.own_call", own_call)
+    await Handed(f'{{"t": "{T}"}}', f"/x?t={T}").answer(b"x" * size, head)
+    assert called is elsewhere
