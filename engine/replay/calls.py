@@ -16,6 +16,8 @@ Record = Mapping[str, Any]
 
 _COMPLETE = frozenset({"request", "websocket-request"})
 _SAID = frozenset({"websocket-accepted", "websocket-message-received", "websocket-message-sent"})
+_NOTED_LATER = 20.0
+"""Milliseconds."""
 _ALONE: frozenset[str] = frozenset()
 
 
@@ -109,13 +111,18 @@ def time_of(record: Record) -> float:
         return 0.0
 
 
-def ended_at(record: Record) -> float:
-    """When an answer was complete, in seconds since the epoch; a record that was redacted elsewhere is later."""
+def known_at(record: Record) -> float:
+    """When a client may have known of an answer at the earliest, in seconds since the epoch.
+
+    That is when its head was sent, not when its record was there, which may have been redacted elsewhere; and a little
+    before, because a busy recorder notes it after the client has read it.
+    """
     timing = record.get("timingEvents")
     if isinstance(timing, Mapping):
-        start, began, sent = (timing.get(key) for key in ("startTime", "startTimestamp", "responseSentTimestamp"))
-        if all(isinstance(one, (int, float)) for one in (start, began, sent)):
-            return (start + sent - began) / 1000.0  # type: ignore[operator, no-any-return]
+        start, began = timing.get("startTime"), timing.get("startTimestamp")
+        sent = timing.get("headersSentTimestamp", timing.get("responseSentTimestamp"))
+        if isinstance(start, (int, float)) and isinstance(began, (int, float)) and isinstance(sent, (int, float)):
+            return max(start + 2.0, start + sent - began - _NOTED_LATER) / 1000.0
     return time_of(record)
 
 

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from mockrec.engine.replay.calls import Answered, Call, Said, ended_at, time_of
+from mockrec.engine.replay.calls import Answered, Call, Said, known_at, time_of
 
 _MOST: Final = 512
 """What is held back at a time."""
@@ -27,7 +27,7 @@ def in_time(found: Iterable[Call | Said | Answered]) -> Iterator[Call | Said | A
         if isinstance(one, Call):
             time = one.began
         else:
-            time = ended_at(one.record) if isinstance(one, Answered) else time_of(one.record)
+            time = known_at(one.record) if isinstance(one, Answered) else time_of(one.record)
         latest = time or latest  # what has no time stays where it is
         entry = latest, number, _size(one), one
         heapq.heappush(held, entry)

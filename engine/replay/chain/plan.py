@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from mockrec.engine.replay.calls import Call, ended_at, time_of
+from mockrec.engine.replay.calls import Call, known_at, time_of
 from mockrec.engine.replay.chain import answer_values
 from mockrec.engine.replay.chain.names import looks_like_id
 from mockrec.engine.replay.chain.slot import Slot
@@ -49,7 +49,7 @@ class Source:
     order: int
     """Of its request in the session."""
     ended: float
-    """When the answer was complete, in seconds since the epoch."""
+    """When the answer may have been known at the earliest, in seconds since the epoch."""
     place: str
     label: str
     """Its request, for people."""
@@ -190,7 +190,7 @@ class Survey:
             return
         head = raw_headers(record)
         values = answer_values.values_of(asked.target, head, _body_text(record, head, folder), every=False)
-        ended = ended_at(record)
+        ended = known_at(record)
         for one in islice((one for one in values if one.key), _MOST_OF_ONE):
             if one.key.startswith(("\0cookie", "\0name")) or hash(one.key) not in self._said:
                 self._remember(one, Source(identity, asked.order, ended, one.place, asked.label))
