@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mockrec.engine.replay.send import SendSettings
 
 _SENDING = (
-    "only", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat", "dry_run",
-    "trust", "insecure",
+    "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
+    "dry_run", "trust", "insecure",
 )  # fmt: skip
 _RECORDING = ("output", "output_format", "events", "max_body_size", "redact")
 _OWN_FIELDS = frozenset({
@@ -91,6 +91,13 @@ def replay(
     only: Annotated[
         str | None, typer.Option(metavar="EXPR", help="Send only the exchanges that match, in the filter language.")
     ] = None,
+    no_chain: Annotated[
+        bool,
+        typer.Option(
+            "--no-chain",
+            help="Send the values of earlier answers (tokens, ids) as recorded, not as answered now.",
+        ),
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--diff", help="Compare what comes back with the session, and exit 1 on a difference.")
     ] = False,
@@ -213,6 +220,7 @@ def replay(
                 timeout=timeout,
                 repeat=repeat,
                 only=only,
+                chain=not no_chain,
                 trusted=trust or [],
                 insecure=insecure,
                 outputs=outputs,
@@ -239,6 +247,7 @@ def _send_settings(
     timeout: float,
     repeat: int,
     only: str | None,
+    chain: bool,
     trusted: list[Path],
     insecure: bool,
     outputs: tuple[str, ...],
@@ -279,6 +288,7 @@ def _send_settings(
         keep_host=keep_host,
         timeout=timeout,
         repeat=repeat,
+        chain=chain,
         only=None if only is None else parse(only),
         trusted_cas=tuple(str(path) for path in trusted),
         insecure=insecure,

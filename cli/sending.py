@@ -29,8 +29,7 @@ from mockrec.engine.settings import Ending
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.calls import Call
-    from mockrec.engine.replay.draft import Draft
-    from mockrec.engine.replay.survey import Survey
+    from mockrec.engine.replay.survey import Judged, Survey
 
 _TOLD = 20
 """Different reasons that are told one by one."""
@@ -119,6 +118,8 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
     if settings.session != "-":
         _tell_survey(replay.look())
         _tell_reading(replay)
+    elif settings.chain:
+        printing.note("no values of answers are put into later requests, because stdin can be read only once")
     await_readers(settings.outputs)
     stopped: list[int] = []
 
@@ -174,10 +175,14 @@ def _tell_reading(replay: Replay) -> None:
 # ── what is told ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _tell_one(call: Call, draft: Draft, reason: str) -> None:
-    """A request of a dry run."""
+def _tell_one(call: Call, judged: Judged) -> None:
+    """A request of a dry run, and what of it would come from the answers to earlier ones."""
+    draft, reason = judged.draft, judged.reason
     line = f"{draft.method} {call.record.get('url') or draft.target}"
     printing.data(printing.escape(f"{line}  not sent: {reason}" if reason else line))
+    if not reason:
+        for text in dict.fromkeys(link.text for link in judged.links):
+            printing.data(printing.escape(f"  chained: {text}"))
 
 
 def _tell_survey(survey: Survey) -> None:
@@ -231,6 +236,7 @@ def _report(replay: Replay, untold: Sequence[str]) -> None:
     if settings.pace.is_timed:
         p50, p99 = printing.duration(fidelity.drift(0.5)), printing.duration(fidelity.drift(0.99))
         printing.note(f"later than they were due: p50 {p50}, p99 {p99}")
+    _tell_chained(replay)
     if progress.skipped:
         printing.note(f"not sent: {progress.skipped}")
     if progress.failed:
@@ -239,6 +245,19 @@ def _report(replay: Replay, untold: Sequence[str]) -> None:
     for path in settings.outputs:
         if path != "-" and path not in untold:
             printing.note(f"recorded to {printing.escape(path)}")
+
+
+def _tell_chained(replay: Replay) -> None:
+    """Which values of answers went into requests, and which would have, had the answers had them."""
+    chained = replay.chained
+    if chained.done:
+        count = printing.plural(chained.done.total(), "value")
+        printing.note(f"{count} of answers put into later requests; --no-chain sends them as recorded:")
+        _tell_counted(chained.done)
+    if chained.missing:
+        count = printing.plural(chained.missing.total(), "value")
+        printing.warn(f"{count} sent as recorded, because the new answers have none at that place:")
+        _tell_counted(chained.missing)
 
 
 def _rate(asked: float | None) -> str:

@@ -16,6 +16,8 @@ Record = Mapping[str, Any]
 
 _COMPLETE = frozenset({"request", "websocket-request"})
 _SAID = frozenset({"websocket-accepted", "websocket-message-received", "websocket-message-sent"})
+_NOTED_LATER = 20.0
+"""Milliseconds."""
 _ALONE: frozenset[str] = frozenset()
 
 
@@ -31,6 +33,8 @@ class Call:
     """When its head came, in seconds since the epoch."""
     beside: frozenset[str] = _ALONE
     """Those of its connection that were not over when it began."""
+    order: int = 0
+    """How many requests of the session stand before it."""
 
     @property
     def is_websocket(self) -> bool:
@@ -46,12 +50,23 @@ class Said:
     record: Record
 
 
-def calls(records: Iterable[tuple[int, Record]]) -> Generator[Call | Said, None, None]:
-    """Requests when they are complete, and what is said on WebSockets."""
+@dataclass(slots=True)
+class Answered:
+    """The `response` to a request."""
+
+    id: str
+    record: Record
+
+
+def calls(
+    records: Iterable[tuple[int, Record]], *, answers: bool = False
+) -> Generator[Call | Said | Answered, None, None]:
+    """Requests when they are complete, and what is said on WebSockets; with `answers` also what was answered."""
     began: dict[str, tuple[float, frozenset[str]]] = {}
     on: dict[str, set[str]] = {}
     """Connection → its exchanges that are not over."""
     sockets: set[str] = set()
+    order = 0
     for _, record in records:
         kind = record["type"]
         if kind not in _RELEVANT:
@@ -67,11 +82,14 @@ def calls(records: Iterable[tuple[int, Record]]) -> Generator[Call | Said, None,
             start = start or _start_of(record)
             if kind == "websocket-request":
                 sockets.add(identity)
-            yield Call(identity, connection, record, start, others)
+            yield Call(identity, connection, record, start, others, order)
+            order += 1
         elif identity in sockets or kind == "abort":
             if kind in TERMINAL_TYPES:
                 sockets.discard(identity)
             yield Said(identity, record)
+        elif answers and kind == "response":
+            yield Answered(identity, record)
         if kind in TERMINAL_TYPES:
             if kind == "abort":
                 began.pop(identity, None)  # its request was never complete, or has been told
@@ -91,6 +109,21 @@ def time_of(record: Record) -> float:
         return datetime.fromisoformat(record["timestamp"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return 0.0
+
+
+def known_at(record: Record) -> float:
+    """When a client may have known of an answer at the earliest, in seconds since the epoch.
+
+    That is when its head was sent, not when its record was there, which may have been redacted elsewhere; and a little
+    before, because a busy recorder notes it after the client has read it.
+    """
+    timing = record.get("timingEvents")
+    if isinstance(timing, Mapping):
+        start, began = timing.get("startTime"), timing.get("startTimestamp")
+        sent = timing.get("headersSentTimestamp", timing.get("responseSentTimestamp"))
+        if isinstance(start, (int, float)) and isinstance(began, (int, float)) and isinstance(sent, (int, float)):
+            return max(start + 2.0, start + sent - began - _NOTED_LATER) / 1000.0
+    return time_of(record)
 
 
 def _start_of(record: Record) -> float:

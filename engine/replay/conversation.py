@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
@@ -91,10 +91,10 @@ class Conversation:
         request: Outgoing,
         identity: str,
         pace: Pace,
-        fill: Callable[[bytes], bytes],
+        fill: Callable[[bytes, Record], Awaitable[bytes]],
         folder: Path | None,
     ) -> None:
-        """`fill` puts values in place of redaction marks in a message."""
+        """`fill` puts other values into a message, given with its record."""
         self.script = Script()
         self._tools = tools
         self._peer = peer
@@ -105,6 +105,13 @@ class Conversation:
         self._folder = folder
         self._exchange: Exchange | None = None
         self._offer = ""
+        self.tags: Sequence[str] = ()
+        """Of the new exchange."""
+
+    def change(self, request: Outgoing, body: bytes) -> None:
+        """Send this request instead, which goes to the same server."""
+        del body
+        self._request = request
 
     async def run(self, told: Callable[[], None]) -> str:
         """`told` is called when the request leaves, or would have."""
@@ -141,7 +148,9 @@ class Conversation:
                 self._exchange.abort(None)
 
     def _begin(self, *, http2: bool) -> Exchange:
-        exchange = begin(self._tools, self._peer, self._request, self._identity, http2=http2, websocket=True)
+        exchange = begin(
+            self._tools, self._peer, self._request, self._identity, tags=self.tags, http2=http2, websocket=True
+        )
         self._exchange = exchange
         return exchange
 
@@ -207,7 +216,7 @@ class Conversation:
             raise UpstreamError("E_SESSION", f"its recorded message cannot be read: {error}") from None
         if body.truncated:
             raise UpstreamError("E_SESSION", "its recorded message was cut")
-        await talk.say(self._fill(data), is_binary=bool(record.get("isBinary")))
+        await talk.say(await self._fill(data, record), is_binary=bool(record.get("isBinary")))
 
     async def _end(self, talk: _Talk, record: Record | None) -> None:
         """End it as it ended: by either side's close frame, or by leaving."""

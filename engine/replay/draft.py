@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_plus
@@ -39,6 +39,10 @@ class Draft:
     """The body as it was on the wire, where the recording has that too and nobody has changed it."""
     problem: str = ""
     """Why it cannot be sent as it was."""
+
+    def copy(self) -> Draft:
+        """One that can be changed on its own."""
+        return replace(self, raw_headers=[[*pair] for pair in self.raw_headers])
 
     def header(self, name: str) -> str:
         """The first value of a header, or empty; `name` in lower case."""

@@ -17,14 +17,18 @@ from mockrec.engine.record.framing import session_started
 from mockrec.engine.record.outputs import Rotate
 from mockrec.engine.record.recording import Recording
 from mockrec.engine.record.redact import Redactor
-from mockrec.engine.replay.calls import Call, Said, calls
+from mockrec.engine.replay.calls import Answered, Call, Said, calls
+from mockrec.engine.replay.chain.chains import Chained, Chains
+from mockrec.engine.replay.chain.in_time import in_time
+from mockrec.engine.replay.chain.plan import Plan as ChainPlan
+from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
 from mockrec.engine.replay.draft import Draft, fill, set_header
 from mockrec.engine.replay.only import Only, judge
 from mockrec.engine.replay.pace import Pace
 from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.replay.sender import Progress, Sender, Sends
 from mockrec.engine.replay.sending import Tools
-from mockrec.engine.replay.survey import Survey, survey
+from mockrec.engine.replay.survey import Judged, Survey, survey
 from mockrec.engine.replay.target import Server, Targets
 from mockrec.engine.rulefile import no_file
 from mockrec.engine.rules.load import Loaded
@@ -57,6 +61,8 @@ class SendSettings:
     keep_host: bool = False
     timeout: float = 30.0
     repeat: int = 1
+    chain: bool = True
+    """Whether values of answers are put into later requests."""
     only: Plan | None = None
     """Which exchanges are sent; None: all."""
     trusted_cas: tuple[str, ...] = ()
@@ -80,6 +86,9 @@ class Replay:
         self.settings = settings
         self.progress = Progress()
         self.survey: Survey | None = None
+        self.chained = Chained()
+        self.plan: ChainPlan | None = None
+        """What is handed on from answers to requests; known when the session has been looked at."""
         self.reading: Reading | None = None
         """How the session was read; known when that is over."""
         self.failure: FormatError | None = None
@@ -102,10 +111,15 @@ class Replay:
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
         self._targets = Targets(settings.servers, self._options, keep_host)
 
-    def look(self, each: Callable[[Call, Draft, str], None] | None = None) -> Survey:
+    def look(self, each: Callable[[Call, Judged], None] | None = None) -> Survey:
         """Go through the session before anything is sent. Raises SessionError."""
-        with self._opened() as (session, found):
-            self.survey = survey(found, self._targets, self._fill, self._fill_message, session.bodies_folder, each)
+        chain = ChainSurvey() if self.settings.chain else None
+        with self._opened(answers=chain is not None) as (session, found):
+            fillers = self._fill, self._fill_message
+            ordered = found if chain is None else in_time(found)
+            self.survey = survey(ordered, self._targets, *fillers, session.bodies_folder, each, chain)
+        if chain is not None:
+            self.plan = chain.finish()
         return self.survey
 
     @property
@@ -152,6 +166,7 @@ class Replay:
                 folder=session.bodies_folder,
                 left=looked.left,
                 silenced=frozenset(looked.silenced),
+                chains=Chains(self.plan or ChainPlan(), settings.timeout, self.chained),
             )
             await Sender(sends, tools, self.progress).send(found)
 
@@ -174,13 +189,13 @@ class Replay:
         return record
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Session, Iterator[Call | Said]]]:
+    def _opened(self, *, answers: bool = False) -> Iterator[tuple[Session, Iterator[Call | Said | Answered]]]:
         """The session and its calls, but for what `--only` leaves out."""
         path, plan = self.settings.session, self.settings.only
         if plan is not None and self._only is None:
             self._only = judge(path, plan)
         with open_session(path) as session:
-            found = calls(session if self._only is None else self._only.of(session))
+            found = calls(session if self._only is None else self._only.of(session), answers=answers)
             try:
                 yield session, found
                 self.reading = session.reading

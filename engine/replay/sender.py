@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,13 +21,14 @@ from anyio.abc import TaskGroup
 from mockrec.engine import clock
 from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.ids import new_id
-from mockrec.engine.replay.calls import Call, Said
+from mockrec.engine.replay.calls import Answered, Call, Said
+from mockrec.engine.replay.chain.chains import Chains
 from mockrec.engine.replay.conversation import Conversation
 from mockrec.engine.replay.draft import Draft
 from mockrec.engine.replay.pace import Fidelity, Pace
 from mockrec.engine.replay.sending import Sending, Tools
-from mockrec.engine.replay.survey import Left, judge
-from mockrec.engine.replay.target import Targets, outgoing
+from mockrec.engine.replay.survey import Judged, Left, judge
+from mockrec.engine.replay.target import Server, Targets, outgoing
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.usercode.calls import own_call
 
@@ -37,6 +40,8 @@ _BYTES_AHEAD = 32 * 1024 * 1024
 _IDLE_LINES = 128
 """Recorded connections without a request under way whose connections to servers stay open."""
 _EXAMPLES = 1000
+_AT_ONCE = 32 * 1024
+"""Bytes of a body that are looked through in the event loop."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +64,8 @@ class _Job:
     due: float
     waits: list[anyio.Event]
     size: int
+    judged: Judged
+    server: Server
     one: Sending | Conversation | None = None
     what: str = ""
     problem: str = ""
@@ -92,9 +99,10 @@ class Sends:
     left: Mapping[str, Left]
     silenced: frozenset[str]
     """WebSockets that must not be sent."""
+    chains: Chains
 
 
-def _next_batch(found: Iterator[Call | Said]) -> list[Call | Said]:
+def _next_batch(found: Iterator[Call | Said | Answered]) -> list[Call | Said | Answered]:
     """What comes next of a session, which may be a pipe that says nothing for long."""
     return list(islice(found, _BATCH))
 
@@ -118,7 +126,7 @@ class Sender:
         self._started = 0.0
         """When it was sent, in monotonic milliseconds."""
 
-    async def send(self, found: Iterator[Call | Said]) -> None:
+    async def send(self, found: Iterator[Call | Said | Answered]) -> None:
         """Send a session from its first request to its last; returns when all answers are there."""
         self._first, self._number = None, 0
         try:
@@ -144,33 +152,71 @@ class Sender:
         if self._first is None:
             self._first, self._started = call.began, clock.now()
         due = self._started + self._sends.pace.due(self._number, call.began - self._first) * 1000.0
-        draft, reason = judge(call, self._sends.targets, self._sends.fill, self._sends.folder)
-        if reason or call.id in self._sends.silenced:
+        judged = await self._judge(call)
+        if judged.reason or call.id in self._sends.silenced:
             self._progress.skipped += 1
             return
         self._number += 1
         line = self._line(call.connection)
-        job = _Job(call, line, due, self._before(call, line), len(draft.body))
         server = self._sends.targets.server_for(call.record)
         assert server is not None
-        try:
-            request, body = outgoing(call.record, draft, server, self._sends.targets)
-        except ValueError as error:
-            job.what, job.problem = f"{draft.method} {draft.target}", str(error)
-        else:
-            job.what = f"{request.method} {request.url}"
-            if call.is_websocket:
-                sends = self._sends
-                job.one = self._talks[call.id] = Conversation(
-                    self._tools, line.peer, request, call.id, sends.pace, sends.fill_message, sends.folder
-                )
-            else:
-                job.one = Sending(self._tools, line.peer, request, body, call.id, self._sends.left.get(call.id))
+        job = _Job(call, line, due, self._before(call, line), len(judged.draft.body), judged, server)
+        is_wanted = self._sends.chains.expect(call.id)
+        self._make(job)
+        if isinstance(job.one, Sending):
+            job.one.keeps_answer = is_wanted
         line.running[call.id] = job.over
         line.last.append(job.over)
         self._waiting += 1
         self._bytes += job.size
         group.start_soon(self._run, job)
+
+    async def _judge(self, call: Call) -> Judged:
+        sends = self._sends
+        find = partial(sends.chains.plan.links, order=call.order, began=call.began)
+        told = call.record.get("body")
+        size = told.get("size") if isinstance(told, Mapping) else 0
+        asked = call, sends.targets, sends.fill, sends.folder, find
+        if isinstance(size, int) and size > _AT_ONCE:  # to look through it takes a while
+            return await own_call(judge, *asked)
+        return judge(*asked)
+
+    def _make(self, job: _Job) -> None:
+        """Make the request of a job, or make it once more when values of answers have been put into it."""
+        call, draft, sends = job.call, job.judged.draft, self._sends
+        try:
+            request, body = outgoing(call.record, draft, job.server, sends.targets)
+        except ValueError as error:
+            job.what, job.problem = f"{draft.method} {draft.target}", str(error)
+            return
+        job.what = f"{request.method} {request.url}"
+        if job.one is not None:
+            job.one.change(request, body)
+        elif call.is_websocket:
+            job.one = self._talks[call.id] = Conversation(
+                self._tools, job.line.peer, request, call.id, sends.pace, self._fill_message, sends.folder
+            )
+        else:
+            job.one = Sending(self._tools, job.line.peer, request, body, call.id, sends.left.get(call.id))
+
+    async def _fill_message(self, data: bytes, record: Mapping[str, Any]) -> bytes:
+        data = self._sends.fill_message(data)
+        chains = self._sends.chains
+        find = chains.plan.message_links
+        links = find(data, record) if len(data) <= _AT_ONCE else await own_call(find, data, record)
+        return await chains.fill_message(data, links)
+
+    async def _fill(self, job: _Job) -> None:
+        """Put the values of answers into a request, once they are there."""
+        tags, job.problem = await self._sends.chains.fill(job.judged.draft, job.judged.links)
+        if job.one is not None and tags and not job.problem:
+            job.one.tags = tags
+            self._make(job)
+
+    async def _take_answer(self, job: _Job) -> None:
+        answer = job.one.answer if isinstance(job.one, Sending) and job.one.keeps_answer else None
+        if answer is not None:
+            await self._sends.chains.take(job.call.id, job.judged.draft.target, *answer)
 
     def _line(self, connection: str) -> Line:
         line = self._lines.get(connection)
@@ -201,11 +247,17 @@ class Sender:
                 await sleep_until(job.due)
             for over in job.waits:
                 await over.wait()
-            if isinstance(job.one, Conversation):
+            if job.judged.links:
+                await self._fill(job)
+            if job.problem:
+                if isinstance(job.one, Conversation):
+                    job.one.script.drop()
+            elif isinstance(job.one, Conversation):
                 job.problem = await job.one.run(told)  # it may wait for what others do, so it takes no place of theirs
             elif job.one is not None:
                 async with self._slots:
                     job.problem = await job.one.run(told)
+                await self._take_answer(job)
             self._done(job)
         finally:
             self._over(job)
@@ -223,6 +275,7 @@ class Sender:
         running = job.line.running
         running.pop(job.call.id, None)
         job.over.set()
+        self._sends.chains.over(job.call.id)
         self._talks.pop(job.call.id, None)
         self._waiting -= 1
         self._bytes -= job.size

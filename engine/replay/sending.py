@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -41,7 +41,15 @@ class Tools:
 
 
 def begin(
-    tools: Tools, peer: Peer, request: Outgoing, identity: str, body: bytes = b"", *, http2: bool, websocket: bool
+    tools: Tools,
+    peer: Peer,
+    request: Outgoing,
+    identity: str,
+    body: bytes = b"",
+    tags: Sequence[str] = (),
+    *,
+    http2: bool,
+    websocket: bool,
 ) -> Exchange:
     """An exchange for a request that is about to be sent; the log hears of it, complete with its body.
 
@@ -59,7 +67,7 @@ def begin(
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
     exchange = Exchange(head, address, peer, SILENT, tools.notes, tools.body_limit, tools.body_limit)
-    exchange.tag(f"{REPLAY_OF}{identity}")
+    exchange.tag(f"{REPLAY_OF}{identity}", *tags)
     tools.notes.request_initiated(exchange)
     if body:
         head.has_body = True
@@ -94,6 +102,22 @@ class Sending:
         self._exchange: Exchange | None = None
         self._sent = False
         self._told: Callable[[], None] = lambda: None
+        self.tags: Sequence[str] = ()
+        """Of the new exchange."""
+        self.keeps_answer = False
+        """Whether `answer` is wanted."""
+
+    def change(self, request: Outgoing, body: bytes) -> None:
+        """Send this request instead, which goes to the same server."""
+        self._request, self._body = request, body
+
+    @property
+    def answer(self) -> tuple[Sequence[Sequence[str]], bytes] | None:
+        """Head and body, as they came, of an answer that has begun, when `run` is over."""
+        exchange = self._exchange
+        if exchange is None or exchange.response_head is None:
+            return None
+        return exchange.response_head.raw_headers, exchange.sent_body
 
     async def run(self, told: Callable[[], None]) -> str:
         """`told` is called when the request leaves, or would have."""
@@ -122,8 +146,12 @@ class Sending:
 
     def _begin(self, *, http2: bool) -> Exchange:
         request, body = self._request, self._body
-        exchange = begin(self._tools, self._peer, request, self._identity, body, http2=http2, websocket=False)
+        exchange = begin(
+            self._tools, self._peer, request, self._identity, body, self.tags, http2=http2, websocket=False
+        )
         self._exchange = exchange
+        if self.keeps_answer:
+            exchange.on_end = [lambda: None]  # so that the body stays in memory
         if not request.route.alpn:
             self._told()
         return exchange

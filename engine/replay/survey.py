@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mockrec.engine.replay.calls import Call, Said
+from mockrec.engine.replay.calls import Answered, Call, Said
+from mockrec.engine.replay.chain.plan import Link
+from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
+from mockrec.engine.replay.chain.slot import put, put_in_message
 from mockrec.engine.replay.draft import MARK, Draft, draft_of, marked_places
 from mockrec.engine.replay.target import Targets, host_of
 from mockrec.formats.errors import SessionError
@@ -53,27 +57,38 @@ class Survey:
 
 
 Fill = Callable[[Draft], None]
+Find = Callable[[Draft], tuple[Link, ...]]
+"""What of a request comes from answers to earlier ones."""
 
 
 def survey(
-    found: Iterable[Call | Said],
+    found: Iterable[Call | Said | Answered],
     targets: Targets,
     fill: Fill,
     fill_message: Callable[[bytes], bytes],
     folder: Path | None,
-    each: Callable[[Call, Draft, str], None] | None = None,
+    each: Callable[[Call, Judged], None] | None = None,
+    chain: ChainSurvey | None = None,
 ) -> Survey:
-    """Go through a session. `each` hears of every request, and why it is not sent (empty: it is)."""
+    """Go through a session. `each` hears of every request; `chain` looks for values of answers in later requests."""
     result = Survey()
     sent_sockets: set[str] = set()
     for one in found:
         if isinstance(one, Said):
-            _look_at_said(one, result, sent_sockets, fill_message)
+            _look_at_said(one, result, sent_sockets, fill_message, chain)
+            continue
+        if isinstance(one, Answered):
+            if chain is not None:
+                chain.answer(one.id, one.record, folder)
             continue
         result.requests += 1
-        draft, reason = judge(one, targets, fill, folder)
+        find = None if chain is None else partial(chain.links, order=one.order, began=one.began)
+        judged = judge(one, targets, fill, folder, find)
+        draft, reason = judged.draft, judged.reason
         if not reason:
             result.to_send += 1
+            if chain is not None:
+                chain.will_send(one, draft)
             if one.is_websocket:
                 sent_sockets.add(one.id)
         elif reason == UNMAPPED:
@@ -85,7 +100,7 @@ def survey(
         else:
             result.unusable[reason] += 1
         if each is not None:
-            each(one, draft, reason)
+            each(one, judged)
     return result
 
 
@@ -93,24 +108,49 @@ UNMAPPED = "no --to names its host"
 MARKED = "redaction marks in "
 
 
-def judge(call: Call, targets: Targets, fill: Fill, folder: Path | None) -> tuple[Draft, str]:
-    """The request, filled, and why it cannot be sent; empty if it can."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A request as it is going to be sent."""
+
+    draft: Draft
+    reason: str = ""
+    """Why it cannot be sent; empty: it can."""
+    links: tuple[Link, ...] = ()
+    """What of it comes from answers to earlier requests."""
+
+
+def judge(call: Call, targets: Targets, fill: Fill, folder: Path | None, find: Find | None = None) -> Judged:
+    """The request, filled. Marks for which there will be values of answers are none that keep it from being sent."""
     try:
         draft = draft_of(call.record, folder)
     except SessionError as error:
-        return Draft(str(call.record.get("method")), str(call.record.get("path")), [], b""), f"its body: {error}"
+        no_draft = Draft(str(call.record.get("method")), str(call.record.get("path")), [], b"")
+        return Judged(no_draft, f"its body: {error}")
     if targets.server_for(call.record) is None:
-        return draft, UNMAPPED
+        return Judged(draft, UNMAPPED)
     if draft.problem:
-        return draft, draft.problem
+        return Judged(draft, draft.problem)
     fill(draft)
-    places = marked_places(draft)
-    return draft, MARKED + ", ".join(places) if places else ""
+    links = () if find is None else find(draft)
+    left = draft
+    if any(MARK.search(link.slot.text) for link in links):
+        left = draft.copy()
+        put(left, [(link.slot, "x") for link in links if not link.slot.is_link])
+    places = marked_places(left)
+    return Judged(draft, MARKED + ", ".join(places) if places else "", links)
 
 
-def _look_at_said(said: Said, result: Survey, sent: set[str], fill_message: Callable[[bytes], bytes]) -> None:
+def _look_at_said(
+    said: Said,
+    result: Survey,
+    sent: set[str],
+    fill_message: Callable[[bytes], bytes],
+    chain: ChainSurvey | None,
+) -> None:
     kind = said.record["type"]
     if kind == "abort":
+        if chain is not None:
+            chain.answer(said.id, said.record, None)
         if "requestBody" in said.record:
             result.requests += 1
             result.unusable["its client left before it was complete"] += 1
@@ -118,8 +158,12 @@ def _look_at_said(said: Said, result: Survey, sent: set[str], fill_message: Call
             result.left[said.id] = left
     elif kind == "websocket-message-received" and said.id in sent:
         text = (said.record.get("content") or {}).get("text")
-        if isinstance(text, str) and MARK.search(text):
-            filled = fill_message(text.encode("utf-8", "surrogateescape"))
+        if not isinstance(text, str):
+            return
+        filled = fill_message(text.encode("utf-8", "surrogateescape"))
+        links = () if chain is None else chain.message_links(filled, said.record)
+        if MARK.search(text):
+            filled = put_in_message(filled, [(link.slot, "x") for link in links])
             if MARK.search(filled.decode("utf-8", "replace")):
                 sent.discard(said.id)
                 result.silenced.add(said.id)

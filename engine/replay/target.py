@@ -68,6 +68,7 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     name = f"[{host}]" if ":" in host else host
     own = name if port == DEFAULT_PORTS[protocol] else f"{name}:{port}"
     headers = with_host(end_to_end(headers), own, replace=not targets.keep_host)
+    headers = [[field, _sent_value(value)] for field, value in headers]
     websocket = record["type"] == "websocket-request"
     secure = protocol == "https"
     alpn = offered(
@@ -82,6 +83,15 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     return Outgoing(
         route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo
     ), body
+
+
+def _sent_value(text: str) -> str:
+    """The value of a field as it is sent: what is not Latin-1 as UTF-8, byte by byte, as browsers do."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
 
 
 def wire_body(draft: Draft) -> bytes:

@@ -84,7 +84,11 @@ class Held:
         request = Outgoing(self.route, "http", "GET", "/ws", [["Host", "shop.test"]], ())
         tools = Tools(self.gateway, self.stage.notes, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
         peer = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 0, 0)
-        talk = Conversation(tools, peer, request, "recorded-1", Pace(), fill, None)
+
+        async def filled(data: bytes, record: Any) -> bytes:
+            return fill(data)
+
+        talk = Conversation(tools, peer, request, "recorded-1", Pace(), filled, None)
         for record in (ACCEPTED, *records):
             await talk.script.add(record)
         if left:

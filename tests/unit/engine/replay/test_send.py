@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mockrec.engine.replay.calls import Call
-from mockrec.engine.replay.draft import Draft
 from mockrec.engine.replay.pace import Pace
 from mockrec.engine.replay.selectors import parse_setting
 from mockrec.engine.replay.send import Replay, SendSettings
+from mockrec.engine.replay.survey import Judged
 from mockrec.formats.errors import FormatError, SessionError
 from mockrec.formats.query import parse
 
@@ -59,8 +59,8 @@ def test_a_look_counts_and_reads_to_the_end(replay: Make) -> None:
 def test_each_request_can_be_heard_of(replay: Make) -> None:
     heard: list[tuple[str, str]] = []
 
-    def each(call: Call, draft: Draft, reason: str) -> None:
-        heard.append((draft.target, reason))
+    def each(call: Call, judged: Judged) -> None:
+        heard.append((judged.draft.target, judged.reason))
 
     replay().look(each)
     assert heard == [("/open", ""), ("/secret", "redaction marks in header:authorization"), ("/other", "")]

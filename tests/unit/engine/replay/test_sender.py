@@ -10,6 +10,8 @@ import pytest
 from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 
 from mockrec.engine.replay.calls import Call, Said
+from mockrec.engine.replay.chain.chains import Chained, Chains
+from mockrec.engine.replay.chain.plan import Plan
 from mockrec.engine.replay.draft import Draft, set_header
 from mockrec.engine.replay.pace import Pace
 from mockrec.engine.replay.sender import Progress, Sender, Sends
@@ -46,6 +48,7 @@ class Replayed:
                 "folder": None,
                 "left": {},
                 "silenced": frozenset(),
+                "chains": Chains(Plan(), 60.0, Chained()),
                 **options,
             }
         )

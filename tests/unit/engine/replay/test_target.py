@@ -95,3 +95,15 @@ def test_bodies_are_encoded_again(recorded: Any, targets: Any) -> None:
     assert gzip.decompress(wire) == b"abc"
     with pytest.raises(ValueError, match="unknown content coding"):
         sent(recorded.request(body={**body, "contentEncoding": "odd"}), targets({}))
+
+
+def test_what_belongs_to_a_connection_is_not_copied(recorded: Any, targets: Any) -> None:
+    fields = [["Connection", "X-Hop"], ["Keep-Alive", "5"], ["Upgrade", "h2c"], ["X-Hop", "1"], ["X-Kept", "2"]]
+    request, _ = sent(recorded.request(rawHeaders=[["Host", "shop.test"], *fields]), targets({}))
+    assert [name for name, _ in request.raw_headers] == ["Host", "X-Kept"]
+
+
+@pytest.mark.parametrize(("value", "wire"), [("é", b"\xe9"), ("日本", "日本".encode()), ("Ã©", b"\xc3\xa9")])
+def test_values_that_are_no_latin_1_are_sent_as_utf_8(recorded: Any, targets: Any, value: str, wire: bytes) -> None:
+    request, _ = sent(recorded.request(rawHeaders=[["Host", "shop.test"], ["X", value]]), targets({}))
+    assert request.raw_headers[1][1].encode("latin-1") == wire
