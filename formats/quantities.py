@@ -38,7 +38,7 @@ def bytes_of(text: str) -> int:
     if "." not in found[1]:
         return int(found[1]) * unit
     whole, _, fraction = found[1].partition(".")
-    count, rest = divmod(int(fraction) * unit, 10 ** len(fraction))
+    count, rest = divmod(int(fraction) * unit, int("1" + "0" * len(fraction)))
     if rest:
         raise ValueError(f"not a whole number of bytes: {text!r}")
     return int(whole) * unit + count
