@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 from collections.abc import Mapping
 from typing import Any
 
 from mockrec.formats.body import encode_body
+from mockrec.formats.charsets import codec_of
 from mockrec.formats.har.fields import form_parameters, mapping, text, whole
 
 Record = dict[str, Any]
 
 EMPTY: Record = {"size": 0, "text": ""}
-_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
-"""Python's names for what is no charset of bodies, or takes more than one pass."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -58,12 +56,13 @@ _COMMENTS = {
 
 def _in_charset(kept: str, charset: str) -> bytes | None:
     """The bytes of a text in a charset, or None where they would not give the text again."""
+    codec = codec_of(charset)
+    if codec is None:
+        return None
     try:
-        if codecs.lookup(charset).name.replace("-", "_") in _NOT_CHARSETS:
-            return None
-        data = kept.encode(charset)
-        return data if data.decode(charset) == kept else None
-    except (LookupError, ValueError):
+        data = kept.encode(codec)
+        return data if data.decode(codec) == kept else None
+    except ValueError:
         return None
 
 
@@ -116,11 +115,12 @@ def implied_body(made: Any) -> Record:
 
 def _of_charset(encoded: str, charset: str) -> str | None:
     """`_in_charset` undone; the file may say anything."""
+    codec = codec_of(charset)
+    if codec is None:
+        return None
     try:
-        if codecs.lookup(charset).name.replace("-", "_") in _NOT_CHARSETS:
-            return None
-        return base64.b64decode(encoded, validate=True).decode(charset)
-    except (LookupError, ValueError):
+        return base64.b64decode(encoded, validate=True).decode(codec)
+    except ValueError:
         return None
 
 

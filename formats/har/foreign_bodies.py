@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mockrec.formats.body import encode_body
+from mockrec.formats.charsets import codec_of
 from mockrec.formats.har.attached import Attached, AttachedError
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.foreign_forms import (
@@ -31,8 +32,6 @@ Record = dict[str, Any]
 Headers = list[list[str]]
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
-_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7"})
-"""Python's own codecs, some of which take time that grows with the square of the text."""
 _BLANKS = re.compile(r"[\s\ufeff]+")
 _URL_SAFE = str.maketrans("-_", "+/")
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "x-deflate", "br", "zstd"})
@@ -208,10 +207,11 @@ class BodyReader:
         found = _CHARSET.search(content_type)
         if found is None:
             return encode_body(utf8)
-        try:
-            data = utf8 if codecs.lookup(found[1]).name.replace("_", "-") in _NO_CHARSETS else kept.encode(found[1])
-        except (LookupError, ValueError):
-            data = utf8
+        codec = codec_of(found[1])
+        data = utf8
+        if codec is not None and codec != "utf-7":  # no browser reads that
+            with suppress(ValueError):  # it has no form for a character
+                data = kept.encode(codec)
         return encode_body(utf8) if data == utf8 else {"size": len(data), "text": kept, "charset": found[1].lower()}
 
     def _coded(self, body: Record, headers: Headers, place: str, kept: bytes | str) -> tuple[Record, Headers]:

@@ -66,7 +66,7 @@ class Chains:
     async def take(self, identity: str, target: str, head: Sequence[Sequence[str]], body: bytes) -> None:
         """The new answer to a request; its body as it came."""
         is_coded = any(name.lower() == "content-encoding" for name, _ in head)
-        if len(body) <= (_AT_ONCE // content.RATIO if is_coded else _AT_ONCE):
+        if len(body) <= _AT_ONCE and not is_coded:  # a few bytes may unfold into a megabyte
             self._new[identity] = self._look(identity, target, head, body)
         else:
             self._new[identity] = await own_call(self._look, identity, target, head, body)
