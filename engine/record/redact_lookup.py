@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from typing import Any, Final
 
 Span = tuple[int, int, bytes]
 """From, to, and the mark that belongs there."""
 
-_UNTIL_BUILT: Final = 64
-"""KiB that are searched for each value on its own; an automaton takes about as long to build."""
+_UNTIL_BUILT: Final = 768
+"""KiB of text times values: what is searched for each value on its own before an automaton is built."""
+_BUILT_AT_ONCE: Final = 4
+"""Bytes of values for whose nodes an automaton takes as long as a value to be looked for in a KiB."""
 
 
 class Lookup:
     """Finds values in bytes. Its automaton is built when it is worth it: most are asked a few times."""
 
-    __slots__ = ("_automaton", "_marks", "_searched", "_values")
+    __slots__ = ("_automaton", "_least", "_marks", "_searched", "_values")
 
     def __init__(self, marks: Mapping[bytes, bytes]) -> None:
         """Value → mark."""
         ordered = sorted(marks, key=len, reverse=True)
         self._values = ordered
         self._marks = [marks[value] for value in ordered]
+        self._least = max(_UNTIL_BUILT, sum(map(len, ordered)) // _BUILT_AT_ONCE)
+        """What `_searched` has to be: a value of 15 KB that is looked for in one head is not worth its 15,000 nodes."""
         self._searched = 0
         self._automaton: Any = None
 
@@ -35,7 +40,8 @@ class Lookup:
         """Where they stand, from left to right; of those that begin at one place, the longest."""
         if not self.occurs(data):
             return []
-        return [(start, end, self._marks[number]) for number, start, end in self._found(data)]
+        found = self._found(data) if self._is_worth_it(data) else self._found_each(data)
+        return [(start, end, self._marks[number]) for number, start, end in found]
 
     def replaced(self, data: bytes) -> tuple[bytes, int]:
         """With marks in their place, and how many those are."""
@@ -51,17 +57,36 @@ class Lookup:
 
     def _is_worth_it(self, data: bytes) -> bool:
         if self._automaton is None:
-            self._searched += 1 + len(data) // 1024
-        return self._searched > _UNTIL_BUILT
+            self._searched += (1 + len(data) // 1024) * len(self._values)
+        return self._searched > self._least
 
     def _found(self, data: bytes) -> list[tuple[int, int, int]]:
         if self._automaton is None:
             import ahocorasick_rs  # most sessions have few secrets
 
-            longest = ahocorasick_rs.MatchKind.LeftmostLongest
-            self._automaton = ahocorasick_rs.BytesAhoCorasick(self._values, matchkind=longest)
-            self._searched = _UNTIL_BUILT + 1
+            self._automaton = ahocorasick_rs.BytesAhoCorasick(
+                self._values,
+                matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
+                # A DFA, which the library takes for few values, takes the square of a length like `AAAA…` to build.
+                implementation=ahocorasick_rs.Implementation.ContiguousNFA,
+            )
         found: list[tuple[int, int, int]] = self._automaton.find_matches_as_indexes(data)
+        return found
+
+    def _found_each(self, data: bytes) -> list[tuple[int, int, int]]:
+        """The same without an automaton: each value is looked for on its own."""
+        upcoming = [(at, number) for number, value in enumerate(self._values) if (at := data.find(value)) >= 0]
+        heapq.heapify(upcoming)  # by place, then the longest: they are in that order
+        found: list[tuple[int, int, int]] = []
+        end = 0
+        while upcoming:
+            at, number = heapq.heappop(upcoming)
+            if at >= end:
+                end = at + len(self._values[number])
+                found.append((number, at, end))
+            again = data.find(self._values[number], max(end, at + 1))
+            if again >= 0:
+                heapq.heappush(upcoming, (again, number))
         return found
 
 
