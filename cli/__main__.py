@@ -30,6 +30,7 @@ _COLLECT_AFTER = 50_000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name; None: that of the process, which ends with it)."""
     interrupts.begin(is_process=argv is None)
+    _replace_closed_streams()  # before anything is opened
     with interrupts.raising():
         try:
             code = _main(argv)
@@ -40,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     gc.set_threshold(_COLLECT_AFTER)
-    _replace_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation.command = None
     printing.set_quiet(False)
