@@ -117,7 +117,7 @@ def test_what_is_read_can_be_served_and_made_rules_of(made: list[Record], tmp_pa
             if record["type"] == "response":
                 why = ""
                 try:
-                    answer_of(record, cassette, bodiless=False, version="1.1")
+                    answer_of(record, cassette, recording, bodiless=False, version="1.1")
                 except Unservable as problem:
                     why = str(problem)
                 assert not why or "not in the recording" in why or "no status" in why or "was cut" in why

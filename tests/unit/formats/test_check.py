@@ -210,7 +210,7 @@ def test_bodies_that_are_not(body: Any, problem: str) -> None:
         ({"size": 1, "base64": "/"}, "body: its base64 is damaged: "),
         ({"size": 1, "text": "a", "raw": "/"}, "body: its base64 is damaged: "),
         ({"size": 1, "text": "é", "charset": "ascii"}, "body: its text is not ascii: "),
-        ({"size": 1, "text": "a", "charset": "a\0b"}, "body: its text is not a\0b: "),
+        ({"size": 1, "text": "a", "charset": "a\0b"}, "body: its text is in the charset 'a\\x00b', which is not known"),
     ],
 )
 def test_bodies_that_cannot_be_read(body: Record, beginning: str) -> None:
