@@ -228,7 +228,7 @@ def segments(folder: Path, *, smoke: bool) -> str:
         want([record["seq"] for record in records] == list(range(len(records))), f"{number}: numbers have a hole")
         answers += len(load.answered)
         missing += _check_answers(number, records, load.answered, [at], STOPPED_SECONDS, margin)
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)  # its helper may still be giving up in it
     return f"{times} recorders killed where a segment ends; {answers} answers, {_told(missing)}; no number left out"
 
 
