@@ -47,7 +47,7 @@ class ForeignEntry:
         self._method = method_of(request, self.notes)
         asked = FieldReader(self.notes, "request", self._method)
         self._request_raw = asked.read(request.get("headers"), "request.headers")
-        self._url = url_of(request, self.notes, self._request_raw)
+        self._url, self._target = url_of(request, self.notes, self._request_raw)
         self._where = fields.parts_of(self._url)
         if self._where.get("protocol") not in _SCHEMES or not self._where["destination"]["hostname"]:
             raise ValueError(f"request.url is no HTTP URL: {text(request.get('url'))[:60]!r}")
@@ -146,7 +146,7 @@ class ForeignEntry:
             "httpVersion": self._version,
             "method": self._method,
             "url": self._url,
-            "path": self._where["path"],
+            "path": self._target,
             "destination": self._where["destination"],
             **({"headers": table} if table else {}),
             "rawHeaders": raw,
