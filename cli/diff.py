@@ -12,6 +12,7 @@ import typer
 from mockrec.cli import arguments, printing
 from mockrec.cli.options import FileMode, Force, Quiet, Verbose, refuse_inputs
 from mockrec.cli.pipes import await_readers
+from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import Rule
@@ -226,10 +227,8 @@ def _write(path: str, text: str, force: bool, file_mode: int) -> None:
 
 
 def _warn(result: Result) -> None:
-    from mockrec.formats.live import told
-
-    for letter, side in (("A", result.a), ("B", result.b)):
-        if side.cut_off:
-            printing.warn(f"{letter}, {printing.escape(side.name)}: {told(side.cut_off)}")
+    for letter, side in (("A", result.a), ("B", result.b), ("A2", result.noise_side)):
+        if side is not None:
+            warn_of(side, letter)
     for rule in result.unused_rules:
         printing.warn(f"{printing.escape(rule.place)}: nothing was ignored by {printing.escape(str(rule))}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from mockrec.cli import printing
@@ -23,15 +25,23 @@ class Read(Protocol):
 _SHOWN = 20
 
 
-def warn_of(session: Read) -> None:
-    """Warn of what had to be left out, and of an end that is missing."""
+def warn_of(session: Read, letter: str = "") -> None:
+    """Warn of what had to be left out, and of an end that is missing. `letter`: by which a report calls the session."""
     name = printing.escape(session.name)
+    shown = f"{letter}, {name}" if letter else name
     for problem in session.problems[:_SHOWN]:
-        printing.warn(f"{name}: {printing.escape(problem)}")
+        printing.warn(f"{shown}: {printing.escape(problem)}")
     if len(session.problems) > _SHOWN:
-        printing.warn(f"{name}: and {len(session.problems) - _SHOWN} more; `mockrec verify -v` lists them")
+        printing.warn(f"{shown}: and {len(session.problems) - _SHOWN} more; `mockrec verify -v` lists them")
     if repaired := sum(note.startswith("repaired") for note in getattr(session, "notes", ())):
         how = printing.plural(repaired, "way")
-        printing.note(f"{name}: repaired in {how} while it was read; `mockrec verify {name}` says how")
+        printing.note(f"{shown}: repaired in {how} while it was read; {_saying_how(session.name)}")
     if session.cut_off:
-        printing.warn(f"{name}: {told(session.cut_off)}")
+        printing.warn(f"{shown}: {told(session.cut_off)}")
+
+
+def _saying_how(name: str) -> str:
+    """Which command lists the repairs. What was read from a pipe has no name to give."""
+    if name == "stdin" or not Path(name).is_file():
+        return "`mockrec verify` of the file says how"
+    return f"`mockrec verify {printing.escape(shlex.quote(name))}` says how"

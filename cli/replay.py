@@ -260,11 +260,12 @@ def _send_settings(
     from mockrec.engine.replay.selectors import parse_setting
     from mockrec.engine.replay.send import SendSettings
     from mockrec.engine.replay.target import parse_to
+    from mockrec.formats.outfile import is_pipe
     from mockrec.formats.query import parse
 
     for option, wanted in (("--repeat", repeat > 1), ("--only", only is not None)):
-        if session == "-" and wanted:
-            raise typer.BadParameter("what is read from stdin cannot be read again", param_hint=option)
+        if wanted and (session == "-" or is_pipe(session)):
+            raise typer.BadParameter("what is read from stdin or a pipe cannot be read again", param_hint=option)
     if timeout <= 0:
         raise typer.BadParameter("expected more than no time at all", param_hint="--timeout")
     option = "--to"

@@ -45,8 +45,8 @@ def send(settings: SendSettings, *, dry_run: bool, compare: bool = False) -> int
 
 def _compared(settings: SendSettings) -> int:
     """Send it, record what comes back (for a while, if nobody wants to keep it), and compare."""
-    if settings.session == "-":
-        raise typer.BadParameter("what is read from stdin cannot be read again", param_hint="--diff")
+    if settings.is_read_once:
+        raise typer.BadParameter("what is read from stdin or a pipe cannot be read again", param_hint="--diff")
     if "-" in settings.outputs:
         raise typer.BadParameter("the session would stand in the midst of the report", param_hint="-o -")
     with TemporaryDirectory(prefix="mockrec-") as folder:
@@ -115,11 +115,11 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
         _tell_survey(replay.look(_tell_one))
         _tell_reading(replay)
         return 0
-    if settings.session != "-":
+    if not settings.is_read_once:
         _tell_survey(replay.look())
         _tell_reading(replay)
     elif settings.chain:
-        printing.note("no values of answers are put into later requests, because stdin can be read only once")
+        printing.note("no values of answers are put into later requests, because stdin and pipes can be read only once")
     await_readers(settings.outputs)
     stopped: list[int] = []
 
@@ -142,7 +142,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
             group.cancel_scope.cancel()
         ending = settle(ending)  # once more: an output may have failed with the last record
         _report(replay, untold)
-        if settings.session == "-":
+        if settings.is_read_once:
             _tell_reading(replay)
         if replay.failure is not None and not is_stdout_gone(replay.failure):
             printing.fail(printing.escape(str(replay.failure)))

@@ -11,13 +11,13 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any
-from urllib.parse import quote
 
 from mockrec.engine.record.redact_known import Known
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
 from mockrec.engine.wire.head import target_text
-from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import RequestHead, header_table
+from mockrec.formats.hostnames import to_ascii
+from mockrec.formats.urls import normal_target
 
 BAD_URL = "ERR_INVALID_URL"
 BAD_PORT = "PREPROCESSING_FAILED"
@@ -220,29 +220,3 @@ def _normal_name(name: str) -> str:
     if not name or _FORBIDDEN_IN_HOST.search(name):
         raise ValueError(name)
     return name
-
-
-def normal_target(target: str) -> str:
-    """Path and query as matchers see them: no dot segments, and escaped what a URL may not hold as it is."""
-    path, mark, query = target.partition("?")
-    if "/." in path or "/%2" in path:
-        path = _without_dots(path)
-    # What a URL may not hold as it is; what is percent-encoded already stays so.
-    path = quote(path, safe="/%:@!$&'()*+,;=~-._|^[]\\#")
-    return path + mark + quote(query, safe="/%:@!$&()*+,;=~-._?|^[]\\`{}'") if mark else path
-
-
-def _without_dots(path: str) -> str:
-    """RFC 3986, 5.2.4, with `%2e` read as a dot."""
-    out: list[str] = []
-    segments = path.split("/")[1:]
-    for number, segment in enumerate(segments):
-        plain = segment.lower().replace("%2e", ".")
-        if plain not in (".", ".."):
-            out.append(segment)
-            continue
-        if plain == ".." and out:
-            out.pop()
-        if number == len(segments) - 1:
-            out.append("")
-    return "/" + "/".join(out)

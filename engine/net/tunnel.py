@@ -14,9 +14,9 @@ from typing import Any, Final
 import anyio
 
 from mockrec.engine.pipe import Pipe
-from mockrec.engine.wire.hostnames import to_ascii
 from mockrec.engine.wire.parts import Fault
 from mockrec.engine.wire.socks import METADATA_USER, SocksRequest, SocksServer, read_metadata_tags
+from mockrec.formats.hostnames import to_ascii
 
 AUTH_REQUIRED: Final = "ERR_PROXY_AUTH_REQUIRED"
 BAD_AUTHORITY: Final = "ERR_INVALID_URL"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from mockrec.engine.exchange.address import normal_target
 from mockrec.engine.replay.draft import Draft, raw_headers
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
 from mockrec.engine.wire.parts import header_table
+from mockrec.formats.urls import normal_target
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 

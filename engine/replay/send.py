@@ -39,6 +39,7 @@ from mockrec.engine.upstream.dial import Dialer
 from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.formats.errors import FormatError, worse
+from mockrec.formats.outfile import is_pipe
 from mockrec.formats.query import Plan
 from mockrec.formats.session import Reading, Session, open_session
 
@@ -76,6 +77,11 @@ class SendSettings:
     rotate: Rotate | None = None
     inline_bodies: bool = False
     command: None = None
+
+    @property
+    def is_read_once(self) -> bool:
+        """Whether the session comes from stdin or a pipe, so that nothing can be known of it before it is sent."""
+        return self.session == "-" or is_pipe(self.session)
 
 
 class Replay:
@@ -174,7 +180,7 @@ class Replay:
         settings = self.settings
         record = session_started(settings, None, kept, redaction)
         header: dict[str, Any] = {}
-        if settings.session != "-":  # which can be read only once
+        if not settings.is_read_once:
             with open_session(settings.session) as session:
                 header = session.header or {}
         record["replay"] = {

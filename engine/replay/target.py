@@ -16,7 +16,7 @@ from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import Outgoing
 from mockrec.engine.wire import content
 from mockrec.engine.wire.head import sent_target
-from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.hostnames import to_ascii
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.hostnames import to_ascii
 
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 

@@ -13,7 +13,7 @@ from OpenSSL import SSL, crypto
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.tls.session import reason_of
-from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.hostnames import to_ascii
 from mockrec.formats.small_file import read_small
 
 _LEGACY_SERVER_CONNECT = 0x4

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from ipaddress import IPv4Address, ip_address
 
-from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.hostnames import to_ascii
 
 _REASONS_5 = {
     1: "general failure",

@@ -28,6 +28,8 @@ from mockrec.formats.diff.volatile import Window
 from mockrec.formats.live import told
 from mockrec.formats.session import Session, open_session
 
+_PROBLEMS = 20
+"""Parts of a file that were left out, which are listed one by one."""
 _NEAREST = 200
 """Exchanges without a partner for which a near endpoint is looked for."""
 
@@ -58,11 +60,14 @@ def compare_sessions(a: str, b: str, options: Options, filters: Filters, noise: 
     """Compare two session files; `noise` is another recording of what A is. Raises `SessionError`."""
     with closing(Spool()) as spool, _no_collection():
         first = _read(a, spool, options)
+        again = None
         if noise is not None:
             again = _read(noise, spool, options)
             filters.noise = noise_of(_Comparison(first, again, spool, options, filters).findings())
             spool.forget_shapes()
-        return _Comparison(first, _read(b, spool, options), spool, options, filters).result()
+        result = _Comparison(first, _read(b, spool, options), spool, options, filters).result()
+        result.noise_side = None if again is None else again.side
+        return result
 
 
 @contextmanager
@@ -80,7 +85,7 @@ def _no_collection() -> Iterator[None]:
 def _read(path: str, spool: Spool, options: Options) -> _Folded:
     with open_session(path) as session:
         digests = _digests(session, spool, options)
-        side = Side(session.name, len(digests), session.cut_off)
+        side = Side(session.name, len(digests), session.cut_off, tuple(session.problems), tuple(session.notes))
         return _Folded(side, session.header or {}, session.bodies_folder, digests)
 
 
@@ -178,6 +183,10 @@ class _Comparison:
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
         notes = [f"{letter}: {told(side.cut_off)}" for side, letter in sides if side.cut_off]
+        notes += [f"{letter}: {problem}" for side, letter in sides for problem in side.problems[:_PROBLEMS]]
+        for side, letter in sides:
+            if (more := len(side.problems) - _PROBLEMS) > 0:
+                notes.append(f"{letter}: and {more} more; `mockrec verify -v` lists them")
         if cut := sum(couple.a.cut or couple.b.cut for couple in self._pairing.pairs):
             notes.append(f"bodies that were recorded in part: {cut}; what is missing of them was not compared")
         return notes

@@ -16,6 +16,10 @@ class Side:
     exchanges: int = 0
     cut_off: str = ""
     """Why the recording is not complete; empty when it is."""
+    problems: tuple[str, ...] = ()
+    """What of the file was left out, a sentence each; see `Session.problems`."""
+    notes: tuple[str, ...] = ()
+    """What of the file was repaired, a sentence each; see `Session.notes`."""
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Result:
 
     a: Side
     b: Side
+    noise_side: Side | None = None
+    """The other recording of what A is, with which noise was found."""
     paired: dict[str, int] = field(default_factory=dict)
     """Pairs by the rule that paired them."""
     endpoints: dict[Endpoint, int] = field(default_factory=dict)

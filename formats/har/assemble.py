@@ -84,6 +84,7 @@ class Assembler:
         kind, identity = record["type"], record.get("id")
         if kind == "session-started" and place == 0 and record.get("seq") == 0:
             self.started = record
+            self.pages.imported(record.get("importedPages"))
             self._opens_late = not set(items(record.get("events", list(DEFAULT_EVENTS)))) >= FIRST_TYPES
             return None
         exchange = self._exchange(kind, identity) if isinstance(identity, str) else None

@@ -13,12 +13,14 @@ from mockrec.formats.har.fields import items, mapping, number, text
 from mockrec.formats.har.foreign_entry import ForeignEntry, client_of, made_up_id
 from mockrec.formats.har.foreign_notes import EntryNotes, Notes
 from mockrec.formats.har.foreign_values import moment_of
+from mockrec.formats.har.pages import PAGE_BYTES, PAGES_BYTES
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.jsonl import encode_lines
 from mockrec.formats.version import mockrec_version
 
 Record = dict[str, Any]
 
+_PAGE_TIMINGS = ("onContentLoad", "onLoad")
 _FAILURES = ("closed", "reset", "cert-rejected", "no-shared-cipher", "handshake-timeout", "unknown")
 
 
@@ -36,11 +38,17 @@ class Importer:
         """When the last entry began."""
         self._last = 0.0
         self._creator = ""
+        self._pages: list[Record] = []
+        self._pages_bytes = 0
 
     def log(self, key: str, value: Any) -> None:
         """A member of `log` beside the entries."""
         if key == "creator":
             self._creator = " ".join(text(mapping(value).get(name)) for name in ("name", "version")).strip()
+            return
+        if key == "pages":
+            for page in items(value):
+                self._page(mapping(page))
             return
         for index, error in enumerate(items(value)):
             try:
@@ -68,6 +76,7 @@ class Importer:
             "startTimestamp": first,
             "events": list(EVENT_TYPES),
             "importedFrom": self._creator or "HAR",
+            **({"importedPages": self._pages} if self._pages else {}),
         }
         yield _numbered(0, encode_lines([started]))
         seq = 0
@@ -78,6 +87,22 @@ class Importer:
             now = fields.iso(max(self._last, first), digits=6)
             ended = {"type": "session-ended", "timestamp": now, "reason": "imported", "counts": counts}
             yield _numbered(seq + 1, encode_lines([ended]))
+
+    def _page(self, page: Mapping[str, Any]) -> None:
+        """Kept for a HAR that is made of the session, as far as such a HAR has room for pages."""
+        told = mapping(page.get("pageTimings"))
+        timings = {name: -1 if (value := number(told.get(name))) is None else value for name in _PAGE_TIMINGS}
+        try:
+            start = fields.iso(moment_of(page.get("startedDateTime")))
+        except ValueError:
+            return  # one is made of its first exchange
+        kept: Record = {
+            "startedDateTime": start, "id": text(page.get("id")), "title": text(page.get("title")),
+            "pageTimings": timings,
+        }  # fmt: skip
+        self._pages_bytes += PAGE_BYTES + len(kept["id"]) + len(kept["title"])
+        if kept["id"] and self._pages_bytes <= PAGES_BYTES:
+            self._pages.append(kept)
 
     def _tls_error(self, index: int, error: Mapping[str, Any]) -> None:
         start = moment_of(error.get("startedDateTime"))

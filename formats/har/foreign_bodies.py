@@ -173,6 +173,11 @@ class BodyReader:
         is_text = not kind or any(word in kind for word in _TEXTUAL)
         if told.lower() == "base64" or (kept and not told and content.get("_textBase64") == kept):
             return self._said_to_be_base64(kept, size, told, is_text, place)
+        if not is_text and not told and kept[:200].lower().startswith(f"data:{kind.partition(';')[0].strip()};"):
+            data, _ = _from_base64(kept)
+            if data is not None and ";base64," in kept[:200]:
+                self._notes.repaired("unmarked-base64", place)
+                return data
         if is_text or told or size is None or size == len(kept):
             if not is_text and size == len(kept) and not kept.isascii() and max(kept) <= "\xff":
                 self._notes.repaired("bytes-as-text", place)

@@ -20,10 +20,13 @@ from mockrec.formats.har.foreign_cookies import location_field, request_field, r
 from mockrec.formats.har.foreign_fields import FieldReader
 from mockrec.formats.har.foreign_notes import EntryNotes
 from mockrec.formats.har.foreign_values import method_of, moment_of, number_of, status_of, url_of, version_of
+from mockrec.formats.har.pages import PAGE_TAG
 
 Record = dict[str, Any]
 
 _BEFORE_WAIT = ("blocked", "dns", "connect", "send")
+_LONGEST_PAGE_ID = 100
+"""It stands in each record of the exchange."""
 _LATEST_SECONDS = 100_000_000_000
 _SCHEMES = ("http", "https", "ws", "wss")
 
@@ -47,7 +50,7 @@ class ForeignEntry:
         self._method = method_of(request, self.notes)
         asked = FieldReader(self.notes, "request", self._method)
         self._request_raw = asked.read(request.get("headers"), "request.headers")
-        self._url = url_of(request, self.notes, self._request_raw)
+        self._url, self._target = url_of(request, self.notes, self._request_raw)
         self._where = fields.parts_of(self._url)
         if self._where.get("protocol") not in _SCHEMES or not self._where["destination"]["hostname"]:
             raise ValueError(f"request.url is no HTTP URL: {text(request.get('url'))[:60]!r}")
@@ -95,7 +98,9 @@ class ForeignEntry:
             for message in self._told_messages()
         ]
         own = [tag for tag in items(self._entry.get("_tags")) if isinstance(tag, str)]
-        self._tags = [*own, *(tag for tag in notes.tags if tag not in own)]
+        page = text(self._entry.get("pageref"))
+        named = [*notes.tags, *([f"{PAGE_TAG}{page}"] if page and len(page) <= _LONGEST_PAGE_ID else [])]
+        self._tags = [*own, *(tag for tag in named if tag not in own)]
 
     def _told_messages(self) -> list[Mapping[str, Any]]:
         told = items(self._entry.get("_webSocketMessages"))
@@ -146,7 +151,7 @@ class ForeignEntry:
             "httpVersion": self._version,
             "method": self._method,
             "url": self._url,
-            "path": self._where["path"],
+            "path": self._target,
             "destination": self._where["destination"],
             **({"headers": table} if table else {}),
             "rawHeaders": raw,

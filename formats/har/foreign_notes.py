@@ -39,7 +39,7 @@ REPAIRED: Final = {
     "no-zone": "dates without a zone are read as UTC",
     "no-date": "entries without a date are at the time of the one before",
     "relative-url": "relative URLs are made whole with the Host field, as http",
-    "url-form": "characters that no URL holds are percent-encoded",
+    "url-form": "URLs are as the recorder writes them: what no URL holds is percent-encoded, dot segments are resolved",
     "query-list": "queries that only queryString has are part of the URL",
     "method-form": "blanks around methods are gone",
     "base64-form": "base64 that is wrapped, unpadded, url-safe or marked in another spelling is decoded",

@@ -7,13 +7,16 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from mockrec.formats.har import fields
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.foreign_fields import is_status_line, sendable_reason, without_status_line
 from mockrec.formats.har.foreign_notes import EntryNotes
+from mockrec.formats.hostnames import to_ascii
+from mockrec.formats.urls import normal_target, quoted_target
 
 _SECONDS_END = 1e11
 """Larger numbers are no seconds since the epoch (year 5138) …"""
@@ -34,12 +37,11 @@ _SLASHES = re.compile(r"\d{4}/\d\d/\d\d\b")
 _STATUS = re.compile(r"([1-9][0-9]{2})(?:\.0+)?(?:[ \t]+(.*))?", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LARGEST = 2**53
-_FORBIDDEN_IN_HOST = re.compile(r"""[\x00-\x20\x7f"#%/<>?@\\^`{|}]""")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]+)(?::([0-9]{0,8}))?")
+_FORBIDDEN_IN_HOST = re.compile(r"""[\x00-\x20\x7f"#%/:<>?@\[\\\]^`{|}]""")
 _FORBIDDEN_IN_USER = re.compile(r"""[^!-~]|["#/<>?@\[\\\]^`{|}]""")
 _LONGEST_HOST = 260
-_PATH_SAFE = "/%:@!$&'()*+,;=~-._|^[]\\"
-_QUERY_SAFE = "/%:@!$&()*+,;=~-._?|^[]\\`{}'"
-"""What the recorder leaves as it is in the URLs of its records."""
+_AROUND_URLS = "".join(map(chr, range(0x21))) + "\xa0\ufeff\u2028\u2029"
 
 
 def moment_of(value: Any, notes: EntryNotes | None = None) -> float:
@@ -185,28 +187,32 @@ def method_of(request: Mapping[str, Any], notes: EntryNotes) -> str:
     return method
 
 
-def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str]] | None = None) -> str:
-    """The URL without its fragment, as the recorder writes URLs. `ValueError` where there is none."""
+def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str]] | None = None) -> tuple[str, str]:
+    """The URL as the recorder writes it, without its fragment, and the request target that was sent.
+
+    They differ in dot segments, which the URL has not. `ValueError` where there is no URL.
+    """
     told = text(request.get("url"))
     if not told:
         raise ValueError("request.method or request.url is missing")
-    url = told.strip().partition("#")[0]
+    stripped = told.strip(_AROUND_URLS)
+    url = stripped.partition("#")[0]
     if url.startswith("/") and headers is not None:
         url = _whole(url, headers, notes)
     scheme, _, rest = url.partition("://")
     before, question, query = rest.partition("?")
     host, slash, path = before.partition("/")
-    good_host = _host(host)
+    good_host = _host(host, scheme.lower()) if scheme.lower() in fields.DEFAULT_PORTS else ""
     if not good_host:
         raise ValueError(f"request.url is no HTTP URL: {told[:60]!r}")
     if not question and (pairs := _listed(request.get("queryString"))):
         notes.repaired("query-list", "request.url", told)
         question, query = "?", urlencode(pairs)
-    raw = f"{scheme}://{before}{question}{query}"
-    made = f"{scheme.lower()}://{good_host}{slash}{_quoted(path, _PATH_SAFE)}{question}{_quoted(query, _QUERY_SAFE)}"
-    if made != raw or told != told.strip():
+    target = f"/{path}{question}{query}"
+    made = f"{scheme.lower()}://{good_host}{normal_target(target)}"
+    if made != f"{scheme}://{host}{target}" or not slash or told != stripped:
         notes.repaired("url-form", "request.url", told)
-    return made
+    return made, quoted_target(target)
 
 
 def _whole(url: str, headers: list[list[str]], notes: EntryNotes) -> str:
@@ -219,20 +225,22 @@ def _whole(url: str, headers: list[list[str]], notes: EntryNotes) -> str:
     return f"{scheme}:{url}" if url.startswith("//") else f"{scheme}://{host}{url}"
 
 
-def _host(host: str) -> str:
-    """Name and port in their usual form; empty where there is none that a URL can hold."""
-    user, at, name = host.rpartition("@")
-    if not _FORBIDDEN_IN_HOST.search(name) and len(name) <= _LONGEST_HOST and not _FORBIDDEN_IN_USER.search(user):
-        try:
-            name = name.lower() if name.isascii() else name.encode("idna").decode("ascii")
-        except UnicodeError:
-            return ""
-        return user + at + name if not _FORBIDDEN_IN_HOST.search(name) else ""
-    return ""
-
-
-def _quoted(part: str, safe: str) -> str:
-    return part if part.isalnum() and part.isascii() else quote(part, safe=safe, errors="replace")
+def _host(authority: str, scheme: str) -> str:
+    """User, name and port in their normal form, without the scheme's own port; empty where no URL can hold them."""
+    user, at, host = authority.rpartition("@")
+    found = _HOST.fullmatch(host)
+    if found is None or len(host) > _LONGEST_HOST or _FORBIDDEN_IN_USER.search(user):
+        return ""
+    name, port = found[1], found[2] or ""
+    try:
+        name = f"[{IPv6Address(name[1:-1])}]" if name.startswith("[") else to_ascii(name)
+    except ValueError:
+        return ""
+    if not name or (not name.startswith("[") and _FORBIDDEN_IN_HOST.search(name)):  # the normal form of ℀ is a/c
+        return ""
+    if port and int(port) != fields.DEFAULT_PORTS.get(scheme):
+        name = f"{name}:{int(port)}"
+    return user + at + name
 
 
 def _listed(value: Any) -> list[tuple[str, str]]:

@@ -5,6 +5,9 @@ it an Accept that begins with HTML); a redirect goes on with it. What names the 
 what names a style sheet, script or frame of it. Without a Referer, a request to the page's own origin, or with that
 Origin, belongs to the latest page there. Everything else is on no page, as requests of programs are.
 
+A page that another tool's HAR names goes on: its id is in a tag of the exchange, its title and timings in the first
+record of the session. Where there are such, no others are made up.
+
 Bounded: pages stand at the end of a file that is written again and again, so there are no more than `PAGES_BYTES` of
 them, and no more than `MAX_REFERRERS` URLs are remembered.
 """
@@ -13,20 +16,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin
 
 from mockrec.formats.har import fields
-from mockrec.formats.har.fields import mapping, text
+from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.kinds import is_navigation
 
 Record = dict[str, Any]
 
+PAGE_TAG: Final = "har-page:"
+"""Before the id of a page, in the tags of an exchange that was read from an entry with a `pageref`."""
 PAGES_BYTES = 256 * 1024
 MAX_REFERRERS = 1000
 MAX_URL = 1000
 """Characters of a URL that is remembered: longer ones are of pictures and tracking, not of pages."""
-_PAGE_BYTES = 150
+PAGE_BYTES = 150
 """Bytes of a page beside its title."""
 _UNKNOWN = {"onContentLoad": -1, "onLoad": -1}
 _LEAVES = frozenset({"empty", "image", "font", "audio", "video", "track", "manifest", "report"})
@@ -44,11 +49,27 @@ class Pages:
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
         """Client and URL, origin (`origin URL`) or announced redirect (`to URL`) → the id of a page; latest used last.
         An id is "" where there is a page that is not written because there are too many."""
+        self._imported: dict[str, Record] = {}
+        """Pages of another tool's HAR, by their id."""
+        self._named: set[str] = set()
+        """Those that are in `all`."""
         self._documents: dict[str, tuple[str, str]] = {}
         """Open navigations: the exchange's id → client and page."""
 
+    def imported(self, pages: Any) -> None:
+        """Take the `importedPages` of a session's first record."""
+        for told in items(pages):
+            page = {name: text(mapping(told).get(name)) for name in ("startedDateTime", "id", "title")}
+            if page["id"] and page["startedDateTime"]:
+                timings = mapping(told["pageTimings"]) if "pageTimings" in told else _UNKNOWN
+                self._imported[page["id"]] = {**page, "pageTimings": timings}
+
     def begin(self, identity: str, record: Mapping[str, Any]) -> str:
         """The page of an exchange that begins with this record, or ""."""
+        tags = (text(tag) for tag in items(record.get("tags")))
+        named = next((tag.removeprefix(PAGE_TAG) for tag in tags if tag.startswith(PAGE_TAG)), "")
+        if named or self._imported:
+            return self._of_another_tool(named, record) if named else ""
         headers = mapping(record.get("headers"))
         destination = text(headers.get("sec-fetch-dest"))
         document = destination == "document" or (not destination and _is_page(record, headers))
@@ -81,6 +102,13 @@ class Pages:
             return  # no URL, so nobody follows it
         self._remember(client, f"to {target}", page)
 
+    def _of_another_tool(self, named: str, record: Mapping[str, Any]) -> str:
+        if named not in self._named and not self._full:
+            page = self._imported.get(named)
+            if self._add(text(record.get("url")), record, named) if page is None else self._put(page):
+                self._named.add(named)
+        return named if named in self._named else ""
+
     def _navigated(self, client: str, url: str, record: Mapping[str, Any]) -> str:
         page = self._known.pop((client, f"to {url}"), None)
         if page is None:
@@ -101,16 +129,21 @@ class Pages:
         same = text(headers.get("sec-fetch-site")) == "same-origin"
         return self._recall(client, f"origin {_origin(url)}") if same else ""
 
-    def _add(self, url: str, record: Mapping[str, Any]) -> str:
-        title = fields.har_url(url)
-        self._bytes += _PAGE_BYTES + len(title)
+    def _add(self, url: str, record: Mapping[str, Any], named: str = "") -> str:
+        start = fields.started(mapping(record.get("timingEvents")), record.get("timestamp"))
+        page = named or f"page_{len(self.all) + 1}"
+        return self._put({
+            "startedDateTime": start, "id": page, "title": fields.har_url(url), "pageTimings": _UNKNOWN,
+        })  # fmt: skip
+
+    def _put(self, page: Record) -> str:
+        """Its id, or "" if there is no room for it."""
+        self._bytes += PAGE_BYTES + len(page["title"])
         self._full = self._full or self._bytes > PAGES_BYTES
         if self._full:
             return ""
-        page = f"page_{len(self.all) + 1}"
-        start = fields.started(mapping(record.get("timingEvents")), record.get("timestamp"))
-        self.all.append({"startedDateTime": start, "id": page, "title": title, "pageTimings": _UNKNOWN})
-        return page
+        self.all.append(page)
+        return str(page["id"])
 
     def _retitle(self, page: str, url: str) -> None:
         shown = self.all[int(page.removeprefix("page_")) - 1]

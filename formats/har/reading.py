@@ -83,7 +83,7 @@ class Har:
             self._begin(mapping(member.value))
         elif member.key == "_mockrec" and self._ours:
             self._homeless(items(mapping(member.value).get("events")), "log._mockrec.events")
-        elif member.key in ("creator", "_tlsErrors") and not self._ours:
+        elif member.key in ("creator", "pages", "_tlsErrors") and not self._ours:
             self._imported().log(member.key, member.value)
 
     def _begin(self, session: Any) -> None:

@@ -185,7 +185,7 @@ class Values:
             if key not in lists:
                 yield key, line, value
             elif not is_null(value):
-                raise SessionError(self._name, f"expected a list of {key}, found {type(value).__name__}", line)
+                raise SessionError(self._name, f"expected a list of {key}, found {_found(value)}", line)
 
     def _items(self, key: str, start: Any, events: Iterator[Any]) -> Iterator[tuple[str, int, Any]]:
         self._note(start)
@@ -303,6 +303,13 @@ class Values:
             self.torn = f"the file ends in the middle of a value (line {line})"
             return
         raise SessionError(self._name, f"column {column}: no YAML: {said}", line)
+
+
+def _found(value: Any) -> str:
+    """What a value is, for a message."""
+    if isinstance(value, Refused):
+        return value.problem
+    return "a mapping" if isinstance(value, dict) else f"{value!r:.60}"
 
 
 def _said(error: Exception) -> str:

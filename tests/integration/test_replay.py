@@ -493,6 +493,24 @@ def test_a_session_from_stdin(program: Program, tmp_path: Path, upstream: Make) 
     assert "not sent: 1" in done.stderr
 
 
+def test_a_session_from_a_named_pipe(program: Program, tmp_path: Path, upstream: Make) -> None:
+    """As `replay <(…)` gives it: it can be read only once too."""
+    server = upstream()
+    data = session_of(tmp_path / "a.jsonl", {}, {"path": f"/{MARK}"}).read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,), daemon=True)
+    writer.start()
+    done = program("replay", pipe, "--to", server.url)
+    writer.join(10)
+    assert (done.returncode, len(server.requests)) == (0, 1), done.stderr
+    assert "not sent: 1" in done.stderr
+    for option in (("--diff",), ("--repeat", "2"), ("--only", "status == 200")):
+        done = program("replay", pipe, "--to", server.url, *option)
+        assert (done.returncode, len(server.requests)) == (2, 1)
+        assert "cannot be read again" in " ".join(done.stderr.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -159,3 +159,34 @@ def test_options_reach_the_comparison(mockrec: Callable[..., Any], tmp_path: Pat
     (_, _, chosen, _, noise) = seen[0]
     assert (chosen.requests, chosen.strict, chosen.timing) == (True, True, True)
     assert (chosen.map_host, chosen.pair_header, noise) == ({"a": "b"}, "x-case", str(path))
+
+
+def saved_by_another_tool(path: Path) -> Path:
+    """A HAR with an exchange that had to be repaired, and an entry that is left out."""
+    request = {"method": "GET", "url": "http://x.test/a b"}
+    good = {"startedDateTime": "2026-11-20T09:15:30Z", "request": request, "response": {"status": 204}}
+    path.write_text(json.dumps({"log": {"entries": [good, {**good, "request": {"method": "GET", "url": "{{base}}"}}]}}))
+    return path
+
+
+def test_what_was_repaired_or_left_out_is_said_of_every_side(mockrec: Callable[..., Any], tmp_path: Path) -> None:
+    a, b, again = (saved_by_another_tool(tmp_path / name) for name in ("a.har", "b c.har", "a2.har"))
+    done = mockrec("diff", a, b, "--noise", again)
+    assert done.code == 0
+    problem = "entries[1] is left out: request.url is no HTTP URL: '{{base}}'"
+    for letter, path, quoted in (("A", a, a), ("B", b, f"'{b}'"), ("A2", again, again)):
+        assert f"mockrec: warning: {letter}, {path}: {problem}\n" in done.err
+        assert (
+            f"{letter}, {path}: repaired in 1 way while it was read; `mockrec verify {quoted}` says how\n" in done.err
+        )
+    assert f"  A: {problem}" in done.lines
+    assert f"  B: {problem}" in done.lines
+
+
+def test_no_command_is_told_for_what_came_from_a_pipe(
+    mockrec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = saved_by_another_tool(tmp_path / "a.har")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(a.read_bytes())))
+    done = mockrec("diff", a, "-")
+    assert "B, stdin: repaired in 1 way while it was read; `mockrec verify` of the file says how\n" in done.err

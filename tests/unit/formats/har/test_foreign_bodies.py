@@ -57,6 +57,8 @@ def posted(entry: Callable[..., Record], read: Callable[..., Any]) -> Callable[.
         (base64.urlsafe_b64encode(PNG).decode(), "base64", ["base64-form"]),
         (base64.urlsafe_b64encode(PNG).decode().rstrip("="), "base64", ["base64-form"]),
         (f"data:image/png;base64,{PLAIN}", "base64", ["base64-form"]),
+        (f"data:image/png;base64,{PLAIN}", None, ["unmarked-base64"]),
+        (f"data:image/PNG;name=a;base64,{PLAIN}", None, ["unmarked-base64"]),
         # browsermob-proxy before 2.1
         (PLAIN, None, ["unmarked-base64"]),
     ],

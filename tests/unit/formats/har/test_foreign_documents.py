@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from mockrec.formats.errors import SessionError
 from mockrec.formats.har import split
 from mockrec.formats.har.recognise import names_log
+from mockrec.formats.har.sink import open_har
 from mockrec.formats.har.split import Splitter
-from mockrec.formats.session import Session
+from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.session import Session, open_session
 from mockrec.formats.source import Source
 
 Record = dict[str, Any]
@@ -146,3 +149,34 @@ def test_an_entry_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "_LONGEST", 100_000)
     with pytest.raises(SessionError, match=r"what stands in entries\[0\] of this HAR is longer than 100000 bytes"):
         list(Splitter("s.har", [b'{"log":{"entries":["', *[b"a" * 50_000] * 40, b'"]}}']))
+
+
+def test_pages_are_there_again_in_a_har_of_the_session(tmp_path: Path) -> None:
+    """Whatever stands between: titles, timings, and which entry is on which page."""
+    source = Path(__file__).parents[3] / "data" / "har" / "firefox.har"
+    told = json.loads(source.read_bytes())["log"]
+    copy = open_har(tmp_path / "copy.har", force=False, file_mode=0o600)
+    with open_session(source) as session:
+        for _, record in session:
+            copy.write(encode_lines([record]))
+    copy.close()
+    made = json.loads((tmp_path / "copy.har").read_bytes())["log"]
+    assert [(page["id"], page["title"]) for page in made["pages"]] == [
+        (page["id"], page["title"]) for page in told["pages"]
+    ]
+    assert made["pages"][0]["pageTimings"] == {
+        key: told["pages"][0]["pageTimings"].get(key, -1) for key in ("onContentLoad", "onLoad")
+    }
+    assert sorted(entry["pageref"] for entry in made["entries"]) == sorted(
+        entry["pageref"] for entry in told["entries"]
+    )
+
+
+@pytest.mark.parametrize("pages", [None, {}, [None], [{"id": 1}], [{"id": "a", "startedDateTime": "never"}], "x", [[]]])
+def test_pages_that_are_none(pages: Any, entry: Callable[..., Any], read: Callable[..., Any]) -> None:
+    told = read(
+        data=json.dumps({"log": {"pages": pages, "entries": [entry(pageref="a"), entry(pageref=["a"])]}}).encode()
+    )
+    assert told.problems == []
+    assert "importedPages" not in told.records[0]
+    assert ["har-page:a" in record["tags"] for record in told.records if record["type"] == "request"] == [True, False]

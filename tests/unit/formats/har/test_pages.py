@@ -116,3 +116,22 @@ def test_what_is_remembered_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert len(ask.pages._known) <= 10
     assert ask("https://a.test/" + "x" * 5000, "script", "https://a.test/99") == ""
+
+
+def test_pages_of_another_tool_go_on_and_no_others_are_made_up() -> None:
+    pages = Pages()
+    told = {"startedDateTime": "2026-11-20T09:15:30Z", "id": "page_2", "title": "Shop", "pageTimings": {"onLoad": 7}}
+    pages.imported([told, {**told, "id": "unused"}, {"id": "no date"}, {"id": 3}, None, "page"])
+    of_two = {"method": "GET", "url": "http://a.test/x", "tags": ["mine", "har-page:page_2"]}
+    assert [pages.begin("1", of_two), pages.begin("2", of_two)] == ["page_2", "page_2"]
+    assert pages.begin("3", {**of_two, "tags": ["har-page:no date"]}) == "no date"
+    assert pages.begin("4", {**of_two, "tags": [], "headers": {"sec-fetch-dest": "document"}}) == ""
+    assert pages.all[0] == told
+    assert [(page["id"], page["title"]) for page in pages.all[1:]] == [("no date", "http://a.test/x")]
+
+
+def test_pages_of_another_tool_are_no_more_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGES_BYTES", 400)
+    pages = Pages()
+    records = [{"url": "http://a.test/", "tags": [f"har-page:{number}"]} for number in (1, 2, 3, 1)]
+    assert [pages.begin("", record) for record in records] == ["1", "2", "", "1"]

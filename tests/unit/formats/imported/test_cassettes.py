@@ -156,7 +156,7 @@ ROWS = {
     "aliases": Row(vcr(body="&b a=1", answer="{string: *b}"), b"a=1", b"a=1"),
     "JSON": Row(json.dumps(JSON, indent=4), "\U0001f600".encode()),
     "Ruby": Row(RUBY, b"\xfc", b"\0\xff", "http://a.test/r", "GET", "1.0", (201, "Created")),
-    "Ruby 1": Row(RUBY_1, b"", b"text\n", "http://a.test:80/r", "GET", "1.1", (404, "Not Found")),
+    "Ruby 1": Row(RUBY_1, b"", b"text\n", "http://a.test/r", "GET", "1.1", (404, "Not Found")),
     "Go": Row(GO, b"a=1&a=%C3%BC", b"ok", "https://a.test/g", "PUT", "2.0", (202, "Accepted")),
     "PHP": Row(PHP, b"", b"ok", "http://a.test/p", "GET", "1.0"),
     "VCR.py before 1.0": Row(OLD, b"", b"ok", "http://a.test:8080/old", "GET"),

@@ -39,7 +39,12 @@ CHAIN += "".join(f"- &a{number + 1} {nested(60, f'*a{number}')}\n" for number in
         ("interactions:\n" + GOOD + "- request: {a: ]\n", r"^old:3: column 16: no YAML: "),
         ("interactions:\n- request: \x01\n", "no YAML behind this line: control characters are not allowed"),
         (b"interactions:\n- request: \xff\xfe\n", "no YAML behind this line"),
-        ("interactions: 5\n", r"^old:1: expected a list of interactions"),
+        ("interactions: 5\n", r"^old:1: expected a list of interactions, found '5'$"),
+        ("interactions: {a: b}\n", r"^old:1: expected a list of interactions, found a mapping$"),
+        (
+            "interactions: !!python/name:os.system\n",
+            r"^old:1: expected a list of interactions, found .*os\.system is refused",
+        ),
         ("interactions: []\nversion: 9\n", "a cassette of version 9, this mockrec reads 1 and 2"),
         ('{"version": 1, "interactions": [{"request"', r"^old:1: column 43: no JSON"),
         ('{"version": 1, "interactions": ' + nested(100_000) + "}", r"^old:1: column \d+: no JSON"),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mockrec.engine.wire.hostnames import to_ascii
+from mockrec.formats.hostnames import to_ascii
 
-DATA = Path(__file__).parents[3] / "data" / "idna"
+DATA = Path(__file__).parents[2] / "data" / "idna"
 ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x\{([0-9A-Fa-f]+)\}")
 NOT_OURS = {"A4_1", "A4_2", "U1", "V2", "V3", "X3", "X4_2"}
 """Lengths, hyphens and ASCII that is no letter, digit or hyphen: for DNS and for callers to judge, as in browsers."""

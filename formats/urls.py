@@ -1,0 +1,47 @@
+"""The normal form of a request target, which the recorder writes and matchers compare. Pure: no I/O."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+_PATH_SAFE = "/%:@!$&'()*+,;=~-._|^[]\\#"
+_QUERY_SAFE = "/%:@!$&()*+,;=~-._?|^[]\\`{}'"
+"""Characters that are not percent-encoded, as in the WHATWG URL standard's path and query."""
+
+
+def normal_target(target: str) -> str:
+    """Path and query without dot segments, with everything percent-encoded that no URL holds.
+
+    What is percent-encoded already stays as it is.
+    """
+    path, mark, query = target.partition("?")
+    if "/." in path or "/%2" in path:
+        path = _without_dots(path)
+    return _quoted(path, _PATH_SAFE) + mark + _quoted(query, _QUERY_SAFE) if mark else _quoted(path, _PATH_SAFE)
+
+
+def quoted_target(target: str) -> str:
+    """The same with its dot segments: what a client sends that does not resolve them."""
+    path, mark, query = target.partition("?")
+    return _quoted(path, _PATH_SAFE) + mark + _quoted(query, _QUERY_SAFE)
+
+
+def _quoted(part: str, safe: str) -> str:
+    # "replace": halves of surrogate pairs, which JSON can hold, have no UTF-8.
+    return quote(part, safe=safe, errors="replace")
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986, 5.2.4, with `%2e` read as a dot."""
+    out: list[str] = []
+    segments = path.split("/")[1:]
+    for number, segment in enumerate(segments):
+        plain = segment.lower().replace("%2e", ".")
+        if plain not in (".", ".."):
+            out.append(segment)
+            continue
+        if plain == ".." and out:
+            out.pop()
+        if number == len(segments) - 1:
+            out.append("")
+    return "/" + "/".join(out)
