@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from mockrec.engine.replay.conditions import VALIDATORS, is_conditional, knows, same_validator
@@ -32,6 +33,9 @@ _AMBIENT_PREFIXES: Final = ("access-control-", "sec-", "x-forwarded-")
 _STATE: Final = frozenset({"range", "if-range", *VALIDATORS, *_PRECONDITIONS})
 """Fields that are judged by themselves, and those that say which state a client has seen."""
 _SAFE: Final = ("GET", "HEAD")
+_DECIDING_IN_ANSWERS: Final = frozenset(
+    {"vary", "content-type", "content-language", "etag", "last-modified", "content-range"}
+)
 _LONGEST_FIELD: Final = 8192
 _MOST_VARY: Final = 50
 _IGNORED_RANGE: Final = "bytes"
@@ -81,7 +85,12 @@ class Variant:
     @property
     def deciding(self) -> tuple[str, ...]:
         """The fields of `Vary` that have to be equal."""
-        return tuple([name for name in self.vary if not _only_chooses(name)])
+        return _deciding(self.vary)
+
+
+@lru_cache(maxsize=256)
+def _deciding(vary: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([name for name in vary if not _only_chooses(name)])
 
 
 def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
@@ -140,9 +149,9 @@ def variant_of(
     told: dict[str, str] = {}
     for name, value in raw_headers(answer):
         lower = name.lower()
-        told[lower] = f"{told[lower]}, {value}" if lower in told else value
-    vary = tuple(sorted({name.strip().lower() for name in told.get("vary", "").split(",")} - {"", "*"}))
-    vary = tuple([name for name in vary if strict or name not in VOLATILE_HEADERS])[:_MOST_VARY]
+        if lower in _DECIDING_IN_ANSWERS:
+            told[lower] = f"{told[lower]}, {value}" if lower in told else value
+    vary = _vary(told["vary"][:_LONGEST_FIELD], strict) if "vary" in told else ()
     kept = {name: fields[name] for name in (*_NEGOTIATED, *vary) if fields.get(name)}
     if method in _SAFE:
         kept |= _asked_of_state(method, fields, status)
@@ -162,6 +171,13 @@ def variant_of(
         told.get("content-range", "") if status in (206, 416) else "",
         left,
     )
+
+
+@lru_cache(maxsize=256)
+def _vary(value: str, strict: bool) -> tuple[str, ...]:
+    """The fields that a `Vary` names, and that decide."""
+    names = sorted({name.strip().lower() for name in value.split(",")} - {"", "*"})
+    return tuple([name for name in names if strict or name not in VOLATILE_HEADERS])[:_MOST_VARY]
 
 
 def _asked_of_state(method: str, fields: Mapping[str, str], status: int) -> dict[str, str]:
