@@ -243,7 +243,7 @@ def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -
     elif variant.status != 416 and not is_other_unit(recorded):
         # The whole: a range is cut from it, and another unit does not count (RFC 9110, 14.2).
         return 1.0
-    verdict.reasons.append(("header:range", recorded or None, wanted or ...))
+    verdict.reasons.append(("header:range", recorded or ..., wanted or ...))
     return 0.0
 
 
@@ -253,7 +253,7 @@ def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: Verdic
         if knows(asked, variant.fields, variant.etag, variant.modified):
             return 1.0
         name = next((name for name in VALIDATORS if asked.get(name)), "if-none-match")
-        recorded = variant.fields.get(name) or variant.etag or variant.modified or None
+        recorded = variant.fields.get(name) or variant.etag or variant.modified or ...
         verdict.reasons.append((f"header:{name}", recorded, asked.get(name) or ...))
         return 0.0
     return 1.0 if was or not now or variant.status != 200 else 0.0
@@ -269,7 +269,7 @@ def _judge_accept(variant: Variant, asked: Mapping[str, str], verdict: Verdict) 
     quality = type_quality(now, variant.kind)
     if quality <= 0:
         if "accept" in variant.vary:
-            verdict.reasons.append(("header:accept", then or None, now))
+            verdict.reasons.append(("header:accept", then or ..., now))
         else:
             verdict.refused = "accept"
     return quality
@@ -287,7 +287,7 @@ def _judge_language(variant: Variant, asked: Mapping[str, str], verdict: Verdict
     else:
         quality = 0.5 if first_language(now) == first_language(then) else 0.0
     if quality <= 0 and "accept-language" in variant.vary:
-        verdict.reasons.append(("header:accept-language", then or variant.language or None, now))
+        verdict.reasons.append(("header:accept-language", then or variant.language or ..., now))
     return quality
 
 
@@ -305,7 +305,9 @@ def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdi
             verdict.unlike |= {name}
             equal -= bool(now) != bool(then)  # one that is signed in, and one that is not, differ most
         else:
-            verdict.reasons.append((f"header:{name}", then, now if now is not None else ...))
+            verdict.reasons.append(
+                (f"header:{name}", then if then is not None else ..., now if now is not None else ...)
+            )
     return float(equal)
 
 

@@ -162,6 +162,14 @@ ROWS = [
         (varied("X-Request-Id", "1", "x"),),
         (Ask("GET /v", "x", (("X-Request-Id", "2"),)),),
     ),
+    Row(
+        "a field that was not sent in the recording, or not asked for now, is nothing",
+        (Taped("GET /v", "x", (("Vary", "X-A"),)), Taped("GET /w", "x", (("Vary", "X-A"),), (("X-A", "1"),))),
+        (
+            Ask("GET /v", 503, (("X-A", "1"),), says='header:x-a: recorded nothing, asked for "1"'),
+            Ask("GET /w", 503, says='header:x-a: recorded "1", asked for nothing'),
+        ),
+    ),
 ]
 
 

@@ -103,6 +103,11 @@ ROWS = [
         (Taped("POST /f", WHOLE),),
         (Ask("POST /f", (200, WHOLE), (("Range", "bytes=0-3"),)),),
     ),
+    Row(
+        "a part that was sent to a client without a Range is for none that asks for another part",
+        (Taped("GET /f", "abc", (("Content-Range", "bytes 0-2/9"),), status=206),),
+        (ranged("bytes=5-6", 503, says='header:range: recorded nothing, asked for "bytes=5-6"'),),
+    ),
 ]
 
 
