@@ -101,6 +101,11 @@ def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
     return hash((names, values)) & 0xFFFF_FFFF_FFFF_FFFF or 1
 
 
+def range_digest(asked: str) -> int:
+    """A digest of a `Range`, of 64 bits, as long as this process runs; 0 for none."""
+    return hash(asked) & 0xFFFF_FFFF_FFFF_FFFF or 1 if asked else 0
+
+
 def _only_chooses(name: str) -> bool:
     """Whether a field that `Vary` names makes no other value a miss by being another one."""
     return name in _NEGOTIATED or name in _AMBIENT or name in _STATE or name.startswith(_AMBIENT_PREFIXES)
@@ -315,4 +320,14 @@ def _plain(value: str) -> str:
     return value.replace(" ", "").lower() if value else ""
 
 
-__all__ = ["Difference", "Variant", "Verdict", "decided", "ignores_ranges", "judge", "request_fields", "variant_of"]
+__all__ = [
+    "Difference",
+    "Variant",
+    "Verdict",
+    "decided",
+    "ignores_ranges",
+    "judge",
+    "range_digest",
+    "request_fields",
+    "variant_of",
+]

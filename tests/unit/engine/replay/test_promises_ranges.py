@@ -128,3 +128,19 @@ async def test_ranges_are_of_the_encoded_body(stage: Any, recorded: Any, cassett
         await stage.act(act, "GET /f", ("Range", text))
         got += stage.channel.done[0][3]
     assert gzip.decompress(got) == b"hello"
+
+
+async def test_every_one_of_many_parts_is_found(stage: Any, recorded: Any, cassette: Callable[..., Cassette]) -> None:
+    """A map of tiles in one file is read by thousands of ranges, more than are judged one by one."""
+    for number in range(1500):
+        asked = f"{number * 10}-{number * 10 + 9}"
+        head = {"method": "GET", "url": "http://shop.test/f", "path": "/f", "rawHeaders": [["Range", f"bytes={asked}"]]}
+        recorded.add("request", str(number), **head)
+        fields = [["Content-Range", f"bytes {asked}/15000"]]
+        body = {"size": 10, "text": f"{number:010}"}
+        recorded.add("response", str(number), statusCode=206, rawHeaders=fields, body=body)
+    act = replay_act(cassette(), Latency(), SocketSettings())
+    for number in (0, 999, 1000, 1499):
+        stage.channel.done.clear()
+        await stage.act(act, "GET /f", ("Range", f"bytes={number * 10}-{number * 10 + 9}"))
+        assert stage.channel.done[0][1:4:2] == (206, f"{number:010}".encode())
