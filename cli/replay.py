@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mockrec.cli.arguments import parse
 from mockrec.cli.options import (
     EventTypes,
     FileMode,
@@ -261,7 +262,6 @@ def _send_settings(
     from mockrec.engine.replay.send import SendSettings
     from mockrec.engine.replay.target import parse_to
     from mockrec.formats.outfile import is_pipe
-    from mockrec.formats.query import parse
 
     for option, wanted in (("--repeat", repeat > 1), ("--only", only is not None)):
         if wanted and (session == "-" or is_pipe(session)):
@@ -290,7 +290,7 @@ def _send_settings(
         timeout=timeout,
         repeat=repeat,
         chain=chain,
-        only=None if only is None else parse(only),
+        only=parse(only),
         trusted_cas=tuple(str(path) for path in trusted),
         insecure=insecure,
         record=record,

@@ -24,6 +24,7 @@ from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.signals import Signals
 from mockrec.engine.loop import has_uvloop
+from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.send import Replay, SendSettings
 from mockrec.engine.settings import Ending
 
@@ -55,12 +56,36 @@ def _compared(settings: SendSettings) -> int:
         again = kept or str(Path(folder) / "replay.jsonl")
         if kept is None:
             settings = replace(settings, outputs=(*settings.outputs, again))
-        code = _send(settings, dry_run=False, untold=() if kept else (again,))
+        renamed = Renamed()
+        code = _send(settings, dry_run=False, untold=() if kept else (again,), renamed=renamed)
         if code not in (0, 1):
             return code
         sent = _only_sent(settings.session, again, Path(folder))
         names = settings.session, kept or "what came back"
-        return max(code, _compare(sent, again, names))
+        return max(code, _compare(sent, _with_recorded_values(again, renamed, Path(folder)), names))
+
+
+def _with_recorded_values(again: str, renamed: Renamed, folder: Path) -> str:
+    """The new session with the recorded values in place of those that were chained; itself if none was."""
+    from mockrec.formats.jsonl import encode_lines
+    from mockrec.formats.session import open_session
+
+    if not renamed:
+        return again
+    (folder / "chained").mkdir()
+    path = folder / "chained" / "replay.jsonl"
+    with open_session(again) as session, path.open("wb") as file:
+        bodies = session.bodies_folder
+        for _, record in session:
+            file.write(encode_lines((dict(renamed.put_back(record, bodies)),)))
+    _link_bodies(bodies, path)
+    return str(path)
+
+
+def _link_bodies(bodies: Path | None, path: Path) -> None:
+    """Bodies beside one log are found beside another one, too."""
+    if bodies is not None and bodies.is_dir():
+        Path(f"{path}.bodies").symlink_to(bodies.absolute())
 
 
 def _only_sent(session: str, again: str, folder: Path) -> str:
@@ -82,8 +107,7 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
             else:
                 left_out = True
         bodies = all_of_it.bodies_folder
-    if bodies is not None and bodies.is_dir():
-        Path(f"{path}.bodies").symlink_to(bodies.absolute())
+    _link_bodies(bodies, path)
     return str(path) if left_out else session
 
 
@@ -101,8 +125,8 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
     return 1 if result.failed(Severity.changed) else 0
 
 
-def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) -> int:
-    """Send it; the exit code. `untold`: outputs that will not stay."""
+def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = (), renamed: Renamed | None = None) -> int:
+    """Send it; the exit code. `untold`: outputs that will not stay; `renamed` takes the values that are chained."""
     defects: list[BaseException] = []
 
     def defect(error: BaseException) -> None:
@@ -111,6 +135,8 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = ()) 
             tell_defect(error)
 
     replay = Replay(settings, defect)
+    if renamed is not None:
+        replay.chained.renamed = renamed
     if dry_run:
         _tell_survey(replay.look(_tell_one))
         _tell_reading(replay)

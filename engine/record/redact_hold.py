@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from mockrec.engine.record.redact_coding import coding_of, encoded
+from mockrec.engine.record.redact_markup import open_tag
 from mockrec.engine.record.redact_patterns import Match
 
 MOST_HELD: Final = 1024 * 1024
@@ -144,6 +145,7 @@ class Hold:
         begun = max((_overlap(text[:cut], secret) for secret in secrets), default=0)
         half = _CUT_CHARACTER.search(text[:cut])
         cut -= max(begun, 0 if half is None else len(half[0]))
+        cut = open_tag(text, cut)
         return cut, min(safe, cut)
 
     def is_coded(self, data: bytes) -> bool:
@@ -177,13 +179,15 @@ class Hold:
         cut = max(held.rfind(separator, near) + 1 for separator in _SEPARATORS) or near
         if len(held) > MOST_HELD:
             return cut
+        cut = open_tag(held, cut)
         ends = _Ends(held)
         for match in self._any.finditer(held):
             if match.start() >= cut:
                 break
             if not 0 <= ends.of(match) <= cut:
                 # The name may begin before what was found of it.
-                return max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
+                before = max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
+                return open_tag(held, before)
         return cut
 
 

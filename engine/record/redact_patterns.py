@@ -35,6 +35,9 @@ _ENCODED_OTHERS = (
 # What may stand behind a name's last word: digits, brackets, quotes; also `]` of a URL.
 _TAIL = r"(?:%5[BbDd]|[^A-Za-z=:&,;{}\n])"
 
+_NAME_END = r"[^A-Za-z\"'<>=:&,;{}\n]{0,8}(?:\\*[\"']|[\s/>])"
+"""What stands behind the last word of a name that is an attribute of HTML."""
+
 
 def _utf8(text: str) -> str:
     """UTF-8 in the form that a pattern over bytes takes."""
@@ -61,6 +64,7 @@ class Patterns:
             rf'{with_headers}{_TAIL}{{0,8}}(?:[=:]|"\s?,\s?\\*"|\s\\*["/]|{ENCODED})'
             rf'|(?i:name)=\\*"?[^"\\\s;]*{word}[^A-Za-z"\\]{{0,8}}\\*"?[^\\\r\n]*(?:\r?\n|(?:\\r)?\\n)'
             rf"|<[\w.\-:]*{word}[0-9_\-]{{0,8}}[\s>]|{_HIDDEN}|{_ENCODED_OTHERS}"
+            rf"|(?i:name|property|itemprop|id|type)\s{{0,4}}=\s{{0,4}}\\*[\"']?[^\"'\s<>\\]*{word}{_NAME_END}"
             rf'|(?i:cookie) [^\s:"]+(?:: expected| (?:including )?\\*")|{beginnings()}|://[^/?#\s"<>\\]*@'
             # A field without its colon; a request's target without a scheme; a client that takes us for a SOCKS server.
             r"|(?i:authorization[ \t]+(?:basic|bearer|digest|negotiate|token)[ \t])"
@@ -81,6 +85,8 @@ class Patterns:
         """`'name': '`, up to its value, and `(name: "` as in GraphQL."""
         self.element = compiled(rf"<((?:[\w.\-]*:)?[\w.\-]*{word}[0-9_\-]{{0,8}})(?:\s[^<>]*)?>")
         """`<name>`, up to its value."""
+        self.tag = compiled(r"<(?i:input|meta|button)[\s/](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+        """A tag that gives a value to a name; see `redact_markup`."""
         self.pair = compiled(rf"((?i:[\w.\-$%\[\]]*){word}{_TAIL.replace('{}', '{}<>')}{{0,8}}?)=")
         """`name=`, up to its value."""
         self.line = compiled(rf"(?m)(?:^[ \t]*|[\s{{,;\"'])((?:[\w.\-]*){with_headers}[0-9_\-]{{0,8}})[ \t]*:[ \t]*")

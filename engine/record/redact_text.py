@@ -16,6 +16,7 @@ from mockrec.engine.record.redact_escapes import Unescaped
 from mockrec.engine.record.redact_head import each_cookie, split_scheme
 from mockrec.engine.record.redact_known import Known, bytes_of
 from mockrec.engine.record.redact_marks import MARK, Marks
+from mockrec.engine.record.redact_markup import is_meta, named_value, open_tag
 from mockrec.engine.record.redact_names import AUTHORIZATION
 from mockrec.engine.record.redact_patterns import TOKEN, USER, Match, Patterns
 from mockrec.engine.record.redact_selectors import ANYWHERE, Policy
@@ -100,6 +101,7 @@ class Finder:
             lambda data: self._json_edits(data, (), frozenset()),
             lambda data: made(data, patterns.quoted, self._quoted_value),
             lambda data: made(data, patterns.element, self._element),
+            self._tags,
         ]
         if pairs:
             passes.append(lambda data: made(data, patterns.pair, self._pair_value))
@@ -293,6 +295,24 @@ class Finder:
         start += len(value) - len(value.lstrip())
         value = value.strip()
         return (start, start + len(value), self.marked(value, html.unescape(text_of(value)))) if value else None
+
+    def _tags(self, data: bytes) -> list[Edit]:
+        """`<input name="…" value="…">`, in any order and with any quotes; the last one may be cut."""
+        edits = made(data, self._patterns.tag, lambda match, _: self._tag(match.group(0), match.start()))
+        start = open_tag(data, len(data))
+        last = self._tag(data[start:], start) if start < len(data) else None
+        return [*edits, last] if last is not None else edits
+
+    def _tag(self, tag: bytes, at: int) -> Edit | None:
+        """The edit of a tag that begins `at` this place."""
+        names, is_password, span = named_value(tag)
+        if span is None or span[0] == span[1]:
+            return None
+        place = ANYWHERE if is_meta(tag) else "form"
+        if not is_password and not any(self.is_secret(place, html.unescape(text_of(name))) for name in names):
+            return None
+        value = tag[slice(*span)]
+        return at + span[0], at + span[1], self.marked(value, html.unescape(text_of(value)))
 
     # ── others ─────────────────────────────────────────────────────────────────────────────────────
 

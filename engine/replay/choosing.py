@@ -11,10 +11,10 @@ from typing import Final
 from mockrec.engine.replay.index import Index
 from mockrec.engine.replay.nearest import distance
 from mockrec.engine.replay.tape import Recording
-from mockrec.engine.replay.variants import Difference, Variant, Verdict, judge
+from mockrec.engine.replay.variants import Difference, Variant, Verdict, judge, range_digest
 
-_MOST_VARIANTS: Final = 2000
-"""Variants of one request that are judged, unless its fields name one."""
+_MOST_VARIANTS: Final = 1000
+"""Variants of one request that are judged, unless its fields name one. A thousand take some 15 ms."""
 _MOST_NEAR: Final = 20
 """Variants that are looked at for what is nearest to a miss."""
 
@@ -66,27 +66,32 @@ class Track:
         self._variants = index.variants
         self._groups: dict[int, array[int]] = {}
         """By the values of the deciding fields: places, in the order of the session."""
-        self._known: dict[int, tuple[list[_Same], dict[str, list[_Same]]]] = {}
-        deciding, groups = index.deciding, self._groups
+        self._parts: dict[tuple[int, int], array[int]] = {}
+        """Of those, the ones that are parts, by their ranges."""
+        self._known: dict[int | tuple[int, int], list[_Same]] = {}
+        deciding, groups, parts = index.deciding, self._groups, index.parts
         for place in places:
+            if parts[place]:
+                self._parts.setdefault((deciding[place], parts[place]), array("I")).append(place)
             group = groups.get(deciding[place])
             if group is None:
                 groups[deciding[place]] = array("I", (place,))
             else:
                 group.append(place)
 
-    def _group(self, key: int) -> tuple[list[_Same], dict[str, list[_Same]]]:
-        """The variants of a group, and those of parts by their ranges."""
+    def _group(self, key: int) -> list[_Same]:
+        """The variants of a group."""
+        return self._variants_of(key, self._groups[key])
+
+    def _part(self, key: tuple[int, int]) -> list[_Same]:
+        """The variants of parts of a group and a range."""
+        return self._variants_of(key, self._parts[key]) if key in self._parts else []
+
+    def _variants_of(self, key: int | tuple[int, int], places: array[int]) -> list[_Same]:
         known = self._known.get(key)
         if known is None:
-            every: list[_Same] = []
-            by_range: dict[str, list[_Same]] = {}
-            for places in self._by_variant(self._groups[key]):
-                same = _Same(self._read(places[0]).variant, places)
-                every.append(same)
-                if same.variant.status == 206:
-                    by_range.setdefault(same.variant.fields.get("range", ""), []).append(same)
-            known = self._known[key] = every, by_range
+            known = [_Same(self._read(same[0]).variant, same) for same in self._by_variant(places)]
+            self._known[key] = known
         return known
 
     def _by_variant(self, places: array[int]) -> Iterable[array[int]]:
@@ -102,9 +107,9 @@ class Track:
     def judged(self, wanted: Wanted) -> Iterator[tuple[_Same, Verdict]]:
         """The variants that can answer, each with what it is for the request."""
         for key in self._groups.keys() & wanted.deciding:
-            every, by_range = self._group(key)
-            exact = [*_possible(by_range.get(wanted.fields.get("range", ""), ()), wanted)]
-            yield from exact or _possible(every, wanted)
+            asked = range_digest(wanted.fields.get("range", ""))
+            exact = [*_possible(self._part((key, asked)), wanted)] if asked else []
+            yield from exact or _possible(self._group(key), wanted)
 
     @staticmethod
     def choose(tracks: Sequence[Track], wanted: Wanted, used: array[int], *, repeat: bool) -> Choice | None:
@@ -135,7 +140,7 @@ class Track:
         for track in tracks:
             own = track._groups.keys() & wanted.deciding
             for key in [*own, *islice((key for key in track._groups if key not in own), _MOST_NEAR)]:
-                for same in islice(track._group(key)[0], _MOST_NEAR):
+                for same in islice(track._group(key), _MOST_NEAR):
                     found = judge(same.variant, wanted.method, wanted.fields, wanted.host).reasons
                     if nearest is None or distance(found) < distance(reasons):
                         nearest, reasons = same, found

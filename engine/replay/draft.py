@@ -107,7 +107,7 @@ def pairs_of(raw: Any) -> list[list[str]]:
     return [
         [*pair]
         for pair in pairs
-        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)
     ]
 
 

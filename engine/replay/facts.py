@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from mockrec.engine.replay.draft import MARK, MAX_DEPTH, shallow_json
 from mockrec.engine.replay.selectors import Selector
 from mockrec.engine.rules.json_paths import compile_path
@@ -136,6 +138,12 @@ def _content(data: bytes) -> str:
 
 def text_of(facts: Facts) -> str:
     """Facts as JSON: equal ones give the same text."""
+    try:
+        data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+        if b"null" not in data:  # orjson writes infinity so (1e999 in a body)
+            return data.decode()
+    except TypeError:  # large numbers, lone surrogates
+        pass
     return json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 

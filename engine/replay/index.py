@@ -21,6 +21,8 @@ class Index:
         """Place → digest of its variant."""
         self.deciding = array("Q")
         """Place → digest of the fields by which its server told requests apart (`Variant.deciding`)."""
+        self.parts = array("Q")
+        """Place → digest of the range that a part was sent for; 0 for what is no part."""
         self._offsets = array("Q")
         self._lengths = array("I")
         self._keys = array("Q"), array("Q")
@@ -31,12 +33,15 @@ class Index:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def add(self, number: int, exact: int, loose: int, variant: int, deciding: int, card: Spot) -> None:
+    def add(
+        self, number: int, exact: int, loose: int, variant: int, deciding: int, card: Spot, *, part: int = 0
+    ) -> None:
         """Remember a recording; `exact` and `loose` are hashes of its request."""
         self.numbers.append(number)
         self.used.append(0)
         self.variants.append(variant)
         self.deciding.append(deciding)
+        self.parts.append(part)
         self._offsets.append(card[0])
         self._lengths.append(card[1])
         self._keys[0].append(exact)

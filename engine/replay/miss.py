@@ -24,11 +24,12 @@ _SELECTORS = ("query:", "form:", "header:", "json:")
 def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
     """For whoever reads the answer, or the log."""
     kind = " (an upgrade to WebSocket)" if request.websocket else ""
+    count = len(cassette.recordings)
     lines = [
         "No recording answers this request.",
         "",
         f"The request: {printable(request.method)} {shorten(printable(request.url), _LONGEST)}{kind}",
-        f"The session: {printable(cassette.path)}, {len(cassette.recordings)} recordings",
+        f"The session: {printable(cassette.path)}, {count} recording{'' if count == 1 else 's'}",
     ]
     nearest = miss.nearest
     if nearest is None:

@@ -101,7 +101,9 @@ class Nearest:
 def _parts(facts: Facts) -> tuple[str, str, int, int]:
     path = facts.get("path")
     kind = "WebSocket" if facts.get("websocket") else str(facts.get("method", ""))
-    text = (path if isinstance(path, str) else "")[:_LONGEST].encode("utf-8", "replace").decode()
+    text = path[:_LONGEST] if isinstance(path, str) else ""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     header, body, query = facts.get("header"), facts.get("body"), facts.get("query")
     content = 0 if not header and body in _NO_BODY else hash(text_of({"body": body, "header": header}))
     return text, kind, content, hash(text_of(query)) if query else 0

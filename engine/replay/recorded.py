@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from mockrec.engine.replay.draft import Draft, raw_headers
+from mockrec.engine.replay.target import origin_of
 from mockrec.engine.rules.request import RequestView
 from mockrec.engine.rules.urls import DEFAULT_PORTS, normal_path
 from mockrec.engine.wire.parts import header_table
@@ -21,14 +21,14 @@ def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
     url = _matched_url(str(record.get("url") or ""))
     headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
     try:
-        split = urlsplit(url)
-        hostname, port = split.hostname or "", split.port or DEFAULT_PORTS.get(split.scheme, 80)
+        scheme, hostname, named = origin_of(url)
+        port = named or DEFAULT_PORTS.get(scheme, 80)
     except ValueError:
-        split, hostname, port = urlsplit(""), "", 80
+        scheme, hostname, port = "", "", 80
     websocket = record["type"] == "websocket-request"
     view = RequestView(
         "GET" if websocket else str(record.get("method") or "GET"),
-        split.scheme or "http",
+        scheme or "http",
         url,
         hostname,
         port,

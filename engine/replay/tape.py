@@ -20,7 +20,7 @@ from mockrec.engine.replay.nearest import Nearest
 from mockrec.engine.replay.recorded import is_open_stream, is_stream, recorded_view
 from mockrec.engine.replay.store import Spot, Store
 from mockrec.engine.replay.target import host_of
-from mockrec.engine.replay.variants import Variant, decided, request_fields, variant_of
+from mockrec.engine.replay.variants import Variant, decided, range_digest, request_fields, variant_of
 from mockrec.engine.replay.volatile import loosened
 from mockrec.formats.errors import SessionError
 from mockrec.formats.events import FIRST_TYPES, TERMINAL_TYPES
@@ -181,7 +181,11 @@ class Tape:
         if names not in self.deciding and len(self.deciding) < _MOST_DECIDING:
             self.deciding[names] = None
         deciding = decided(names, one.fields) if names in self.deciding else 0
-        self.index.add(recording.number, exact_hash, loose_hash, recording.variant.digest(), deciding, card)
+        variant = recording.variant
+        asked = variant.fields.get("range", "") if variant.status == 206 else ""
+        self.index.add(
+            recording.number, exact_hash, loose_hash, variant.digest(), deciding, card, part=range_digest(asked)
+        )
         self.nearest.add(place, facts)
 
     def _hash(self, facts: Facts, text: str) -> int:

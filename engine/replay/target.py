@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,8 @@ from mockrec.engine.wire import content
 from mockrec.engine.wire.head import sent_target
 from mockrec.formats.hostnames import to_ascii
 
+_ORIGIN = re.compile(r"[^/?#]{0,32}//[^/?#]{0,255}(?![^/?#])")
+"""What stands before the path of a URL."""
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 _FRAMING = ("content-length", "transfer-encoding")
@@ -42,15 +46,29 @@ class Targets:
         return servers.get(host) or servers.get(hostname) or servers.get("")
 
 
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme and host of a URL in lower case, and its port if it names one. Raises ValueError."""
+    found = _ORIGIN.match(url)
+    return _split(url) if found is None else _origin(found[0])
+
+
+def _split(url: str) -> tuple[str, str, int | None]:
+    split = urlsplit(url)
+    return split.scheme, split.hostname or "", split.port
+
+
+_origin = lru_cache(maxsize=1024)(_split)
+"""For the part of a URL before its path: a session has few of them."""
+
+
 def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
     """The recorded host of a request, in lower case: with its port unless it is the protocol's own, and without."""
     try:
-        split = urlsplit(str(record.get("url") or ""))
-        name, port = (split.hostname or "").lower(), split.port
+        scheme, name, port = origin_of(str(record.get("url") or ""))
     except ValueError:
         return "", ""
     name = f"[{name}]" if ":" in name else name
-    own = DEFAULT_PORTS.get(split.scheme)
+    own = DEFAULT_PORTS.get(scheme)
     return (name if port in (None, own) else f"{name}:{port}"), name
 
 

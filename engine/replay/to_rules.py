@@ -12,6 +12,7 @@ from typing import Any
 from mockrec.engine.replay.cassette import Cassette, Recording
 from mockrec.engine.replay.draft import MARK
 from mockrec.engine.replay.facts import Facts, Match, key_of
+from mockrec.engine.replay.rule_headers import header_conditions
 from mockrec.engine.replay.rule_then import then_of
 from mockrec.engine.replay.rule_when import weight, when_of
 from mockrec.engine.replay.serving import Unservable
@@ -42,6 +43,8 @@ class _Group:
     """Rules with the same `when`, in their order."""
 
     when: dict[str, Any]
+    place: int
+    """Of the first request for its path."""
     answers: list[tuple[Recording, Any]] = field(default_factory=list)
 
 
@@ -86,31 +89,26 @@ class _Writing:
         hosts: dict[bytes, set[str]] = {}
         for recording, facts in told:
             hosts.setdefault(key_of(facts), set()).add(recording.host)
-        groups: dict[str, _Group] = {}
+        found: dict[str, _Group] = {}
         order: dict[tuple[str, Any], int] = {}
-        places: dict[str, tuple[int, int]] = {}
         for recording, facts in told:
             # The host counts only where it tells apart what else would be the same.
             host = recording.host if len(hosts[key_of(facts)]) > 1 else None
             when = when_of(facts, host, queries=facts["path"] in with_query & without)
-            key = repr(when)
             self._name = _name(facts)
             try:
                 then = then_of(cassette, recording, facts["method"], self._save_body)
             except Unservable as problem:
                 self._written.left_out[f"{recording.name}: {problem}"] += 1
                 continue
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = _Group(when)
-                place = order.setdefault((facts["method"], facts["path"]), len(order))
-                places[key] = place, -weight(when)
-            group.answers.append((recording, then))
-        for group in groups.values():
+            place = order.setdefault((facts["method"], facts["path"]), len(order))
+            found.setdefault(repr(when), _Group(when, place)).answers.append((recording, then))
+        groups = [group for one in found.values() for group in _by_headers(one)]
+        for group in groups:
             # What repeats at the end of a sequence need not be written.
             while len(group.answers) > 1 and group.answers[-1][1] == group.answers[-2][1]:
                 group.answers.pop()
-        return [groups[key] for key in sorted(groups, key=places.__getitem__)]
+        return sorted(groups, key=lambda group: (group.place, -weight(group.when)))
 
     def _rule(self, when: dict[str, Any], recording: Recording, then: Any) -> dict[str, Any]:
         name = re.sub(r"[^a-z0-9]+", "-", recording.name.partition("?")[0].lower()).strip("-") or "rule"
@@ -143,6 +141,16 @@ class _Writing:
             raise OutputExistsError(str(path)) from None
         except OSError as error:
             raise OutputError(str(path), error.strerror or str(error)) from None
+
+
+def _by_headers(group: _Group) -> list[_Group]:
+    """A group as one for each set of header fields that its answers are for."""
+    conditions = header_conditions([recording.variant for recording, _ in group.answers])
+    found: dict[str, _Group] = {}
+    for headers, answer in zip(conditions, group.answers, strict=True):
+        when = {**group.when, "headers": headers} if headers else group.when
+        found.setdefault(repr(headers), _Group(when, group.place)).answers.append(answer)
+    return [*found.values()]
 
 
 def _name(facts: Facts) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from mockrec.engine.replay.conditions import VALIDATORS, is_conditional, knows, same_validator
@@ -32,6 +33,9 @@ _AMBIENT_PREFIXES: Final = ("access-control-", "sec-", "x-forwarded-")
 _STATE: Final = frozenset({"range", "if-range", *VALIDATORS, *_PRECONDITIONS})
 """Fields that are judged by themselves, and those that say which state a client has seen."""
 _SAFE: Final = ("GET", "HEAD")
+_DECIDING_IN_ANSWERS: Final = frozenset(
+    {"vary", "content-type", "content-language", "etag", "last-modified", "content-range"}
+)
 _LONGEST_FIELD: Final = 8192
 _MOST_VARY: Final = 50
 _IGNORED_RANGE: Final = "bytes"
@@ -81,7 +85,12 @@ class Variant:
     @property
     def deciding(self) -> tuple[str, ...]:
         """The fields of `Vary` that have to be equal."""
-        return tuple([name for name in self.vary if not _only_chooses(name)])
+        return _deciding(self.vary)
+
+
+@lru_cache(maxsize=256)
+def _deciding(vary: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([name for name in vary if not _only_chooses(name)])
 
 
 def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
@@ -90,6 +99,11 @@ def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
     if any(value is not None and MARK.search(value) for value in values):
         return 0
     return hash((names, values)) & 0xFFFF_FFFF_FFFF_FFFF or 1
+
+
+def range_digest(asked: str) -> int:
+    """A digest of a `Range`, of 64 bits, as long as this process runs; 0 for none."""
+    return hash(asked) & 0xFFFF_FFFF_FFFF_FFFF or 1 if asked else 0
 
 
 def _only_chooses(name: str) -> bool:
@@ -140,9 +154,9 @@ def variant_of(
     told: dict[str, str] = {}
     for name, value in raw_headers(answer):
         lower = name.lower()
-        told[lower] = f"{told[lower]}, {value}" if lower in told else value
-    vary = tuple(sorted({name.strip().lower() for name in told.get("vary", "").split(",")} - {"", "*"}))
-    vary = tuple([name for name in vary if strict or name not in VOLATILE_HEADERS])[:_MOST_VARY]
+        if lower in _DECIDING_IN_ANSWERS:
+            told[lower] = f"{told[lower]}, {value}" if lower in told else value
+    vary = _vary(told["vary"][:_LONGEST_FIELD], strict) if "vary" in told else ()
     kept = {name: fields[name] for name in (*_NEGOTIATED, *vary) if fields.get(name)}
     if method in _SAFE:
         kept |= _asked_of_state(method, fields, status)
@@ -162,6 +176,13 @@ def variant_of(
         told.get("content-range", "") if status in (206, 416) else "",
         left,
     )
+
+
+@lru_cache(maxsize=256)
+def _vary(value: str, strict: bool) -> tuple[str, ...]:
+    """The fields that a `Vary` names, and that decide."""
+    names = sorted({name.strip().lower() for name in value.split(",")} - {"", "*"})
+    return tuple([name for name in names if strict or name not in VOLATILE_HEADERS])[:_MOST_VARY]
 
 
 def _asked_of_state(method: str, fields: Mapping[str, str], status: int) -> dict[str, str]:
@@ -227,7 +248,7 @@ def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -
     elif variant.status != 416 and not is_other_unit(recorded):
         # The whole: a range is cut from it, and another unit does not count (RFC 9110, 14.2).
         return 1.0
-    verdict.reasons.append(("header:range", recorded or None, wanted or ...))
+    verdict.reasons.append(("header:range", recorded or ..., wanted or ...))
     return 0.0
 
 
@@ -237,7 +258,7 @@ def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: Verdic
         if knows(asked, variant.fields, variant.etag, variant.modified):
             return 1.0
         name = next((name for name in VALIDATORS if asked.get(name)), "if-none-match")
-        recorded = variant.fields.get(name) or variant.etag or variant.modified or None
+        recorded = variant.fields.get(name) or variant.etag or variant.modified or ...
         verdict.reasons.append((f"header:{name}", recorded, asked.get(name) or ...))
         return 0.0
     return 1.0 if was or not now or variant.status != 200 else 0.0
@@ -253,7 +274,7 @@ def _judge_accept(variant: Variant, asked: Mapping[str, str], verdict: Verdict) 
     quality = type_quality(now, variant.kind)
     if quality <= 0:
         if "accept" in variant.vary:
-            verdict.reasons.append(("header:accept", then or None, now))
+            verdict.reasons.append(("header:accept", then or ..., now))
         else:
             verdict.refused = "accept"
     return quality
@@ -271,7 +292,7 @@ def _judge_language(variant: Variant, asked: Mapping[str, str], verdict: Verdict
     else:
         quality = 0.5 if first_language(now) == first_language(then) else 0.0
     if quality <= 0 and "accept-language" in variant.vary:
-        verdict.reasons.append(("header:accept-language", then or variant.language or None, now))
+        verdict.reasons.append(("header:accept-language", then or variant.language or ..., now))
     return quality
 
 
@@ -289,7 +310,9 @@ def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdi
             verdict.unlike |= {name}
             equal -= bool(now) != bool(then)  # one that is signed in, and one that is not, differ most
         else:
-            verdict.reasons.append((f"header:{name}", then, now if now is not None else ...))
+            verdict.reasons.append(
+                (f"header:{name}", then if then is not None else ..., now if now is not None else ...)
+            )
     return float(equal)
 
 
@@ -297,4 +320,14 @@ def _plain(value: str) -> str:
     return value.replace(" ", "").lower() if value else ""
 
 
-__all__ = ["Difference", "Variant", "Verdict", "decided", "ignores_ranges", "judge", "request_fields", "variant_of"]
+__all__ = [
+    "Difference",
+    "Variant",
+    "Verdict",
+    "decided",
+    "ignores_ranges",
+    "judge",
+    "range_digest",
+    "request_fields",
+    "variant_of",
+]

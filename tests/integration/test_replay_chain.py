@@ -235,3 +235,19 @@ rules:
     assert next(one["path"] for one in records if one["type"] == "websocket-request") == f"/s?t={new}"
     message = next(one for one in records if one["type"] == "websocket-message-received")
     assert json.loads(message["content"]["text"]) == {"auth": new}
+
+
+def test_what_was_chained_is_no_difference(recorder: Start, program: Program, tmp_path: Path) -> None:
+    session = record(recorder, tmp_path, "--redact", "none")
+    with token_server(4000) as (url, _):
+        done = program("replay", session, "--to", url, "--pace", "max", "--diff", "-o", "b.jsonl", "--redact", "none")
+    assert "no difference in 14 pairs" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stderr
+    assert '"id": 4000' in next(  # the new session has what the server has said
+        one["body"]["text"]
+        for one in read(tmp_path / "b.jsonl")
+        if one["type"] == "response" and one["method"] == "PUT"
+    )
+    with token_server(4000) as (url, _):
+        done = program("replay", session, "--to", url, "--pace", "max", "--diff", "--no-chain", "--redact", "none")
+    assert done.returncode == 1 and "breaking" in done.stdout

@@ -12,6 +12,7 @@ import anyio
 
 from mockrec.engine.replay.chain.answer_values import LARGEST, has_text, values_of
 from mockrec.engine.replay.chain.plan import Link, Plan, Source, said, shown_place
+from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.urls import has_same_shape
 from mockrec.engine.replay.draft import MARK, Draft
@@ -36,6 +37,8 @@ class Chained:
     """Values that are others than in the recording."""
     missing: Counter[str] = field(default_factory=Counter)
     """Values that the new answer does not have; the recorded ones were sent."""
+    renamed: Renamed = field(default_factory=Renamed)
+    """The new values, each with the recorded one."""
 
     def note(self, counter: Counter[str], source: Source, slot: Slot) -> None:
         """Count a value by where it comes from and where it goes."""
@@ -130,6 +133,7 @@ class Chains:
                 followed = followed or slot.is_link
                 found.append((slot, value))
                 self._chained.note(self._chained.done, source, slot)
+                self._chained.renamed.note(slot, link.key, value)
         return found
 
     async def _wait(self, link: Link) -> None:

@@ -51,6 +51,8 @@ def filled(unit: str, size: int) -> bytes:
 
 
 UNITS = [
+    '<input name="csrf" value="#">', '<input "', "<input 'a\"", "<input name=token ", "<meta x", '<input "<input ', "<input a=", "<inpu",
+    "<input name=csrf\n", "<button ='\"name=token>",
     "password=", "password=&", "password=;", "password=#&", "?token=#&", "sid='a", "password=\\'", "a=b;password=#;",
     "Authorization: Bearer ", "Authorization: Bearer #\n", "Authorization: Basic #", "Cookie: a=#; b=#\n", "x-api-key: ", "token: [",
     '"token":[', '{"token":[', '"token":["', '"token":"#",', '{"token":{"token":"#"},', '\\"token\\":\\"', '\\"token\\":\\"#\\",', '\\\\"pwd\\":',

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.facts import Match, differences, facts_of, fits, has_marks, key_of
+from mockrec.engine.replay.facts import Match, differences, facts_of, fits, has_marks, key_of, text_of
 from mockrec.engine.replay.selectors import parse_selector
 from mockrec.engine.rules.request import RequestView
 
@@ -158,3 +158,11 @@ def test_differences_are_named_as_selectors() -> None:
         ("form:a", "1", "2")
     ]
     assert list(differences(True, 1)) == [("", True, 1)]
+
+
+@pytest.mark.parametrize("body", ["1e999", "null", "1" + "0" * 40, '"\\ud800"', "1.0", "1", "-0.0", "true", '"null"'])
+def test_texts_of_facts_are_equal_for_equal_values_alone(body: str) -> None:
+    others = {"1e999", "null", "1" + "0" * 40, '"\\ud800"', "1.0", "1", "-0.0", "true", '"null"'} - {body}
+    told = text_of({"b": json.loads(body), "a": 1})
+    assert told == text_of({"a": 1, "b": json.loads(body)})
+    assert told not in {text_of({"a": 1, "b": json.loads(other)}) for other in others}

@@ -24,7 +24,7 @@ def test_nothing_is_near() -> None:
         "No recording answers this request.",
         "",
         "The request: GET http://shop.test/a",
-        "The session: a.jsonl, 1 recordings",
+        "The session: a.jsonl, 1 recording",
         "",
         "It holds no recording that can answer.",
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.replay.draft import draft_of
-from mockrec.engine.replay.target import host_of, outgoing, parse_to
+from mockrec.engine.replay.target import host_of, origin_of, outgoing, parse_to
 from mockrec.engine.upstream.dial import HTTP2_FIRST
 
 HERE = ("http", "127.0.0.1", 3000)
@@ -107,3 +107,26 @@ def test_what_belongs_to_a_connection_is_not_copied(recorded: Any, targets: Any)
 def test_values_that_are_no_latin_1_are_sent_as_utf_8(recorded: Any, targets: Any, value: str, wire: bytes) -> None:
     request, _ = sent(recorded.request(rawHeaders=[["Host", "shop.test"], ["X", value]]), targets({}))
     assert request.raw_headers[1][1].encode("latin-1") == wire
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://A.test:8080/x://y", ("http", "a.test", 8080)),
+        ("https://[::1]?q=//b", ("https", "::1", None)),
+        ("ws://h#//", ("ws", "h", None)),
+        (f"http://{'a' * 300}.test:1/", ("http", f"{'a' * 300}.test", 1)),
+        ("/path//other", ("", "", None)),
+        ("//h:1/", ("", "h", 1)),
+        ("", ("", "", None)),
+    ],
+)
+def test_origins(url: str, origin: tuple[str, str, int | None]) -> None:
+    assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize("url", ["http://h:port/", "http://[::1/", "http://h:99999/"])
+def test_origins_that_are_none(url: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"."):
+            origin_of(url)

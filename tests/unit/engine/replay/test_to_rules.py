@@ -120,3 +120,17 @@ def test_nothing_is_written_over(shop: Shop, write: Write) -> None:
     assert write(force=True).rules == 1
     with pytest.raises(OutputError):
         write("none/made.yaml")
+
+
+def test_header_fields_tell_recordings_apart(recorded: Any, write: Write, rules: Callable[[], list[Rule]]) -> None:
+    for number, (asked, status) in enumerate([("bytes=0-3", 206), ("", 200), ("bytes=4-7", 206), ("bytes=0-3", 206)]):
+        head = {"method": "GET", "url": "http://h/b", "path": "/b", "rawHeaders": [["Range", asked]] if asked else []}
+        recorded.add("request", str(number), **head)
+        recorded.add("response", str(number), statusCode=status, body={"size": 1, "text": str(number % 3)})
+    write()
+    found = rules()
+    assert [one.when.headers and dict(one.when.headers) for one in found] == [
+        {"Range": "bytes=0-3"},
+        {"Range": "bytes=4-7"},
+        None,
+    ]
