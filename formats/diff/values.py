@@ -122,7 +122,7 @@ class Values:
         Nothing that it replaces holds a quotation mark, so of texts that have some only the parts between them that
         differ are masked: for a long body that is much less than all of it.
         """
-        if not self._in_parts:
+        if not self._in_parts or (self._own[0] != self._own[1] and self._names_host(a, b)):
             return self.masked(a, 0) == self.masked(b, 1)
         parts_a, parts_b = a.split('"'), b.split('"')
         return len(parts_a) == len(parts_b) and all(
@@ -130,6 +130,10 @@ class Values:
             for one, other in zip(parts_a, parts_b, strict=True)
             if one != other
         )
+
+    def _names_host(self, a: str, b: str) -> bool:
+        """Whether one text holds a host that has another name in the other session."""
+        return any(name in text for text, names in ((a, self._own[0]), (b, self._own[1])) for name in names)
 
     def masked_head(self, text: str, side: int) -> str:
         """As `masked`, for header fields: the same ones come again and again."""

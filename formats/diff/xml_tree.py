@@ -1,6 +1,6 @@
 """What differs between two XML documents, by path: `/order/item[2]/@price`.
 
-Elements wait in a stack of our own until their children's turn comes: documents may be nested as deep as they like.
+Elements wait in a stack of our own until their children's turn comes: no nesting takes Python's stack.
 """
 
 from __future__ import annotations

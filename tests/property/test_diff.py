@@ -106,9 +106,10 @@ def test_strictly_equal_documents_are_those_without_a_difference(one: Any, other
             return {key: plain(item) for key, item in value.items()}
         if isinstance(value, list):
             return [plain(item) for item in value]
-        return (isinstance(value, bool), "redacted" if value == "redacted-00000001" else value)
+        return (isinstance(value, bool), value)
 
-    a, b = parse(dumped(one)), parse(dumped(other))
+    # A mark stands for any text where the other side has none, so no document here has one.
+    a, b = (parse(dumped(document).replace("redacted-00000001", "marked")) for document in (one, other))
     assert (not list(compare_trees(a, b, STRICT))) == (plain(a) == plain(b))
 
 
@@ -444,10 +445,10 @@ PIECES = st.sampled_from(
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
     ]
 )
-TEXTS = st.lists(PIECES, max_size=12).map("".join)
+MASKED = st.lists(PIECES, max_size=12).map("".join)
 
 
-@given(TEXTS, TEXTS)
+@given(MASKED, MASKED)
 @settings(max_examples=400)
 def test_what_is_masked_in_parts_is_the_same_as_what_is_masked_whole(a: str, b: str) -> None:
     hosts = Values(Window.around(1_767_600_000.0), own=(("127.0.0.1:8000",), ("127.0.0.1:9000",)))
