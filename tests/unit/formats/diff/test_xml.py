@@ -117,3 +117,16 @@ def test_the_paths_of_a_report_are_selectors(values: Values) -> None:
 def test_a_path_that_is_none(path: str) -> None:
     with pytest.raises(SelectorError, match="expected a path such as /order/item"):
         parse_selector(f"xml:{path}")
+
+
+def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
+    values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Any] = []
+    monkeypatch.setattr(xml_tree, "path_of", lambda location: steps.extend(location) or "".join(map(str, location)))
+    a, b = (
+        "<a>" * 400 + "".join([f'<b v="{number + more}"/>' for number in range(500)]) + "</a>" * 400
+        for more in (0, 1000)
+    )
+    assert len(paths(a, b, values)) == 500
+    assert len(steps) < 2_000
