@@ -29,6 +29,8 @@ from mockrec.formats.endpoints import former_template
 
 MOST_TEXT = 500
 """Characters of a value that are kept: a report is for people."""
+_BEFORE = 100
+"""Of those, how many stand before the first that differs, where two long values begin alike."""
 _MOST_OF_A_PATH = 3
 """Different differences at one path of an endpoint that are kept; more of them are one, with their number."""
 _MOST_LINES = 25
@@ -116,7 +118,7 @@ class Collector:
         if len(self._kept) >= _MOST:
             self.omitted += 1
             return
-        finding.a, finding.b = shortened(finding.a), shortened(finding.b)
+        finding.a, finding.b = shortened_pair(finding.a, finding.b)
         made = Difference(finding, endpoint, fingerprint, pair.a.method, pair.a.url, pair.a.id, pair.b.id, pair.by)
         self._kept[fingerprint] = made
         known_here = self._values_at.setdefault(place, {})
@@ -237,6 +239,35 @@ def shortened(value: Any) -> Any:
         return value
     text = rendered(value)
     return value if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}… ({len(text)} characters)"
+
+
+def shortened_pair(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two values that take a bounded room: of long ones that begin alike, what is kept is where they first differ."""
+    short_a, short_b = shortened(a), shortened(b)
+    if short_a is a or short_b is b:
+        return short_a, short_b
+    text_a, text_b = rendered(a), rendered(b)
+    start = _first_difference(text_a, text_b) - _BEFORE
+    if start <= MOST_TEXT - 2 * _BEFORE:
+        return short_a, short_b
+    return _from(text_a, start), _from(text_b, start)
+
+
+def _from(text: str, start: int) -> str:
+    end = start + MOST_TEXT
+    return f"…{text[start:end]}{'…' if end < len(text) else ''} (from character {start + 1} of {len(text)})"
+
+
+def _first_difference(a: str, b: str) -> int:
+    """How many characters two texts have in common at their beginning, by halves."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _digest(*parts: object) -> str:

@@ -64,7 +64,12 @@ class Comparer:
         """Whether two contents are the same but for volatile values: much cheaper than to look at each value."""
         if values is self._values and self._spool.has_shape(a) and self._spool.has_shape(b):
             return self._shape(a, 0, values) == self._shape(b, 1, values)
-        return _masked(self._spool.key(a), 0, values) == _masked(self._spool.key(b), 1, values)
+        head_a, rest_a, exact_a = self._spool.key(a).decode().split("\n")
+        head_b, rest_b, exact_b = self._spool.key(b).decode().split("\n")
+        # All of it is looked at in any case: what a rule hides is counted.
+        same_head = _masked_head(head_a, 0, values) == _masked_head(head_b, 1, values)
+        same_rest = values.same_masked(rest_a, rest_b)
+        return same_head and same_rest and exact_a == exact_b
 
     def _responses(self, a: Content, b: Content, values: Values) -> Iterator[Finding]:
         outcome_a, outcome_b = _outcome(a), _outcome(b)
@@ -144,9 +149,13 @@ class Comparer:
 def _masked(key: bytes, side: int, values: Values) -> bytes:
     """What of a content is compared at first sight."""
     head, rest, exact = key.decode().split("\n")
-    masked = f"{values.masked_head(head, side)}\n{values.masked(rest, side)}\n{exact}"
+    return f"{_masked_head(head, side, values)}\n{values.masked(rest, side)}\n{exact}".encode()
+
+
+def _masked_head(head: str, side: int, values: Values) -> str:
+    masked = values.masked_head(head, side)
     # How long a cookie lives has to be worked out, so where one is set the dates count.
-    return (masked + head if '"set-cookie"' in head and "xpires=" in head else masked).encode()
+    return masked + head if '"set-cookie"' in head and "xpires=" in head else masked
 
 
 def _outcome(content: Content) -> str:

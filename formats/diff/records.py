@@ -63,8 +63,8 @@ class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
     headers: dict[str, str] = {}
     duration: int | float | None = None
     timingEvents: Times | None = None
-    trailers: Any = msgspec.UNSET
-    error: Any = msgspec.UNSET
+    trailers: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    error: dict[str, str | int | float | None] | msgspec.UnsetType = msgspec.UNSET
     # Of the request: needed where that has no record of its own.
     method: str = ""
     url: str = ""

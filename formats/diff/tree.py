@@ -33,35 +33,47 @@ class Change(NamedTuple):
     b: Any
 
 
-class _Place(NamedTuple):
-    """Where two values stand: the way to it is written down only for what differs."""
+class _Place:
+    """Where two values stand: the way to it is written down only for what differs, and once for all in a container."""
 
-    above: _Place | None
-    a: Any
-    b: Any
+    __slots__ = ("_way", "a", "above", "b")
+
+    def __init__(self, above: _Place | None, a: Any, b: Any) -> None:
+        self.above = above
+        self.a = a
+        self.b = b
+        self._way: _Way | None = None
 
     @property
     def location(self) -> Location:
         """Where it is in A's document."""
-        steps = []
+        return self.way().a
+
+    def way(self) -> _Way:
+        """The whole way to it; kept for all that it lies in, because most differences have siblings."""
+        steps: list[_Place] = []
         place = self
-        while place.above is not None:
-            steps.append(place.a)
+        while place._way is None and place.above is not None:
+            steps.append(place)
             place = place.above
-        return tuple(reversed(steps))
+        way = place._way or _Way("$", (), ())
+        for one in reversed(steps):
+            step_shown = _shown(one.b if one.a is ABSENT else one.a)
+            way = one._way = _Way(way.shown + step_shown, (*way.a, one.a), (*way.b, one.b))
+        return way
 
     def change(self, kind: Kind, a: Any, b: Any) -> Change:
         """A difference at this place; the side that has nothing there has no location."""
-        steps: list[_Place] = []
-        place = self
-        while place.above is not None:
-            steps.append(place)
-            place = place.above
-        steps.reverse()
-        shown = "$" + "".join(_shown(one.b if one.a is ABSENT else one.a) for one in steps)
-        location_a = None if a is ABSENT else tuple(one.a for one in steps)
-        location_b = None if b is ABSENT else tuple(one.b for one in steps)
-        return Change(kind, shown, (location_a, location_b), a, b)
+        way = self.way()
+        return Change(kind, way.shown, (None if a is ABSENT else way.a, None if b is ABSENT else way.b), a, b)
+
+
+class _Way(NamedTuple):
+    """The way to a place: as it is shown, and in each document."""
+
+    shown: str
+    a: Location
+    b: Location
 
 
 class _Couple(NamedTuple):

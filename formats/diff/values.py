@@ -62,6 +62,7 @@ class Values:
         self._own = own
         """Names of hosts in A and in B that mean the same host in turn."""
         self._hidden = tuple(hidden)
+        self._in_parts = not self._hidden and '"' not in "".join((*own[0], *own[1]))
         self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
@@ -114,6 +115,25 @@ class Values:
     def whole(self, text: str, side: int) -> str:
         """What of a value is compared; also of one that is an id by its shape, where nothing stands around it."""
         return ("" if self.strict else shape_of(text)) or self.masked(text, side)
+
+    def same_masked(self, a: str, b: str) -> bool:
+        """Whether `masked` makes the same of a text of A and one of B.
+
+        Nothing that it replaces holds a quotation mark, so of texts that have some only the parts between them that
+        differ are masked: for a long body that is much less than all of it.
+        """
+        if not self._in_parts or (self._own[0] != self._own[1] and self._names_host(a, b)):
+            return self.masked(a, 0) == self.masked(b, 1)
+        parts_a, parts_b = a.split('"'), b.split('"')
+        return len(parts_a) == len(parts_b) and all(
+            self.masked(one, 0) == self.masked(other, 1)
+            for one, other in zip(parts_a, parts_b, strict=True)
+            if one != other
+        )
+
+    def _names_host(self, a: str, b: str) -> bool:
+        """Whether one text holds a host that has another name in the other session."""
+        return any(name in text for text, names in ((a, self._own[0]), (b, self._own[1])) for name in names)
 
     def masked_head(self, text: str, side: int) -> str:
         """As `masked`, for header fields: the same ones come again and again."""

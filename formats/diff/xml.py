@@ -2,7 +2,8 @@
 
 The order of attributes, quotes, prefixes of namespaces, character references, CDATA sections, comments, the
 declaration, empty elements in either form and blanks between elements do not count (Canonical XML 1.1, and RFC 7303).
-Expat reads it as a stream, so no depth and no entity makes work grow: a document with entities of its own is not read.
+Expat reads it as a stream, and a document with entities of its own, or of very many nodes or levels, is not read: no
+text makes work grow faster than its size.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_NODES = 200_000
-"""Beyond these a text is compared by its lines."""
+_MOST_LEVELS = 500
+"""Beyond these a text is compared by its lines. What differs is told with the whole way to it, and without a bound on
+the levels the ways of a nested document would grow with its square."""
 _LONGEST_SHOWN = 1_000
 
 
@@ -39,7 +42,7 @@ Node = Element | Instruction | str
 
 
 class _NoPlainXml(Exception):
-    """It has entities of its own, whose texts may be made to grow, or too many nodes."""
+    """It has entities of its own, whose texts may be made to grow, or too many nodes or levels."""
 
 
 def parse(text: str) -> Element | None:
@@ -69,6 +72,8 @@ class _Reader:
         self._nodes = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) > _MOST_LEVELS:
+            raise _NoPlainXml
         element = Element(name, attributes)
         self._add(element)
         self._open.append(element)

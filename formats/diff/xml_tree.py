@@ -1,6 +1,6 @@
 """What differs between two XML documents, by path: `/order/item[2]/@price`.
 
-Elements wait in a stack of our own until their children's turn comes: documents may be nested as deep as they like.
+Elements wait in a stack of our own until their children's turn comes: no nesting takes Python's stack.
 """
 
 from __future__ import annotations
@@ -21,20 +21,38 @@ from mockrec.formats.diff.xml import Element, Instruction, Node, local, parse, q
 _TEXT = "text()"
 
 
-class _Place(NamedTuple):
-    """The way to an element of A: written down only for what differs."""
+class _Place:
+    """The way to an element of A: written down only for what differs, and once for all in an element."""
 
-    above: _Place | None
-    step: str | tuple[str, int]
+    __slots__ = ("_above", "_step", "_way")
 
-    def location(self, *last: str | tuple[str, int]) -> Location:
+    def __init__(self, above: _Place | None, step: str | tuple[str, int]) -> None:
+        self._above = above
+        self._step = step
+        self._way: _Way | None = None
+
+    def way(self) -> _Way:
         """Names on the way; of several children of one name each has its number."""
-        steps = []
-        place: _Place | None = self
-        while place is not None and place.above is not None:
-            steps.append(place.step)
-            place = place.above
-        return (*reversed(steps), *last)
+        steps: list[_Place] = []
+        place = self
+        while place._way is None and place._above is not None:
+            steps.append(place)
+            place = place._above
+        way = place._way or _Way("", ())
+        for one in reversed(steps):
+            way = one._way = way.to(one._step)
+        return way
+
+
+class _Way(NamedTuple):
+    """The way to an element: as it is shown, and step by step."""
+
+    path: str
+    location: Location
+
+    def to(self, step: str | tuple[str, int]) -> _Way:
+        """The way to something in it."""
+        return _Way(self.path + path_of((step,)), (*self.location, step))
 
 
 class _Couple(NamedTuple):
@@ -81,7 +99,7 @@ class _Comparison:
             there_a, there_b = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
             if there_a is ABSENT or there_b is ABSENT or not self._values.same_text(str(there_a), str(there_b)):
                 severity = Severity.breaking if there_b is ABSENT else Severity.changed
-                yield self._finding(place.location(f"@{local(name)}"), there_a, there_b, severity)
+                yield self._finding(place.way().to(f"@{local(name)}"), there_a, there_b, severity)
         yield from self._children(a, b, place)
 
     def _children(self, a: Element, b: Element, place: _Place) -> Iterator[Finding | _Couple]:
@@ -97,15 +115,15 @@ class _Comparison:
                 if isinstance(one, Element) and isinstance(other, Element):
                     yield _Couple(one, other, _Place(place, steps_a[i]))
                 elif not (isinstance(one, str) and isinstance(other, str) and self._values.same_text(one, other)):
-                    yield self._finding(place.location(steps_a[i]), _value(one), _value(other), Severity.changed)
+                    yield self._finding(place.way().to(steps_a[i]), _value(one), _value(other), Severity.changed)
                 continue
             if one is not None and i is not None:
                 # One of several is allowed to be gone, as in a list.
                 left = names_b[_name(one)] and names_a[_name(one)] > 1
                 severity = Severity.changed if left else Severity.breaking
-                yield self._finding(place.location(steps_a[i]), _value(one), ABSENT, severity)
+                yield self._finding(place.way().to(steps_a[i]), _value(one), ABSENT, severity)
             if other is not None and j is not None:
-                yield self._finding(place.location(steps_b[j]), ABSENT, _value(other), Severity.changed)
+                yield self._finding(place.way().to(steps_b[j]), ABSENT, _value(other), Severity.changed)
 
     def _side_by_side(self, a: list[Node], b: list[Node]) -> Iterator[tuple[int | None, int | None]]:
         digests_a, digests_b = [self._digest(node, 0) for node in a], [self._digest(node, 1) for node in b]
@@ -115,11 +133,11 @@ class _Comparison:
         weigh = Likeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
         return align(digests_a, digests_b, weigh)
 
-    def _finding(self, location: Location, a: Any, b: Any, severity: Severity) -> Finding:
+    def _finding(self, way: _Way, a: Any, b: Any, severity: Severity) -> Finding:
         kind = Kind.added if a is ABSENT else Kind.removed if b is ABSENT else Kind.value
-        locations = (None if a is ABSENT else location, None if b is ABSENT else location)
+        locations = (None if a is ABSENT else way.location, None if b is ABSENT else way.location)
         subject = Subject(self._side, "xml", locations=locations)
-        return Finding(kind, severity, f"{self._side}.xml:{path_of(location)}", subject, a, b)
+        return Finding(kind, severity, f"{self._side}.xml:{way.path}", subject, a, b)
 
     def _features(self, node: Node, side: int) -> Features:
         """What a child is and holds. Of its name comes more than of anything else."""

@@ -24,8 +24,8 @@ def f3(bench: Bench) -> Sequence[Row]:
         one, two = _median(bench, folder, count), _median(bench, folder, 2 * count)
     work = f"diff of two sessions of {count:,} exchanges"
     return [
-        Row("F3", work, Target(10.0, at_least=False), one.seconds, f"{one.seconds:.2f} s", unit="s"),
-        Row("F3", f"{work}, peak memory", Target(500.0, at_least=False), one.memory, f"{one.memory:.0f} MB", unit="MB"),
+        Row("F3", work, Target(4.0, at_least=False), one.seconds, f"{one.seconds:.2f} s", unit="s"),
+        Row("F3", f"{work}, peak memory", Target(300.0, at_least=False), one.memory, f"{one.memory:.0f} MB", unit="MB"),
         Row(
             "F3",
             f"diff of {2 * count:,}, CPU time against twice that of {count:,}",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mockrec.formats.diff.baseline import BaselineError, read_baseline
-from mockrec.formats.diff.collect import MOST_TEXT, general_path, shortened
+from mockrec.formats.diff.collect import MOST_TEXT, general_path, shortened, shortened_pair
 from mockrec.formats.diff.model import ABSENT, Severity
 from mockrec.formats.diff.report_json import report as report_json
 from mockrec.formats.diff.result import Result
@@ -119,3 +119,15 @@ def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
     result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), Options(), Filters())
     assert result.same
     assert result.notes == ["B: the session was cut off: it has no session-ended record at its end"]
+
+
+def test_of_long_values_that_begin_alike_the_place_where_they_differ_is_kept() -> None:
+    same = "x" * 10_000
+    assert shortened_pair(f"{same}a", f"{same}b") == tuple(
+        f"…{'x' * 100}{last} (from character 9901 of 10001)" for last in "ab"
+    )
+    long = f"…{'x' * 100}a{'y' * 399}… (from character 9901 of 20001)"
+    assert shortened_pair(f"{same}a{'y' * 10_000}", f"{same}b")[0] == long
+    assert shortened_pair(f"a{same}", f"b{same}") == (shortened(f"a{same}"), shortened(f"b{same}"))
+    assert shortened_pair(same, "b") == (shortened(same), "b")
+    assert shortened_pair(same, ABSENT) == (shortened(same), ABSENT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -11,6 +13,9 @@ import pytest
 from mockrec.formats.diff.fold import Fold
 from mockrec.formats.diff.model import Digest, Options
 from mockrec.formats.diff.spool import Spool
+from mockrec.formats.errors import SessionError
+from mockrec.formats.session import Session
+from mockrec.formats.source import Source
 
 
 @pytest.fixture
@@ -101,3 +106,20 @@ def test_values_of_wrong_types_are_no_reason_to_fail(spool: Spool) -> None:
     records = [{"type": "response", "id": 7, "statusCode": "200", "duration": "long", "headers": {}, "method": None}]
     (digest,) = fold(spool, records)
     assert (digest.id, digest.status, digest.duration, digest.method) == ("7", None, None, "?")
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("key", ["trailers", "error", "rawTrailers"])
+def test_nesting_counts_only_where_it_is_compared(spool: Spool, make: Any, key: str, *, alone: bool) -> None:
+    """A line says the same whether it is read in a block or by itself, as one is whose body is not complete."""
+    request, response = make.exchange(**{key: json.loads("[" * 300 + "]" * 300)})[1:]
+    if alone:
+        response["body"]["truncated"] = True
+    started = {"type": "session-started", "schemaVersion": 1}
+    data = b"\n".join(json.dumps(record).encode() for record in (started, request, response))
+    session = Session(Source("s.jsonl", io.BytesIO(data)))
+    if key == "rawTrailers":
+        assert [digest.status for digest in Fold(spool, Options()).of_session(session)] == [200]
+    else:
+        with pytest.raises(SessionError, match=r"^s\.jsonl:3: nested more than 254 levels deep"):
+            Fold(spool, Options()).of_session(session)

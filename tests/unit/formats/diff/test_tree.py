@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from mockrec.formats.diff import documents, tree
 from mockrec.formats.diff.documents import parse
 from mockrec.formats.diff.tree import compare
 from mockrec.formats.diff.values import Values
@@ -84,3 +86,19 @@ def test_what_is_nested_too_deep_is_compared_as_text(values: Values) -> None:
 
     assert [change.kind for change in compare(nested(1), nested(2), values)] == ["value"]
     assert not list(compare(nested(1), nested(1), values))
+
+
+def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
+    strict: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Any] = []
+    written = documents.step
+    monkeypatch.setattr(tree, "step", lambda part: steps.append(part) or written(part))
+    begin, end = '{"a":' * 400, "}" * 400
+    items = [json.dumps([{"id": number, "v": number + more} for number in range(500)]) for more in (0, 1)]
+    a, b = (parse(begin + item + end) for item in items)
+    found = list(compare(a, b, strict))
+    assert [change.path for change in found[:2]] == [f"${'.a' * 400}[?@.id=={number}].v" for number in (0, 1)]
+    assert found[1].locations == ((*"a" * 400, 1, "v"),) * 2
+    assert len(found) == 500
+    assert len(steps) < 1_000

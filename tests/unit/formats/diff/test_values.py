@@ -80,3 +80,12 @@ def test_hidden_texts_are_counted() -> None:
     assert values.same("at build-7", "at build-8")
     assert not values.same("at build-7", "in build-8")
     assert hidden.count == 4
+
+
+def test_of_a_long_text_only_what_differs_is_masked(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    mask = values.masked
+    monkeypatch.setattr(values, "masked", lambda text, side: masked.append(text) or mask(text, side))
+    same = '{"word":"amber"}' * 10_000
+    assert values.same_masked(f'{same}{{"id":"{ONE}"}}', f'{same}{{"id":"{OTHER}"}}')
+    assert masked == [ONE, OTHER]

@@ -71,8 +71,10 @@ def test_what_changes_by_nature_is_no_difference(values: Values, strict: Values)
 
 
 def test_neither_depth_nor_entities_make_work_grow(values: Values) -> None:
-    deep = "<a>" * 20_000
-    assert len(paths(f"{deep}x{'</a>' * 20_000}", f"{deep}y{'</a>' * 20_000}", values)) == 1
+    deep, end = "<a>" * 500, "</a>" * 500
+    assert len(paths(f"{deep}x{end}", f"{deep}y{end}", values)) == 1
+    nested = "".join([f"<a x='{level}'>" for level in range(501)]) + "</a>" * 501
+    assert xml_tree.compare(nested, nested.replace("='", "='1"), values, "response") is None
     bomb = '<!DOCTYPE a [<!ENTITY e "eeeeeeee">]><a>&e;</a>'
     assert xml_tree.compare(bomb, "<a/>", values, "response") is None
     assert xml_tree.compare("<a>" + "<b/>" * 200_001 + "</a>", "<a/>", values, "response") is None
@@ -115,3 +117,16 @@ def test_the_paths_of_a_report_are_selectors(values: Values) -> None:
 def test_a_path_that_is_none(path: str) -> None:
     with pytest.raises(SelectorError, match="expected a path such as /order/item"):
         parse_selector(f"xml:{path}")
+
+
+def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
+    values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Any] = []
+    monkeypatch.setattr(xml_tree, "path_of", lambda location: steps.extend(location) or "".join(map(str, location)))
+    a, b = (
+        "<a>" * 400 + "".join([f'<b v="{number + more}"/>' for number in range(500)]) + "</a>" * 400
+        for more in (0, 1000)
+    )
+    assert len(paths(a, b, values)) == 500
+    assert len(steps) < 2_000
