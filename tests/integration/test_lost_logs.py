@@ -37,9 +37,17 @@ def recording(recorder: Callable[..., Any], client: Callable[..., Any], tmp_path
             (tmp_path / out).mkdir()
         running = recorder(RULES, *options, out=out)
         assert client(running.port).get(path).status == 200
+        until(lambda: is_begun(running.log), "nothing is written")
         return running
 
     return start
+
+
+def is_begun(log: Path) -> bool:
+    """Whether the first records are on disk: it takes 50 ms from the first one."""
+    if log.suffix == ".parquet" or log.name == "data":
+        return any(place_of(log).rglob("segment-*"))
+    return log.exists()
 
 
 def place_of(log: Path) -> Path:
