@@ -44,10 +44,10 @@ def recording(recorder: Callable[..., Any], client: Callable[..., Any], tmp_path
 
 
 def is_begun(log: Path) -> bool:
-    """Whether the first records are on disk: it takes 50 ms from the first one."""
+    """Whether the first records are on disk: it takes 50 ms from the first one, a frame up to a second."""
     if log.suffix == ".parquet" or log.name == "data":
         return any(place_of(log).rglob("segment-*"))
-    return log.exists()
+    return log.exists() and log.stat().st_size > 0
 
 
 def place_of(log: Path) -> Path:
