@@ -236,7 +236,12 @@ def test_node_fetch(recorder: Start) -> None:
     assert json.loads(done.stdout) == [202, {"got": "it"}, ["a=1", "b=2"], 201, 1_000_000]
     session = run.stop()
     # A body of 5 MB is redacted outside of the event loop, so the next exchange may be recorded before it.
-    assert sorted(record["matchedRuleId"] for record in session.by_type("response")) == ["big", "hello", "json", "whole"]
+    assert sorted(record["matchedRuleId"] for record in session.by_type("response")) == [
+        "big",
+        "hello",
+        "json",
+        "whole",
+    ]
     size = 5 * 1024 * 1024
     (request,) = by_rule(session, "request", "whole")  # without waitForBody, Node stops sending when it is answered
     assert session.content(request["body"]) == (bytes(range(251)) * (size // 251 + 1))[:size]
