@@ -7,6 +7,7 @@ from urllib.parse import quote
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._|^[]\\#"
 _QUERY_SAFE = "/%:@!$&()*+,;=~-._?|^[]\\`{}'"
 """Characters that are not percent-encoded, as in the WHATWG URL standard's path and query."""
+DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def normal_target(target: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mockrec.formats import urls
 from mockrec.formats.hostnames import to_ascii
 
-DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+DEFAULT_PORTS = urls.DEFAULT_PORTS
 
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
 _NOT_IN_URLS = re.compile(r"[^!-~]+")

@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 
+from mockrec.formats.urls import DEFAULT_PORTS
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_402_300_799_000.0
 """The end of the year 9999."""
@@ -28,7 +30,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENDABLE = re.compile(r"[\r\n\0]")
 _LEGAL = "%:/?[]@!$&'()*+,;=-._~"
 UNKNOWN_URL = "http://unknown.invalid/"
-DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def text(value: Any, default: str = "") -> str:

@@ -16,7 +16,7 @@ from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.foreign_fields import is_status_line, sendable_reason, without_status_line
 from mockrec.formats.har.foreign_notes import EntryNotes
 from mockrec.formats.hostnames import to_ascii
-from mockrec.formats.urls import normal_target, quoted_target
+from mockrec.formats.urls import DEFAULT_PORTS, normal_target, quoted_target
 
 _SECONDS_END = 1e11
 """Larger numbers are no seconds since the epoch (year 5138) …"""
@@ -202,7 +202,7 @@ def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str
     scheme, _, rest = url.partition("://")
     before, question, query = rest.partition("?")
     host, slash, path = before.partition("/")
-    good_host = _host(host, scheme.lower()) if scheme.lower() in fields.DEFAULT_PORTS else ""
+    good_host = _host(host, scheme.lower()) if scheme.lower() in DEFAULT_PORTS else ""
     if not good_host:
         raise ValueError(f"request.url is no HTTP URL: {told[:60]!r}")
     if not question and (pairs := _listed(request.get("queryString"))):
@@ -238,7 +238,7 @@ def _host(authority: str, scheme: str) -> str:
         return ""
     if not name or (not name.startswith("[") and _FORBIDDEN_IN_HOST.search(name)):  # the normal form of ℀ is a/c
         return ""
-    if port and int(port) != fields.DEFAULT_PORTS.get(scheme):
+    if port and int(port) != DEFAULT_PORTS.get(scheme):
         name = f"{name}:{int(port)}"
     return user + at + name
 
