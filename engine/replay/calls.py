@@ -122,7 +122,7 @@ def known_at(record: Record) -> float:
         start, began = timing.get("startTime"), timing.get("startTimestamp")
         sent = timing.get("headersSentTimestamp", timing.get("responseSentTimestamp"))
         if isinstance(start, (int, float)) and isinstance(began, (int, float)) and isinstance(sent, (int, float)):
-            return max(start + 2.0, start + sent - began - _NOTED_LATER) / 1000.0
+            return (start + sent - began - _NOTED_LATER) / 1000.0
     return time_of(record)
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,31 @@ def test_another_server_is_visited_with_its_own_values(
         "item_id": 4000,
         "count": 1,
     }
+
+
+def hasten(session: Path, factor: float) -> None:
+    """Record the same visit by a client and a server that take this part of the time."""
+    lines = [json.loads(line) for line in session.read_text(encoding="utf-8").splitlines()]
+    first = datetime.fromisoformat(lines[0]["timestamp"])
+    ticks = next(line["timingEvents"]["startTimestamp"] for line in lines if "timingEvents" in line)
+    for line in lines:
+        at = first + (datetime.fromisoformat(line["timestamp"]) - first) * factor
+        line["timestamp"] = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if timing := line.get("timingEvents"):
+            for name in timing.keys() - {"startTime"}:
+                timing[name] = ticks + (timing[name] - ticks) * factor
+            start = datetime.fromtimestamp(timing["startTime"] / 1000.0, UTC)
+            timing["startTime"] = round((first + (start - first) * factor).timestamp() * 1000.0)
+    session.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def test_a_recorded_client_may_be_fast(recorder: Start, program: Program, tmp_path: Path) -> None:
+    session = record(recorder, tmp_path, "--redact", "none")
+    hasten(session, 0.02)
+    with token_server(4000) as (url, shop):
+        done = program("replay", session, "--to", url, "--pace", "max")
+    assert done.returncode == 0, done.stderr
+    assert [asked for asked in shop.asked if asked[2] >= 400] == []
 
 
 def test_without_chaining_everything_is_sent_as_recorded(recorder: Start, program: Program, tmp_path: Path) -> None:

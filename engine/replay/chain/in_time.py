@@ -21,13 +21,17 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 def in_time(found: Iterable[Call | Said | Answered]) -> Iterator[Call | Said | Answered]:
     """The same, sorted as far as that is possible with a bounded look ahead."""
     held: list[tuple[float, int, int, Call | Said | Answered]] = []
+    requested: dict[str, float] = {}
+    """Time of each request that is held back: its own response never comes before it."""
     latest = 0.0
     size = 0
     for number, one in enumerate(found):
         if isinstance(one, Call):
-            time = one.began
+            time = requested[one.id] = one.began
+        elif isinstance(one, Answered):
+            time = max(known_at(one.record), requested.get(one.id, 0.0))
         else:
-            time = known_at(one.record) if isinstance(one, Answered) else time_of(one.record)
+            time = time_of(one.record)
         latest = time or latest  # what has no time stays where it is
         entry = latest, number, _size(one), one
         heapq.heappush(held, entry)
@@ -35,6 +39,8 @@ def in_time(found: Iterable[Call | Said | Answered]) -> Iterator[Call | Said | A
         while len(held) > _MOST or size > _MOST_BYTES:
             _, _, less, first = heapq.heappop(held)
             size -= less
+            if isinstance(first, Call):
+                requested.pop(first.id, None)
             yield first
     while held:
         yield heapq.heappop(held)[3]

@@ -56,3 +56,18 @@ def test_the_end_of_an_answer_counts_and_not_when_its_record_was_there() -> None
         **late.record, "timingEvents": {"startTime": 2000, "startTimestamp": 50_000.5, "responseSentTimestamp": 50_500.5},
     }  # fmt: skip
     assert order(call(1), call(3), late) == ["c1", "a9", "c3"]
+
+
+def test_a_client_may_use_an_answer_within_a_millisecond_of_its_request() -> None:
+    def at(identity: str, began: float) -> Call:
+        return Call(identity, "c", {"type": "request", "body": {"size": 0}}, began)
+
+    quick = Answered(
+        "a", {"type": "response", "timingEvents": {"startTime": 1000.2, "startTimestamp": 7.0, "headersSentTimestamp": 7.3}}
+    )  # fmt: skip
+    # The record of the answer is there late; its request is noted a little after its start.
+    assert [type(one).__name__ for one in in_time([at("a", 1.0003), at("b", 1.0009), quick])] == [
+        "Call",
+        "Answered",
+        "Call",
+    ]
