@@ -18,8 +18,8 @@ from mockrec.cli.app import app  # noqa: E402
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, INTERRUPTED, READER_GONE, USAGE  # noqa: E402
 from mockrec.cli.defects import tell_defect  # noqa: E402
 from mockrec.cli.options import invocation  # noqa: E402
-from mockrec.formats.errors import OutputError  # noqa: E402
-from mockrec.formats.outfile import STDOUT_NAME  # noqa: E402
+from mockrec.formats.files.outfile import STDOUT_NAME  # noqa: E402
+from mockrec.formats.schema.errors import OutputError  # noqa: E402
 
 early.end()
 

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from mockrec.formats.version import mockrec_version
+        from mockrec.formats.schema.version import mockrec_version
 
         printing.data(f"mockrec {mockrec_version()}")
         raise typer.Exit

@@ -38,8 +38,8 @@ def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str |
     if len(arguments) < 2:
         return list(arguments), where
     _refuse_unquoted(arguments)
-    from mockrec.formats.parts import without_followers
-    from mockrec.formats.source import open_part
+    from mockrec.formats.files.reader import open_part
+    from mockrec.formats.sessions.parts import without_followers
 
     if where is not None or is_session(arguments[-1]):
         return without_followers(arguments, open_part), where
@@ -57,7 +57,7 @@ def _refuse_unquoted(arguments: Sequence[str]) -> None:
 
 def is_session(argument: str) -> bool:
     """An existing path, `-`, a URL, or the name of a recording that is still a journal."""
-    from mockrec.formats.parquet.places import is_table_place
+    from mockrec.formats.parquet.paths import is_table_place
 
     try:
         # An empty one is no name: Path("") is the current folder.
@@ -89,7 +89,7 @@ def _with_marks(plan: Plan) -> Plan:
     if not key:
         return plan
     # Imported here: only those who have a key need it.
-    from mockrec.engine.record.redact_marks import Marks
+    from mockrec.engine.redaction.placeholders import Marks
     from mockrec.formats.query.rewritten import with_marks
 
     return with_marks(plan, Marks.named(key).mark)

@@ -125,7 +125,7 @@ def export(
     if output == "-" and kind is Format.pem:
         printing.data(data.decode("ascii").rstrip("\n"))
         return
-    from mockrec.formats.outfile import STDOUT, OutFile, open_output
+    from mockrec.formats.files.outfile import STDOUT, OutFile, open_output
 
     printing.flush()
     await_readers((str(output),))
@@ -193,7 +193,7 @@ def _hint_for(client: str) -> str:
     known = {name: text for names, text in _HINTS.items() for name in names.split(", ")}
     text = known.get(client.lower())
     if text is None:
-        from mockrec.engine.rules.shapes import nearest_hint
+        from mockrec.engine.rules.yaml.types import nearest_hint
 
         message = printing.escape(nearest_hint(client, tuple(known), "unknown client"))
         raise typer.BadParameter(f"{message}; known are {', '.join(known)}", param_hint="CLIENT")

@@ -23,14 +23,14 @@ def check(
     Exit code 0 if there is none, else 2. Starts nothing and imports no handlers.
     """
     if schema:
-        from mockrec.engine.rules.load import json_schema
+        from mockrec.engine.rules.language.load import json_schema
 
         printing.data(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         if rules is None:
             return
     if rules is None:
         raise typer.BadParameter("give the rule file to check, or --schema")
-    from mockrec.engine.rulefile import load_file
+    from mockrec.engine.run.rulefile import load_file
 
     loaded = load_file(rules)
     for warning in loaded.warnings:

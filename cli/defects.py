@@ -12,7 +12,7 @@ from mockrec.cli import printing
 
 def tell_defect(error: BaseException, shown: Callable[[str], str] = str) -> None:
     """Say that it happened and where the details are. `shown` leaves secrets out of a text."""
-    from mockrec.formats.version import mockrec_version
+    from mockrec.formats.schema.version import mockrec_version
 
     text = shown("".join(traceback.format_exception(error)))
     name = printing.escape(shown(f"{type(error).__name__}: {error}"))

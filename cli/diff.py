@@ -136,7 +136,7 @@ def diff(
     """
     from mockrec.formats.diff.baseline import read_baseline
     from mockrec.formats.diff.collect import Filters
-    from mockrec.formats.diff.compare import compare_sessions
+    from mockrec.formats.diff.comparison import compare_sessions
     from mockrec.formats.diff.model import Options, Severity
 
     if [a, b, noise].count("-") > 1:
@@ -203,20 +203,20 @@ def _rendered(result: Result, shape: Report, fail_on: Severity, verbose: bool) -
 
         return "".join(f"{line}\n" for line in text(result, fail_on=fail_on, verbose=verbose))
     if shape is Report.json:
-        from mockrec.formats.diff.report_json import report
+        from mockrec.formats.diff.report.json import report
     elif shape is Report.markdown:
-        from mockrec.formats.diff.report_markdown import report
+        from mockrec.formats.diff.report.markdown import report
     elif shape is Report.junit:
-        from mockrec.formats.diff.report_junit import report as junit
+        from mockrec.formats.diff.report.junit import report as junit
 
         return junit(result, fail_on)
     else:
-        from mockrec.formats.diff.report_github import report
+        from mockrec.formats.diff.report.github import report
     return report(result)
 
 
 def _write(path: str, text: str, force: bool, file_mode: int) -> None:
-    from mockrec.formats.outfile import open_output
+    from mockrec.formats.files.outfile import open_output
 
     await_readers((str(path),))
     file = open_output(Path(path), force=force, file_mode=file_mode)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from mockrec.cli.printing import escape, plural, style
 
 if TYPE_CHECKING:
-    from mockrec.formats.diff.entries import Entry
     from mockrec.formats.diff.model import Severity
+    from mockrec.formats.diff.report.entries import Entry
     from mockrec.formats.diff.result import Result
 
 _COLOURS = {"breaking": "red", "changed": "yellow", "info": "cyan"}
@@ -25,7 +25,7 @@ def report(
     result: Result, *, fail_on: Severity | None = None, verbose: bool = False, width: int | None = None
 ) -> Iterator[str]:
     """The lines; everything from the wire is escaped. `fail_on`: what makes the exit code 1, any difference if None."""
-    from mockrec.formats.diff.entries import groups, headline, remarks
+    from mockrec.formats.diff.report.entries import groups, headline, remarks
 
     width = width or min(_WIDEST, shutil.get_terminal_size((120, 24)).columns)
     for letter, side in (("A", result.a), ("B", result.b)):

@@ -46,7 +46,7 @@ def _tell_of_marks(count: int, paths: Sequence[str]) -> None:
     if not key:
         printing.note(f"{there}; with the key of the recording in {KEY_VARIABLE} a true value is found by its mark")
         return
-    from mockrec.engine.record.redact_marks import Marks
+    from mockrec.engine.redaction.placeholders import Marks
 
     ours = Marks.named(key).key_id
     others = sorted({told for path in paths if (told := _key_of(path)) not in ("", ours)})
@@ -57,7 +57,7 @@ def _tell_of_marks(count: int, paths: Sequence[str]) -> None:
 
 
 def _count(paths: Sequence[str], plan: Plan) -> int:
-    from mockrec.formats.selection import Selection
+    from mockrec.formats.select.selection import Selection
 
     selection = Selection(paths, plan)
     try:
@@ -67,7 +67,7 @@ def _count(paths: Sequence[str], plan: Plan) -> int:
 
 
 def _key_of(path: str) -> str:
-    from mockrec.formats.selection import open_input
+    from mockrec.formats.select.selection import open_input
 
     known = open_input(path)
     try:

@@ -18,12 +18,12 @@ from mockrec.cli.cells import MOST
 from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
-    from mockrec.formats.derived import Carrier
-    from mockrec.formats.frames import Sink
+    from mockrec.formats.files.frames import Sink
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
     from mockrec.formats.query.field import Field
-    from mockrec.formats.selection import Kept, Selection
+    from mockrec.formats.select.selection import Kept, Selection
+    from mockrec.formats.sessions.derived import Carrier
 
 _BATCH = 256 * 1024
 """Bytes that are written at a time."""
@@ -75,10 +75,10 @@ class Wish:
 
 def open_out(wish: Wish) -> Sink:
     """The output of a command that writes a session or rows. Raises `OutputError`."""
-    from mockrec.formats.jsonl import format_of, open_sink
+    from mockrec.formats.files.jsonl import format_of, open_sink
 
     if wish.table is Table.exchanges:
-        from mockrec.formats.parquet.places import is_data_set
+        from mockrec.formats.parquet.paths import is_data_set
 
         if (wish.output_format or format_of(wish.output)) != "parquet" or is_data_set(wish.output):
             raise typer.BadParameter("it is of Parquet files: -o NAME.parquet", param_hint="--table")
@@ -99,7 +99,7 @@ def shape_of(output: str, output_format: str | None, *, fields: bool, shape: Row
 
     Raises `typer.BadParameter` for a name that stands for no format.
     """
-    from mockrec.formats.parquet.places import is_uri
+    from mockrec.formats.parquet.paths import is_uri
 
     ending = "" if is_uri(output) else Path(output).suffix.lower()
     if not ending or output == "-" or output_format is not None:
@@ -135,7 +135,7 @@ def write_lines(
     at_once: bool = False,
 ) -> None:
     """The selected lines, with what the new session has to say of itself."""
-    from mockrec.formats.derived import Marks
+    from mockrec.formats.sessions.derived import Marks
 
     marks = Marks(_derived(wish), [_session_id(header) for header in headers])
     redacted = _redaction(wish)
@@ -164,7 +164,7 @@ def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
 def _carrying(wish: Wish, *, stays: bool = False) -> Iterator[Carrier]:
     """What copies bodies for the output; a signal removes them again, as it does the output, unless what is there
     `stays`."""
-    from mockrec.formats.derived import Carrier
+    from mockrec.formats.sessions.derived import Carrier
 
     carrier = Carrier(_bodies_folder(wish))
     try:
@@ -188,7 +188,7 @@ def _redaction(wish: Wish) -> Callable[[bytes], bytes]:
     """What becomes of a line."""
     if not wish.redact:
         return lambda line: line
-    from mockrec.engine.record.redact_lines import LineRedactor
+    from mockrec.engine.redaction.lines import LineRedactor
 
     redactor = LineRedactor()
 
@@ -222,7 +222,7 @@ def _session_id(header: dict[str, Any] | None) -> str | None:
 
 def _bodies_folder(wish: Wish) -> Path | None:
     """Beside a log in a file; other outputs hold all bodies themselves, and so do those that are redacted."""
-    from mockrec.formats.jsonl import format_of
+    from mockrec.formats.files.jsonl import format_of
 
     if (
         wish.redact
@@ -261,7 +261,7 @@ class _Batch:
 
 def fields_of(wish: Wish) -> tuple[Field, ...]:
     """The fields that rows are made of: those that are printed, then the one they are sorted by."""
-    from mockrec.formats.rows import DEFAULT_FIELDS, parse_fields
+    from mockrec.formats.select.fields import DEFAULT_FIELDS, parse_fields
 
     fields = parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)
     if wish.sort is None:
@@ -274,7 +274,7 @@ def write_rows(
     wish: Wish, lines: Iterable[Kept], contexts: Sequence[Context], sink: Sink, *, at_once: bool = False
 ) -> None:
     """Fields of the selected exchanges, as a table, CSV or JSON Lines."""
-    from mockrec.formats.rows import DEFAULT_FIELDS, Rows, parse_fields, sort_rows
+    from mockrec.formats.select.fields import DEFAULT_FIELDS, Rows, parse_fields, sort_rows
 
     fields = fields_of(wish)
     names = [field.name for field in fields]
@@ -349,6 +349,6 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    from mockrec.formats.jsonl import encode_lines
+    from mockrec.formats.files.jsonl import encode_lines
 
     return encode_lines([value]).decode().rstrip("\n")

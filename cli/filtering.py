@@ -29,7 +29,7 @@ from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
-    from mockrec.formats.selection import Kept, Selection
+    from mockrec.formats.select.selection import Kept, Selection
 
 
 def filter_sessions(
@@ -121,7 +121,7 @@ def _everything(*, records: bool, needed: bool) -> Plan | None:
     """What stands for no expression where exchanges have to be told apart; a copy needs none."""
     if not needed:
         return None
-    from mockrec.formats.selection import EVERYTHING
+    from mockrec.formats.select.selection import EVERYTHING
 
     return arguments.parse(EVERYTHING, records=records)
 
@@ -169,7 +169,7 @@ def _select(wish: Wish) -> int:
 
 
 def _follow(wish: Wish) -> int:
-    from mockrec.formats.following import Follower
+    from mockrec.formats.select.follow import Follower
 
     follower = Follower(wish.paths[0], wish.plan)
     with ExitStack() as stack:
@@ -196,7 +196,7 @@ def _first(lines: Iterator[Kept], limit: int | None) -> Iterator[Kept]:
 
 @contextmanager
 def _selection(wish: Wish, *, readings: int) -> Iterator[tuple[Selection, Progress]]:
-    from mockrec.formats.selection import Selection
+    from mockrec.formats.select.selection import Selection
 
     progress = Progress(wish.paths, readings)
     selection = Selection(wish.paths, wish.plan, limit=None if wish.sort else wish.limit, progress=progress)

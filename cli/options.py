@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mockrec.cli import printing
-from mockrec.formats.quantities import bytes_of, seconds_of
+from mockrec.formats.text.quantities import bytes_of, seconds_of
 
 
 @dataclass
@@ -74,7 +74,7 @@ def server_url(value: str) -> tuple[str, str, int]:
         raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {shown!r}{hint}")
     protocol, name = (match[1] or "http").lower(), match[2].strip("[]").lower()
     if not name.isascii():
-        from mockrec.formats.hostnames import to_ascii
+        from mockrec.formats.text.hostnames import to_ascii
 
         try:
             name = to_ascii(name)

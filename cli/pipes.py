@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from mockrec.cli import printing
-from mockrec.formats.errors import OutputError
-from mockrec.formats.outfile import is_pipe
+from mockrec.formats.files.outfile import is_pipe
+from mockrec.formats.schema.errors import OutputError
 
 _PAUSE_SECONDS: Final = 0.02
 _held: Final[list[int]] = []

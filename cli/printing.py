@@ -15,7 +15,7 @@ from itertools import chain, islice
 from typing import NoReturn, TextIO
 
 from mockrec.cli import cells
-from mockrec.formats.errors import OutputError
+from mockrec.formats.schema.errors import OutputError
 
 _SAMPLE = 500
 """Rows a table's column widths are taken from: longer tables are printed as they come."""

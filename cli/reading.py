@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mockrec.cli import printing
-from mockrec.formats.live import told
+from mockrec.formats.sessions.live import told
 
 
 class Read(Protocol):

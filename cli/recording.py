@@ -16,27 +16,27 @@ import typer
 
 from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
-from mockrec.cli.live import Live
+from mockrec.cli.live_view import Live
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
-from mockrec.cli.served import replay_words, tell_replays
+from mockrec.cli.replay_summary import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.loop import has_uvloop, tune_garbage_collection
-from mockrec.engine.net.own import is_loopback
-from mockrec.engine.run import Run, check_callbacks
-from mockrec.engine.settings import Ending, Hooks, RunSettings
-from mockrec.engine.single import Single
+from mockrec.engine.process import has_uvloop, tune_garbage_collection
+from mockrec.engine.run.run import Run, check_callbacks
+from mockrec.engine.run.settings import Ending, Hooks, RunSettings
+from mockrec.engine.run.single import Single
+from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures
-from mockrec.formats.errors import FormatError, OutputClosedError
-from mockrec.formats.outfile import STDOUT_NAME
+from mockrec.formats.files.outfile import STDOUT_NAME
+from mockrec.formats.schema.errors import FormatError, OutputClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mockrec.engine.exchange.ended import Ended
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.formats.errors import FormatError
+    from mockrec.engine.message.summary import Ended
+    from mockrec.formats.schema.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run:
     if workers == 1:
         return Single(settings, hooks)
-    from mockrec.engine.workers.crew import Crew  # only where it is wanted: a run starts sooner without it
+    from mockrec.engine.run.workers.supervisor import Crew  # only where it is wanted: a run starts sooner without it
 
     return Crew(settings, hooks, workers, tells_exchanges=live.terminal)
 

@@ -30,7 +30,7 @@ from mockrec.cli.options import (
 if TYPE_CHECKING:
     from mockrec.cli.serving import ServeSettings
     from mockrec.engine.config import RecordSettings
-    from mockrec.engine.replay.send import SendSettings
+    from mockrec.engine.replay.send.send import SendSettings
 
 _SENDING = (
     "only", "no_chain", "compare", "pace", "concurrency", "header", "settings", "keep_host", "timeout", "repeat",
@@ -257,11 +257,11 @@ def _send_settings(
     file_mode: int,
     record: RecordSettings,
 ) -> SendSettings:
-    from mockrec.engine.replay.pace import parse_pace
-    from mockrec.engine.replay.selectors import parse_setting
-    from mockrec.engine.replay.send import SendSettings
-    from mockrec.engine.replay.target import parse_to
-    from mockrec.formats.outfile import is_pipe
+    from mockrec.engine.replay.send.pace import parse_pace
+    from mockrec.engine.replay.send.send import SendSettings
+    from mockrec.engine.replay.send.target import parse_to
+    from mockrec.engine.replay.session.selectors import parse_setting
+    from mockrec.formats.files.outfile import is_pipe
 
     for option, wanted in (("--repeat", repeat > 1), ("--only", only is not None)):
         if wanted and (session == "-" or is_pipe(session)):

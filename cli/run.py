@@ -29,9 +29,9 @@ from mockrec.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mockrec.engine.record.outputs import Rotate
-    from mockrec.engine.rules.load import Loaded
-    from mockrec.engine.settings import RunSettings
+    from mockrec.engine.recording.outputs import Rotate
+    from mockrec.engine.rules.language.load import Loaded
+    from mockrec.engine.run.settings import RunSettings
 
 _SHORTEST_PART = 1.0
 _SMALLEST_PART = 64 * 1024
@@ -203,7 +203,7 @@ def run(
 
 
 def _load(rules: Path | None) -> Loaded:
-    from mockrec.engine.rulefile import load_file, no_file
+    from mockrec.engine.run.rulefile import load_file, no_file
 
     loaded = no_file() if rules is None else load_file(rules)
     for warning in loaded.warnings:
@@ -241,8 +241,8 @@ def _settings(
     from dataclasses import replace
 
     from mockrec.cli.child import outer_proxy
-    from mockrec.engine.net.own import is_loopback
-    from mockrec.engine.settings import RunSettings
+    from mockrec.engine.run.settings import RunSettings
+    from mockrec.engine.transport.local_addresses import is_loopback
 
     rule_file = loaded.rule_file
     server, recorded, tls, upstream = rule_file.server, rule_file.record, rule_file.tls, rule_file.upstream
@@ -300,7 +300,7 @@ def _settings(
 
 def _rotate(text: str) -> Rotate:
     """`256MB` → at that size; `1h` → after that time."""
-    from mockrec.engine.record.outputs import Rotate
+    from mockrec.engine.recording.outputs import Rotate
 
     try:
         seconds = duration(text)
@@ -325,8 +325,8 @@ def event_types(text: str) -> str | tuple[str, ...]:
     """`--events`: `default`, `all`, or the types that are named."""
     if text in ("default", "all"):
         return text
-    from mockrec.engine.rules.names import EVENT_TYPES
-    from mockrec.engine.rules.shapes import nearest_hint
+    from mockrec.engine.rules.language.names import EVENT_TYPES
+    from mockrec.engine.rules.yaml.types import nearest_hint
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:

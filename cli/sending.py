@@ -23,14 +23,14 @@ from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.signals import Signals
-from mockrec.engine.loop import has_uvloop
+from mockrec.engine.process import has_uvloop
 from mockrec.engine.replay.chain.put_back import Renamed
-from mockrec.engine.replay.send import Replay, SendSettings
-from mockrec.engine.settings import Ending
+from mockrec.engine.replay.send.send import Replay, SendSettings
+from mockrec.engine.run.settings import Ending
 
 if TYPE_CHECKING:
-    from mockrec.engine.replay.calls import Call
-    from mockrec.engine.replay.survey import Judged, Survey
+    from mockrec.engine.replay.send.survey import Judged, Survey
+    from mockrec.engine.replay.session.requests import Call
 
 _TOLD = 20
 """Different reasons that are told one by one."""
@@ -67,8 +67,8 @@ def _compared(settings: SendSettings) -> int:
 
 def _with_recorded_values(again: str, renamed: Renamed, folder: Path) -> str:
     """The new session with the recorded values in place of those that were chained; itself if none was."""
-    from mockrec.formats.jsonl import encode_lines
-    from mockrec.formats.session import open_session
+    from mockrec.formats.files.jsonl import encode_lines
+    from mockrec.formats.sessions.session import open_session
 
     if not renamed:
         return again
@@ -90,10 +90,10 @@ def _link_bodies(bodies: Path | None, path: Path) -> None:
 
 def _only_sent(session: str, again: str, folder: Path) -> str:
     """A session without what has not been sent, because nobody knows whether that has changed; itself if all was."""
-    from mockrec.engine.replay.sending import REPLAY_OF
-    from mockrec.formats.jsonl import encode_lines
-    from mockrec.formats.session import open_session
-    from mockrec.formats.units import SESSION_TYPES
+    from mockrec.engine.replay.send.request import REPLAY_OF
+    from mockrec.formats.files.jsonl import encode_lines
+    from mockrec.formats.sessions.session import open_session
+    from mockrec.formats.sessions.units import SESSION_TYPES
 
     with open_session(again) as sent:
         tags = {tag for _, record in sent for tag in record.get("tags") or () if tag.startswith(REPLAY_OF)}
@@ -115,7 +115,7 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
     """Compare the files, which are called by these names."""
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
-    from mockrec.formats.diff.compare import compare_sessions
+    from mockrec.formats.diff.comparison import compare_sessions
     from mockrec.formats.diff.model import Options, Severity
 
     result = compare_sessions(session, again, Options(), Filters(), None)

@@ -9,9 +9,9 @@ from mockrec.cli import printing
 from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import Choices, record, remove_stale
 from mockrec.engine.config import RecordSettings, ServerSettings
-from mockrec.engine.rulefile import no_file
 from mockrec.engine.rules.model import Place, Replay, Rule, When
-from mockrec.engine.settings import RunSettings
+from mockrec.engine.run.rulefile import no_file
+from mockrec.engine.run.settings import RunSettings
 
 _RULE_ID = "replay"
 
@@ -59,9 +59,9 @@ def step_of(
     session: str, match: tuple[str, ...], ignore: tuple[str, ...], latency: str, *, repeat: bool, strict_match: bool
 ) -> Replay:
     """The step that the options of the command mean. Raises ValueError."""
-    from mockrec.engine.replay.facts import MATCH_WORD
-    from mockrec.engine.replay.latency import parse_latency
-    from mockrec.engine.replay.selectors import parse_selector
+    from mockrec.engine.replay.serve.latency import parse_latency
+    from mockrec.engine.replay.session.fingerprint import MATCH_WORD
+    from mockrec.engine.replay.session.selectors import parse_selector
 
     for word in match:
         if not MATCH_WORD.fullmatch(word):
@@ -91,7 +91,7 @@ def step_of(
 
 def make_rules(session: str, path: Path, *, force: bool, file_mode: int) -> None:
     """Write the rule file and say what is in it. Raises SessionError, OutputError."""
-    from mockrec.engine.replay.to_rules import write_rules
+    from mockrec.engine.replay.to_rules.to_rules import write_rules
 
     written = write_rules(session, path, force=force, file_mode=file_mode)
     files = f", {printing.plural(written.files, 'body')} beside it" if written.files == 1 else ""

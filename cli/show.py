@@ -13,8 +13,8 @@ from mockrec.cli.options import As, Quiet, SessionPath, Shape, Verbose
 from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
-    from mockrec.formats.exchanges import Row
-    from mockrec.formats.session import Session
+    from mockrec.formats.sessions.rows import Row
+    from mockrec.formats.sessions.session import Session
 
 _HEADER = ("STATUS", "METHOD", "URL", "DURATION", "RULE", "ID", "NOTE")
 _DURATION_COLUMN = 3
@@ -43,7 +43,7 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """List the exchanges of a session, or show one in full."""
-    from mockrec.formats.session import open_session
+    from mockrec.formats.sessions.session import open_session
 
     with open_session(session) as opened:
         if identity is None:
@@ -54,7 +54,7 @@ def show(
 
 
 def _list(session: Session, shape: Shape) -> None:
-    from mockrec.formats.exchanges import fold
+    from mockrec.formats.sessions.rows import fold
 
     kinds: Counter[str] = Counter()
     rows = _counted(fold(session), kinds)
@@ -134,7 +134,7 @@ def _one(session: Session, prefix: str, shape: Shape) -> None:
         for record in records:
             printing.data(_json(record))
         return
-    from mockrec.cli.story import story
+    from mockrec.cli.exchange_report import story
 
     for line in story(records, session.bodies_folder):
         printing.data(line)
@@ -163,6 +163,6 @@ def _tell_candidates(name: str, prefix: str, candidates: list[str]) -> None:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    from mockrec.formats.jsonl import encode_lines
+    from mockrec.formats.files.jsonl import encode_lines
 
     return printing.escape_json(encode_lines([value]).decode().rstrip("\n"))

@@ -13,7 +13,7 @@ from mockrec.cli.options import As, Quiet, Shape, Verbose
 from mockrec.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from mockrec.formats.stats import Endpoint, Stats
+    from mockrec.formats.analysis.stats import Endpoint, Stats
 
 _TOP = 20
 
@@ -34,8 +34,8 @@ def stats(
     Statuses, latency and bytes of each endpoint, errors, the slowest exchanges, and how often each rule answered.
     """
     from mockrec.cli.filtering import warn
-    from mockrec.formats.selection import Selection
-    from mockrec.formats.stats import NEEDED, Stats
+    from mockrec.formats.analysis.stats import NEEDED, Stats
+    from mockrec.formats.select.selection import Selection
 
     paths, expression = arguments.split(sessions, where)
     plan = arguments.parse(expression)
@@ -52,7 +52,7 @@ def stats(
             selection.close()
     progress.finish()
     if as_json or shape is Shape.json:
-        from mockrec.formats.jsonl import encode_lines
+        from mockrec.formats.files.jsonl import encode_lines
 
         printing.data(encode_lines([summary(collected)]).decode().rstrip("\n"))
     else:

@@ -18,11 +18,11 @@ from mockrec.cli.codes import COMMAND_NOT_RUN, RECORDING_FAILED
 from mockrec.cli.defects import tell_defect
 from mockrec.cli.signals import Signals
 from mockrec.engine.errors import ConfigError, RuleFileError
-from mockrec.engine.settings import Ending
+from mockrec.engine.run.settings import Ending
 from mockrec.engine.usercode.failure import place_in
 
 if TYPE_CHECKING:
-    from mockrec.engine.run import Run
+    from mockrec.engine.run.run import Run
 
 _WATCH_SECONDS = 0.5
 _SLACK_SECONDS = 0.4

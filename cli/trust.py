@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mockrec.formats.small_file import read_small
+from mockrec.formats.files.small_file import read_small
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mockrec.formats.frames import Sink
+    from mockrec.formats.files.frames import Sink
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def whole_or_none(sink: Sink) -> Iterator[Sink]:
     try:
         yield sink
     except KeyboardInterrupt:
-        from mockrec.formats.frames import FileOutput
+        from mockrec.formats.files.frames import FileOutput
 
         if isinstance(sink, FileOutput):
             sink.discard()

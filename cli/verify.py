@@ -14,9 +14,9 @@ from mockrec.cli.pipes import await_readers
 from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
-    from mockrec.formats.audit import Audit
-    from mockrec.formats.frames import Sink
-    from mockrec.formats.session import Session
+    from mockrec.formats.analysis.verify import Audit
+    from mockrec.formats.files.frames import Sink
+    from mockrec.formats.sessions.session import Session
 
 _SHOWN = 20
 """Findings printed without --verbose."""
@@ -42,11 +42,11 @@ def verify(
 
     Exit code 0 if it is, 1 if not.
     """
-    from mockrec.formats.audit import Audit
-    from mockrec.formats.errors import OutputBusyError
-    from mockrec.formats.live import recorder_of
-    from mockrec.formats.parquet.places import own_journal
-    from mockrec.formats.session import open_session
+    from mockrec.formats.analysis.verify import Audit
+    from mockrec.formats.parquet.paths import own_journal
+    from mockrec.formats.schema.errors import OutputBusyError
+    from mockrec.formats.sessions.live import recorder_of
+    from mockrec.formats.sessions.session import open_session
 
     if repair is not None and (who := recorder_of(session)):
         raise OutputBusyError(session, who)
@@ -74,7 +74,7 @@ def verify(
 
 
 def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
-    from mockrec.formats.errors import SessionError
+    from mockrec.formats.schema.errors import SessionError
 
     try:
         for line in session.scan():
@@ -93,7 +93,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
 
 
 def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
-    from mockrec.formats.jsonl import open_sink
+    from mockrec.formats.files.jsonl import open_sink
 
     await_readers((str(path),))
     return open_sink(path, force=force, file_mode=file_mode)
@@ -108,7 +108,7 @@ def _refuse_output(session: str, out: str) -> None:
 
 
 def _missing_end(session: Session, audit: Audit) -> bytes:
-    from mockrec.formats.jsonl import encode_lines
+    from mockrec.formats.files.jsonl import encode_lines
 
     return encode_lines([_ending(audit)]) if session.ended is None and audit.last is not None else b""
 
@@ -138,7 +138,7 @@ def _ending(audit: Audit) -> dict[str, Any]:
 
 
 def _tell(session: Session, audit: Audit, complete: bool, verbose: bool) -> None:
-    from mockrec.formats.live import is_live
+    from mockrec.formats.sessions.live import is_live
 
     name = printing.escape(session.name)
     total = sum(audit.counts.values())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 if TYPE_CHECKING:
     import pyarrow
 
-    from mockrec.formats.envelope import Event
+    from mockrec.formats.schema.base import Event
 
 __all__ = ["frame", "read"]
 
@@ -33,8 +33,8 @@ def read(path: SessionPath, where: str | None = None, *, records: bool = False) 
     session itself; with `records=True` only single records are asked and given. Raises `FilterError`, `SessionError`,
     or `RecordError` for a record that lacks a required key.
     """
-    # Imported here: who only wants `mockrec.formats.events` needs none of it.
-    from mockrec.formats.notebook import events
+    # Imported here: who only wants `mockrec.formats.schema.events` needs none of it.
+    from mockrec.formats.analysis.notebook import events
 
     return events(path, where, records=records)
 
@@ -57,7 +57,7 @@ def frame(path: SessionPath, where: str | None = None, *, table: str = "exchange
     `table` is `exchanges` (a row an exchange, without bodies) or `events` (a row a record). Needs the extra
     `mockrec[pandas]` unless `arrow=True`; without it raises `ImportError` before anything is read.
     """
-    from mockrec.formats.notebook import need_pandas, tabulate, to_pandas
+    from mockrec.formats.analysis.notebook import need_pandas, tabulate, to_pandas
 
     if arrow:
         return tabulate(path, where, table)

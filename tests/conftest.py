@@ -14,11 +14,16 @@ from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
+from hypothesis import settings
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
 from skips import pytest_sessionfinish, pytest_terminal_summary
 
 __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
+
+# How long one example takes is the machine's, not the program's.
+settings.register_profile("mockrec", deadline=None)
+settings.load_profile("mockrec")
 
 
 def pytest_xdist_auto_num_workers() -> int:

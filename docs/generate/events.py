@@ -8,10 +8,10 @@ from typing import Annotated, Any, get_args, get_origin
 
 from words import cell, docs_of_fields, page, sentence, table
 
-from mockrec.formats import shapes
-from mockrec.formats.body import Body, names_of_keys
-from mockrec.formats.envelope import Event
-from mockrec.formats.events import DEFAULT_EVENTS, EVENT_CLASSES, FIRST_TYPES, SCHEMA_VERSION, TERMINAL_TYPES
+from mockrec.formats.schema import codec as shapes
+from mockrec.formats.schema.base import Event
+from mockrec.formats.schema.body import Body, names_of_keys
+from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_CLASSES, FIRST_TYPES, SCHEMA_VERSION, TERMINAL_TYPES
 
 _ABOUT = f"""
 Every record of the log, version {SCHEMA_VERSION} of the schema. What the records mean, what can be relied on and how

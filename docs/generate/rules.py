@@ -8,7 +8,7 @@ from typing import Any
 
 from words import cell, page, sentence, table
 
-from mockrec.engine.rules.load import json_schema
+from mockrec.engine.rules.language.load import json_schema
 
 Schema = dict[str, Any]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from words import page, table
 
-from mockrec.engine.record import redact_names as names
-from mockrec.engine.record import redact_token_rules as gitleaks
-from mockrec.engine.record import redact_tokens as tokens
+from mockrec.engine.redaction import names, tokens
+from mockrec.engine.redaction import token_rules as gitleaks
 
 _NAMES = (
     ("last word", "the last word of a name", names.WORDS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.message.response import Answer
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mockrec.engine.exchange.address import Address
-from mockrec.engine.exchange.body import Body
-from mockrec.engine.wire import content
+from mockrec.engine.message.body import Body
+from mockrec.engine.message.target_uri import Address
+from mockrec.engine.wire.content import codings as content
 
 
 @dataclass(slots=True)

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.address import Address
-from mockrec.engine.exchange.answer import REASONS, Answer
-from mockrec.engine.exchange.body import Body
 from mockrec.engine.exchange.changing import Changing
-from mockrec.engine.exchange.channel import Channel, Peer
 from mockrec.engine.exchange.edited import EditedRequest
-from mockrec.engine.exchange.ids import new_id
-from mockrec.engine.exchange.reader import RequestReader
-from mockrec.engine.pipe import Pipe
-from mockrec.engine.record.redact_known import Known
-from mockrec.engine.rules.request import RequestView
+from mockrec.engine.exchange.request_stream import RequestReader
+from mockrec.engine.ids import new_id
+from mockrec.engine.message.body import Body
+from mockrec.engine.message.channel import Channel, Peer
+from mockrec.engine.message.response import REASONS, Answer
+from mockrec.engine.message.target_uri import Address
+from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.rules.matching.request import RequestView
+from mockrec.engine.transport.byte_stream import Pipe
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 if TYPE_CHECKING:
-    from mockrec.engine.exchange.notes import Notes
-    from mockrec.engine.exchange.pieces import PieceBatch
-    from mockrec.engine.rules.select import CompiledRule
+    from mockrec.engine.recording.chunk_batcher import PieceBatch
+    from mockrec.engine.recording.exchange_log import Notes
+    from mockrec.engine.rules.matching.select import CompiledRule
 
 
 class Exchange:

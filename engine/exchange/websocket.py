@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.pipe import Pipe
+from mockrec.engine.transport.byte_stream import Pipe
 from mockrec.engine.wire.parts import Fault
-from mockrec.engine.wire.websocket import Close, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, WebSocket, WsFault
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange

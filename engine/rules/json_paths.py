@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from mockrec.formats.expressions import RegexError, compile_regex
+from mockrec.formats.text.regex import RegexError, compile_regex
 
 _MOST_PATTERN = 1000
 """Characters of an I-Regexp (RFC 9485); one may come from the document."""

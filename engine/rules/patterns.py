@@ -13,8 +13,8 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 
-from mockrec.formats.expressions import RegexError, compile_regex, python_fault, regex_fault
-from mockrec.formats.short_regex import for_short_texts
+from mockrec.formats.text.regex import RegexError, compile_regex, python_fault, regex_fault
+from mockrec.formats.text.short_regex import for_short_texts
 
 Search = Callable[[str], bool]
 Replacer = Callable[[str, int], str]

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import REASONS, Answer
 from mockrec.engine.offload.pool import TooLong
+from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.rules.model import HeaderChanges, Place, ResponseChanges
-from mockrec.engine.rules.select import CompiledRule
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.hooks import Hook, ResponseView
@@ -22,7 +22,7 @@ from mockrec.engine.steps.message_change import body_after, too_long, with_type
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.python import user_failed
 from mockrec.engine.steps.transform import TransformError, changed_headers
-from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.client import Gateway
 from mockrec.engine.upstream.headers import with_chunks, with_length, without
 from mockrec.engine.usercode.failure import UserError
 from mockrec.engine.wire.syntax import BODILESS_STATUSES

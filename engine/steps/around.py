@@ -7,8 +7,8 @@ from functools import partial
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
+from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.rules.model import Place, RequestChanges, ResponseChanges
-from mockrec.engine.rules.select import CompiledRule
 from mockrec.engine.steps.answer_changes import AnswerChanges, Layer
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.hooks import Hook, RequestEdit
@@ -16,7 +16,7 @@ from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.python import reply_with, user_failed
 from mockrec.engine.steps.request_changes import edited_request, needs_body
 from mockrec.engine.steps.transform import TransformError
-from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.client import Gateway
 from mockrec.engine.usercode.failure import UserError
 
 

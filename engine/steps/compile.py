@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from mockrec.engine.config import Limits, UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
-from mockrec.engine.rules.select import RuleSet
+from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.steps import emit, faults, jsonrpc, passthrough, python, reply, stream, timing, websocket
 from mockrec.engine.steps.around import Around
 from mockrec.engine.steps.context import Contexts
@@ -22,8 +22,8 @@ from mockrec.engine.steps.hooks import Hook
 from mockrec.engine.steps.plan import Act, Plan
 from mockrec.engine.steps.request_changes import needs_body
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
+from mockrec.engine.upstream.client import Gateway
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.pac import MISSING
 from mockrec.engine.upstream.resolve import read_server

@@ -12,7 +12,7 @@ import anyio.lowlevel
 from mockrec.engine import clock
 from mockrec.engine.config import Limits
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.template import Scope
+from mockrec.engine.rules.templates.template import Scope
 
 _LONG = 50_000
 """Steps after which others get their turn."""

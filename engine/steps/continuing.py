@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.select import CompiledRule
+from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.steps.answer_changes import ChangeFailed
 from mockrec.engine.steps.around import Around
 from mockrec.engine.steps.plan import Act, Plan

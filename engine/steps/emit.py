@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Emit
-from mockrec.engine.rules.template import TemplateError, compile_template, compile_tree
+from mockrec.engine.rules.templates.template import TemplateError, compile_template, compile_tree
 from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.plan import Act
 

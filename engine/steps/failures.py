@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.rules.model import Place
-from mockrec.engine.rules.template import TemplateError
+from mockrec.engine.rules.templates.template import TemplateError
 
 TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
 

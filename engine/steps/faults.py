@@ -6,10 +6,10 @@ import re
 
 import anyio
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.rules.model import Malformed, Reply
-from mockrec.engine.rules.template import TemplateError
+from mockrec.engine.rules.templates.template import TemplateError
 from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import Act

@@ -17,8 +17,8 @@ from urllib.parse import unquote_to_bytes
 
 from anyio import to_thread
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.rules.model import HeaderPairs, Reply
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure, unsendable_head
 from mockrec.engine.steps.plan import Act

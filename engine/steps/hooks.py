@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from mockrec.engine.exchange.answer import Answer
+from mockrec.engine.message.response import Answer
+from mockrec.engine.rules.explain.suggest import quoted
+from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, RequestChanges, ResponseChanges
-from mockrec.engine.rules.request import RequestView
-from mockrec.engine.rules.shapes import nearest_hint
-from mockrec.engine.rules.suggest import quoted
-from mockrec.engine.rules.urls import split_host
+from mockrec.engine.rules.yaml.types import nearest_hint
 from mockrec.engine.steps.python import answered, body_of, is_token, pairs_of
 from mockrec.engine.steps.python_stream import Streamed
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure
-from mockrec.engine.wire import content
-from mockrec.formats.deep import parse
+from mockrec.engine.wire.content import codings as content
+from mockrec.engine.wire.urls import split_host
+from mockrec.formats.text.json import parse
 
 _BODY_KEYS = ("body", "json", "base64")
 _REQUEST_KEYS = ("method", "url", "headers", *_BODY_KEYS, "response")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mockrec.engine.rules.values import json_equal
+from mockrec.engine.rules.matching.values import json_equal
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # no leading zeros (RFC 6901, section 4)
 

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.offload.pool import Helpers, TooLong
-from mockrec.engine.rules.deferral import QUICK_BODY
+from mockrec.engine.rules.matching.deferral import QUICK_BODY
+from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import JsonRpc
-from mockrec.engine.rules.request import RequestView
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
-from mockrec.engine.wire import content
+from mockrec.engine.wire.content import codings as content
 
 
 def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> Act:

@@ -11,8 +11,8 @@ from mockrec.engine.rules.model import BodyChange
 from mockrec.engine.steps.offloaded import changes_quickly, in_helper
 from mockrec.engine.steps.reply import JSON_TYPE
 from mockrec.engine.steps.transform import TransformError, changed_body
-from mockrec.engine.upstream.gateway import Gateway
-from mockrec.formats.small_file import BODY_LIMIT, read_small
+from mockrec.engine.upstream.client import Gateway
+from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 Fields = Sequence[Sequence[str]]
 

@@ -15,27 +15,27 @@ from typing import Any, Final
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.answer import REASONS, Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import REASONS, Answer
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
 from mockrec.engine.steps.faults import never_answer
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
-from mockrec.engine.steps.outgoing import outgoing
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.timing import delay_act
 from mockrec.engine.steps.transform import TransformError, changed_headers
-from mockrec.engine.steps.websocket_passing import SocketPassing
-from mockrec.engine.upstream.asking import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
-from mockrec.engine.upstream.carrier import Carrier
+from mockrec.engine.steps.upstream_request import outgoing
+from mockrec.engine.steps.websocket_passthrough import SocketPassing
+from mockrec.engine.upstream.client import Gateway
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.gateway import Gateway
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
 from mockrec.engine.upstream.options import Options
 from mockrec.engine.upstream.request import Outgoing
-from mockrec.engine.wire.head import target_text
-from mockrec.engine.wire.odd_fields import odd_tags
+from mockrec.engine.upstream.retry import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
+from mockrec.engine.upstream.stream import Carrier
+from mockrec.engine.wire.http1.odd_fields import odd_tags
+from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 

@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.match import MatcherError
-from mockrec.engine.rules.shapes import nearest_hint
-from mockrec.engine.rules.suggest import quoted
+from mockrec.engine.message.response import Answer
+from mockrec.engine.rules.explain.suggest import quoted
+from mockrec.engine.rules.matching.match import MatcherError
+from mockrec.engine.rules.yaml.types import nearest_hint
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.plan import Act, Plan
@@ -24,7 +24,7 @@ from mockrec.engine.steps.python_stream import Streamed, is_stream
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure, UserError, described
-from mockrec.engine.wire import content
+from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.syntax import TOKEN
 
 _NOT_IN_VALUES = re.compile(r"[^\x01-\xff]|[\r\n]")

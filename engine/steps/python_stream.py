@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import anyio
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import UserError
 from mockrec.engine.wire.syntax import BODILESS_STATUSES

@@ -8,15 +8,21 @@ from typing import Any
 
 import anyio
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
-from mockrec.engine.rules.template import Scope, TemplateError, compile_headers, compile_template, compile_tree
+from mockrec.engine.rules.templates.template import (
+    Scope,
+    TemplateError,
+    compile_headers,
+    compile_template,
+    compile_tree,
+)
 from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.folder import folder_act
 from mockrec.engine.steps.plan import Act
-from mockrec.formats.small_file import BODY_LIMIT, read_small
+from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
 _PIECE = 64 * 1024

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from mockrec.engine.exchange.address import Address, edited_address
 from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.target_uri import Address, edited_address
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import BodyChange, RequestChanges
-from mockrec.engine.rules.urls import DEFAULT_PORTS
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
 from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
-from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.client import Gateway
 from mockrec.engine.upstream.headers import with_length
+from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _PLAIN = {"ws": "http", "wss": "https"}
 _SOCKETS = {"http": "ws", "https": "wss"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.message.response import Answer
 from mockrec.engine.rules.model import Stream
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.timing import sleep_until

@@ -10,12 +10,12 @@ from typing import Any
 
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, HeaderPairs, Replacements, RequestChanges
 from mockrec.engine.rules.patterns import ReplacedTooLong, Replacer, replacer
-from mockrec.engine.rules.shapes import Unfit
-from mockrec.engine.rules.texts import HOST
-from mockrec.engine.rules.urls import split_host
+from mockrec.engine.rules.yaml.strings import HOST
+from mockrec.engine.rules.yaml.types import Unfit
 from mockrec.engine.steps.json_patch import PatchError, apply_patch
-from mockrec.engine.wire.content import UndecodableError, UnencodableError, codings_of, decode, encode
-from mockrec.formats.deep import NestedTooDeepError, parse
+from mockrec.engine.wire.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
+from mockrec.engine.wire.urls import split_host
+from mockrec.formats.text.json import NestedTooDeepError, parse
 
 _MOST_TEXT = 1024 * 1024
 """Characters of a path, query or host after its replacements."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.explain import explain_miss
+from mockrec.engine.message.response import Answer
+from mockrec.engine.rules.explain.explain import explain_miss
+from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import Forward, Passthrough, Place
-from mockrec.engine.rules.select import RuleSet
 from mockrec.engine.steps.compile import Tools
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.passthrough import passthrough_act

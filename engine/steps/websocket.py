@@ -7,22 +7,22 @@ from typing import Any
 
 import anyio
 
-from mockrec.engine.exchange.answer import Answer
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
+from mockrec.engine.message.response import Answer
 from mockrec.engine.offload.pool import Helpers, TooLong
-from mockrec.engine.rules.deferral import QUICK_BODY
+from mockrec.engine.rules.matching.deferral import QUICK_BODY
+from mockrec.engine.rules.matching.values import json_equal, json_includes
 from mockrec.engine.rules.model import Reject, Script, ScriptLine
 from mockrec.engine.rules.patterns import quick_length, searcher
-from mockrec.engine.rules.values import json_equal, json_includes
 from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import Act
 from mockrec.engine.steps.reply import json_bytes, reply_act
-from mockrec.engine.wire.websocket import Close, Fragment, Ping, WebSocket
-from mockrec.engine.wire.ws_handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
-from mockrec.formats.deep import parse
+from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, WebSocket
+from mockrec.engine.wire.websocket.handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
+from mockrec.formats.text.json import parse
 
 _VERSIONS = ("Sec-WebSocket-Version", "13")
 _NORMAL = 1000

@@ -12,9 +12,9 @@ import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import CLOSING_SECONDS, WebSocketLost, WebSocketSession
-from mockrec.engine.pipe import Pipe
+from mockrec.engine.transport.byte_stream import Pipe
 from mockrec.engine.upstream.errors import RESET, UpstreamError
-from mockrec.engine.wire.websocket import Close, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, WebSocket, WsFault
 
 _UNEXPECTED = 1011
 _BAD_GATEWAY = 1014  # registered with IANA for exactly this

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mockrec.engine.tls.trust import SKEW, CaPair, PrivateKey, key_usage, now
-from mockrec.formats.hostnames import to_ascii
+from mockrec.formats.text.hostnames import to_ascii
 
 _LIFETIME = timedelta(days=45)  # browsers accept 47 days at most from 2029 on
 _RENEW_BEFORE = timedelta(hours=1)

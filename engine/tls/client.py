@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, p
 from OpenSSL import SSL, crypto
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.tls.session import reason_of
-from mockrec.formats.hostnames import to_ascii
-from mockrec.formats.small_file import read_small
+from mockrec.engine.transport.tls import reason_of
+from mockrec.formats.files.small_file import read_small
+from mockrec.formats.text.hostnames import to_ascii
 
 _LEGACY_SERVER_CONNECT = 0x4
 _CIPHERS_OF_OLD = b"ALL:@SECLEVEL=0"

@@ -37,7 +37,7 @@ from cryptography.x509.oid import NameOID
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.tls.permissions import Exposed, check_given, check_own
-from mockrec.formats.small_file import read_small
+from mockrec.formats.files.small_file import read_small
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 

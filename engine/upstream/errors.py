@@ -6,7 +6,7 @@ import errno
 import re
 import socket
 
-from mockrec.engine.tls.session import TlsError
+from mockrec.engine.transport.tls import TlsError
 
 TIMED_OUT = "ETIMEDOUT"
 NOT_FOUND = "ENOTFOUND"

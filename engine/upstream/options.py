@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from mockrec.engine.config import UpstreamSettings
-from mockrec.engine.rules.urls import normal_hostname
 from mockrec.engine.upstream.resolve import is_address
+from mockrec.engine.wire.urls import normal_hostname
 
 _PROXY_PORTS = {
     "http": 80,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio
 
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.h2 import H2Connection
-from mockrec.engine.upstream.http import UpstreamConnection
+from mockrec.engine.upstream.http1 import UpstreamConnection
+from mockrec.engine.upstream.http2 import H2Connection
 
 _MOST_IDLE = 32
 """HTTP/1 connections that are kept for one client."""

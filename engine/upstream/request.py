@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mockrec.engine.rules.urls import DEFAULT_PORTS
-from mockrec.engine.upstream.dial import Route
+from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
-from mockrec.engine.wire.h2_fields import plain_fields
+from mockrec.engine.wire.http2.fields import plain_fields
 from mockrec.engine.wire.parts import header_table
+from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 

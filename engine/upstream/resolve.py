@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from mockrec.engine.upstream.errors import NOT_FOUND, UpstreamError, system_error
-from mockrec.formats.hostnames import to_ascii
+from mockrec.formats.text.hostnames import to_ascii
 
 _PATIENCE_SECONDS = 2.0
 """For name servers of the user's choice, before the system is asked."""

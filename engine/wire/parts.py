@@ -17,7 +17,7 @@ class RequestHead:
     """A request head as read, with the tables that everybody needs decoded once.
 
     Clients of a test suite send the same head again and again, so heads are shared between exchanges
-    (see `wire/head.py`). Nobody may change one; `address` is filled once by the exchange.
+    (see `http1/request_head.py`). Nobody may change one; `address` is filled once by the exchange.
     """
 
     __slots__ = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from mockrec.engine.wire.head import METHODS
+from mockrec.engine.wire.http1.request_head import METHODS
 
 Opening = Literal["tls", "socks4", "socks5", "h2", "http1", "unknown", "more"]
 """`more`: several of them are still possible. `unknown`: none, and an HTTP/1 codec would say what is wrong."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mockrec.formats.errors import FormatError
-from mockrec.formats.small_file import REPORT_LIMIT, read_small
+from mockrec.formats.files.small_file import REPORT_LIMIT, read_small
+from mockrec.formats.schema.errors import FormatError
 
 
 class BaselineError(FormatError):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from mockrec.formats.diff.documents import dump, is_float
+from mockrec.formats.diff.compare.documents import dump, is_float
+from mockrec.formats.diff.compare.keys import split
 from mockrec.formats.diff.ignore import Rule
-from mockrec.formats.diff.keys import split
 from mockrec.formats.diff.model import (
     ABSENT,
     Difference,
@@ -25,7 +25,7 @@ from mockrec.formats.diff.model import (
     Severity,
     Subject,
 )
-from mockrec.formats.endpoints import former_template
+from mockrec.formats.sessions.endpoints import former_template
 
 MOST_TEXT = 500
 """Characters of a value that are kept: a report is for people."""

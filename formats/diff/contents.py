@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from mockrec.formats.deep import dump
-from mockrec.formats.diff import headers
-from mockrec.formats.lenient import object_of, text_of
+from mockrec.formats.diff.compare import headers
+from mockrec.formats.schema.lenient import object_of, text_of
+from mockrec.formats.text.json import dump
 
 Record = Mapping[str, Any]
 

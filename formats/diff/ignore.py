@@ -15,7 +15,7 @@ from typing import Any
 
 from mockrec.formats.diff.model import Endpoint, Subject
 from mockrec.formats.diff.selectors import Selector, SelectorError, parse_selector
-from mockrec.formats.small_file import read_small
+from mockrec.formats.files.small_file import read_small
 
 _RULE = re.compile(r"(?:(?P<endpoint>(?:[A-Z*]+ )?[^\s:]*/\S*) )?(?P<selector>.+)", re.DOTALL)
 _MAX_DEPTH = 20

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mockrec.formats.diff.model import Item, Location, Subject
-from mockrec.formats.errors import FormatError
-from mockrec.formats.expressions import compile_regex, regex_fault
+from mockrec.formats.schema.errors import FormatError
+from mockrec.formats.text.regex import compile_regex, regex_fault
 
 _NAMED = ("header", "cookie", "query", "form", "trailer", "name")
 _WORDS = ("status", "body", "count", "timing", "error", "close", "event", "interim", "version", "reason")

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from mockrec.formats.deep import dump
+from mockrec.formats.text.json import dump
 
 _BUFFER = 1 << 20
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 
-from mockrec.formats.deep import dump
-from mockrec.formats.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.har.delta import pack
 from mockrec.formats.har.entry import make_entry
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.pages import Pages
-from mockrec.formats.har.residual import pack
+from mockrec.formats.schema.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.text.json import dump
 
 Record = dict[str, Any]
 

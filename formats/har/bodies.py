@@ -11,9 +11,9 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from mockrec.formats.body import encode_body
-from mockrec.formats.charsets import codec_of
 from mockrec.formats.har.fields import form_parameters, mapping, text, whole
+from mockrec.formats.schema.body import encode_body
+from mockrec.formats.text.charsets import codec_of
 
 Record = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """One exchange's records → the standard fields of its entry, and the custom ones that viewers know.
 
-What is written here and why: `docs/har.md`. Nothing here decides whether something is lost: that is `residual.py`.
+What is written here and why: `docs/har.md`. Nothing here decides whether something is lost: that is `delta.py`.
 """
 
 from __future__ import annotations

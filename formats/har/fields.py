@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 
-from mockrec.formats.urls import DEFAULT_PORTS
+from mockrec.formats.text.urls import DEFAULT_PORTS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_402_300_799_000.0

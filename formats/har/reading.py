@@ -1,7 +1,7 @@
 """A HAR as a session: its records as JSON Lines, in their order.
 
 Our own files give back exactly the records that they were made of. Of other tools' files each entry becomes an exchange
-(`foreign.py`), in the order of time. A damaged entry is told and left out.
+(`imported.py`), in the order of time. A damaged entry is told and left out.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mockrec.formats.errors import SessionError
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.har.attached import Attached, Nowhere
+from mockrec.formats.har.delta import unpack
 from mockrec.formats.har.fields import items, mapping, whole
-from mockrec.formats.har.foreign import Importer
-from mockrec.formats.har.residual import unpack
+from mockrec.formats.har.imported import Importer
 from mockrec.formats.har.sink import FORMAT
 from mockrec.formats.har.split import Member, Splitter
 from mockrec.formats.har.spool import Spool
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.schema.errors import SessionError
 
 MAX_PROBLEMS = 1000
 """Problems kept; further ones are only counted."""

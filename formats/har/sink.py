@@ -10,13 +10,13 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from mockrec.formats.deep import dump
-from mockrec.formats.errors import OutputError, OutputLostError
 from mockrec.formats.har.assemble import Assembler, homes
+from mockrec.formats.har.atomic_file import Growing, open_growing
 from mockrec.formats.har.entry import tls_error
-from mockrec.formats.har.twins import Growing, open_growing
-from mockrec.formats.loading import load_record
-from mockrec.formats.version import mockrec_version
+from mockrec.formats.schema.errors import OutputError, OutputLostError
+from mockrec.formats.schema.version import mockrec_version
+from mockrec.formats.select.loading import load_record
+from mockrec.formats.text.json import dump
 
 SHOW_MS = 150.0
 """With a batch every 40 ms and a sync point every 50 ms, nothing is invisible for more than 250 ms."""

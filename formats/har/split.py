@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.har.recognise import CALLBACK
+from mockrec.formats.schema.errors import SessionError
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)

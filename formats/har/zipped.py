@@ -12,8 +12,8 @@ import zlib
 from io import BufferedReader
 from typing import IO, Final
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.har.attached import Attached, Zip
+from mockrec.formats.schema.errors import SessionError
 
 MAGIC: Final = b"PK\x03\x04"
 """How a zip begins that has something in it."""

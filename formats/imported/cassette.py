@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.har.fields import iso
-from mockrec.formats.har.foreign_entry import ForeignEntry
+from mockrec.formats.har.imported_entry import ForeignEntry
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.imported.interaction import exchange_of, moment_of
 from mockrec.formats.imported.session import MAX_PROBLEMS, Exchange, ImportedSession
 from mockrec.formats.imported.yaml_values import Values, is_null
+from mockrec.formats.schema.errors import SessionError
 
 MAX_JSON = 512 * 1024 * 1024
 """A cassette in JSON is read as a whole; in YAML one interaction after another."""

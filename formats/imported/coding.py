@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from mockrec.formats.body import encode_body
+from mockrec.formats.schema.body import encode_body
 
 Record = dict[str, Any]
 

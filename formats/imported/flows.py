@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.har.fields import iso, mapping
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.imported.session import MAX_PROBLEMS, Exchange, ImportedSession
 from mockrec.formats.imported.tnetstring import Stream
+from mockrec.formats.schema.errors import SessionError
 
 NEWEST = 21
 _PORTS = {"http": 80, "https": 443}

@@ -8,9 +8,9 @@ from typing import Any
 
 from mockrec.formats.har.attached import Nowhere
 from mockrec.formats.har.fields import mapping, text
-from mockrec.formats.har.foreign import Importer
-from mockrec.formats.har.foreign_entry import ForeignEntry
-from mockrec.formats.har.foreign_notes import MISSING, EntryNotes
+from mockrec.formats.har.imported import Importer
+from mockrec.formats.har.imported_entry import ForeignEntry
+from mockrec.formats.har.imported_repairs import MISSING, EntryNotes
 from mockrec.formats.har.spool import Spool
 from mockrec.formats.imported.coding import body_record
 

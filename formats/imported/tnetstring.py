@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mockrec.formats.errors import SessionError
+from mockrec.formats.schema.errors import SessionError
 
 MAX_VALUE = 512 * 1024 * 1024
 """Bytes of one value at the top, which is one flow: bounds the memory a wrong file can take."""

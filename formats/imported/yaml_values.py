@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from mockrec.formats.errors import SessionError
+from mockrec.formats.schema.errors import SessionError
 
 MAX_DEPTH = 100
 MAX_BETWEEN = 128 * 1024 * 1024

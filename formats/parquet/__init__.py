@@ -4,5 +4,5 @@
 * **columns**: rows as an Arrow table (`columns.py`), and back to lines (`lines.py`)
 * **journal**: the JSON Lines that a recording is until its Parquet file is there (`journal.py`)
 
-Modules here import pyarrow, except those that a recording imports: `journal.py`, `places.py`.
+Modules here import pyarrow, except those that a recording imports: `journal.py`, `paths.py`.
 """

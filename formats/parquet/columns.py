@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mockrec.formats.deep import dump
-from mockrec.formats.layout import EXTRA, FROM_HEADERS, all_columns
+from mockrec.formats.parquet.arrow_schema import EVENTS, TIME
 from mockrec.formats.parquet.fields import PLACES
-from mockrec.formats.parquet.garbage import no_collection
-from mockrec.formats.parquet.heads import Pairs
-from mockrec.formats.parquet.rows import EXACT, Extra, RowReader, Rows, decode_base64, read_exactly
-from mockrec.formats.schema import EVENTS, TIME
+from mockrec.formats.parquet.gc_pause import no_collection
+from mockrec.formats.parquet.header_lists import Pairs
+from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS, all_columns
+from mockrec.formats.parquet.row_reader import EXACT, Extra, RowReader, Rows, decode_base64, read_exactly
+from mockrec.formats.text.json import dump
 
 _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z$"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 
-from mockrec.formats.errors import FormatError, OutputError
 from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.schema.errors import FormatError, OutputError
 
 
 class Conductor:

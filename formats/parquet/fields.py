@@ -1,4 +1,4 @@
-"""The structs that lines are decoded into, made from the event types by way of `formats/layout.py`.
+"""The structs that lines are decoded into, made from the event types by way of `formats/parquet/layout.py`.
 
 A struct of all keys costs more to make, and more to look through, than one of the keys that a session really has.
 So there is one for each set of fields that was asked for.
@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mockrec.formats.events import EVENT_CLASSES
-from mockrec.formats.layout import DERIVED, Column, columns_of
-from mockrec.formats.shapes import specs
+from mockrec.formats.parquet.layout import DERIVED, Column, columns_of
+from mockrec.formats.schema.codec import specs
+from mockrec.formats.schema.events import EVENT_CLASSES
 
 Path = tuple[str, ...]
 
 _BITS = {"statusCode": 16, "closeCode": 32, "remotePort": 32, "destinationPort": 32}
-"""As narrow as the columns in `formats/schema.py`; a test compares them."""
+"""As narrow as the columns in `formats/parquet/arrow_schema.py`; a test compares them."""
 _TYPES: dict[str, Any] = {
     "text": str,
     "number": float,

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from mockrec.formats.errors import SessionError
-from mockrec.formats.layout import FROM_HEADERS, TABLE_VERSION
+from mockrec.formats.parquet.arrow_schema import EVENTS, REPEATING, SCHEMAS
+from mockrec.formats.parquet.layout import FROM_HEADERS, TABLE_VERSION
 from mockrec.formats.parquet.lines import damaged, lines_of
-from mockrec.formats.parquet.places import is_uri
-from mockrec.formats.schema import EVENTS, REPEATING, SCHEMAS
+from mockrec.formats.parquet.paths import is_uri
+from mockrec.formats.schema.errors import SessionError
 
 GROUP_ROWS = 16_384
 """Rows of a row group: enough that columns compress, few enough that statistics tell them apart."""

@@ -11,10 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
-from mockrec.formats.errors import FormatError, OutputExistsError
-from mockrec.formats.parquet.convert import CONVERTER_ERRORS, check_place, needs_check, open_converter
-from mockrec.formats.parquet.locks import HELPER, take_lock
-from mockrec.formats.parquet.places import segment_name, segments
+from mockrec.formats.parquet.journal_lock import HELPER, take_lock
+from mockrec.formats.parquet.paths import segment_name, segments
+from mockrec.formats.parquet.segments import CONVERTER_ERRORS, check_place, needs_check, open_converter
+from mockrec.formats.schema.errors import FormatError, OutputExistsError
 
 EXISTS = 4
 

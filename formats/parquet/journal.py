@@ -12,12 +12,11 @@ import os
 import shutil
 from pathlib import Path
 
-from mockrec.formats.errors import OutputBusyError, OutputError, OutputExistsError, OutputLostError
-from mockrec.formats.locks import held_by
-from mockrec.formats.outfile import CHECK_MS, OutFile, open_output
+from mockrec.formats.files.locks import held_by
+from mockrec.formats.files.outfile import CHECK_MS, OutFile, open_output
 from mockrec.formats.parquet.conductor import Conductor
-from mockrec.formats.parquet.locks import RECORDER, Lock, take_lock
-from mockrec.formats.parquet.places import (
+from mockrec.formats.parquet.journal_lock import RECORDER, Lock, take_lock
+from mockrec.formats.parquet.paths import (
     EVENTS_FOLDER,
     EXCHANGES_FOLDER,
     check_name,
@@ -29,6 +28,7 @@ from mockrec.formats.parquet.places import (
     segments,
 )
 from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.schema.errors import OutputBusyError, OutputError, OutputExistsError, OutputLostError
 
 SEGMENT_RECORDS = 16_384
 """A row group's worth."""
@@ -38,7 +38,7 @@ SEGMENT_AGE_MS = 60_000.0
 
 
 class JournalSink:
-    """Appends whole lines to the current segment. See `formats/frames.py`, `Sink`."""
+    """Appends whole lines to the current segment. See `formats/files/frames.py`, `Sink`."""
 
     def __init__(self, path: str, journal: Path, helper: Conductor, *, file_mode: int) -> None:
         self.name = path

@@ -15,12 +15,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mockrec.formats.errors import SessionError
-from mockrec.formats.layout import DERIVED, EXTRA, Column, all_columns, layout
 from mockrec.formats.parquet import arrays
-from mockrec.formats.parquet.garbage import no_collection
-from mockrec.formats.parquet.heads import header_table
-from mockrec.formats.schema import EVENTS
+from mockrec.formats.parquet.arrow_schema import EVENTS
+from mockrec.formats.parquet.gc_pause import no_collection
+from mockrec.formats.parquet.header_lists import header_table
+from mockrec.formats.parquet.layout import DERIVED, EXTRA, Column, all_columns, layout
+from mockrec.formats.schema.errors import SessionError
 
 Values = list[Any]
 

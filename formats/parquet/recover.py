@@ -6,12 +6,12 @@ from pathlib import Path
 
 import orjson
 
-from mockrec.formats.errors import OutputBusyError, OutputError
-from mockrec.formats.locks import held_by
-from mockrec.formats.outfile import open_output
-from mockrec.formats.parquet.convert import CONVERTER_ERRORS, open_converter
-from mockrec.formats.parquet.locks import HELPER, RECORDER, Lock, take_lock
-from mockrec.formats.parquet.places import segment_name, segments
+from mockrec.formats.files.locks import held_by
+from mockrec.formats.files.outfile import open_output
+from mockrec.formats.parquet.journal_lock import HELPER, RECORDER, Lock, take_lock
+from mockrec.formats.parquet.paths import segment_name, segments
+from mockrec.formats.parquet.segments import CONVERTER_ERRORS, open_converter
+from mockrec.formats.schema.errors import OutputBusyError, OutputError
 
 _TAIL = 1024 * 1024
 

@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 from pyarrow.fs import FileType, LocalFileSystem
 
-from mockrec.formats.errors import OutputError, OutputExistsError, RecordError
 from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.exchange_rows import Fold
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
-from mockrec.formats.parquet.fold import Fold
 from mockrec.formats.parquet.journal import refuse_live_journal
-from mockrec.formats.parquet.places import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
+from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
 from mockrec.formats.parquet.tables import TableFile
+from mockrec.formats.schema.errors import OutputError, OutputExistsError, RecordError
 
 BLOCK = 2 * 1024 * 1024
 """Bytes of lines that become rows at a time."""
@@ -29,7 +29,7 @@ _ERRORS = (OSError, pa.ArrowException)
 
 
 class TableSink:
-    """Takes whole lines and puts rows into a file, or into the parts of a data set. See `formats/frames.py`, `Sink`."""
+    """Writes whole lines as rows of one file, or of the parts of a data set (a `Sink`, `formats/files/frames.py`)."""
 
     def __init__(self, name: str, consumer: FileTables | DataSetTables) -> None:
         self.name = name

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mockrec.formats.errors import SessionError
-from mockrec.formats.parquet.places import (
+from mockrec.formats.parquet.paths import (
     EVENTS_FOLDER,
     is_uri,
     journal_of,
@@ -19,6 +18,7 @@ from mockrec.formats.parquet.places import (
     segments,
     session_name,
 )
+from mockrec.formats.schema.errors import SessionError
 
 _CHUNK = 256 * 1024
 Piece = tuple[int, str]
@@ -26,7 +26,7 @@ Piece = tuple[int, str]
 
 
 class TableSource:
-    """An open session; see `formats/source.py`. Iterate it once."""
+    """An open session; see `formats/files/reader.py`. Iterate it once."""
 
     def __init__(self, name: str) -> None:
         """Raises `SessionError` where there is no session."""

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from mockrec.formats.errors import SessionError
+from mockrec.formats.schema.errors import SessionError
 
 _CHUNK = 1024 * 1024
 _CHECKED = 64 * _CHUNK
@@ -21,7 +21,7 @@ SPARED = 256 * _CHUNK
 
 
 class SpooledTable:
-    """A session that is read once, when everything has come; see `formats/source.py`, `Lines`."""
+    """A session that is read once, when everything has come; see `formats/files/reader.py`, `Lines`."""
 
     def __init__(
         self,

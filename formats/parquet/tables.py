@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mockrec.formats.parquet.arrow_schema import footer
+from mockrec.formats.parquet.atomic_file import NewFile
 from mockrec.formats.parquet.files import GROUP_ROWS, new_writer
-from mockrec.formats.parquet.newfile import NewFile
-from mockrec.formats.schema import footer
 
 GROUP_BYTES = 32 * 1024 * 1024
 """A row group is closed early when its rows have large bodies: it has to be in memory as a whole."""

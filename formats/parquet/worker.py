@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mockrec.formats.errors import OutputError, OutputExistsError
-from mockrec.formats.parquet.places import segments
+from mockrec.formats.parquet.paths import segments
+from mockrec.formats.schema.errors import OutputError, OutputExistsError
 
 _STARTS = 3
 """A helper that dies is replaced; what kills each of them is no accident."""

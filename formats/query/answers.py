@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from mockrec.formats.blocks import Blocks
-from mockrec.formats.errors import SessionError
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.blocks import Blocks
 
 
 @dataclass(slots=True)

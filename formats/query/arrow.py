@@ -18,9 +18,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mockrec.formats.events import EVENT_CLASSES
-from mockrec.formats.layout import DERIVED, EXTRA, FROM_HEADERS, Column, layout
 from mockrec.formats.parquet import arrays
+from mockrec.formats.parquet.layout import DERIVED, EXTRA, FROM_HEADERS, Column, layout
 from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Present, Regex, Text, compile_any
 from mockrec.formats.query.extract import Context
@@ -29,6 +28,7 @@ from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.plan import Test as PlanTest
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
+from mockrec.formats.schema.events import EVENT_CLASSES
 
 _KNOWN_TYPES = arrays.texts(sorted(EVENT_CLASSES))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ class ColumnTest:
     number: int
     column: str
     kind: str
-    """As in `formats/layout.py`."""
+    """As in `formats/parquet/layout.py`."""
     types: frozenset[str] | None
     """Record types in which the column means this; None: all."""
     source: Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from mockrec.formats.errors import FormatError
+from mockrec.formats.schema.errors import FormatError
 
 _MAX_SHOWN = 200
 """Characters of an expression that are shown; longer ones are cut around the place."""

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from mockrec.formats.body import Body
-from mockrec.formats.errors import FormatError
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.errors import FormatError
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
-from mockrec.formats.body import Body
-from mockrec.formats.events import EVENT_CLASSES
 from mockrec.formats.query.field import Field, Source
 from mockrec.formats.query.values import Kind
-from mockrec.formats.shapes import FreeData, Headers, Shape, specs
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.codec import FreeData, Headers, Shape, specs
+from mockrec.formats.schema.events import EVENT_CLASSES
 
 _KINDS = {str: Kind.TEXT, int: Kind.NUMBER, float: Kind.NUMBER, bool: Kind.BOOLEAN}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from mockrec.formats.layout import EXTRA
+from mockrec.formats.parquet.layout import EXTRA
 from mockrec.formats.query.arrow import ArrowPlan, ColumnTest, whole_bounds
 from mockrec.formats.query.checks import Check, Interval, Moment, Present, Text
 from mockrec.formats.query.plan import Both, Either, Leaf, Node, Not

@@ -8,7 +8,7 @@ from typing import Any
 
 import re2
 
-from mockrec.formats.short_regex import common_subset, for_short_texts
+from mockrec.formats.text.short_regex import common_subset, for_short_texts
 
 MAX_PATTERN = 1000
 """Characters of a pattern."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mockrec.formats.quantities import BYTES, SECONDS
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Regex, Text
 from mockrec.formats.query.regex import problem
 from mockrec.formats.query.tokens import Word
+from mockrec.formats.text.quantities import BYTES, SECONDS
 
 ORDER = ("<", "<=", ">", ">=")
 TEXT_OPERATORS = ("contains", "startswith", "endswith")

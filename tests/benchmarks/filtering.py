@@ -26,7 +26,7 @@ import sys, time
 import orjson
 from mockrec.formats import table_input
 from mockrec.formats.query import parse
-from mockrec.formats.selection import Selection
+from mockrec.formats.select.selection import Selection
 started = time.perf_counter()
 selection = Selection([sys.argv[1]], parse("status >= 500", records=True))
 selection.only([("id",), ("url",)])

@@ -18,7 +18,7 @@ from typing import Any
 from load import Client
 from program import Program, verified, verify, want
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 PROMISED_SECONDS = 0.05
 MARGIN_SECONDS = 0.2

@@ -13,27 +13,27 @@ from typing import Any
 from hpack.hpack import Encoder
 from slow_words import WORDS
 
-from mockrec.engine.record.redact import Holder, Redactor
-from mockrec.engine.rules.explain import explain_miss
-from mockrec.engine.rules.match import compile_when
+from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.rules.explain.explain import explain_miss
+from mockrec.engine.rules.matching.match import compile_when
+from mockrec.engine.rules.matching.request import RequestView
+from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import Condition, MultipartPart, Place, Reply, Rule, When
-from mockrec.engine.rules.multipart import header_parameter
 from mockrec.engine.rules.patterns import searcher
-from mockrec.engine.rules.request import RequestView
-from mockrec.engine.rules.select import RuleSet
-from mockrec.engine.rules.template import TemplateError, TemplateRequest, compile_template
-from mockrec.engine.rules.urls import normal_hostname, normal_path
-from mockrec.engine.wire.h1 import H1Server
-from mockrec.engine.wire.h2 import H2Server
-from mockrec.engine.wire.h2_frames import PREFACE
-from mockrec.engine.wire.websocket import WebSocket
-from mockrec.engine.wire.ws_handshake import negotiate, offered_protocols
-from mockrec.formats.diff import documents, forms, lines, sse, tree
-from mockrec.formats.diff.values import Values
-from mockrec.formats.diff.volatile import Window
-from mockrec.formats.expressions import RegexError
+from mockrec.engine.rules.templates.template import TemplateError, TemplateRequest, compile_template
+from mockrec.engine.wire.http1.server import H1Server
+from mockrec.engine.wire.http2.frames import PREFACE
+from mockrec.engine.wire.http2.server import H2Server
+from mockrec.engine.wire.multipart import header_parameter
+from mockrec.engine.wire.urls import normal_hostname, normal_path
+from mockrec.engine.wire.websocket.connection import WebSocket
+from mockrec.engine.wire.websocket.handshake import negotiate, offered_protocols
+from mockrec.formats.diff.compare import documents, forms, lines, sse, tree
+from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.query.regex import matcher
+from mockrec.formats.text.regex import RegexError
 
 _MB = 1024 * 1024
 _QUICK = 64 * 1024

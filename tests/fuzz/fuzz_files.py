@@ -13,16 +13,16 @@ import orjson
 import zstandard
 from fuzz_target import Target
 
-from mockrec.cli.story import story
+from mockrec.cli.exchange_report import story
 from mockrec.engine.errors import MockrecError
-from mockrec.engine.rules.load import load_rules
-from mockrec.formats.audit import Audit
-from mockrec.formats.errors import FormatError, RecordError
-from mockrec.formats.events import parse_event, to_record
-from mockrec.formats.exchanges import fold
-from mockrec.formats.frames import gzip_member
-from mockrec.formats.session import Session
-from mockrec.formats.source import Source
+from mockrec.engine.rules.language.load import load_rules
+from mockrec.formats.analysis.verify import Audit
+from mockrec.formats.files.frames import gzip_member
+from mockrec.formats.files.reader import Source
+from mockrec.formats.schema.errors import FormatError, RecordError
+from mockrec.formats.schema.events import parse_event, to_record
+from mockrec.formats.sessions.rows import fold
+from mockrec.formats.sessions.session import Session
 
 _ROOT = Path(__file__).parents[2]
 _NO_FOLDER = Path("/nowhere.bodies")

@@ -9,9 +9,9 @@ from typing import Any
 from fuzz_parts import LIMIT, joined, same_in_any_cut, told
 from fuzz_target import Target
 
-from mockrec.engine.wire.chunked import ChunkedBody
-from mockrec.engine.wire.h1 import H1Server
-from mockrec.engine.wire.h1_client import H1Client
+from mockrec.engine.wire.http1.chunked import ChunkedBody
+from mockrec.engine.wire.http1.client import H1Client
+from mockrec.engine.wire.http1.server import H1Server
 from mockrec.engine.wire.parts import End, Fault
 
 

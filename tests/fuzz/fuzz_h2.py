@@ -10,10 +10,10 @@ from fuzz_parts import LIMIT, joined, pieces, same_in_any_cut, told
 from fuzz_target import Target
 from hpack.hpack import Encoder
 
-from mockrec.engine.wire.h2 import H2Server
-from mockrec.engine.wire.h2_client import H2Client
-from mockrec.engine.wire.h2_frames import PREFACE
-from mockrec.engine.wire.h2_streams import StreamPart
+from mockrec.engine.wire.http2.client import H2Client
+from mockrec.engine.wire.http2.frames import PREFACE
+from mockrec.engine.wire.http2.server import H2Server
+from mockrec.engine.wire.http2.streams import StreamPart
 from mockrec.engine.wire.parts import Data, Request
 
 

@@ -14,20 +14,23 @@ from fuzz_files import check_message, session
 from fuzz_target import Target
 
 from mockrec.cli.diff_text import report as text_report
-from mockrec.formats.diff import report_github, report_json, report_junit, report_markdown
 from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import Filters
-from mockrec.formats.diff.compare import compare_sessions
+from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import read_rules
 from mockrec.formats.diff.model import Options
-from mockrec.formats.errors import FormatError
+from mockrec.formats.diff.report import github as report_github
+from mockrec.formats.diff.report import json as report_json
+from mockrec.formats.diff.report import junit as report_junit
+from mockrec.formats.diff.report import markdown as report_markdown
+from mockrec.formats.files.reader import Source
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
-from mockrec.formats.session import Session, open_session
-from mockrec.formats.source import Source
-from mockrec.formats.table_input import TableInput
+from mockrec.formats.schema.errors import FormatError
+from mockrec.formats.select.parquet_input import TableInput
+from mockrec.formats.sessions.session import Session, open_session
 
 _SEEDS = Path(__file__).parent / "seeds"
 _HARS = Path(__file__).parents[1] / "data" / "har"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mockrec.formats.audit import Audit
-from mockrec.formats.session import Session, open_session
+from mockrec.formats.analysis.verify import Audit
+from mockrec.formats.sessions.session import Session, open_session
 
 Record = dict[str, Any]
 

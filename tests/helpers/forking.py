@@ -32,7 +32,7 @@ _IMPORTED = (
     "anyio._backends._asyncio", "encodings.idna", "importlib.metadata", "typer._adapters", "uvloop",
 )  # fmt: skip
 """What a start imports; a name that is missing makes it slower, and nothing else."""
-_STATEFUL = ("mockrec.engine.clock", "mockrec.engine.exchange.ids")
+_STATEFUL = ("mockrec.engine.clock", "mockrec.engine.ids")
 """Modules that read the clock, or draw a number, when they are imported."""
 
 

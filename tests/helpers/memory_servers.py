@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from mockrec.engine.upstream.dial import Dialed
-from mockrec.engine.upstream.http import UpstreamConnection
+from mockrec.engine.upstream.dialer import Dialed
+from mockrec.engine.upstream.http1 import UpstreamConnection
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

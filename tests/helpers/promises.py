@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockrec.engine.exchange.websocket import SocketSettings
-from mockrec.engine.replay.cassette import Cassette
-from mockrec.engine.replay.facts import Match
-from mockrec.engine.replay.latency import Latency
-from mockrec.engine.replay.selectors import parse_selector
-from mockrec.engine.replay.serving import GUESSED, MISSED, replay_act
+from mockrec.engine.replay.serve.cassette import Cassette
+from mockrec.engine.replay.serve.latency import Latency
+from mockrec.engine.replay.serve.step import GUESSED, MISSED, replay_act
+from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.selectors import parse_selector
 
 JSON = ("Content-Type", "application/json")
 FORM = ("Content-Type", "application/x-www-form-urlencoded")

@@ -14,7 +14,7 @@ from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-from mockrec.engine.record import redact_tokens
+from mockrec.engine.redaction import tokens as redact_tokens
 
 GITLEAKS = Path(__file__).parents[1] / "data" / "tokens" / "gitleaks.json"
 _MORE = 6

@@ -27,8 +27,8 @@ from forking import Forked, ForkServer, can_fork, started
 from http2_client import Talk
 from waiting import until, until_there
 
-from mockrec.formats.body import Body
-from mockrec.formats.session import open_session
+from mockrec.formats.schema.body import Body
+from mockrec.formats.sessions.session import open_session
 
 Record = dict[str, Any]
 

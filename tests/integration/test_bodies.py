@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.body import FILE_NAME, Body
+from mockrec.formats.schema.body import FILE_NAME, Body
 
 Start = Callable[..., Any]
 Serve = Callable[..., Any]

@@ -18,7 +18,7 @@ import pytest
 from progress import Moment, let_run
 
 from mockrec.cli.__main__ import main
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 RULES = """
 version: 1

@@ -18,7 +18,7 @@ from audited import audited
 from devtools import developer_tools
 from websockets.sync.client import connect
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 Make = Callable[..., Any]
 Har = dict[str, Any]
@@ -278,7 +278,7 @@ def test_mitmproxy(recorded: Recorded, tmp_path: Path) -> None:
 
 def assert_imported(path: Path, exchanges: int) -> list[dict[str, Any]]:
     """Another tool's HAR as a session that keeps the log's guarantees; its records."""
-    from mockrec.formats.exchanges import fold
+    from mockrec.formats.sessions.rows import fold
 
     with open_session(path) as session:
         records = audited(session)

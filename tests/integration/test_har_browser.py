@@ -17,7 +17,7 @@ import pytest
 from devtools import developer_tools
 from web_site import PATHS, TOLD, site
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 Make = Callable[..., Any]
 Record = dict[str, Any]

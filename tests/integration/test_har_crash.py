@@ -20,7 +20,7 @@ from progress import Moment, let_run
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 KILLS = int(os.environ.get("MOCKREC_KILLS", "8"))
 PROMISED_SECONDS = 0.25

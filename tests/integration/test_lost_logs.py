@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from waiting import until
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 RULES = """
 version: 1

@@ -20,7 +20,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 KILLS = int(os.environ.get("MOCKREC_KILLS", "6"))
 BATCHES = 120

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from mockrec.formats.layout import all_columns
+from mockrec.formats.parquet.layout import all_columns
 
 RULES = """
 version: 1

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from waiting import until, until_logged, until_said
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 RULES = """
 version: 1

@@ -20,7 +20,7 @@ from audited import read
 from replay_sessions import session_of
 from waiting import until_there
 
-from mockrec.formats.body import Body
+from mockrec.formats.schema.body import Body
 
 Start = Callable[..., Any]
 Make = Callable[..., Any]

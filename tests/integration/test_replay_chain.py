@@ -17,7 +17,7 @@ from replay_sessions import session_of
 from token_server import token_server, visit
 from websockets.sync.client import connect
 
-from mockrec.formats.body import Body
+from mockrec.formats.schema.body import Body
 
 Start = Callable[..., Any]
 Program = Callable[..., subprocess.CompletedProcess[str]]

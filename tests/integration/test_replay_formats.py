@@ -13,7 +13,7 @@ import pytest
 from replay_sessions import session_of
 from serving import Serving, serve
 
-from mockrec.engine.rules.load import load_rules
+from mockrec.engine.rules.language.load import load_rules
 
 __all__ = ["serve"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from waiting import until_there
 
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 Start = Callable[..., Any]
 Program = Callable[..., subprocess.CompletedProcess[str]]

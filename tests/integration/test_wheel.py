@@ -56,7 +56,7 @@ def test_an_installed_wheel_works(wheel: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index",
         "--force-reinstall", "--ignore-installed", wheel, cwd=tmp_path)  # fmt: skip
     assert run(home / "bin" / "mockrec", "--version", cwd=tmp_path).startswith("mockrec ")
-    where = run(python, "-c", "import mockrec.engine.run as r, mockrec.cli.app; print(r.__file__)", cwd=tmp_path)
+    where = run(python, "-c", "import mockrec.engine.run.run as r, mockrec.cli.app; print(r.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(packages)
     rules = tmp_path / "rules.yaml"
     rules.write_text("version: 1\nrules:\n  - {when: {path: /a}, then: {reply: {body: A}}}\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mockrec.engine.replay.chain.answer_values import values_of
 from mockrec.engine.replay.chain.slot import put
 from mockrec.engine.replay.chain.slots import slots_of
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.session.editable import Draft
 
 MEDIA = st.sampled_from([
     "application/json", "text/html", "text/xml", "text/plain", "application/x-www-form-urlencoded", "text/event-stream",

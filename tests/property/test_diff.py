@@ -16,18 +16,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mockrec.formats.body import encode_body
-from mockrec.formats.diff.align import align
 from mockrec.formats.diff.collect import Filters
-from mockrec.formats.diff.compare import compare_sessions
-from mockrec.formats.diff.documents import parse
+from mockrec.formats.diff.compare.align import align
+from mockrec.formats.diff.compare.documents import parse
+from mockrec.formats.diff.compare.tree import compare as compare_trees
+from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.volatile import Window
+from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.model import Options
 from mockrec.formats.diff.result import Result
-from mockrec.formats.diff.tree import compare as compare_trees
-from mockrec.formats.diff.values import Values
-from mockrec.formats.diff.volatile import Window
-from mockrec.formats.jsonl import open_sink
+from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.query import parse as parse_query
+from mockrec.formats.schema.body import encode_body
 
 VALUES = Values(Window.around(1_767_600_000.0))
 STRICT = Values(Window.around(1_767_600_000.0), strict=True)

@@ -15,25 +15,25 @@ import pytest
 
 from mockrec.engine.config import Limits, Timeouts, TlsSettings, UpstreamSettings
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.exchange.connection_notes import ConnectionNotes
-from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.exchange.notes import Notes
-from mockrec.engine.net.connection import Connection
-from mockrec.engine.net.refusal import Refusals
-from mockrec.engine.net.secure import Interception
-from mockrec.engine.net.site import Site
-from mockrec.engine.net.stream import TransportStream
-from mockrec.engine.rules.load import load_rules
+from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.connection_log import ConnectionNotes
+from mockrec.engine.recording.exchange_log import Notes
+from mockrec.engine.rules.language.load import load_rules
+from mockrec.engine.server.connection import Connection
+from mockrec.engine.server.context import Site
+from mockrec.engine.server.refusal import Refusals
+from mockrec.engine.server.tls import Interception
 from mockrec.engine.steps.compile import Tools, compile_rules
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.unmatched import explain_plan
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
-from mockrec.engine.upstream.dial import Dialer
-from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.transport.tcp import TransportStream
+from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.options import Options
-from mockrec.formats.events import DEFAULT_EVENTS, EVENT_TYPES, TERMINAL_TYPES, check_record
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES, TERMINAL_TYPES, check_record
 
 Record = dict[str, Any]
 

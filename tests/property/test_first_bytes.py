@@ -22,7 +22,7 @@ from mockrec.engine.wire.client_hello import (
 )
 from mockrec.engine.wire.parts import Fault
 from mockrec.engine.wire.sniff import H2_PREFACE, SNIFF_LIMIT, sniff
-from mockrec.engine.wire.socks import AuthMethod, SocksRequest, SocksServer
+from mockrec.engine.wire.socks.server import AuthMethod, SocksRequest, SocksServer
 
 ORDINARY = settings(max_examples=200, deadline=None, derandomize=True)
 

@@ -11,14 +11,14 @@ from audited import audited
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.replay.cassette import Cassette
-from mockrec.engine.replay.facts import Match
-from mockrec.engine.replay.serving import Unservable, answer_of
-from mockrec.engine.replay.to_rules import write_rules
-from mockrec.engine.rules.load import load_rules
-from mockrec.engine.wire.h1_heads import field_lines, head_bytes
-from mockrec.formats.session import Session
-from mockrec.formats.source import Source
+from mockrec.engine.replay.serve.cassette import Cassette
+from mockrec.engine.replay.serve.step import Unservable, answer_of
+from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.to_rules.to_rules import write_rules
+from mockrec.engine.rules.language.load import load_rules
+from mockrec.engine.wire.http1.written_heads import field_lines, head_bytes
+from mockrec.formats.files.reader import Source
+from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]
 

@@ -16,10 +16,10 @@ from hpack.hpack import Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.wire import h2_streams
-from mockrec.engine.wire.h2 import H2Server, StreamPart
-from mockrec.engine.wire.h2_client import H2Client
-from mockrec.engine.wire.h2_side import H2Side
+from mockrec.engine.wire.http2 import streams as h2_streams
+from mockrec.engine.wire.http2.client import H2Client
+from mockrec.engine.wire.http2.connection import H2Side
+from mockrec.engine.wire.http2.server import H2Server, StreamPart
 from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Interim, Request, Reset, Response
 
 LIMIT = 512

@@ -18,17 +18,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.cli.story import story
-from mockrec.formats.audit import Audit
-from mockrec.formats.body import Body, encode_body
-from mockrec.formats.errors import SessionError
-from mockrec.formats.events import EVENT_CLASSES, Event, UnknownEvent, check_record, parse_event, to_record
-from mockrec.formats.exchanges import fold
-from mockrec.formats.frames import gzip_member, zstd_frames
-from mockrec.formats.jsonl import encode_lines
-from mockrec.formats.session import Session
-from mockrec.formats.shapes import FreeData, Headers, RawHeaders, Shape, specs, write_shape
-from mockrec.formats.source import Source
+from mockrec.cli.exchange_report import story
+from mockrec.formats.analysis.verify import Audit
+from mockrec.formats.files.frames import gzip_member, zstd_frames
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.files.reader import Source
+from mockrec.formats.schema.body import Body, encode_body
+from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders, Shape, specs, write_shape
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.schema.events import EVENT_CLASSES, Event, UnknownEvent, check_record, parse_event, to_record
+from mockrec.formats.sessions.rows import fold
+from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]
 

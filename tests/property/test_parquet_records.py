@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mockrec.formats.events import EVENT_CLASSES, to_record
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.lines import lines_of
+from mockrec.formats.schema.events import EVENT_CLASSES, to_record
 
 Record = dict[str, Any]
 

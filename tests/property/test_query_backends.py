@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.heads import header_table
+from mockrec.formats.parquet.header_lists import header_table
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.query.arrow import BatchAnswerer, compile_arrow
 from mockrec.formats.query.extract import Context

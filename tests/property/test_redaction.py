@@ -11,11 +11,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.record.redact import Holder, Redactor
-from mockrec.engine.record.redact_marks import MARK, Marks
-from mockrec.engine.record.redact_selectors import Policy
-from mockrec.formats.jsonl import encode_lines
+from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.redaction.placeholders import MARK, Marks
+from mockrec.engine.redaction.policy import Policy
+from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.formats.files.jsonl import encode_lines
 
 MARKS = Marks(b"key")
 NAMES = ("password", "accessToken", "X-Api-Key", "client_secret", "sid", "user[pwd]", "connect.sid", "csrf")

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.replay.cassette import Cassette, Miss
-from mockrec.engine.replay.facts import DEFAULT_MATCH, Match
-from mockrec.engine.replay.miss import miss_text
-from mockrec.engine.replay.selectors import parse_selector
-from mockrec.engine.rules.request import RequestView
+from mockrec.engine.replay.serve.cassette import Cassette, Miss
+from mockrec.engine.replay.serve.miss import miss_text
+from mockrec.engine.replay.session.fingerprint import DEFAULT_MATCH, Match
+from mockrec.engine.replay.session.selectors import parse_selector
+from mockrec.engine.rules.matching.request import RequestView
 
 NAMES = st.sampled_from(["a", "b c", "code", "state", "ü", "x'y", "$", "n[0]", 'q"', "nonce", "1"])
 SCALARS = st.one_of(

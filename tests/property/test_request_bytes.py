@@ -19,9 +19,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.wire.content import UndecodableError, decode
-from mockrec.engine.wire.h1 import H1Server
-from mockrec.engine.wire.head import METHODS
+from mockrec.engine.wire.content.codings import UndecodableError, decode
+from mockrec.engine.wire.http1.request_head import METHODS
+from mockrec.engine.wire.http1.server import H1Server
 from mockrec.engine.wire.parts import Data, End, Fault, Part, Request
 
 LIMIT = 512

@@ -10,7 +10,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.wire.h1_client import H1Client
+from mockrec.engine.wire.http1.client import H1Client
 from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response
 
 LIMIT = 512

@@ -13,8 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mockrec.engine.rules.explain import explain_miss
-from mockrec.engine.rules.load import load_rules
+from mockrec.engine.rules.explain.explain import explain_miss
+from mockrec.engine.rules.explain.suggest import quoted, suggest_rule
+from mockrec.engine.rules.language.load import load_rules
+from mockrec.engine.rules.matching.request import RequestView
+from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody, RuleSet
+from mockrec.engine.rules.matching.values import json_equal, json_includes
 from mockrec.engine.rules.model import (
     Close,
     Condition,
@@ -26,10 +30,6 @@ from mockrec.engine.rules.model import (
     Step,
     When,
 )
-from mockrec.engine.rules.request import RequestView
-from mockrec.engine.rules.select import NEED_BODY, CompiledRule, NeedBody, RuleSet
-from mockrec.engine.rules.suggest import quoted, suggest_rule
-from mockrec.engine.rules.values import json_equal, json_includes
 
 PLACE = Place("rules.yaml", 1, 1, "")
 STEPS: tuple[Step, ...] = (Reply(PLACE), Close(PLACE), Echo(PLACE))

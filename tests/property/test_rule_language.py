@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mockrec.engine.errors import RuleFileError
-from mockrec.engine.rules.load import Loaded, json_schema, load_rules
+from mockrec.engine.rules.language.load import Loaded, json_schema, load_rules
 
 CHECKER = jsonschema.Draft202012Validator(json_schema())
 FILES = {"/rules/body.txt": b"hello", "/rules/handlers.py": b"", "/rules/schema.json": b'{"type": "object"}'}

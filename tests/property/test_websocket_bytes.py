@@ -16,10 +16,10 @@ from wsproto import events as theirs
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
 
-from mockrec.engine.wire.head import read_head
+from mockrec.engine.wire.http1.request_head import read_head
 from mockrec.engine.wire.parts import RequestHead, header_table
-from mockrec.engine.wire.websocket import Close, Fragment, Ping, Pong, Side, WebSocket, WsFault, WsPart
-from mockrec.engine.wire.ws_handshake import (
+from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, Side, WebSocket, WsFault, WsPart
+from mockrec.engine.wire.websocket.handshake import (
     Deflate,
     accept_headers,
     agreed,

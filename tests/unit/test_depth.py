@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from mockrec.cli import __main__ as program
-from mockrec.engine.replay.cassette import Cassette
-from mockrec.engine.replay.facts import Match
-from mockrec.engine.replay.yaml_text import yaml_lines
+from mockrec.engine.replay.serve.cassette import Cassette
+from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.to_rules.yaml_text import yaml_lines
 from mockrec.engine.steps.websocket import message_fits
-from mockrec.engine.wire import content
-from mockrec.formats.body import Body
-from mockrec.formats.deep import parse
+from mockrec.engine.wire.content import codings as content
+from mockrec.formats.schema.body import Body
+from mockrec.formats.text.json import parse
 
 DEEP = 20_000
 LISTS = "[" * DEEP + "]" * DEEP
@@ -207,14 +207,14 @@ def test_json_of_peers(text: str) -> None:
 
 ALLOWED = {
     "engine/replay/chain/json_scan.py": "a string alone, which has no depth",
-    "engine/replay/facts.py": "a copy of a document that was read already",
-    "engine/replay/store.py": "a record that this program has put there",
+    "engine/replay/session/fingerprint.py": "a copy of a document that was read already",
+    "engine/replay/serve/store.py": "a record that this program has put there",
     "formats/diff/spool.py": "what this program has put there",
-    "formats/deep.py": "`parse` itself",
-    "engine/rules/when_language.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
+    "formats/text/json.py": "`parse` itself",
+    "engine/rules/language/when.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
     "formats/diff/baseline.py": "a file of the user's; it says its name, and RecursionError is caught",
-    "formats/diff/documents.py": "with numbers kept by value; RecursionError is caught",
-    "formats/diff/volatile.py": "RecursionError is caught",
+    "formats/diff/compare/documents.py": "with numbers kept by value; RecursionError is caught",
+    "formats/diff/compare/volatile.py": "RecursionError is caught",
     "formats/har/split.py": "an entry that orjson has refused; RecursionError is caught",
     "formats/imported/cassette.py": "a cassette that orjson has refused; RecursionError is caught",
 }

@@ -14,8 +14,8 @@ import typer.main
 from mockrec.cli import codes
 from mockrec.cli.app import app
 from mockrec.engine.errors import MockrecError
-from mockrec.engine.rules.load import json_schema
-from mockrec.formats.errors import FormatError
+from mockrec.engine.rules.language.load import json_schema
+from mockrec.formats.schema.errors import FormatError
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

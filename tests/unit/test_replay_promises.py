@@ -10,46 +10,46 @@ import pytest
 ROOT = Path(__file__).parents[2]
 R, U = "tests/integration/test_replay.py", "tests/unit/engine/replay/"
 C, P = "tests/integration/test_replay_chain.py", f"{U}chain/"
-SENDS = f"{U}test_sending.py"
+SENDS = f"{U}send/test_request.py"
 
 # The beginning of a sentence → the tests that hold it, as FILE::NAME.
 PROMISES: dict[str, tuple[str, ...]] = {
     "Scheme, host and port of each request are replaced": (
-        f"{U}test_target.py::test_the_host_is_that_of_the_server_unless_it_is_to_stay",
+        f"{U}send/test_target.py::test_the_host_is_that_of_the_server_unless_it_is_to_stay",
     ),
     "Everything else goes out as it was recorded": (
         f"{R}::test_a_shop_answers_a_replay_as_it_answered_its_test_suite",
         f"{R}::test_bodies_are_encoded_and_framed_as_recorded",
-        f"{U}test_target.py::test_bodies_are_framed_as_they_were",
-        f"{U}test_target.py::test_values_that_are_no_latin_1_are_sent_as_utf_8",
+        f"{U}send/test_target.py::test_bodies_are_framed_as_they_were",
+        f"{U}send/test_target.py::test_values_that_are_no_latin_1_are_sent_as_utf_8",
     ),
-    "A body that had a content-encoding": (f"{U}test_target.py::test_bodies_are_encoded_again",),
-    "What belongs to a connection": (f"{U}test_target.py::test_what_belongs_to_a_connection_is_not_copied",),
+    "A body that had a content-encoding": (f"{U}send/test_target.py::test_bodies_are_encoded_again",),
+    "What belongs to a connection": (f"{U}send/test_target.py::test_what_belongs_to_a_connection_is_not_copied",),
     "A session with several hosts": (f"{R}::test_hosts_are_mapped_and_others_are_named",),
-    "**Order.** Every recorded client connection": (f"{U}test_sender.py::test_each_connection_is_a_client_of_its_own",),
+    "**Order.** Every recorded client connection": (f"{U}send/test_sender.py::test_each_connection_is_a_client_of_its_own",),
     "On it, a request waits for those": (
-        f"{U}test_sender.py::test_a_request_waits_for_those_that_were_over_when_it_began",
+        f"{U}send/test_sender.py::test_a_request_waits_for_those_that_were_over_when_it_began",
         f"{R}::test_what_was_concurrent_is_and_concurrency_bounds_it",
     ),
     "Between connections a request waits only": (
         f"{R}::test_the_order_within_a_connection_is_kept_and_connections_stay_apart",
         f"{C}::test_a_request_of_another_connection_waits_for_its_value",
     ),
-    "**Pace.**": (f"{U}test_pace.py::test_due", f"{R}::test_the_pace_is_kept_and_said"),
-    "`2x` in half the time": (f"{U}test_pace.py::test_due", f"{R}::test_the_pace_is_kept_and_said"),
-    "`50/s` evenly": (f"{U}test_pace.py::test_due", f"{U}test_sender.py::test_a_rate_is_kept"),
-    "`max` as soon as": (f"{U}test_sender.py::test_so_many_at_once",),
-    "At the end the pace that was reached": (f"{R}::test_the_pace_is_kept_and_said", f"{U}test_pace.py::test_fidelity"),
+    "**Pace.**": (f"{U}send/test_pace.py::test_due", f"{R}::test_the_pace_is_kept_and_said"),
+    "`2x` in half the time": (f"{U}send/test_pace.py::test_due", f"{R}::test_the_pace_is_kept_and_said"),
+    "`50/s` evenly": (f"{U}send/test_pace.py::test_due", f"{U}send/test_sender.py::test_a_rate_is_kept"),
+    "`max` as soon as": (f"{U}send/test_sender.py::test_so_many_at_once",),
+    "At the end the pace that was reached": (f"{R}::test_the_pace_is_kept_and_said", f"{U}send/test_pace.py::test_fidelity"),
     "Requests that depend on each other": (f"{C}::test_a_request_of_another_connection_waits_for_its_value",),
     "**HTTP/2** is offered": (
         f"{R}::test_http2_where_it_was_recorded",
-        f"{U}test_target.py::test_http2_where_it_was_recorded_and_tls_is_spoken",
+        f"{U}send/test_target.py::test_http2_where_it_was_recorded_and_tls_is_spoken",
     ),
     "**WebSockets** are held again": (
         f"{R}::test_websocket_messages_wait_for_the_recorded_answers",
-        f"{U}test_conversation.py::test_the_server_closes_as_it_did",
+        f"{U}send/test_websocket.py::test_the_server_closes_as_it_did",
     ),
-    "What the answers say is for a comparison": (f"{U}test_conversation.py::test_messages_wait_for_the_recorded_answers",),
+    "What the answers say is for a comparison": (f"{U}send/test_websocket.py::test_messages_wait_for_the_recorded_answers",),
     "**Clients that left.**": (
         f"{R}::test_a_client_that_left_leaves_again",
         f"{SENDS}::test_a_client_that_left_in_the_answer_leaves_again",
@@ -113,19 +113,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "The 100,000 values": (f"{P}test_plan.py::test_what_is_remembered_is_bounded",),
     "Nothing is chained of a session from stdin": (f"{C}::test_what_comes_from_stdin_is_not_chained",),
     "What is made of a value": (f"{P}test_plan.py::test_an_abort_is_no_source",),
-    "Recorded secrets are marks": (f"{U}test_draft.py::test_marks_are_found_and_named",),
+    "Recorded secrets are marks": (f"{U}session/test_editable.py::test_marks_are_found_and_named",),
     "A mark that stands in an answer": (
         f"{C}::test_redacted_values_are_the_new_ones", f"{C}::test_a_value_that_the_new_answer_does_not_have",
     ),
     "So is one under the name": (f"{P}test_plan.py::test_a_mark_is_known_by_its_name_where_the_answer_shows_the_value",),
     "Before anything is sent": (f"{R}::test_marks_are_listed_filled_or_left_out",),
     "`--header 'Authorization": (f"{R}::test_marks_are_listed_filled_or_left_out", f"{R}::test_the_host_can_be_said"),
-    "Bearer …'` sets a header": (f"{U}test_draft.py::test_headers_are_set_added_and_removed", f"{R}::test_wrong_usage"),
-    "`--set SELECTOR=VALUE`": (f"{U}test_draft.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
-    "`header:NAME`": (f"{U}test_draft.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
-    "In messages of WebSockets": (f"{U}test_send.py::test_messages_are_filled_where_that_is_possible",),
+    "Bearer …'` sets a header": (f"{U}session/test_editable.py::test_headers_are_set_added_and_removed", f"{R}::test_wrong_usage"),
+    "`--set SELECTOR=VALUE`": (f"{U}session/test_editable.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
+    "`header:NAME`": (f"{U}session/test_editable.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
+    "In messages of WebSockets": (f"{U}send/test_send.py::test_messages_are_filled_where_that_is_possible",),
     "What still holds a mark": (f"{R}::test_marks_are_listed_filled_or_left_out",),
-    "Bodies that were cut": (f"{U}test_draft.py::test_a_body_that_was_cut_cannot_be_sent",),
+    "Bodies that were cut": (f"{U}session/test_editable.py::test_a_body_that_was_cut_cannot_be_sent",),
     "A session that comes from stdin": (
         f"{R}::test_a_session_from_stdin", f"{C}::test_what_comes_from_stdin_is_not_chained",
     ),

@@ -1,7 +1,7 @@
 """`python tools/token_rules GITLEAKS.TOML VERSION`: makes the table of tokens that identify themselves.
 
 Reads the configuration of gitleaks (https://github.com/gitleaks/gitleaks, `config/gitleaks.toml`, MIT licence) and
-writes two files: `engine/record/redact_token_rules.py`, which the recorder uses, and `tests/data/tokens/gitleaks.json`,
+writes two files: `engine/redaction/token_rules.py`, which the recorder uses, and `tests/data/tokens/gitleaks.json`,
 the rules as gitleaks has them, each taken or left out with the reason, from which tests make samples. `VERSION` names
 what was read: a tag or commit. How a rule is chosen and changed is in `selection.py`.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from selection import Known, Taken, judged
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "engine" / "record" / "redact_token_rules.py"
+TABLE = ROOT / "engine" / "redaction" / "token_rules.py"
 SHAPES = ROOT / "tests" / "data" / "tokens" / "gitleaks.json"
 
 HEAD = '''"""Tokens that identify themselves, as gitleaks {version} knows them. Made by tools/token_rules; do not edit.

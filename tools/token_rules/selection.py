@@ -3,7 +3,7 @@
 A rule is taken if the token alone tells what it is: every token of its kind holds the same text (`ghp_`, `AKIA`) of
 four characters or more, or of three with a sign among them, and beside that at least ten characters. Rules that need
 the name of a service near the token lose that name if the token tells by itself (`NRAK-…`), and are left out if it
-does not (32 hexadecimal digits): names are what `redact_names.py` is for. What the rule says of the end of a token is
+does not (32 hexadecimal digits): names are what `names.py` is for. What the rule says of the end of a token is
 left out, since in HTTP a token may end at anything. What stands below is decided by hand, with its reason.
 
 The form: a text of at least five characters with a sign in it is sure enough for tokens that are longer than today's,
@@ -34,7 +34,7 @@ KNOWN: Final = (
     *("slack-legacy-workspace-token", "slack-user-token", "square-access-token", "stripe-access-token"),
     *("telegram-bot-api-token", "twilio-api-key", "vault-batch-token", "vault-service-token"),
 )
-"""Rules of which `redact_tokens.py` has a wider form, because tokens are longer or otherwise than these say."""
+"""Rules of which `tokens.py` has a wider form, because tokens are longer or otherwise than these say."""
 CODE: Final = r"s\."
 """An old form of one of them: `s.` and 24 letters are code as well."""
 LEFT_OUT: Final = {

@@ -15,9 +15,9 @@ from mockrec.engine.replay.chain.plan import Link, Plan, Source, said, shown_pla
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.urls import has_same_shape
-from mockrec.engine.replay.draft import MARK, Draft
+from mockrec.engine.replay.session.editable import MARK, Draft
 from mockrec.engine.usercode.calls import own_call
-from mockrec.engine.wire import content
+from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.parts import header_table
 
 CHAINED: Final = "chained:"

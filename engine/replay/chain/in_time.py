@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from mockrec.engine.replay.calls import Answered, Call, Said, known_at, time_of
+from mockrec.engine.replay.session.requests import Answered, Call, Said, known_at, time_of
 
 _MOST: Final = 512
 """What is held back at a time."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
-from mockrec.engine.replay.draft import MARK
+from mockrec.engine.replay.session.editable import MARK
 
 LONGEST: Final = 8192
 """Characters of a value that may be chained."""

@@ -15,14 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from mockrec.engine.replay.calls import Call, known_at, time_of
 from mockrec.engine.replay.chain import answer_values
 from mockrec.engine.replay.chain.names import looks_like_id
 from mockrec.engine.replay.chain.slot import Slot
 from mockrec.engine.replay.chain.slots import message_slots, slots_of
-from mockrec.engine.replay.draft import Draft, raw_headers
-from mockrec.formats.body import Body
-from mockrec.formats.errors import SessionError
+from mockrec.engine.replay.session.editable import Draft, raw_headers
+from mockrec.engine.replay.session.requests import Call, known_at, time_of
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.errors import SessionError
 
 _MOST: Final = 100_000
 """Values of answers, and values that requests have used, that are remembered at a time."""

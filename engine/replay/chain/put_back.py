@@ -11,10 +11,10 @@ from mockrec.engine.replay.chain.names import is_strong
 from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.slots import message_slots, slots_of
 from mockrec.engine.replay.chain.urls import url_parts
-from mockrec.engine.replay.draft import Draft, raw_headers
+from mockrec.engine.replay.session.editable import Draft, raw_headers
 from mockrec.engine.wire.parts import header_table
-from mockrec.formats.body import Body, encode_body
-from mockrec.formats.errors import SessionError
+from mockrec.formats.schema.body import Body, encode_body
+from mockrec.formats.schema.errors import SessionError
 
 _MOST: Final = 100_000
 """New values whose recorded ones are remembered."""

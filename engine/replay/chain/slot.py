@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.session.editable import Draft
 
 TARGET: Final = -1
 BODY: Final = -2

@@ -15,7 +15,7 @@ from mockrec.engine.replay.chain.json_scan import scalars
 from mockrec.engine.replay.chain.names import LONGEST, entity_of_path, is_of_secret, is_strong, is_worth, name_of
 from mockrec.engine.replay.chain.slot import BODY, TARGET, Slot
 from mockrec.engine.replay.chain.urls import fields, is_link, url_parts
-from mockrec.engine.replay.draft import MARK, Draft
+from mockrec.engine.replay.session.editable import MARK, Draft
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a body that is looked into."""

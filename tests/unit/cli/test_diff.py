@@ -148,7 +148,7 @@ def test_what_cannot_be_compared(
 
 
 def test_options_reach_the_comparison(mockrec: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
-    from mockrec.formats.diff import compare
+    from mockrec.formats.diff import comparison as compare
 
     seen: list[Any] = []
     real = compare.compare_sessions

@@ -300,7 +300,7 @@ def test_following_a_session_that_is_being_written(session: Path, run: Filter, m
         with session.open("ab") as file:
             file.write(rest.pop(0))
 
-    from mockrec.formats.following import Follower
+    from mockrec.formats.select.follow import Follower
 
     original = Follower.__init__
     monkeypatch.setattr(Follower, "__init__", lambda self, path, plan: original(self, path, plan, wait=write_on))
@@ -486,7 +486,7 @@ def test_a_compressed_session_is_followed(session: Path, run: Filter, name: str)
 
 @pytest.mark.parametrize("cut", [5, 300, -20])
 def test_what_is_added_to_a_compressed_session(session: Path, run: Filter, cut: int) -> None:
-    from mockrec.formats.following import Follower
+    from mockrec.formats.select.follow import Follower
 
     assert run("s.jsonl", "-o", "p.jsonl.zst").code == 0
     whole, growing = Path("p.jsonl.zst").read_bytes(), Path("g.jsonl.zst")

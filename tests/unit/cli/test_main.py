@@ -39,7 +39,7 @@ def failing(mockrec: Mockrec, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         def fail(_: Path) -> None:
             raise error
 
-        monkeypatch.setattr("mockrec.engine.rulefile.load_file", fail)
+        monkeypatch.setattr("mockrec.engine.run.rulefile.load_file", fail)
         return mockrec("check", "rules.yaml", *arguments)
 
     return run

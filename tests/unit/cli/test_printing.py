@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mockrec.cli import printing
-from mockrec.formats.errors import OutputError
+from mockrec.formats.schema.errors import OutputError
 
 
 class Stream(io.StringIO):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.record.redact_marks import Marks
+from mockrec.engine.redaction.placeholders import Marks
 
 KEY = "a-long-and-random-key"
 

@@ -12,18 +12,18 @@ import orjson
 import pytest
 
 from mockrec.engine.errors import RuleFileError
-from mockrec.engine.exchange.address import read_address
-from mockrec.engine.exchange.channel import Peer
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.logged import BodyLogger
-from mockrec.engine.exchange.notes import Notes
-from mockrec.engine.rules.load import Loaded, load_rules
+from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.target_uri import read_address
+from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.exchange_log import Notes
+from mockrec.engine.rules.language.load import Loaded, load_rules
+from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.rules.model import Rule, Step, When
-from mockrec.engine.rules.select import CompiledRule
-from mockrec.engine.wire.head import read_head
+from mockrec.engine.wire.http1.request_head import read_head
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
-from mockrec.formats.events import EVENT_TYPES, check_record
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.schema.events import EVENT_TYPES, check_record
 
 
 class RuleFiles:

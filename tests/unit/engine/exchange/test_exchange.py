@@ -10,8 +10,8 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from mockrec.engine.exchange.answer import Answer
-from mockrec.engine.wire.content import UndecodableError
+from mockrec.engine.message.response import Answer
+from mockrec.engine.wire.content.codings import UndecodableError
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import UpstreamSettings
-from mockrec.engine.replay.cassette import Cassette
-from mockrec.engine.replay.facts import Match
-from mockrec.engine.replay.target import Targets
+from mockrec.engine.replay.send.target import Targets
+from mockrec.engine.replay.serve.cassette import Cassette
+from mockrec.engine.replay.session.fingerprint import Match
 from mockrec.engine.upstream.options import Options
 
 Record = dict[str, Any]

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import Place, Reply, Rule, Step, When
-from mockrec.engine.rules.request import RequestView
 
 PLACE = Place("rules.yaml", 1, 3, "rules[0].then")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockrec.engine.errors import RuleFileError
-from mockrec.engine.rules.load import load_rules
+from mockrec.engine.rules.language.load import load_rules
 
 
 def is_folder(path: str) -> bytes:

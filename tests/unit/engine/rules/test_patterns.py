@@ -13,7 +13,7 @@ from mockrec.engine.rules.patterns import (
     replacer,
     searcher,
 )
-from mockrec.formats.expressions import RegexError
+from mockrec.formats.text.regex import RegexError
 
 
 @pytest.mark.parametrize(

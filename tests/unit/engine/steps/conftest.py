@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import UpstreamSettings
-from mockrec.engine.rules.select import CompiledRule
+from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.steps.compile import Tools, plan_of
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.plan import Plan
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
-from mockrec.engine.upstream.dial import Dialer
-from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.options import Options
 
 

@@ -16,8 +16,8 @@ from mockrec.engine.steps.compile import Tools, _reads_request, compile_rules, p
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
-from mockrec.engine.upstream.dial import Dialer
-from mockrec.engine.upstream.gateway import Gateway
+from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.options import Options
 
 pytestmark = pytest.mark.anyio

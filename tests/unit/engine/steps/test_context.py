@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mockrec.engine.rules.model import Place
-from mockrec.engine.rules.template import compile_template
+from mockrec.engine.rules.templates.template import compile_template
 from mockrec.engine.steps.context import template_context
 
 PLACE = Place("rules.yaml", 1, 1, "")

@@ -13,7 +13,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from mockrec.engine.rules.match import MatcherError
+from mockrec.engine.rules.matching.match import MatcherError
 from mockrec.engine.steps.python import answer_of, matcher_failed, pairs_of, python_act
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.rules.model import BodySource, Place, Reply
-from mockrec.engine.rules.template import TemplateError
+from mockrec.engine.rules.templates.template import TemplateError
 from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.reply import answering, body_bytes, headers_of, json_bytes, reply_act
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.rules.select import RuleSet
+from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.steps.unmatched import explain_plan
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from mockrec.engine.upstream.dial import Dialed
+from mockrec.engine.upstream.dialer import Dialed
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.http import UpstreamConnection
+from mockrec.engine.upstream.http1 import UpstreamConnection
 
 
 class FakePipe:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from mockrec.engine.tls.session import TlsError
+from mockrec.engine.transport.tls import TlsError
 from mockrec.engine.upstream.errors import UpstreamError, alert_number, system_error, tls_error
 
 

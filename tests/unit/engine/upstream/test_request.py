@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.upstream.dial import Route
+from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import Outgoing
 

@@ -17,7 +17,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from mockrec.engine.wire.h2 import H2Server, StreamPart
+from mockrec.engine.wire.http2.server import H2Server, StreamPart
 from mockrec.engine.wire.parts import End, Fault, GoAway, Request, RequestHead, Reset
 
 Pairs = Sequence[tuple[str, str]]

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.body import encode_body
 from mockrec.formats.diff.collect import Filters
-from mockrec.formats.diff.compare import compare_sessions
+from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.volatile import Window
+from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import parse_rule
 from mockrec.formats.diff.model import Options
 from mockrec.formats.diff.result import Result
-from mockrec.formats.diff.values import Values
-from mockrec.formats.diff.volatile import Window
+from mockrec.formats.schema.body import encode_body
 
 Record = dict[str, Any]
 

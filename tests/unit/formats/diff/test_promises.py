@@ -12,15 +12,17 @@ from xml.etree import ElementTree
 import pytest
 
 from mockrec.cli import diff_text
-from mockrec.formats.diff import collect, report_json, report_junit
+from mockrec.formats.diff import collect
 from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import varied
-from mockrec.formats.diff.entries import groups
+from mockrec.formats.diff.compare.timing import rank_sum
 from mockrec.formats.diff.model import Endpoint, Kind, Severity
+from mockrec.formats.diff.report import json as report_json
+from mockrec.formats.diff.report import junit as report_junit
+from mockrec.formats.diff.report.entries import groups
 from mockrec.formats.diff.result import Result
 from mockrec.formats.diff.selectors import parse_place
-from mockrec.formats.diff.timing import rank_sum
-from mockrec.formats.endpoints import former_template, template
+from mockrec.formats.sessions.endpoints import former_template, template
 
 Compare = Callable[..., Result]
 

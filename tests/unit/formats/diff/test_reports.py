@@ -10,8 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mockrec.formats.diff import report_github, report_json, report_junit, report_markdown
-from mockrec.formats.diff.entries import headline, remarks
+from mockrec.formats.diff.report import github as report_github
+from mockrec.formats.diff.report import json as report_json
+from mockrec.formats.diff.report import junit as report_junit
+from mockrec.formats.diff.report import markdown as report_markdown
+from mockrec.formats.diff.report.entries import headline, remarks
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]

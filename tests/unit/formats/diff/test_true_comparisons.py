@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.diff import tree
-from mockrec.formats.diff.documents import MAX_DEPTH, dump, parse, plain
+from mockrec.formats.diff.compare import tree
+from mockrec.formats.diff.compare.documents import MAX_DEPTH, dump, parse, plain
+from mockrec.formats.diff.compare.values import Values
 from mockrec.formats.diff.model import Subject
-from mockrec.formats.diff.report_json import report as json_report
+from mockrec.formats.diff.report.json import report as json_report
 from mockrec.formats.diff.result import Result
 from mockrec.formats.diff.selectors import parse_selector
-from mockrec.formats.diff.values import Values
 
 Compare = Callable[..., Result]
 Told = Callable[[Result], list[tuple[str, str, str]]]

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from audited import audited
 
-from mockrec.formats.session import Session
-from mockrec.formats.source import Source
+from mockrec.formats.files.reader import Source
+from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]
 

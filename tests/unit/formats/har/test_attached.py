@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from audited import audited
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.har import attached, zipped
 from mockrec.formats.har.attached import AttachedError, Folder
-from mockrec.formats.session import open_session
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.session import open_session
 
 Record = dict[str, Any]
 BYTES = b"\x89PNG\0\xff"

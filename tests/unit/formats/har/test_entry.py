@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mockrec.formats.har.bodies import implied_body, implied_request_body
+from mockrec.formats.har.delta import pack, unpack
 from mockrec.formats.har.entry import make_entry, tls_error
-from mockrec.formats.har.residual import pack, unpack
 
 Record = dict[str, Any]
 RecordOf = Callable[..., Record]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.har.spool import Spool
-from mockrec.formats.jsonl import encode_lines
 
 
 def test_a_line_takes_its_length() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.har.split import Splitter
+from mockrec.formats.schema.errors import SessionError
 
 ENTRIES = [{"startedDateTime": "2026-01-01", "time": number, "request": {"url": "a\nb"}} for number in range(3)]
 LAYOUTS = {

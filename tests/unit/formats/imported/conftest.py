@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from audited import audited
 
-from mockrec.formats.body import Body
-from mockrec.formats.session import Session
-from mockrec.formats.source import Source
+from mockrec.formats.files.reader import Source
+from mockrec.formats.schema.body import Body
+from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]
 

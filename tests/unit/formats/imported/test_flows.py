@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.imported import tnetstring
+from mockrec.formats.schema.errors import SessionError
 
 Read = Callable[[bytes | str], Any]
 START = 1_795_000_000.5

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.errors import SessionError
 from mockrec.formats.imported import yaml_values
+from mockrec.formats.schema.errors import SessionError
 
 Read = Callable[[bytes | str], Any]
 GOOD = "- {request: {method: GET, uri: 'http://a.test/'}, response: {status: {code: 200}, body: ok}}\n"

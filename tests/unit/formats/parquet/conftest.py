@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet.sink import open_table_sink
-from mockrec.formats.session import open_session
+from mockrec.formats.sessions.session import open_session
 
 Record = dict[str, Any]
 
@@ -44,6 +44,6 @@ def read_records() -> Callable[[Path | str], list[Record]]:
 @pytest.fixture
 def all_kinds(record_of: Any) -> list[Record]:
     """A record of every type, each with every key, numbered through."""
-    from mockrec.formats.events import EVENT_TYPES
+    from mockrec.formats.schema.events import EVENT_TYPES
 
     return [json.loads(json.dumps(record_of(kind, number))) for number, kind in enumerate(EVENT_TYPES)]

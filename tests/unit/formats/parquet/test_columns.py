@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 
 from mockrec.engine.wire import parts
-from mockrec.formats.errors import RecordError
-from mockrec.formats.jsonl import encode_lines
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.fields import FULL, PLACES, row_type
-from mockrec.formats.parquet.heads import header_table
+from mockrec.formats.parquet.header_lists import header_table
 from mockrec.formats.parquet.lines import lines_of
-from mockrec.formats.schema import EVENTS
+from mockrec.formats.schema.errors import RecordError
 
 
 def table_of(*records: dict[str, Any]) -> pa.RecordBatch:

@@ -17,16 +17,17 @@ import pyarrow.parquet as pq
 import pytest
 from waiting import until
 
-from mockrec.formats.errors import OutputError, OutputExistsError
-from mockrec.formats.jsonl import encode_lines, open_sink
-from mockrec.formats.locks import lock
-from mockrec.formats.parquet import helper, locks, recover
+from mockrec.formats.files.jsonl import encode_lines, open_sink
+from mockrec.formats.files.locks import lock
+from mockrec.formats.parquet import helper, recover
 from mockrec.formats.parquet import journal as journal_module
+from mockrec.formats.parquet import journal_lock as locks
 from mockrec.formats.parquet.journal import JournalSink, open_journal_sink
-from mockrec.formats.parquet.locks import RECORDER, take_lock
-from mockrec.formats.parquet.places import own_journal, segment_name
+from mockrec.formats.parquet.journal_lock import RECORDER, take_lock
+from mockrec.formats.parquet.paths import own_journal, segment_name
 from mockrec.formats.parquet.recover import finish_journal
 from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.schema.errors import OutputError, OutputExistsError
 
 Record = dict[str, Any]
 Read = Callable[[Path | str], list[Record]]
@@ -354,7 +355,7 @@ def test_what_is_still_recorded_is_not_finished(tmp_path: Path, recording: Any) 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom mockrec.formats.parquet.locks import *\n"
+        "import sys\nfrom pathlib import Path\nfrom mockrec.formats.parquet.journal_lock import *\n"
         f"lock = take_lock(Path({str(tmp_path)!r}), RECORDER, wait=False)\nprint('held', flush=True)\nsys.stdin.read()\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -383,7 +384,7 @@ def test_whose_journal_it_is(tmp_path: Path) -> None:
 def test_recording_needs_no_pyarrow(tmp_path: Path) -> None:
     """Only its helper does."""
     program = (
-        "import sys\nfrom mockrec.formats.jsonl import open_sink\n"
+        "import sys\nfrom mockrec.formats.files.jsonl import open_sink\n"
         f"sink = open_sink({str(tmp_path / 's.parquet')!r}, live=True)\n"
         "sink.write(b'{}\\n')\nsink.close()\n"
         "assert 'pyarrow' not in sys.modules\n"

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mockrec.formats.errors import SessionError
-from mockrec.formats.jsonl import encode_lines
-from mockrec.formats.parquet.places import journal_of, part_name, segment_name, session_name
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.files.reader import open_source
+from mockrec.formats.parquet.paths import journal_of, part_name, segment_name, session_name
 from mockrec.formats.query import parse
-from mockrec.formats.session import open_session
-from mockrec.formats.source import open_source
-from mockrec.formats.table_input import TableInput
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select.parquet_input import TableInput
+from mockrec.formats.sessions.session import open_session
 
 Record = dict[str, Any]
 Write = Callable[..., Path]
@@ -222,7 +222,7 @@ def test_a_journal_needs_no_pyarrow(tmp_path: Path, recording: Any) -> None:
 
     segment(tmp_path / "s.parquet.journal", 1, recording.start().records)
     program = (
-        "import sys\nfrom mockrec.formats.session import open_session\n"
+        "import sys\nfrom mockrec.formats.sessions.session import open_session\n"
         f"assert len(list(open_session({str(tmp_path / 's.parquet')!r}))) == 1\n"
         "assert 'pyarrow' not in sys.modules\n"
     )

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats import source
-from mockrec.formats.convert import convert
-from mockrec.formats.errors import SessionError
-from mockrec.formats.jsonl import open_sink
+from mockrec.formats.files import reader as source
+from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.parquet import spooled
 from mockrec.formats.parquet.spooled import SpooledTable
-from mockrec.formats.session import open_session
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.convert import convert
+from mockrec.formats.sessions.session import open_session
 
 
 @pytest.fixture

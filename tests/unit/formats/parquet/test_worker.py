@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.errors import OutputError
 from mockrec.formats.parquet import worker
 from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.schema.errors import OutputError
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 READY = "import sys; print('ready', flush=True); sys.stdin.read()"

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from mockrec.engine.replay.calls import Call
 from mockrec.engine.replay.chain.chains import Chained, Chains
 from mockrec.engine.replay.chain.plan import Link, Survey
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.replay.session.requests import Call
 
 pytestmark = pytest.mark.anyio
 

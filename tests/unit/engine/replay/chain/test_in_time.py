@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.calls import Answered, Call
 from mockrec.engine.replay.chain import in_time as module
 from mockrec.engine.replay.chain.in_time import in_time
+from mockrec.engine.replay.session.requests import Answered, Call
 
 
 def call(second: int, size: int = 0) -> Call:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.calls import Call
 from mockrec.engine.replay.chain.plan import Plan, Survey
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.replay.session.requests import Call
 
 T = "a8f3k2m9x7"
 

@@ -10,8 +10,8 @@ import pytest
 
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.chain.slots import slots_of
-from mockrec.engine.replay.draft import Draft
-from mockrec.formats.body import encode_body
+from mockrec.engine.replay.session.editable import Draft
+from mockrec.formats.schema.body import encode_body
 
 OLD = "vMxrlDTtCXKUWhhG1a8co280a1"
 NEW = "svyje32Q07CByjnkB1r4Sa0a1zz"

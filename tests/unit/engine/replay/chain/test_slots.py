@@ -8,7 +8,7 @@ import pytest
 
 from mockrec.engine.replay.chain.slot import put
 from mockrec.engine.replay.chain.slots import message_slots, slots_of
-from mockrec.engine.replay.draft import Draft
+from mockrec.engine.replay.session.editable import Draft
 
 OLD, NEW = "a8f3k2m9x7", "n3/w é+1"
 BASIC = base64.b64encode

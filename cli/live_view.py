@@ -1,0 +1,143 @@
+"""What people see while mockrec records: a line for each exchange, and a summary at the end."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mockrec.cli import printing
+from mockrec.cli.defects import tell_defect
+from mockrec.engine.message.summary import Ended, Shown, ended_of
+
+if TYPE_CHECKING:
+    from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.rules.matching.select import RuleSet
+    from mockrec.engine.usercode.failure import Failure
+
+_SLOWEST = 5
+_UNMATCHED = 10
+_MOST_FAILURES = 100
+"""Different failures of the user's functions that are told."""
+_MOST_WORDS = 1000
+_COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
+
+
+class Live:
+    """Counts what ends; tells it where stderr is a terminal."""
+
+    def __init__(self, shown: Shown = lambda text, _: text) -> None:
+        """`shown` leaves secrets out of a text, those of an exchange too."""
+        self._shown = shown
+        self.count = 0
+        self.unmatched = 0
+        self.defects = 0
+        self.workers_lost = 0
+        self._told: set[str] = set()
+        self._failures: Counter[str] = Counter()
+        self.terminal = sys.stderr.isatty()
+        self._classes: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
+        self._slowest: list[tuple[float, int, str]] = []
+
+    def ended(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        self.count += 1
+        if exchange.unmatched:
+            self.unmatched += 1
+        if self.terminal:
+            self.tell(ended_of(exchange, self._shown))
+
+    def add(self, exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+        """So many exchanges of workers are over, of which some are told."""
+        self.count += exchanges
+        self.unmatched += unmatched
+        for one in ended:
+            self.tell(one)
+
+    def lost(self, words: str, left_open: int) -> None:
+        """A worker has died."""
+        self.workers_lost += 1
+        printing.fail(
+            f"{words}; {printing.plural(left_open, 'exchange')} ended with it, and up to 50 ms of records may be lost"
+        )
+
+    def tell(self, ended: Ended) -> None:
+        """A line for it, and its part in the summary."""
+        took, what = ended.took, ended.what
+        self._classes["aborted" if ended.aborted else f"{ended.status // 100}xx"] += 1
+        if ended.unmatched and (what in self._missed or len(self._missed) < 1000):
+            self._missed[what] += 1
+        entry = (took, self._classes.total(), what)
+        if len(self._slowest) < _SLOWEST:
+            heapq.heappush(self._slowest, entry)
+        elif entry > self._slowest[0]:
+            heapq.heapreplace(self._slowest, entry)
+        self._line(ended)
+
+    def defect(self, error: BaseException) -> None:
+        """Something of ours went wrong; each kind is told once, for a busy recorder could repeat it without end."""
+        self.defects += 1
+        name = f"{type(error).__name__}: {error}"
+        if name not in self._told:
+            self._told.add(name)
+            tell_defect(error, lambda text: self._shown(text, None))
+
+    def warn(self, sentence: str) -> None:
+        """Something that the user should know and may mend, told once however many workers say it."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            printing.warn(printing.escape(self._shown(sentence, None)))
+
+    def failure(self, failure: Failure) -> None:
+        """A function of the user's has failed: each kind is told once, how often it did at the end."""
+        words = str(failure)
+        if words not in self._failures and len(self._failures) >= 1000:
+            return  # a message that is always another one
+        self._failures[words] += 1
+        if self._failures[words] == 1 and len(self._failures) <= _MOST_FAILURES:
+            lines = (words.split("\n")[0][:_MOST_WORDS], *(f"  {frame}" for frame in failure.frames))
+            printing.fail("\n".join(printing.escape(self._shown(line, None)) for line in lines))
+
+    def _tell_failures(self) -> None:
+        for words, count in self._failures.most_common(_MOST_FAILURES):
+            if count > 1:
+                told = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
+                printing.note(f"{told} ({count}×)")
+
+    def _line(self, ended: Ended) -> None:
+        word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
+        if ended.aborted:
+            word, colour = "abort", "red"
+        rule = "no rule" if ended.unmatched else ended.rule
+        text = f"{printing.cell(ended.what)} {printing.duration(ended.took)} {printing.escape(rule)}"
+        printing.note(f"{printing.style(word, colour, sys.stderr)} {text}".rstrip())
+
+    def summary(self, outputs: Sequence[str], rules: RuleSet) -> None:
+        """What the run was, in a few lines; where nobody watches only what the user's functions did wrong again."""
+        self._tell_failures()
+        if not self.terminal:
+            return
+        classes = ", ".join(f"{count} {name}" for name, count in sorted(self._classes.items()))
+        printing.note(f"\n{printing.plural(self.count, 'exchange')}{f': {classes}' if classes else ''}")
+        if self._slowest:
+            slow = [
+                f"{printing.duration(took)} {printing.cell(what)}"
+                for took, _, what in sorted(self._slowest, reverse=True)
+            ]
+            printing.note(f"slowest: {', '.join(slow)}")
+        if self._missed:
+            common = self._missed.most_common(_UNMATCHED)
+            named = [printing.cell(what) + (f" ({count}×)" if count > 1 else "") for what, count in common]
+            printing.note(f"matched no rule: {', '.join(named)}")
+        unused = [rule.rule.id for rule in rules.rules if not rule.used]
+        if unused:
+            printing.note(f"rules never used: {printing.escape(', '.join(unused))}")
+        for path in outputs:
+            if path != "-":
+                folder = f"{path}.bodies"
+                beside = f" and {printing.escape(folder)}" if os.path.isdir(folder) else ""
+                printing.note(f"recorded to {printing.escape(path)}{beside}")

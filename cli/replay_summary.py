@@ -1,0 +1,55 @@
+"""What is told at the end about sessions that have answered: what was missed, and what was never asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mockrec.cli import printing
+from mockrec.cli.reading import warn_of
+from mockrec.engine.replay.serve.cassettes import Replays
+
+_TOLD = 20
+
+
+def tell_replays(replays: Replays) -> None:
+    """Misses and unused recordings, a line each."""
+    for cassette in replays.cassettes:
+        name = printing.escape(cassette.path)
+        warn_of(cassette.reading)
+        if cassette.missed:
+            printing.warn(f"{name}: {printing.plural(cassette.missed, 'request')} without a recording:")
+            _tell_counted(cassette.misses)
+        for counts, what in (
+            (cassette.guesses, "an answer that may be meant for another request"),
+            (cassette.changed, "an answer that is not quite the recorded one"),
+        ):
+            if counts:
+                printing.warn(f"{name}: {printing.plural(counts.total(), 'request')} with {what}:")
+                _tell_counted(counts)
+        if cassette.ignored:
+            printing.note(
+                f"{name}: recorded with other values, which are volatile by nature (--strict-match compares them):"
+            )
+            _tell_counted(cassette.ignored)
+        unused = cassette.unused_names()
+        if unused:
+            printing.note(f"{name}: {printing.plural(unused.total(), 'recording')} never asked for:")
+            _tell_counted(unused)
+
+
+def replay_words(replays: Replays) -> list[str]:
+    """The same in words, for --strict."""
+    words = []
+    if replays.missed:
+        words.append(f"{printing.plural(replays.missed, 'request')} without a recording")
+    unused = sum(cassette.unused_count for cassette in replays.cassettes)
+    if unused:
+        words.append(f"{printing.plural(unused, 'recording')} never asked for")
+    return words
+
+
+def _tell_counted(names: Counter[str]) -> None:
+    for text, count in names.most_common(_TOLD):
+        printing.note(f"  {printing.escape(text)}{f' ({count}×)' if count > 1 else ''}")
+    if len(names) > _TOLD:
+        printing.note(f"  and {len(names) - _TOLD} more")

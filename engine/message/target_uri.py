@@ -1,0 +1,222 @@
+"""Where a request was meant to go: the absolute URL and destination behind a request target.
+
+Origin-form targets are completed from the tunnel they came through, from `Host` or from the TLS server name, and
+normalised as the WHATWG URL standard does it; absolute-form targets (a proxy's, RFC 9112, 3.2.2) speak for
+themselves and are kept as they came.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.wire.http1.request_head import target_text
+from mockrec.engine.wire.parts import RequestHead, header_table
+from mockrec.engine.wire.urls import DEFAULT_PORTS, normal_path
+from mockrec.formats.text.hostnames import to_ascii
+from mockrec.formats.text.urls import normal_target
+
+BAD_URL = "ERR_INVALID_URL"
+BAD_PORT = "PREPROCESSING_FAILED"
+
+_USERINFO = re.compile(r"[^@/]*@")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?::(.*))?")
+_FORBIDDEN_IN_HOST = re.compile(r'[\x00-\x20#/:<>?@\[\\\]^|%`{}"]')
+_ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a connection says of the requests on it before it has carried any."""
+
+    protocol: str = "http"
+    """`https` where the innermost layer is TLS."""
+    tunnel: tuple[str, int | None] | None = None
+    """Host and port that the innermost tunnel was asked for; without a port, it is the protocol's default."""
+    server_name: str | None = None
+    """By TLS (SNI)."""
+
+
+PLAIN = Origin()
+
+
+@dataclass(slots=True)
+class Address:
+    """The URL of a request, in the pieces that events and matchers ask for."""
+
+    origin: Origin
+    """Of the connection it came on."""
+    is_absolute: bool
+    """Whether the request target was a whole URL: it was meant for a proxy."""
+    protocol: str
+    url: str
+    """As the log shows it."""
+    matched_url: str
+    """The same, normalised, as matchers see it."""
+    target: str
+    """Target with query, starting at the path; latin-1, as it is sent on."""
+    path: str
+    """The same as text."""
+    hostname: str
+    port: int
+    host: str
+    """With the port unless it is the protocol's default."""
+    raw_headers: list[list[str]]
+    headers: dict[str, Any]
+    destination: dict[str, Any]
+    logged: dict[str, Any] | None = None
+    """How this head stands in the log; filled by the notes."""
+    known: Known | None = None
+    """The secrets that were replaced in that."""
+
+
+def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> Address | str:
+    """The address of a request, or the error code of a client-error.
+
+    `local_port` serves requests that name no host.
+    """
+    known: Address | None = head.address
+    if known is not None and (known.origin is origin or known.origin == origin):
+        return known
+    protocol = origin.protocol
+    absolute = _ABSOLUTE.fullmatch(head.target)
+    raw_headers, headers = head.raw_headers, head.headers
+    authority = headers.get(":authority") or headers.get("host", "")
+    if headers.get(":scheme") in ("http", "https"):
+        protocol = headers[":scheme"]
+    target = head.target
+    if absolute is not None:
+        protocol, authority, target = absolute[1].lower(), _USERINFO.sub("", absolute[2], count=1), absolute[3]
+        if not authority or "\\" in absolute[2]:
+            return BAD_URL  # RFC 9110, 4.2.1; a backslash ends the authority for WHATWG, and belongs to it for RFC 3986
+        if not target.startswith("/"):
+            target = "/" + target
+        if any(name in headers for name in _DROPPED_FOR_PROXIES):
+            raw_headers = [pair for pair in raw_headers if pair[0].lower() not in _DROPPED_FOR_PROXIES]
+            headers = header_table(raw_headers)
+    elif head.method == "CONNECT" and not head.upgrade:
+        authority = target
+    if head.upgrade == "websocket" and (head.version == "2.0" or not head.has_body):
+        protocol = {"http": "ws", "https": "wss"}.get(protocol, protocol)
+    default_port = DEFAULT_PORTS.get(protocol, 80)
+    asked: str | None = None
+    if absolute is None and origin.tunnel is not None:
+        asked, tunnel_port = origin.tunnel
+        located = _in_tunnel(asked, tunnel_port or default_port, authority, origin)
+    else:
+        named = authority or origin.server_name
+        located = _split_authority(named, default_port) if named else ("localhost", local_port)
+    if isinstance(located, str):
+        return located
+    hostname, port = located
+    host = hostname if port == default_port else f"{hostname}:{port}"
+    path = target_text(target)
+    url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
+    address = Address(
+        origin,
+        absolute is not None,
+        protocol,
+        _as_asked(absolute, url) if absolute is not None else url,
+        url,
+        target,
+        path,
+        hostname,
+        port,
+        host,
+        raw_headers,
+        headers,
+        {"hostname": asked if asked is not None and _is_address(asked) else hostname.strip("[]"), "port": port},
+    )
+    if authority or origin.tunnel is not None:
+        head.address = address
+    return address
+
+
+def _as_asked(absolute: re.Match[str], url: str) -> str:
+    """A whole URL as it came, but for what is not ASCII in it."""
+    whole = absolute[0]
+    if whole.isascii():
+        return whole
+    before = whole[: absolute.start(3)]
+    return before + normal_path(target_text(absolute[3])) if before.isascii() else url
+
+
+def edited_address(
+    address: Address, protocol: str, hostname: str, port: int, target: str, raw_headers: list[list[str]], *, moved: bool
+) -> Address:
+    """The address of a request that a rule has changed. `hostname` is without brackets; `moved`: it is for another
+    server than before, as if a proxy had been asked for that."""
+    named = f"[{hostname}]" if ":" in hostname else hostname
+    host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
+    path = target_text(target)
+    url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
+    return Address(
+        address.origin,
+        address.is_absolute or moved,
+        protocol,
+        url,
+        url,
+        target,
+        path,
+        named,
+        port,
+        host,
+        raw_headers,
+        header_table(raw_headers),
+        {"hostname": hostname, "port": port} if moved else address.destination,
+    )
+
+
+def _in_tunnel(host: str, port: int, authority: str, origin: Origin) -> tuple[str, int] | str:
+    """The name and port of a request in a tunnel: the tunnel's name; where that is an address, the name that the
+    request gives or TLS gave. The port is always the tunnel's, whatever else says another."""
+    if _is_address(host):
+        named = _split_authority(authority, port) if authority else origin.server_name or ""
+        if isinstance(named, tuple):
+            return named[0], port
+        if authority:
+            return named
+        host = named or (f"[{host}]" if ":" in host else host)
+    try:
+        return _normal_name(host), port
+    except ValueError:
+        return BAD_URL
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _split_authority(authority: str, default_port: int) -> tuple[str, int] | str:
+    matched = _HOST.fullmatch(authority)
+    if matched is None or not matched[1]:
+        return BAD_URL
+    hostname, port_text = matched[1], matched[2]
+    try:
+        hostname = _normal_name(hostname)
+    except ValueError:
+        return BAD_URL
+    if not port_text:
+        return hostname, default_port
+    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and int(port_text) <= 65535):
+        return BAD_PORT
+    return hostname, int(port_text)
+
+
+def _normal_name(name: str) -> str:
+    """Lower case, international names as punycode, IPv6 addresses compressed. Raises ValueError."""
+    if name.startswith("["):
+        return f"[{IPv6Address(name[1:-1])}]"
+    name = to_ascii(name if name.isascii() else name.encode("latin-1").decode("utf-8"))
+    # Looked for last: the normal form of some letters is one of these (℀ gives a/c).
+    if not name or _FORBIDDEN_IN_HOST.search(name):
+        raise ValueError(name)
+    return name

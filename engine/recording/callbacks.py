@@ -1,0 +1,123 @@
+"""`record.callbacks`: the user's functions, each called with typed events as they were recorded, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import orjson
+from anyio.abc import TaskGroup
+
+from mockrec.engine import clock
+from mockrec.engine.config import RecordSettings
+from mockrec.engine.usercode.calls import call
+from mockrec.engine.usercode.failure import Failure, UserError, described
+from mockrec.formats.schema.events import Event, parse_event
+
+MOST_WAITING = 10_000
+
+Callback = Callable[[Event], Any]
+
+
+class Callbacks:
+    """Queue and task of the callbacks. `offer` never waits; `full` says when traffic has to."""
+
+    def __init__(
+        self,
+        functions: Mapping[str, Callback],
+        names: Mapping[str, str],
+        report: Callable[[Failure], None] = lambda failure: None,
+    ) -> None:
+        """Event type → function, and → its name in the rule file. `report` is told of those that fail."""
+        self._report = report
+        self._functions = dict(functions)
+        self._names = names
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._some = anyio.Event()
+        self._room = anyio.Event()
+        self._idle = anyio.Event()
+        self._idle.set()
+        self._calling = 0
+        self._group: TaskGroup | None = None
+        self._add: Callable[[dict[str, Any]], None] | None = None
+
+    def start(self, group: TaskGroup, add: Callable[[dict[str, Any]], None]) -> None:
+        """Call them from a task of `group`; what they raise becomes records given to `add`."""
+        self._group = group
+        self._add = add
+        group.start_soon(self._run)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many events wait as may."""
+        return len(self._waiting) >= MOST_WAITING
+
+    def offer(self, kind: str, line: bytes) -> None:
+        """Queue an event, given as its line in the log."""
+        if kind in self._functions:
+            self._waiting.append((kind, line))
+            self._idle = anyio.Event() if self._idle.is_set() else self._idle
+            self._some.set()
+
+    async def wait_for_room(self) -> None:
+        """Return when fewer wait."""
+        while self.full:
+            if self._room.is_set():
+                self._room = anyio.Event()
+            await self._room.wait()
+
+    async def finish(self) -> None:
+        """Return when everything that was offered has been called."""
+        if self._group is not None:
+            await self._idle.wait()
+
+    @property
+    def left(self) -> int:
+        """Events that no callback has seen to its end."""
+        return len(self._waiting) + self._calling
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                self._idle.set()
+                self._some = anyio.Event()
+                await self._some.wait()
+            kind, line = self._waiting.popleft()
+            self._calling = 1
+            if not self.full:
+                self._room.set()
+            event = parse_event(orjson.loads(line))
+            try:
+                await call(self._functions[kind], event)
+            except UserError as failed:
+                self._report(failed.failure)
+                self._failed(kind, event, failed.error)
+            self._calling = 0
+
+    def _failed(self, kind: str, event: Event, error: BaseException) -> None:
+        if self._add is None:
+            return
+        record: dict[str, Any] = {"seq": 0, "type": "callback-error", "timestamp": clock.timestamp(clock.now())}
+        identity, connection = getattr(event, "id", None), getattr(event, "connection_id", None)
+        if identity:
+            record["id"] = identity
+        if connection:
+            record["connectionId"] = connection
+        record["eventType"] = kind
+        record["callback"] = self._names[kind]
+        record["error"] = described(error)
+        self._add(record)
+
+
+def callbacks_of(
+    record: RecordSettings, resolve: Callable[[str], Callback], report: Callable[[Failure], None]
+) -> Callbacks | None:
+    """What `record.callbacks` names, if it names anything; `resolve` finds a function, or raises ConfigError."""
+    if not record.callbacks:
+        return None
+    functions = {kind: resolve(name) for kind, name in record.callbacks.items()}
+    names = {kind: os.path.basename(name) for kind, name in record.callbacks.items()}
+    return Callbacks(functions, names, report)

@@ -1,0 +1,147 @@
+"""The first and the last record of a session."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+from mockrec.engine import clock
+from mockrec.engine.config import RecordSettings
+from mockrec.engine.ids import new_id
+from mockrec.engine.rules.explain.explain import explain_rule
+from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.rules.model import RuleFile
+from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
+from mockrec.formats.schema.version import mockrec_version
+
+Record = dict[str, Any]
+
+
+class _Settings(Protocol):
+    @property
+    def loaded(self) -> Loaded: ...
+    @property
+    def record(self) -> RecordSettings: ...
+    @property
+    def command(self) -> tuple[str, ...] | None: ...
+
+
+class Listening(Protocol):
+    """Where clients find what records."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+class Ending(Protocol):
+    """Why a session ended."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def exit_code(self) -> int: ...
+
+
+def session_started(
+    settings: _Settings, listening: Listening | None, types: Collection[str], redaction: Record | None = None
+) -> Record:
+    """What is recorded, by which rules, and where it listens (None: nowhere, it sends a session); `redaction` is what
+    is on of that."""
+    now = clock.now()
+    rule_file = settings.loaded.rule_file
+    record: Record = {
+        "seq": 0,
+        "type": "session-started",
+        "timestamp": clock.timestamp(now),
+        "schemaVersion": SCHEMA_VERSION,
+        "mockrecVersion": mockrec_version(),
+        "sessionId": new_id(),
+        "startTime": int(clock.wall(now)),
+        "startTimestamp": now,
+        **({"listen": {"url": listening.url, "host": listening.host, "port": listening.port}} if listening else {}),
+        "rules": told_rules(rule_file),
+        "rulesSha256": rule_file.sha256,
+        "events": [name for name in EVENT_TYPES if name in types],
+        "bodies": settings.record.bodies,
+        "redaction": redaction or {"mode": "none"},
+    }
+    if settings.command is not None:
+        record["command"] = list(settings.command)
+    ci = _ci(os.environ)
+    if ci:
+        record["ci"] = ci
+    return record
+
+
+def rules_reloaded(rule_file: RuleFile) -> Record:
+    """The rules were replaced while recording."""
+    now = clock.timestamp(clock.now())
+    told: Record = {"seq": 0, "type": "rules-reloaded", "timestamp": now, "rules": told_rules(rule_file)}
+    return told | {"rulesSha256": rule_file.sha256}
+
+
+def told_rules(rule_file: RuleFile) -> list[Record]:
+    """The rules by id, line and sentence."""
+    return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]
+
+
+def session_ended(ending: Ending, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0) -> Record:
+    """How it ended, and what is in it; `truncated` bodies, and secrets that were replaced."""
+    return {
+        "seq": 0,
+        "type": "session-ended",
+        "timestamp": clock.timestamp(clock.now()),
+        "reason": ending.reason,
+        "exitCode": ending.exit_code,
+        "counts": {**counts, "session-ended": 1},
+        "rules": [{"id": rule.rule.id, "used": rule.used, "pending": rule.pending} for rule in rules.rules],
+        "truncatedBodies": truncated,
+        "redactions": redactions,
+    }
+
+
+# Variable that says which CI this is → its name, and where the run's page and the commit are.
+_CI = {
+    "GITHUB_ACTIONS": ("github", "GITHUB_SHA"),
+    "GITLAB_CI": ("gitlab", "CI_COMMIT_SHA"),
+    "CIRCLECI": ("circleci", "CIRCLE_SHA1"),
+    "BUILDKITE": ("buildkite", "BUILDKITE_COMMIT"),
+    "TF_BUILD": ("azure", "BUILD_SOURCEVERSION"),
+    "JENKINS_URL": ("jenkins", "GIT_COMMIT"),
+    "TRAVIS": ("travis", "TRAVIS_COMMIT"),
+}
+
+
+def _ci(env: Mapping[str, str]) -> Record:
+    found = next(((name, commit) for variable, (name, commit) in _CI.items() if env.get(variable)), None)
+    if found is None:
+        return {}
+    name, commit = found
+    record: Record = {"provider": name}
+    url = _run_url(name, env)
+    if url:
+        record["runUrl"] = url
+    if env.get(commit):
+        record["commit"] = env[commit]
+    return record
+
+
+def _run_url(name: str, env: Mapping[str, str]) -> str:
+    if name == "github":
+        parts = [env.get(key, "") for key in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+        return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
+    urls = {
+        "gitlab": "CI_PIPELINE_URL",
+        "circleci": "CIRCLE_BUILD_URL",
+        "buildkite": "BUILDKITE_BUILD_URL",
+        "jenkins": "BUILD_URL",
+        "travis": "TRAVIS_BUILD_WEB_URL",
+    }
+    return env.get(urls.get(name, ""), "")

@@ -1,0 +1,151 @@
+"""The thread that writes one output: takes batches of whole lines and hands them to its sink.
+
+Each output has a thread of its own, so that a slow one (a HAR takes twenty times as long as JSON Lines, a Parquet file
+is made at the end) never keeps another one's lines in memory, where a kill would lose them.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+from mockrec.engine import clock
+from mockrec.formats.files.frames import Sink
+from mockrec.formats.files.outfile import CHECK_MS
+from mockrec.formats.schema.errors import FormatError, OutputError
+
+_SYNC_SECONDS = 0.05
+_PIECE = 64 * 1024
+"""Bytes that a sink is given at once: what the buffer of a pipe takes."""
+
+Act = Callable[[Sink], None]
+"""Something to be done with a sink between two batches. Raises `OutputError`."""
+
+
+def _pieces(lines: bytes, size: int) -> Iterator[bytes]:
+    """Whole lines of about `size` bytes each: that a slow reader of a pipe takes them is seen, and that it hangs."""
+    start = 0
+    while len(lines) - start > size:
+        end = lines.find(b"\n", start + size) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
+    if start < len(lines):
+        yield lines[start:]
+
+
+class Writer:
+    """Counts what it has written, so that others can tell how far it is behind."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        failed: Callable[[FormatError], None],
+        wrote: Callable[[], None],
+        watch: Callable[[], None] | None = None,
+    ) -> None:
+        """`failed` and `wrote` are called in the thread: when the sink takes no more (once), and after each batch.
+        `watch` is called in it now and then, and raises `OutputError` when something beside the output is lost."""
+        self.written = 0
+        """Bytes taken from the queue and written, or given up. Changed by the thread alone."""
+        self.progress = 0
+        """Grows with everything that the thread has brought behind it."""
+        self.closing = False
+        """Whether everything is written, and the sink is being closed: for some that is work."""
+        self._sink = sink
+        self._piece = getattr(sink, "most_at_once", _PIECE)
+        self._has_failed = False
+        self._ended: list[Callable[[], None]] = []
+        self._failed = failed
+        self._wrote = wrote
+        self._watch = watch
+        self._watch_at = 0.0
+        self._queue: queue.SimpleQueue[bytes | Act | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="mockrec-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, lines: bytes) -> None:
+        """Queue a batch."""
+        self._queue.put(lines)
+
+    def then(self, act: Act) -> None:
+        """Do this with the sink when all batches before are written, and before the next one is."""
+        self._queue.put(act)
+
+    def finish(self) -> None:
+        """No more batches will come: the thread writes what is queued and closes the sink."""
+        self._queue.put(None)
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait until the thread is done, but not longer than that; whether it is."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Call it, in some thread, when this one is done."""
+        self._ended.append(call)
+        if not self._thread.is_alive():
+            call()
+
+    def given_up(self) -> OutputError | None:
+        """Nobody waits any longer: what is to be said of that, unless it was said already that the sink has failed."""
+        if self._has_failed:
+            return None
+        why = "it was not closed in time; what was written of it stays" if self.closing else "it takes no more"
+        return OutputError(self._sink.name, why)
+
+    def _run(self) -> None:
+        finished = False
+        while not finished:
+            try:
+                batches = [self._queue.get(timeout=_SYNC_SECONDS)]
+            except queue.Empty:
+                # Compressed logs close a frame that has become old, also while nothing happens.
+                self._sync()
+                continue
+            # Everything that waits goes out in one write: a busy loop lets this thread run only now and then.
+            while not (callable(batches[-1]) or self._queue.empty()):
+                batches.append(self._queue.get())
+            finished = None in batches
+            lines = b"".join([batch for batch in batches if isinstance(batch, bytes)])
+            for piece in _pieces(lines, self._piece):
+                self._do(lambda piece=piece: self._sink.write(piece))  # type: ignore[misc]
+                self.written += len(piece)
+                self.progress += 1
+            act = batches[-1]
+            if act is not None and not isinstance(act, bytes):
+                self._do(lambda act=act: act(self._sink))  # type: ignore[misc]
+            self._sync()
+            self._wrote()
+        self.closing = True
+        if self._watch is not None:
+            self._do(self._watch)
+        self._try(self._sink.close)  # one that has failed as well
+        self.progress += 1
+        for call in self._ended:
+            call()
+
+    def _sync(self) -> None:
+        now = clock.now()
+        self._do(lambda: self._sink.sync_point(now))
+        if self._watch is not None and now >= self._watch_at:
+            self._watch_at = now + CHECK_MS
+            self._do(self._watch)
+
+    def _do(self, act: Callable[[], None]) -> None:
+        """Nothing more is asked of a sink that has failed, but to close."""
+        if not self._has_failed:
+            self._try(act)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        error: FormatError
+        try:
+            act()
+            return
+        except FormatError as found:
+            error = found
+        except Exception as found:  # a thread that dies in silence would lose everything that follows
+            error = OutputError(self._sink.name, f"{type(found).__name__}: {found}")
+        was_told, self._has_failed = self._has_failed, True
+        if not was_told:
+            self._failed(error)

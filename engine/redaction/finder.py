@@ -1,0 +1,397 @@
+"""Finds secrets in text of any kind, as bytes, and puts marks in their place: `"name": "value"`, `name=value`,
+`Name: value`, userinfo in URLs, JWTs, private keys, known tokens. What is not secret stays byte for byte.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from operator import itemgetter
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from mockrec.engine.redaction.edits import Edit, apply, made
+from mockrec.engine.redaction.escapes import Unescaped
+from mockrec.engine.redaction.head_syntax import each_cookie, split_scheme
+from mockrec.engine.redaction.json_strings import IN_STRING, STRING, Strings, text_of, unescaped
+from mockrec.engine.redaction.markup import is_meta, named_value, open_tag
+from mockrec.engine.redaction.names import AUTHORIZATION
+from mockrec.engine.redaction.patterns import TOKEN, USER, Match, Patterns
+from mockrec.engine.redaction.placeholders import MARK, Marks
+from mockrec.engine.redaction.policy import ANYWHERE, Policy
+from mockrec.engine.redaction.secret_map import Known, bytes_of
+
+_IN_SINGLE = re.compile(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTALL)
+_BLANKS = re.compile(rb"[ \t]*")
+_CDATA = b"<![CDATA["
+_DEEPEST = 3
+"""How many times something may be escaped."""
+_QUOTED = re.compile(rb"""(\\*)(["'])""")
+_TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
+_TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*")
+_ENDS = b";,.)}]"  # of a sentence, or of what a value stands in
+_TO_LINE_END = re.compile(rb"[^\r\n]*")
+_WORD = re.compile(rb"[^\s\"',}]*")
+_TO_QUOTE = re.compile(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
+_CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LEAST_IN_BYTES = 3
+_WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
+
+
+class Finder:
+    """Redacts texts; what it replaces is told to `known`. One is made for each thing that is redacted."""
+
+    __slots__ = ("_is_binary", "_marks", "_patterns", "_policy", "known", "side")
+
+    def __init__(self, policy: Policy, marks: Marks, patterns: Patterns, known: Known, side: str) -> None:
+        """`side` is `request`, `response`, or empty."""
+        self._policy = policy
+        self._marks = marks
+        self._patterns = patterns
+        self.known = known
+        self.side = side
+        self._is_binary = False
+
+    # ── values ─────────────────────────────────────────────────────────────────────────────────────
+
+    def is_secret(self, place: str, name: str) -> bool:
+        """See `Policy.is_secret`."""
+        return self._policy.is_secret(place, name, self.side)
+
+    def mark(self, value: str, *seen: str) -> str:
+        """What stands for a secret; `seen` is how it stood there, where that is another form."""
+        if not value or MARK.fullmatch(value) or self._policy.keeps_value(value, self.side):
+            return seen[0] if seen else value
+        mark = self._marks.mark(value)
+        self.known.count += 1
+        self.known.add((value, *seen), mark)
+        return mark
+
+    def marked(self, data: bytes, value: str) -> bytes:
+        """What stands for a secret that stood there as `data`."""
+        seen = text_of(data)
+        return bytes_of(self.mark(value, seen))
+
+    # ── texts ──────────────────────────────────────────────────────────────────────────────────────
+
+    def string(self, text: str) -> str:
+        """A text of which nothing is known."""
+        data = bytes_of(text)
+        if not (self._policy.texts or self._patterns.any.search(data)):
+            return text
+        redacted = self.free(data)
+        return text if redacted == data else text_of(redacted)
+
+    def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
+        """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too.
+
+        Images and archives hold everything that is short, `sid=` as well, by chance; what follows then is no text.
+        """
+        self._is_binary = b"\0" in data
+        for edits in self._passes(pairs=pairs, lines=lines):
+            data = apply(data, edits(data))
+        return self.unescaped(self.patterns(data), pairs=pairs, lines=lines)
+
+    def _passes(self, *, pairs: bool, lines: bool) -> list[Callable[[bytes], list[Edit]]]:
+        """What is looked for, one after the other."""
+        patterns = self._patterns
+        passes: list[Callable[[bytes], list[Edit]]] = [
+            lambda data: made(data, patterns.part, self._part),
+            lambda data: self._json_edits(data, (), frozenset()),
+            lambda data: made(data, patterns.quoted, self._quoted_value),
+            lambda data: made(data, patterns.element, self._element),
+            self._tags,
+        ]
+        if pairs:
+            passes.append(lambda data: made(data, patterns.pair, self._pair_value))
+        if lines:
+            passes += [lambda data: made(data, patterns.line, self._line), self._said]
+        return passes
+
+    def unescaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
+        """The same in what is escaped as in URLs, JSON, or HTML: an URL in a query, JSON in a form, a name that
+        somebody hides. `has_plus`: `+` is a blank."""
+        for depth in range(_DEEPEST):
+            if b"%" not in data and b"\\" not in data and b"&" not in data:
+                return data
+            text: Unescaped | None = Unescaped.of(data, has_plus=has_plus)
+            for _ in range(depth):
+                text = text.again() if text is not None else None
+            if text is None or not text.is_other:
+                return data
+            if self._patterns.any.search(text.data) is None:
+                continue
+            edits: list[Edit] = []
+            for one in self._passes(pairs=pairs, lines=lines):
+                edits += one(text.data)
+            edits += self._tokens(text.data)
+            raw = [(*text.raw(start, end), mark) for start, end, mark in edits if text.data[start:end] != mark]
+            raw.sort(key=itemgetter(0))
+            data = apply(data, raw)
+        return data
+
+    def patterns(self, data: bytes) -> bytes:
+        """What is a secret wherever it stands."""
+        data = apply(data, made(data, USER, self._user))
+        data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
+        for one, expression in self._policy.texts:
+            if one.of(self.side):
+                text = expression.sub(lambda found: self.mark(found[0]), text_of(data))
+                data = bytes_of(text)
+        return data
+
+    def _tokens(self, data: bytes) -> list[Edit]:
+        users = made(data, USER, self._user)
+        return users + [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)]
+
+    # ── "name": "value" ────────────────────────────────────────────────────────────────────────────
+
+    def json(self, data: bytes, edits: Iterable[Edit] = (), kept: frozenset[int] = frozenset()) -> bytes:
+        """Strings under secret names, also in lists; in JSON that is cut, in lines of JSON, in JSON inside strings.
+
+        `edits` are made as well; strings that begin at `kept` stay.
+        """
+        return apply(data, self._json_edits(data, edits, kept))
+
+    def _json_edits(self, data: bytes, edits: Iterable[Edit], kept: frozenset[int]) -> list[Edit]:
+        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.marked, kept)
+        return sorted((*edits, *strings.edits(data)), key=itemgetter(0))
+
+    # ── name=value ─────────────────────────────────────────────────────────────────────────────────
+
+    def pairs(self, data: bytes, *, form: bool = False) -> bytes:
+        """Values of queries, forms, options and messages. `form`: nothing else is in it."""
+        return apply(data, made(data, self._patterns.pair, self._form_value if form else self._pair_value))
+
+    def _form_value(self, match: Match, data: bytes) -> Edit | None:
+        if not self._names("form", match):
+            return None
+        end = data.find(b"&", match.end())
+        return self._value("form", match.end(), len(data) if end < 0 else end, data)
+
+    def _pair_value(self, match: Match, data: bytes) -> Edit | None:
+        start = match.end()
+        is_query = data[match.start() - 1 : match.start()] in (b"?", b"&")
+        place = "query" if is_query else ANYWHERE
+        if not self._names(place, match):
+            return None
+        limit = self._text_end(data, match.start(), start)
+        if data[start - 2 : start - 1] in (b" ", b"\t") or data[match.start() - 1 : match.start()] in (b"\n", b""):
+            start = _BLANKS.match(data, start, limit).end()  # type: ignore[union-attr]
+        if is_query:
+            found = _TO_AMPERSAND.match(data, start, limit)
+            assert found is not None  # it matches nothing, too
+            return self._value(place, start, found.end(), data)
+        quoted = _QUOTED.match(data, start, limit)
+        if quoted is not None:
+            end = data.find(quoted[0], quoted.end(), limit)
+            return self._value(place, quoted.end(), limit if end < 0 else end, data)
+        found = _TO_SPACE.match(data, start, limit)
+        assert found is not None
+        return self._value(place, start, start + len(found[0].rstrip(_ENDS)), data)
+
+    def _names(self, place: str, match: Match) -> bool:
+        return self.is_secret(place, unquote_plus(text_of(match.group(1))))
+
+    def _value(self, place: str, start: int, end: int, data: bytes) -> Edit | None:
+        if self._is_binary and end - start < _LEAST_IN_BYTES:
+            return None
+        seen = data[start:end]
+        value = seen
+        if place != ANYWHERE:
+            value = value.replace(b"+", b" ")
+        return start, end, self.marked(seen, text_of(unquote_to_bytes(value)))
+
+    # ── Name: value ────────────────────────────────────────────────────────────────────────────────
+
+    def _line(self, match: Match, data: bytes) -> Edit | None:
+        name, start = text_of(match.group(1)).lower(), match.end()
+        is_head = name in AUTHORIZATION or name in ("cookie", "set-cookie")
+        if not is_head and not self.is_secret("header", name):
+            return None
+        before = data[match.start() : match.start(1)]
+        at_line = before.strip(b" \t") in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
+        if data.startswith(b"expected ", start):
+            return None  # see `_said`
+        limit = self._text_end(data, match.start(), start)
+        quoted = _QUOTED.match(data, start, limit)
+        if quoted is not None:
+            start, end = quoted.end(), data.find(quoted[0], quoted.end(), limit)
+            end = limit if end < 0 else end
+        else:
+            found = (_TO_LINE_END if at_line else _TO_QUOTE if is_head else _WORD).match(data, start, limit)
+            assert found is not None
+            end = found.end()
+        if self._is_binary and end - start < _LEAST_IN_BYTES:
+            return None
+        value = data[start:end].rstrip()
+        return start, start + len(value), bytes_of(self.header(name, text_of(value)))
+
+    def header(self, name: str, value: str) -> str:
+        """The value of a header field; `name` in lower case."""
+        name = name.strip()  # as it was sent: `Authorization : Bearer x`
+        if self._policy.keeps("header", name, self.side):
+            return value
+        if name in AUTHORIZATION:
+            return self._authorization(value)
+        if name == "cookie":
+            return ";".join([self._cookie(crumb) for crumb in value.split(";")])
+        if name == "set-cookie":
+            return each_cookie(value, self._cookie)
+        return self.mark(value) if self.is_secret("header", name) else self.string(value)
+
+    def _authorization(self, value: str) -> str:
+        scheme, space, secret = split_scheme(value)
+        plain = basic(secret) if scheme.lower() == "basic" else None
+        if plain is None:
+            return f"{scheme}{space}{self.mark(secret)}"
+        mark = self.mark(plain, secret)
+        if mark != secret:
+            # The parts may be seen elsewhere, and have marks of their own there.
+            password = plain.partition(":")[2]
+            if password:
+                self.known.add((password,), self._marks.mark(password))
+        return f"{scheme}{space}{mark}"
+
+    def _cookie(self, crumb: str) -> str:
+        name, equals, value = crumb.partition("=")
+        if not equals:
+            name, value = "", crumb
+        blank = value[: len(value) - len(value.lstrip())]
+        bare = value.strip()
+        if not bare or not self.is_secret("cookie", name.strip()):
+            return crumb
+        inner = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
+        return f"{name}{equals}{blank}{self.mark(inner, *(() if inner == bare else (bare,)))}"
+
+    def _part(self, match: Match, data: bytes) -> Edit | None:
+        """A field of a form in parts (RFC 7578)."""
+        if not self.is_secret("form", text_of(match.group(1) or match.group(2))):
+            return None
+        end = data.find(b"\n--", match.end() - 1)
+        end = len(data) if end < 0 else max(end - (data[end - 1 : end] == b"\r"), match.end())
+        return self._whole(match.end(), end, data)
+
+    def _quoted_value(self, match: Match, data: bytes) -> Edit | None:
+        """`'name': 'value'` as Python, Ruby and PHP write it, `name: "value"` as GraphQL."""
+        if not self.is_secret("json", text_of(match.group(1) or match.group(2))):
+            return None
+        quote = data[match.end() - 1 : match.end()]
+        string = (_IN_SINGLE if quote == b"'" else STRING).match(data, match.end())
+        assert string is not None  # it matches nothing, too
+        return string.start(1), string.end(1), self.marked(string[1], unescaped(string[1]))
+
+    def _element(self, match: Match, data: bytes) -> Edit | None:
+        """`<name>value</name>`, with CDATA or without."""
+        start = match.end()
+        if data[start - 2 : start - 1] == b"/" or not self.is_secret("json", text_of(match.group(1))):
+            return None
+        sign = b"<"
+        if data.startswith(_CDATA, start):
+            start, sign = start + len(_CDATA), b"]]>"
+        end = data.find(sign, start)
+        value = data[start : len(data) if end < 0 else end]
+        start += len(value) - len(value.lstrip())
+        value = value.strip()
+        return (start, start + len(value), self.marked(value, html.unescape(text_of(value)))) if value else None
+
+    def _tags(self, data: bytes) -> list[Edit]:
+        """`<input name="…" value="…">`, in any order and with any quotes; the last one may be cut."""
+        edits = made(data, self._patterns.tag, lambda match, _: self._tag(match.group(0), match.start()))
+        start = open_tag(data, len(data))
+        last = self._tag(data[start:], start) if start < len(data) else None
+        return [*edits, last] if last is not None else edits
+
+    def _tag(self, tag: bytes, at: int) -> Edit | None:
+        """The edit of a tag that begins `at` this place."""
+        names, is_password, span = named_value(tag)
+        if span is None or span[0] == span[1]:
+            return None
+        place = ANYWHERE if is_meta(tag) else "form"
+        if not is_password and not any(self.is_secret(place, html.unescape(text_of(name))) for name in names):
+            return None
+        value = tag[slice(*span)]
+        return at + span[0], at + span[1], self.marked(value, html.unescape(text_of(value)))
+
+    # ── others ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _said(self, data: bytes) -> list[Edit]:
+        """What explanations of rules and of misses quote."""
+
+        found: list[Edit] = []
+        at, search = 0, self._patterns.said.search
+        while (match := search(data, at)) is not None:
+            at = match.end()
+            words = text_of(match.group(1)).split(" ")
+            name = words[-1].rpartition(".")[2].strip("$[]'")
+            if not self.is_secret("cookie" if len(words) > 1 else "header", name) and name.lower() not in AUTHORIZATION:
+                continue
+            if match.start(2) >= 0:
+                found.append((match.start(2), match.end(2), self._said_value(name, match.group(2))))
+                continue
+            line = _TO_LINE_END.match(data, at)
+            assert line is not None
+            found += [
+                (quoted.start(1), quoted.end(1), self._said_value(name, quoted[1]))
+                for quoted in _WORDS_QUOTED.finditer(data, at, line.end())
+            ]
+            at = line.end()
+        return found
+
+    def _said_value(self, name: str, data: bytes) -> bytes:
+        value = unescaped(data)
+        if name.lower() in AUTHORIZATION:
+            return bytes_of(self._authorization(value))
+        return self.marked(data, value)
+
+    def _user(self, match: Match, data: bytes) -> Edit | None:
+        """Name and password each have their own mark, so that the password's is that of other places."""
+        if self._text_end(data, match.start(), match.start(1), match.end()) < match.end():
+            return None
+        if self._is_binary and match.end() - match.start(1) < _LEAST_IN_BYTES:
+            return None
+        parts = match.group(1).split(b":", 1)
+        marked = [self.marked(part, text_of(unquote_to_bytes(part))) for part in parts]
+        return match.start(1), match.end(1), b":".join(marked)
+
+    def _text_end(self, data: bytes, name: int, value: int, most: int | None = None) -> int:
+        """Where a value ends at the latest that is named from `name` on, before `most`: among bytes that are no text, a
+        text ends with the first of them. `value` itself where name and value are there by chance."""
+        end = len(data) if most is None else most
+        if not self._is_binary:
+            return end
+        if _CONTROL.search(data, name, value):
+            return value
+        # Piece by piece, so that it takes no longer than the text is.
+        start, size = value, 64
+        while start < end:
+            piece = data[start : min(end, start + size)]
+            control = _CONTROL.search(piece)
+            text = piece if control is None else piece[: control.start()]
+            try:
+                text.decode()
+            except UnicodeDecodeError as error:
+                if control is not None or error.end < len(text) or start + len(text) == end:
+                    return start + error.start
+                text = text[: error.start]  # a character goes on in the next piece
+            if control is not None:
+                return start + len(text)
+            start += len(text)
+            size *= 2
+        return end
+
+    def _whole(self, start: int, end: int, data: bytes) -> Edit:
+        return start, end, self.marked(data[start:end], text_of(data[start:end]))
+
+
+def basic(secret: str) -> str | None:
+    """`user:password` of Basic authentication (RFC 7617)."""
+    import base64
+    import binascii
+
+    try:
+        plain = base64.b64decode(secret.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return plain if ":" in plain else None

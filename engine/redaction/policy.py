@@ -1,0 +1,113 @@
+"""What is secret: the default list, with the selectors of `record.redact` put over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mockrec.engine.redaction.names import is_secret_name
+from mockrec.engine.rules.json_paths import compile_path
+from mockrec.engine.rules.language.names import SELECTOR
+from mockrec.formats.text.regex import compile_regex
+
+_MOST_REMEMBERED = 8192
+
+ANYWHERE: Final = ""
+"""The place of a name of which nothing is known: a field of an event, or `name=value` in a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One of `record.redact`'s."""
+
+    kind: str
+    value: str
+    side: str
+    """`request`, `response`, or empty for both."""
+
+    def means(self, place: str, name: str, side: str) -> bool:
+        """Whether it selects what has this (lower-case) name there."""
+        if self.value.lower() != name or not self.of(side):
+            return False
+        return self.kind == "name" or self.kind == place or (place == ANYWHERE and self.kind in ("query", "form"))
+
+    def of(self, side: str) -> bool:
+        """Whether it is about this side. What belongs to neither (an event's data) is about both."""
+        return not (self.side and side) or self.side == side
+
+
+def read_selector(text: str) -> Selector:
+    """Raises ValueError."""
+    found = SELECTOR.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a selector such as header:authorization or json:$.token")
+    return Selector(found[2], found[3], found[1] or "")
+
+
+class Policy:
+    """Says what is secret. `add` is stronger than the default list, `keep` stronger than both."""
+
+    def __init__(self, add: Iterable[str] = (), keep: Iterable[str] = ()) -> None:
+        """Raises ValueError for a selector that is none."""
+        self.add = tuple(add)
+        self.keep = tuple(keep)
+        added, kept = [read_selector(text) for text in self.add], [read_selector(text) for text in self.keep]
+        self._add = [one for one in added if one.kind not in ("json", "text")]
+        self._keep = [one for one in kept if one.kind not in ("json", "text")]
+        self.names = tuple(one.value for one in self._add)
+        """Names beyond the default list."""
+        self.texts = _expressions(added)
+        """Expressions of what is replaced wherever it matches."""
+        self.kept_texts = _expressions(kept)
+        """Values that one of these matches as a whole are kept."""
+        self.paths = _paths(added)
+        self.kept_paths = _paths(kept)
+        self._judged: dict[tuple[str, str, str], bool] = {}
+
+    def is_secret(self, place: str, name: str, side: str) -> bool:
+        """Whether what has this name is secret at a place: header, cookie, query, form, json, or anywhere."""
+        key = (place, side, name)
+        judged = self._judged.get(key)
+        if judged is None:
+            if len(self._judged) >= _MOST_REMEMBERED:
+                self._judged.clear()
+            judged = self._judged[key] = self._judge(place, name, side)
+        return judged
+
+    def keeps(self, place: str, name: str, side: str) -> bool:
+        """Whether `keep` names it."""
+        return any(one.means(place, name.lower(), side) for one in self._keep)
+
+    def keeps_value(self, value: str, side: str) -> bool:
+        """Whether a `text:` of `keep` means this very value."""
+        return any(one.of(side) and expression.fullmatch(value) for one, expression in self.kept_texts)
+
+    def _judge(self, place: str, name: str, side: str) -> bool:
+        if self.keeps(place, name, side):
+            return False
+        lower = name.lower()
+        if place == "cookie" or is_secret_name(name, place):
+            return True
+        return any(one.means(place, lower, side) for one in self._add)
+
+    @property
+    def told(self) -> dict[str, list[str]]:
+        """What the first record says of it. Expressions may hold what they are to find."""
+        given = {"add": self.add, "keep": self.keep}
+        return {key: [_shown(text) for text in texts] for key, texts in given.items() if texts}
+
+
+def _shown(text: str) -> str:
+    one = read_selector(text)
+    return text.removesuffix(one.value) + "…" if one.kind == "text" else text
+
+
+def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
+    return [(one, compile_regex(one.value, captures=True)) for one in selectors if one.kind == "text"]
+
+
+def _paths(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
+    if not any(one.kind == "json" for one in selectors):
+        return []
+    return [(one, compile_path(one.value)) for one in selectors if one.kind == "json"]

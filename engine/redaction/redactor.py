@@ -1,0 +1,302 @@
+"""Redaction: secrets in records become marks before anything is written, shown or given to callbacks. Only the log is
+changed, never the traffic.
+
+Most records hold no secret, so each is asked with one expression first, and what clients and rules repeat is looked at
+once (see `recording/exchange_log.py`). Only where that finds something, a record is gone through field by field.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from copy import copy
+from functools import partial
+from typing import Any, Protocol
+
+import orjson
+
+from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, Later, TooMuch, completed
+from mockrec.engine.redaction.bodies import redacted_body
+from mockrec.engine.redaction.finder import Finder
+from mockrec.engine.redaction.holdback import Hold
+from mockrec.engine.redaction.patterns import Patterns
+from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.policy import Policy
+from mockrec.engine.redaction.records import Walk, side_of
+from mockrec.engine.redaction.secret_map import LEAST_SPREAD, Known
+from mockrec.engine.redaction.substitution import Spread
+from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
+from mockrec.formats.files.jsonl import encode_lines
+from mockrec.formats.schema.body import encode_body
+
+Record = dict[str, Any]
+
+KEY_VARIABLE = "MOCKREC_REDACT_KEY"
+
+
+class Knows(Protocol):
+    """What remembers the secrets that were found in it, so that they are replaced wherever else they appear."""
+
+    known: Known | None
+    waiting: int
+    """Redactions of it that are under way elsewhere; see `Backlog`."""
+
+
+class Holder:
+    """What is found in one thing."""
+
+    __slots__ = ("known", "waiting")
+
+    def __init__(self) -> None:
+        self.known: Known | None = None
+        self.waiting = 0
+
+
+def learn(owner: Knows, found: Known) -> None:
+    """Remember what was found."""
+    if found or owner.known is None:
+        owner.known = found if owner.known is None else owner.known.joined(found)
+
+
+class Redactor:
+    """Redacts records, bodies and texts of one session."""
+
+    def __init__(self, policy: Policy, marks: Marks, values: Iterable[str] = ()) -> None:
+        """`values` are secret wherever they appear: those of the environment that a rule file uses."""
+        self.count = 0
+        """Secrets that were replaced."""
+        self.most: int | None = None
+        """Bytes of a record or body in which anything is replaced at once; for more, `TooMuch` is raised."""
+        self._policy = policy
+        self._marks = marks
+        self._patterns = Patterns(policy.names)
+        self._find = self._patterns.any.search
+        self.looks_everywhere = bool(policy.texts)
+        """Whether everything has to be gone through: an expression may find anything."""
+        self._session = Known()
+        self.learn_values(values)
+
+    @classmethod
+    def of(
+        cls, setting: object, environment: Mapping[str, str], values: Iterable[str] = (), key: bytes | None = None
+    ) -> Redactor | None:
+        """As `record.redact` says: `default`, `none`, or a mapping with `add` and `keep`. Raises ValueError.
+
+        `key` is for marks where no variable says one; without it, one that is not used twice.
+        """
+        if setting == "none":
+            return None
+        given = setting if isinstance(setting, Mapping) else {}
+        named = environment.get(KEY_VARIABLE)
+        marks = Marks.named(named) if named else Marks(key or os.urandom(32))
+        return cls(Policy(given.get("add", ()), given.get("keep", ())), marks, values)
+
+    def learn_values(self, values: Iterable[str]) -> None:
+        """Further values that are secret wherever they appear in the session."""
+        found = Known()
+        for value in values:
+            if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
+                found.add((value,), self._marks.mark(value))
+        self._session = self._session.joined(found)
+
+    def unbounded(self) -> Redactor:
+        """The same, for any size, with a count of its own: for another thread."""
+        other = copy(self)
+        other.count, other.most = 0, None
+        return other
+
+    @property
+    def told(self) -> Record:
+        """What the first record says."""
+        return {"mode": "default", "keyId": self._marks.key_id, **self._policy.told}
+
+    # ── records ────────────────────────────────────────────────────────────────────────────────────
+
+    def record(self, record: Record, owner: Knows | None = None, side: str | None = None) -> Record:
+        """A record, or a part of one, without secrets; itself where it holds none. What is found is remembered by
+        `owner`, and what that knows already is replaced too. Raises TooMuch."""
+        known = owner.known if owner is not None else None
+        line = encode_lines((record,))
+        if not (self.looks_everywhere or self._find(line) or b'"base64":"' in line or b"\\u0000" in line):
+            return record if known is None else self._spread(record, line, known)
+        self._check(line)
+        return self._redacted(record, line, owner, known, side)
+
+    def _check(self, data: bytes) -> None:
+        if self.most is not None and len(data) > self.most:
+            raise TooMuch
+
+    def _redacted(
+        self, record: Record, line: bytes, owner: Knows | None, known: Known | None, side: str | None
+    ) -> Record:
+        found = Known()
+        plain = orjson.loads(line)
+        side = side_of(plain) if side is None else side
+        redacted = Walk(self._finder(found, side), self._walked_body, partial(self._finder, found)).record(plain)
+        self.count += found.count
+        everything = found if known is None else known.joined(found)
+        if everything:
+            redacted = self._spread(redacted, encode_lines((redacted,)), everything)
+        if owner is not None and found:
+            learn(owner, found)
+        return record if redacted == plain else redacted
+
+    def spread(self, record: Record, known: Known) -> Record:
+        """A record that has been looked at, without what was found elsewhere in its exchange. Raises TooMuch."""
+        return self._spread(record, encode_lines((record,)), known)
+
+    def _spread(self, record: Record, line: bytes, known: Known) -> Record:
+        if not known.occurs_in_line(line):
+            return record
+        self._check(line)
+        spread = Spread(known)
+        redacted = spread.record(orjson.loads(line))
+        self.count += spread.count
+        return redacted
+
+    def head(self, head: Record, side: str) -> tuple[Record, Known | None]:
+        """A head that will be in several records, and what was found in it."""
+        holder, before, most = Holder(), self.count, self.most
+        self.most = None  # a head is no longer than `limits` allow
+        redacted = self.record(head, holder, side)
+        self.most = most
+        found, count, self.count = holder.known, self.count - before, before
+        if count and found is None:
+            found = Known()  # all too short to be looked for elsewhere
+        if found is not None:
+            found.count = count
+        return redacted, found
+
+    def lines(self, lines: bytes) -> bytes:
+        """Lines of the log without the values that are secret in the whole session."""
+        session = self._session
+        if not session.occurs_in_line(lines):
+            return lines
+        return b"".join(
+            [
+                encode_lines((self._spread(orjson.loads(line), line, session),))
+                if session.occurs_in_line(line)
+                else line
+                for line in lines.splitlines(keepends=True)
+            ]
+        )
+
+    # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
+
+    def body(self, data: bytes, content_type: str, side: str, owner: Knows | None, coding: str = "") -> bytes:
+        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the
+        body, where this is a piece that may not say so itself. Raises TooMuch."""
+        coding = coding or coding_of(data, is_whole=False)
+        if coding:
+            text, rest = decoded(data, coding)
+            redacted = self._bytes(text, content_type, side, owner)
+            redacted_rest = self._bytes(rest, content_type, side, owner) if rest else rest
+            if redacted is text and redacted_rest is rest:
+                return data
+            return encoded(redacted, coding) + redacted_rest
+        return self._bytes(data, content_type, side, owner)
+
+    def _bytes(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
+        known = owner.known if owner is not None else None
+        if self.is_plain(data, known):
+            return data
+        self._check(data)
+        found = Known()
+        redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
+        for more in (known, found, self._session):
+            if more:
+                spread = Spread(more)
+                redacted = spread.data(redacted)
+                if more is found:
+                    found.count += spread.count
+                else:
+                    self.count += spread.count
+        self.count += found.count
+        if owner is not None and found:
+            learn(owner, found)
+        return data if redacted == data else redacted
+
+    def is_plain(self, data: bytes, known: Known | None) -> bool:
+        """Whether nothing of a text in UTF-8, or of bytes, has to be gone through: `body` is quick."""
+        if self.looks_everywhere or self._policy.paths or self._find(data):
+            return False
+        return not (self._session.occurs(data) or (known is not None and known.occurs(data)))
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether bodies cannot be redacted in pieces: a path leads through all of it."""
+        return bool(self._policy.paths or self._policy.kept_paths)
+
+    def hold(self) -> Hold:
+        """For a body whose pieces are redacted one by one."""
+        return Hold(self._patterns.any, lambda: self._session.marks)
+
+    def text(self, text: str, owner: Knows | None = None) -> str:
+        """A text for people."""
+        known = owner.known if owner is not None else None
+        text = self._finder(Known(), "").string(text)
+        text = Spread(self._session).text(text)
+        return text if known is None else Spread(known).text(text)
+
+    def _finder(self, found: Known, side: str) -> Finder:
+        return Finder(self._policy, self._marks, self._patterns, found, side)
+
+    def _walked_body(self, body: Record, content_type: str, finder: Finder) -> Record:
+        """A body that is in a record already."""
+        text = body.get("text")
+        try:
+            data = text.encode() if isinstance(text, str) else base64.b64decode(body["base64"], validate=True)
+        except (ValueError, TypeError, KeyError):
+            return body
+        coding = coding_of(data)
+        text = data.decode(coding).encode() if coding else data
+        redacted = redacted_body(text, content_type, finder, self._policy)
+        if redacted == text:
+            return body
+        return replaced_body(body, redacted.decode().encode(coding) if coding else redacted)
+
+
+def replaced_body(body: Record, data: bytes) -> Record:
+    """A body of the log with other bytes. Its wire bytes would give away what was replaced."""
+    kept = {key: item for key, item in body.items() if key not in ("text", "base64", "raw", "sha256")}
+    form = encode_body(data)
+    form.pop("size")
+    return {"size": kept.pop("size"), **form, **kept, "redacted": True}
+
+
+class RedactingLog:
+    """A log whose records are redacted on their way. For all that is not an exchange's."""
+
+    def __init__(self, add: Any, flush: Any, redactor: Redactor, bodies: Any, backlog: Backlog) -> None:
+        """`bodies` makes what in a record is to be made later."""
+        self._add = add
+        self._redactor = redactor
+        self._bodies = bodies
+        self._backlog = backlog
+        self.waiting = 0
+        self.flush = flush
+
+    def add(self, record: Record) -> None:
+        """Take the next record."""
+        if not self.waiting and not isinstance(record.get("content"), Later):
+            try:
+                redacted = self._redactor.record(record)
+            except TooMuch:
+                pass
+            else:
+                self._add(redacted)
+                return
+        redactor = self._redactor.unbounded()
+        bodies = self._bodies.unbounded(redactor)
+        self._backlog.put(
+            self,
+            lambda: redactor.record(completed(record, bodies)),
+            lambda redacted: self._late(redacted, redactor, bodies),
+            AT_ONCE,
+        )
+
+    def _late(self, record: Record, redactor: Redactor, bodies: Any) -> None:
+        self._redactor.count += redactor.count
+        self._bodies.truncated += bodies.truncated
+        self._add(record)

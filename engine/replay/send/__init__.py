@@ -1,0 +1,1 @@
+"""`replay --to`: the requests of a session sent to servers."""

@@ -1,0 +1,60 @@
+"""The channel of an exchange that has no client: what the server says is told to the log and to nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.wire.parts import ResponseHead, header_table
+
+
+class SilentChannel:
+    """See `message/channel.py`. Heads stay as the server has sent them."""
+
+    framing_key: object = None
+    bodiless = False
+
+    def trailers(self, head: ResponseHead, fields: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        return fields
+
+    def frame(
+        self, status: int, reason: str, headers: Sequence[tuple[str, str]], length: int | None, date: str
+    ) -> ResponseHead:
+        raw = [[name, value] for name, value in headers]
+        return ResponseHead(status, reason, raw, header_table(raw))
+
+    async def send_interim(self, status: int, reason: str, headers: Sequence[Sequence[str]]) -> None:
+        pass
+
+    async def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]]) -> None:
+        pass
+
+    async def send_head(self, head: ResponseHead) -> None:
+        pass
+
+    async def send_data(self, data: bytes) -> None:
+        pass
+
+    async def send_end(self, trailers: Sequence[Sequence[str]]) -> None:
+        pass
+
+    async def send_raw(self, data: bytes) -> None:
+        pass
+
+    async def send_cut(self, data: bytes) -> None:
+        pass
+
+    def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
+        raise AssertionError("nobody upgrades an exchange without a client")
+
+    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+        raise AssertionError("nobody upgrades an exchange without a client")
+
+    def close(self) -> None:
+        pass
+
+    def reset(self) -> None:
+        pass
+
+
+SILENT = SilentChannel()

@@ -1,0 +1,231 @@
+"""`replay --to`: a session sent to servers and, where that is asked for, recorded as a session of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from mockrec.engine.config import RecordSettings, UpstreamSettings
+from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.outputs import Rotate
+from mockrec.engine.recording.recording import Recording
+from mockrec.engine.recording.session_records import session_started
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.replay.chain.chains import Chained, Chains
+from mockrec.engine.replay.chain.in_time import in_time
+from mockrec.engine.replay.chain.plan import Plan as ChainPlan
+from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
+from mockrec.engine.replay.send.pace import Pace
+from mockrec.engine.replay.send.request import Tools
+from mockrec.engine.replay.send.sender import Progress, Sender, Sends
+from mockrec.engine.replay.send.survey import Judged, Survey, survey
+from mockrec.engine.replay.send.target import Server, Targets
+from mockrec.engine.replay.session.editable import Draft, fill, set_header
+from mockrec.engine.replay.session.only import Only, judge
+from mockrec.engine.replay.session.requests import Answered, Call, Said, calls
+from mockrec.engine.replay.session.selectors import Selector
+from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.run.rulefile import no_file
+from mockrec.engine.run.settings import Ending
+from mockrec.engine.tls.client import ClientContexts
+from mockrec.engine.transport.connector import Connector
+from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.dialer import Dialer
+from mockrec.engine.upstream.options import Options
+from mockrec.formats.files.outfile import is_pipe
+from mockrec.formats.query import Plan
+from mockrec.formats.schema.errors import FormatError, worse
+from mockrec.formats.sessions.session import Reading, Session, open_session
+
+_AT_ONCE = 100
+"""Requests at once where they are not sent at recorded times."""
+_ALL_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SendSettings:
+    """What to send, where and how, and where to record. Durations in seconds."""
+
+    session: str
+    servers: dict[str, Server]
+    """See `Targets.servers`."""
+    pace: Pace = field(default_factory=lambda: Pace(factor=1.0))
+    concurrency: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[Selector, str], ...] = ()
+    keep_host: bool = False
+    timeout: float = 30.0
+    repeat: int = 1
+    chain: bool = True
+    """Whether values of answers are put into later requests."""
+    only: Plan | None = None
+    """Which exchanges are sent; None: all."""
+    trusted_cas: tuple[str, ...] = ()
+    insecure: bool = False
+    loaded: Loaded = field(default_factory=no_file)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    outputs: tuple[str, ...] = ()
+    output_format: str | None = None
+    force: bool = False
+    file_mode: int = 0o600
+    rotate: Rotate | None = None
+    inline_bodies: bool = False
+    command: None = None
+
+    @property
+    def is_read_once(self) -> bool:
+        """Whether the session comes from stdin or a pipe, so that nothing can be known of it before it is sent."""
+        return self.session == "-" or is_pipe(self.session)
+
+
+class Replay:
+    """One replay. `look` says what would be sent, `run` sends it."""
+
+    def __init__(self, settings: SendSettings, defect: Callable[[BaseException], None]) -> None:
+        """Raises ConfigError for a CA file that cannot be used."""
+        self.settings = settings
+        self.progress = Progress()
+        self.survey: Survey | None = None
+        self.chained = Chained()
+        self.plan: ChainPlan | None = None
+        """What is handed on from answers to requests; known when the session has been looked at."""
+        self.reading: Reading | None = None
+        """How the session was read; known when that is over."""
+        self.failure: FormatError | None = None
+        """Why the recording could not be kept."""
+        self._only: Only | None = None
+        self._scope: anyio.CancelScope | None = None
+        upstream = UpstreamSettings(
+            trusted_cas=settings.trusted_cas,
+            ignore_tls_errors=settings.insecure,
+            connect_timeout=min(10.0, settings.timeout),
+            head_timeout=settings.timeout,
+            body_idle_timeout=settings.timeout,
+        )
+        self._options = Options(upstream)
+        self._gateway = Gateway(Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0)
+        self._gateway.dialer.check(self._options)
+        self._gateway.report_defect = defect
+        # Who names the host in so many words wants it sent.
+        named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
+        keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
+        self._targets = Targets(settings.servers, self._options, keep_host)
+
+    def look(self, each: Callable[[Call, Judged], None] | None = None) -> Survey:
+        """Go through the session before anything is sent. Raises SessionError."""
+        chain = ChainSurvey() if self.settings.chain else None
+        with self._opened(answers=chain is not None) as (session, found):
+            fillers = self._fill, self._fill_message
+            ordered = found if chain is None else in_time(found)
+            self.survey = survey(ordered, self._targets, *fillers, session.bodies_folder, each, chain)
+        if chain is not None:
+            self.plan = chain.finish()
+        return self.survey
+
+    @property
+    def total(self) -> int | None:
+        """How many requests will be sent, if that is known."""
+        return None if self.survey is None else self.survey.to_send * self.settings.repeat
+
+    async def run(self, settle: Callable[[Ending], Ending]) -> Ending:
+        """Send everything. `settle` has the last word on reason and exit code. Raises SessionError, OutputError."""
+        settings = self.settings
+        redactor = Redactor.of(settings.record.redact, os.environ)
+        recording = Recording(settings, redactor, self._recording_failed)
+        kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
+        limit = settings.record.max_body_size
+        self._gateway.backpressure = recording.recorder
+        notes = recording.notes(kept)
+        tools = Tools(self._gateway, notes, settings.timeout, limit, self._gateway.limits.message)
+        ending = Ending("failed", 70)
+        try:
+            recording.log.add(self._started(kept, recording.redaction))
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._gateway.run)
+                with anyio.CancelScope() as self._scope:
+                    for _ in range(settings.repeat):
+                        await self._send(tools)
+                self._gateway.stopping = True
+                group.cancel_scope.cancel()
+            ending = settle(Ending("replayed"))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await recording.close(lambda: recording.ended(ending, RuleSet(())))
+        return ending
+
+    async def _send(self, tools: Tools) -> None:
+        settings, looked = self.settings, self.survey or Survey()
+        at_once = _ALL_AT_ONCE if settings.pace.factor is not None else _AT_ONCE
+        with self._opened() as (session, found):
+            sends = Sends(
+                targets=self._targets,
+                pace=settings.pace,
+                concurrency=settings.concurrency or at_once,
+                fill=self._fill,
+                fill_message=self._fill_message,
+                folder=session.bodies_folder,
+                left=looked.left,
+                silenced=frozenset(looked.silenced),
+                chains=Chains(self.plan or ChainPlan(), settings.timeout, self.chained),
+            )
+            await Sender(sends, tools, self.progress).send(found)
+
+    def _started(self, kept: frozenset[str], redaction: dict[str, Any] | None) -> dict[str, Any]:
+        settings = self.settings
+        record = session_started(settings, None, kept, redaction)
+        header: dict[str, Any] = {}
+        if not settings.is_read_once:
+            with open_session(settings.session) as session:
+                header = session.header or {}
+        record["replay"] = {
+            **({"of": header["sessionId"]} if "sessionId" in header else {}),
+            "from": settings.session,
+            "to": [
+                f"{f'{host}=' if host else ''}{protocol}://{f'[{name}]' if ':' in name else name}:{port}"
+                for host, (protocol, name, port) in settings.servers.items()
+            ],
+            "pace": str(settings.pace),
+        }
+        return record
+
+    @contextmanager
+    def _opened(self, *, answers: bool = False) -> Iterator[tuple[Session, Iterator[Call | Said | Answered]]]:
+        """The session and its calls, but for what `--only` leaves out."""
+        path, plan = self.settings.session, self.settings.only
+        if plan is not None and self._only is None:
+            self._only = judge(path, plan)
+        with open_session(path) as session:
+            found = calls(session if self._only is None else self._only.of(session), answers=answers)
+            try:
+                yield session, found
+                self.reading = session.reading
+            finally:
+                with suppress(ValueError):  # a thread is still reading, and nobody waits for it
+                    found.close()
+
+    def stop(self) -> None:
+        """Send nothing more, and wait for nothing more."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def _recording_failed(self, error: FormatError) -> None:
+        self.failure = worse(self.failure, error)
+        self.stop()
+
+    def _fill(self, draft: Draft) -> None:
+        for name, value in self.settings.headers:
+            set_header(draft, name, value)
+        fill(draft, self.settings.settings)
+
+    def _fill_message(self, data: bytes) -> bytes:
+        if not self.settings.settings:
+            return data
+        draft = Draft("", "", [], data)
+        fill(draft, [one for one in self.settings.settings if one[0].kind in ("json", "name", "text")])
+        return draft.body

@@ -1,0 +1,185 @@
+"""A look at a whole session before anything of it is sent: how much there is, and what cannot be sent.
+
+Keeps counts, and the few exchanges that have to be treated in a way of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mockrec.engine.replay.chain.plan import Link
+from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
+from mockrec.engine.replay.chain.slot import put, put_in_message
+from mockrec.engine.replay.send.target import Targets, host_of
+from mockrec.engine.replay.session.editable import MARK, Draft, draft_of, marked_places
+from mockrec.engine.replay.session.requests import Answered, Call, Said
+from mockrec.formats.schema.errors import SessionError
+
+_EXAMPLES = 1000
+"""Different places that are told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An exchange that its client has given up: the replay does the same."""
+
+    size: int | None
+    """Bytes of the answer's body, on the wire, that had come; None where no answer had begun."""
+    seconds: float
+    """How long it had waited."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What is in a session."""
+
+    requests: int = 0
+    to_send: int = 0
+    unmapped: Counter[str] = field(default_factory=Counter)
+    """Host → requests for it that go nowhere."""
+    marked: Counter[str] = field(default_factory=Counter)
+    """What still holds redaction marks → how often."""
+    unusable: Counter[str] = field(default_factory=Counter)
+    """Why a request cannot be sent → how often."""
+    silenced: set[str] = field(default_factory=set)
+    """WebSockets whose messages still hold marks."""
+    left: dict[str, Left] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> int:
+        """Requests that are not sent."""
+        return self.requests - self.to_send
+
+
+Fill = Callable[[Draft], None]
+Find = Callable[[Draft], tuple[Link, ...]]
+"""What of a request comes from answers to earlier ones."""
+
+
+def survey(
+    found: Iterable[Call | Said | Answered],
+    targets: Targets,
+    fill: Fill,
+    fill_message: Callable[[bytes], bytes],
+    folder: Path | None,
+    each: Callable[[Call, Judged], None] | None = None,
+    chain: ChainSurvey | None = None,
+) -> Survey:
+    """Go through a session. `each` hears of every request; `chain` looks for values of answers in later requests."""
+    result = Survey()
+    sent_sockets: set[str] = set()
+    for one in found:
+        if isinstance(one, Said):
+            _look_at_said(one, result, sent_sockets, fill_message, chain)
+            continue
+        if isinstance(one, Answered):
+            if chain is not None:
+                chain.answer(one.id, one.record, folder)
+            continue
+        result.requests += 1
+        find = None if chain is None else partial(chain.links, order=one.order, began=one.began)
+        judged = judge(one, targets, fill, folder, find)
+        draft, reason = judged.draft, judged.reason
+        if not reason:
+            result.to_send += 1
+            if chain is not None:
+                chain.will_send(one, draft)
+            if one.is_websocket:
+                sent_sockets.add(one.id)
+        elif reason == UNMAPPED:
+            result.unmapped[host_of(one.record)[0]] += 1
+        elif reason.startswith(MARKED):
+            place = f"{draft.method} {draft.target.partition('?')[0]}: {reason.removeprefix(MARKED)}"
+            if place in result.marked or len(result.marked) < _EXAMPLES:
+                result.marked[place] += 1
+        else:
+            result.unusable[reason] += 1
+        if each is not None:
+            each(one, judged)
+    return result
+
+
+UNMAPPED = "no --to names its host"
+MARKED = "redaction marks in "
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A request as it is going to be sent."""
+
+    draft: Draft
+    reason: str = ""
+    """Why it cannot be sent; empty: it can."""
+    links: tuple[Link, ...] = ()
+    """What of it comes from answers to earlier requests."""
+
+
+def judge(call: Call, targets: Targets, fill: Fill, folder: Path | None, find: Find | None = None) -> Judged:
+    """The request, filled. Marks for which there will be values of answers are none that keep it from being sent."""
+    try:
+        draft = draft_of(call.record, folder)
+    except SessionError as error:
+        no_draft = Draft(str(call.record.get("method")), str(call.record.get("path")), [], b"")
+        return Judged(no_draft, f"its body: {error}")
+    if targets.server_for(call.record) is None:
+        return Judged(draft, UNMAPPED)
+    if draft.problem:
+        return Judged(draft, draft.problem)
+    fill(draft)
+    links = () if find is None else find(draft)
+    left = draft
+    if any(MARK.search(link.slot.text) for link in links):
+        left = draft.copy()
+        put(left, [(link.slot, "x") for link in links if not link.slot.is_link])
+    places = marked_places(left)
+    return Judged(draft, MARKED + ", ".join(places) if places else "", links)
+
+
+def _look_at_said(
+    said: Said,
+    result: Survey,
+    sent: set[str],
+    fill_message: Callable[[bytes], bytes],
+    chain: ChainSurvey | None,
+) -> None:
+    kind = said.record["type"]
+    if kind == "abort":
+        if chain is not None:
+            chain.answer(said.id, said.record, None)
+        if "requestBody" in said.record:
+            result.requests += 1
+            result.unusable["its client left before it was complete"] += 1
+        elif (left := left_of(said.record)) is not None:
+            result.left[said.id] = left
+    elif kind == "websocket-message-received" and said.id in sent:
+        text = (said.record.get("content") or {}).get("text")
+        if not isinstance(text, str):
+            return
+        filled = fill_message(text.encode("utf-8", "surrogateescape"))
+        links = () if chain is None else chain.message_links(filled, said.record)
+        if MARK.search(text):
+            filled = put_in_message(filled, [(link.slot, "x") for link in links])
+            if MARK.search(filled.decode("utf-8", "replace")):
+                sent.discard(said.id)
+                result.silenced.add(said.id)
+                result.to_send -= 1
+                result.marked["WebSocket messages"] += 1
+
+
+def left_of(record: Mapping[str, Any]) -> Left | None:
+    """How a client has given an exchange up, if that is how this `abort` came about."""
+    if record.get("error"):
+        return None
+    response = record.get("response")
+    size = None
+    if isinstance(response, Mapping):
+        body = response.get("body")
+        body = body if isinstance(body, Mapping) else {}
+        size = int(body.get("encodedSize") or body.get("size") or 0)
+    duration = record.get("duration")
+    return Left(size, duration / 1000.0 if isinstance(duration, (int, float)) else 0.0)

@@ -1,0 +1,150 @@
+"""Where recorded requests go: which server stands for which recorded host, and with which head."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.upstream.dialer import Route
+from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
+from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.protocols import offered
+from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.wire.content import codings as content
+from mockrec.engine.wire.http1.request_head import sent_target
+from mockrec.engine.wire.urls import DEFAULT_PORTS
+from mockrec.formats.text.hostnames import to_ascii
+
+_ORIGIN = re.compile(r"[^/?#]{0,32}//[^/?#]{0,255}(?![^/?#])")
+"""What stands before the path of a URL."""
+_PLAIN = {"ws": "http", "wss": "https"}
+_PSEUDO = (":method", ":scheme", ":authority", ":path")
+_FRAMING = ("content-length", "transfer-encoding")
+
+Server = tuple[str, str, int]
+"""Protocol, host and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The servers of a replay."""
+
+    servers: Mapping[str, Server]
+    """Recorded host, with or without its port → server; under `""` the one for all others, if there is one."""
+    options: Options
+    keep_host: bool = False
+
+    def server_for(self, record: Mapping[str, Any]) -> Server | None:
+        """The server for a recorded request, or None if it is left out."""
+        host, hostname = host_of(record)
+        servers = self.servers
+        return servers.get(host) or servers.get(hostname) or servers.get("")
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme and host of a URL in lower case, and its port if it names one. Raises ValueError."""
+    found = _ORIGIN.match(url)
+    return _split(url) if found is None else _origin(found[0])
+
+
+def _split(url: str) -> tuple[str, str, int | None]:
+    split = urlsplit(url)
+    return split.scheme, split.hostname or "", split.port
+
+
+_origin = lru_cache(maxsize=1024)(_split)
+"""For the part of a URL before its path: a session has few of them."""
+
+
+def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """The recorded host of a request, in lower case: with its port unless it is the protocol's own, and without."""
+    try:
+        scheme, name, port = origin_of(str(record.get("url") or ""))
+    except ValueError:
+        return "", ""
+    name = f"[{name}]" if ":" in name else name
+    own = DEFAULT_PORTS.get(scheme)
+    return (name if port in (None, own) else f"{name}:{port}"), name
+
+
+def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: Targets) -> tuple[Outgoing, bytes]:
+    """The request as it goes out, and its body on the wire. Raises ValueError where that cannot be made."""
+    protocol, host, port = server
+    headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
+    recorded_http2 = str(record.get("httpVersion") or "").startswith("2")
+    pseudo: tuple[str, ...] = ()
+    if recorded_http2:
+        pseudo = tuple(name for name, _ in draft.raw_headers if name.startswith(":")) or _PSEUDO
+        authority = next((value for name, value in draft.raw_headers if name == ":authority"), "")
+        if authority:
+            headers = with_host(headers, authority, replace=False)
+    name = f"[{host}]" if ":" in host else host
+    own = name if port == DEFAULT_PORTS[protocol] else f"{name}:{port}"
+    headers = with_host(end_to_end(headers), own, replace=not targets.keep_host)
+    headers = [[field, _sent_value(value)] for field, value in headers]
+    websocket = record["type"] == "websocket-request"
+    secure = protocol == "https"
+    alpn = offered(
+        targets.options.settings.http2,
+        secure=secure,
+        http2=recorded_http2,
+        in_the_clear=str(record.get("url") or "").startswith("http:"),
+        websocket=websocket,
+    )
+    route = Route(secure, host, port, host, targets.options, alpn)
+    body = b"" if websocket else wire_body(draft)
+    return Outgoing(
+        route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo
+    ), body
+
+
+def _sent_value(text: str) -> str:
+    """The value of a field as it is sent: what is not Latin-1 as UTF-8, byte by byte, as browsers do."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
+
+
+def wire_body(draft: Draft) -> bytes:
+    """The body with its content-encoding. Raises ValueError for one that is not known."""
+    if draft.wire is not None:
+        return draft.wire
+    codings = content.codings_of(draft.encoding) if draft.encoding and draft.body else []
+    return content.encode(draft.body, codings) if codings else draft.body
+
+
+def _framed(draft: Draft, headers: list[list[str]], body: bytes) -> list[list[str]]:
+    """The framing that the client has used, with the length that the body has now."""
+    named = {name.lower() for name, _ in headers}
+    if "transfer-encoding" in named:
+        return with_chunks(headers)
+    if body or "content-length" in named:
+        return with_length(headers, len(body))
+    return headers
+
+
+def parse_to(texts: Sequence[str], parse_url: Any) -> dict[str, Server]:
+    """`[HOST=]URL`, several times → `Targets.servers`. Raises ValueError; `parse_url` raises what it likes."""
+    servers: dict[str, Server] = {}
+    for text in texts:
+        host, mark, url = text.partition("=")
+        if not mark or "/" in host:
+            host, url = "", text
+        name, colon, port = host.strip().partition(":")
+        host = f"{to_ascii(name)}{colon}{port}"  # as URLs have it
+        if host in servers:
+            raise ValueError(f"{host or 'all other hosts'}: given twice")
+        servers[host] = parse_url(url)
+    return servers
+
+
+def without_framing(raw_headers: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The fields of a message that say nothing of its connection and of how long its body is."""
+    return without(end_to_end([pair for pair in raw_headers if not pair[0].startswith(":")]), *_FRAMING)

@@ -1,0 +1,1 @@
+"""The step `replay` and `replay --serve`: requests answered from a session."""

@@ -1,0 +1,232 @@
+"""A recorded session that answers: which recording a request gets, in which order, and what is nearest to a miss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from mockrec.engine.replay.serve.choice import Track, Wanted
+from mockrec.engine.replay.serve.loader import Recording, Tape, bucket, hash_of
+from mockrec.engine.replay.serve.nearest import distance
+from mockrec.engine.replay.serve.redacted_facts import blanked
+from mockrec.engine.replay.serve.store import Spot
+from mockrec.engine.replay.serve.variants import Difference, decided, judge, request_fields
+from mockrec.engine.replay.session.fingerprint import Facts, Match, differences, facts_of
+from mockrec.engine.replay.session.volatile import loosened
+from mockrec.engine.rules.matching.request import RequestView
+
+_MOST_MISSES = 1000
+_MOST_TRACKS = 1000
+"""Requests whose recordings are kept at hand, so that they need not be read again."""
+_MOST_LAYOUTS = 5000
+"""Ways in which marks stand in requests for one path that are tried."""
+_READ_FOR_MISS = 256 * 1024
+"""Bytes of recorded requests that are read to explain one miss."""
+
+
+@dataclass(slots=True)
+class Miss:
+    """No recording answers."""
+
+    nearest: Recording | None = None
+    """None: the session has none at all."""
+    differs: list[Difference] = field(default_factory=list)
+    """Places, recorded values, and those that were asked for."""
+    used_up: bool = False
+
+
+@dataclass(slots=True)
+class Found:
+    """What was not equal, and yet a recording answers."""
+
+    ignored: tuple[str, ...] = ()
+    """Places with values that are volatile by nature."""
+    guess: str = ""
+    """Why another recording might have been the right one."""
+
+
+class Cassette:
+    """The recordings of a session. Raises SessionError."""
+
+    def __init__(self, path: str, match: Match, *, repeat: bool = True) -> None:
+        """`repeat`: the last recording of a request goes on answering it."""
+        self.path = path
+        self.match = match
+        self.misses: Counter[str] = Counter()
+        """Requests that no recording has answered → how often."""
+        self.missed = 0
+        self.ignored: Counter[str] = Counter()
+        """Places whose values were ignored, because they are volatile by nature → in how many requests."""
+        self.guesses: Counter[str] = Counter()
+        """Requests whose recording could not be told from another one, and why → how often."""
+        self.changed: Counter[str] = Counter()
+        """Answers that are not given as they were recorded, and why → how often."""
+        self.last = Found()
+        """How the last recording that was found differs from its request."""
+        self._repeat = repeat
+        self._tape = Tape(path, match)
+        self._tracks: dict[tuple[bool, int], Track] = {}
+        self._unused: Counter[str] | None = None
+        self.folder = self._tape.folder
+        self.unanswered = self._tape.unanswered
+        self.reading = self._tape.reading
+        self.recordings: Sequence[Recording] = _Recordings(self._tape)
+
+    def close(self) -> None:
+        """Let the temporary files go."""
+        self._tape.close()
+
+    def finish(self) -> None:
+        """Nothing is asked for any more: keep what is told at the end, and let the temporary files go."""
+        self._unused = self.unused_names()
+        self.close()
+
+    def read(self, spot: Spot) -> Any:
+        """What was kept there."""
+        return self._tape.store.read(spot)
+
+    def pieces(self, recording: Recording) -> Sequence[float]:
+        """`Recording.pieces`."""
+        return self.read(recording.pieces) if recording.pieces is not None else ()
+
+    def find(self, request: RequestView, host: str | None) -> Recording | Miss:
+        """The recording that answers a request now, and counts as used; `host`: it is for this one alone."""
+        exact = facts_of(request, self.match)
+        loose = exact if self.match.strict else loosened(exact)
+        wanted = self._wanted(request, host)
+        tracks: list[Track] = []
+        for facts, is_loose in ((exact, False), (loose, True))[: 1 if self.match.strict else 2]:
+            # Equal to the last character is better than equal but for what is volatile.
+            found = [track for one in self._blanked(facts) if (track := self._track(hash_of(one), loose=is_loose))]
+            choice = Track.choose(found, wanted, self._tape.index.used, repeat=self._repeat)
+            if choice is not None:
+                recording = self._tape_recording(choice.place)
+                self._tape.index.used[choice.place] += 1
+                self._note(request, recording, exact, loose, choice.guess, is_loose=is_loose)
+                return recording
+            tracks += found
+        return self._missed(request, loose, wanted, tracks)
+
+    def _wanted(self, request: RequestView, host: str | None) -> Wanted:
+        fields = request_fields(request, self.match)
+        deciding = frozenset([0, *(decided(names, fields) for names in self._tape.deciding)])
+        return Wanted(request.method, fields, host, deciding)
+
+    def _blanked(self, facts: Facts) -> list[Facts]:
+        """The facts as they are, and with each layout of marks that recordings of their path have."""
+        layouts = [*self._tape.layouts.get(bucket(facts), ()), *self._tape.layouts.get((facts.get("method"), None), ())]
+        if not layouts:
+            return [facts]
+        tried = (blanked(facts, layout) for layout in dict.fromkeys(layouts[:_MOST_LAYOUTS]))
+        return [facts, *(one for one in tried if one is not None)]
+
+    def _track(self, key: int, *, loose: bool) -> Track | None:
+        index = self._tape.index
+        run = index.run(key, loose=loose)
+        if run[0] == run[1]:
+            return None
+        at = loose, run[0]
+        track = self._tracks.get(at)
+        if track is None:
+            track = Track(index.places(run, loose=loose), index, self._tape_recording)
+            if len(self._tracks) >= _MOST_TRACKS:
+                self._tracks.clear()
+            self._tracks[at] = track
+        return track
+
+    def _tape_recording(self, place: int) -> Recording:
+        return Recording.from_list(self._tape.store.read(self._tape.index.card(place)))
+
+    def _note(
+        self, request: RequestView, recording: Recording, exact: Facts, loose: Facts, guess: str, *, is_loose: bool
+    ) -> None:
+        ignored: tuple[str, ...] = ()
+        if is_loose and recording.facts is not None:
+            there = self.read(recording.facts)
+            ignored = tuple(dict.fromkeys(place for place, _, _ in differences(there, exact)))
+            _count(self.ignored, *ignored)
+        if guess:
+            _count(self.guesses, f"{_name(request)}: {guess}")
+        self.last = Found(ignored, guess)
+
+    # ── misses ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _missed(self, request: RequestView, facts: Facts, wanted: Wanted, tracks: list[Track]) -> Miss:
+        self.mismatch(_name(request))
+        if tracks:
+            place, reasons = Track.nearest(tracks, wanted)
+            return Miss(self._tape_recording(place), reasons, used_up=not reasons)
+        miss, read = Miss(), 0
+        for place in self._tape.nearest.places(facts):
+            recording = self._tape_recording(place)
+            assert recording.facts is not None
+            read += recording.facts[1]
+            if miss.nearest is not None and read > _READ_FOR_MISS:
+                break
+            there = self.read(recording.facts)
+            differs = list(differences(there if self.match.strict else loosened(there), facts))
+            differs += judge(recording.variant, wanted.method, wanted.fields, wanted.host).reasons
+            if miss.nearest is None or distance(differs) < distance(miss.differs):
+                miss.nearest, miss.differs = recording, differs
+        return miss
+
+    def mismatch(self, what: str) -> None:
+        """A request has no recording, or something in the course of one went otherwise."""
+        self.missed += 1
+        _count(self.misses, what)
+
+    def change(self, what: str) -> None:
+        """An answer cannot be given quite as it was recorded."""
+        _count(self.changed, what)
+
+    def unused(self) -> list[Recording]:
+        """The recordings that have answered nothing."""
+        return [self._tape_recording(place) for place in self._tape.index.unused()]
+
+    def unused_names(self) -> Counter[str]:
+        """Their requests → how many of each."""
+        if self._unused is not None:
+            return self._unused
+        return Counter(self._tape_recording(place).name for place in self._tape.index.unused())
+
+    @property
+    def unused_count(self) -> int:
+        """How many recordings have answered nothing."""
+        return sum(1 for _ in self._tape.index.unused())
+
+
+class _Recordings(Sequence[Recording]):
+    """The recordings in the order of the session, each read when it is asked for."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __len__(self) -> int:
+        return len(self._tape.index)
+
+    @overload
+    def __getitem__(self, number: int) -> Recording: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Recording]: ...
+    def __getitem__(self, number: int | slice) -> Recording | list[Recording]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        return Recording.from_list(self._tape.store.read(self._tape.index.card(self._tape.index.in_order[number])))
+
+    def __iter__(self) -> Iterator[Recording]:
+        return (self[number] for number in range(len(self)))
+
+
+def _name(request: RequestView) -> str:
+    return f"{request.method} {request.path}{request.query_string}"
+
+
+def _count(counter: Counter[str], *names: str) -> None:
+    for name in names:
+        if name in counter or len(counter) < _MOST_MISSES:
+            counter[name] += 1
+
+
+__all__ = ["Cassette", "Found", "Miss", "Recording"]

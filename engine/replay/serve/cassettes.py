@@ -1,0 +1,52 @@
+"""The sessions that the rules of a run answer from, each read once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.exchange.websocket import SocketSettings
+from mockrec.engine.rules.model import Replay
+from mockrec.engine.steps.plan import Act
+from mockrec.formats.schema.errors import SessionError
+
+if TYPE_CHECKING:
+    from mockrec.engine.replay.serve.cassette import Cassette
+
+
+class Replays:
+    """One for each reading of a rule file."""
+
+    def __init__(self, limits: SocketSettings) -> None:
+        self.cassettes: list[Cassette] = []
+        self._limits = limits
+
+    def act(self, step: Replay) -> Act:
+        """What the step does. Raises ConfigError for a session that cannot be read, or what else is wrong with it."""
+        # Imported here: a run without such rules starts sooner without it.
+        from mockrec.engine.replay.serve.cassette import Cassette
+        from mockrec.engine.replay.serve.latency import parse_latency
+        from mockrec.engine.replay.serve.step import replay_act
+        from mockrec.engine.replay.session.fingerprint import Match
+        from mockrec.engine.replay.session.selectors import parse_selector
+
+        place = step.place
+        where = f"{place.file}:{place.line}:{place.column}: {place.where}: " if place.where else ""
+        try:
+            match = Match(step.match, tuple(parse_selector(text) for text in step.ignore), step.strict_match)
+            latency = parse_latency(step.latency)
+            cassette = Cassette(step.session, match, repeat=step.repeat)
+        except (ValueError, SessionError) as error:
+            raise ConfigError(f"{where}{error}") from None
+        self.cassettes.append(cassette)
+        return replay_act(cassette, latency, self._limits)
+
+    @property
+    def missed(self) -> int:
+        """Requests that no recording has answered, and what went otherwise in WebSockets."""
+        return sum(cassette.missed for cassette in self.cassettes)
+
+    def close(self) -> None:
+        """Let go of what was read."""
+        for cassette in self.cassettes:
+            cassette.finish()

@@ -1,0 +1,66 @@
+"""The pieces of a recorded body, each with the time at which it is sent again.
+
+Where the recording has the pieces (`response-body-data`), they come as they came. Otherwise the events of an event
+stream are spread evenly over the time that the body took, and any other body is sent at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from mockrec.engine.replay.serve.latency import Latency
+from mockrec.engine.wire.parts import header_table
+
+_MOST: Final = 10_000
+"""Events that are told apart; a longer stream comes in fewer pieces."""
+_EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+"""A blank line ends an event (HTML standard, 9.2.5)."""
+
+
+def ticks(
+    body: bytes,
+    fields: Sequence[Sequence[str]],
+    record: Mapping[str, Any],
+    pieces: Sequence[float],
+    latency: Latency,
+    *,
+    is_open: bool = False,
+) -> list[tuple[float, bytes]]:
+    """Milliseconds from the complete request, in order, and what is sent then. `fields` are those of the answer;
+    `is_open`: the stream went on when its client left, so the last event came before that."""
+    head, end = latency.of(record)
+    if pieces:
+        return _as_they_came(body, record, pieces, latency, end)
+    headers = header_table(fields)
+    is_events = headers.get("content-type", "").lower().startswith("text/event-stream")
+    if not is_events or "content-encoding" in headers:
+        return [(end, body)]
+    events = _events(body)
+    steps = max(1, len(events) if is_open else len(events) - 1)
+    return [(head + (end - head) * number / steps, event) for number, event in enumerate(events)]
+
+
+def _as_they_came(
+    body: bytes, record: Mapping[str, Any], pieces: Sequence[float], latency: Latency, end: float
+) -> list[tuple[float, bytes]]:
+    found: list[tuple[float, bytes]] = []
+    start = 0
+    for at, size in zip(pieces[::2], pieces[1::2], strict=True):
+        data = body[start : start + int(size)]
+        start += int(size)
+        if data:
+            found.append((latency.due(record, at, end), data))
+    return [*found, (end, body[start:])] if start < len(body) else found
+
+
+def _events(body: bytes) -> list[bytes]:
+    events: list[bytes] = []
+    start = 0
+    for found in _EVENT_END.finditer(body):
+        if len(events) == _MOST - 1:
+            break
+        events.append(body[start : found.end()])
+        start = found.end()
+    return [*events, body[start:]] if start < len(body) or not events else events

@@ -1,0 +1,80 @@
+"""The text of a 503: which recording came nearest to a request, and what differs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from mockrec.engine.replay.serve.cassette import Cassette, Miss
+from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.rules.explain.phrases import printable, shorten
+from mockrec.engine.rules.matching.request import RequestView
+
+_MOST = 20
+_LONGEST = 300
+_MOST_OPTIONS = 10
+_NEVER = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
+"""What decides which bytes a client gets: to ignore it would give it wrong ones."""
+_INSIDE = ("form:", "json:")
+_SELECTORS = ("query:", "form:", "header:", "json:")
+
+
+def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
+    """For whoever reads the answer, or the log."""
+    kind = " (an upgrade to WebSocket)" if request.websocket else ""
+    count = len(cassette.recordings)
+    lines = [
+        "No recording answers this request.",
+        "",
+        f"The request: {printable(request.method)} {shorten(printable(request.url), _LONGEST)}{kind}",
+        f"The session: {printable(cassette.path)}, {count} recording{'' if count == 1 else 's'}",
+    ]
+    nearest = miss.nearest
+    if nearest is None:
+        return "\n".join([*lines, "", "It holds no recording that can answer.", ""])
+    named = f"{shorten(printable(nearest.name), _LONGEST)} ({nearest.id})"
+    if miss.used_up:
+        return "\n".join([*lines, "", f"All its recordings are used up; the last was {named}.", ""])
+    lines += ["", f"Nearest is {named}, but"]
+    for place, recorded, asked in miss.differs[:_MOST]:
+        lines.append(f"  {printable(place) or 'request'}: recorded {_told(recorded)}, asked for {_told(asked)}")
+    if len(miss.differs) > _MOST:
+        lines.append(f"  and {len(miss.differs) - _MOST} more")
+    remedy = _remedy([place for place, _, _ in miss.differs], cassette.match)
+    return "\n".join([*lines, *(["", f"It would match with {printable(remedy)}"] if remedy else []), ""])
+
+
+def _remedy(places: Sequence[str], match: Match) -> str:
+    """The options that make such requests match; empty where none does, or they would be too many to be meant."""
+    ignored: list[str] = []
+    without: set[str] = set()
+    for place in dict.fromkeys(places):
+        kind = place.partition("[")[0].partition(".")[0]
+        if place.startswith(_SELECTORS) and place not in _NEVER and place.isprintable():
+            ignored.append(place)
+        elif kind in ("body", "form", "part", "parts"):
+            without.add("body")
+        elif kind in ("method", "query"):
+            without.add(kind)
+        else:
+            return ""  # a request for something else
+    if "body" in without:
+        ignored = [place for place in ignored if not place.startswith(_INSIDE)]
+    options = [f"--ignore {shlex.quote(place)}" for place in ignored]
+    if without:
+        words: list[str] = []
+        for word in match.by:
+            words += ("path", "query") if word == "url" and "query" in without else (word,)
+        kept = [word for word in words if word not in without and not (word == "json" and "body" in without)]
+        if not kept:
+            return ""
+        options.insert(0, f"--match {','.join(kept)}")
+    return " ".join(options) if len(options) <= _MOST_OPTIONS else ""
+
+
+def _told(value: Any) -> str:
+    if value is ...:
+        return "nothing"
+    return shorten(printable(json.dumps(value, ensure_ascii=False)), _LONGEST)

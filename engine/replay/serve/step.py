@@ -1,0 +1,275 @@
+"""The step `replay`: answers a request as a recorded session has answered it. Asks no server, whatever happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mockrec.engine import clock
+from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.exchange.websocket import SocketSettings
+from mockrec.engine.message.response import Answer
+from mockrec.engine.replay.send.request import REPLAY_OF
+from mockrec.engine.replay.send.target import without_framing
+from mockrec.engine.replay.serve.cassette import Cassette, Miss, Recording
+from mockrec.engine.replay.serve.chunk_times import ticks
+from mockrec.engine.replay.serve.latency import Latency
+from mockrec.engine.replay.serve.miss import miss_text
+from mockrec.engine.replay.serve.partial_content import partly
+from mockrec.engine.replay.serve.variants import request_fields
+from mockrec.engine.replay.serve.websocket import converse
+from mockrec.engine.replay.session.editable import pairs_of, raw_headers
+from mockrec.engine.replay.session.recorded import is_bare_redirect
+from mockrec.engine.rules.explain.phrases import printable, shorten
+from mockrec.engine.steps import faults
+from mockrec.engine.steps.failures import TEXT_TYPE
+from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.timing import sleep_until
+from mockrec.engine.upstream.headers import with_chunks, with_length
+from mockrec.engine.wire.content import codings as content
+from mockrec.engine.wire.http1.written_heads import field_lines
+from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.errors import RecordError, SessionError
+from mockrec.formats.schema.lenient import object_of, status_of
+
+MISSED = "replay-miss"
+"""The tag of a request that no recording answers."""
+GUESSED = "replay-guess"
+"""The tag, and the type of the rule-event, of a request whose recording could not be told from another one."""
+IGNORED = "replay-ignored"
+"""The type of the rule-event for values that differ, and do not count because they are volatile by nature."""
+_CACHED_BODY = 64 * 1024
+_CACHED = 512
+_REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
+_RULE_CLOSE = "E_RULE_CLOSE"
+
+
+class Unservable(Exception):
+    """A recording holds too little to be given again. The text is a sentence."""
+
+
+class NoBody(Unservable):
+    """There was a body, and nothing of it is in the recording."""
+
+
+class NoCoding(Unservable):
+    """The body cannot be encoded as it was."""
+
+    def __init__(self, text: str, decoded: bytes) -> None:
+        super().__init__(text)
+        self.decoded = decoded
+
+
+def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> Act:
+    """Answers from the cassette; `latency` says how long that takes."""
+    answers: dict[tuple[int, bool], Answer] = {}
+
+    async def act(exchange: Exchange) -> None:
+        if cassette.match.needs_body:
+            await exchange.wait_for_body()
+        asked_at = clock.now()
+        address = exchange.asked
+        proxied = address.is_absolute or address.origin.tunnel is not None
+        host = address.host.lower() if proxied or "host" in cassette.match.by else None
+        found = cassette.find(exchange.view, host)
+        if isinstance(found, Miss):
+            await _miss(exchange, cassette, found)
+            return
+        _tell(exchange, cassette, found)
+        assert found.answer is not None
+        record = cassette.read(found.answer)
+        try:
+            if record["type"] == "abort":
+                await _break_off(exchange, record, cassette, found, latency, asked_at)
+            elif record["type"] == "websocket-accepted":
+                await sleep_until(asked_at + latency.of(record)[0])
+                await converse(exchange, cassette, found, record, latency, limits)
+            else:
+                await _answer(exchange, cassette, found, record, latency, asked_at, answers)
+        except Unservable as problem:
+            cassette.mismatch(f"{found.name}: {problem}")
+            exchange.tag(MISSED)
+            await _refuse(exchange, f"The recording {found.id} cannot be given again: {problem}.\n")
+
+    return act
+
+
+async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
+    """What happens to a request that no recording answers: nothing leaves the machine."""
+    exchange.tag(MISSED)
+    await _refuse(exchange, miss_text(exchange.view, cassette, miss))
+
+
+def _tell(exchange: Exchange, cassette: Cassette, found: Recording) -> None:
+    """Say in the log which recording answers, and in what it differs from the request."""
+    exchange.tag(f"{REPLAY_OF}{found.id}")
+    last = cassette.last
+    if last.guess:
+        exchange.tag(GUESSED)
+        exchange.notes.rule_event(exchange, GUESSED, {"recording": found.id, "message": last.guess})
+    if last.ignored:
+        exchange.notes.rule_event(exchange, IGNORED, {"recording": found.id, "places": [*last.ignored]})
+
+
+async def _refuse(exchange: Exchange, text: str) -> None:
+    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
+
+
+async def _answer(
+    exchange: Exchange,
+    cassette: Cassette,
+    found: Recording,
+    record: Mapping[str, Any],
+    latency: Latency,
+    asked_at: float,
+    answers: dict[tuple[int, bool], Answer],
+) -> None:
+    for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
+        status = interim.get("statusCode")
+        if interim["type"] == "response-information" and type(status) is int and 101 < status < 200:
+            fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
+            _checked(fields)
+            await exchange.inform(status, fields)
+    key = found.number, exchange.channel.bodiless
+    answer = answers.get(key)
+    if answer is None:
+        answer = answer_of(record, cassette, found, bodiless=key[1], version=exchange.head.version)
+        if len(answer.body) <= _CACHED_BODY and len(answers) < _CACHED and not answer.trailers:
+            answers[key] = answer
+    is_part = False
+    if exchange.view.method == "GET" and (answer.status == 206 or "range" in exchange.view.headers):
+        part = partly(answer, request_fields(exchange.view, cassette.match), found.variant)
+        if part is not None:
+            answer, is_part = part, True
+    head_after, end_after = latency.of(record)
+    await sleep_until(asked_at + head_after)
+    if not latency.spreads(head_after, end_after) or not answer.body:
+        await exchange.reply(answer)
+        return
+    await exchange.begin(answer, len(answer.body))
+    pieces = () if is_part else cassette.pieces(found)
+    for due, data in ticks(answer.body, answer.headers, record, pieces, latency):
+        await sleep_until(asked_at + due)
+        await exchange.send(data)
+    await sleep_until(asked_at + end_after)
+    await exchange.finish()
+
+
+def answer_of(
+    record: Mapping[str, Any], cassette: Cassette, found: Recording, *, bodiless: bool, version: str
+) -> Answer:
+    """The recorded answer, framed anew. Raises Unservable."""
+    status = record.get("statusCode")
+    if type(status) is not int or not 200 <= status <= 999:
+        raise Unservable("it has no status that can be answered with")
+    fields = without_framing(raw_headers(record))
+    trailers = tuple((name, value) for name, value in pairs_of(record.get("rawTrailers")))
+    body = b""
+    if bodiless or status in BODILESS_STATUSES:
+        told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
+        fields, trailers = [*fields, *told[:1]], ()
+    else:
+        body, lost = _body_and_loss(record, cassette)
+        if lost:
+            fields = [pair for pair in fields if pair[0].lower() != "content-encoding"]
+            cassette.change(f"{found.name}: {lost}")
+        fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
+    _checked([*fields, *trailers])
+    headers = tuple([(name, value) for name, value in fields])
+    return Answer(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
+
+
+def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes, str]:
+    """The body of a `response` as it was on the wire, or as near to it as can be, and what is missing then.
+
+    Raises Unservable.
+    """
+    try:
+        return body_of(record.get("body"), cassette), ""
+    except NoCoding as problem:
+        return problem.decoded, f"sent without its content coding, because {problem}"
+    except NoBody as problem:
+        if not is_bare_redirect(record):
+            raise
+        return b"", f"sent without a body, because {problem}"
+
+
+def _checked(fields: Sequence[Sequence[str]]) -> None:
+    """Raises Unservable for fields that no head can hold."""
+    try:
+        field_lines(fields)
+    except ValueError as error:
+        raise Unservable(printable(shorten(str(error)))) from None
+
+
+def _reason(record: Mapping[str, Any]) -> str | None:
+    """The recorded reason phrase, where it is one (RFC 9112, 4)."""
+    reason = record.get("statusMessage")
+    return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None
+
+
+def cut(body: Body) -> str:
+    """Why a body that is not whole cannot be given again."""
+    if not body.bytes:
+        return "its body is not in the recording"
+    return "its body was cut when it was recorded (record.maxBodySize)"
+
+
+def body_of(told: Any, cassette: Cassette, *, in_part: bool = False) -> bytes:
+    """A body as it was on the wire. Raises Unservable; `in_part`: what there is of it is enough."""
+    if not isinstance(told, Mapping):
+        return b""
+    try:
+        body = Body.from_record(told, cassette.folder)
+        if body.truncated and not in_part:
+            raise (Unservable if body.bytes else NoBody)(cut(body))
+        if body.raw_base64 is not None and not body.redacted:
+            return body.raw or b""
+        data = body.bytes
+    except (RecordError, SessionError) as error:
+        raise Unservable(f"its body cannot be made: {error}") from None
+    codings = content.codings_of(body.content_encoding) if body.content_encoding and data else []
+    try:
+        return content.encode(data, codings) if codings else data
+    except content.UnencodableError as error:
+        raise NoCoding(f"its body cannot be made: {error}", data) from None
+
+
+async def _break_off(
+    exchange: Exchange,
+    record: Mapping[str, Any],
+    cassette: Cassette,
+    found: Recording,
+    latency: Latency,
+    asked_at: float,
+) -> None:
+    """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
+    head_after, end_after = latency.of(record)
+    error = object_of(record.get("error"))
+    response = object_of(record.get("response"))
+    status = status_of(response)
+    if status is None or not 200 <= status <= 999:
+        await sleep_until(asked_at + end_after)
+        await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)
+        return
+    told = {name.lower(): value for name, value in raw_headers(response)}
+    length = told.get("content-length", "")
+    headers = tuple([(name, value) for name, value in without_framing(raw_headers(response))])
+    size = int(length) if length.isdecimal() else None
+    if size is not None:
+        headers = (*headers, ("Content-Length", length))
+    _checked(headers)
+    answer = Answer(status, headers, reason=_reason(response), relayed=True)
+    body = body_of(response.get("body"), cassette, in_part=True)
+    await sleep_until(asked_at + head_after)
+    await exchange.begin(answer, size)
+    for due, data in ticks(body, headers, record, cassette.pieces(found), latency, is_open=not error):
+        await sleep_until(asked_at + due)
+        await exchange.send(data)
+    await sleep_until(asked_at + end_after)
+    if not error:
+        await faults.never_answer(exchange)  # events: the client leaves when it has heard enough, as then
+    exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
+    exchange.channel.reset()

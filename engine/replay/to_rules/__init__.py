@@ -1,0 +1,1 @@
+"""`replay --to-rules`: a session written as a rule file."""

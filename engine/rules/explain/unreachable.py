@@ -1,0 +1,93 @@
+"""Rules that can never answer (or, with `continue: true`, change anything): no mistakes, but nobody means them.
+
+A rule is out of reach when one that is tried before it never runs out and asks for nothing more. Two rules
+with equal matchers and without `times` are no such pair: they take turns (first A, then B for ever).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+from mockrec.engine.errors import Problem
+from mockrec.engine.rules.matching.select import upgrades_of
+from mockrec.engine.rules.model import Rule, When
+
+Matchers = frozenset[tuple[str, str]]
+
+_MAX_MATCHERS = 10
+"""Rules with more matchers are not examined: their subsets would be too many."""
+
+
+def reach_warnings(rules: Sequence[Rule]) -> list[Problem]:
+    """A warning for every rule that never answers, by `times: 0` or because another one always does."""
+    warnings = [_warning(rule, "this rule never answers: `times` is 0") for rule in rules if rule.times == 0]
+    ranked = sorted((rule for rule in rules if rule.times != 0), key=lambda rule: (-rule.priority, rule.position))
+    matchers = {rule.id: _matchers(rule.when) for rule in ranked}
+    epochs: dict[str, int] = {}
+    epoch = 0
+    for rule in ranked:
+        epochs[rule.id] = epoch
+        epoch += rule.continues and rule.edits_request  # sequences end there
+    last_of_turns = {
+        (epochs[rule.id], rule.priority, upgrades_of(rule), matchers[rule.id]): rule
+        for rule in ranked
+        if rule.times is None and not rule.continues
+    }
+    endless: dict[Matchers, list[Rule]] = {}
+    for rule in ranked:
+        mine = matchers[rule.id]
+        blocker = next((other for other in _blockers(mine, endless) if _covers(other, rule)), None)
+        if blocker is not None:
+            warnings.append(
+                _warning(
+                    rule,
+                    f'this rule can never be reached: "{blocker.id}" in line {blocker.place.line}'
+                    " matches everything that it matches, and answers always",
+                )
+            )
+        if rule.continues:
+            if rule.edits_request:
+                endless.clear()  # later rules are asked about another request than those before it
+            continue
+        turns = (epochs[rule.id], rule.priority, upgrades_of(rule), mine)
+        takes_the_rest = rule.times is None and last_of_turns[turns] is rule
+        if (rule.times == "always" or takes_the_rest) and not any(key == "python" for key, _ in mine):
+            endless.setdefault(mine, []).append(rule)
+    return warnings
+
+
+def _warning(rule: Rule, message: str) -> Problem:
+    return Problem(rule.place.file, rule.place.line, rule.place.column, rule.place.where, message)
+
+
+def _matchers(when: When) -> Matchers:
+    """The given matchers, comparable: key and value as text."""
+    found = []
+    for key in when.given:
+        if key == "method":
+            if when.method is not None:
+                found.append((key, " ".join(sorted(when.method))))
+        else:
+            value = when.source[key]
+            if key == "headers" and isinstance(value, Mapping):
+                value = {str(name).lower(): expected for name, expected in value.items()}
+            found.append((key, json.dumps(value, sort_keys=True, default=str)))
+    return frozenset(found)
+
+
+def _blockers(matchers: Matchers, endless: dict[Matchers, list[Rule]]) -> Iterator[Rule]:
+    """Endless rules that ask for nothing but what is in `matchers`."""
+    if len(matchers) > _MAX_MATCHERS:
+        return
+    for size in range(len(matchers) + 1):
+        for subset in combinations(matchers, size):
+            yield from endless.get(frozenset(subset), ())
+
+
+def _covers(first: Rule, second: Rule) -> bool:
+    """Whether `first` sees the kinds of requests that `second` sees: upgrades to WebSocket, and others."""
+    upgrades, only = upgrades_of(first)
+    wants_upgrades, wants_only = upgrades_of(second)
+    return (upgrades or not wants_upgrades) and (wants_only or not only)

@@ -1,0 +1,248 @@
+"""A rule file's bytes → `RuleFile`, or every problem with its line and column.
+
+The whole language is declared in the `*_language.py` files and `settings.py`; here they are put together,
+and what concerns several rules at once is checked. Pure: files and the environment come in as arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mockrec.engine.errors import Problem, RuleFileError
+from mockrec.engine.rules.explain.unreachable import reach_warnings
+from mockrec.engine.rules.language.settings import RECORD, SERVER, TLS
+from mockrec.engine.rules.language.steps import STEPS, THEN
+from mockrec.engine.rules.language.upstream import UPSTREAM
+from mockrec.engine.rules.language.when import WHEN
+from mockrec.engine.rules.model import Change, Passthrough, Place, Rule, RuleFile, Step, When
+from mockrec.engine.rules.yaml.containers import Named
+from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode, parse
+from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.types import Bool, Enum, FirstOf, Int, Number, Schema, Shape, Str
+
+_TIMES_WORDS: Final = {"once": 1, "twice": 2, "thrice": 3, "always": "always"}
+_DEFAULT_PRIORITY: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A rule file that can be used."""
+
+    rule_file: RuleFile
+    warnings: tuple[Problem, ...]
+    """What is allowed but cannot be meant, in file order."""
+    secrets: tuple[str, ...]
+    """The values that came from the environment: they have to be redacted wherever they appear."""
+
+
+def load_rules(
+    text: bytes,
+    *,
+    path: str,
+    folder: str,
+    read_file: Callable[[str], bytes],
+    env: Mapping[str, str],
+    probe: Callable[[str], None] | None = None,
+) -> Loaded:
+    """Reads and checks a whole rule file.
+
+    `path` is the file's name in messages; names in the file are joined to `folder`. `read_file` gets an
+    absolute path and raises OSError, and so does `probe`, which only tries whether a file can be read
+    (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
+    """
+    reading = Reading(path, folder, env, read_file, probe)
+    if (words := session_words(text)) is not None:
+        raise RuleFileError([Problem(path, 1, 1, "", words)])
+    root = parse(text, path)
+    if isinstance(root, ScalarNode) and root.plain and not root.text:
+        empty = "the file is empty; a rule file begins with `version: 1` and `rules:`"
+        raise RuleFileError([Problem(path, 1, 1, "", empty)])
+    try:
+        found = _FILE.read(root, "", reading)
+    except Rejected:
+        found = {}
+    if reading.problems:
+        raise RuleFileError(sorted(reading.problems, key=_by_line))
+    rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
+    warnings = [*reading.warnings, *reach_warnings(rule_file.rules)]
+    return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(reading.secrets))
+
+
+_SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started"|"log"\s*:\s*\{)')
+
+
+def session_words(start: bytes) -> str | None:
+    """What to say of a file that begins like this, where that is a recorded session (JSON Lines, HAR, Parquet)."""
+    if not (start.startswith((b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or _SESSION.match(start[:1000])):
+        return None
+    return (
+        "this is a recorded session, not a rule file; answer from it with `mockrec replay FILE --serve`, or make"
+        " rules of it with `mockrec replay FILE --to-rules rules.yaml`"
+    )
+
+
+def json_schema() -> Schema:
+    """JSON Schema (draft 2020-12) of a rule file, for editors; from the same shapes that read the file."""
+    defs: dict[str, Schema] = {}
+    schema = _FILE.schema(defs)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mockrec rule file",
+        "description": "Rules of the HTTP recorder and mock server mockrec.",
+        **schema,
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def _by_line(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
+
+
+# ── rules ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rule_values(given: Given) -> dict[str, Any]:
+    values = given.fields()
+    steps: tuple[Step, ...] = values["then"]
+    values["continues"] = values.pop("continue", False)
+    if values["continues"]:
+        _check_continuing(steps, given.reading)
+    else:
+        _check_answering(steps, given)
+    if "times" in values:
+        values["times"] = _TIMES_WORDS.get(values["times"], values["times"])
+    if "priority" in values:
+        values["priority"] = 0.0 if values["priority"] == "fallback" else float(values["priority"])
+    return values
+
+
+def _check_continuing(steps: tuple[Step, ...], reading: Reading) -> None:
+    """A rule that goes on only changes: another one answers. Raises Rejected."""
+    for step in steps:
+        if step.final:
+            changes = (
+                "; write its `request` and `response` as the step `change`" if isinstance(step, Passthrough) else ""
+            )
+            raise reading.reject_at(
+                step.place,
+                f'"{step.name}" answers, and a rule with `continue: true` lets a later one answer; it can have'
+                f" {', '.join(_CONTINUING)}{changes}",
+            )
+
+
+def _check_answering(steps: tuple[Step, ...], given: Given) -> None:
+    """Every other rule ends with a step that answers. Raises Rejected."""
+    change = next((step for step in steps if isinstance(step, Change)), None)
+    if change is not None:
+        raise given.reading.reject_at(
+            change.place,
+            '"change" is a step of rules with `continue: true`; `passthrough` and `forward` have `request` and'
+            " `response` of their own",
+        )
+    if not steps[-1].final:
+        message = f'a rule must end with a step that answers: "{steps[-1].name}" does not'
+        raise given.reject("then", f"{message}; a rule that only adds to others says `continue: true`")
+
+
+_CONTINUING: Final = tuple(name for name, word in STEPS.items() if not word.final)
+_RULE: Final = Record(
+    {
+        "id": Key(Str(empty=False), "The rule's name in the log (rule-1, rule-2, … by position)."),
+        "when": Key(WHEN, "What a request must be like; all given matchers must match."),
+        "then": Key(THEN, "What is done: one step, or a list whose last step answers.", required=True),
+        "times": Key(
+            FirstOf(Enum(*_TIMES_WORDS), Int(0), expects="once, twice, thrice, always or a number"),
+            "How often the rule answers: once, twice, thrice, always or a number.",
+        ),
+        "continue": Key(
+            Bool(),
+            "Whether rules after it are asked too (false): it has steps that do not answer, and a later one answers.",
+        ),
+        "priority": Key(
+            FirstOf(Enum("fallback"), Number(), expects="a number or fallback"),
+            "Higher ones are tried first (1); `fallback` is 0.",
+        ),
+    },
+    _rule_values,
+)
+
+
+class _Rules(Shape[tuple[Rule, ...]]):
+    """The list of rules, each with its position and an id that no other has."""
+
+    expects = "a list of rules"
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[Rule, ...]:
+        if not isinstance(node, ListNode):
+            raise self.unexpected(node, where, reading)
+        rules: list[Rule] = []
+        lines: dict[str, int] = {}
+        good = True
+        for position, item in enumerate(node.items):
+            here = f"{where}[{position}]"
+            written = _written_id(item)
+            name = written.text if written is not None else f"rule-{position + 1}"
+            try:
+                values = _NAMED_RULE.read(item, here, reading)
+                name = values.get("id", name)
+                rules.append(_rule(name, values, position, reading.place(item, here)))
+            except Rejected:
+                good = False
+            if name in lines:
+                message = f"the id {quoted(name)} is already used by the rule in line {lines[name]}"
+                reading.reject(written or item, f"{here}.id", message)
+                good = False
+            lines.setdefault(name, item.line)
+        if not good:
+            raise Rejected
+        return tuple(rules)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"type": "array", "items": _NAMED_RULE.schema(defs)}
+
+
+def _written_id(node: AnyNode) -> ScalarNode | None:
+    """The id as it stands in a rule, also in one that cannot be read."""
+    for key, value in node.pairs if isinstance(node, MapNode) else ():
+        if isinstance(key, ScalarNode) and key.text == "id" and isinstance(value, ScalarNode):
+            return value
+    return None
+
+
+def _rule(name: str, values: dict[str, Any], position: int, place: Place) -> Rule:
+    return Rule(
+        id=name,
+        when=values.get("when", When()),
+        steps=values["then"],
+        times=values.get("times"),
+        priority=values.get("priority", _DEFAULT_PRIORITY),
+        place=place,
+        position=position,
+        continues=values["continues"],
+    )
+
+
+_NAMED_RULE: Final[Shape[dict[str, Any]]] = Named("rule", lambda: _RULE)
+
+# ── the file ───────────────────────────────────────────────────────────────────────────────────────
+
+_FILE: Final = Record(
+    {
+        "version": Key(Int(1, 1), "The version of the language: 1."),
+        "server": Key(SERVER, "Where to listen and what to speak."),
+        "tls": Key(TLS, "How HTTPS is intercepted."),
+        "record": Key(RECORD, "What goes into the log."),
+        "upstream": Key(UPSTREAM, "How real servers are reached."),
+        "unmatched": Key(
+            Enum("reject", "passthrough"),
+            "What happens to requests that no rule matches: a 503 that explains (reject), or passthrough.",
+        ),
+        "rules": Key(_Rules(), "The rules; of equal ones the first that matches answers."),
+    },
+    lambda given: {key: value for key, value in given.values.items() if key != "version"},
+)

@@ -1,0 +1,61 @@
+"""The words of the step `replay`, which answers from a recorded session."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mockrec.engine.rules.language.names import SELECTOR_KINDS
+from mockrec.engine.rules.language.step_entries import StepWord
+from mockrec.engine.rules.model import Place, Replay
+from mockrec.engine.rules.yaml.containers import ByKind, OneOrMany
+from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.strings import File, Pattern
+from mockrec.engine.rules.yaml.types import Bool, Enum
+
+_MATCHED_BY = Pattern(
+    "method, url, path, query, body, json, host or headers:NAME",
+    r"(?:method|url|path|query|body|json|host|headers:\S+)",
+)
+_SELECTOR = Pattern(
+    "a selector such as json:$.ts or header:NAME",
+    rf"(?:(?:request|response)\.)?(?:{SELECTOR_KINDS}):.+",
+)
+
+
+def _options(given: Given) -> dict[str, Any]:
+    return dict(given.values)
+
+
+_REPLAY = ByKind(
+    scalar=File(),
+    mapping=Record(
+        {
+            "session": Key(File(), "The recorded session.", required=True),
+            "match": Key(
+                OneOrMany(_MATCHED_BY), "What a recorded request has to have in common ([method, url, body])."
+            ),
+            "ignore": Key(OneOrMany(_SELECTOR), "Selectors of what does not count."),
+            "strictMatch": Key(Bool(), "Whether what is volatile by nature counts, too (false)."),
+            "latency": Key(
+                Pattern("recorded, none or a factor such as 2x", r"recorded|none|[0-9]+(?:\.[0-9]+)?x"),
+                "How long answers take (none).",
+            ),
+            "afterLast": Key(Enum("repeat", "fail"), "What follows the last recorded answer (repeat)."),
+        },
+        _options,
+    ),
+)
+
+
+def _replay(value: Any, place: Place) -> Replay:
+    if isinstance(value, str):
+        return Replay(place, session=value)
+    others = ("afterLast", "strictMatch")
+    named = {name: given for name, given in value.items() if name not in others}
+    strict_match, repeat = bool(value.get("strictMatch")), value.get("afterLast") != "fail"
+    return Replay(place, **named, strict_match=strict_match, repeat=repeat)
+
+
+REPLAY_STEPS: Final[dict[str, StepWord]] = {
+    "replay": StepWord("Answers from a recorded session.", _REPLAY, _replay),
+}

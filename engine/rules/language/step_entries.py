@@ -1,0 +1,108 @@
+"""What the entries of the step table are made of: the entry itself, steps without options, delays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from mockrec.engine.rules.model import Delay, Place, Step
+from mockrec.engine.rules.yaml.containers import ByKind
+from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode, ScalarNode, core_value
+from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.strings import pair_of
+from mockrec.engine.rules.yaml.types import Duration, Number, Schema, Shape, Unfit
+
+Make = Callable[[Any, Place], Step]
+
+
+class StepWord:
+    """One step of the language: the shape of its options, and how its value becomes a `model.Step`."""
+
+    __slots__ = ("about", "bare", "final", "make", "shape")
+
+    def __init__(
+        self,
+        about: str,
+        shape: Shape[Any],
+        make: Make,
+        *,
+        final: bool = True,
+        bare: bool = False,
+    ) -> None:
+        """`bare`: the step has no options, and may stand as a word of its own."""
+        self.about = about
+        self.shape = shape
+        self.make = make
+        self.final = final
+        self.bare = bare
+
+
+class NoOptions(Shape[None]):
+    """`close:`, `close: true` or `close: {}`."""
+
+    expects = "no options"
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> None:
+        if isinstance(node, ScalarNode) and node.plain:
+            value = core_value(node.text)
+            if value is None or value is True:
+                return
+        if not isinstance(node, MapNode) or node.pairs:
+            raise self.unexpected(node, where, reading)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"anyOf": [{"type": "null"}, {"const": True}, {"type": "object", "maxProperties": 0}]}
+
+
+# ── delays ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _uniform(given: Given) -> dict[str, Any]:
+    return {"uniform": given.get("uniform")} if "uniform" in given else {"lognormal": given.get("lognormal")}
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise Unfit("the first duration is the shorter one")
+    return pair
+
+
+_LOGNORMAL = Record(
+    {
+        "median": Key(Duration(), "Half of the delays are shorter.", required=True),
+        "sigma": Key(Number(low=0), "The spread: standard deviation of the logarithm.", required=True),
+    },
+    lambda given: (given.get("median"), float(given.get("sigma"))),
+)
+_DISTRIBUTION = Record(
+    {
+        "uniform": Key(pair_of(Duration(), "two durations", _ordered), "Any delay between two, equally likely."),
+        "lognormal": Key(_LOGNORMAL, "Delays as networks have them: most short, few long."),
+    },
+    _uniform,
+    one_of=[("uniform", "lognormal")],
+    some_of=[("uniform", "lognormal")],
+)
+DELAY: Final = ByKind(scalar=Duration(), mapping=_DISTRIBUTION)
+
+
+def delay_step(value: Any, place: Place) -> Delay:
+    return Delay(place, **value) if isinstance(value, dict) else Delay(place, fixed=value)
+
+
+def record_step(
+    about: str,
+    keys: dict[str, Key],
+    make: Callable[[Given, Place], Step],
+    *,
+    final: bool = True,
+    **groups: Any,
+) -> StepWord:
+    """A step whose options are a record, built from what was given; `groups` as for `Record`."""
+    return StepWord(about, Record(keys, lambda given: given, **groups), make, final=final)
+
+
+def bare_step(about: str, kind: type[Step]) -> StepWord:
+    """A step without options."""
+    return StepWord(about, NoOptions(), lambda value, place: kind(place), final=kind.final, bare=True)

@@ -1,0 +1,185 @@
+"""Matchers that need only a request's head: one factory a key of the language, and the table of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import re2
+
+from mockrec.engine.rules.matching.request import RequestView
+from mockrec.engine.rules.matching.values import text_check
+from mockrec.engine.rules.model import Expected
+from mockrec.engine.rules.patterns import searcher
+from mockrec.engine.wire.urls import (
+    DEFAULT_PORTS,
+    normal_hostname,
+    normal_path,
+    parse_url_pattern,
+    split_host,
+)
+
+Check = Callable[[RequestView], bool]
+
+_SEGMENT_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+
+
+def _method(names: tuple[str, ...]) -> Check:
+    if "ANY" in names:
+        return lambda request: True
+    if len(names) == 1:
+        only = names[0]
+        return lambda request: request.method == only
+    return lambda request: request.method in names
+
+
+def _path(path: str) -> Check:
+    wanted = normal_path(path)
+    return lambda request: request.path == wanted
+
+
+def _url(url: str) -> Check:
+    pattern = parse_url_pattern(url)
+    wanted = pattern.path
+    if pattern.hostname is None:
+        return lambda request: request.path == wanted
+    authority = _authority(pattern.hostname, pattern.port)
+    scheme = pattern.scheme
+    return lambda request: (
+        request.path == wanted and (scheme is None or request.protocol == scheme) and authority(request)
+    )
+
+
+def _authority(hostname: str, port: int | None) -> Check:
+    """The host's name, and its port: the given one, else the default of the request's protocol."""
+    return lambda request: (
+        request.port == (DEFAULT_PORTS.get(request.protocol) if port is None else port)
+        and normal_hostname(request.hostname) == hostname
+    )
+
+
+def _host(host: str) -> Check:
+    return _authority(*split_host(host))
+
+
+def _hostname(pattern: str) -> Check:
+    wanted = normal_hostname(pattern)
+    if "*" not in wanted:
+        return lambda request: normal_hostname(request.hostname) == wanted
+    first, *between, last = wanted.split("*")
+
+    def check(request: RequestView) -> bool:
+        name = normal_hostname(request.hostname)
+        if len(name) < len(first) + len(last) or not (name.startswith(first) and name.endswith(last)):
+            return False
+        position, end = len(first), len(name) - len(last)
+        for piece in between:
+            # The first place is the best: it leaves most for the pieces that follow.
+            position = name.find(piece, position, end) + len(piece)
+            if position < len(piece):
+                return False
+        return True
+
+    return check
+
+
+def _port(port: int) -> Check:
+    return lambda request: request.port == port
+
+
+def _protocol(protocol: str) -> Check:
+    return lambda request: request.protocol == protocol
+
+
+def _websocket(wanted: bool) -> Check:
+    return lambda request: request.websocket is wanted
+
+
+def template_names(template: str) -> tuple[str, ...]:
+    """The `{name}`s of a `pathTemplate`, in order."""
+    return tuple(_SEGMENT_NAME.findall(template))
+
+
+def _path_template(template: str) -> Check:
+    """`{name}` stands for one or more characters within a segment; literal parts compare as `path` does."""
+    pieces = _SEGMENT_NAME.split(template)
+    names = pieces[1::2]
+    literals = [re.escape(normal_path(piece)) for piece in pieces[0::2]]
+    pattern = "([^/]+)".join(literals)
+    # Where a segment holds one name, no part of the path is tried twice; where it holds more, Python's `re` would.
+    several = any(segment.count("{") > 1 for segment in template.split("/"))
+    fits = (re2 if several else re).compile(pattern).fullmatch
+
+    def check(request: RequestView) -> bool:
+        found = fits(request.path)
+        if found is None:
+            return False
+        request.params = {name: unquote(value) for name, value in zip(names, found.groups(), strict=True)}
+        return True
+
+    return check
+
+
+def _path_regex(pattern: str) -> Check:
+    search = searcher(pattern)
+    return lambda request: search(request.path)
+
+
+def _url_regex(pattern: str) -> Check:
+    search = searcher(pattern)
+    return lambda request: search(request.url.partition("?")[0])
+
+
+def _exact_query(query: str) -> Check:
+    return lambda request: request.query_string == query
+
+
+def _header(name: str, expected: Expected) -> Check:
+    """A header sent in several lines matches by any of them, or by all of them joined."""
+    lower = name.lower()
+    check = text_check(expected)
+
+    def check_header(request: RequestView) -> bool:
+        values = request.header_values(lower)
+        return check(values) or (len(values) > 1 and check((", ".join(values),)))
+
+    return check_header
+
+
+def _query(name: str, expected: Expected) -> Check:
+    check = text_check(expected)
+    return lambda request: check(request.query.get(name, ()))
+
+
+def _cookie(name: str, expected: Expected) -> Check:
+    check = text_check(expected)
+    return lambda request: check(request.cookies.get(name, ()))
+
+
+# Key of the language, attribute of `When`, factory. The cheap ones that rule out most come first.
+HEAD_CHECKS: tuple[tuple[str, str, Callable[[Any], Check]], ...] = (
+    ("path", "path", _path),
+    ("method", "method", _method),
+    ("url", "url", _url),
+    ("pathTemplate", "path_template", _path_template),
+    ("websocket", "websocket", _websocket),
+    ("protocol", "protocol", _protocol),
+    ("port", "port", _port),
+    ("host", "host", _host),
+    ("hostname", "hostname", _hostname),
+    ("pathRegex", "path_regex", _path_regex),
+    ("urlRegex", "url_regex", _url_regex),
+    ("exactQuery", "exact_query", _exact_query),
+)
+
+REGEX_KEYS = frozenset({"pathRegex", "urlRegex"})
+"""Keys whose expected value is a pattern."""
+
+# The same for keys that hold a mapping: each entry becomes a check.
+HEAD_ENTRY_CHECKS: Mapping[str, tuple[str, Callable[[str, Expected], Check]]] = {
+    "headers": ("headers", _header),
+    "query": ("query", _query),
+    "cookies": ("cookies", _cookie),
+}

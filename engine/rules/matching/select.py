@@ -1,0 +1,304 @@
+"""Which rule answers a request: priority, file order, how often, sequences, and an index over paths.
+
+Theory. Rules are ranked by priority (highest first), then by their place in the file. The first in rank whose
+matchers all match, and which is not used up, answers. Rules without `times` that stand at the same priority
+with the same `when` are one *sequence*, at the place of its first member: each answers once, the last one for
+ever; a rule with `times` and the same `when` that stands between two of them has its turn there. So only the
+first member of a sequence is ever matched, and `use` moves the sequence on.
+
+The index is only a prefilter: it leaves out rules that cannot match a path, and the rest is matched in rank
+order, so an indexed choice is the choice of a plain scan.
+
+A rule that *continues* is chosen as any other, but answers nothing: whoever chose it lets it change the request, and
+asks again for the rules after it. It is in no sequence, and one that changes requests ends those before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final
+
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.rules.matching.match import AskUser, Handler, ResolveHandler, compile_when
+from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
+from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
+from mockrec.engine.wire.urls import normal_path
+
+MEMO_SIZE = 4096
+
+_WEBSOCKET_STEPS = frozenset({"echo", "listen", "reject", "script"})
+_STEPS_FOR_ANY_UPGRADE = frozenset({"passthrough", "forward", "replay", "close", "reset", "timeout"})
+
+
+class NeedBody(Enum):
+    """The answer of `RuleSet.select` while the rule that could win next needs the request's body."""
+
+    NEED_BODY = "need body"
+
+
+NEED_BODY: Final = NeedBody.NEED_BODY
+
+
+class CompiledRule:
+    """A rule of a running engine: its matchers, how often it was used, and the engine's own `plan` for it."""
+
+    __slots__ = (
+        "following",
+        "has_params",
+        "limit",
+        "needs_body",
+        "only_upgrades",
+        "plan",
+        "rank",
+        "rule",
+        "takes_upgrades",
+        "turns",
+        "used",
+        "when",
+    )
+
+    def __init__(self, rule: Rule, resolve_handler: ResolveHandler) -> None:
+        self.rule = rule
+        self.when = compile_when(rule.when, resolve_handler, rule.id)
+        self.needs_body = self.when.needs_body
+        self.has_params = self.when.has_params
+        self.limit = rule.times if isinstance(rule.times, int) else None
+        self.turns: float = math.inf if rule.times == "always" else 1 if self.limit is None else self.limit
+        """How often it answers before the next member of its sequence does."""
+        self.used = 0
+        self.following: CompiledRule | None = None
+        """The next member of its sequence, if it is in one and not the last."""
+        self.plan: Any = None
+        """For the engine: what it makes of the rule's steps."""
+        self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
+        self.rank = 0
+        """Its place in the order in which rules are asked."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether rules after it are asked too."""
+        return self.rule.continues
+
+    @property
+    def pending(self) -> bool:
+        """Not used as often as it says; without `times` and with `always`, not used at all."""
+        return self.used < (1 if self.limit is None else self.limit)
+
+    @property
+    def used_up(self) -> bool:
+        return self.limit is not None and self.used >= self.limit
+
+    def sees(self, request: RequestView) -> bool:
+        """Whether the rule is for this kind of request at all: an upgrade to WebSocket, or not."""
+        return self.takes_upgrades if request.websocket else not self.only_upgrades
+
+    def match(self, request: RequestView) -> bool | None:
+        """Whether the rule matches, however often it was used; None while only the body could tell."""
+        return self.when.match(request) if self.sees(request) else False
+
+
+class RuleSet:
+    """The rules of one rule file and how often each was used. Raises what `compile_when` raises."""
+
+    def __init__(self, rules: Iterable[Rule], resolve_handler: ResolveHandler | None = None) -> None:
+        self.asks_user = False
+        """Whether a rule has a `python` matcher."""
+
+        def resolve(handler: str) -> Handler:
+            self.asks_user = True
+            return (resolve_handler or _no_handlers)(handler)
+
+        self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
+        """In file order."""
+        self.defers = any(rule.when.defers for rule in self.rules)
+        """Whether matchers may be put off (`deferral.py`)."""
+        self.ranked: tuple[CompiledRule, ...] = tuple(
+            sorted(self.rules, key=lambda one: (-one.rule.priority, one.rule.position))
+        )
+        """In the order in which they are asked."""
+        for rank, rule in enumerate(self.ranked):
+            rule.rank = rank
+        self._index = _PathIndex(_link_sequences(self.ranked))
+
+    def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | AskUser | None:
+        """The rule that answers now, or goes on (`continues`); None if no rule does. Where one goes on, ask again for
+        those `after` its rank.
+
+        NEED_BODY while that depends on the body, or on what was put off (`deferral.py`); AskUser where the request
+        holds the answers of `python` matchers and one is missing: to be called again then. Choosing does not count as
+        a use: call `use` with the rule. Raises MatcherError.
+        """
+        try:
+            for candidate in self._index.candidates(request.path):
+                limit = candidate.limit
+                if (limit is not None and candidate.used >= limit) or candidate.rank <= after:
+                    continue
+                if request.websocket:
+                    if not candidate.takes_upgrades:
+                        continue
+                elif candidate.only_upgrades:
+                    continue
+                answer = candidate.when.match(request)
+                if answer is None:
+                    return NEED_BODY
+                if answer:
+                    if request.params and not candidate.has_params:
+                        request.params = NO_PARAMS  # left by a rule that matched the path only
+                    rule = candidate
+                    while rule.following is not None and rule.used >= rule.turns:
+                        rule = rule.following
+                    return rule
+        except AskUser as missing:
+            return missing  # the function sees the parameters of the path that its rule has matched
+        return None
+
+    def use(self, rule: CompiledRule) -> None:
+        """Counts a use. To be called as soon as the rule is chosen, before anything is awaited."""
+        rule.used += 1
+
+    @property
+    def used(self) -> dict[str, int]:
+        """Rule id → how often it was used, in file order."""
+        return {rule.rule.id: rule.used for rule in self.rules}
+
+    def pending(self) -> tuple[CompiledRule, ...]:
+        """The rules that have not been used as often as they say, in file order."""
+        return tuple(rule for rule in self.rules if rule.pending)
+
+
+class _PathIndex:
+    """Path → the rules that may match it, in rank order."""
+
+    def __init__(self, ranked: Sequence[CompiledRule]) -> None:
+        self._rank = {id(rule): rank for rank, rule in enumerate(ranked)}
+        self._by_path: dict[str, list[CompiledRule]] = {}
+        self._by_shape: dict[tuple[int, str | None], list[CompiledRule]] = {}
+        rest = []
+        for rule in ranked:
+            path, template = _exact_path(rule.rule.when), rule.rule.when.path_template
+            if path is not None:
+                self._by_path.setdefault(path, []).append(rule)
+            elif template is not None:
+                self._by_shape.setdefault(_template_shape(template), []).append(rule)
+            else:
+                rest.append(rule)
+        self._rest = tuple(rest)
+        self._memo: dict[str, tuple[CompiledRule, ...]] = {}
+        self._shape_memo: dict[tuple[int, str | None], tuple[CompiledRule, ...]] = {}
+
+    def candidates(self, path: str) -> tuple[CompiledRule, ...]:
+        known = self._memo.get(path)
+        if known is not None:
+            return known
+        exact = self._by_path.get(path)
+        if exact is None:
+            return self._of_shape(path) if self._by_shape else self._rest
+        merged = self._merge(exact, self._of_shape(path))
+        if len(self._memo) >= MEMO_SIZE:
+            self._memo.clear()
+        self._memo[path] = merged
+        return merged
+
+    def _of_shape(self, path: str) -> tuple[CompiledRule, ...]:
+        """Templates with as many segments and the same first one, and the rules that no index holds."""
+        count, first = path.count("/"), path[1:].partition("/")[0]
+        shape = (count, first if (count, first) in self._by_shape else None)
+        known = self._shape_memo.get(shape)
+        if known is None:
+            templates = [*self._by_shape.get((count, None), ())]
+            if shape[1] is not None:
+                templates += self._by_shape[shape]
+            known = self._merge(templates, self._rest)
+            if len(self._shape_memo) >= MEMO_SIZE:
+                self._shape_memo.clear()
+            self._shape_memo[shape] = known
+        return known
+
+    def _merge(self, some: Sequence[CompiledRule], others: Sequence[CompiledRule]) -> tuple[CompiledRule, ...]:
+        return tuple(sorted([*some, *others], key=lambda rule: self._rank[id(rule)]))
+
+
+def _exact_path(when: When) -> str | None:
+    """The one path that `when` can match, if it says so."""
+    if when.path is not None:
+        return normal_path(when.path)
+    if when.url is not None and when.url.startswith("/"):
+        return normal_path(when.url.split("#", 1)[0].split("?", 1)[0])
+    return None
+
+
+def _template_shape(template: str) -> tuple[int, str | None]:
+    """How many slashes, and the first segment if it is literal."""
+    path = normal_path(template)
+    first = path[1:].partition("/")[0]
+    return path.count("/"), None if "{" in first else first
+
+
+def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
+    """Links the members of each sequence; returns the first of each, and the rules that are in none."""
+    lasts: dict[Any, CompiledRule] = {}
+    between: dict[Any, list[CompiledRule]] = {}
+    members: set[CompiledRule] = set()
+    for rule in ranked:
+        if rule.continues:  # it takes nobody's turn
+            if rule.rule.edits_request:
+                lasts.clear()  # behind it, the same `when` asks about another request
+            continue
+        key = (rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
+        last = lasts.get(key)
+        if rule.rule.times is not None:
+            if last is not None:
+                between.setdefault(key, []).append(rule)
+            continue
+        if last is not None:
+            for following in (*between.pop(key, ()), rule):
+                last.following = following
+                members.add(following)
+                last = following
+        lasts[key] = rule
+    return [rule for rule in ranked if rule not in members]
+
+
+def when_key(value: Any) -> Any:
+    """A hashable form of a `when` (or of a value in one) that is equal exactly when the meaning is."""
+    if isinstance(value, When):
+        nulls = tuple(key for key in ("json", "jsonIncludes") if key in value.given)
+        return (nulls, *(_field_key(name, getattr(value, name)) for name in _WHEN_FIELDS))
+    if isinstance(value, Condition | MultipartPart):
+        return (type(value).__name__, *(when_key(getattr(value, name)) for name in value.__slots__))
+    if isinstance(value, Mapping):
+        return ("mapping", frozenset((key, when_key(item)) for key, item in value.items()))
+    if isinstance(value, (list, tuple)):
+        return ("list", *(when_key(item) for item in value))
+    return (type(value).__name__, value)
+
+
+def _field_key(name: str, value: Any) -> Any:
+    """The order of methods and the case of header names mean nothing."""
+    if value is not None and name == "method":
+        return frozenset(value)
+    if value is not None and name == "headers":
+        value = {header.lower(): expected for header, expected in value.items()}
+    return when_key(value)
+
+
+_WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "source"))
+
+
+def upgrades_of(rule: Rule) -> tuple[bool, bool]:
+    """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
+    if rule.continues:  # it answers nothing, so it is for whatever its conditions are for
+        return rule.when.websocket is not False, rule.when.websocket is True
+    step = rule.steps[-1].name
+    only = step in _WEBSOCKET_STEPS
+    return only or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when), only
+
+
+def _names_upgrades(when: When) -> bool:
+    return when.websocket is True or any(_names_upgrades(choice) for choice in when.any_of or ())
+
+
+def _no_handlers(handler: str) -> Handler:
+    raise ConfigError(f"{handler}: python matchers cannot be used here")

@@ -1,0 +1,1 @@
+"""Templates of rule files: compiled, sandboxed, and bounded in what they may cost."""

@@ -1,0 +1,51 @@
+"""Templates of a rule file are compiled while it is read, so that a malformed one is told with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockrec.engine.errors import Problem
+from mockrec.engine.rules.model import HeaderPairs, Place
+from mockrec.engine.rules.templates.template import TemplateError, compile_template
+from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
+
+
+def check_text(text: str, place: Place, reading: Reading) -> bool:
+    """Whether a text is a template; if it is a broken one, that is noted."""
+    try:
+        compile_template(text, place)
+    except TemplateError as error:
+        line = error.place_line
+        message = f"not a template: {error.message}"
+        reading.problems.append(Problem(place.file, line, error.column, place.where, message))
+        return False
+    return True
+
+
+def check_headers(pairs: HeaderPairs, place: Place, reading: Reading) -> bool:
+    """As `check_text`, for the values of header fields."""
+    good = True
+    for _, value in pairs:
+        good = check_text(value, place, reading) and good
+    return good
+
+
+def check_tree(node: AnyNode, where: str, reading: Reading) -> bool:
+    """As `check_text`, for every text in free data that was read without a problem."""
+    good = True
+    for text, path in _texts(node, where):
+        good = check_text(reading.text(text, path), reading.place(text, path), reading) and good
+    return good
+
+
+def _texts(node: AnyNode, where: str) -> Iterator[tuple[ScalarNode, str]]:
+    if isinstance(node, ScalarNode):
+        yield node, where
+    elif isinstance(node, ListNode):
+        for index, item in enumerate(node.items):
+            yield from _texts(item, f"{where}[{index}]")
+    else:
+        for key, value in node.pairs:
+            if isinstance(key, ScalarNode):
+                yield from _texts(value, f"{where}.{key.text}")

@@ -1,0 +1,1 @@
+"""YAML nodes read into typed values, each problem with its line and column."""

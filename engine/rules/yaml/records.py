@@ -1,0 +1,179 @@
+"""Records: mappings with known keys, each with its shape, built into one value of the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from mockrec.engine.rules.model import Place
+from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode, ScalarNode, core_value
+from mockrec.engine.rules.yaml.types import Schema, Shape, T, nearest_hint
+
+_CAPITALS = re.compile("[A-Z]+")
+LATER: Final = "is not available yet in this version of mockrec"
+
+
+class Key:
+    """One key of a record: its shape, what it means, and whether this version can do it."""
+
+    __slots__ = ("about", "later", "required", "shape")
+
+    def __init__(
+        self,
+        shape: Shape[Any],
+        about: str,
+        *,
+        required: bool = False,
+        later: bool | Callable[[Any], str | bool] = False,
+    ) -> None:
+        """`later`: the key is checked but refused; as a function of the value it says whether, or names
+        what is refused."""
+        self.shape = shape
+        self.about = about
+        self.required = required
+        self.later = later
+
+    def refused(self, name: str, value: Any) -> str:
+        """What is not available in this version, or nothing."""
+        if self.later is True and (value is None or value is False or value in ((), {})):
+            return ""  # says only that the thing is not used
+        answer = self.later(value) if callable(self.later) else self.later
+        return name if answer is True else answer or ""
+
+
+class Given:
+    """The keys of one record as given, for the function that builds its value."""
+
+    __slots__ = ("keys", "node", "nodes", "reading", "values", "where")
+
+    def __init__(self, node: AnyNode, where: str, reading: Reading) -> None:
+        self.node = node
+        self.where = where
+        self.reading = reading
+        self.values: dict[str, Any] = {}
+        self.keys: dict[str, ScalarNode] = {}
+        self.nodes: dict[str, AnyNode] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def fields(self, *names: str) -> dict[str, Any]:
+        """The given values under the names of a dataclass: `bodyIdle` → `body_idle`. All, or the named."""
+        return {_field(key): value for key, value in self.values.items() if not names or key in names}
+
+    def place(self, key: str) -> Place:
+        """Where a key's value stands."""
+        return self.reading.place(self.nodes[key], f"{self.where}.{key}" if self.where else key)
+
+    def reject(self, key: str, message: str) -> Rejected:
+        """A problem at a key's value."""
+        return self.reading.reject(self.nodes[key], f"{self.where}.{key}" if self.where else key, message)
+
+
+class Record(Shape[T]):
+    """A mapping with known keys, built into one value."""
+
+    expects = "a mapping"
+
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        build: Callable[[Given], T],
+        *,
+        one_of: Iterable[Sequence[str]] = (),
+        some_of: Iterable[Sequence[str]] = (),
+        may_be_nothing: bool = False,
+    ) -> None:
+        """`one_of`: groups of which at most one key may be given; `some_of`: groups of which at least one
+        must be; `may_be_nothing`: null stands for an empty mapping."""
+        self.keys = dict(keys)
+        self._names = tuple(keys)
+        self._required = tuple(name for name, key in keys.items() if key.required)
+        self._build = build
+        self._one_of = [tuple(group) for group in one_of]
+        self._some_of = [tuple(group) for group in some_of]
+        self._may_be_nothing = may_be_nothing
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+        given = Given(node, where, reading)
+        good = True
+        if isinstance(node, MapNode):
+            pairs, good = reading.pairs(node, where)
+            for name, key, value in pairs:
+                good = self._read_key(given, name, key, value) and good
+        elif not (self._may_be_nothing and _is_nothing(node)):
+            raise self.unexpected(node, where, reading)
+        if not (self._is_complete(given) and good):
+            raise Rejected
+        return self._build(given)
+
+    def _read_key(self, given: Given, name: str, key: ScalarNode, value: AnyNode) -> bool:
+        known = self.keys.get(name)
+        reading = given.reading
+        if known is None:
+            message = nearest_hint(name, self._names, "unknown key")
+            if "did you mean" not in message:
+                message += f"; known keys: {', '.join(self._names)}"
+            reading.reject(key, given.where, message)
+            return False
+        given.keys[name] = key
+        given.nodes[name] = value
+        where = f"{given.where}.{name}" if given.where else name
+        try:
+            given.values[name] = known.shape.read(value, where, reading)
+        except Rejected:
+            return False
+        if known.later and (refused := known.refused(name, given.values[name])):
+            reading.reject(key, where, f"{quoted(refused)} {LATER}")
+            return False
+        return True
+
+    def _is_complete(self, given: Given) -> bool:
+        faults = [f'the key "{name}" is missing' for name in self._required if name not in given.keys]
+        faults += [
+            f"give {' or '.join(group)}" if len(group) < 5 else f"give one of {', '.join(group)}"
+            for group in self._some_of
+            if not any(name in given.keys for name in group)
+        ]
+        for message in faults:
+            given.reading.reject(given.node, given.where, message)
+        for group in self._one_of:
+            found = [name for name in given.keys if name in group]
+            if len(found) > 1:
+                message = f"give only one of {', '.join(found)}"
+                given.reading.reject(given.keys[found[1]], given.where, message)
+                faults.append(message)
+        return not faults
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        properties = {}
+        for name, key in self.keys.items():
+            about = f"{key.about} Not available yet." if key.later is True else key.about
+            properties[name] = {"description": about, **key.shape.schema(defs)}
+        schema: Schema = {
+            "type": ["object", "null"] if self._may_be_nothing else "object",
+            "properties": properties,
+            "additionalProperties": False,
+        }
+        if self._required:
+            schema["required"] = list(self._required)
+        conditions: list[Schema] = [{"anyOf": [{"required": [name]} for name in group]} for group in self._some_of]
+        for group in self._one_of:
+            pairs = [(a, b) for index, a in enumerate(group) for b in group[index + 1 :]]
+            conditions.append({"not": {"type": "object", "anyOf": [{"required": [a, b]} for a, b in pairs]}})
+        if conditions:
+            schema["allOf"] = conditions
+        return schema
+
+
+def _field(key: str) -> str:
+    return _CAPITALS.sub(lambda found: f"_{found[0].lower()}", key)
+
+
+def _is_nothing(node: AnyNode) -> bool:
+    return isinstance(node, ScalarNode) and node.plain and core_value(node.text) is None

@@ -1,0 +1,299 @@
+"""Shapes of values: each reads a node into a typed value and describes itself as JSON Schema.
+
+The language is declared once, with these; the loader and the schema for editors both come from that.
+Here are the base and the scalars. Lists, mappings and records are in `containers.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from mockrec.engine.rules.yaml.context import Reading, Rejected, describe, quoted
+from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode, core_value
+from mockrec.formats.text.quantities import DURATION, SIZE, bytes_of, seconds_of
+
+T = TypeVar("T")
+Schema = dict[str, Any]
+TEXT_TYPES: Final = ("string", "number", "boolean", "null")
+"""What editors take a plain scalar for that is text to us."""
+VARIABLE: Final = "variable"
+"""The `$defs` entry for `${NAME}` where something else than text is expected."""
+
+
+class Unfit(ValueError):
+    """A scalar's text does not fit. The message, where there is one, replaces "expected …, got …"."""
+
+
+class Shape(Generic[T]):
+    """What may stand at a place of the rule file."""
+
+    expects = "a value"
+    """In the words of "expected …, got …"."""
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+        """The value of a node. Raises Rejected after noting every problem inside."""
+        raise NotImplementedError
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        """JSON Schema (draft 2020-12) of the values; shared parts go into `defs`."""
+        raise NotImplementedError
+
+    def unexpected(self, node: AnyNode, where: str, reading: Reading) -> Rejected:
+        return reading.reject(node, where, f"expected {self.expects}, got {describe(node)}")
+
+
+class Scalar(Shape[T]):
+    """A shape whose nodes are scalars; subclasses say what a text means."""
+
+    def parse(self, text: str, plain: bool) -> T:
+        """The value of a text; `plain`: it may be a number, a boolean or null. Raises Unfit."""
+        raise NotImplementedError
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+        if not isinstance(node, ScalarNode):
+            raise self.unexpected(node, where, reading)
+        return self.read_scalar(node, where, reading, self.expects)
+
+    def read_scalar(self, node: ScalarNode, where: str, reading: Reading, expects: str) -> T:
+        """As `read`; `expects` says what else may stand there."""
+        text = reading.text(node, where)
+        variable = "${" in node.text
+        try:
+            return self.parse(text, node.plain or variable)
+        except Unfit as fault:
+            # A message of the parser may quote the text, and a variable's value may be a secret.
+            if str(fault) and not variable:
+                raise reading.reject(node, where, str(fault)) from None
+            raise reading.reject(node, where, f"expected {expects}, got {describe(node)}") from None
+
+
+class Str(Scalar[str]):
+    """Text. A plain scalar is taken as written: `1.10` is the text `1.10`."""
+
+    expects = "text"
+
+    def __init__(self, *, empty: bool = True) -> None:
+        self._empty = empty
+        if not empty:
+            self.expects = "text that is not empty"
+
+    def parse(self, text: str, plain: bool) -> str:
+        if not self._empty and (not text or (plain and core_value(text) is None)):
+            raise Unfit
+        return text
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        if self._empty:
+            return {"type": list(TEXT_TYPES)}
+        return {"type": ["string", "number", "boolean"], "minLength": 1}
+
+
+class Int(Scalar[int]):
+    """A whole number between two bounds, both included."""
+
+    def __init__(
+        self, low: int | None = None, high: int | None = None, *, advice: Mapping[int, str] | None = None
+    ) -> None:
+        """`advice`: numbers inside the bounds that are refused, each with the message that says why."""
+        self._low = low
+        self._high = high
+        self._advice = advice or {}
+        if low is not None and high is not None:
+            self.expects = f"{low}–{high}" if low < high else str(low)
+        elif low is not None:
+            self.expects = f"a whole number, at least {low}"
+        else:
+            self.expects = "a whole number"
+
+    def parse(self, text: str, plain: bool) -> int:
+        value = core_value(text) if plain else None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Unfit
+        if (self._low is not None and value < self._low) or (self._high is not None and value > self._high):
+            raise Unfit
+        if value in self._advice:
+            raise Unfit(self._advice[value])
+        return value
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        schema: Schema = {"type": "integer"}
+        if self._low is not None:
+            schema["minimum"] = self._low
+        if self._high is not None:
+            schema["maximum"] = self._high
+        if self._advice:
+            schema["not"] = {"enum": sorted(self._advice)}
+        return or_variable(schema, defs)
+
+
+class Number(Scalar[float]):
+    """A finite number; whole ones stay `int`."""
+
+    expects = "a number"
+
+    def __init__(self, *, low: float | None = None) -> None:
+        self._low = low
+        if low is not None:
+            self.expects = f"a number, at least {low:g}"
+
+    def parse(self, text: str, plain: bool) -> float:
+        value = core_value(text) if plain else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise Unfit
+        if self._low is not None and value < self._low:
+            raise Unfit
+        return value
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        schema: Schema = {"type": "number"}
+        if self._low is not None:
+            schema["minimum"] = self._low
+        return or_variable(schema, defs)
+
+
+class Bool(Scalar[bool]):
+    """`true` or `false`; `only` leaves one of them."""
+
+    def __init__(self, *, only: bool | None = None) -> None:
+        self._only = only
+        self.expects = "true or false" if only is None else str(only).lower()
+
+    def parse(self, text: str, plain: bool) -> bool:
+        value = core_value(text) if plain else None
+        if not isinstance(value, bool) or (self._only is not None and value is not self._only):
+            raise Unfit
+        return value
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return or_variable({"type": "boolean"} if self._only is None else {"const": self._only}, defs)
+
+
+class BoolOr(Scalar[str]):
+    """`true`, `false` or a word of its own, as text."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.expects = f"true, false or {word}"
+
+    def parse(self, text: str, plain: bool) -> str:
+        if text == self._word:
+            return text
+        return "true" if Bool().parse(text, plain) else "false"
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return or_variable({"enum": [True, False, self._word]}, defs)
+
+
+class Null(Scalar[None]):
+    """`null`, or nothing at all."""
+
+    expects = "null"
+
+    def parse(self, text: str, plain: bool) -> None:
+        if not plain or core_value(text) is not None:
+            raise Unfit
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"type": "null"}
+
+
+class Enum(Scalar[str]):
+    """One of a few words, as written."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.expects = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+    def parse(self, text: str, plain: bool) -> str:
+        if text not in self.words:
+            raise Unfit(nearest_hint(text, self.words, f"expected {self.expects}, got"))
+        return text
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return or_variable({"enum": list(self.words)}, defs)
+
+
+class Duration(Scalar[float]):
+    """`100ms`, `2s`, `1m`, `1h`, or 0 → seconds."""
+
+    expects = "a duration such as 100ms, 2s or 1m"
+
+    def parse(self, text: str, plain: bool) -> float:
+        try:
+            return seconds_of(text)
+        except ValueError:
+            raise Unfit from None
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        text = {"type": "string", "pattern": f"^{DURATION.pattern}$"}
+        return or_variable({"anyOf": [text, {"const": 0}]}, defs)
+
+
+class Size(Scalar[int]):
+    """`64KiB`, `10MB` or a plain number of bytes → bytes."""
+
+    expects = "a size such as 64KiB, 10MB or a number of bytes"
+
+    def parse(self, text: str, plain: bool) -> int:
+        try:
+            return bytes_of(text)
+        except ValueError:
+            raise Unfit from None
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        text = {"type": "string", "pattern": f"^{SIZE.pattern}$"}
+        return or_variable({"anyOf": [{"type": "integer", "minimum": 0}, text]}, defs)
+
+
+class FirstOf(Scalar[Any]):
+    """The first of several scalar shapes that takes the text."""
+
+    def __init__(self, *shapes: Scalar[Any], expects: str = "") -> None:
+        self._shapes = shapes
+        self.expects = expects or " or ".join(shape.expects for shape in shapes)
+
+    def parse(self, text: str, plain: bool) -> Any:
+        for shape in self._shapes:
+            try:
+                return shape.parse(text, plain)
+            except Unfit:
+                continue
+        raise Unfit
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"anyOf": [shape.schema(defs) for shape in self._shapes]}
+
+
+class Free(Shape[Any]):
+    """Any data that JSON can hold."""
+
+    def read(self, node: AnyNode, where: str, reading: Reading) -> Any:
+        return reading.plain(node, where)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {}
+
+
+def or_variable(schema: Schema, defs: dict[str, Schema]) -> Schema:
+    """The schema, or an environment variable in its place."""
+    defs.setdefault(
+        VARIABLE,
+        {
+            "description": "The value of an environment variable.",
+            "type": "string",
+            "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}",
+        },
+    )
+    return {"anyOf": [schema, {"$ref": f"#/$defs/{VARIABLE}"}]}
+
+
+def nearest_hint(text: str, known: Sequence[str], message: str) -> str:
+    """`message "text"`, and the nearest known word where one is near."""
+    import difflib  # for mistakes only: a good file is read without it
+
+    near = difflib.get_close_matches(text, known, 1) or difflib.get_close_matches(
+        text.lower(), [word for word in known if word == word.lower()], 1
+    )
+    return f"{message} {quoted(text)}" + (f'; did you mean "{near[0]}"?' if near else "")

@@ -1,0 +1,63 @@
+"""A rule file on disk → `Loaded`: the one place that reads it, its neighbours and the environment."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.rules.language.load import Loaded, load_rules, session_words
+from mockrec.engine.rules.model import RuleFile
+from mockrec.formats.files.small_file import RULES_LIMIT, read_small
+
+
+def load_file(path: Path) -> Loaded:
+    """Reads and checks a rule file; files it names are looked for beside it.
+
+    Raises ConfigError if the file cannot be read, RuleFileError with every problem if it cannot be used.
+    """
+    try:
+        text = read_small(path, RULES_LIMIT)
+    except OSError as error:
+        if error.errno == errno.EFBIG and (words := _session_words(path)) is not None:
+            raise ConfigError(f"{path}: {words}") from None
+        raise ConfigError(f"cannot read the rule file {path}: {error.strerror or error}") from None
+    return load_rules(
+        text,
+        path=str(path),
+        folder=str(path.absolute().parent),
+        read_file=_read,
+        env=os.environ,
+        probe=_probe,
+    )
+
+
+def _session_words(path: Path) -> str | None:
+    """What to say of a file that is too long for rules, where it is a session."""
+    try:
+        with open(path, "rb") as file:
+            return session_words(file.read(1000))
+    except OSError:
+        return None
+
+
+def reload_file(loaded: Loaded) -> Loaded:
+    """Reads the file of a rule set again; raises what `load_file` raises."""
+    return load_file(Path(loaded.rule_file.path))
+
+
+def _read(path: str) -> bytes:
+    return read_small(path, RULES_LIMIT)
+
+
+def _probe(path: str) -> None:
+    """Raises OSError if a file cannot be read; a folder is none."""
+    with open(path, "rb") as file:
+        file.read(1)
+
+
+def no_file() -> Loaded:
+    """What a run without a rule file has: the defaults, and no rule."""
+    return Loaded(RuleFile(path="", folder=os.getcwd(), sha256=hashlib.sha256(b"").hexdigest()), (), ())

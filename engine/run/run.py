@@ -1,0 +1,242 @@
+"""One recording from its first record to its last: what every run does, whoever answers in it.
+
+`single.py` answers in this process, `workers/supervisor.py` in several others.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mockrec.engine.config import RecordSettings
+from mockrec.engine.errors import ConfigError
+from mockrec.engine.recording.callbacks import callbacks_of
+from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.recording import Recording
+from mockrec.engine.recording.session_records import Listening, rules_reloaded, session_started
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.replay.serve.cassettes import Replays
+from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.run.rulefile import reload_file
+from mockrec.engine.run.server import Server
+from mockrec.engine.run.settings import Ending, Hooks, RunSettings
+from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.usercode.calls import own_call
+from mockrec.engine.usercode.watch import left_behind, watch_functions
+from mockrec.formats.schema.errors import FormatError, worse
+
+HELD_UP: Final = {
+    "name": "HeldUp",
+    "code": "E_HELD_UP",
+    "message": "mockrec ended while its event loop was held up",
+}
+"""The error of exchanges that are open then."""
+_CALLBACK_SECONDS = 0.3
+"""What callbacks get at the end beyond the grace."""
+
+
+class Run(ABC):
+    """A recording. The constructor checks everything and takes the port; `record` does the rest."""
+
+    def __init__(self, settings: RunSettings, hooks: Hooks, *, drop: bool, key: bytes | None = None) -> None:
+        """`drop`: leave out what the disk is too slow for; `key`: of marks, see `Redactor.of`.
+
+        Raises ConfigError (handlers, port); no connection is accepted and no file is touched yet.
+        """
+        self.settings = settings
+        self.failure: FormatError | None = None
+        """Why the recording could not be kept."""
+        self.stop_asked = anyio.Event()
+        """Set when the run cannot go on: its log failed, or nobody is there to answer."""
+        self.hooks = hooks
+        self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets, key)
+        """What keeps secrets out of the log; None where they stay."""
+        handlers = Handlers()
+        self._server = self._make_server(handlers)
+        self._callbacks = callbacks_of(settings.record, handlers.resolve, hooks.failure)
+        self._drop = drop
+        self._patience = anyio.CancelScope()
+        self._hurry = anyio.Event()
+        self._ends_at = -math.inf
+        """When the grace of exchanges and callbacks is over, in the loop's seconds."""
+        self._background: TaskGroup
+        self._recording: Recording
+        self._listening: Listening
+
+    @property
+    def ca(self) -> str | None:
+        """Path of the authority's certificate."""
+        return self._server.ca
+
+    @property
+    def ca_problem(self) -> ConfigError | None:
+        """Why there is no authority: only TLS needs one."""
+        return self._server.ca_problem
+
+    @property
+    def url(self) -> str:
+        """Where clients find the recorder."""
+        return self._listening.url
+
+    @property
+    def port(self) -> int:
+        return self._listening.port
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rule set in force, and how often each was used."""
+        return self._server.rules
+
+    @property
+    def replays(self) -> Replays:
+        """The sessions that rules answer from."""
+        return self._server.replays
+
+    @property
+    def unlocked(self) -> Sequence[str]:
+        """Outputs that other programs might write as well, because their file systems have no locks."""
+        return self._recording.unlocked
+
+    # ── who answers ────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def _make_server(self, handlers: Handlers) -> Server:
+        """What answers by the rules of the settings."""
+
+    @abstractmethod
+    def _listen(self) -> Listening:
+        """Be ready to accept connections, now that there is a recording."""
+
+    @abstractmethod
+    async def _start(self, serving: TaskGroup) -> bool:
+        """Accept from now on, in tasks of `serving`; False where that cannot be."""
+
+    @abstractmethod
+    async def _stop(self, serving: TaskGroup) -> None:
+        """Let what runs in `serving` end, with the grace that exchanges have."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Take no more connections; also where none was ever accepted."""
+
+    # ── a recording ────────────────────────────────────────────────────────────────────────────────
+
+    async def record(self, body: Callable[[Self], Awaitable[Ending]]) -> Ending:
+        """Record while `body` runs, and end as it says. Raises OutputError if an output cannot be opened."""
+        settings = self.settings
+        try:
+            recording = self._recording = Recording(
+                settings, self.redactor, self._recording_failed, drop=self._drop, callbacks=self._callbacks
+            )
+        except BaseException:
+            self._close()
+            raise
+        log = recording.log
+        self._listening = self._listen()
+        types = wanted_types(settings.record.events)
+        ending = Ending("failed", 70)
+        async with anyio.create_task_group() as self._background:
+            if self._callbacks is not None:
+                self._callbacks.start(self._background, log.add)
+            self._background.start_soon(watch_functions, self.hooks.warn)
+            header = session_started(settings, self._listening, types, recording.redaction)
+            recording.parts.begin(header, rotates=settings.rotate is not None)
+            try:
+                async with anyio.create_task_group() as serving:
+                    if await self._start(serving):
+                        ending = await body(self)
+                    self._ends_at = anyio.current_time() + settings.grace
+                    await self._stop(serving)
+                ending = self.hooks.settle(ending)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    self._close()
+                    await recording.settle()
+                    await self._finish_callbacks()
+                    await recording.close(lambda: self._last_record(ending), self._hurry, settings.grace)
+                    await self._finish_callbacks()  # one may wait for the last record
+                self._server.close()
+                self._tell_left_behind()
+                self._background.cancel_scope.cancel()
+        return ending
+
+    async def _finish_callbacks(self) -> None:
+        """Wait for callbacks as long as there is time: they share the grace of exchanges, and a little more."""
+        recorder = self._recording.recorder
+        left = self._ends_at - anyio.current_time()
+        with self._patience, anyio.move_on_after(max(left, 0.0) + _CALLBACK_SECONDS):
+            await recorder.finish_callbacks()
+
+    def _tell_left_behind(self) -> None:
+        for sentence in left_behind():
+            self.hooks.warn(sentence)
+        left = 0 if self._callbacks is None else self._callbacks.left
+        if left:
+            self.hooks.warn(f"the run ended before callbacks had seen {left} of their events")
+
+    def _last_record(self, ending: Ending) -> dict[str, Any]:
+        return self._recording.ended(ending, self.rules)
+
+    # ── while it runs ──────────────────────────────────────────────────────────────────────────────
+
+    async def reload(self) -> Loaded:
+        """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
+        loaded = await own_call(reload_file, self.settings.loaded)
+        await self._server.use(loaded)
+        if self.redactor is not None:
+            self.redactor.learn_values(loaded.secrets)
+        told = rules_reloaded(loaded.rule_file)
+        self._recording.parts.know_rules(told)
+        if "rules-reloaded" in kept_types(self.settings):
+            self._recording.log.add(told)
+        return loaded
+
+    def reopen(self) -> tuple[list[str], list[str]]:
+        """Begin outputs that were renamed again under their names: see `Parts.reopen`."""
+        return self._recording.parts.reopen()
+
+    def hurry(self) -> None:
+        """Give running exchanges and waiting callbacks no more time."""
+        self._patience.cancel()
+        self._hurry.set()
+
+    def end_now(self, ending: Ending, seconds: float) -> bool:
+        """Abort what is open and write the last record, from another thread, because the event loop is held up; whether
+        all is written within so many seconds. The process has to end then."""
+        self._give_up(HELD_UP)
+        return self._recording.close_now(lambda: self._last_record(ending), seconds)
+
+    @abstractmethod
+    def _give_up(self, error: dict[str, str]) -> None:
+        """Abort what is open, while the event loop is held up."""
+
+    @abstractmethod
+    def stop_answering(self) -> None:
+        """Let connections end after the exchange they are at."""
+
+    def _recording_failed(self, error: FormatError) -> None:
+        self.failure = worse(self.failure, error)
+        self.hooks.failed(error)
+        self.stop_asked.set()
+
+
+def kept_types(settings: RunSettings) -> frozenset[str]:
+    """Types of records that are made: without an output only those that callbacks want."""
+    return wanted_types(settings.record.events) if settings.outputs else frozenset(settings.record.callbacks)
+
+
+def check_callbacks(record: RecordSettings) -> list[str]:
+    """Sentences about callbacks that would never be called, because nothing of their type is recorded."""
+    types = wanted_types(record.events)
+    return [
+        f"record.callbacks: {kind} is not among the recorded events, so {os.path.basename(name)} is never called"
+        for kind, name in record.callbacks.items()
+        if kind not in types
+    ]

@@ -1,0 +1,40 @@
+"""What `--on-full drop` leaves out in a worker, told to the parent: a worker that dies cannot say it in the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+from mockrec.engine.run.workers.batches import ENDS, ENDS_OF
+from mockrec.engine.run.workers.messages import LeftOut
+
+_MOST_UNOPENED: Final = 100_000
+"""Exchanges of which not even the first record is in the log that are remembered, until they end."""
+
+
+class LeftOutNotes:
+    """Gathered as records are left out, until `take`."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._ended: list[str] = []
+        self._unopened: dict[str, None] = {}
+
+    def add(self, record: dict[str, Any]) -> None:
+        """A record was left out."""
+        kind = record["type"]
+        self._counts[kind] += 1
+        if kind in ENDS_OF:
+            if len(self._unopened) >= _MOST_UNOPENED:
+                del self._unopened[next(iter(self._unopened))]
+            self._unopened[record["id"]] = None
+        elif kind in ENDS and self._unopened.pop(record["id"], self) is self:
+            self._ended.append(record["id"])
+
+    def take(self) -> LeftOut | None:
+        """What has been added since the last call; None if that is nothing."""
+        if not self._counts:
+            return None
+        told = LeftOut(dict(self._counts), tuple(self._ended))
+        self._counts, self._ended = Counter(), []
+        return told

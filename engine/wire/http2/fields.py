@@ -1,0 +1,143 @@
+"""Header fields of HTTP/2: what they may hold (RFC 9113, 8.2), and as text.
+
+Values may hold what they may in HTTP/1 (`head.py`), so that they can be passed on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hpack.struct import NeverIndexedHeaderTuple
+
+from mockrec.engine.wire.fault_phrases import bad_value, quoted
+from mockrec.engine.wire.http1.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
+from mockrec.engine.wire.http1.request_head import LARGEST_LENGTH
+from mockrec.engine.wire.syntax import LOWERCASE_TOKEN_BYTES, TOKEN_BYTES
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+_ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
+"""What RFC 9113 (8.2.1) lets pass where a recipient looks for no more than it must."""
+_VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
+_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONNECTION_FIELDS = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)  # RFC 9113, 8.2.2
+_SECRET = frozenset((b"authorization", b"proxy-authorization"))
+
+
+def fields_fault(fields: Fields, pseudo: frozenset[bytes], *, odd: bool = False) -> str:
+    """What makes a list of fields malformed (RFC 9113, 8.2 and 8.3), or nothing. It may begin with `pseudo` ones.
+
+    `odd`: what `repaired` leaves as it is may stay.
+    """
+    seen: set[bytes] = set()
+    begun = False
+    for name, value in fields:
+        if name.startswith(b":"):
+            if name not in pseudo:
+                return f"the pseudo-header {quoted(name)} does not belong here"
+            if begun or name in seen:
+                return f"the pseudo-header {quoted(name)} is out of order or repeated"
+            seen.add(name)
+        else:
+            begun = True
+            if not LOWERCASE_TOKEN_BYTES.fullmatch(name) and not (odd and _ODD_NAME.fullmatch(name)):
+                return f"a field has the name {quoted(name)}; expected small letters, digits and !#$%&'*+-.^_`|~"
+            if name in _CONNECTION_FIELDS or (name == b"te" and value.lower() != b"trailers"):
+                return f"the field {quoted(name)} belongs to HTTP/1 and is not allowed in HTTP/2"
+        holds_odd = odd and name[:1] != b":" and name not in FRAMING and value_kind(value)
+        if not (_VALUE.fullmatch(value) or holds_odd):
+            return f"the value of the field {quoted(name)} {bad_value(value)}"
+    return ""
+
+
+def repaired(fields: Fields) -> tuple[Fields, tuple[str, ...]]:
+    """A server's fields as they should be, and what was odd about them; what cannot be repaired is as it was.
+
+    Blanks around values go, control characters and names that are no tokens stay; fields that frame stay as they are.
+    """
+    odd: dict[str, None] = {}
+    good: list[tuple[bytes, bytes]] = []
+    for name, value in fields:
+        if name[:1] == b":" or name in FRAMING:
+            good.append((name, value))
+            continue
+        trimmed = value.strip(b" \t")
+        if trimmed != value:
+            odd[PADDED] = None
+        kind = value_kind(trimmed)
+        if kind:
+            odd[kind] = None
+        if not LOWERCASE_TOKEN_BYTES.fullmatch(name) and _ODD_NAME.fullmatch(name):
+            odd[ODD_NAME] = None
+        good.append((name, trimmed))
+    return tuple(good), tuple(odd)
+
+
+def list_size(fields: Fields) -> int:
+    """The size of a list of fields as RFC 9113 (6.5.2) counts it."""
+    return sum(len(name) + len(value) + 32 for name, value in fields)
+
+
+def as_text(fields: Fields) -> list[list[str]]:
+    """Fields as pairs of text."""
+    return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in fields]
+
+
+def shown(fields: Fields, limit: int) -> list[list[str]]:
+    """The first fields as pairs of text: as many as fit into a list of this size."""
+    for at, (name, value) in enumerate(fields):
+        limit -= len(name) + len(value) + 32
+        if limit < 0:
+            return as_text(fields[:at])
+    return as_text(fields)
+
+
+def as_wire(fields: Iterable[Sequence[str]]) -> Fields:
+    """Fields as they are encoded; those that somebody could guess at stay out of the table (RFC 7541, 7.1)."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    return tuple(
+        NeverIndexedHeaderTuple(name, value)
+        if name in _SECRET or (name == b"cookie" and len(value) < 20)
+        else (name, value)
+        for name, value in pairs
+    )
+
+
+def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list[list[str]]:
+    """Fields as HTTP/2 can send them: names in lower case, values trimmed, nothing of a connection of HTTP/1.
+
+    `odd`: somebody has sent them over HTTP/1. A name that is no token is left out and control characters become blanks,
+    because libraries of HTTP/2 refuse the whole message for either.
+    Raises ValueError for what no head can hold.
+    """
+    fields: list[list[str]] = []
+    for raw_name, raw_value in headers:
+        if not TOKEN_BYTES.fullmatch(raw_name.encode()):
+            if odd:
+                continue
+            raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
+        if _BREAKS_HEAD.search(raw_value):
+            raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
+        if odd:
+            raw_value = _CONTROLS.sub(" ", raw_value)
+        name, value = raw_name.lower(), raw_value.strip(" \t")
+        if name.encode() in _CONNECTION_FIELDS or (name == "te" and value.lower() != "trailers"):
+            continue
+        fields.append([name, value])
+    return fields
+
+
+def declared_length(fields: Fields, allowed: int) -> int | str:
+    """The length that fields declare for the body, -1 if none, or what is wrong with it."""
+    lengths = [value for name, value in fields if name == b"content-length"]
+    if not lengths:
+        return -1
+    if len(lengths) > allowed or len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits"
+    length = int(lengths[0])
+    return length if length <= LARGEST_LENGTH else f"content-length is {length}; expected a number below 2^63"

@@ -1,0 +1,1 @@
+"""What is computed from a session: statistics, verification, tables for notebooks."""

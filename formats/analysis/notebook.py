@@ -1,0 +1,126 @@
+"""Sessions for programs and notebooks: typed events, and tables. `mockrec.formats` has the functions to call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mockrec.formats.query import parse
+from mockrec.formats.schema.base import Event
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.codec import Shape
+from mockrec.formats.schema.errors import RecordError
+from mockrec.formats.schema.events import parse_event
+from mockrec.formats.select.loading import load_record
+from mockrec.formats.select.selection import Selection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 2 * 1024 * 1024
+_TABLES = ("exchanges", "events")
+
+
+def events(path: str | PathLike[str], where: str | None, *, records: bool) -> Iterator[Event]:
+    """See `mockrec.formats.read`. What is wrong with the expression or the path is said at once."""
+    selection = _select(path, where, records=records)
+    for known in selection.inputs:
+        known.probe()
+    return _events(selection)
+
+
+def _events(selection: Selection) -> Iterator[Event]:
+    try:
+        for kept in selection:
+            record = load_record(kept.raw)
+            try:
+                event = parse_event(record)
+            except RecordError as error:
+                raise RecordError(f"seq {record.get('seq', '?')}, {record.get('type')}: {error}") from None
+            _place_bodies(event, selection.inputs[kept.source].context.bodies_folder)
+            yield event
+    finally:
+        selection.close()
+
+
+def _place_bodies(shape: Shape, folder: Path | None) -> None:
+    """Tell bodies that are files where those are."""
+    for value in vars(shape).values():
+        if isinstance(value, Body):
+            value.folder = folder
+        elif isinstance(value, Shape):
+            _place_bodies(value, folder)
+
+
+def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Table:
+    """A session as one of the tables of `formats/parquet/arrow_schema.py`."""
+    if table not in _TABLES:
+        raise ValueError(f"expected a table {' or '.join(_TABLES)}, got {table!r}")
+    import pyarrow as pa
+
+    from mockrec.formats.parquet.arrow_schema import SCHEMAS
+    from mockrec.formats.parquet.columns import TableMaker
+    from mockrec.formats.parquet.exchange_rows import Fold
+
+    selection = _select(path, where, records=False)
+    maker, fold = TableMaker(), Fold()
+    batches = []
+    try:
+        for lines in _blocks(selection):
+            batch = maker.table(lines)
+            if table == "events":
+                batches.append(batch)
+            else:
+                fold.add(batch)
+                batches.append(fold.take())
+    finally:
+        selection.close()
+    if table == "exchanges":
+        batches.append(fold.take(last=True))
+    return pa.Table.from_batches(batches, SCHEMAS[table])
+
+
+def need_pandas() -> Any:
+    """The module pandas, an extra of mockrec. Raises `ImportError`, which says how it is installed."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            "mockrec.formats.frame needs pandas: install it with `pip install 'mockrec[pandas]'`, "
+            "or give arrow=True for a pyarrow Table"
+        ) from error
+    return pandas
+
+
+def to_pandas(table: pa.Table) -> Any:
+    """As a DataFrame that keeps integers, booleans and times with gaps in them what they are."""
+    pandas = need_pandas()
+    import pyarrow as pa
+
+    # JSON columns are text to pandas.
+    plain = [
+        table.column(name).cast(pa.string()) if isinstance(field.type, pa.BaseExtensionType) else table.column(name)
+        for name, field in zip(table.schema.names, table.schema, strict=True)
+    ]
+    return pa.table(plain, names=table.schema.names).to_pandas(types_mapper=pandas.ArrowDtype)
+
+
+def _select(path: str | PathLike[str], where: str | None, *, records: bool) -> Selection:
+    plan = None if where is None else parse(where, records=records)
+    return Selection([os.fspath(path)], plan)
+
+
+def _blocks(selection: Selection) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    size = 0
+    for kept in selection:
+        lines.append(kept.raw)
+        size += len(kept.raw)
+        if size >= _BLOCK:
+            yield b"\n".join(lines) + b"\n"
+            lines, size = [], 0
+    if lines:
+        yield b"\n".join(lines) + b"\n"

@@ -1,0 +1,295 @@
+"""Checks a session against the log's guarantees, record by record.
+
+Remembers every connection and every exchange that has ended (one small entry each), so its memory grows
+with their number, not with their size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.check import check_shape, size_problem
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.schema.events import (
+    DEFAULT_EVENTS,
+    EVENT_CLASSES,
+    FIRST_TYPES,
+    TERMINAL_TYPES,
+    UnknownEvent,
+    check_record,
+)
+from mockrec.formats.sessions.parts import ROTATED
+
+MAX_FINDINGS = 1000
+"""Findings kept; further ones are only counted."""
+
+_AFTER_THE_END = frozenset({"request", "request-body-data", "rule-event"})
+"""What may follow a response that was sent before the request was complete."""
+_OPENERS = {
+    "tls-passthrough-closed": "tls-passthrough-opened",
+    "raw-passthrough-closed": "raw-passthrough-opened",
+}
+_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
+_TUNNEL = frozenset({*_OPENERS, *_CLOSERS, "raw-passthrough-data"})
+_AFTER_ACCEPTANCE = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
+_OUTSIDE = frozenset(
+    {
+        "session-started",
+        "session-ended",
+        "gap",
+        "rules-reloaded",
+        "callback-error",
+        "client-error",
+        "tls-client-error",
+    }
+)
+"""Types that belong to no exchange, or have an id of their own."""
+
+
+class Audit:
+    """`check` every record, then `finish`; `findings` are sentences, in file order."""
+
+    def __init__(self, header: Mapping[str, Any] | None, bodies_folder: Path | None, *, unit: str = "line") -> None:
+        """`unit` is what `check` counts."""
+        self._unit = unit
+        self.findings: list[str] = []
+        self.finding_count = 0
+        self.counts: Counter[str] = Counter()
+        """Records by type."""
+        self.last: Mapping[str, Any] | None = None
+        """The last record."""
+        self.kept_beside = 0
+        """Bodies that are in files beside the log."""
+        self._header = header or {}
+        self._folder = bodies_folder
+        events = self._header.get("events")
+        self._recorded = frozenset(map(str, events) if isinstance(events, list) else DEFAULT_EVENTS)
+        # A later part of a rotated session goes on with exchanges of the parts before it.
+        self._from_start = self._header.get("part", 1) == 1
+        derived = self._header.get("derived")
+        self._derived = derived if isinstance(derived, Mapping) else {}
+        self._merged = isinstance(self._derived.get("from"), list)
+        """Several sessions in one: each has its own first and last record and its own `seq`."""
+        self._next_seq: dict[Any, int | None] = {}
+        self._open: dict[str, str] = {}
+        """Exchange or tunnel → the type of its first record."""
+        self._done: dict[str, str] = {}
+        """Exchange or tunnel → the type that ended it."""
+        self._accepted: set[str] = set()
+        self._times: dict[str, str] = {}
+        """Connection → the timestamp of its last record."""
+        self._sizes: dict[str, int] = {}
+        """Sizes of the bodies' files that are what their hashes say."""
+        self._ended: Mapping[str, Any] | None = None
+        self._sessions_ended: set[Any] = set()
+
+    @property
+    def part(self) -> int | None:
+        """The number of the part that was checked, where it is one of several and not the first."""
+        return None if self._from_start else self._header.get("part")
+
+    @property
+    def open_ids(self) -> list[str]:
+        """Exchanges and tunnels without an end."""
+        return list(self._open)
+
+    @property
+    def exchange_count(self) -> int:
+        """Exchanges and tunnels, ended or not."""
+        return len(self._open) + len(self._done)
+
+    def check(self, line: int, record: Mapping[str, Any]) -> None:
+        """Look at the next record."""
+        kind = record["type"]
+        # A type of a later version is no fault of the session: readers skip what they do not know.
+        known = kind in EVENT_CLASSES
+        problems = check_record(record) if known else check_shape(UnknownEvent, record)
+        for problem in problems:
+            self.report_at(line, f"{kind}: {problem}")
+        session = record.get("sessionId") if self._merged else None
+        if kind == "session-started" and self._goes_on(record):
+            self._sessions_ended.discard(session)
+        if session in self._sessions_ended:
+            self.report_at(line, f"{kind} after session-ended")
+        if self.last is None and kind != "session-started":
+            self.report_at(line, f"the first record is {kind}, not session-started")
+        if self.last is not None and kind == "session-started" and self._begins_anew(record):
+            self.report_at(line, "session-started again")
+        self._check_seq(line, session, record.get("seq"))
+        self.counts[kind] += 1
+        self.last = record
+        if kind == "session-ended":
+            self._ended = record
+            self._sessions_ended.add(session)
+        identity = record.get("id")
+        if isinstance(identity, str) and known and kind not in _OUTSIDE:
+            self._check_order(line, kind, identity)
+        if not problems:
+            self._check_time(line, record)
+            for body in _bodies(record):
+                self._check_hash(line, body)
+
+    def finish(self) -> None:
+        """Look at what the session as a whole must have."""
+        ended = self._ended
+        if ended is None:
+            return
+        # A repaired session has lost its end, one part of several goes on in the next, and a gap says that records are
+        # missing: all of that is known.
+        open_end = ended.get("reason") in ("repaired", ROTATED)
+        if not open_end and not self.counts["gap"] and not self._derived.get("records"):
+            for identity, kind in self._open.items():
+                if self._records_end_of(kind):
+                    self.report(f"{identity} ({kind}) has no end")
+        if self._from_start:
+            self._check_counts(ended.get("counts"))
+
+    def report(self, finding: str) -> None:
+        """Add a finding."""
+        self.finding_count += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(finding)
+
+    def report_at(self, number: int, finding: str) -> None:
+        """Add a finding about the record with this number."""
+        self.report(f"{self._unit} {number}: {finding}")
+
+    def _begins_anew(self, record: Mapping[str, Any]) -> bool:
+        """Neither a merge of sessions nor a further part of this one."""
+        return not self._derived and record.get("part", 1) == 1
+
+    def _goes_on(self, record: Mapping[str, Any]) -> bool:
+        """Whether it begins the part after one that has ended as a part."""
+        before = self._ended
+        if before is None or before.get("reason") != ROTATED:
+            return False
+        number = before.get("part")
+        same = record.get("sessionId") == self._header.get("sessionId")
+        return same and isinstance(number, int) and record.get("part") == number + 1
+
+    def _records_end_of(self, first: str) -> bool:
+        """Whether the end of what began with such a record is recorded at all."""
+        if first in _TUNNEL:
+            return _CLOSERS.get(first, "raw-passthrough-closed") in self._recorded
+        return self._recorded >= TERMINAL_TYPES
+
+    def _check_time(self, line: int, record: Mapping[str, Any]) -> None:
+        connection, stamp = record.get("connectionId"), record["timestamp"]
+        if not isinstance(connection, str):
+            return
+        before = self._times.get(connection, stamp)
+        if stamp < before:
+            self.report_at(line, f"timestamp {stamp} after {before} on connection {connection}")
+        self._times[connection] = stamp
+
+    def _check_seq(self, line: int, session: Any, seq: Any) -> None:
+        if type(seq) is not int:
+            return
+        expected = self._next_seq.get(session, 0 if self._from_start else None)
+        self._next_seq[session] = seq + 1
+        if expected is None or seq == expected:
+            return
+        if seq < expected:
+            self.report_at(line, f"seq {seq} after {expected - 1}")
+        elif not self._derived:
+            missing = seq - expected
+            self.report_at(line, f"seq {seq} after {expected - 1}: {missing} missing")
+
+    def _check_order(self, line: int, kind: str, identity: str) -> None:
+        if identity in self._done:
+            if kind in TERMINAL_TYPES or kind in _OPENERS:
+                self.report_at(line, f"{kind}: {identity} has ended before, with {self._done[identity]}")
+            elif kind not in _AFTER_THE_END:
+                self.report_at(line, f"{kind} after the end of {identity}")
+            return
+        if identity not in self._open:
+            self._check_first(line, kind, identity)
+            self._open[identity] = kind
+        elif kind in FIRST_TYPES and not self._is_upgrade(kind, identity):
+            self.report_at(line, f"{kind} again for {identity}")
+        if kind == "websocket-accepted":
+            self._accepted.add(identity)
+        if kind in _AFTER_ACCEPTANCE and self._misses_acceptance(identity):
+            self.report_at(line, f"{kind} of {identity}, which was not accepted")
+        if kind == "response" and identity in self._accepted:
+            self.report_at(line, f"response of {identity}, which was accepted as a WebSocket")
+        if kind in TERMINAL_TYPES or kind in _OPENERS:
+            self._done[identity] = kind
+            self._open.pop(identity, None)
+            self._accepted.discard(identity)
+
+    def _is_upgrade(self, kind: str, identity: str) -> bool:
+        """An upgrade may be announced by its head before `websocket-request` tells what it is."""
+        return kind == "websocket-request" and self._open[identity] == "request-initiated"
+
+    def _misses_acceptance(self, identity: str) -> bool:
+        recorded = self._has_all and "websocket-accepted" in self._recorded
+        return recorded and identity not in self._accepted
+
+    @property
+    def _has_all(self) -> bool:
+        """Nothing is known to be missing so far: earlier parts, what a gap stands for, what a filter left out."""
+        return self._from_start and not self.counts["gap"] and not self._derived.get("records")
+
+    def _check_first(self, line: int, kind: str, identity: str) -> None:
+        if not self._has_all:
+            return
+        if kind in _TUNNEL:
+            wanted = "raw-passthrough-opened" if kind == "raw-passthrough-data" else _OPENERS.get(kind, kind)
+            if kind != wanted and wanted in self._recorded:
+                self.report_at(line, f"{kind} is the first record of {identity}, not {wanted}")
+        elif kind not in FIRST_TYPES and self._recorded >= FIRST_TYPES:
+            self.report_at(line, f"{kind} is the first record of {identity}, not request-initiated")
+
+    def _check_counts(self, counts: Any) -> None:
+        if not isinstance(counts, Mapping):
+            return
+        # The record that holds the counts may or may not count itself.
+        for kind in sorted({*counts, *self.counts} - {"session-started", "session-ended"}):
+            said, found = counts.get(kind, 0), self.counts.get(kind, 0)
+            if said != found and not self._derived:
+                self.report(f"session-ended counts {said} {kind}, the file has {found}")
+
+    def _check_hash(self, line: int, record: Mapping[str, Any]) -> None:
+        body = Body.from_record(record, self._folder)
+        if body.file is not None:
+            self.kept_beside += 1
+            self._check_file(line, body, record)
+        elif body.sha256 is not None:
+            try:
+                data = body.bytes
+            except SessionError as error:
+                self.report_at(line, str(error))
+                return
+            if hashlib.sha256(data).hexdigest() != body.sha256:
+                self.report_at(line, "a body is not what its sha256 says")
+
+    def _check_file(self, line: int, body: Body, record: Mapping[str, Any]) -> None:
+        """Equal bodies share a file, which is read once."""
+        assert body.file is not None
+        size = self._sizes.get(body.file)
+        if size is None:
+            try:
+                size = body.check_file()
+            except SessionError as error:
+                self.report_at(line, str(error))
+                return
+            self._sizes[body.file] = size
+        if body.sha256 is not None and body.sha256 != body.file[3:]:
+            self.report_at(line, "a body is not what its sha256 says")
+        if problem := size_problem(record, size):
+            self.report_at(line, f"{body.file}: size {problem}")
+
+
+def _bodies(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for owner in (record, record.get("request"), record.get("response")):
+        if isinstance(owner, Mapping):
+            for key in ("body", "requestBody", "content", "rawHead"):
+                body = owner.get(key)
+                if isinstance(body, Mapping) and "size" in body:
+                    yield body

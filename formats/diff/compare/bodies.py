@@ -1,0 +1,269 @@
+"""Bodies, each as what it is: JSON by path, lines, events, forms, parts, text by line, bytes by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockrec.formats.diff.compare import forms, tree, xml_tree
+from mockrec.formats.diff.compare.align import align
+from mockrec.formats.diff.compare.documents import TooDeep, parse
+from mockrec.formats.diff.compare.headers import media_type
+from mockrec.formats.diff.compare.html import compare_pages
+from mockrec.formats.diff.compare.lines import compare_lines
+from mockrec.formats.diff.compare.sse import events, is_ended
+from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.errors import SessionError
+
+LARGEST = 32 * 1024 * 1024
+"""A body beyond this is compared by its hash: a parsed document takes many times its size."""
+_LONGEST_WORD = 4096
+"""Characters in which what changes by nature ends, tokens included."""
+_LAST_WORD = re.compile(r"[\w.:+/=-]*\Z")
+_LINES_OF_JSON = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A body with what is known of its type."""
+
+    body: Body
+    content_type: str
+
+    @property
+    def family(self) -> str:
+        """How it is compared."""
+        media = media_type(self.content_type)
+        if media == "application/json" or media.endswith("+json"):
+            return "json"
+        if media in _LINES_OF_JSON:
+            return "lines"
+        if media == "text/event-stream":
+            return "events"
+        if media == "application/x-www-form-urlencoded":
+            return "form"
+        if media.startswith("multipart/"):
+            return "parts"
+        return "json?" if not media else "text"
+
+
+def compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
+    """What differs between two bodies; `side` is `request` or `response`."""
+    try:
+        yield from _compare(a, b, values, side)
+    except SessionError as error:
+        # What cannot be read is the same only where the hashes of both are known, and are.
+        if _known_hash(a.body) != _known_hash(b.body) or _known_hash(a.body) is None:
+            why = f"cannot be read: {error.message}"
+            yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), why, why)
+
+
+def _compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
+    if _cut(a.body) or _cut(b.body):
+        yield from _cut_bodies(a.body, b.body, values, side)
+        return
+    if _empty(a.body) or _empty(b.body):
+        if _empty(a.body) != _empty(b.body):
+            yield _whole(a.body, b.body, side, Severity.breaking if b.body.size == 0 else Severity.changed)
+        return
+    if max(a.body.size, b.body.size) > LARGEST:
+        if _hash(a.body) != _hash(b.body):
+            yield _whole(a.body, b.body, side, Severity.changed)
+        return
+    text_a, text_b = a.body.text, b.body.text
+    if a.family == "parts" and b.family == "parts":
+        yield from forms.parts((a.body.bytes, a.content_type), (b.body.bytes, b.content_type), values, side)
+    elif text_a is None or text_b is None:
+        if a.body.bytes != b.body.bytes:
+            yield _whole(a.body, b.body, side, Severity.changed)
+    else:
+        yield from _texts(a, b, text_a, text_b, values, side)
+
+
+def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
+    family = a.family
+    if family != b.family:
+        # Of two types nothing can be brought together; the header tells of them.
+        if not values.same_text(text_a, text_b):
+            yield Finding(Kind.type, Severity.breaking, f"{side}.body", Subject(side, "body"), text_a, text_b)
+    elif family == "json" or family == "json?":
+        yield from documents(text_a, text_b, values, side, side)
+    elif family == "lines":
+        lines_a, lines_b = _lines(text_a), _lines(text_b)
+        yield from items(lines_a, lines_b, values, side, f"{side}.line")
+    elif family == "events":
+        yield from _events(text_a, text_b, values, side)
+    elif family == "form":
+        yield from forms.fields(text_a, text_b, values, side)
+    else:
+        both_xml = _is_xml(a.content_type) and _is_xml(b.content_type) and not values.strict
+        found = xml_tree.compare(text_a, text_b, values, side) if both_xml else None
+        if found is None:
+            compare_text = compare_pages if "html" in a.content_type and not values.strict else compare_lines
+            found = compare_text(text_a, text_b, values, side, f"{side}.text")
+        yield from found
+
+
+def _is_xml(content_type: str) -> bool:
+    media = media_type(content_type)
+    return media in ("application/xml", "text/xml") or media.endswith("+xml")
+
+
+def documents(text_a: str, text_b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
+    """What differs between two texts that should be JSON; as lines of text when neither is, or one is too deep."""
+    document_a = document_b = ABSENT
+    deep = False
+    try:
+        document_a, document_b = _parsed(text_a), _parsed(text_b)
+    except TooDeep:
+        deep = True
+    if deep or (document_a is ABSENT and document_b is ABSENT):
+        yield from compare_lines(text_a, text_b, values, side, f"{place}.text")
+    elif document_a is ABSENT or document_b is ABSENT:
+        words = ["no JSON" if found is ABSENT else "JSON" for found in (document_a, document_b)]
+        yield Finding(Kind.type, Severity.breaking, f"{place}.body", Subject(side, "body"), *words)
+    else:
+        for change in tree.compare(document_a, document_b, values):
+            subject = Subject(side, "json", locations=change.locations)
+            yield Finding(change.kind, _severity(change), f"{place}.json:{change.path}", subject, change.a, change.b)
+
+
+def items(a: list[str], b: list[str], values: Values, side: str, place: str) -> Iterator[Finding]:
+    """What differs between two sequences of texts, each of which may be JSON."""
+    masked_a, masked_b = [values.masked(item, 0) for item in a], [values.masked(item, 1) for item in b]
+    for index_a, index_b in align(masked_a, masked_b):
+        if index_a is None or index_b is None:
+            yield lone_item(index_a, index_b, _at(a, index_a), _at(b, index_b), side, place)
+        elif masked_a[index_a] != masked_b[index_b]:
+            yield from documents(a[index_a], b[index_b], values, side, f"{place}[{index_a}]")
+
+
+def lone_item(index_a: int | None, index_b: int | None, a: Any, b: Any, side: str, place: str) -> Finding:
+    """An item of a sequence that only one side has; the other one is `ABSENT`."""
+    subject = Subject(side, "body")
+    if index_b is None:
+        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a, ABSENT)
+    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b)
+
+
+def _at(items: Sequence[object], index: int | None) -> Any:
+    """An item as text."""
+    return ABSENT if index is None else str(items[index])
+
+
+def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
+    events_a, events_b = events(text_a), events(text_b)
+    place = f"{side}.event"
+    masked_a = [values.masked(str(event), 0) for event in events_a]
+    masked_b = [values.masked(str(event), 1) for event in events_b]
+    for index_a, index_b in align(masked_a, masked_b):
+        if index_a is None or index_b is None:
+            yield lone_item(index_a, index_b, _at(events_a, index_a), _at(events_b, index_b), side, place)
+            continue
+        a, b = events_a[index_a], events_b[index_b]
+        here = f"{place}[{index_a}]"
+        for name in ("event", "id", "retry"):
+            there_a, there_b = getattr(a, name), getattr(b, name)
+            if not values.same_text(there_a, there_b):
+                subject = Subject(side, "event", name)
+                yield Finding(Kind.value, Severity.changed, f"{here}.{name}", subject, there_a, there_b)
+        if not values.same_text(a.data, b.data):
+            yield from documents(a.data, b.data, values, side, here)
+    if is_ended(text_a) != is_ended(text_b):
+        words = ["its last event is complete" if is_ended(text) else "breaks off" for text in (text_a, text_b)]
+        yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *words)
+
+
+def _lines(text: str) -> list[str]:
+    """Only line feeds end them: a JSON text may hold what Python takes for other line ends."""
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse(text)
+    except TooDeep:
+        raise
+    except ValueError:
+        return ABSENT
+
+
+def _severity(change: tree.Change) -> Severity:
+    if change.kind is Kind.type:
+        return Severity.breaking
+    if change.kind is Kind.removed:
+        location = change.locations[0]
+        # A field that is gone is missed; a list is allowed to be shorter.
+        return Severity.changed if location and isinstance(location[-1], int) else Severity.breaking
+    return Severity.changed
+
+
+def _empty(body: Body) -> bool:
+    return not (body.size or body.inline_text or body.inline_base64)
+
+
+def _cut(body: Body) -> bool:
+    return body.truncated or body.incomplete
+
+
+def _cut_bodies(a: Body, b: Body, values: Values, side: str) -> Iterator[Finding]:
+    """What was recorded of them decides, where that can: one beginning has to be the beginning of the other."""
+    if a.size == b.size and a.sha256 is not None and a.sha256 == b.sha256:
+        return  # a note says how many bodies were cut
+    bytes_a, bytes_b = a.bytes, b.bytes
+    length = min(len(bytes_a), len(bytes_b))
+    if bytes_a[:length] != bytes_b[:length]:
+        if a.text is None or b.text is None or not _same_start(a.text, b.text, values):
+            said = [f"{shown(body)}, of which {len(kept)} were recorded" for body, kept in ((a, bytes_a), (b, bytes_b))]
+            yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *said)
+            return
+    elif a.size == b.size:
+        return
+    elif not (a.incomplete or b.incomplete):
+        # Nothing in it changes by nature, so a length does not either.
+        yield _whole(a, b, side, Severity.changed)
+        return
+    yield _unknown(side, "only the beginning was recorded, so nobody knows")
+
+
+def _same_start(a: str, b: str, values: Values) -> bool:
+    """Whether one text begins as the other; the word at the end of each may be cut, and does not count."""
+    masked_a, masked_b = (
+        values.masked(text[: _LAST_WORD.search(text, max(0, len(text) - _LONGEST_WORD)).start()], place)  # type: ignore[union-attr]
+        for place, text in enumerate((a, b))
+    )
+    return masked_a.startswith(masked_b) or masked_b.startswith(masked_a)
+
+
+def _unknown(side: str, why: str) -> Finding:
+    return Finding(Kind.value, Severity.info, f"{side}.body", Subject(side, "body"), why, why)
+
+
+def _whole(a: Body, b: Body, side: str, severity: Severity) -> Finding:
+    return Finding(Kind.value, severity, f"{side}.body", Subject(side, "body"), shown(a), shown(b))
+
+
+def shown(body: Body) -> str:
+    """A body of which only size and hash can be told."""
+    return f"{body.size} bytes, sha256 {_hash(body)[:16]}…" if body.size else "empty"
+
+
+def _known_hash(body: Body) -> str | None:
+    """The hash of the whole content, if that is there or says it."""
+    if body.inline_text is None and body.inline_base64 is None:
+        return body.sha256
+    try:
+        return hashlib.sha256(body.bytes).hexdigest()
+    except SessionError:
+        return None
+
+
+def _hash(body: Body) -> str:
+    return body.sha256 or hashlib.sha256(body.bytes).hexdigest()

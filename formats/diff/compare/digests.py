@@ -1,0 +1,87 @@
+"""Digests for the values of two documents: equal digests are equal values, but for what changes by nature.
+
+Each value is looked at once, however many arrays it lies in, and from the inside out, so that neither the time nor the
+stack grows with the depth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Any
+
+from mockrec.formats.diff.compare.documents import dump, type_name
+from mockrec.formats.diff.compare.values import Values
+
+_SMALL = 100_000_000
+"""Integers below it are never times."""
+
+
+class Digests:
+    """The digests of one comparison. Documents have to live as long as it does: it knows containers by identity."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._known: dict[tuple[int, int], str] = {}
+        """Side and identity of a container → its digest."""
+        self._scalars: dict[tuple[int, type, Any], str] = {}
+        """Side, type and value of a scalar → its digest: most values of a document come again and again."""
+        self._names: dict[Any, str] = {}
+
+    def of(self, value: Any, side: int) -> str:
+        """The digest of a value; `side` is 0 for A's document, 1 for B's."""
+        order, waiting = [], [value]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, (dict, list)) and (side, id(one)) not in self._known:
+                order.append(one)
+                waiting.extend(one.values() if isinstance(one, dict) else one)
+        for one in reversed(order):  # what lies in a container comes after it in `order`
+            self._known[side, id(one)] = self._of_container(one, side)
+        return self._of(value, side)
+
+    def _of(self, value: Any, side: int) -> str:
+        if isinstance(value, (dict, list)):
+            return self._known[side, id(value)]
+        key = (side, type(value), value)
+        known = self._scalars.get(key)
+        if known is None:
+            known = self._scalars[key] = self._made(value, side)
+        return known
+
+    def _made(self, value: Any, side: int) -> str:
+        if type(value) is int and abs(value) < _SMALL:
+            return _hash(f"number {value}")
+        text = self._values.whole(value if isinstance(value, str) else dump(value), side)
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and "<" not in text:
+            text = _by_value(value)
+        return _hash(f"{type_name(value)} {text}")
+
+    def _of_container(self, value: Any, side: int) -> str:
+        if isinstance(value, list):
+            return _hash("array " + " ".join([self._of(item, side) for item in value]))
+        members = sorted([f"{self._name(key)} {self._of(item, side)}" for key, item in value.items()])
+        return _hash("object " + " ".join(members))
+
+    def _name(self, key: Any) -> str:
+        known = self._names.get(key)
+        if known is None:
+            known = self._names[key] = _hash(repr(key))
+        return known
+
+
+def _by_value(number: int | float | Decimal) -> str:
+    """The same text for equal numbers: `1`, `1.0` and `10e-1`. Its length does not grow with the exponent."""
+    sign, digits, exponent = Decimal(number).as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    short = text.rstrip("0")
+    if not short:
+        return "0"
+    place = int(exponent) + len(text) - len(short)
+    if 0 <= place < 8 and len(short) + place <= 8:
+        return f"{'-' if sign else ''}{short}{'0' * place}"  # as small integers are told
+    return f"{'-' if sign else ''}{short}e{place}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()

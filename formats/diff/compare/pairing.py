@@ -1,0 +1,153 @@
+"""Which exchange of A belongs to which of B, in four stages; the first that fits decides.
+
+1. a name: the tag of a replay, or the header that `--pair-header` names
+2. the same method, URL and body
+3. the same endpoint and query, ids and ignored parameters aside
+4. the most similar one of the same endpoint (`likeness.py`)
+
+Within a key, exchanges that were answered alike belong together whatever their order, because concurrent
+requests have none; the others are paired n-th to n-th. All of it is linear in the number of exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+
+from mockrec.formats.diff.compare.keys import Keys
+from mockrec.formats.diff.compare.likeness import Likeness
+from mockrec.formats.diff.model import Digest, Pair
+
+Shape = Callable[[Digest, int], Hashable]
+"""What an exchange was answered with, volatile values aside. The number is 0 for A and 1 for B."""
+
+
+@dataclass
+class Pairing:
+    """All pairs in the order of A, and what is left over in the order of its session."""
+
+    pairs: list[Pair]
+    only_a: list[Digest] = field(default_factory=list)
+    only_b: list[Digest] = field(default_factory=list)
+
+
+def pair(a: list[Digest], b: list[Digest], keys: Keys, shape: Shape) -> Pairing:
+    """Pair what belongs together."""
+    stage = _Stages(a, b, shape)
+    stage.by_name()
+    stage.by_key("exact", keys.exact)
+    stage.by_key("normalised", keys.normalised)
+    stage.by_likeness()
+    pairs = [Pair(a[index], b[other], by) for index, (other, by) in sorted(stage.found.items())]
+    return Pairing(pairs, [a[index] for index in stage.left_a], [b[index] for index in stage.left_b])
+
+
+class _Stages:
+    def __init__(self, a: list[Digest], b: list[Digest], shape: Shape) -> None:
+        self._a = a
+        self._b = b
+        self._shape = shape
+        self.found: dict[int, tuple[int, str]] = {}
+        """Index in A → index in B, and how."""
+        self.left_a: list[int] = list(range(len(a)))
+        self.left_b: list[int] = list(range(len(b)))
+
+    def by_name(self) -> None:
+        """Replays of each other, or of the same exchange; then equal values of the chosen header."""
+        if any(digest.replay_of for digest in (*self._a, *self._b)):
+            ids = {digest.id for digest in (*self._a, *self._b)}
+            replayed = {digest.replay_of for digest in (*self._a, *self._b)} & ids
+
+            def name(digest: Digest, side: int) -> Hashable:
+                return digest.replay_of or (digest.id if digest.id in replayed else None)
+
+            self.by_key("replay", name)
+        if any(digest.marker for digest in self._a):
+            self.by_key("header", lambda digest, side: digest.marker or None)
+
+    def by_key(self, by: str, key: Callable[[Digest, int], Hashable]) -> None:
+        """Pair within equal keys; what has None for a key waits for the next stage."""
+        if not (self.left_a and self.left_b):
+            return
+        keys_a, keys_b = (
+            [key(digests[index], side) for index in left]
+            for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b))
+        )
+        self._very_same(keys_a, keys_b, by)
+        groups: dict[Hashable, tuple[list[int], list[int]]] = {}
+        paired_b = {other for other, _ in self.found.values()}
+        for made, index in zip(keys_a, self.left_a, strict=True):
+            if made is not None and index not in self.found:
+                groups.setdefault(made, ([], []))[0].append(index)
+        for made, other in zip(keys_b, self.left_b, strict=True):
+            if made in groups and other not in paired_b:
+                groups[made][1].append(other)
+        for ours, theirs in groups.values():
+            if ours and theirs:
+                self._within(ours, theirs, by)
+        self._forget_paired()
+
+    def _very_same(self, keys_a: list[Hashable], keys_b: list[Hashable], by: str) -> None:
+        """Of equal keys, pair those that were answered with the very same, in turn."""
+        waiting: dict[Hashable, list[int]] = {}
+        for made, other in zip(reversed(keys_b), reversed(self.left_b), strict=True):
+            digest = self._b[other]
+            same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
+            known = waiting.get(same)
+            if known is None:
+                waiting[same] = [other]
+            else:
+                known.append(other)
+        for made, index in zip(keys_a, self.left_a, strict=True):
+            digest = self._a[index]
+            same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
+            alike = waiting.get(same)
+            if alike and made is not None:
+                self.found[index] = (alike.pop(), by)
+
+    def by_likeness(self) -> None:
+        """The rest, within each endpoint."""
+        if not (self.left_a and self.left_b):
+            return
+        groups: dict[Hashable, tuple[list[int], list[int]]] = {}
+        for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b)):
+            for index in left:
+                groups.setdefault(digests[index].endpoint, ([], []))[side].append(index)
+        likeness = Likeness(self._a, self._b, self._shape)
+        for ours, theirs in groups.values():
+            for index, other in likeness.best(ours, theirs):
+                self.found[index] = (other, "likeness")
+        self._forget_paired()
+
+    def _within(self, ours: list[int], theirs: list[int], by: str) -> None:
+        """Pair those that were answered alike, then the others, in turn."""
+        if len(ours) > 1 or len(theirs) > 1:
+            ours, theirs = self._alike(ours, theirs, by)
+        for index, other in zip(ours, theirs, strict=False):
+            self.found[index] = (other, by)
+
+    def _alike(self, ours: list[int], theirs: list[int], by: str) -> tuple[list[int], list[int]]:
+        """Pair those that were answered alike but for volatile values; returns the others."""
+        waiting: dict[Hashable, list[int]] = {}
+        for other in reversed(theirs):
+            waiting.setdefault(self._shape(self._b[other], 1), []).append(other)
+        rest = []
+        taken = set()
+        for index in ours:
+            alike = waiting.get(self._shape(self._a[index], 0))
+            if alike:
+                other = alike.pop()
+                taken.add(other)
+                self.found[index] = (other, by)
+            else:
+                rest.append(index)
+        return rest, [other for other in theirs if other not in taken]
+
+    def _forget_paired(self) -> None:
+        paired = {other for other, _ in self.found.values()}
+        self.left_a = _without(self.left_a, self.found)
+        self.left_b = _without(self.left_b, paired)
+
+
+def _without(indexes: Iterable[int], paired: dict[int, tuple[int, str]] | set[int]) -> list[int]:
+    return [index for index in indexes if index not in paired]

@@ -1,0 +1,278 @@
+"""What differs between two JSON documents, by path. Arrays of objects are compared by their ids.
+
+Containers wait in a stack of our own until their members' turn comes: documents may be nested as deep as they like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import fsum
+from operator import ne
+from typing import Any, NamedTuple
+
+from mockrec.formats.diff.compare.align import align
+from mockrec.formats.diff.compare.alike import FEATURES, Budget, Features, Likeness, best_anywhere
+from mockrec.formats.diff.compare.digests import Digests
+from mockrec.formats.diff.compare.documents import dump, step, type_name
+from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.model import ABSENT, Item, Kind, Location
+
+_KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
+"""Members that may tell the items of an array apart, the best first."""
+
+
+class Change(NamedTuple):
+    """One place where two documents differ."""
+
+    kind: Kind
+    path: str
+    """From A's document, or B's where A has no such place."""
+    locations: tuple[Location | None, Location | None]
+    a: Any
+    b: Any
+
+
+class _Place:
+    """Where two values stand: the way to it is written down only for what differs, and once for all in a container."""
+
+    __slots__ = ("_way", "a", "above", "b")
+
+    def __init__(self, above: _Place | None, a: Any, b: Any) -> None:
+        self.above = above
+        self.a = a
+        self.b = b
+        self._way: _Way | None = None
+
+    @property
+    def location(self) -> Location:
+        """Where it is in A's document."""
+        return self.way().a
+
+    def way(self) -> _Way:
+        """The whole way to it; kept for all that it lies in, because most differences have siblings."""
+        steps: list[_Place] = []
+        place = self
+        while place._way is None and place.above is not None:
+            steps.append(place)
+            place = place.above
+        way = place._way or _Way("$", (), ())
+        for one in reversed(steps):
+            step_shown = _shown(one.b if one.a is ABSENT else one.a)
+            way = one._way = _Way(way.shown + step_shown, (*way.a, one.a), (*way.b, one.b))
+        return way
+
+    def change(self, kind: Kind, a: Any, b: Any) -> Change:
+        """A difference at this place; the side that has nothing there has no location."""
+        way = self.way()
+        return Change(kind, way.shown, (None if a is ABSENT else way.a, None if b is ABSENT else way.b), a, b)
+
+
+class _Way(NamedTuple):
+    """The way to a place: as it is shown, and in each document."""
+
+    shown: str
+    a: Location
+    b: Location
+
+
+class _Couple(NamedTuple):
+    """Two values that are still to be compared."""
+
+    a: Any
+    b: Any
+    place: _Place
+
+
+def compare(a: Any, b: Any, values: Values) -> Iterator[Change]:
+    """The differences between two parsed documents, in A's order."""
+    comparison = _Comparison(values)
+    waiting: list[Iterator[Change | _Couple]] = [iter([_Couple(a, b, _Place(None, None, None))])]
+    while waiting:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+        elif isinstance(found, Change):
+            yield found
+        else:
+            members = comparison.members(found)
+            if members is not None:
+                waiting.append(members)
+
+
+class _Comparison:
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._digests = Digests(values)
+        self._budget = Budget()
+
+    def members(self, couple: _Couple) -> Iterator[Change | _Couple] | None:
+        """What there is to say of two values, and what of them is to be compared; None for equal ones."""
+        a, b, place = couple
+        if type_name(a) != type_name(b):
+            return iter([place.change(Kind.type, a, b)])
+        if isinstance(a, dict):
+            return self._objects(a, b, place)
+        if isinstance(a, list):
+            return self._arrays(a, b, place)
+        return None if self._values.same(a, b) else iter([place.change(Kind.value, a, b)])
+
+    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _Place) -> Iterator[Change | _Couple]:
+        partners = self._partners(a, b)
+        for key, value in a.items():
+            other = key if key in b else partners.get(key, ABSENT)
+            if other is ABSENT:
+                yield _Place(place, key, ABSENT).change(Kind.removed, value, ABSENT)
+            elif value is not b[other]:
+                yield _Couple(value, b[other], _Place(place, key, other))
+        taken = set(partners.values())
+        for key, value in b.items():
+            if key not in a and key not in taken:
+                yield _Place(place, ABSENT, key).change(Kind.added, ABSENT, value)
+
+    def _partners(self, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
+        """Names that change by nature (an object by ids), in A and in B: of one form, each the only one of it."""
+        only_a = [key for key in a if key not in b and isinstance(key, str)]
+        only_b = [key for key in b if key not in a and isinstance(key, str)] if only_a else []
+        if not only_b:
+            return {}
+        forms_a, forms_b = (
+            _by_form(names, [self._values.masked(name, side) for name in names])
+            for side, names in enumerate((only_a, only_b))
+        )
+        return {name: forms_b[form] for form, name in forms_a.items() if form in forms_b}
+
+    def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
+        key = _key_of(a, b)
+        any_order = bool(self._values.any_order) and any(holds(place.location) for holds in self._values.any_order)
+        if key is not None:
+            yield from _keyed(a, b, key, place, any_order=any_order)
+            return
+        if any_order:
+            yield from self._multisets(a, b, place)
+            return
+        digests_a = [self._digests.of(item, 0) for item in a]
+        digests_b = [self._digests.of(item, 1) for item in b]
+        for index_a, index_b in self._side_by_side(a, b, digests_a, digests_b):
+            if index_a is None:
+                assert index_b is not None
+                yield _Place(place, ABSENT, index_b).change(Kind.added, ABSENT, b[index_b])
+            elif index_b is None:
+                yield _Place(place, index_a, ABSENT).change(Kind.removed, a[index_a], ABSENT)
+            elif digests_a[index_a] != digests_b[index_b]:
+                yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
+
+    def _side_by_side(
+        self, a: list[Any], b: list[Any], digests_a: list[str], digests_b: list[str]
+    ) -> Sequence[tuple[int | None, int | None]]:
+        """The items that belong together. By place, unless less is different when some are taken to be new or gone."""
+        by_place = [(index, index) for index in range(len(a))] if len(a) == len(b) else None
+        if by_place is not None and sum(map(ne, digests_a, digests_b)) < 2:
+            return by_place
+        weigh = self._likeness(a, b)
+        aligned = list(align(digests_a, digests_b, weigh))
+        if by_place is None:
+            return aligned
+
+        def different(pairs: Sequence[tuple[int | None, int | None]]) -> float:
+            return fsum(
+                weigh.difference(i, j) for i, j in pairs if i is None or j is None or digests_a[i] != digests_b[j]
+            )
+
+        return aligned if different(aligned) < different(by_place) else by_place
+
+    def _likeness(self, a: list[Any], b: list[Any]) -> Likeness:
+        self._budget.earn(len(a) + len(b))
+        return Likeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
+
+    def _features(self, item: Any, side: int) -> Features:
+        """What an item holds; scalars that differ have nothing in common."""
+        if isinstance(item, dict):
+            named = islice(item.items(), FEATURES)
+            # That it has a member says something, too: objects of one sort are nearer than strangers.
+            return frozenset([part for key, value in named for part in (key, (key, self._digests.of(value, side)))])
+        if isinstance(item, list):
+            return frozenset([self._digests.of(value, side) for value in item[:FEATURES]])
+        return frozenset()
+
+    def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
+        """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
+        waiting: dict[str, list[int]] = {}
+        for index in reversed(range(len(b))):
+            waiting.setdefault(self._digests.of(b[index], 1), []).append(index)
+        left_a = []
+        for index, item in enumerate(a):
+            same = waiting.get(self._digests.of(item, 0))
+            if same:
+                same.pop()
+            else:
+                left_a.append(index)
+        left_b = sorted(index for indexes in waiting.values() for index in indexes)
+        inner_a = [index for index in left_a if isinstance(a[index], (dict, list))]
+        inner_b = [index for index in left_b if isinstance(b[index], (dict, list))]
+        weigh = self._likeness(a, b)
+        pairs = best_anywhere(len(inner_a), len(inner_b), lambda i, j: weigh(inner_a[i], inner_b[j]), self._budget)
+        couples = {inner_a[i]: inner_b[j] for i, j in pairs}
+        for index in left_a:
+            if index in couples:
+                yield _Couple(a[index], b[couples[index]], _Place(place, index, couples[index]))
+            else:
+                yield _Place(place, index, ABSENT).change(Kind.removed, a[index], ABSENT)
+        taken = set(couples.values())
+        for index in left_b:
+            if index not in taken:
+                yield _Place(place, ABSENT, index).change(Kind.added, ABSENT, b[index])
+
+
+def _shown(part: Any) -> str:
+    return f"[?@.{part.told}]" if isinstance(part, Item) else step(part)
+
+
+def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
+    """Form → name, of forms that one name alone has."""
+    found: dict[str, str] = {}
+    several = set()
+    for name, form in zip(names, forms, strict=True):
+        if form in found:
+            several.add(form)
+        found[form] = name
+    return {form: name for form, name in found.items() if form not in several}
+
+
+def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[Change | _Couple]:
+    places_b = {item[key]: index for index, item in enumerate(b)}
+    places_a = {item[key]: index for index, item in enumerate(a)}
+    for index, item in enumerate(a):
+        told = f"{key}=={dump(item[key])}"
+        other = places_b.get(item[key])
+        if other is None:
+            yield _Place(place, Item.of(index, told), ABSENT).change(Kind.removed, item, ABSENT)
+        else:
+            yield _Couple(item, b[other], _Place(place, Item.of(index, told), Item.of(other, told)))
+    for index, item in enumerate(b):
+        if item[key] not in places_a:
+            told = f"{key}=={dump(item[key])}"
+            yield _Place(place, ABSENT, Item.of(index, told)).change(Kind.added, ABSENT, item)
+    order_a = [item[key] for item in a if item[key] in places_b]
+    order_b = [item[key] for item in b if item[key] in places_a]
+    if order_a != order_b and not any_order:
+        yield place.change(Kind.moved, order_a, order_b)
+
+
+def _key_of(a: Sequence[Any], b: Sequence[Any]) -> str | None:
+    """The member by which items are told apart: unique on both sides, and shared by half of the shorter one.
+
+    None for arrays of other things, and where ids are new in each run: then the place decides.
+    """
+    if not (a and b and isinstance(a[0], dict)) or not all(isinstance(item, dict) for item in (*a, *b)):
+        return None
+    for key in _KEYS:
+        found_a, found_b = _ids(a, key), _ids(b, key)
+        if found_a and found_b and 2 * len(found_a & found_b) >= min(len(a), len(b)):
+            return key
+    return None
+
+
+def _ids(items: Sequence[Any], key: str) -> set[Any]:
+    found = {item[key] for item in items if type(item.get(key)) in (str, int)}
+    return found if len(found) == len(items) else set()

@@ -1,0 +1,158 @@
+"""Whether two scalar values say the same: as they are, or by type where they are volatile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from mockrec.formats.diff.compare.volatile import MARK, Window, fits_mark, mask, mask_marks, shape_of
+from mockrec.formats.diff.model import AnyOrder
+
+Number = (int, float, Decimal)
+
+_MOST_HEADS = 2048
+_LONGEST_HEAD = 4096
+"""Header fields that are remembered masked, and the characters of one."""
+
+
+@dataclass
+class Hidden:
+    """A text that does not count wherever it stands: `--ignore text:REGEX`."""
+
+    pattern: Any
+    """An expression of RE2."""
+    count: int = 0
+    """How often it was found."""
+
+    def without(self, text: str) -> str:
+        """The text without it."""
+        text, count = self.pattern.subn("<ignored>", text)
+        self.count += count
+        return text
+
+
+@lru_cache(maxsize=1024)
+def _host(name: str) -> re.Pattern[str]:
+    """A host, but not in the middle of a longer name or number; what stands before it may be written as `%2F`."""
+    return re.compile(rf"(?:(?<![\w.-])|(?<=%[0-9A-Fa-f]{{2}})){re.escape(name)}(?![\w-]|\.\w)")
+
+
+class Values:
+    """The rules for values in one comparison of two sessions."""
+
+    def __init__(
+        self,
+        window: Window,
+        *,
+        strict: bool = False,
+        marks_comparable: bool = False,
+        own: tuple[Sequence[str], Sequence[str]] = ((), ()),
+        hidden: Sequence[Hidden] = (),
+        any_order: tuple[AnyOrder, ...] = (),
+    ) -> None:
+        self.strict = strict
+        self.any_order = any_order
+        """Places of arrays in which the order does not count."""
+        self._window = window
+        self._marks_comparable = marks_comparable
+        self._own = own
+        """Names of hosts in A and in B that mean the same host in turn."""
+        self._hidden = tuple(hidden)
+        self._in_parts = not self._hidden and '"' not in "".join((*own[0], *own[1]))
+        self._heads: dict[tuple[int, str], str] = {}
+        self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
+
+    def _with_hosts(self, a: str, b: str) -> Values:
+        """The same rules for a pair of exchanges of two hosts: one's name in A is the other's in B."""
+        if a == b:
+            return self
+        own = ((a, *self._own[0]), (b, *self._own[1]))
+        return Values(
+            self._window,
+            strict=self.strict,
+            marks_comparable=self._marks_comparable,
+            own=own,
+            hidden=self._hidden,
+            any_order=self.any_order,
+        )
+
+    def same_text(self, a: str, b: str) -> bool:
+        """Whether two texts say the same."""
+        if a == b:
+            return True
+        masked_a, masked_b = self.masked(a, 0), self.masked(b, 1)
+        if masked_a == masked_b:
+            return True
+        if not self.strict and (shape := shape_of(a)) and shape == shape_of(b):
+            return True
+        if bool(MARK.search(a)) == bool(MARK.search(b)):
+            return False
+        # One session was recorded with another redaction than the other.
+        marked, plain = (a, b) if MARK.search(a) else (b, a)
+        return fits_mark(marked, plain)
+
+    def same(self, a: Any, b: Any) -> bool:
+        """Whether two scalars of JSON say the same. True and 1 are of different types."""
+        if isinstance(a, str) and isinstance(b, str):
+            return self.same_text(a, b)
+        if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+            return a is b
+        if not (isinstance(a, Number) and isinstance(b, Number)):
+            return False
+        return a == b or (not self.strict and self._both_times(a, b))
+
+    def _both_times(self, a: Any, b: Any) -> bool:
+        try:
+            unit = self._window.unit(float(a))
+            return unit != 0.0 and unit == self._window.unit(float(b))
+        except (OverflowError, ValueError):
+            return False
+
+    def whole(self, text: str, side: int) -> str:
+        """What of a value is compared; also of one that is an id by its shape, where nothing stands around it."""
+        return ("" if self.strict else shape_of(text)) or self.masked(text, side)
+
+    def same_masked(self, a: str, b: str) -> bool:
+        """Whether `masked` makes the same of a text of A and one of B.
+
+        Nothing that it replaces holds a quotation mark, so of texts that have some only the parts between them that
+        differ are masked: for a long body that is much less than all of it.
+        """
+        if not self._in_parts or (self._own[0] != self._own[1] and self._names_host(a, b)):
+            return self.masked(a, 0) == self.masked(b, 1)
+        parts_a, parts_b = a.split('"'), b.split('"')
+        return len(parts_a) == len(parts_b) and all(
+            self.masked(one, 0) == self.masked(other, 1)
+            for one, other in zip(parts_a, parts_b, strict=True)
+            if one != other
+        )
+
+    def _names_host(self, a: str, b: str) -> bool:
+        """Whether one text holds a host that has another name in the other session."""
+        return any(name in text for text, names in ((a, self._own[0]), (b, self._own[1])) for name in names)
+
+    def masked_head(self, text: str, side: int) -> str:
+        """As `masked`, for header fields: the same ones come again and again."""
+        if self._hidden or len(text) > _LONGEST_HEAD:
+            return self.masked(text, side)  # what is hidden is counted each time
+        known = self._heads.get((side, text))
+        if known is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            known = self._heads[side, text] = self.masked(text, side)
+        return known
+
+    def masked(self, text: str, side: int) -> str:
+        """What of a text is compared. `side` is 0 for A, 1 for B."""
+        for number, name in enumerate(self._own[side]):
+            if name in text:
+                text = _host(name).sub(f"<host-{len(self._own[side]) - number}>", text)
+        for hidden in self._hidden:
+            text = hidden.without(text)
+        if not self._marks_comparable:
+            text = mask_marks(text)
+        return text if self.strict else mask(text, self._window)

@@ -1,0 +1,206 @@
+"""What differs between two XML documents, by path: `/order/item[2]/@price`.
+
+Elements wait in a stack of our own until their children's turn comes: no nesting takes Python's stack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from operator import eq, ne
+from typing import Any, NamedTuple
+
+from mockrec.formats.diff.compare.align import align
+from mockrec.formats.diff.compare.alike import FEATURES, Budget, Features, Likeness
+from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.xml import Element, Instruction, Node, local, parse, qualified, shown
+from mockrec.formats.diff.model import ABSENT, Finding, Kind, Location, Severity, Subject
+
+_TEXT = "text()"
+
+
+class _Place:
+    """The way to an element of A: written down only for what differs, and once for all in an element."""
+
+    __slots__ = ("_above", "_step", "_way")
+
+    def __init__(self, above: _Place | None, step: str | tuple[str, int]) -> None:
+        self._above = above
+        self._step = step
+        self._way: _Way | None = None
+
+    def way(self) -> _Way:
+        """Names on the way; of several children of one name each has its number."""
+        steps: list[_Place] = []
+        place = self
+        while place._way is None and place._above is not None:
+            steps.append(place)
+            place = place._above
+        way = place._way or _Way("", ())
+        for one in reversed(steps):
+            way = one._way = way.to(one._step)
+        return way
+
+
+class _Way(NamedTuple):
+    """The way to an element: as it is shown, and step by step."""
+
+    path: str
+    location: Location
+
+    def to(self, step: str | tuple[str, int]) -> _Way:
+        """The way to something in it."""
+        return _Way(self.path + path_of((step,)), (*self.location, step))
+
+
+class _Couple(NamedTuple):
+    a: Element
+    b: Element
+    place: _Place
+
+
+def compare(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding] | None:
+    """The differences of two texts, in A's order; None where one of them is no XML that is read here."""
+    a, b = parse(text_a), parse(text_b)
+    if a is None or b is None:
+        return None
+    return _Comparison(values, side).findings(a, b)
+
+
+class _Comparison:
+    def __init__(self, values: Values, side: str) -> None:
+        self._values = values
+        self._side = side
+        self._known: dict[tuple[int, int], str] = {}
+        """Side and identity of an element → its digest."""
+        self._budget = Budget()
+
+    def findings(self, a: Element, b: Element) -> Iterator[Finding]:
+        """What differs between two documents."""
+        for number, document in enumerate((a, b)):
+            self._digest_all(document, number)
+        if self._digest(a, 0) == self._digest(b, 1):
+            return
+        waiting: list[Iterator[Finding | _Couple]] = [iter([_Couple(a, b, _Place(None, ""))])]
+        while waiting:
+            found = next(waiting[-1], None)
+            if found is None:
+                waiting.pop()
+            elif isinstance(found, Finding):
+                yield found
+            else:
+                waiting.append(self._elements(found))
+
+    def _elements(self, couple: _Couple) -> Iterator[Finding | _Couple]:
+        a, b, place = couple
+        for name in (*a.attributes, *(name for name in b.attributes if name not in a.attributes)):
+            there_a, there_b = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
+            if there_a is ABSENT or there_b is ABSENT or not self._values.same_text(str(there_a), str(there_b)):
+                severity = Severity.breaking if there_b is ABSENT else Severity.changed
+                yield self._finding(place.way().to(f"@{local(name)}"), there_a, there_b, severity)
+        yield from self._children(a, b, place)
+
+    def _children(self, a: Element, b: Element, place: _Place) -> Iterator[Finding | _Couple]:
+        steps_a, steps_b = _steps(a.children), _steps(b.children)
+        names_a, names_b = (Counter(map(_name, element.children)) for element in (a, b))
+        for i, j in self._side_by_side(a.children, b.children):
+            one = None if i is None else a.children[i]
+            other = None if j is None else b.children[j]
+            if one is not None and other is not None and _name(one) == _name(other):
+                assert i is not None
+                if self._digest(one, 0) == self._digest(other, 1):
+                    continue
+                if isinstance(one, Element) and isinstance(other, Element):
+                    yield _Couple(one, other, _Place(place, steps_a[i]))
+                elif not (isinstance(one, str) and isinstance(other, str) and self._values.same_text(one, other)):
+                    yield self._finding(place.way().to(steps_a[i]), _value(one), _value(other), Severity.changed)
+                continue
+            if one is not None and i is not None:
+                # One of several is allowed to be gone, as in a list.
+                left = names_b[_name(one)] and names_a[_name(one)] > 1
+                severity = Severity.changed if left else Severity.breaking
+                yield self._finding(place.way().to(steps_a[i]), _value(one), ABSENT, severity)
+            if other is not None and j is not None:
+                yield self._finding(place.way().to(steps_b[j]), ABSENT, _value(other), Severity.changed)
+
+    def _side_by_side(self, a: list[Node], b: list[Node]) -> Iterator[tuple[int | None, int | None]]:
+        digests_a, digests_b = [self._digest(node, 0) for node in a], [self._digest(node, 1) for node in b]
+        if len(a) == len(b) and sum(map(ne, digests_a, digests_b)) < 2 and all(map(eq, map(_name, a), map(_name, b))):
+            return iter([(index, index) for index in range(len(a))])
+        self._budget.earn(len(a) + len(b))
+        weigh = Likeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
+        return align(digests_a, digests_b, weigh)
+
+    def _finding(self, way: _Way, a: Any, b: Any, severity: Severity) -> Finding:
+        kind = Kind.added if a is ABSENT else Kind.removed if b is ABSENT else Kind.value
+        locations = (None if a is ABSENT else way.location, None if b is ABSENT else way.location)
+        subject = Subject(self._side, "xml", locations=locations)
+        return Finding(kind, severity, f"{self._side}.xml:{way.path}", subject, a, b)
+
+    def _features(self, node: Node, side: int) -> Features:
+        """What a child is and holds. Of its name comes more than of anything else."""
+        if not isinstance(node, Element):
+            return frozenset([_name(node)])
+        attributes = [
+            (key, self._values.whole(value, side)) for key, value in islice(node.attributes.items(), FEATURES)
+        ]
+        held = [self._digest(child, side) for child in node.children[:FEATURES]]
+        return frozenset([node.name, (node.name, ""), *attributes, *held])
+
+    def _digest_all(self, document: Element, side: int) -> None:
+        """Each element is looked at once, from the inside out."""
+        order, waiting = [], [document]
+        while waiting:
+            one = waiting.pop()
+            order.append(one)
+            waiting.extend(child for child in one.children if isinstance(child, Element))
+        for one in reversed(order):
+            told = sorted([f"{key}={self._values.whole(value, side)}" for key, value in one.attributes.items()])
+            held = [self._digest(child, side) for child in one.children]
+            self._known[side, id(one)] = _hash("\0".join([one.name, *told, "\0", *held]))
+
+    def _digest(self, node: Node, side: int) -> str:
+        if isinstance(node, Element):
+            return self._known[side, id(node)]
+        if isinstance(node, Instruction):
+            return _hash(f"?{node.target}\0{self._values.whole(node.data, side)}")
+        return _hash(f"text\0{self._values.whole(node, side)}")
+
+
+def path_of(location: Location) -> str:
+    """`/order/item[2]/@price`."""
+    return "".join([f"/{step[0]}[{step[1]}]" if isinstance(step, tuple) else f"/{step}" for step in location])
+
+
+def _steps(children: list[Node]) -> list[str | tuple[str, int]]:
+    """The step to each child: its name, with a number (from 1, as in XPath) where there are several of that name."""
+    names = [_local(child) for child in children]
+    several = {name for name, count in Counter(names).items() if count > 1}
+    counts: Counter[str] = Counter()
+    steps: list[str | tuple[str, int]] = []
+    for name in names:
+        counts[name] += 1
+        steps.append((name, counts[name]) if name in several else name)
+    return steps
+
+
+def _name(node: Node) -> str:
+    return node.name if isinstance(node, Element) else f"?{node.target}" if isinstance(node, Instruction) else _TEXT
+
+
+def _local(node: Node) -> str:
+    return local(node.name) if isinstance(node, Element) else _name(node)
+
+
+def _value(node: Node) -> str:
+    if isinstance(node, str):
+        return node
+    text = shown(node)
+    # Where only the namespace is another one, it has to be seen.
+    return f"{text} ({qualified(node.name)})" if isinstance(node, Element) and "\n" in node.name else text
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()

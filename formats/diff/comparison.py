@@ -1,0 +1,246 @@
+"""Compares two sessions: reads both into digests, pairs these, compares the pairs, collects what differs."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mockrec.formats.diff.collect import Collector, Filters, noise_of
+from mockrec.formats.diff.compare import timing
+from mockrec.formats.diff.compare.exchange import Comparer
+from mockrec.formats.diff.compare.hosts import Hosts
+from mockrec.formats.diff.compare.keys import Keys
+from mockrec.formats.diff.compare.pairing import Pairing, pair
+from mockrec.formats.diff.compare.timing import Samples
+from mockrec.formats.diff.compare.values import Hidden, Values
+from mockrec.formats.diff.compare.volatile import Window
+from mockrec.formats.diff.digest import Fold
+from mockrec.formats.diff.ignore import Rule
+from mockrec.formats.diff.model import Digest, Endpoint, Finding, Kind, Options, Severity, Subject
+from mockrec.formats.diff.result import Result, Side
+from mockrec.formats.diff.spool import Spool
+from mockrec.formats.sessions.live import told
+from mockrec.formats.sessions.session import Session, open_session
+
+_PROBLEMS = 20
+"""Parts of a file that were left out, which are listed one by one."""
+_NEAREST = 200
+"""Exchanges without a partner for which a near endpoint is looked for."""
+
+
+@dataclass
+class _Folded:
+    """One session, read."""
+
+    side: Side
+    header: Mapping[str, Any]
+    folder: Path | None
+    digests: list[Digest]
+
+    @property
+    def start(self) -> float | None:
+        """When it was recorded, in seconds since the epoch."""
+        start = self.header.get("startTime")
+        return start / 1000 if isinstance(start, (int, float)) else None
+
+    @property
+    def key_id(self) -> object:
+        """Names the key by which secrets became marks."""
+        redaction = self.header.get("redaction")
+        return redaction.get("keyId") if isinstance(redaction, Mapping) else None
+
+
+def compare_sessions(a: str, b: str, options: Options, filters: Filters, noise: str | None = None) -> Result:
+    """Compare two session files; `noise` is another recording of what A is. Raises `SessionError`."""
+    with closing(Spool()) as spool, _no_collection():
+        first = _read(a, spool, options)
+        again = None
+        if noise is not None:
+            again = _read(noise, spool, options)
+            filters.noise = noise_of(_Comparison(first, again, spool, options, filters).findings())
+            spool.forget_shapes()
+        result = _Comparison(first, _read(b, spool, options), spool, options, filters).result()
+        result.noise_side = None if again is None else again.side
+        return result
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hundreds of thousands of digests are made, none of them garbage: looking for it is a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(path: str, spool: Spool, options: Options) -> _Folded:
+    with open_session(path) as session:
+        digests = _digests(session, spool, options)
+        side = Side(session.name, len(digests), session.cut_off, tuple(session.problems), tuple(session.notes))
+        return _Folded(side, session.header or {}, session.bodies_folder, digests)
+
+
+def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
+    fold = Fold(spool, options)
+    if options.only is None:
+        return fold.of_session(session)
+    # Imported here: only an expression needs the filter language.
+    from mockrec.formats.diff.only import Only
+
+    only = Only(options.only, session.bodies_folder)
+    return [digest for digest in fold.digests(only.watched(session)) if only.wanted(digest.id)]
+
+
+class _Comparison:
+    def __init__(self, a: _Folded, b: _Folded, spool: Spool, options: Options, filters: Filters) -> None:
+        self._a = a
+        self._b = b
+        self._options = options
+        self._filters = filters
+        self._hidden = [(rule, Hidden(rule.selector.pattern)) for rule in filters.rules if rule.selector.pattern]
+        mapped = options.map_host.items()
+        hosts_a, hosts_b = ({digest.host for digest in side.digests} for side in (a, b))
+        kept = frozenset(hosts_a & hosts_b)
+        self._hosts = (Hosts(a.header, dict(mapped), kept), Hosts(b.header, {}, kept))
+        own_a, own_b = self._hosts[0].own, self._hosts[1].own
+        if len(own_a) != len(own_b):
+            own_a = own_b = ()
+        names = ((*own_a, *options.map_host), (*own_b, *options.map_host.values()))
+        self._values = Values(
+            Window.around(a.start, b.start),
+            strict=options.strict,
+            marks_comparable=a.key_id is not None and a.key_id == b.key_id,
+            own=names,
+            hidden=[hidden for _, hidden in self._hidden],
+            any_order=options.any_order,
+        )
+        self._comparer = Comparer(spool, options, self._values, (a.folder, b.folder))
+        self._pairing = self._pair()
+
+    def _pair(self) -> Pairing:
+        queries = {rule.selector.name: rule for rule in self._filters.rules if _is_about_query(rule)}
+        keys = Keys(frozenset(queries), self._values.masked)
+        for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
+            for digest in folded.digests:
+                path = digest.url[digest.target :].partition("#")[0].partition("?")[0]
+                digest.endpoint = keys.endpoint(digest.method, hosts.canonical(digest.host), path)
+        pairing = pair(self._a.digests, self._b.digests, keys, self._comparer.shape)
+        for name, count in keys.left_out.items():
+            queries[name].hidden += count
+        return pairing
+
+    def findings(self) -> Iterator[tuple[Endpoint, Finding]]:
+        """What differs in all pairs."""
+        for couple in self._pairing.pairs:
+            for finding in self._comparer.findings(couple):
+                yield _endpoint(couple.a), finding
+
+    def result(self) -> Result:
+        """Everything that is to be reported."""
+        collector = Collector(self._filters, self._values.masked)
+        for couple in self._pairing.pairs:
+            if self._comparer.may_differ(couple):
+                for finding in self._comparer.findings(couple):
+                    collector.add(finding, couple, _endpoint(couple.a))
+        self._counts(collector)
+        notes = self._notes()
+        if self._options.timing:
+            samples = self._samples()
+            for endpoint, finding in timing.compare(samples):
+                collector.add_for_endpoint(finding, endpoint)
+            if few := timing.too_few(samples):
+                words = f"{few} of {len(samples)} endpoints have not enough samples"
+                notes.append(f"timing: {words} ({timing.ENOUGH} on each side are needed)")
+        for rule, hidden in self._hidden:
+            rule.hidden += hidden.count
+        return Result(
+            self._a.side,
+            self._b.side,
+            paired=dict(Counter(couple.by for couple in self._pairing.pairs)),
+            endpoints=dict(Counter(_endpoint(couple.a) for couple in self._pairing.pairs)),
+            differences=collector.differences,
+            only_a=collector.only_in(0),
+            only_b=collector.only_in(1),
+            by_severity={severity: count for severity, count in collector.by_severity.items() if count},
+            by_kind={kind: count for kind, count in collector.by_kind.items() if count},
+            rules=self._filters.rules,
+            noise=collector.noise,
+            accepted=sum(collector.accepted.values()),
+            gone=len(self._filters.baseline - set(collector.accepted)),
+            omitted=collector.omitted,
+            notes=notes,
+        )
+
+    def _notes(self) -> list[str]:
+        sides = ((self._a.side, "A"), (self._b.side, "B"))
+        notes = [f"{letter}: {told(side.cut_off)}" for side, letter in sides if side.cut_off]
+        notes += [f"{letter}: {problem}" for side, letter in sides for problem in side.problems[:_PROBLEMS]]
+        for side, letter in sides:
+            if (more := len(side.problems) - _PROBLEMS) > 0:
+                notes.append(f"{letter}: and {more} more; `mockrec verify -v` lists them")
+        if cut := sum(couple.a.cut or couple.b.cut for couple in self._pairing.pairs):
+            notes.append(f"bodies that were recorded in part: {cut}; what is missing of them was not compared")
+        return notes
+
+    def _counts(self, collector: Collector) -> None:
+        """Endpoints that were called more or less often, and the exchanges without a partner."""
+        calls = Counter(_endpoint(digest) for digest in self._a.digests)
+        less = Counter(_endpoint(digest) for digest in self._pairing.only_a)
+        more = Counter(_endpoint(digest) for digest in self._pairing.only_b)
+        for endpoint in dict.fromkeys((*less, *more)):
+            count_a = calls[endpoint]
+            count_b = count_a - less[endpoint] + more[endpoint]
+            if count_a != count_b:
+                severity = Severity.breaking if count_b < count_a else Severity.changed
+                finding = Finding(Kind.calls, severity, "calls", Subject("", "count"), count_a, count_b)
+                collector.add_for_endpoint(finding, endpoint)
+        for side, left, others in ((0, self._pairing.only_a, self._b), (1, self._pairing.only_b, self._a)):
+            names = {str(_endpoint(digest)): None for digest in others.digests} if left else {}
+            nearest: dict[Endpoint, str] = {}
+            for digest in left:
+                endpoint = _endpoint(digest)
+                if endpoint not in nearest and len(nearest) < _NEAREST:
+                    nearest[endpoint] = _near(str(endpoint), names)
+                collector.add_only(side, digest, nearest.get(endpoint, ""))
+
+    def _samples(self) -> dict[Endpoint, Samples]:
+        """What each endpoint took. An exchange of B counts for the endpoint of its partner."""
+        samples: dict[Endpoint, Samples] = {}
+        for couple in self._pairing.pairs:
+            _sample(samples.setdefault(_endpoint(couple.a), Samples()), couple.a, 0)
+            _sample(samples[_endpoint(couple.a)], couple.b, 1)
+        return samples
+
+
+def _sample(samples: Samples, digest: Digest, side: int) -> None:
+    if digest.kind != "response":
+        return
+    if digest.duration is not None:
+        samples.duration[side].append(digest.duration)
+    if digest.first_byte is not None:
+        samples.first_byte[side].append(digest.first_byte)
+
+
+def _endpoint(digest: Digest) -> Endpoint:
+    assert digest.endpoint is not None
+    return digest.endpoint
+
+
+def _is_about_query(rule: Rule) -> bool:
+    """Whether a rule leaves a query parameter out of account when exchanges are paired."""
+    return rule.selector.area == "query" and not rule.endpoint and rule.selector.message != "response"
+
+
+def _near(name: str, names: Mapping[str, None]) -> str:
+    """The endpoint of the other session that looks most like one, if any does; the same one is no news."""
+    found = get_close_matches(name, [other for other in list(names)[:1000] if other != name], n=1, cutoff=0.8)
+    return "" if name in names or not found else found[0]

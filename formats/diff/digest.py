@@ -1,0 +1,298 @@
+"""Records → digests, in one pass. What is still open is remembered, everything else waits in the spool."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from mockrec.formats.diff.compare.keys import host_of
+from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of
+from mockrec.formats.diff.model import Digest, Options
+from mockrec.formats.diff.records import UNREADABLE, Initiated, PlainRequest, PlainResponse, decode, plain_decoder
+from mockrec.formats.diff.spool import Spool
+from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
+from mockrec.formats.sessions.rows import place
+
+if TYPE_CHECKING:
+    from mockrec.formats.sessions.session import Session
+
+Record = Mapping[str, Any]
+
+_REPLAY = "replay-of:"
+_ENDS = frozenset({"response", "abort", "websocket-close"})
+_FAULTS = {"client-error": "(client error)", "tls-client-error": "(TLS error)"}
+_TUNNELS = {"tls-passthrough-opened": "(TLS tunnel)", "raw-passthrough-opened": "(tunnel)"}
+
+
+class _Open:
+    """An exchange whose end was not read yet."""
+
+    __slots__ = ("accepted", "digest", "interim", "request_seen")
+
+    def __init__(self, digest: Digest) -> None:
+        self.digest = digest
+        self.accepted: Mapping[str, Any] | None = None
+        """The head that accepted a WebSocket."""
+        self.interim: list[Any] = []
+        self.request_seen = False
+
+
+class Fold:
+    """One session's digests."""
+
+    def __init__(self, spool: Spool, options: Options) -> None:
+        self._spool = spool
+        self._options = options
+        self._open: dict[str, _Open | Digest | Initiated | Record] = {}
+        """By id. A `request-initiated` of which nothing more was needed yet stands there as it is, a plain request as
+        its digest."""
+        # Where header fields of requests are needed, requests are read as mappings.
+        self._read_plain = None if options.pair_header else plain_decoder(requests=not options.requests)
+        self._keys = PlainKeys(options.strict)
+        self._ended: list[Digest] = []
+
+    def of_session(self, session: Session) -> list[Digest]:
+        """The digests of all exchanges of a session, in the order of the ends; what never ended comes last."""
+        for _, record in session.others(self._take, decode):
+            self._ended.extend(self._read(record))
+        self._ended.extend(self._rest())
+        return self._ended
+
+    def digests(self, records: Iterable[tuple[int, Record]]) -> Iterator[Digest]:
+        """The same of records, each digest when its exchange ends."""
+        for _, record in records:
+            yield from self._read(record)
+        yield from self._rest()
+
+    def _take(self, lines: bytes) -> bool:
+        """Read lines of plain records. False, and nothing done, where another one is among them."""
+        if self._read_plain is None:
+            return False
+        try:
+            records = self._read_plain(lines)
+        except UNREADABLE:
+            return False
+        for record in records:
+            if isinstance(record, PlainResponse):
+                self._plain_response(record)
+            elif isinstance(record, PlainRequest):
+                self._plain_request(record)
+            else:
+                self._open.setdefault(record.id, record)
+        return bool(records)
+
+    def _plain_request(self, record: PlainRequest) -> None:
+        entry, body = self._open.get(record.id), record.body
+        if type(entry) in (_Open, Digest) or type(body.size) is not int:
+            self._ended.extend(self._read(record.record()))
+            return
+        digest = Digest(record.id, "open", record.method or "?", record.url)
+        self._place(digest, record.tags)
+        if body.size:
+            digest.request_body = hash(body.text) or 1
+        self._open[record.id] = digest
+
+    def _plain_response(self, record: PlainResponse) -> None:
+        digest = self._open.get(record.id)
+        status, body = record.statusCode, record.body
+        if (
+            type(digest) is not Digest
+            or type(status) is not int
+            or type(body.size) is not int
+            or record.trailers is not UNSET
+            or record.error is not UNSET
+        ):
+            self._ended.extend(self._read(record.record()))
+            return
+        fields, reason = record.headers, record.statusMessage or ""
+        digest.kind = "response"
+        digest.status = status
+        digest.duration = record.duration
+        times = record.timingEvents
+        if times is not None and times.headersSentTimestamp is not None and times.startTimestamp is not None:
+            digest.first_byte = times.headersSentTimestamp - times.startTimestamp
+        digest.response = self._spool.put(
+            self._keys.response(status, reason, fields, body.text),
+            {
+                "k": "response",
+                "s": status,
+                "r": reason,
+                "h": fields,
+                "b": {"size": body.size, "text": body.text},
+            },
+        )
+        del self._open[digest.id]
+        self._ended.append(digest)
+
+    def _read(self, record: Record) -> Iterator[Digest]:
+        """Look at a record; gives the exchange that ends with it."""
+        waiting = self._open
+        kind = record["type"]
+        if kind == "request-initiated":
+            # The same head comes again with the request.
+            waiting.setdefault(text_of(record.get("id")), record)
+        elif kind in ("request", "websocket-request"):
+            identity = text_of(record.get("id"))
+            has_begun = type(waiting.get(identity)) in (_Open, Digest)
+            found = (self._begun(identity) if has_begun else None) or self._begin(record)
+            self._request(found, record)
+            if found.digest.kind != "open":  # its answer came before its body was complete
+                del waiting[found.digest.id]
+                yield found.digest
+        elif kind in _ENDS:
+            yield from self._end(record, kind)
+        elif kind in _FAULTS:
+            yield self._fault(record, kind)
+        else:
+            self._other(record, kind)
+
+    def _rest(self) -> Iterator[Digest]:
+        """What never ended."""
+        for identity in list(self._open):
+            entry = self._begun(identity)
+            assert entry is not None
+            if entry.digest.response < 0:
+                entry.digest.response = self._content({"k": entry.digest.kind})
+            yield entry.digest
+        self._open.clear()
+
+    def _begin(self, record: Record) -> _Open:
+        entry = self._open[text_of(record.get("id"))] = _Open(self._start(record))
+        return entry
+
+    def _begun(self, identity: str) -> _Open | None:
+        """The exchange of that id, if it has begun and not ended."""
+        entry = self._open.get(identity)
+        if entry is None or type(entry) is _Open:
+            return entry
+        if type(entry) is Digest:
+            begun = _Open(entry)
+            begun.request_seen = True
+        elif type(entry) is Initiated:
+            digest = Digest(entry.id, "open", entry.method or "?", entry.url)
+            self._place(digest, entry.tags)
+            begun = _Open(digest)
+        else:
+            begun = _Open(self._start(entry))  # type: ignore[arg-type]
+        self._open[identity] = begun
+        return begun
+
+    def _start(self, record: Record) -> Digest:
+        digest = Digest(
+            text_of(record.get("id")), "open", text_of(record.get("method")) or "?", text_of(record.get("url"))
+        )
+        self._place(digest, _list(record.get("tags")))
+        if self._options.pair_header:
+            digest.marker = text_of(fields_of(record.get("headers")).get(self._options.pair_header))
+        return digest
+
+    def _place(self, digest: Digest, tags: Sequence[Any]) -> None:
+        digest.host, digest.target = host_of(digest.url)
+        for tag in tags:
+            if isinstance(tag, str) and tag.startswith(_REPLAY):
+                digest.replay_of = tag[len(_REPLAY) :]
+
+    def _request(self, entry: _Open, record: Record) -> None:
+        entry.request_seen = True
+        body = body_of(record.get("body"))
+        entry.digest.request_body = body_hash(body)
+        if self._options.requests:
+            content = {
+                "h": fields_of(record.get("headers")),
+                "b": body,
+                "t": fields_of(record.get("trailers")),
+                "k": "request",
+            }
+            entry.digest.request = self._content(content)
+
+    def _end(self, record: Record, kind: str) -> Iterator[Digest]:
+        entry = self._begun(text_of(record.get("id"))) or self._begin(record)
+        digest = entry.digest
+        digest.kind = kind
+        digest.duration = number_of(record.get("duration"))
+        answer = record
+        if kind == "abort":
+            answer = object_of(record.get("response"))
+            if not entry.request_seen:
+                entry.request_seen = True
+                digest.request_body = body_hash(body_of(record.get("requestBody")))
+        content: dict[str, Any] = {"k": kind}
+        if entry.accepted is not None:
+            content |= {"s": digest.status, "h": entry.accepted, "c": close_of(record)}
+        else:
+            digest.status = status_of(answer)
+            content |= {
+                "s": digest.status,
+                "r": text_of(answer.get("statusMessage")),
+                "h": fields_of(answer.get("headers")),
+            }
+            if "trailers" in answer:
+                content["t"] = fields_of(answer["trailers"])
+        if entry.interim:
+            content["i"] = entry.interim
+        error = record.get("error")
+        if isinstance(error, Mapping):
+            content["e"] = text_of(error.get("code") or error.get("name"))
+        body = body_of(answer.get("body"))
+        content["b"] = body
+        digest.cut = bool(body.get("truncated"))
+        timing = object_of(answer.get("timingEvents")) or object_of(record.get("timingEvents"))
+        sent, start = number_of(timing.get("headersSentTimestamp")), number_of(timing.get("startTimestamp"))
+        if sent is not None and start is not None:
+            digest.first_byte = sent - start
+        digest.response = self._content(content)
+        if entry.request_seen:
+            del self._open[digest.id]
+            yield digest
+
+    def _other(self, record: Record, kind: str) -> None:
+        if kind in _TUNNELS:
+            digest = self._begin(record).digest
+            digest.method = _TUNNELS[kind]
+            digest.url = digest.host = place(record.get("destination"))
+            digest.target = len(digest.url)
+            return
+        entry = self._begun(text_of(record.get("id")))
+        if entry is None:
+            return
+        if kind == "response-information":
+            entry.interim.append([record.get("statusCode"), fields_of(record.get("headers"))])
+        elif kind == "websocket-accepted":
+            entry.digest.status = status_of(record)
+            entry.accepted = fields_of(record.get("headers"))
+        elif kind in ("websocket-message-sent", "websocket-message-received"):
+            self._message(entry.digest, record, kind)
+        elif kind in ("tls-passthrough-closed", "raw-passthrough-closed"):
+            entry.digest.kind = kind
+            entry.digest.response = self._content({"k": kind})
+
+    def _message(self, digest: Digest, record: Record, kind: str) -> None:
+        body = body_of(record.get("content"))
+        number = self._content({"b": body, "k": "binary" if record.get("isBinary") else "text"})
+        if digest.messages is None:
+            digest.messages = array("q")
+        digest.messages.append(number if kind == "websocket-message-sent" else ~number)
+
+    def _fault(self, record: Record, kind: str) -> Digest:
+        request, answer = object_of(record.get("request")), object_of(record.get("response"))
+        digest = Digest(text_of(record.get("id")), kind, _FAULTS[kind], text_of(request.get("url")))
+        error = record.get("errorCode")
+        if kind == "tls-client-error":
+            error = record.get("failureCause")
+            tls = object_of(record.get("tlsMetadata"))
+            digest.url = text_of(tls.get("sniHostname")) or place(record.get("destination"))
+        digest.host, digest.target = host_of(digest.url)
+        digest.status = status_of(answer)
+        digest.response = self._content({"k": kind, "s": digest.status, "e": text_of(error)})
+        return digest
+
+    def _content(self, content: dict[str, Any]) -> int:
+        """The number of a content in the spool."""
+        return self._spool.put(key_of(content, self._options.strict), content)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,189 @@
+"""JSON Lines: records → lines, and the sink a recorder writes them to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mockrec.formats.files.frames import FrameSink, Sink, gzip_member, zstd_frames
+from mockrec.formats.files.outfile import STDOUT, OutFile, open_output
+from mockrec.formats.parquet.paths import is_uri
+from mockrec.formats.schema.body import encode_body
+from mockrec.formats.schema.errors import FormatError
+
+OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har", "parquet")
+_EXTENSIONS = {".jsonl": "jsonl", ".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
+
+_LINE = orjson.OPT_APPEND_NEWLINE
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_DEPTH = 200
+"""Below orjson's own limit of 254 levels."""
+
+
+def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """A line for each record. No record is lost: what JSON has no form for is converted, see `_plain`."""
+    dumps = orjson.dumps
+    try:
+        return [dumps(record, None, _LINE) for record in records]
+    except orjson.JSONEncodeError:
+        return [_encode_one(record) for record in records]
+
+
+def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """The lines of all of them."""
+    return b"".join(encode_each(records))
+
+
+def _encode_one(record: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record, None, _LINE)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_plain(record, frozenset()), None, _LINE)
+
+
+def _plain(value: Any, inside: frozenset[int]) -> Any:
+    """A value JSON can hold: lone surrogates become U+FFFD, integers beyond 64 bit their digits as text,
+    bytes the form of a body, everything else what orjson makes of it, or its `str()`.
+
+    `inside` has the containers the value is in, by identity.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return _whole_text(value)
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**64 else _digits(int(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return encode_body(bytes(value))
+    if isinstance(value, Collection):
+        return _plain_collection(value, inside)
+    try:
+        return orjson.loads(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        return _text(value)
+
+
+def _plain_collection(value: Collection[Any], inside: frozenset[int]) -> Any:
+    if id(value) in inside:
+        return "(contains itself)"
+    if len(inside) > _MAX_DEPTH:
+        return "(nested too deep)"
+    inside |= {id(value)}
+    if isinstance(value, Mapping):
+        return {_text(key): _plain(item, inside) for key, item in value.items()}
+    return [_plain(item, inside) for item in value]
+
+
+def _text(value: Any) -> str:
+    try:
+        return _whole_text(str(value))
+    except Exception:  # whatever an object's own __str__ does: the record is worth more
+        return f"({type(value).__name__})"
+
+
+def _whole_text(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        # Python refuses to write very long integers in decimal (it takes quadratic time), never in hex.
+        return hex(value)
+
+
+class JsonlSink:
+    """Appends whole lines to a file, a device or stdout; each batch is handed to the system at once."""
+
+    def __init__(self, file: OutFile) -> None:
+        self.name = file.name
+        self.locked = file.locked
+        """False where the file system has no locks."""
+        self.file = file
+        """The file itself."""
+
+    def write(self, data: bytes) -> None:
+        """Append whole lines. After a failure the file ends with its last whole line.
+
+        Raises `OutputError` (disk full, file too large), `OutputClosedError` for a closed pipe; after
+        a failure each further call raises it again.
+        """
+        self.file.write(data, lines=True)
+
+    def sync_point(self, now: float | None = None) -> None:
+        """Nothing waits here, but the file may be gone; see `Sink`."""
+        if now is not None:
+            self.file.check(now)
+
+    def close(self) -> None:
+        """Close the file (not stdout)."""
+        self.file.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self.file.discard()
+
+
+def open_sink(
+    path: str | Path,
+    *,
+    force: bool = False,
+    file_mode: int = 0o600,
+    output_format: str | None = None,
+    live: bool = False,
+) -> Sink:
+    """Open the output of a recording, or of a conversion. `-` is stdout.
+
+    `live`: what is written has to be readable at any moment, also after a crash.
+
+    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, `.parquet` or a
+    folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
+    for a format that cannot be written.
+    """
+    chosen = output_format or format_of(str(path))
+    if chosen not in OUTPUT_FORMATS:
+        raise FormatError(
+            f"{path}: writing {chosen} is not available in this version, only {', '.join(OUTPUT_FORMATS)}"
+        )
+    if str(path) == "-":
+        if chosen != "jsonl":
+            raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
+        return JsonlSink(OutFile(STDOUT, "stdout"))
+    if chosen == "har":
+        # Imported here, like all that follows: only such outputs need it.
+        from mockrec.formats.har.sink import open_har
+
+        return open_har(Path(path), force=force, file_mode=file_mode)
+    if chosen == "parquet" and live:
+        from mockrec.formats.parquet.journal import open_journal_sink
+
+        return open_journal_sink(str(path), force=force, file_mode=file_mode)
+    if chosen == "parquet":
+        from mockrec.formats.parquet.sink import open_table_sink
+
+        return open_table_sink(str(path), force=force, file_mode=file_mode)
+    if is_uri(str(path)):
+        raise FormatError(f"{path}: only Parquet can be written to object stores (NAME.parquet, or a folder)")
+    file = open_output(Path(path), force=force, file_mode=file_mode)
+    if chosen == "jsonl.gz":
+        return FrameSink(file, gzip_member)
+    if chosen == "jsonl.zst":
+        return FrameSink(file, zstd_frames())
+    return JsonlSink(file)
+
+
+def format_of(path: str) -> str:
+    """The format that a file's name asks for."""
+    lower = (path.partition("?")[0] if is_uri(path) else path).lower()
+    if lower.endswith("/") or os.path.isdir(path):  # which takes names that are too long
+        return "parquet"
+    other = "parquet" if is_uri(path) else "jsonl"
+    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

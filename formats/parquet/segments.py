@@ -1,0 +1,182 @@
+"""A journal → its Parquet file or data set, segment by segment; at the end the journal goes.
+
+Every step may be the last before a crash: files appear by rename, a segment goes when its part is there, and the
+journal when the whole file is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow.fs import FileSelector, FileType, LocalFileSystem
+
+from mockrec.formats.parquet.atomic_file import sync_folder
+from mockrec.formats.parquet.columns import TableMaker
+from mockrec.formats.parquet.exchange_rows import COLUMNS
+from mockrec.formats.parquet.files import EventsFile, file_system
+from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, is_data_set, is_uri, part_number, segments
+from mockrec.formats.parquet.sink import BLOCK, DataSetTables
+from mockrec.formats.parquet.tables import TableFile
+from mockrec.formats.schema.errors import OutputExistsError
+
+
+def open_converter(path: str, journal: Path, *, file_mode: int) -> FileConverter | DataSetConverter:
+    """The converter for an output. Raises `OSError`."""
+    filesystem, inner = file_system(path)
+    kind = DataSetConverter if is_data_set(path) else FileConverter
+    return kind(filesystem, inner, journal, file_mode)
+
+
+class FileConverter:
+    """All segments → one file, which is written inside the journal and appears when it is complete."""
+
+    def __init__(self, filesystem: Any, path: str, journal: Path, file_mode: int) -> None:
+        self._filesystem = filesystem
+        self._path = path
+        self._journal = journal
+        self._maker = TableMaker()
+        self._done = 0
+        local = isinstance(filesystem, LocalFileSystem)
+        self._own = Path(path) if local else journal.absolute() / "rows.parquet"
+        self._file = TableFile(
+            LocalFileSystem(), str(self._own), "events", file_mode=file_mode, hidden=journal.absolute() / "rows.tmp"
+        )
+        self._is_local = local
+
+    @property
+    def next(self) -> int:
+        """The number of the next segment."""
+        return self._done + 1
+
+    def convert(self, last: int) -> None:
+        """Segments up to this number."""
+        for number, segment in segments(self._journal).items():
+            if self._done < number <= last:
+                for block in _blocks(segment):
+                    self._file.add(self._maker.table(block))
+                self._done = number
+
+    def finish(self) -> None:
+        """There is the file, and no journal any more."""
+        self._file.finish()
+        if not self._is_local:
+            with self._own.open("rb") as source, self._filesystem.open_output_stream(self._path) as target:
+                shutil.copyfileobj(source, target, BLOCK)
+        remove_journal(self._journal)
+
+    def discard(self) -> None:
+        """Leave the journal as it was."""
+        self._file.discard()
+
+
+class DataSetConverter:
+    """Each segment → a part of the events and a part of the exchanges that ended in it."""
+
+    def __init__(self, filesystem: Any, folder: str, journal: Path, file_mode: int) -> None:
+        self._filesystem = filesystem
+        self._folder = folder.rstrip("/")
+        self._journal = journal
+        self._tables = DataSetTables(filesystem, folder, file_mode)
+        self._maker = TableMaker()
+        self._take_over()
+
+    @property
+    def next(self) -> int:
+        """The number of the next segment."""
+        return self._tables.part
+
+    def convert(self, last: int) -> None:
+        """Segments up to this number; each goes when its parts are there."""
+        for number, segment in segments(self._journal).items():
+            if number > last:
+                break
+            if number >= self._tables.part:
+                self._tables.part = number
+                for block in _blocks(segment):
+                    self._tables.add(self._maker.table(block))
+                self._tables.end_part()
+            segment.unlink()
+
+    def finish(self) -> None:
+        """The data set is complete, and there is no journal any more."""
+        self._tables.finish()
+        remove_journal(self._journal)
+
+    def discard(self) -> None:
+        """Leave no part that is not complete."""
+        self._tables.discard()
+
+    def _take_over(self) -> None:
+        """Go on after the parts that are there: the exchanges that were open are folded again."""
+        found, exchanges = (
+            self._filesystem.get_file_info(FileSelector(f"{self._folder}/{name}", allow_not_found=True))
+            for name in (EVENTS_FOLDER, EXCHANGES_FOLDER)
+        )
+        for info in (*found, *exchanges):
+            if info.type == FileType.File and info.base_name.startswith(".part-"):
+                self._filesystem.delete_file(info.path)
+        numbers = {number: info.path for info in found if (number := part_number(info.base_name)) is not None}
+        for number, path in sorted(numbers.items()):
+            file = EventsFile(path, self._filesystem, path)
+            try:
+                for batch in file.batches(list(COLUMNS)):
+                    self._tables.fold.add(batch)
+            finally:
+                file.close()
+            self._tables.part = number
+            self._tables.write_exchanges()
+            self._tables.part = number + 1
+
+
+def check_place(path: str, *, force: bool) -> None:
+    """Whether an object store has room for an output. Raises `OutputExistsError` or `OSError`."""
+    filesystem, inner = file_system(path)
+    above = os.path.dirname(inner.rstrip("/")) if filesystem.type_name == "local" else inner.partition("/")[0]
+    if filesystem.get_file_info(above).type == FileType.NotFound:
+        raise FileNotFoundError(errno.ENOENT, f"there is no {above}")
+    if not is_data_set(path):
+        if filesystem.get_file_info(inner).type == FileType.File and not force:
+            raise OutputExistsError(path)
+        return
+    for folder in (EVENTS_FOLDER, EXCHANGES_FOLDER):
+        tables = f"{inner.rstrip('/')}/{folder}"
+        if filesystem.get_file_info(FileSelector(tables, allow_not_found=True)):
+            if not force:
+                raise OutputExistsError(path)
+            filesystem.delete_dir(tables)
+
+
+def remove_journal(journal: Path) -> None:
+    """The journal is gone at once, its files after that."""
+    hidden = journal.with_name(f".{journal.name}.done")
+    shutil.rmtree(hidden, ignore_errors=True)
+    journal.rename(hidden)
+    sync_folder(journal.absolute().parent)
+    shutil.rmtree(hidden)
+
+
+def _blocks(segment: Path) -> Iterator[bytes]:
+    """Whole lines; what is torn at the end was never whole."""
+    rest = b""
+    with segment.open("rb") as file:
+        while chunk := file.read(BLOCK):
+            head, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                yield rest + head + newline
+                rest = tail
+            else:
+                rest += chunk
+
+
+def needs_check(path: str, how: str) -> bool:
+    """Whether the helper has to look whether there is something already: on disk its parent has."""
+    return is_uri(path) and how != "ours"
+
+
+CONVERTER_ERRORS = (OSError, pa.ArrowException)

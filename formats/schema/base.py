@@ -1,0 +1,109 @@
+"""What every record carries, as base classes of the event classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.codec import Headers, RawHeaders, Shape
+from mockrec.formats.schema.objects import Destination, TimingEvents, TlsMetadata
+
+
+@dataclass(kw_only=True)
+class Event(Shape):
+    """One record of the log."""
+
+    seq: int
+    """0, 1, 2, … without a hole; the order of the causes."""
+    type: str
+    """One of the types of the schema, for example `request`."""
+    timestamp: str
+    """ISO 8601 in UTC with six fraction digits and `Z`."""
+
+
+@dataclass(kw_only=True)
+class ExchangeEvent(Event):
+    """A record that belongs to an exchange or tunnel of one client connection."""
+
+    id: str
+    """The exchange or tunnel: a lower-case UUID that sorts by time."""
+    connection_id: str
+    """The client's TCP connection, the same in its tunnels and streams."""
+
+
+@dataclass(kw_only=True)
+class RequestHead(ExchangeEvent):
+    """A record with the head of a request."""
+
+    matched_rule_id: str | None = None
+    """The rule that answers, once it is chosen; absent when none matched."""
+    continued_rule_ids: list[str] | None = None
+    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
+    protocol: str
+    """`http`, `https`, `ws` or `wss`."""
+    http_version: str
+    """`1.0`, `1.1` or `2.0`."""
+    method: str
+    """As sent."""
+    url: str
+    """Absolute, with its query."""
+    path: str
+    """The request target with its query."""
+    remote_ip_address: str | None = None
+    """The client's address."""
+    remote_port: int | None = None
+    """The client's port."""
+    destination: Destination | None = None
+    """Where the request was meant to go."""
+    headers: Headers = field(default_factory=dict)
+    """By name, for look-ups."""
+    raw_headers: RawHeaders
+    """As they were sent."""
+    timing_events: TimingEvents
+    """What had happened by then."""
+    tags: list[str]
+    """Marks of the exchange; often empty."""
+    tls_metadata: TlsMetadata | None = None
+    """Only for requests that came over TLS."""
+
+
+@dataclass(kw_only=True)
+class CompleteRequest(RequestHead):
+    """A record with a whole request."""
+
+    body: Body
+    """The whole body, as far as it is kept."""
+    trailers: Headers = field(default_factory=dict)
+    """Fields that came after the body."""
+    raw_trailers: RawHeaders | None = None
+    """The same, as they were sent."""
+
+
+@dataclass(kw_only=True)
+class ResponseHead(ExchangeEvent):
+    """A record with the head of a response as it was sent, the headers added by the server included."""
+
+    status_code: int
+    """The status."""
+    status_message: str
+    """The reason phrase; empty where the protocol has none."""
+    headers: Headers = field(default_factory=dict)
+    """By name, for look-ups."""
+    raw_headers: RawHeaders
+    """As they were sent."""
+    timing_events: TimingEvents
+    """What had happened by then."""
+    tags: list[str]
+    """Marks of the exchange; often empty."""
+
+
+@dataclass(kw_only=True)
+class DataPiece(ExchangeEvent):
+    """A record with one piece of a body."""
+
+    content: Body
+    """The piece."""
+    is_ended: bool
+    """True for the last piece."""
+    event_timestamp: float
+    """Monotonic milliseconds."""

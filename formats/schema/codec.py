@@ -1,0 +1,144 @@
+"""How a dataclass is read from an object of the log and written back.
+
+Attributes are snake_case, JSON names the same words in camelCase. A field without a default is a key
+every such record has; `X | None = None` is a key that is left out when there is nothing to say.
+Times called `start_time` are milliseconds since the Unix epoch, `*_timestamp` monotonic milliseconds
+with fractions.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from mockrec.formats.schema.body import Body
+from mockrec.formats.schema.errors import RecordError
+
+Headers = Annotated[dict[str, str | list[str]], "headers"]
+"""Lower-case name → value: repeated ones joined; `set-cookie` is always a list, all others a string."""
+RawHeaders = Annotated[list[list[str]], "pairs"]
+"""`[name, value]` in the original order, case and number."""
+FreeData = Annotated[dict[str, Any], "free"]
+"""Any object; may be empty and may hold nulls."""
+
+
+@dataclass(kw_only=True)
+class Shape:
+    """Base of all objects of the log."""
+
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Keys this version does not know, as they stand in the record."""
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One field of a shape as the log has it."""
+
+    name: str
+    key: str
+    required: bool
+    hint: Any
+    """The type without `| None`."""
+
+
+_ShapeT = TypeVar("_ShapeT", bound=Shape)
+
+
+_specs: dict[type, tuple[FieldSpec, ...]] = {}
+_known: dict[type, frozenset[str]] = {}
+
+
+def specs(cls: type[Shape]) -> tuple[FieldSpec, ...]:
+    """The fields of a shape in the order they are written. Made once a class: it takes a while."""
+    if cls not in _specs:
+        hints = get_type_hints(cls, include_extras=True)
+        made = tuple(
+            FieldSpec(
+                name=item.name,
+                key=camel(item.name),
+                required=item.default is MISSING and item.default_factory is MISSING,
+                hint=_without_none(hints[item.name]),
+            )
+            for item in fields(cls)
+            if item.name != "extra"
+        )
+        # In this order: another thread that finds the one must find the other.
+        _known[cls] = frozenset(spec.key for spec in made)
+        _specs[cls] = made
+    return _specs[cls]
+
+
+def camel(name: str) -> str:
+    """`http_version` → `httpVersion`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        kept = [part for part in get_args(hint) if part is not type(None)]
+        if len(kept) == 1:
+            return kept[0]
+    return hint
+
+
+def read_shape(cls: type[_ShapeT], record: Mapping[str, Any]) -> _ShapeT:
+    """Make a shape of an object of the log. `RecordError` when a required key is missing."""
+    values: dict[str, Any] = {}
+    for spec in specs(cls):
+        if spec.key in record:
+            values[spec.name] = _read(spec, record[spec.key])
+        elif spec.required:
+            raise RecordError(f"{cls.__name__}: {spec.key} is missing")
+    known = _known[cls]
+    extra = {key: value for key, value in record.items() if key not in known}
+    return cls(**values, extra=extra)
+
+
+def _read(spec: FieldSpec, value: Any) -> Any:
+    item = element(spec.hint)
+    if item is not None:
+        if not isinstance(value, list):
+            raise RecordError(f"{spec.key}: expected a list, found {value!r}")
+        return [_read_object(spec.key, item, part) for part in value]
+    if isinstance(spec.hint, type) and issubclass(spec.hint, (Shape, Body)):
+        return _read_object(spec.key, spec.hint, value)
+    return value
+
+
+def _read_object(key: str, cls: type[Shape] | type[Body], value: Any) -> Shape | Body:
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{key}: expected an object, found {value!r}")
+    return Body.from_record(value) if issubclass(cls, Body) else read_shape(cls, value)
+
+
+def element(hint: Any) -> type[Shape] | None:
+    """`X` for `list[X]` of shapes, otherwise None."""
+    if get_origin(hint) is list:
+        (item,) = get_args(hint)
+        if isinstance(item, type) and issubclass(item, Shape):
+            return item
+    return None
+
+
+def write_shape(shape: Shape) -> dict[str, Any]:
+    """The object as the log has it: no nulls, no empty objects (free data excepted)."""
+    record: dict[str, Any] = {}
+    for spec in specs(type(shape)):
+        value = _write(getattr(shape, spec.name))
+        if value is None or (value == {} and spec.hint != FreeData):
+            continue
+        record[spec.key] = value
+    return record | shape.extra
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Shape):
+        return write_shape(value)
+    if isinstance(value, Body):
+        return value.to_record()
+    if isinstance(value, list):
+        return [_write(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""What a filter expression selects from sessions of any format."""

@@ -1,0 +1,98 @@
+"""Named fields of what is selected, as rows: one an exchange, or one a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mockrec.formats.query.errors import FilterError
+from mockrec.formats.query.extract import Context
+from mockrec.formats.query.field import Field
+from mockrec.formats.query.fields import resolve
+from mockrec.formats.query.predicate import field_values
+from mockrec.formats.query.tokens import Reader
+from mockrec.formats.select.loading import load_record
+from mockrec.formats.select.selection import Kept
+from mockrec.formats.sessions.units import ENDING_TYPES, SESSION
+
+Row = list[Any]
+"""A value for each field; None where there is none, a list where a field has several."""
+
+DEFAULT_FIELDS = "time,status,method,url,duration,rule"
+
+
+def parse_fields(text: str, *, records: bool = False) -> tuple[Field, ...]:
+    """`status,header[user-agent]` → fields. Raises `FilterError`, which shows the place."""
+    reader = Reader(text)
+    fields: list[Field] = []
+    while True:
+        name = reader.name()
+        if name is None:
+            raise FilterError(text, reader.position, f"expected a field, found {reader.found()}")
+        fields.append(resolve(text, name, records=records))
+        if reader.at_end:
+            return tuple(fields)
+        if not reader.sign(","):
+            raise FilterError(text, reader.position, f"expected a comma, found {reader.found()}")
+
+
+class Rows:
+    """Makes rows of lines. Remembers only exchanges that have not ended."""
+
+    def __init__(self, fields: tuple[Field, ...], contexts: list[Context], *, records: bool = False) -> None:
+        self._fields = fields
+        self._records = records
+        self._values = [[field_values(field, context) for field in fields] for context in contexts]
+        self._counted = {place: field.counted for place, field in enumerate(fields) if field.counted}
+        self._last = [place for place, field in enumerate(fields) if field.name == "type"]
+        """Fields of which the last value counts, not the first."""
+        self._open: dict[tuple[int, int], Row] = {}
+
+    def make(self, lines: Iterable[Kept]) -> Iterator[Row]:
+        """Rows in the order in which exchanges end, then those that have not ended."""
+        ended: set[tuple[int, int]] = set()
+        for kept in lines:
+            if kept.unit == SESSION:
+                continue
+            record = load_record(kept.raw)
+            key = (kept.source, kept.unit)
+            if self._records:
+                row: Row = [None] * len(self._fields)
+                self._add(record, kept.source, row)
+                yield row
+                continue
+            if key in ended:
+                continue
+            row = self._open.setdefault(key, [None] * len(self._fields))
+            self._add(record, kept.source, row)
+            if record["type"] in ENDING_TYPES:
+                ended.add(key)
+                del self._open[key]
+                yield row
+        yield from self._open.values()
+
+    def _add(self, record: dict[str, Any], source: int, row: Row) -> None:
+        for place, values in enumerate(self._values[source]):
+            if row[place] is None or place in self._last:
+                found = list(values(record))
+                if found:
+                    row[place] = found[0] if len(found) == 1 else found
+        for place, kinds in self._counted.items():
+            if record["type"] in kinds:
+                row[place] = (row[place] or 0) + 1
+
+
+def sort_rows(rows: Iterable[Row], place: int, *, descending: bool) -> list[Row]:
+    """All rows, by one field: numbers before texts, and rows without a value last either way."""
+    every = list(rows)
+    there = [row for row in every if row[place] is not None]
+    missing = [row for row in every if row[place] is None]
+
+    def key(row: Row) -> tuple[int, Any]:
+        value = row[place]
+        if isinstance(value, (int, float)):
+            return (0, value)
+        return (1, value if isinstance(value, str) else str(value))
+
+    there.sort(key=key, reverse=descending)
+    return there + missing

@@ -1,0 +1,341 @@
+"""Selecting from Parquet: the columns that a filter asks for first, whole rows only of what matches."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mockrec.formats.parquet import arrays
+from mockrec.formats.parquet.arrow_schema import EVENTS
+from mockrec.formats.parquet.files import EventsFile
+from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
+from mockrec.formats.parquet.lines import damaged, lines_of
+from mockrec.formats.parquet.paths import session_name
+from mockrec.formats.query.answers import Needed
+from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
+from mockrec.formats.query.checks import compile_any
+from mockrec.formats.query.extract import Context
+from mockrec.formats.query.plan import Plan
+from mockrec.formats.query.pruning import may_match, possible_tests
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select.selection import Kept
+from mockrec.formats.sessions.blocks import Progress, no_progress
+from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
+
+_SESSION_TYPES = arrays.texts(sorted(SESSION_TYPES))
+_WHOLE_ROWS = 2_048
+"""Rows that are in memory at a time with all their columns."""
+
+
+@dataclass(slots=True)
+class JudgedTable:
+    """What the first reading finds out: units as numbers of records, or, where few match, by their ids."""
+
+    verdicts: bytearray
+    of_record: array[int] | None = None
+    """Record → unit, in file order."""
+    ids: list[str] = field(default_factory=list)
+    """Ids of the units from 1 on; further units are single rows."""
+    singles: dict[int, int] = field(default_factory=dict)
+    """Row (counted through all files) → unit, for rows without an id."""
+
+
+class TableInput:
+    """One session in Parquet files. Has what `selection.Input` has."""
+
+    def __init__(self, path: str, files: list[Path], progress: Progress = no_progress) -> None:
+        self.name = path
+        self.context = Context(Path(f"{session_name(path)}.bodies"))
+        self.cut_off = ""
+        self.problems: list[str] = []
+        self.wanted: frozenset[tuple[str, ...]] | None = None
+        """Places in the records that will be asked for; None: whole records."""
+        self._files = files
+        self._places: tuple[EventsFile, dict[str, int]] | None = None
+        self._there: tuple[EventsFile, frozenset[str]] | None = None
+        self._progress = progress
+
+    def close(self) -> None:
+        """Nothing is open between two readings."""
+
+    def probe(self) -> None:
+        """Raises `SessionError` for what is no session."""
+        for _ in self._open():
+            return
+
+    def header(self) -> dict[str, Any] | None:
+        """Its `session-started` record."""
+        for file, groups in self._open():
+            for batch in self._batches(file, groups[:1], self._all(file), rows=1):
+                record = orjson.loads(self._lines_of(batch.slice(0, 1))[0])
+                return record if record.get("type") == "session-started" else None
+        return None
+
+    def judge(self, plan: Plan) -> JudgedTable:
+        """The first reading."""
+        made = compile_arrow(plan)
+        # Where no answer means no match, rows without an answer need not be looked at any further.
+        if plan.counted or plan.decide(0):
+            return self._judge_all(made)
+        return self._judge_few(made)
+
+    def take(self, judged: JudgedTable, source: int = 0) -> Iterator[Kept]:
+        """The second reading."""
+        ids = arrays.texts(judged.ids)
+        for start, file, group in self._groups():
+            if judged.of_record is not None:
+                units = judged.of_record[start : start + file.parquet.metadata.row_group(group).num_rows]
+                wanted = {row: unit for row, unit in enumerate(units) if judged.verdicts[unit]}
+            else:
+                wanted = self._wanted(file, group, start, ids, judged)
+            yield from self._rows(file, group, wanted, source, judged.verdicts)
+
+    def match(self, plan: Plan, source: int = 0) -> Iterator[Kept]:
+        """Single records that match, and the records about the session."""
+        for start, file, group, wanted in self._matching(plan, session=True):
+            units = {row: start + row + 1 if unit else SESSION for row, unit in wanted.items()}
+            yield from self._rows(file, group, units, source, None)
+
+    def count(self, plan: Plan) -> int:
+        """How many match."""
+        if plan.records:
+            return sum(len(wanted) for *_, wanted in self._matching(plan, session=False))
+        return sum(self.judge(plan).verdicts) - 1
+
+    def copy(self) -> Iterator[bytes]:
+        """All of it as lines."""
+        for _, file, group in self._groups():
+            for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
+                yield lines_of(batch, self.name)
+        self._note_end()
+
+    # ── the first reading ──────────────────────────────────────────────────────────────────────────
+
+    def _judge_few(self, made: ArrowPlan) -> JudgedTable:
+        answerer = BatchAnswerer(made, self.context)
+        by_id: dict[str, int] = {}
+        singles: dict[int, int] = {}
+        for start, file, group in self._groups():
+            if not self._possible(made, file, group):
+                continue
+            (batch,) = self._batches(file, [group], made.columns) or (None,)
+            found = answerer.answer(batch) if batch is not None else {}
+            if not found:
+                continue
+            (named,) = self._batches(file, [group], ["type", "id"])
+            rows = arrays.integers(found)
+            kinds = _plain(named, "type").take(rows).to_pylist()
+            identities = _plain(named, "id").take(rows).to_pylist()
+            for row, kind, identity in zip(found, kinds, identities, strict=True):
+                if kind in SESSION_TYPES:
+                    continue
+                if identity is None:
+                    singles[start + row] = found[row]
+                else:
+                    by_id[identity] = by_id.get(identity, 0) | found[row]
+        ids = [identity for identity, bits in by_id.items() if made.plan.decide(bits)]
+        alone = [row for row, bits in singles.items() if made.plan.decide(bits)]
+        numbers = {row: number for number, row in enumerate(alone, len(ids) + 1)}
+        self._note_end()
+        return JudgedTable(bytearray(b"\1") * (1 + len(ids) + len(alone)), None, ids, numbers)
+
+    def _judge_all(self, made: ArrowPlan) -> JudgedTable:
+        answerer = BatchAnswerer(made, self.context)
+        units = Units(made.plan.counted)
+        for _, file, group in self._groups():
+            columns = list(dict.fromkeys([*made.columns, "id"]))
+            for batch in self._batches(file, [group], columns):
+                found = answerer.answer(batch)
+                kinds, identities = _plain(batch, "type").to_pylist(), _plain(batch, "id").to_pylist()
+                records = [
+                    Needed(kind or "", identity, found.get(row, 0))
+                    for row, (kind, identity) in enumerate(zip(kinds, identities, strict=True))
+                ]
+                units.add(records, lambda record: record.bits)
+        tests = {number: compile_any(made.plan.tests[number].checks) for number in made.plan.counted}
+        self._note_end()
+        return JudgedTable(units.judge(made.plan.decide, tests), units.of_record)
+
+    def _matching(self, plan: Plan, *, session: bool) -> Iterator[tuple[int, EventsFile, int, dict[int, int]]]:
+        """Row groups with rows that match (1), and, if asked for, rows about the session (0)."""
+        made = compile_arrow(plan)
+        answerer = BatchAnswerer(made, self.context)
+        always = plan.decide(0)
+        for start, file, group in self._groups():
+            wanted: dict[int, int] = {}
+            matching = always or may_match(plan.root, self._possible(made, file, group))
+            columns = made.columns if matching else ["type"] if session else []
+            for batch in self._batches(file, [group], columns) if columns else ():
+                if matching:
+                    found = answerer.answer(batch)
+                    rows = range(batch.num_rows) if always else found
+                    wanted = {row: 1 for row in rows if plan.decide(found.get(row, 0))}
+                if session:
+                    kinds = pc.is_in(_plain(batch, "type"), value_set=_SESSION_TYPES)
+                    for row in pc.indices_nonzero(kinds).to_pylist():
+                        wanted.setdefault(row, 0)
+            if wanted:
+                yield start, file, group, dict(sorted(wanted.items()))
+        self._note_end()
+
+    def _possible(self, made: ArrowPlan, file: EventsFile, group: int) -> set[int]:
+        if self._places is None or self._places[0] is not file:
+            self._places = file, _places(made, file)
+        return possible_tests(made, file.parquet.metadata.row_group(group), self._places[1])
+
+    # ── the second reading ─────────────────────────────────────────────────────────────────────────
+
+    def _wanted(self, file: EventsFile, group: int, start: int, ids: Any, judged: JudgedTable) -> dict[int, int]:
+        """Row → unit, for the rows of a group that belong to what matches."""
+        wanted: dict[int, int] = {}
+        for batch in self._batches(file, [group], ["type", "id"]):
+            about = pc.is_in(_plain(batch, "type"), value_set=_SESSION_TYPES)
+            wanted.update(dict.fromkeys(pc.indices_nonzero(about).to_pylist(), SESSION))
+            if len(ids):
+                places = pc.index_in(_plain(batch, "id"), value_set=ids)
+                rows = pc.indices_nonzero(pc.is_valid(places))
+                for row, place in zip(rows.to_pylist(), places.take(rows).to_pylist(), strict=True):
+                    wanted.setdefault(row, place + 1)
+            for row, unit in judged.singles.items():
+                if start <= row < start + batch.num_rows:
+                    wanted[row - start] = unit
+        return dict(sorted(wanted.items()))
+
+    def _rows(
+        self, file: EventsFile, group: int, wanted: dict[int, int], source: int, verdicts: bytearray | None
+    ) -> Iterator[Kept]:
+        """The lines of rows of a group, in their order."""
+        rows = [row for row, unit in wanted.items() if verdicts is None or verdicts[unit]]
+        if not rows:
+            return
+        first = place = 0
+        # Whole rows have bodies: not too many of them at a time.
+        at_once = _WHOLE_ROWS if self.wanted is None else None
+        for batch in self._batches(file, [group], self._all(file), rows=at_once):
+            here = []
+            while place < len(rows) and rows[place] < first + batch.num_rows:
+                here.append(rows[place])
+                place += 1
+            if here:
+                part = batch.take(arrays.integers(row - first for row in here))
+                for row, line in zip(here, self._lines_of(part), strict=True):
+                    if verdicts is None or verdicts[wanted[row]]:
+                        yield Kept(line, wanted[row], source)
+            first += batch.num_rows
+            if place == len(rows):
+                return
+
+    def _lines_of(self, batch: pa.RecordBatch) -> list[bytes]:
+        """Lines that are records, each of them: others read them next."""
+        lines = lines_of(batch, self.name).split(b"\n")[:-1]
+        try:
+            for line in lines:
+                orjson.loads(line)
+            if len(lines) != batch.num_rows:
+                raise ValueError(f"{len(lines)} lines of {batch.num_rows} rows")
+        except ValueError as error:
+            raise damaged(self.name, error) from None
+        return lines
+
+    def _all(self, file: EventsFile) -> list[str]:
+        """The columns that records are made of, or those of them that will be asked for."""
+        there = self._names(file)
+        if self.wanted is None:
+            names = [name for name in EVENTS.names if name not in FROM_HEADERS]
+        else:
+            paths = (*self.wanted, ("type",))
+            names = list(dict.fromkeys([EXTRA, *(name for path in paths for name in columns_for(path))]))
+        return [name for name in names if name in there]
+
+    # ── files and groups ───────────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> Iterator[tuple[EventsFile, list[int]]]:
+        for path in self._files:
+            try:
+                file = EventsFile(str(path), None, str(path))
+            except FileNotFoundError as error:
+                raise SessionError(self.name, f"{path.name} has gone while the session was read") from error
+            try:
+                yield file, list(range(file.parquet.metadata.num_row_groups))
+            finally:
+                file.close()
+
+    def _groups(self) -> Iterator[tuple[int, EventsFile, int]]:
+        """Number of the first row, file and number of each row group."""
+        start = 0
+        for file, groups in self._open():
+            for group in groups:
+                yield start, file, group
+                start += file.parquet.metadata.row_group(group).num_rows
+                self._progress(file.parquet.metadata.row_group(group).total_byte_size)
+
+    def _names(self, file: EventsFile) -> frozenset[str]:
+        """The columns of a file in which anything stands; pyarrow makes the schema anew whenever it is asked."""
+        if self._there is None or self._there[0] is not file:
+            names = frozenset(file.parquet.schema_arrow.names)
+            self._there = file, names - _empty(file, names)
+        return self._there[1]
+
+    def _batches(
+        self, file: EventsFile, groups: list[int], columns: list[str], *, rows: int | None = None
+    ) -> list[pa.RecordBatch] | Iterator[pa.RecordBatch]:
+        """The columns that there are of some groups; as one batch a group unless `rows` says otherwise."""
+        known = self._names(file)
+        there = [name for name in columns if name in known]
+        try:
+            if rows is not None:
+                return self._some(file, groups, there, rows)
+            table = file.parquet.read_row_groups(groups, columns=there, use_threads=True).combine_chunks()
+            return table.to_batches()  # type: ignore[no-any-return]
+        except (OSError, pa.ArrowException) as error:
+            raise SessionError(self.name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}") from None
+
+    def _some(self, file: EventsFile, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from file.parquet.iter_batches(rows, row_groups=groups, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            raise SessionError(self.name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}") from None
+
+    def _note_end(self) -> None:
+        last = None
+        for file, groups in self._open():
+            for batch in self._batches(file, groups[-1:], ["type"]):
+                last = _plain(batch, "type")[-1].as_py() if batch.num_rows else last
+        self.cut_off = "" if last == "session-ended" else "it has no session-ended record at its end"
+
+
+def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
+    """Column → its number in the file's statistics; -1 for one that the file does not have.
+
+    Lists have leaves of other names: those are not in it, and count as there.
+    """
+    schema, names = file.parquet.metadata.schema, set(file.parquet.schema_arrow.names)
+    leaves = {schema.column(number).path: number for number in range(len(schema))}
+    return {name: leaves.get(name, -1) for name in made.columns if name in leaves or name not in names}
+
+
+def _empty(file: EventsFile, names: frozenset[str]) -> set[str]:
+    """Columns that are null in all row groups, as their statistics say."""
+    metadata = file.parquet.metadata
+    left = {
+        path: number for number in range(len(metadata.schema)) if (path := metadata.schema.column(number).path) in names
+    }
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        for name, number in list(left.items()):
+            statistics = group.column(number).statistics
+            if statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows:
+                del left[name]
+    return set(left) - {"type", "id"}
+
+
+def _plain(batch: pa.RecordBatch, name: str) -> pa.Array:
+    found = column_of(batch, name)
+    return found if found is not None else pa.nulls(batch.num_rows, pa.string())

@@ -1,0 +1,1 @@
+"""Sessions read and written whole, whatever their format."""

@@ -1,0 +1,190 @@
+"""A session's lines in blocks, for readers that look at few of them and may have to come back.
+
+`Session` gives one parsed record after another; this gives bytes, so that a filter can decode what it needs
+and copy lines as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
+
+import orjson
+
+from mockrec.formats.files.line_blocks import MAX_LINE
+from mockrec.formats.files.reader import open_source
+from mockrec.formats.har.atomic_file import may_grow
+from mockrec.formats.parquet.paths import has_segments
+from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.session import check_version
+
+_IN_MEMORY = 32 * 1024 * 1024
+"""Bytes of a stream that are kept in memory for the second reading; more go to a file without a name."""
+_CHUNK = 1024 * 1024
+_SMALLEST = 64 * 1024
+"""Bytes of a block, unless it is the last one."""
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that were read since the last call."""
+
+
+def no_progress(_: int) -> None:
+    """Nobody watches."""
+
+
+class Blocks:
+    """The lines of one session. Can be read several times, also from a pipe."""
+
+    def __init__(self, path: str, progress: Progress = no_progress) -> None:
+        self.path = path
+        self.name = "stdin" if path == "-" else path
+        self.torn = ""
+        """Empty, or a sentence about the frame that is cut off; known after the first reading."""
+        self.problems: list[str] = []
+        """What had to be left out, a sentence each; known after the first reading."""
+        self.notes: list[str] = []
+        """What was repaired, in the same way."""
+        self.header: dict[str, Any] | None = None
+        """The `session-started` record, once the first block is read."""
+        self._progress = progress
+        self._spool: IO[bytes] | None = None
+        self._read_before = False
+        self._imported = False
+        """Reading it again would take longer than keeping it."""
+        self._sizes = array("Q")
+        """Bytes of each block: a second reading has to give the same ones, however the bytes come then."""
+
+    def close(self) -> None:
+        """Forget what was kept of a stream."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Blocks of whole lines, in order; only the last may end without a line end. Raises `SessionError`.
+
+        The second reading ends where the first one did, also when the session has grown meanwhile.
+        """
+        if not self._read_before:
+            yield from self._first_reading()
+        else:
+            yield from self._again()
+
+    def probe(self) -> dict[str, Any] | None:
+        """Look at the header now. Raises `SessionError` for what is no session."""
+        if self.header is None and not self._read_before and not _is_stream(self.path):
+            source = open_source(self.path)
+            try:
+                for block in _whole_lines(source, self.name):
+                    self._look_at_header(block)
+                    break
+            finally:
+                source.close()
+        return self.header
+
+    def lines_before(self, offset: int) -> int:
+        """How many lines end before a place that was read already. Reads again up to there."""
+        count = 0
+        for block in self._again():
+            if offset <= 0:
+                break
+            offset -= len(block)
+            count += block.count(b"\n")
+        return count
+
+    def _first_reading(self) -> Iterator[bytes]:
+        # Of a HAR that is being recorded the last entries will have changed at the second reading, and of Parquet the
+        # lines that have become rows meanwhile.
+        if _is_stream(self.path) or may_grow(self.path) or has_segments(self.path):
+            # The temporary file has no name, and nothing is in it that was not in the session.
+            self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        for block in self._from_source():
+            if not self._sizes:
+                self._look_at_header(block)
+                if self._imported and self._spool is None:
+                    self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
+            self._sizes.append(len(block))
+            if self._spool is not None:
+                self._spool.write(block)
+            yield block
+        self._read_before = True
+
+    def _again(self) -> Iterator[bytes]:
+        if self._spool is None:
+            yield from _recut(self._from_source(), self._sizes)
+            return
+        self._spool.seek(0)
+        for size in self._sizes:
+            yield self._spool.read(size)
+
+    def _from_source(self) -> Iterator[bytes]:
+        source = open_source(self.path)
+        try:
+            for block in _whole_lines(source, self.name):
+                self._progress(len(block))
+                self._imported = getattr(source, "imported", False)
+                yield block
+            self.torn = source.torn
+            self.problems = list(getattr(source, "problems", ()))
+            self.notes = list(getattr(source, "notes", ()))
+        finally:
+            source.close()
+
+    def _look_at_header(self, block: bytes) -> None:
+        for line in block.splitlines():
+            if line.strip():
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    return
+                if isinstance(record, dict) and record.get("type") == "session-started":
+                    self.header = record
+                    check_version(self.name, record)
+                return
+
+
+def _is_stream(path: str) -> bool:
+    if path == "-":
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The same bytes, cut at line ends. Small chunks are put together: each block has its costs."""
+    pieces: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        end = chunk.rfind(b"\n") + 1
+        if end and size >= _SMALLEST:
+            pieces.append(chunk[:end])
+            yield b"".join(pieces)
+            rest = chunk[end:]
+            pieces, size = ([rest], len(rest)) if rest else ([], 0)
+            continue
+        pieces.append(chunk)
+        if size > MAX_LINE:
+            raise SessionError(name, f"a line is longer than {MAX_LINE // 1024**2} MiB")
+    if rest := b"".join(pieces):
+        yield rest
+
+
+def _recut(blocks: Iterable[bytes], sizes: Iterable[int]) -> Iterator[bytes]:
+    """The same bytes in blocks of these sizes. They mostly are already: a file that grows is what differs."""
+    source = iter(blocks)
+    rest = b""
+    for size in sizes:
+        pieces, held = [rest], len(rest)
+        while held < size and (block := next(source, None)) is not None:
+            pieces.append(block)
+            held += len(block)
+        whole = b"".join(pieces) if len(pieces) > 2 or rest else pieces[-1]
+        rest = whole[size:]
+        yield whole[:size] if rest else whole

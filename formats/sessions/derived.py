@@ -1,0 +1,153 @@
+"""Lines of a session that was made out of others: what is changed in them, and the bodies they refer to.
+
+Lines are copied as they stand; only where a key is added or a body is taken in is one changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from mockrec.formats.schema.body import Body, encode_body, own_file
+from mockrec.formats.schema.errors import OutputError, SessionError
+from mockrec.formats.select.loading import load_record
+
+_FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
+
+
+class _Known(msgspec.Struct):
+    type: object = None
+    sessionId: object = None
+    derived: object = None
+
+
+_known = msgspec.json.Decoder(_Known).decode
+
+
+class Marks:
+    """Adds to the lines of each source what tells where they come from."""
+
+    def __init__(self, derived: Mapping[str, Any], sessions: list[str | None]) -> None:
+        self._derived = dict(derived)
+        """`derived` of `session-started`; empty: lines stay as they are."""
+        self._sessions = sessions
+        """Source → its `sessionId`."""
+        self._merged = len(sessions) > 1
+
+    def mark(self, raw: bytes, source: int) -> bytes:
+        """The line as it stands in the new session."""
+        if not self._derived:
+            return raw
+        if not self._merged and b'"session-started"' not in raw[:200]:
+            return raw
+        known = _known(raw)
+        if known.type == "session-started":
+            return self._mark_header(raw, known)
+        session = self._sessions[source]
+        if self._merged and session is not None and known.sessionId is None:
+            return _with_key(raw, "sessionId", session)
+        return raw
+
+    def _mark_header(self, raw: bytes, known: _Known) -> bytes:
+        if known.derived is None:
+            return _with_key(raw, "derived", self._derived)
+        record = load_record(raw)
+        # Filtered before: the earlier story stays inside the new one.
+        record["derived"] = {**self._derived, "before": known.derived}
+        return orjson.dumps(record)
+
+
+def _with_key(raw: bytes, key: str, value: object) -> bytes:
+    return b"".join([raw.rstrip()[:-1], b",", orjson.dumps(key), b":", orjson.dumps(value), b"}"])
+
+
+class Carrier:
+    """Keeps the bodies that lines refer to: beside the new session, or inside the lines."""
+
+    def __init__(self, target: Path | None) -> None:
+        self._target = target
+        """The new session's folder of bodies; None: bodies go into the lines."""
+        self.lost = 0
+        """Bodies that were not there, or not what their hash says: what names them is as it was."""
+        self._made: list[Path] = []
+        """The files and folders that were made, in this order."""
+
+    def discard(self) -> None:
+        """Remove the bodies that were copied: the session that names them is given up."""
+        for path in reversed(self._made):
+            try:
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+            except OSError:
+                pass  # another program has put something in the folder, or has removed it
+        self._made.clear()
+
+    def carry(self, raw: bytes, folder: Path | None) -> bytes:
+        """The line, once the bodies it names are where they will be looked for. Raises `OutputError`."""
+        if b'"file":"' not in raw or folder is None:
+            return raw
+        names = {name.decode() for name in _FILE.findall(raw)}
+        present = {name for name in names if _is_own(folder, name)}
+        self.lost += len(names) - len(present)
+        if not present:
+            return raw
+        if self._target is None:
+            return orjson.dumps(self._inlined(load_record(raw), folder, present))
+        for name in present:
+            self._copy(folder / name, self._target / name)
+        return raw
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """A link where the file system has them, else a copy, which is there whole or not at all."""
+        if target.exists():
+            return
+        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            for place in (target.parent.parent, target.parent):
+                if not place.exists():
+                    place.mkdir(mode=0o700)
+                    self._made.append(place)
+            source = source.resolve()  # a link to a link is no copy
+            self._made.append(target)
+            try:
+                os.link(source, target)
+            except OSError:
+                self._made.append(partial)
+                shutil.copyfile(source, partial)
+                partial.chmod(0o600)
+                partial.replace(target)
+                self._made.pop()
+        except OSError as error:
+            raise OutputError(str(target), error.strerror or str(error)) from None
+
+    def _inlined(self, value: Any, folder: Path, present: set[str]) -> Any:
+        if isinstance(value, list):
+            return [self._inlined(item, folder, present) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get("file") in present and "size" in value:
+            try:
+                kept = encode_body(Body.from_record(value, folder).bytes)
+            except SessionError:
+                self.lost += 1
+                return value
+            kept.pop("size")
+            return {key: item for key, item in value.items() if key != "file"} | kept
+        return {key: self._inlined(item, folder, present) for key, item in value.items()}
+
+
+def _is_own(folder: Path, name: str) -> bool:
+    try:
+        own_file(folder, name)
+    except SessionError:
+        return False
+    return True

@@ -1,0 +1,171 @@
+"""The parts of a session that was split while it was recorded, found and read as one.
+
+`session.jsonl` goes on in `session.0002.jsonl`, `session.0003.jsonl` and so on (`run --rotate`). Where the file was
+renamed and begun again (SIGHUP), the parts have the names that somebody gave them. So a next part is looked for by name
+first, and then by content, among the files whose names begin alike: the same session, the next number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mockrec.formats.files.part_names import part_path
+from mockrec.formats.schema.errors import SessionError
+
+ROTATED = "rotated"
+"""The `reason` with which the last record of a part says that the session goes on in the next one."""
+
+_LONGEST_HEADER = 16 * 1024 * 1024
+"""Bytes of a first record: it holds the sentences of all rules."""
+_TAIL = 64 * 1024
+"""Bytes that hold the last record of a part, which is a short one."""
+
+
+class Joined:
+    """A session as `Lines`, from its first part to its last: see `formats/files/reader.py`. Iterate it once."""
+
+    def __init__(self, source: Any, open_part: Callable[[str], Any]) -> None:
+        """`source` is the part that was named; only the first part of a session leads to others."""
+        self.name: str = source.name
+        self.torn = ""
+        self.problems: list[str] = source.problems
+        self.notes: list[str] = getattr(source, "notes", [])
+        self._source = source
+        self._open_part = open_part
+
+    @property
+    def unit(self) -> str:
+        """What one of its lines is in the file."""
+        return str(self._source.unit)
+
+    @property
+    def imported(self) -> bool:
+        """See `Source.imported`."""
+        return bool(self._source.imported)
+
+    def close(self) -> None:
+        """Close the part that is open."""
+        self._source.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        number, path = 1, self.name
+        header: dict[str, Any] | None = None
+        while True:
+            ends = _Ends()
+            for chunk in self._source:
+                ends.add(chunk)
+                yield chunk
+            self.torn = self._source.torn
+            header = ends.header if header is None else header
+            if self.torn or header is None or header.get("part", 1) != 1 or not ends.goes_on(number):
+                return
+            number += 1
+            found = find_part(path, str(header.get("sessionId")), number, self._open_part)
+            if found is None:
+                self.torn = f"it goes on in part {number}, which is not beside it"
+                return
+            self._source.close()
+            self._source = self._open_part(found)
+
+
+class _Ends:
+    """The first and the last record of a part, of which only the chunks pass by."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._header: dict[str, Any] | None = None
+        self._tail = b""
+
+    def add(self, chunk: bytes) -> None:
+        """The next bytes."""
+        if self._header is None and len(self._head) <= _LONGEST_HEADER:
+            self._head += chunk
+            line, newline, _ = self._head.partition(b"\n")
+            if newline:
+                self._header, self._head = _record(line) or {}, b""
+        self._tail = (self._tail + chunk)[-_TAIL:] if len(chunk) < _TAIL else chunk[-_TAIL:]
+
+    @property
+    def header(self) -> dict[str, Any] | None:
+        """The `session-started` record, if it begins with one."""
+        header = self._header
+        return header if header is not None and header.get("type") == "session-started" else None
+
+    def goes_on(self, number: int) -> bool:
+        """Whether this part ends with the record that says so."""
+        last = _record(self._tail.rstrip(b"\n").rpartition(b"\n")[2])
+        if last is None or last.get("type") != "session-ended" or last.get("reason") != ROTATED:
+            return False
+        return bool(last.get("part") == number)
+
+
+def find_part(path: str, session: str, number: int, open_part: Callable[[str], Any]) -> str | None:
+    """The file beside `path` that holds part `number` of a session."""
+    expected = part_path(path, number)
+    if _is_part(expected, session, number, open_part):
+        return expected
+    folder = Path(path).parent
+    stem = os.path.basename(path).partition(".")[0]
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        return None
+    for name in names:
+        beside = os.path.join(os.path.dirname(path), name)
+        if name.startswith(stem) and _is_part(beside, session, number, open_part):
+            return beside
+    return None
+
+
+def without_followers(paths: Sequence[str], open_part: Callable[[str], Any]) -> list[str]:
+    """The sessions that are named, without later parts of those whose first part is named as well, as by a glob."""
+    if len(paths) < 2:
+        return list(paths)
+    followers: set[str] = set()
+    for path in paths:
+        header = header_of(path, open_part)
+        number = 1
+        while header is not None and header.get("part", 1) == 1:
+            number += 1
+            found = find_part(path, str(header.get("sessionId")), number, open_part)
+            if found is None:
+                break
+            followers.add(os.path.realpath(found))
+    return [path for path in paths if os.path.realpath(path) not in followers]
+
+
+def _is_part(path: str, session: str, number: int, open_part: Callable[[str], Any]) -> bool:
+    header = header_of(path, open_part)
+    return header is not None and header.get("sessionId") == session and header.get("part") == number
+
+
+def header_of(path: str, open_part: Callable[[str], Any]) -> dict[str, Any] | None:
+    """The `session-started` record at the beginning of a file; None for anything else."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        source = open_part(path)
+        ends = _Ends()
+        try:
+            for chunk in source:
+                ends.add(chunk)
+                if ends._header is not None:
+                    break
+        finally:
+            source.close()
+    except (SessionError, OSError):
+        return None
+    return ends.header
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,152 @@
+"""One row for each exchange, tunnel and fault of a session, made while its records pass by.
+
+Remembers only what is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
+
+
+@dataclass(slots=True)
+class Row:
+    """What one line can say about an exchange, a tunnel or a fault."""
+
+    kind: str
+    """The type of the record that ended it; `open` when nothing did."""
+    id: str
+    status: int | None = None
+    method: str = ""
+    url: str = ""
+    duration: float | None = None
+    """Milliseconds."""
+    rule: str = ""
+    note: str = ""
+    """What was unusual, in a few words."""
+
+
+def fold(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
+    """Rows in the order of the ends; what never ended comes last."""
+    still_open: dict[str, Row] = {}
+    for _, record in records:
+        kind = record["type"]
+        identity = text_of(record.get("id"))
+        if kind in _ROWS:
+            row = _ROWS[kind](record)
+            row.kind, row.id = kind, identity
+            still_open.pop(identity, None)
+            yield row
+        elif kind in ("request-initiated", "websocket-request"):
+            still_open[identity] = _open_exchange(record)
+        elif kind in ("tls-passthrough-opened", "raw-passthrough-opened"):
+            still_open[identity] = _open_tunnel(record)
+    yield from still_open.values()
+
+
+def _open_exchange(record: Mapping[str, Any]) -> Row:
+    row = _exchange(record)
+    row.note = "has no end"
+    return row
+
+
+def _open_tunnel(record: Mapping[str, Any]) -> Row:
+    return Row("open", text_of(record.get("id")), url=place(record.get("destination")), note="has no end")
+
+
+def _exchange(record: Mapping[str, Any]) -> Row:
+    return Row(
+        "open",
+        text_of(record.get("id")),
+        status=status_of(record),
+        method=text_of(record.get("method")),
+        url=text_of(record.get("url")),
+        duration=number_of(record.get("duration")),
+        rule=text_of(record.get("matchedRuleId")),
+    )
+
+
+def _abort(record: Mapping[str, Any]) -> Row:
+    row = _exchange(record)
+    row.status = status_of(object_of(record.get("response")))
+    row.note = _error(record.get("error")) or "aborted"
+    return row
+
+
+def _websocket_close(record: Mapping[str, Any]) -> Row:
+    row = _exchange(record)
+    row.status = 101
+    words = ["closed", text_of(record.get("closeCode")), text_of(record.get("closeReason"))]
+    row.note = " ".join(word for word in words if word)
+    return row
+
+
+def _client_error(record: Mapping[str, Any]) -> Row:
+    request = object_of(record.get("request"))
+    return Row(
+        "client-error",
+        "",
+        status=status_of(object_of(record.get("response"))),
+        method=text_of(request.get("method")),
+        url=text_of(request.get("url")),
+        note=text_of(record.get("errorCode")) or "client error",
+    )
+
+
+def _tls_error(record: Mapping[str, Any]) -> Row:
+    name = text_of(object_of(record.get("tlsMetadata")).get("sniHostname"))
+    return Row(
+        "tls-client-error",
+        "",
+        url=name or place(record.get("destination")),
+        note=f"TLS handshake: {record.get('failureCause', 'unknown')}",
+    )
+
+
+def _tunnel(record: Mapping[str, Any]) -> Row:
+    timing = object_of(record.get("timingEvents"))
+    start, end = number_of(timing.get("connectTimestamp")), number_of(timing.get("disconnectTimestamp"))
+    return Row(
+        "",
+        "",
+        url=place(record.get("destination")),
+        duration=end - start if start is not None and end is not None else None,
+        note=f"tunnel, {record.get('bytesReceived', 0)} bytes in, {record.get('bytesSent', 0)} bytes out",
+    )
+
+
+def _gap(record: Mapping[str, Any]) -> Row:
+    dropped = sum(number_of(count) or 0 for count in object_of(record.get("counts")).values())
+    return Row("gap", "", note=f"{dropped:.0f} records were left out here: the disk was too slow")
+
+
+def _callback_error(record: Mapping[str, Any]) -> Row:
+    return Row("callback-error", "", note=f"callback: {_error(record.get('error')) or 'failed'}")
+
+
+def _error(error: Any) -> str:
+    known = object_of(error)
+    words = text_of(known.get("code")) or text_of(known.get("name")), text_of(known.get("message"))
+    return ": ".join(word for word in words if word)
+
+
+def place(destination: Any) -> str:
+    """`host:port` of a destination, as far as it is there."""
+    known = object_of(destination)
+    return ":".join(text_of(known[key]) for key in ("hostname", "port") if key in known)
+
+
+_ROWS = {
+    "response": _exchange,
+    "abort": _abort,
+    "websocket-close": _websocket_close,
+    "client-error": _client_error,
+    "tls-client-error": _tls_error,
+    "tls-passthrough-closed": _tunnel,
+    "raw-passthrough-closed": _tunnel,
+    "gap": _gap,
+    "callback-error": _callback_error,
+}

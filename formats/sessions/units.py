@@ -1,0 +1,79 @@
+"""Which records belong together: an exchange's, a tunnel's, or a single one that stands for itself."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mockrec.formats.schema.events import TERMINAL_TYPES
+
+SESSION_TYPES = frozenset({"session-started", "session-ended", "gap", "rules-reloaded"})
+"""About the recording as a whole: kept whatever is looked for."""
+SINGLE_TYPES = frozenset({"client-error", "tls-client-error"})
+"""Have an id that no other record has."""
+ENDING_TYPES = TERMINAL_TYPES | {"tls-passthrough-closed", "raw-passthrough-closed"}
+REMEMBERED = 65_536
+"""Units that have ended and are remembered for late records (a rule-event, a request whose answer came first)."""
+
+SESSION = 0
+"""The unit of all records about the session itself."""
+
+
+class Units:
+    """Numbers units in the order of their first records, and joins the answers of their records.
+
+    Takes 4 bytes a record and 8 bytes a unit, whatever is in them, and remembers ids only of those that are
+    open or ended a short while ago.
+    """
+
+    def __init__(self, counted: Mapping[int, frozenset[str]]) -> None:
+        self.of_record = array("I")
+        """Record → unit, in file order."""
+        self.bits: list[int] = [0]
+        """Unit → answers of all its records."""
+        self._open: dict[str, int] = {}
+        self._ended: deque[str] = deque()
+        self._counted = dict(counted)
+        self._counts: dict[int, dict[int, int]] = {number: {} for number in counted}
+
+    def add(self, records: Iterable[Any], answer: Callable[[Any], int]) -> None:
+        """The next records; `a0` and `a1` of each are its type and id."""
+        known, bits, ended = self._open, self.bits, self._ended
+        add = self.of_record.append
+        for record in records:
+            kind, identity, answered = record.a0, record.a1, answer(record)
+            unit = known.get(identity) if type(identity) is str else None
+            if unit is not None:
+                bits[unit] |= answered
+            elif kind in SESSION_TYPES:
+                unit = SESSION
+            else:
+                unit = len(bits)
+                bits.append(answered)
+                if type(identity) is str and kind not in SINGLE_TYPES:
+                    known[identity] = unit
+            if kind in ENDING_TYPES and type(identity) is str:
+                ended.append(identity)
+                if len(ended) > REMEMBERED:
+                    known.pop(ended.popleft(), None)
+            if self._counted:
+                self._count(kind, unit)
+            add(unit)
+
+    def _count(self, kind: str, unit: int) -> None:
+        for number, kinds in self._counted.items():
+            if kind in kinds:
+                counts = self._counts[number]
+                counts[unit] = counts.get(unit, 0) + 1
+
+    def judge(self, decide: Callable[[int], bool], tests: Mapping[int, Callable[[int], bool]]) -> bytearray:
+        """Unit → 1 if it is looked for. `tests` are those on numbers of records. The session itself always is."""
+        for number, holds in tests.items():
+            for unit, count in self._counts[number].items():
+                if holds(count):
+                    self.bits[unit] |= 1 << number
+        verdicts = bytearray(map(decide, self.bits))
+        verdicts[SESSION] = 1
+        return verdicts

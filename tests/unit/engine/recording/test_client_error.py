@@ -1,0 +1,145 @@
+"""What can be told of a request that was not understood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.target_uri import PLAIN, Origin
+from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.client_error import Broken, partial_request
+from mockrec.engine.wire.parts import Fault
+
+PEER = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
+CERTAIN = {"id", "rawHeaders", "remoteIpAddress", "remotePort", "timingEvents", "tags"}
+
+
+def told(
+    raw: bytes = b"",
+    exchange: Any = None,
+    *,
+    origin: Origin = PLAIN,
+    fields: Any = (),
+    version: str = "",
+    tls: Any = None,
+) -> dict[str, Any]:
+    peer = replace(PEER, tls=tls)
+    broken = Broken("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
+    return partial_request(broken, BodyLogger("decoded", 64), {}, ["t"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"", {}),
+        (b"\x16\x03\x01\x02\x00", {}),
+        (b"GET", {}),
+        (b"?? ??", {}),
+        (b"GET ", {"method": "GET", "protocol": "http"}),
+        (b"get /x HTTP/1.1", {"method": "get", "path": "/x", "httpVersion": "1.1", "protocol": "http"}),
+        (b"A-METHOD-THAT-IS-LONG /x", {"method": "A-METHOD-THAT-I", "path": "/x", "protocol": "http"}),
+        (b"GET x HTTP/3.0\r\n", {"method": "GET", "path": "x", "httpVersion": "3.0", "protocol": "http"}),
+        (b"GET /a b HTTP/1.1\r\n", {"method": "GET", "path": "/a b", "httpVersion": "1.1", "protocol": "http"}),
+        (
+            b"GET HTTPS://h/x?y HTTP/1.1\r\n",
+            {
+                **{"method": "GET", "protocol": "https", "url": "HTTPS://h/x?y", "path": "/x?y", "httpVersion": "1.1"},
+                "destination": {"hostname": "h", "port": 443},
+            },
+        ),
+        (
+            b"GET http://h HTTP/1.1",
+            {
+                **{"method": "GET", "protocol": "http", "url": "http://h", "path": "/", "httpVersion": "1.1"},
+                "destination": {"hostname": "h", "port": 80},
+            },
+        ),
+        (
+            b"CONNECT a.test:99999 HTTP/1.1\r\nHost: a.test:99999\r\n\r\n",
+            {"method": "CONNECT", "protocol": "http", "httpVersion": "1.1"},
+        ),
+        (
+            b"CONNECT a.test:443 HTTP/1.1\r\n\r\n",
+            {
+                **{"method": "CONNECT", "protocol": "http", "httpVersion": "1.1"},
+                "destination": {"hostname": "a.test", "port": 443},
+            },
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+            {"method": "GET", "protocol": "http", "httpVersion": "1.1", "path": "/"},
+        ),
+    ],
+)
+def test_as_much_as_the_first_line_shows(raw: bytes, found: dict[str, Any]) -> None:
+    record = told(raw)
+    assert {key: value for key, value in record.items() if key not in CERTAIN | {"rawHead", "headers"}} == found
+    assert record["id"] == "i"
+    assert record["remoteIpAddress"] == "127.0.0.1"
+    assert record["remotePort"] == 50000
+    assert record["tags"] == ["t"]
+    assert ("rawHead" in record) == bool(raw)
+
+
+def test_header_fields_as_far_as_they_look_like_some() -> None:
+    record = told(b"GET / HTTP/1.1\nHost: h.test\r\nno colon\r\nA:\t1 \r\na: 2\r\n\r\n")
+    assert record["rawHeaders"] == [["Host", "h.test"], ["A", "1"], ["a", "2"]]
+    assert record["headers"] == {"host": "h.test", "a": "1, 2"}
+    assert record["url"] == "http://h.test/"
+
+
+def test_the_bytes_are_kept_up_to_the_limit() -> None:
+    assert told(b"\xff" * 10)["rawHead"]["size"] == 10
+    assert told(b"x" * 100)["rawHead"] == {"size": 100, "text": "x" * 64, "truncated": True}
+
+
+def test_the_exchange_that_was_broken_is_told_as_it_was_understood(stage: Any) -> None:
+    exchange = stage.exchange("POST /p?q", ("X", "y"))
+    record = told(b"", exchange)
+    assert record["id"] == "i"
+    assert record["url"] == "http://example.test/p?q"
+    assert record["path"] == "/p?q"
+    assert record["headers"] == {"host": "example.test", "x": "y"}
+    assert record["destination"] == {"hostname": "example.test", "port": 80}
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ([["x", "y"]], {}),
+        ([[":method", "A-METHOD-THAT-IS-LONG"]], {"method": "A-METHOD-THAT-I"}),
+        ([[":path", "/a"], [":path", "/b"]], {"path": "/a"}),
+        (
+            [[":scheme", "HTTPS"], [":authority", "a.test"], [":path", "/a"]],
+            {
+                **{"protocol": "https", "path": "/a", "url": "https://a.test/a"},
+                "destination": {"hostname": "a.test", "port": 443},
+            },
+        ),
+        ([[":method", "CONNECT"], [":authority", "a.test:99999"]], {"method": "CONNECT"}),
+    ],
+)
+def test_as_much_as_fields_show(fields: list[list[str]], found: dict[str, Any]) -> None:
+    record = told(fields=fields)
+    assert {key: value for key, value in record.items() if key not in CERTAIN | {"headers"}} == {
+        **{"httpVersion": "2.0", "protocol": "http"},
+        **found,
+    }
+    assert record["rawHeaders"] == fields and set(record["headers"]) == {name for name, _ in fields}
+
+
+def test_what_the_connection_tells() -> None:
+    tls = {"sniHostname": "a.test"}
+    origin = Origin("https", ("a.test", 8443), "a.test")
+    tunnel = {"protocol": "https", "destination": {"hostname": "a.test", "port": 8443}, "tlsMetadata": tls}
+    nothing = told(b"\x00", origin=origin, tls=tls)
+    assert nothing.items() >= tunnel.items() and "method" not in nothing
+    assert told(version="2.0", origin=origin, tls=tls).items() >= {**tunnel, "httpVersion": "2.0"}.items()
+    bad = told(b"GET /x HTTP/1.1\r\nHost: a.test\r\nb c: d\r\n\r\n", origin=origin, tls=tls)
+    assert bad.items() >= {**tunnel, "url": "https://a.test:8443/x", "method": "GET"}.items()
+    direct = told(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", origin=Origin("https", None, "b.test"))
+    assert direct["url"] == "https://b.test/x"
+    assert told(b"GET / HTTP/1.1\r\nHost: z\r\nb c\r\n")["protocol"] == "http"

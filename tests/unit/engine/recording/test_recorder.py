@@ -1,0 +1,315 @@
+"""Numbers, batches, backpressure, gaps, and the end of a recording."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
+
+from mockrec.engine.recording import recorder as module
+from mockrec.engine.recording.callbacks import Callbacks
+from mockrec.engine.recording.recorder import BATCH_RECORDS, Recorder
+from mockrec.formats.schema.errors import FormatError, OutputError
+from mockrec.formats.schema.events import check_record
+
+pytestmark = pytest.mark.anyio
+
+
+def record(kind: str = "response", **more: Any) -> dict[str, Any]:
+    return {"seq": 0, "type": kind, "timestamp": "2026-01-01T00:00:00.000000Z", **more}
+
+
+def last() -> dict[str, Any]:
+    return record("session-ended", reason="done")
+
+
+def no_failure(error: FormatError) -> None:
+    raise AssertionError(error)
+
+
+def recording(*sinks: Any, **more: Any) -> Recorder:
+    return Recorder(sinks, **{"on_failure": no_failure, **more})
+
+
+async def until(condition: Any) -> None:
+    with anyio.fail_after(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def small_queue(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A queue that a few records fill."""
+    monkeypatch.setattr(module, "QUEUE_BYTES", 1000)
+    return 1000
+
+
+# ── numbers and batches ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_records_are_numbered_and_written_in_order(sink: Any) -> None:
+    it = recording(sink)
+    for number in range(3 * BATCH_RECORDS + 7):
+        it.add(record(number=number))
+    await it.close(last)
+    numbers = [one["seq"] for one in sink.records]
+    assert numbers == list(range(3 * BATCH_RECORDS + 8))
+    assert [one.get("number") for one in sink.records[:-1]] == numbers[:-1]
+    assert sink.types[-1] == "session-ended"
+    assert sink.closed == 1
+
+
+async def test_a_full_batch_is_handed_on_at_once(sink: Any) -> None:
+    it = recording(sink)
+    for _ in range(BATCH_RECORDS - 1):
+        it.add(record())
+    assert it._queued == 0
+    it.add(record())
+    assert it._queued > 0
+    assert it._timer is None
+    await it.close(last)
+
+
+async def test_a_batch_does_not_wait_long(sink: Any) -> None:
+    it = recording(sink)
+    it.add(record())
+    assert it._queued == 0
+    await until(lambda: sink.batches)
+    assert len(sink.records) == 1
+    await it.close(last)
+
+
+async def test_flush_hands_on_what_there_is(sink: Any) -> None:
+    it = recording(sink)
+    it.flush()
+    it.add(record())
+    it.flush()
+    await until(lambda: sink.batches)
+    it.flush()
+    await it.close(last)
+    assert len(sink.records) == 2
+
+
+async def test_every_sink_gets_the_same(sink: Any, other_sink: Any) -> None:
+    it = recording(sink, other_sink)
+    it.add(record())
+    await it.close(last)
+    assert sink.data == other_sink.data != b""
+
+
+async def test_no_sink_waits_for_another(sink: Any, other_sink: Any) -> None:
+    """A slow one keeps its own lines waiting, not those of one that has been promised to be quick."""
+    sink.hold()
+    it = recording(sink, other_sink)
+    it.add(record())
+    it.flush()
+    await until(lambda: other_sink.types == ["response"])
+    assert sink.data == b""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.close, last)
+        await until(lambda: other_sink.closed)
+        assert sink.data == b""
+        sink.release()
+    assert sink.data == other_sink.data
+
+
+async def test_a_sink_that_fails_does_not_stop_the_others(sink: Any, other_sink: Any) -> None:
+    sink.fails = OutputError("x", "No space left on device")
+    failures: list[FormatError] = []
+    it = recording(sink, other_sink, on_failure=failures.append)
+    it.add(record())
+    it.flush()
+    await until(lambda: failures)
+    it.add(record())
+    await it.close(last)
+    assert other_sink.types == ["response", "response", "session-ended"]
+    assert failures == [sink.fails]
+    assert (sink.closed, other_sink.closed) == (1, 1)
+
+
+async def test_records_are_counted_by_type_also_without_a_sink() -> None:
+    it = recording()
+    for kind in ("request", "request", "response"):
+        it.add(record(kind))
+    assert not it.behind
+    seen: list[dict[str, int]] = []
+
+    def end() -> dict[str, Any]:
+        seen.append(dict(it.counts))
+        return last()
+
+    await it.close(end)
+    assert seen == [{"request": 2, "response": 1}]
+
+
+# ── backpressure ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_slow_sink_slows_the_traffic_and_loses_nothing(sink: Any, small_queue: int) -> None:
+    it = recording(sink)
+    sink.hold()
+    added = 0
+    while not it.behind:
+        it.add(record(text="x" * 100))
+        it.flush()
+        added += 1
+        assert added < 100
+    went_on: list[int] = []
+
+    async def wait(number: int) -> None:
+        await it.wait_for_room()
+        assert not it.behind
+        went_on.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(wait, number)
+        await wait_all_tasks_blocked()
+        assert went_on == []
+        sink.release()
+    assert sorted(went_on) == [0, 1, 2, 3, 4]
+    await it.close(last)
+    assert len(sink.records) == added + 1
+
+
+async def test_it_falls_behind_and_recovers_again_and_again(sink: Any, small_queue: int) -> None:
+    it = recording(sink)
+    for _ in range(20):
+        sink.hold()
+        it.add(record(text="x" * 2 * small_queue))
+        it.flush()
+        assert it.behind
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.wait_for_room)
+            tasks.start_soon(it.wait_for_room)
+            await wait_all_tasks_blocked()
+            sink.release()
+        assert not it.behind
+    await it.close(last)
+
+
+async def test_nobody_waits_where_there_is_room(sink: Any) -> None:
+    it = recording(sink)
+    with anyio.fail_after(60):
+        await it.wait_for_room()
+    await it.close(last)
+
+
+# ── leaving records out ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_left_out_is_told(sink: Any, small_queue: int) -> None:
+    it = recording(sink, drop=True)
+    sink.hold()
+    it.add(record(text="x" * 2 * small_queue))
+    it.flush()
+    assert not it.behind
+    for kind in ("request", "response", "response"):
+        it.add(record(kind))
+    sink.release()
+    await until(lambda: not it._is_full())
+    it.add(record("abort"))
+    await it.close(last)
+    assert sink.types == ["response", "gap", "abort", "session-ended"]
+    gap = sink.records[1]
+    assert gap["counts"] == {"request": 1, "response": 2}
+    assert check_record(gap) == []
+    assert [one["seq"] for one in sink.records] == [0, 1, 2, 3]
+
+
+async def test_a_gap_is_told_also_where_the_recording_ends_in_it(sink: Any, small_queue: int) -> None:
+    it = recording(sink, drop=True)
+    sink.hold()
+    it.add(record(text="x" * 2 * small_queue))
+    it.flush()
+    it.add(record("request"))
+    counts: list[dict[str, int]] = []
+
+    def end() -> dict[str, Any]:
+        counts.append(dict(it.counts))
+        return last()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.close, end)
+        await until(lambda: counts)
+        sink.release()
+    assert sink.types == ["response", "gap", "session-ended"]
+    assert sink.records[1]["counts"] == {"request": 1}
+    assert counts == [{"response": 1, "gap": 1}]
+
+
+async def test_nothing_is_left_out_where_the_disk_keeps_up(sink: Any) -> None:
+    it = recording(sink, drop=True)
+    for _ in range(1000):
+        it.add(record())
+    await it.close(last)
+    assert sink.types == ["response"] * 1000 + ["session-ended"]
+
+
+# ── failures ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_failure_is_told_in_the_loop(sink: Any) -> None:
+    sink.fails = OutputError("x", "No space left on device")
+    failures: list[FormatError] = []
+    loop = asyncio.get_running_loop()
+
+    def failed(error: FormatError) -> None:
+        assert asyncio.get_running_loop() is loop
+        failures.append(error)
+
+    it = recording(sink, on_failure=failed)
+    it.add(record())
+    await until(lambda: failures)
+    await it.close(last)
+    assert failures == [sink.fails]
+
+
+async def test_a_sink_that_failed_keeps_nobody_waiting(sink: Any, small_queue: int) -> None:
+    sink.fails = OutputError("x", "No space left on device")
+    it = recording(sink, on_failure=lambda error: None)
+    for _ in range(20):
+        it.add(record(text="x" * small_queue))
+        it.flush()
+        with anyio.fail_after(20):
+            await it.wait_for_room()
+    await it.close(last)
+
+
+# ── callbacks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_callbacks_hear_of_records_as_they_are_written(sink: Any) -> None:
+    heard: list[int] = []
+    callbacks = Callbacks({"gap": lambda event: heard.append(event.seq)}, {"gap": "h.py:f"})
+    it = recording(sink, callbacks=callbacks)
+    async with anyio.create_task_group() as tasks:
+        callbacks.start(tasks, it.add)
+        for kind in ("gap", "x", "gap"):
+            it.add(record(kind, counts={"x": 1}))
+        await it.finish_callbacks()
+        assert heard == [0, 2]
+        await it.close(last)
+        tasks.cancel_scope.cancel()
+    assert sink.types == ["gap", "x", "gap", "session-ended"]
+
+
+async def test_nothing_is_written_behind_the_last_record(sink: Any) -> None:
+    def broken(event: Any) -> None:
+        raise RuntimeError
+
+    callbacks = Callbacks({"session-ended": broken, "gap": broken}, {"session-ended": "h.py:f", "gap": "h.py:f"})
+    it = recording(sink, callbacks=callbacks)
+    async with anyio.create_task_group() as tasks:
+        callbacks.start(tasks, it.add)
+        it.add(record("gap", counts={"x": 1}))
+        await it.finish_callbacks()
+        await it.close(last)
+        await callbacks.finish()
+        it.add(record("late"))
+        it.flush()
+        tasks.cancel_scope.cancel()
+    assert sink.types == ["gap", "callback-error", "session-ended"]

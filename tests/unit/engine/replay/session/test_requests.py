@@ -1,0 +1,47 @@
+"""Records → requests in their order, with what they were beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockrec.engine.replay.session.requests import Call, Said, calls
+
+
+def test_requests_know_when_they_began_and_what_was_not_over(recorded: Any) -> None:
+    recorded.add("session-started", "")
+    recorded.add("request-initiated", "a")
+    recorded.add("request-initiated", "b")
+    recorded.add("request", "b")
+    recorded.add("request", "a")
+    recorded.add("response", "a")
+    recorded.add("request-initiated", "c")
+    recorded.add("request", "c")
+    found = [one for one in calls(recorded.records) if isinstance(one, Call)]
+    assert [(one.id, sorted(one.beside)) for one in found] == [("b", ["a"]), ("a", []), ("c", ["b"])]
+    assert found[2].began - found[1].began == 5.0
+
+
+def test_a_request_without_a_beginning_is_told_by_its_own_record(recorded: Any) -> None:
+    recorded.add("request", "a", connectionId=None, timingEvents={"startTime": 5000})
+    (one,) = calls(recorded.records)
+    assert isinstance(one, Call)
+    assert (one.connection, one.began) == ("a", 5.0)
+
+
+def test_what_is_said_on_websockets_and_aborts_follow(recorded: Any) -> None:
+    recorded.add("websocket-request", "w")
+    recorded.add("websocket-accepted", "w")
+    recorded.add("websocket-message-sent", "w")
+    recorded.add("websocket-close", "w")
+    recorded.add("websocket-message-sent", "other")
+    recorded.add("request-initiated", "x")
+    recorded.add("abort", "x")
+    found = list(calls(recorded.records))
+    assert isinstance(found[0], Call)
+    assert found[0].is_websocket
+    assert [(one.id, one.record["type"]) for one in found[1:] if isinstance(one, Said)] == [
+        ("w", "websocket-accepted"),
+        ("w", "websocket-message-sent"),
+        ("w", "websocket-close"),
+        ("x", "abort"),
+    ]

@@ -1,0 +1,64 @@
+"""Pages, told by tag and text, also where blanks count in a part of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mockrec.formats.diff.compare.html import compare_pages
+from mockrec.formats.diff.compare.values import Values
+
+SCRIPT = "<script>var a = 1;\n if (a<b && c>d) {}</script>"
+
+
+def found(a: str, b: str, values: Values) -> list[tuple[str, str, Any, Any]]:
+    return [
+        (str(one.kind), one.path.removeprefix("text "), one.a, one.b)
+        for one in compare_pages(a, b, values, "response", "text")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (f"<html>\n{SCRIPT}\n<p>one two</p>\n</html>\n", f"<html>{SCRIPT}<p>\none\n two</p></html>"),
+        ("<p>a</p>\n<pre>x\n y</pre>", "<p>\n a\n</p><pre>x\n y</pre>"),
+        ("<PRE>x\n</PRE><b>y</b>\n", "<PRE>x\n</PRE>\n<b>y</b>"),
+        ("<style>a{}</style><p>x</p>", "<style>a{}</style>\n\n<p>x</p>\n"),
+        ("<p>x</p><script>1 <", "<p>x</p>\n<script>1 <"),
+        ("\ufeff<p>x</p>", "<p>x</p>"),
+    ],
+)
+def test_how_lines_are_broken_does_not_count_beside_what_keeps_its_blanks(a: str, b: str, values: Values) -> None:
+    assert found(a, b, values) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (f"<a>\n{SCRIPT}\n<p>one</p>", f"<a>{SCRIPT}<p>\ntwo</p>", [("value", "(line 4)", "one", "two")]),
+        ("<pre>a\n b</pre>", "<pre>a\nb</pre>", [("value", "(line 2)", " b", "b")]),
+        ("<textarea>a  b</textarea>", "<textarea>a b</textarea>", [("value", "(line 1)", "a  b", "a b")]),
+        (
+            "<ul>\n<li>1</li>\n</ul>",
+            "<ul>\n<li>1</li>\n<li>2</li>\n</ul>",
+            [("added", "(line 3)", None, "<li>2</li>")],
+        ),
+        ('<p class="x">a</p>', '<p class="y">a</p>', [("value", "(line 1)", '<p class="x">', '<p class="y">')]),
+        ('<i style="white-space: pre">a  b</i>', '<i style="white-space: pre">a b</i>', [("value", "(line 1)", None, None)]),
+        ('<i style="white-space: nowrap">a  b</i>', '<i style="white-space: nowrap">a b</i>', []),
+    ],
+)  # fmt: skip
+def test_what_differs_is_told_where_it_stands(a: str, b: str, expected: list[Any], values: Values) -> None:
+    told = found(a, b, values)
+    assert [(kind, line) for kind, line, _, _ in told] == [(kind, line) for kind, line, _, _ in expected]
+    for (_, _, one, other), (_, _, one_expected, other_expected) in zip(told, expected, strict=True):
+        assert one_expected in (None, one)
+        assert other_expected in (None, other)
+
+
+@pytest.mark.parametrize("piece", ["<pre>", "<pre ", "<script", "<", "<!--", "\n ", "<p> "])
+def test_pages_that_are_hostile_take_time_by_their_size(piece: str, values: Values) -> None:
+    """Read once, with what would be a minute's work for one that looks back."""
+    assert len(found(piece * 20_000, piece * 20_000 + "x", values)) <= 21
