@@ -89,7 +89,7 @@ def _with_marks(plan: Plan) -> Plan:
     if not key:
         return plan
     # Imported here: only those who have a key need it.
-    from mockrec.engine.redaction.placeholders import Marks
+    from mockrec.engine.redaction.placeholders import Placeholders
     from mockrec.formats.query.rewritten import with_marks
 
-    return with_marks(plan, Marks.named(key).mark)
+    return with_marks(plan, Placeholders.named(key).mark)

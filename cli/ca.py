@@ -15,7 +15,7 @@ import typer
 
 from mockrec.cli import printing
 from mockrec.cli.help import Command
-from mockrec.cli.options import As, Force, Quiet, Shape, Verbose
+from mockrec.cli.options import As, Force, OutputShape, Quiet, Verbose
 from mockrec.cli.pipes import await_readers
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _show_by_default(context: typer.Context) -> None:
 
 
 @app.command(cls=Command)
-def show(ca_cert: CaCert = None, shape: As = Shape.text, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def show(ca_cert: CaCert = None, shape: As = OutputShape.text, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Say where the CA is, and its fingerprint.
 
     Makes your CA if there is none yet.
@@ -73,7 +73,7 @@ def show(ca_cert: CaCert = None, shape: As = Shape.text, quiet: Quiet = False, v
     subject = certificate.subject.rfc4514_string()
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     fingerprint, spki = fingerprint_sha256(certificate), spki_sha256(certificate)
-    if shape is Shape.json:
+    if shape is OutputShape.json:
         told = {
             "path": str(path),
             "subject": subject,

@@ -15,7 +15,7 @@ from mockrec.cli.pipes import await_readers
 from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
-    from mockrec.formats.diff.ignore import Rule
+    from mockrec.formats.diff.ignore import IgnoreRule
     from mockrec.formats.diff.model import AnyOrder, Severity
     from mockrec.formats.diff.result import Result
 
@@ -137,7 +137,7 @@ def diff(
     from mockrec.formats.diff.baseline import read_baseline
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import Options, Severity
+    from mockrec.formats.diff.model import DiffOptions, Severity
 
     if [a, b, noise].count("-") > 1:
         raise typer.BadParameter("only one session can be read from stdin")
@@ -147,7 +147,7 @@ def diff(
         rules=_rules(ignore or (), ignore_file or ()),
         baseline=read_baseline(baseline) if baseline is not None else frozenset(),
     )
-    options = Options(
+    options = DiffOptions(
         strict=strict,
         requests=requests,
         timing=timing,
@@ -178,7 +178,7 @@ def _any_order(value: str) -> AnyOrder:
     return parse_place(path) if path else lambda location: True
 
 
-def _rules(texts: Sequence[str], files: Sequence[str]) -> list[Rule]:
+def _rules(texts: Sequence[str], files: Sequence[str]) -> list[IgnoreRule]:
     from datetime import UTC, datetime
 
     from mockrec.formats.diff.ignore import parse_rule, read_rules

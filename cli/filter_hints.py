@@ -46,9 +46,9 @@ def _tell_of_marks(count: int, paths: Sequence[str]) -> None:
     if not key:
         printing.note(f"{there}; with the key of the recording in {KEY_VARIABLE} a true value is found by its mark")
         return
-    from mockrec.engine.redaction.placeholders import Marks
+    from mockrec.engine.redaction.placeholders import Placeholders
 
-    ours = Marks.named(key).key_id
+    ours = Placeholders.named(key).key_id
     others = sorted({told for path in paths if (told := _key_of(path)) not in ("", ours)})
     if others:
         printing.note(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
     from mockrec.formats.query.field import Field
-    from mockrec.formats.select.selection import Kept, Selection
-    from mockrec.formats.sessions.derived import Carrier
+    from mockrec.formats.select.selection import SelectedLine, Selection
+    from mockrec.formats.sessions.derived import BodyCarrier
 
 _BATCH = 256 * 1024
 """Bytes that are written at a time."""
@@ -49,7 +49,7 @@ class Table(StrEnum):
 
 
 @dataclass(slots=True)
-class Wish:
+class FilterOptions:
     """What was asked for."""
 
     paths: list[str]
@@ -73,7 +73,7 @@ class Wish:
         return self.fields is not None or self.shape is not None
 
 
-def open_out(wish: Wish) -> Sink:
+def open_out(wish: FilterOptions) -> Sink:
     """The output of a command that writes a session or rows. Raises `OutputError`."""
     from mockrec.formats.files.jsonl import format_of, open_sink
 
@@ -126,8 +126,8 @@ def shape_of(output: str, output_format: str | None, *, fields: bool, shape: Row
 
 
 def write_lines(
-    wish: Wish,
-    lines: Iterable[Kept],
+    wish: FilterOptions,
+    lines: Iterable[SelectedLine],
     headers: Sequence[dict[str, Any] | None],
     contexts: Sequence[Context],
     sink: Sink,
@@ -135,9 +135,9 @@ def write_lines(
     at_once: bool = False,
 ) -> None:
     """The selected lines, with what the new session has to say of itself."""
-    from mockrec.formats.sessions.derived import Marks
+    from mockrec.formats.sessions.derived import Provenance
 
-    marks = Marks(_derived(wish), [_session_id(header) for header in headers])
+    marks = Provenance(_derived(wish), [_session_id(header) for header in headers])
     redacted = _redaction(wish)
     out = _Batch(sink, at_once)
     with _carrying(wish, stays=at_once) as carrier:
@@ -147,7 +147,7 @@ def write_lines(
         out.flush()
 
 
-def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
+def write_copy(wish: FilterOptions, selection: Selection, sink: Sink) -> None:
     """A session as it is, in another format."""
     (known,) = selection.inputs
     redacted = _redaction(wish)
@@ -161,12 +161,12 @@ def write_copy(wish: Wish, selection: Selection, sink: Sink) -> None:
 
 
 @contextmanager
-def _carrying(wish: Wish, *, stays: bool = False) -> Iterator[Carrier]:
+def _carrying(wish: FilterOptions, *, stays: bool = False) -> Iterator[BodyCarrier]:
     """What copies bodies for the output; a signal removes them again, as it does the output, unless what is there
     `stays`."""
-    from mockrec.formats.sessions.derived import Carrier
+    from mockrec.formats.sessions.derived import BodyCarrier
 
-    carrier = Carrier(_bodies_folder(wish))
+    carrier = BodyCarrier(_bodies_folder(wish))
     try:
         yield carrier
         _warn_of_lost(carrier)
@@ -176,7 +176,7 @@ def _carrying(wish: Wish, *, stays: bool = False) -> Iterator[Carrier]:
         raise
 
 
-def _warn_of_lost(carrier: Carrier) -> None:
+def _warn_of_lost(carrier: BodyCarrier) -> None:
     if carrier.lost:
         printing.warn(
             f"bodies beside the session that could not be taken along: {carrier.lost}; they are missing or damaged "
@@ -184,7 +184,7 @@ def _warn_of_lost(carrier: Carrier) -> None:
         )
 
 
-def _redaction(wish: Wish) -> Callable[[bytes], bytes]:
+def _redaction(wish: FilterOptions) -> Callable[[bytes], bytes]:
     """What becomes of a line."""
     if not wish.redact:
         return lambda line: line
@@ -201,7 +201,7 @@ def _redaction(wish: Wish) -> Callable[[bytes], bytes]:
     return redacted
 
 
-def _derived(wish: Wish) -> dict[str, Any]:
+def _derived(wish: FilterOptions) -> dict[str, Any]:
     """Empty for a plain conversion: it is still the same session."""
     if wish.expression is None and wish.limit is None and len(wish.paths) == 1:
         return {}
@@ -220,7 +220,7 @@ def _session_id(header: dict[str, Any] | None) -> str | None:
     return known if isinstance(known, str) else None
 
 
-def _bodies_folder(wish: Wish) -> Path | None:
+def _bodies_folder(wish: FilterOptions) -> Path | None:
     """Beside a log in a file; other outputs hold all bodies themselves, and so do those that are redacted."""
     from mockrec.formats.files.jsonl import format_of
 
@@ -259,7 +259,7 @@ class _Batch:
 # ── rows ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fields_of(wish: Wish) -> tuple[Field, ...]:
+def fields_of(wish: FilterOptions) -> tuple[Field, ...]:
     """The fields that rows are made of: those that are printed, then the one they are sorted by."""
     from mockrec.formats.select.fields import DEFAULT_FIELDS, parse_fields
 
@@ -271,10 +271,15 @@ def fields_of(wish: Wish) -> tuple[Field, ...]:
 
 
 def write_rows(
-    wish: Wish, lines: Iterable[Kept], contexts: Sequence[Context], sink: Sink, *, at_once: bool = False
+    wish: FilterOptions,
+    lines: Iterable[SelectedLine],
+    contexts: Sequence[Context],
+    sink: Sink,
+    *,
+    at_once: bool = False,
 ) -> None:
     """Fields of the selected exchanges, as a table, CSV or JSON Lines."""
-    from mockrec.formats.select.fields import DEFAULT_FIELDS, Rows, parse_fields, sort_rows
+    from mockrec.formats.select.fields import DEFAULT_FIELDS, FieldRows, parse_fields, sort_rows
 
     fields = fields_of(wish)
     names = [field.name for field in fields]
@@ -282,7 +287,7 @@ def write_rows(
         (by,) = parse_fields(wish.sort.lstrip("-"), records=wish.records)
         place = names.index(by.name)
         names = [field.name for field in parse_fields(wish.fields or DEFAULT_FIELDS, records=wish.records)]
-    rows = Rows(fields, list(contexts), records=wish.records).make(lines)
+    rows = FieldRows(fields, list(contexts), records=wish.records).make(lines)
     if wish.sort is not None:
         if wish.shape in (None, RowShape.table):
             rows = _shortened(rows, place)

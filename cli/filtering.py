@@ -12,9 +12,9 @@ from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
 from mockrec.cli.filter_hints import explain_nothing
 from mockrec.cli.filter_output import (
+    FilterOptions,
     RowShape,
     Table,
-    Wish,
     fields_of,
     open_out,
     shape_of,
@@ -29,7 +29,7 @@ from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
-    from mockrec.formats.select.selection import Kept, Selection
+    from mockrec.formats.select.selection import SelectedLine, Selection
 
 
 def filter_sessions(
@@ -93,7 +93,7 @@ def filter_sessions(
     paths, expression = arguments.split(sessions, where)
     shape = shape_of(output, output_format, fields=fields is not None, shape=shape)
     by_exchange = count or limit is not None or fields is not None or shape is not None
-    wish = Wish(
+    wish = FilterOptions(
         paths=paths,
         expression=expression,
         plan=arguments.parse(expression, records=records) or _everything(records=records, needed=by_exchange),
@@ -126,7 +126,7 @@ def _everything(*, records: bool, needed: bool) -> Plan | None:
     return arguments.parse(EVERYTHING, records=records)
 
 
-def _refuse(wish: Wish, *, follow: bool, count: bool) -> None:
+def _refuse(wish: FilterOptions, *, follow: bool, count: bool) -> None:
     """Options that cannot be used together, and a file that would be read and written at once."""
     if wish.sort is not None and not wish.rows:
         raise typer.BadParameter("it orders rows: name --fields too", param_hint="--sort")
@@ -139,7 +139,7 @@ def _refuse(wish: Wish, *, follow: bool, count: bool) -> None:
     refuse_inputs((wish.output,), wish.paths)
 
 
-def _count(wish: Wish) -> int:
+def _count(wish: FilterOptions) -> int:
     with _selection(wish, readings=1) as (selection, progress):
         found = selection.count()
         progress.finish()
@@ -148,7 +148,7 @@ def _count(wish: Wish) -> int:
     return found
 
 
-def _select(wish: Wish) -> int:
+def _select(wish: FilterOptions) -> int:
     with ExitStack() as stack:
         selection, progress = stack.enter_context(_selection(wish, readings=1 if wish.records else 2))
         sink = stack.enter_context(whole_or_none(open_out(wish)))
@@ -168,7 +168,7 @@ def _select(wish: Wish) -> int:
     return selection.found
 
 
-def _follow(wish: Wish) -> int:
+def _follow(wish: FilterOptions) -> int:
     from mockrec.formats.select.follow import Follower
 
     follower = Follower(wish.paths[0], wish.plan)
@@ -183,7 +183,7 @@ def _follow(wish: Wish) -> int:
     return follower.found
 
 
-def _first(lines: Iterator[Kept], limit: int | None) -> Iterator[Kept]:
+def _first(lines: Iterator[SelectedLine], limit: int | None) -> Iterator[SelectedLine]:
     """Lines of the first `limit` exchanges."""
     seen: set[int] = set()
     for kept in lines:
@@ -195,7 +195,7 @@ def _first(lines: Iterator[Kept], limit: int | None) -> Iterator[Kept]:
 
 
 @contextmanager
-def _selection(wish: Wish, *, readings: int) -> Iterator[tuple[Selection, Progress]]:
+def _selection(wish: FilterOptions, *, readings: int) -> Iterator[tuple[Selection, Progress]]:
     from mockrec.formats.select.selection import Selection
 
     progress = Progress(wish.paths, readings)
@@ -208,7 +208,7 @@ def _selection(wish: Wish, *, readings: int) -> Iterator[tuple[Selection, Progre
         selection.close()
 
 
-def _tell(wish: Wish, found: int) -> None:
+def _tell(wish: FilterOptions, found: int) -> None:
     noun = "record" if wish.records or wish.plan is None else "exchange"
     printing.note(f"{printing.plural(found, noun)} written to {printing.escape(wish.output)}")
 

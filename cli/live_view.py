@@ -26,7 +26,7 @@ _MOST_WORDS = 1000
 _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 
 
-class Live:
+class LiveView:
     """Counts what ends; tells it where stderr is a terminal."""
 
     def __init__(self, shown: Shown = lambda text, _: text) -> None:

@@ -27,7 +27,7 @@ invocation = Invocation()
 """Filled in by `main` before a command runs."""
 
 
-class Shape(StrEnum):
+class OutputShape(StrEnum):
     """`--as` of commands that print a session's content."""
 
     text = "text"
@@ -162,7 +162,7 @@ SessionPath = Annotated[
     ),
 ]
 As = Annotated[
-    Shape, typer.Option("--as", metavar="text|json", help="What is printed: text for people, or JSON Lines.")
+    OutputShape, typer.Option("--as", metavar="text|json", help="What is printed: text for people, or JSON Lines.")
 ]
 EventTypes = Annotated[
     str | None,

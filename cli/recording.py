@@ -16,7 +16,7 @@ import typer
 
 from mockrec.cli import interrupts, printing
 from mockrec.cli.codes import COMMAND_NOT_RUN, DEFECT, READER_GONE
-from mockrec.cli.live_view import Live
+from mockrec.cli.live_view import LiveView
 from mockrec.cli.options import duration
 from mockrec.cli.pipes import await_readers
 from mockrec.cli.replay_summary import replay_words, tell_replays
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class RunOptions:
     """What of the options concerns only the command line."""
 
     ready_file: Path | None
@@ -53,7 +53,7 @@ class Choices:
     """What answers, for the ready line, where that is not a rule file."""
 
 
-def record(settings: RunSettings, choices: Choices) -> int:
+def record(settings: RunSettings, choices: RunOptions) -> int:
     """Record until something ends it; the exit code."""
     count, seconds = _stop_after(choices.stop_after)
     # Without an output only what callbacks ask for is made, so each of them is called.
@@ -64,7 +64,7 @@ def record(settings: RunSettings, choices: Choices) -> int:
         def shown(text: str, exchange: Exchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
-        live = Live(shown)
+        live = LiveView(shown)
 
         def ended(exchange: Exchange) -> None:
             live.ended(exchange)
@@ -122,12 +122,14 @@ def record(settings: RunSettings, choices: Choices) -> int:
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
 
 
-def _run(settings: RunSettings, hooks: Hooks, workers: int, live: Live) -> Run:
+def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> Run:
     if workers == 1:
         return Single(settings, hooks)
-    from mockrec.engine.run.workers.supervisor import Crew  # only where it is wanted: a run starts sooner without it
+    from mockrec.engine.run.workers.supervisor import (
+        WorkerPool,  # only where it is wanted: a run starts sooner without it
+    )
 
-    return Crew(settings, hooks, workers, tells_exchanges=live.terminal)
+    return WorkerPool(settings, hooks, workers, tells_exchanges=live.terminal)
 
 
 def is_stdout_gone(failure: FormatError) -> bool:
@@ -160,7 +162,7 @@ def _stop_after(text: str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _tell_ready(run: Run, choices: Choices) -> None:
+def _tell_ready(run: Run, choices: RunOptions) -> None:
     settings, ready_file = run.settings, choices.ready_file
     rules = _what_answers(settings) if choices.answers is None else choices.answers
     to = ", ".join("stdout" if path == "-" else path for path in settings.outputs)
@@ -197,7 +199,7 @@ def _what_answers(settings: RunSettings) -> str:
     return " · ".join(words)
 
 
-def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
+def _strict(ending: Ending, run: Run, live: LiveView, strict: bool) -> Ending:
     """What --strict makes of an otherwise good run."""
     pending = [rule.rule.id for rule in run.rules.pending()]
     words = _strict_words(pending, live.unmatched) + replay_words(run.replays)
@@ -207,7 +209,7 @@ def _strict(ending: Ending, run: Run, live: Live, strict: bool) -> Ending:
     return Ending(ending.reason, 1)
 
 
-def _failed(ending: Ending, run: Run, live: Live) -> Ending:
+def _failed(ending: Ending, run: Run, live: LiveView) -> Ending:
     """What a log that could not be kept, or a defect of ours, makes of any run."""
     failure = run.failure
     with_command = run.settings.command is not None

@@ -160,7 +160,7 @@ def run(
     Runs until Ctrl-C or until COMMAND ends. COMMAND stands after --; it gets the recorder as its proxy, the CA to
     trust, MOCKREC_URL and MOCKREC_PORT, and its exit code is that of the run.
     """
-    from mockrec.cli.recording import Choices, record, remove_stale
+    from mockrec.cli.recording import RunOptions, record, remove_stale
 
     if rules is None and watch:
         raise typer.BadParameter("there is no rule file to watch", param_hint="--watch")
@@ -198,7 +198,7 @@ def run(
         insecure=insecure,
         transparent=transparent,
     )
-    choices = Choices(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
+    choices = RunOptions(ready_file, stop_after, strict, watch=watch, no_proxy=no_proxy, workers=workers)
     raise typer.Exit(record(settings, choices))
 
 

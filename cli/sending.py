@@ -25,12 +25,12 @@ from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.signals import Signals
 from mockrec.engine.process import has_uvloop
 from mockrec.engine.replay.chain.put_back import Renamed
-from mockrec.engine.replay.send.send import Replay, SendSettings
+from mockrec.engine.replay.send.send import ReplayRun, SendSettings
 from mockrec.engine.run.settings import Ending
 
 if TYPE_CHECKING:
-    from mockrec.engine.replay.send.survey import Judged, Survey
-    from mockrec.engine.replay.session.requests import Call
+    from mockrec.engine.replay.send.survey import Survey, SurveyedRequest
+    from mockrec.engine.replay.session.requests import RecordedRequest
 
 _TOLD = 20
 """Different reasons that are told one by one."""
@@ -116,9 +116,9 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import Options, Severity
+    from mockrec.formats.diff.model import DiffOptions, Severity
 
-    result = compare_sessions(session, again, Options(), Filters(), None)
+    result = compare_sessions(session, again, DiffOptions(), Filters(), None)
     result.a.name, result.b.name = names
     for line in report(result, verbose=False):
         printing.data(line)
@@ -134,7 +134,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = (), 
         if len(defects) == 1:
             tell_defect(error)
 
-    replay = Replay(settings, defect)
+    replay = ReplayRun(settings, defect)
     if renamed is not None:
         replay.chained.renamed = renamed
     if dry_run:
@@ -180,7 +180,7 @@ def _send(settings: SendSettings, *, dry_run: bool, untold: Sequence[str] = (), 
         return anyio.run(main, backend_options={"use_uvloop": has_uvloop()}).exit_code
 
 
-async def _watch_signals(replay: Replay, stopped: list[int], *, task_status: TaskStatus[None]) -> None:
+async def _watch_signals(replay: ReplayRun, stopped: list[int], *, task_status: TaskStatus[None]) -> None:
     def held_up(number: int) -> None:
         os._exit(128 + number)  # what is recorded is a session that was cut off
 
@@ -192,7 +192,7 @@ async def _watch_signals(replay: Replay, stopped: list[int], *, task_status: Tas
             replay.stop()
 
 
-def _tell_reading(replay: Replay) -> None:
+def _tell_reading(replay: ReplayRun) -> None:
     """What had to be left out of the session, and whether it was cut off."""
     if replay.reading is not None:
         warn_of(replay.reading)
@@ -201,7 +201,7 @@ def _tell_reading(replay: Replay) -> None:
 # ── what is told ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _tell_one(call: Call, judged: Judged) -> None:
+def _tell_one(call: RecordedRequest, judged: SurveyedRequest) -> None:
     """A request of a dry run, and what of it would come from the answers to earlier ones."""
     draft, reason = judged.draft, judged.reason
     line = f"{draft.method} {call.record.get('url') or draft.target}"
@@ -233,7 +233,7 @@ def _tell_counted(reasons: Counter[str]) -> None:
         printing.note(f"  and {len(reasons) - _TOLD} more")
 
 
-async def _show_progress(replay: Replay) -> None:
+async def _show_progress(replay: ReplayRun) -> None:
     """One line that is written over again, with the rate and what remains."""
     began = anyio.current_time()
     while True:
@@ -248,7 +248,7 @@ async def _show_progress(replay: Replay) -> None:
         printing.progress(" · ".join(words))
 
 
-def _report(replay: Replay, untold: Sequence[str]) -> None:
+def _report(replay: ReplayRun, untold: Sequence[str]) -> None:
     """What was sent, how well the pace was kept, what failed."""
     progress, settings = replay.progress, replay.settings
     printing.progress("")
@@ -273,7 +273,7 @@ def _report(replay: Replay, untold: Sequence[str]) -> None:
             printing.note(f"recorded to {printing.escape(path)}")
 
 
-def _tell_chained(replay: Replay) -> None:
+def _tell_chained(replay: ReplayRun) -> None:
     """Which values of answers went into requests, and which would have, had the answers had them."""
     chained = replay.chained
     if chained.done:

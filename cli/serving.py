@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mockrec.cli import printing
 from mockrec.cli.reading import warn_of
-from mockrec.cli.recording import Choices, record, remove_stale
+from mockrec.cli.recording import RunOptions, record, remove_stale
 from mockrec.engine.config import RecordSettings, ServerSettings
-from mockrec.engine.rules.model import Place, Replay, Rule, When
+from mockrec.engine.rules.model import Replay, Rule, SourceLocation, When
 from mockrec.engine.run.rulefile import no_file
 from mockrec.engine.run.settings import RunSettings
 
@@ -35,7 +35,7 @@ def serve(settings: ServeSettings) -> int:
     """Answer until something ends it; the exit code. Raises ConfigError for a session that cannot be used."""
     if settings.ready_file is not None:
         remove_stale(settings.ready_file)
-    place = Place("", 0, 0, "")
+    place = SourceLocation("", 0, 0, "")
     # With `always` the rule is not pending: what counts is which recordings were used.
     rule = Rule(_RULE_ID, When(), (settings.step,), "always", 1, place, 0)
     loaded = no_file()
@@ -51,7 +51,7 @@ def serve(settings: ServeSettings) -> int:
     )
     answers = f"answering from {printing.escape(settings.step.session)}"
     return record(
-        run, Choices(ready_file=settings.ready_file, stop_after=None, strict=settings.strict, answers=answers)
+        run, RunOptions(ready_file=settings.ready_file, stop_after=None, strict=settings.strict, answers=answers)
     )
 
 
@@ -77,7 +77,7 @@ def step_of(
         parse_latency(latency)
     except ValueError as error:
         raise ValueError(f"--latency: {error}") from None
-    place = Place("", 0, 0, "")
+    place = SourceLocation("", 0, 0, "")
     return Replay(
         place,
         session=session,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.options import As, Quiet, SessionPath, Shape, Verbose
+from mockrec.cli.options import As, OutputShape, Quiet, SessionPath, Verbose
 from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def show(
         str | None,
         typer.Argument(metavar="ID", help="An exchange or tunnel, or the beginning of its id.", show_default=False),
     ] = None,
-    shape: As = Shape.text,
+    shape: As = OutputShape.text,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -53,12 +53,12 @@ def show(
         warn_of(opened)
 
 
-def _list(session: Session, shape: Shape) -> None:
+def _list(session: Session, shape: OutputShape) -> None:
     from mockrec.formats.sessions.rows import fold
 
     kinds: Counter[str] = Counter()
     rows = _counted(fold(session), kinds)
-    if shape is Shape.json:
+    if shape is OutputShape.json:
         for row in rows:
             printing.data(_json(_row_record(row)))
     else:
@@ -113,7 +113,7 @@ def _row_record(row: Row) -> dict[str, Any]:
     return {key: value for key, value in named.items() if value not in (None, "")}
 
 
-def _one(session: Session, prefix: str, shape: Shape) -> None:
+def _one(session: Session, prefix: str, shape: OutputShape) -> None:
     wanted = prefix.lower()
     candidates: dict[str, list[dict[str, Any]]] = {}
     """Records by id; once there are several ids, only the ids."""
@@ -130,7 +130,7 @@ def _one(session: Session, prefix: str, shape: Shape) -> None:
         _tell_candidates(session.name, prefix, list(candidates))
         raise typer.Exit(2)
     (records,) = candidates.values()
-    if shape is Shape.json:
+    if shape is OutputShape.json:
         for record in records:
             printing.data(_json(record))
         return

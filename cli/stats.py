@@ -9,11 +9,11 @@ import typer
 
 from mockrec.cli import arguments, printing
 from mockrec.cli.arguments import Sessions, Where
-from mockrec.cli.options import As, Quiet, Shape, Verbose
+from mockrec.cli.options import As, OutputShape, Quiet, Verbose
 from mockrec.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from mockrec.formats.analysis.stats import Endpoint, Stats
+    from mockrec.formats.analysis.stats import EndpointStats, Stats
 
 _TOP = 20
 
@@ -21,7 +21,7 @@ _TOP = 20
 def stats(
     sessions: Sessions,
     where: Where = None,
-    shape: As = Shape.text,
+    shape: As = OutputShape.text,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --as json.")] = False,
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=1, help="How many endpoints the text shows, the busiest first.")
@@ -51,7 +51,7 @@ def stats(
         finally:
             selection.close()
     progress.finish()
-    if as_json or shape is Shape.json:
+    if as_json or shape is OutputShape.json:
         from mockrec.formats.files.jsonl import encode_lines
 
         printing.data(encode_lines([summary(collected)]).decode().rstrip("\n"))
@@ -109,7 +109,7 @@ def _classes(collected: Stats) -> dict[str, int]:
     return classes
 
 
-def _busiest(collected: Stats) -> list[tuple[tuple[str, str, str], Endpoint]]:
+def _busiest(collected: Stats) -> list[tuple[tuple[str, str, str], EndpointStats]]:
     return sorted(collected.endpoints.items(), key=lambda item: (-item[1].count, item[0]))
 
 

@@ -96,7 +96,7 @@ def _kind(hint: Any) -> str:
         return "object"
     if hint is Body:
         return "[Body](#body)"
-    if isinstance(hint, type) and issubclass(hint, shapes.Shape):
+    if isinstance(hint, type) and issubclass(hint, shapes.LogObject):
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
     return _WORDS[hint]
 
@@ -106,7 +106,7 @@ def _inside(cls: type[Any]) -> dict[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for spec in shapes.specs(cls):
         item = shapes.element(spec.hint) or spec.hint
-        if isinstance(item, type) and issubclass(item, shapes.Shape):
+        if isinstance(item, type) and issubclass(item, shapes.LogObject):
             found |= {item.__name__: item, **_inside(item)}
     return found
 

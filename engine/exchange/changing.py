@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -21,10 +21,12 @@ class Changing(Protocol):
     def reads_body(self) -> bool:
         """Whether it needs the whole body, where there is one."""
 
-    async def whole(self, exchange: Exchange, answer: Answer) -> Answer:
+    async def whole(self, exchange: Exchange, answer: PreparedResponse) -> PreparedResponse:
         """The answer that is sent instead of a whole one."""
 
-    async def begun(self, exchange: Exchange, answer: Answer, length: int | None) -> tuple[Answer, int | None] | None:
+    async def begun(
+        self, exchange: Exchange, answer: PreparedResponse, length: int | None
+    ) -> tuple[PreparedResponse, int | None] | None:
         """The same for a head whose body follows in pieces; None where it `holds` them from now on."""
 
     def take(self, data: bytes) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mockrec.engine.message.body import Body
-from mockrec.engine.message.target_uri import Address
+from mockrec.engine.message.body import MessageBody
+from mockrec.engine.message.target_uri import TargetUri
 from mockrec.engine.wire.content import codings as content
 
 
@@ -17,7 +17,7 @@ class EditedRequest:
     """What the client's request has become."""
 
     method: str
-    address: Address
+    address: TargetUri
     body: bytes | None = None
     """On the wire, in place of the client's; None: the client's body is as it was."""
     keeps_host: bool = False
@@ -30,10 +30,10 @@ class EditedRequest:
         coding = self.address.headers.get("content-encoding", "")
         return content.decoded_whole(self.body or b"", content.codings_of(coding), limit)
 
-    def fits(self, size: int, client: Body | None = None) -> bool:
-        """Whether the decoded body, or the `client`'s where that is it, has at most `size` bytes; see `Body.fits`."""
+    def fits(self, size: int, client: MessageBody | None = None) -> bool:
+        """Whether the decoded body (the `client`'s if no rule set one) has at most `size` bytes: `MessageBody.fits`."""
         body = client
         if self.body is not None or body is None:
-            body = Body(len(self.body or b""))
+            body = MessageBody(len(self.body or b""))
             body.add(self.body or b"")
         return body.fits(self.address.headers.get("content-encoding", ""), size)

@@ -15,21 +15,21 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.exchange.changing import Changing
 from mockrec.engine.exchange.edited import EditedRequest
-from mockrec.engine.exchange.request_stream import RequestReader
+from mockrec.engine.exchange.request_stream import RequestBodyStream
 from mockrec.engine.ids import new_id
-from mockrec.engine.message.body import Body
-from mockrec.engine.message.channel import Channel, Peer
-from mockrec.engine.message.response import REASONS, Answer
-from mockrec.engine.message.target_uri import Address
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.message.body import MessageBody
+from mockrec.engine.message.channel import Channel, ClientConnection
+from mockrec.engine.message.response import REASONS, PreparedResponse
+from mockrec.engine.message.target_uri import TargetUri
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 if TYPE_CHECKING:
-    from mockrec.engine.recording.chunk_batcher import PieceBatch
-    from mockrec.engine.recording.exchange_log import Notes
+    from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher
+    from mockrec.engine.recording.exchange_log import ExchangeLog
     from mockrec.engine.rules.matching.select import CompiledRule
 
 
@@ -82,10 +82,10 @@ class Exchange:
     def __init__(
         self,
         head: RequestHead,
-        address: Address,
-        peer: Peer,
+        address: TargetUri,
+        peer: ClientConnection,
         channel: Channel,
-        notes: Notes,
+        notes: ExchangeLog,
         request_limit: int,
         response_limit: int,
     ) -> None:
@@ -99,11 +99,11 @@ class Exchange:
         self.channel = channel
         self.notes = notes
         self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = Body(request_limit, holds=True, make_spill=partial(notes.request_spill, address))
-        self.reader: RequestReader | None = None
+        self.request_body = MessageBody(request_limit, holds=True, make_spill=partial(notes.request_spill, address))
+        self.reader: RequestBodyStream | None = None
         """Where the request body goes that is passed on."""
         self.response_limit = response_limit
-        self.response_body: Body | None = None
+        self.response_body: MessageBody | None = None
         self.body_complete: anyio.Event | None = None
         """Set when the request body is complete or will never be; made by whoever waits for it first."""
         self.body_received_at: float | None = None
@@ -126,12 +126,12 @@ class Exchange:
         self.request_noted = False
         self.finished = False
         """Whether the terminal record is written."""
-        self.answer: Answer | None = None
+        self.answer: PreparedResponse | None = None
         self.response_head: ResponseHead | None = None
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
         self.tags: tuple[str, ...] = peer.tags
-        self.known: Known | None = None
+        self.known: SecretMap | None = None
         """The secrets that were replaced so far in its records."""
         self.waiting = 0
         """Its records that are redacted elsewhere."""
@@ -140,8 +140,8 @@ class Exchange:
         self.response_trailers: Sequence[Sequence[str]] = ()
         self.on_end: list[Callable[[], None]] | None = None
         """What is to be called when the exchange is over."""
-        self.request_pieces: PieceBatch | None = None
-        self.response_pieces: PieceBatch | None = None
+        self.request_pieces: BodyChunkBatcher | None = None
+        self.response_pieces: BodyChunkBatcher | None = None
         self.view = RequestView(
             "GET" if self.websocket else head.method,  # over HTTP/2 an upgrade is a CONNECT (RFC 8441)
             address.protocol,
@@ -159,7 +159,7 @@ class Exchange:
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def asked(self) -> Address:
+    def asked(self) -> TargetUri:
         """Where the request goes, after the rules that have changed it."""
         return self.address if self.edited is None else self.edited.address
 
@@ -175,7 +175,7 @@ class Exchange:
         return self.request_body.kept if edited is None or edited.body is None else edited.body
 
     def fits(self, size: int) -> bool:
-        """Whether that body has at most `size` bytes when it is decoded; see `Body.fits`."""
+        """Whether that body has at most `size` bytes when it is decoded; see `MessageBody.fits`."""
         if self.edited is not None:
             return self.edited.fits(size, self.request_body)
         return self.request_body.fits(self.address.headers.get("content-encoding", ""), size)
@@ -237,15 +237,15 @@ class Exchange:
                 self.body_complete = anyio.Event()
             await self.body_complete.wait()
 
-    def choose(self, rule: CompiledRule | None, *, forwards: bool = False, reads: bool = True) -> None:
-        """Keep the rule that answers (None: nothing matched); `forwards`: it may want to pass the body on, `reads`: to
-        look at all of it."""
+    def choose(self, rule: CompiledRule | None, *, streams_body: bool = False, needs_body: bool = True) -> None:
+        """Set the rule that answers (None: nothing matched). `streams_body`: it may forward the body while it arrives;
+        `needs_body`: it needs the whole body in memory."""
         self.rule = rule
         self.chosen = True
         if self.head.has_body:
-            held = self.request_body.release(wanted=reads)
-            if forwards:
-                self.reader = RequestReader(held, ended=self.request_body.complete)
+            held = self.request_body.release(wanted=needs_body)
+            if streams_body:
+                self.reader = RequestBodyStream(held, ended=self.request_body.complete)
         if self.request_body.complete:
             self.notes.request(self)
 
@@ -269,7 +269,7 @@ class Exchange:
             return b""
         return self.answer.body
 
-    async def reply(self, answer: Answer) -> None:
+    async def reply(self, answer: PreparedResponse) -> None:
         """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
         if self.changing is not None:
             answer = await self.changing.whole(self, answer)
@@ -285,7 +285,7 @@ class Exchange:
         self.response_trailers = trailers
         self._sent_everything(body)
 
-    async def begin(self, answer: Answer, length: int | None = None) -> None:
+    async def begin(self, answer: PreparedResponse, length: int | None = None) -> None:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
         if self.changing is not None:
             changed = await self.changing.begun(self, answer, length)
@@ -295,7 +295,7 @@ class Exchange:
         head = self._framed(answer, length, streamed=True)
         spill = partial(self.notes.response_spill, head, self.known)
         # Only those who wait for the end look at what was sent.
-        self.response_body = Body(self.response_limit, wanted=self.on_end is not None, make_spill=spill)
+        self.response_body = MessageBody(self.response_limit, wanted=self.on_end is not None, make_spill=spill)
         self._begun(answer, head)
         await self.channel.send_head(head)
 
@@ -335,11 +335,11 @@ class Exchange:
         if head is not None:
             self.response_head = head
             self.headers_sent_at = clock.now()
-            self.response_body = Body(self.response_limit)
+            self.response_body = MessageBody(self.response_limit)
             self.response_body.add(body)
         await self.channel.send_raw(data)
 
-    async def accept_websocket(self, fields: Sequence[tuple[str, str]]) -> tuple[Pipe, bytes]:
+    async def accept_websocket(self, fields: Sequence[tuple[str, str]]) -> tuple[ByteStream, bytes]:
         """Accept an upgrade, with further head fields; the pipe of its frames, and what has come of them already."""
         if self.changing is not None:
             fields = self.changing.upgrade(fields)
@@ -381,11 +381,11 @@ class Exchange:
     def _status(self) -> int:
         return self.response_head.status if self.response_head is not None else 0
 
-    def _framed(self, answer: Answer, length: int | None, *, streamed: bool) -> ResponseHead:
+    def _framed(self, answer: PreparedResponse, length: int | None, *, streamed: bool) -> ResponseHead:
         if self.extra_headers:
             own = {name.lower() for name, _ in answer.headers}
             added = tuple(pair for pair in self.extra_headers if pair[0].lower() not in own)
-            answer = Answer(
+            answer = PreparedResponse(
                 answer.status,
                 answer.headers + added,
                 answer.body,
@@ -396,7 +396,7 @@ class Exchange:
             )
         return answer.framed(self.channel, length, streamed=streamed)
 
-    def _begun(self, answer: Answer, head: ResponseHead) -> None:
+    def _begun(self, answer: PreparedResponse, head: ResponseHead) -> None:
         self.answer = answer
         self.response_head = head
         self.headers_sent_at = clock.now()

@@ -11,7 +11,7 @@ _ROOM = 64 * 1024
 """Bytes that may wait; the client waits while there are more. What was taken waits too, until more is asked for."""
 
 
-class RequestReader:
+class RequestBodyStream:
     """Pieces in at one end (`feed`, `end`), out at the other (`next`); a client is not read faster than that."""
 
     __slots__ = ("_dropped", "_given", "_news", "_pieces", "_room", "_size", "_unbounded", "begun", "ended", "on_room")

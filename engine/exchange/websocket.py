@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import Fault
-from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
 
-Part = Fragment | Ping | Pong | Close
+Part = Fragment | Ping | Pong | CloseFrame
 CLOSING_SECONDS = 5.0
 """How long the second close frame may take."""
 _GOING_AWAY = 1001
@@ -64,7 +64,7 @@ class WebSocketLost(Exception):
     """The client has gone without a close frame, or broke the protocol; the exchange has been ended."""
 
 
-class Kept:
+class KeptContent:
     """What the log keeps of a message on its way."""
 
     __slots__ = ("_limit", "_pieces", "_room", "is_binary", "size")
@@ -99,21 +99,21 @@ class Kept:
 class WebSocketSession:
     """One WebSocket. `receive` and the sends raise WebSocketLost once the client has gone."""
 
-    def __init__(self, exchange: Exchange, pipe: Pipe, codec: WebSocket, first: bytes, limit: int) -> None:
+    def __init__(self, exchange: Exchange, pipe: ByteStream, codec: WebSocket, first: bytes, limit: int) -> None:
         """`first`: what has come behind the request already; `limit`: bytes of a message that the log keeps."""
         self._exchange = exchange
         self._pipe = pipe
         self._codec = codec
         self._parts: list[Part | WsFault] = list(codec.receive(first)) if first else []
-        self._received = Kept(limit)
-        self._sent = Kept(limit)
+        self._received = KeptContent(limit)
+        self._sent = KeptContent(limit)
         self._pieces: list[bytes] = []
         """Of the message that is on its way; whoever waits for it may stop, and wait again."""
-        self._first: Close | None = None
+        self._first: CloseFrame | None = None
         """Our close frame, if it came before the client's."""
         self._writing = False
         self._leaving = False
-        self._close: Close | None = None
+        self._close: CloseFrame | None = None
         """What the client has said in its close frame."""
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
@@ -132,7 +132,7 @@ class WebSocketSession:
             self._received.add(part)
             if part.ends:
                 self._note("received", self._received)
-        elif isinstance(part, Close):
+        elif isinstance(part, CloseFrame):
             self._close = part
         return part  # type: ignore[return-value]
 
@@ -148,7 +148,7 @@ class WebSocketSession:
                     return b"".join(pieces), self._received.is_binary
             elif isinstance(part, Ping):
                 await self.pong(part.data)
-            elif isinstance(part, Close):
+            elif isinstance(part, CloseFrame):
                 await self.close(part.code, part.reason)
                 return None
 
@@ -199,14 +199,14 @@ class WebSocketSession:
     async def send_close(self, code: int | None, reason: str = "") -> None:
         """Our close frame, for those who receive the client's themselves, and call `finish` then."""
         if not self._codec.close_sent:
-            self._first = Close(code, reason) if self._close is None else None
+            self._first = CloseFrame(code, reason) if self._close is None else None
             await self._write(self._codec.send_close(code, reason))
 
     def leave(self) -> None:
         """Our close frame, because the run is ending; not into the middle of a frame that is being written."""
         self._leaving = True
         if not (self._writing or self._codec.close_sent):
-            leaving = Close(_GOING_AWAY, "mockrec is stopping")
+            leaving = CloseFrame(_GOING_AWAY, "mockrec is stopping")
             self._first = leaving if self._close is None else None
             self._pipe.put(self._codec.send_close(leaving.code, leaving.reason))
 
@@ -216,7 +216,7 @@ class WebSocketSession:
         return self._codec.close_sent
 
     @property
-    def client_close(self) -> Close | None:
+    def client_close(self) -> CloseFrame | None:
         """The client's close frame, once it has come."""
         return self._close
 
@@ -234,7 +234,7 @@ class WebSocketSession:
         message = "the client has not answered the close frame"
         self._exchange.abort({"name": "WebSocketError", "code": "WS_CLOSE_TIMEOUT", "message": message})
 
-    def _end(self, close: Close) -> None:
+    def _end(self, close: CloseFrame) -> None:
         exchange = self._exchange
         if not exchange.finished:
             exchange.ws_closed_at = clock.now()
@@ -278,6 +278,6 @@ class WebSocketSession:
         exchange.abort({"name": "WebSocketError", "code": code, "message": fault.reason})
         raise WebSocketLost
 
-    def _note(self, direction: str, kept: Kept) -> None:
+    def _note(self, direction: str, kept: KeptContent) -> None:
         self._exchange.notes.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
         kept.clear()

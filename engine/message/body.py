@@ -15,7 +15,7 @@ SPILLED = 256 * 1024
 """Bytes after which a body goes into the folder beside the log too."""
 
 
-class Body:
+class MessageBody:
     """One direction's body. `size` counts every byte on the wire (chunk framing removed)."""
 
     __slots__ = (

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import ResponseHead
 
 
 @dataclass(slots=True)
-class Peer:
+class ClientConnection:
     """The client end of a connection, as every event of the connection names it, and what is kept for it."""
 
     connection_id: str
@@ -74,7 +74,7 @@ class Channel(Protocol):
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         """The head that accepts an upgrade to WebSocket, with these fields beside those that the protocol needs."""
 
-    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+    async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
         """Send such a head. What follows is frames: their pipe, and what has come of them."""
 
     def close(self) -> None:

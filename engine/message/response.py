@@ -1,6 +1,6 @@
 """A final answer as a rule means it, and the reason phrases.
 
-Most rules give the same answer every time, so an `Answer` keeps the heads it was framed into and the
+Most rules give the same answer every time, so an `PreparedResponse` keeps the heads it was framed into and the
 form its body has in the log. A framed head lives for a second, because it holds the `Date`.
 """
 
@@ -12,13 +12,13 @@ from typing import Any
 
 from mockrec.engine import clock
 from mockrec.engine.message.channel import Channel
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.parts import ResponseHead
 
 REASONS: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
 
 
-class Answer:
+class PreparedResponse:
     """Status, headers and, where it is known beforehand, the whole body."""
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Answer:
         self.relayed = relayed
         self.logged_body: dict[str, Any] | None = None
         """Filled by the notes: how this body stands in the log."""
-        self.known: Known | None = None
+        self.known: SecretMap | None = None
         """The secrets that were replaced in that."""
         self._date = b""
         self._framed: dict[object, ResponseHead] = {}

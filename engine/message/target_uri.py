@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import RequestHead, header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS, normal_path
@@ -30,7 +30,7 @@ _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ConnectionContext:
     """What a connection says of the requests on it before it has carried any."""
 
     protocol: str = "http"
@@ -41,14 +41,14 @@ class Origin:
     """By TLS (SNI)."""
 
 
-PLAIN = Origin()
+PLAIN = ConnectionContext()
 
 
 @dataclass(slots=True)
-class Address:
+class TargetUri:
     """The URL of a request, in the pieces that events and matchers ask for."""
 
-    origin: Origin
+    origin: ConnectionContext
     """Of the connection it came on."""
     is_absolute: bool
     """Whether the request target was a whole URL: it was meant for a proxy."""
@@ -70,16 +70,16 @@ class Address:
     destination: dict[str, Any]
     logged: dict[str, Any] | None = None
     """How this head stands in the log; filled by the notes."""
-    known: Known | None = None
+    known: SecretMap | None = None
     """The secrets that were replaced in that."""
 
 
-def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> Address | str:
+def read_address(head: RequestHead, local_port: int, origin: ConnectionContext = PLAIN) -> TargetUri | str:
     """The address of a request, or the error code of a client-error.
 
     `local_port` serves requests that name no host.
     """
-    known: Address | None = head.address
+    known: TargetUri | None = head.address
     if known is not None and (known.origin is origin or known.origin == origin):
         return known
     protocol = origin.protocol
@@ -116,7 +116,7 @@ def read_address(head: RequestHead, local_port: int, origin: Origin = PLAIN) -> 
     host = hostname if port == default_port else f"{hostname}:{port}"
     path = target_text(target)
     url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
-    address = Address(
+    address = TargetUri(
         origin,
         absolute is not None,
         protocol,
@@ -146,15 +146,22 @@ def _as_asked(absolute: re.Match[str], url: str) -> str:
 
 
 def edited_address(
-    address: Address, protocol: str, hostname: str, port: int, target: str, raw_headers: list[list[str]], *, moved: bool
-) -> Address:
+    address: TargetUri,
+    protocol: str,
+    hostname: str,
+    port: int,
+    target: str,
+    raw_headers: list[list[str]],
+    *,
+    moved: bool,
+) -> TargetUri:
     """The address of a request that a rule has changed. `hostname` is without brackets; `moved`: it is for another
     server than before, as if a proxy had been asked for that."""
     named = f"[{hostname}]" if ":" in hostname else hostname
     host = named if port == DEFAULT_PORTS.get(protocol) else f"{named}:{port}"
     path = target_text(target)
     url = f"{protocol}://{host}{normal_target(path) if target.startswith('/') else ''}"
-    return Address(
+    return TargetUri(
         address.origin,
         address.is_absolute or moved,
         protocol,
@@ -171,7 +178,7 @@ def edited_address(
     )
 
 
-def _in_tunnel(host: str, port: int, authority: str, origin: Origin) -> tuple[str, int] | str:
+def _in_tunnel(host: str, port: int, authority: str, origin: ConnectionContext) -> tuple[str, int] | str:
     """The name and port of a request in a tunnel: the tunnel's name; where that is an address, the name that the
     request gives or TLS gave. The port is always the tunnel's, whatever else says another."""
     if _is_address(host):

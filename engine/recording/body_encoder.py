@@ -6,13 +6,13 @@ import base64
 from copy import copy
 from typing import Any
 
-from mockrec.engine.message.body import Body
-from mockrec.engine.recording.body_files import INLINE_BYTES, Spool
+from mockrec.engine.message.body import MessageBody
+from mockrec.engine.recording.body_files import INLINE_BYTES, BodyFiles
 from mockrec.engine.recording.body_spill import Spill
 from mockrec.engine.redaction.backlog import Backlog, TooMuch
 from mockrec.engine.redaction.records import RAW_HEAD
 from mockrec.engine.redaction.redactor import Knows, Redactor, replaced_body
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.content.streaming import decoded_size
 from mockrec.engine.wire.multipart import header_parameter
@@ -32,7 +32,7 @@ class Taken:
 
     __slots__ = ("kept", "size", "spill")
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: MessageBody) -> None:
         self.kept = body.kept
         self.size = body.size
         self.spill = body.spill
@@ -42,7 +42,7 @@ class Taken:
 class BodyLogger:
     """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
 
-    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, spool: Spool | None = None) -> None:
+    def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, spool: BodyFiles | None = None) -> None:
         """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay; without a
         `spool`, long bodies are in the log itself.
 
@@ -77,7 +77,7 @@ class BodyLogger:
 
     def kept(
         self,
-        body: Body,
+        body: MessageBody,
         headers: dict[str, Any],
         side: str = "",
         owner: Knows | None = None,
@@ -111,7 +111,7 @@ class BodyLogger:
             raise
         return {**record, "incomplete": True} if incomplete else record
 
-    def spill(self, headers: dict[str, Any], side: str, known: Known | None) -> Spill | None:
+    def spill(self, headers: dict[str, Any], side: str, known: SecretMap | None) -> Spill | None:
         """Where a long body goes while it comes; None where it has to be in memory: to be put into the log, to be kept
         as it was on the wire, or to be looked at as a whole."""
         encoding = headers.get("content-encoding")
@@ -236,7 +236,7 @@ class BodyLogger:
         same = next((at for at, (one, other) in enumerate(zip(told, redacted, strict=False)) if one != other), None)
         return redacted[min(len(told), len(redacted)) if same is None else same :]
 
-    def _beside(self, record: dict[str, Any], spool: Spool) -> dict[str, Any]:
+    def _beside(self, record: dict[str, Any], spool: BodyFiles) -> dict[str, Any]:
         """A long body in a file of its own; where that cannot be written the run is about to end."""
         charset = record.get("charset")
         text = record.get("text")

@@ -25,7 +25,7 @@ def has_folder(output: str) -> bool:
     return output != "-" and not is_uri(output) and (not os.path.exists(output) or os.path.isfile(output))
 
 
-class Spool:
+class BodyFiles:
     """The folders of a run's outputs. They are made with their first body."""
 
     def __init__(
@@ -148,7 +148,7 @@ class SpooledFile:
 
     __slots__ = ("_fd", "_hash", "_path", "_spool", "size")
 
-    def __init__(self, spool: Spool, path: Path, fd: int) -> None:
+    def __init__(self, spool: BodyFiles, path: Path, fd: int) -> None:
         self._spool = spool
         self._path = path
         self._fd = fd

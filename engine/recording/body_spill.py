@@ -9,9 +9,9 @@ from typing import Any
 from mockrec.engine.recording.body_coding import utf8_of
 from mockrec.engine.recording.body_files import SpooledFile
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch
-from mockrec.engine.redaction.holdback import Hold
-from mockrec.engine.redaction.redactor import Holder, Knows, Redactor, learn
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.holdback import HoldBack
+from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.content.streaming import ContentDecoder
 
@@ -31,7 +31,7 @@ class Spill:
         limit: int,
         redactor: Redactor | None,
         side: str,
-        known: Known | None,
+        known: SecretMap | None,
         backlog: Backlog | None = None,
     ) -> None:
         """`limit`: how many bytes are kept; `known`: the secrets that the exchange holds so far; `backlog`: where what
@@ -45,7 +45,7 @@ class Spill:
         self._side = side
         self._backlog = backlog
         self.waiting = 0
-        self.found = Holder()
+        self.found = SecretScope()
         self.found.known = known
         self._hold = redactor.hold() if redactor is not None else None
         self._encoding = headers.get("content-encoding", "")
@@ -96,7 +96,7 @@ class Spill:
         else:
             self._count(self._redact(piece))
 
-    def _takes_long(self, piece: bytes, hold: Hold) -> bool:
+    def _takes_long(self, piece: bytes, hold: HoldBack) -> bool:
         assert self._redactor is not None
         if self.waiting or hold.size > AT_ONCE or hold.is_coded(piece):
             return True

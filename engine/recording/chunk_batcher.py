@@ -11,7 +11,7 @@ from mockrec.engine import clock
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.redaction.holdback import Hold
+    from mockrec.engine.redaction.holdback import HoldBack
 
 _SECONDS = 0.02
 _MOST = 1024 * 1024
@@ -29,7 +29,7 @@ class Piece:
     is_ended: bool
     is_last: bool
     """Whether nothing follows, be it the end or not."""
-    hold: Hold | None
+    hold: HoldBack | None
     """What it goes through first."""
     coding: str = ""
     """UTF-16 or UTF-32, where that is known of the whole body."""
@@ -65,7 +65,7 @@ class Piece:
 Write = Callable[["Exchange", Piece], None]
 
 
-class PieceBatch:
+class BodyChunkBatcher:
     """One direction of one exchange. The last piece is written by `end`, with `isEnded`."""
 
     __slots__ = (
@@ -74,7 +74,7 @@ class PieceBatch:
     )
 
     def __init__(
-        self, exchange: Exchange, kind: str, write: Write, hold: Hold | None = None, hold_time: float = 0.1
+        self, exchange: Exchange, kind: str, write: Write, hold: HoldBack | None = None, hold_time: float = 0.1
     ) -> None:
         """`hold` keeps back what may be the beginning of a secret, and everything else for `hold_time` seconds."""
         self._hold_time = hold_time

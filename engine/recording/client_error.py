@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import PLAIN, Origin, read_address
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_address
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.redaction.redactor import Knows
 from mockrec.engine.wire.http1.request_head import target_text
@@ -35,9 +35,9 @@ class Broken:
 
     id: str
     """Of the record."""
-    peer: Peer
+    peer: ClientConnection
     fault: Fault
-    origin: Origin = PLAIN
+    origin: ConnectionContext = PLAIN
     """Of the connection that it came on."""
     version: str = ""
     """Of HTTP, where the connection speaks only one."""

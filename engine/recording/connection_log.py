@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.exchange_log import Log
@@ -22,18 +22,18 @@ Kind = Literal["tls-passthrough", "raw-passthrough"]
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class ConnectionTimes:
     """Milestones of a connection, in monotonic milliseconds."""
 
     connect: float
     tunnel: float | None = None
     handshake: float | None = None
 
-    def entered(self, now: float) -> Times:
+    def entered(self, now: float) -> ConnectionTimes:
         """A tunnel begins; a handshake before it was not that of what is inside."""
-        return Times(self.connect, now)
+        return ConnectionTimes(self.connect, now)
 
-    def secured(self, now: float) -> Times:
+    def secured(self, now: float) -> ConnectionTimes:
         """A handshake is over."""
         return replace(self, handshake=now)
 
@@ -47,7 +47,7 @@ class Times:
         return told | more
 
 
-class ConnectionNotes:
+class ConnectionLog:
     """Tells the log what happens to connections."""
 
     def __init__(self, log: Log, types: frozenset[str], bodies: BodyLogger, *, keeps_data: bool) -> None:
@@ -58,7 +58,12 @@ class ConnectionNotes:
         self._keeps_data = keeps_data
 
     def tls_client_error(
-        self, peer: Peer, times: Times, cause: FailureCause, destination: Record | None, metadata: Record | None
+        self,
+        peer: ClientConnection,
+        times: ConnectionTimes,
+        cause: FailureCause,
+        destination: Record | None,
+        metadata: Record | None,
     ) -> None:
         """A TLS handshake has failed, or the client has given up right after it."""
         if "tls-client-error" not in self._types:
@@ -82,9 +87,11 @@ class ConnectionNotes:
             record["tlsMetadata"] = metadata
         self._add(record)
 
-    def tunnel(self, kind: Kind, peer: Peer, times: Times, destination: Record, metadata: Record | None) -> Tunnel:
+    def tunnel(
+        self, kind: Kind, peer: ClientConnection, times: ConnectionTimes, destination: Record, metadata: Record | None
+    ) -> TunnelLog:
         """A connection is passed on from now on."""
-        return Tunnel(self, kind, peer, times, destination, metadata)
+        return TunnelLog(self, kind, peer, times, destination, metadata)
 
     def add(self, record: Record) -> None:
         """Add a record of a tunnel, if it is wanted."""
@@ -106,11 +113,17 @@ class ConnectionNotes:
         return "raw-passthrough-data" in self._types
 
 
-class Tunnel:
+class TunnelLog:
     """The records of one tunnel: opened, data, closed once."""
 
     def __init__(
-        self, notes: ConnectionNotes, kind: Kind, peer: Peer, times: Times, destination: Record, metadata: Record | None
+        self,
+        notes: ConnectionLog,
+        kind: Kind,
+        peer: ClientConnection,
+        times: ConnectionTimes,
+        destination: Record,
+        metadata: Record | None,
     ) -> None:
         self._notes = notes
         self._kind = kind

@@ -13,20 +13,20 @@ from typing import Any, Protocol
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.ids import new_id
-from mockrec.engine.message.body import Body
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Address, Origin
+from mockrec.engine.message.body import MessageBody
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
 from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, Taken, trailer_fields
 from mockrec.engine.recording.body_spill import Spill
-from mockrec.engine.recording.chunk_batcher import Piece, PieceBatch
+from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher, Piece
 from mockrec.engine.recording.client_error import Broken, partial_request
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
-from mockrec.engine.recording.record_cache import Repeated
-from mockrec.engine.recording.websocket_log import WebSocketNotes
+from mockrec.engine.recording.record_cache import RecordCache
+from mockrec.engine.recording.websocket_log import WebSocketLog
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.redaction.records import content_type
-from mockrec.engine.redaction.redactor import Holder, Knows, Redactor, learn
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.rules.matching.request import FORM_TYPE
 from mockrec.engine.wire.fault_phrases import fault_words
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
@@ -60,7 +60,7 @@ def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
     return frozenset(EVENT_TYPES if events == "all" else events) | ALWAYS
 
 
-class Notes:
+class ExchangeLog:
     """Tells the log what happens to exchanges and connections."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Notes:
         self._backlog = backlog
         self._add = log.add
         self._redactor = redactor
-        self._repeated = Repeated(redactor)
+        self._repeated = RecordCache(redactor)
         self._looks_everywhere = redactor is not None and redactor.looks_everywhere
         self.flush = log.flush
         self._bodies = bodies
@@ -92,7 +92,7 @@ class Notes:
         self._websocket_request = "websocket-request" in types
         self._client_error = "client-error" in types
         self._rule_event = "rule-event" in types
-        self.websocket = WebSocketNotes(self, types, bodies)
+        self.websocket = WebSocketLog(self, types, bodies)
         self.ended: Callable[[Exchange], None] | None = None
         """Called with every exchange that is over, whatever is recorded."""
 
@@ -178,7 +178,7 @@ class Notes:
 
         self._backlog.put(owner, work, done, size)
 
-    def _learn(self, exchange: Exchange, found: Known) -> None:
+    def _learn(self, exchange: Exchange, found: SecretMap) -> None:
         """A part of a record that is kept for many holds secrets, which count in each."""
         if self._redactor is not None:
             self._redactor.count += found.count
@@ -207,11 +207,11 @@ class Notes:
         if self._request_initiated and not exchange.websocket:
             self._add_request(self._request_head("request-initiated", exchange, exchange.started_at), exchange)
 
-    def request_spill(self, address: Address) -> Spill | None:
+    def request_spill(self, address: TargetUri) -> Spill | None:
         """Where a long body of a request with this head goes while it comes."""
         return self._bodies.spill(address.headers, "request", address.known) if self._request else None
 
-    def response_spill(self, head: ResponseHead, known: Known | None) -> Spill | None:
+    def response_spill(self, head: ResponseHead, known: SecretMap | None) -> Spill | None:
         """The same for an answer to a request in which `known` was found."""
         return self._bodies.spill(head.headers, "response", known) if self._response else None
 
@@ -254,7 +254,7 @@ class Notes:
             self.flush()
 
     def _taken(
-        self, body: Body, headers: dict[str, Any], side: str, exchange: Exchange, *, incomplete: bool = False
+        self, body: MessageBody, headers: dict[str, Any], side: str, exchange: Exchange, *, incomplete: bool = False
     ) -> Make:
         taken = Taken(body)
         return lambda bodies: bodies.taken(taken, headers, side, exchange, incomplete=incomplete)
@@ -368,7 +368,7 @@ class Notes:
             if answer is None or self._is_told(exchange.known, whole, head):
                 return bodies.whole(whole, headers, "response", exchange)
             if answer.logged_body is None:
-                found = Holder()
+                found = SecretScope()
                 form = bodies.whole(whole, headers, "response", found)
                 answer.known = found.known
                 answer.logged_body = form
@@ -385,7 +385,7 @@ class Notes:
 
         return make
 
-    def _is_told(self, known: Known | None, body: bytes, head: ResponseHead) -> bool:
+    def _is_told(self, known: SecretMap | None, body: bytes, head: ResponseHead) -> bool:
         """Whether a body that many get holds, for this exchange, more secrets than for others."""
         if known is None or self._redactor is None:
             return False
@@ -461,9 +461,9 @@ class Notes:
 
     def client_error(
         self,
-        peer: Peer,
+        peer: ClientConnection,
         fault: Fault,
-        origin: Origin,
+        origin: ConnectionContext,
         *,
         started_at: float,
         answered: ResponseHead | None,
@@ -510,7 +510,7 @@ class Notes:
                 "timingEvents": timing,
                 "tags": tags,
             }
-        owner = exchange if exchange is not None else Holder()
+        owner = exchange if exchange is not None else SecretScope()
         broken = Broken(record["id"], peer, fault, origin, version, exchange)
         part = record, "request", lambda bodies: partial_request(broken, bodies, timing, tags, owner)
         self.add(record, owner, part)
@@ -575,19 +575,19 @@ class Notes:
 
     # ── pieces ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _request_pieces(self, exchange: Exchange) -> PieceBatch:
+    def _request_pieces(self, exchange: Exchange) -> BodyChunkBatcher:
         if exchange.request_pieces is None:
             exchange.request_pieces = self._pieces(exchange, "request-body-data")
         return exchange.request_pieces
 
-    def _response_pieces(self, exchange: Exchange) -> PieceBatch:
+    def _response_pieces(self, exchange: Exchange) -> BodyChunkBatcher:
         if exchange.response_pieces is None:
             exchange.response_pieces = self._pieces(exchange, "response-body-data")
         return exchange.response_pieces
 
-    def _pieces(self, exchange: Exchange, kind: str) -> PieceBatch:
+    def _pieces(self, exchange: Exchange, kind: str) -> BodyChunkBatcher:
         hold = None if self._redactor is None else self._redactor.hold()
-        return PieceBatch(exchange, kind, self._piece, hold, self._hold_time)
+        return BodyChunkBatcher(exchange, kind, self._piece, hold, self._hold_time)
 
     def _piece(self, exchange: Exchange, piece: Piece) -> None:
         if self._redactor is None or (not exchange.waiting and piece.size <= AT_ONCE):

@@ -16,7 +16,7 @@ from mockrec.formats.sessions.parts import ROTATED
 Record = dict[str, Any]
 
 
-class Parts:
+class SessionParts:
     """The parts of one recording. Used by its event loop."""
 
     def __init__(self, sinks: Sequence[Sink], recorder: Recorder, log: Log) -> None:

@@ -13,7 +13,7 @@ import orjson
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.parts import ResponseHead
 
 _MOST: Final = 512
@@ -21,13 +21,13 @@ _LARGEST: Final = 4096
 """Bytes of a part that is kept. Both together bound the memory this takes at some MB."""
 
 
-class Repeated:
+class RecordCache:
     """Of one recording."""
 
     def __init__(self, redactor: Redactor | None) -> None:
         """Without a redactor, secrets stay."""
         self._redactor = redactor
-        self._told: dict[bytes, tuple[Record, Known | None]] = {}
+        self._told: dict[bytes, tuple[Record, SecretMap | None]] = {}
 
     def request_head(self, exchange: Exchange) -> Record:
         """What every record with the head of this request says; it is kept with the head's address."""
@@ -55,7 +55,7 @@ class Repeated:
         head.logged, head.known = self.part(logged, "response")
         return head.logged
 
-    def part(self, part: Record, side: str) -> tuple[Record, Known | None]:
+    def part(self, part: Record, side: str) -> tuple[Record, SecretMap | None]:
         """How a part of a record stands in the log, which nobody may change, and what was found in it.
 
         `side` is what it belongs to, `request` or `response`.

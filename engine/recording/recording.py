@@ -14,13 +14,13 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.body_files import Spool, has_folder
+from mockrec.engine.recording.body_files import BodyFiles, has_folder
 from mockrec.engine.recording.callbacks import Callbacks
-from mockrec.engine.recording.exchange_log import Log, Notes
+from mockrec.engine.recording.exchange_log import ExchangeLog, Log
 from mockrec.engine.recording.outputs import OutputSettings, open_outputs
-from mockrec.engine.recording.parts import Parts
+from mockrec.engine.recording.parts import SessionParts
 from mockrec.engine.recording.recorder import Recorder
-from mockrec.engine.recording.session_records import Ending, session_ended
+from mockrec.engine.recording.session_records import SessionEnding, session_ended
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog
 from mockrec.engine.redaction.redactor import RedactingLog, Redactor
 from mockrec.engine.rules.matching.select import RuleSet
@@ -87,11 +87,11 @@ class Recording:
             redactor.most = AT_ONCE
             self._backlog = self.bodies.backlog = Backlog(self.recorder.pending, self.recorder.leave_out)
             self.log = RedactingLog(self.recorder.add, self.recorder.flush, redactor, self.bodies, self._backlog)
-        self.parts = Parts(sinks, self.recorder, self.log)
+        self.parts = SessionParts(sinks, self.recorder, self.log)
 
-    def notes(self, types: Collection[str]) -> Notes:
+    def notes(self, types: Collection[str]) -> ExchangeLog:
         """What builds the records of exchanges."""
-        return Notes(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog, self._hold_time)
+        return ExchangeLog(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog, self._hold_time)
 
     @property
     def redaction(self) -> Record | None:
@@ -103,7 +103,7 @@ class Recording:
         """How many secrets were replaced."""
         return 0 if self.redactor is None else self.redactor.count
 
-    def ended(self, ending: Ending, rules: RuleSet, truncated: int = 0, redactions: int = 0) -> Record:
+    def ended(self, ending: SessionEnding, rules: RuleSet, truncated: int = 0, redactions: int = 0) -> Record:
         """The last record. `truncated` bodies and `redactions` were those of other processes."""
         return session_ended(
             ending, self.recorder.counts, rules, self.bodies.truncated + truncated, self.redactions + redactions
@@ -157,7 +157,7 @@ def _encoder(redactor: Redactor | None, pack: Pack | None) -> Callable[[Sequence
     return encode
 
 
-def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> Spool | None:
+def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError], None]) -> BodyFiles | None:
     """Where long bodies go; stdout has no place beside it. Raises OutputError."""
     if settings.inline_bodies or not settings.outputs or not all(map(has_folder, settings.outputs)):
         return None
@@ -166,7 +166,7 @@ def _open_spool(settings: RecordingSettings, on_failure: Callable[[FormatError],
     def failed(error: FormatError) -> None:  # it may be in the thread that redacts
         loop.call_soon_threadsafe(on_failure, error)
 
-    spool = Spool(settings.outputs, settings.file_mode, failed)
+    spool = BodyFiles(settings.outputs, settings.file_mode, failed)
     if settings.force:
         spool.clear()
     else:

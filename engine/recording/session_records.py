@@ -40,7 +40,7 @@ class Listening(Protocol):
     def port(self) -> int: ...
 
 
-class Ending(Protocol):
+class SessionEnding(Protocol):
     """Why a session ended."""
 
     @property
@@ -92,7 +92,9 @@ def told_rules(rule_file: RuleFile) -> list[Record]:
     return [{"id": rule.id, "line": rule.place.line, "explanation": explain_rule(rule)} for rule in rule_file.rules]
 
 
-def session_ended(ending: Ending, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0) -> Record:
+def session_ended(
+    ending: SessionEnding, counts: Counter[str], rules: RuleSet, truncated: int, redactions: int = 0
+) -> Record:
     """How it ended, and what is in it; `truncated` bodies, and secrets that were replaced."""
     return {
         "seq": 0,

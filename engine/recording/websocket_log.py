@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from mockrec.engine import clock
 from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
-from mockrec.engine.wire.websocket.connection import Close
+from mockrec.engine.wire.websocket.connection import CloseFrame
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.recording.exchange_log import Make, Notes
+    from mockrec.engine.recording.exchange_log import ExchangeLog, Make
 
 _LARGE = 32 * 1024
 
 
-class WebSocketNotes:
+class WebSocketLog:
     """Tells the log what happens on WebSockets."""
 
-    def __init__(self, notes: Notes, types: frozenset[str], bodies: BodyLogger) -> None:
+    def __init__(self, notes: ExchangeLog, types: frozenset[str], bodies: BodyLogger) -> None:
         self._notes = notes
         self._bodies = bodies
         self._accepted = "websocket-accepted" in types
@@ -56,7 +56,7 @@ class WebSocketNotes:
             self._notes.flush()
 
     def closed(
-        self, exchange: Exchange, code: int | None, reason: str, initiator: str, first: Close | None = None
+        self, exchange: Exchange, code: int | None, reason: str, initiator: str, first: CloseFrame | None = None
     ) -> None:
         """Both close frames have passed; `code` and `reason` are the client's, `first` is the server's if it was the
         first: clients need not answer with the same."""

@@ -7,7 +7,7 @@ import re
 import orjson
 
 from mockrec.engine.redaction.edits import Edit
-from mockrec.engine.redaction.finder import Finder
+from mockrec.engine.redaction.finder import SecretFinder
 from mockrec.engine.redaction.head_syntax import redacted_head
 from mockrec.engine.redaction.json_spans import selected
 from mockrec.engine.redaction.json_strings import unescaped
@@ -17,7 +17,7 @@ from mockrec.engine.redaction.policy import Policy
 _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")
 
 
-def redacted_body(data: bytes, content_type: str, finder: Finder, policy: Policy) -> bytes:
+def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: Policy) -> bytes:
     """A whole body, or its beginning, with marks in the place of secrets."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":

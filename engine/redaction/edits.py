@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mockrec.engine.redaction.patterns import Match
+from mockrec.engine.redaction.patterns import RegexMatch
 
 Edit = tuple[int, int, bytes]
 """From, to, and what stands there instead."""
 
 
-def made(data: bytes, pattern: Any, edit: Callable[[Match, bytes], Edit | None]) -> list[Edit]:
+def made(data: bytes, pattern: Any, edit: Callable[[RegexMatch, bytes], Edit | None]) -> list[Edit]:
     """The edits that `edit` makes of the matches of a pattern of RE2, one behind the other.
 
     `edit` takes a time that grows with what it replaces; where it replaces nothing, with the match alone.

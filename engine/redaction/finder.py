@@ -17,10 +17,10 @@ from mockrec.engine.redaction.head_syntax import each_cookie, split_scheme
 from mockrec.engine.redaction.json_strings import IN_STRING, STRING, Strings, text_of, unescaped
 from mockrec.engine.redaction.markup import is_meta, named_value, open_tag
 from mockrec.engine.redaction.names import AUTHORIZATION
-from mockrec.engine.redaction.patterns import TOKEN, USER, Match, Patterns
-from mockrec.engine.redaction.placeholders import MARK, Marks
+from mockrec.engine.redaction.patterns import TOKEN, USER, Patterns, RegexMatch
+from mockrec.engine.redaction.placeholders import MARK, Placeholders
 from mockrec.engine.redaction.policy import ANYWHERE, Policy
-from mockrec.engine.redaction.secret_map import Known, bytes_of
+from mockrec.engine.redaction.secret_map import SecretMap, bytes_of
 
 _IN_SINGLE = re.compile(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTALL)
 _BLANKS = re.compile(rb"[ \t]*")
@@ -39,12 +39,12 @@ _LEAST_IN_BYTES = 3
 _WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
 
 
-class Finder:
+class SecretFinder:
     """Redacts texts; what it replaces is told to `known`. One is made for each thing that is redacted."""
 
     __slots__ = ("_is_binary", "_marks", "_patterns", "_policy", "known", "side")
 
-    def __init__(self, policy: Policy, marks: Marks, patterns: Patterns, known: Known, side: str) -> None:
+    def __init__(self, policy: Policy, marks: Placeholders, patterns: Patterns, known: SecretMap, side: str) -> None:
         """`side` is `request`, `response`, or empty."""
         self._policy = policy
         self._marks = marks
@@ -164,13 +164,13 @@ class Finder:
         """Values of queries, forms, options and messages. `form`: nothing else is in it."""
         return apply(data, made(data, self._patterns.pair, self._form_value if form else self._pair_value))
 
-    def _form_value(self, match: Match, data: bytes) -> Edit | None:
+    def _form_value(self, match: RegexMatch, data: bytes) -> Edit | None:
         if not self._names("form", match):
             return None
         end = data.find(b"&", match.end())
         return self._value("form", match.end(), len(data) if end < 0 else end, data)
 
-    def _pair_value(self, match: Match, data: bytes) -> Edit | None:
+    def _pair_value(self, match: RegexMatch, data: bytes) -> Edit | None:
         start = match.end()
         is_query = data[match.start() - 1 : match.start()] in (b"?", b"&")
         place = "query" if is_query else ANYWHERE
@@ -191,7 +191,7 @@ class Finder:
         assert found is not None
         return self._value(place, start, start + len(found[0].rstrip(_ENDS)), data)
 
-    def _names(self, place: str, match: Match) -> bool:
+    def _names(self, place: str, match: RegexMatch) -> bool:
         return self.is_secret(place, unquote_plus(text_of(match.group(1))))
 
     def _value(self, place: str, start: int, end: int, data: bytes) -> Edit | None:
@@ -205,7 +205,7 @@ class Finder:
 
     # ── Name: value ────────────────────────────────────────────────────────────────────────────────
 
-    def _line(self, match: Match, data: bytes) -> Edit | None:
+    def _line(self, match: RegexMatch, data: bytes) -> Edit | None:
         name, start = text_of(match.group(1)).lower(), match.end()
         is_head = name in AUTHORIZATION or name in ("cookie", "set-cookie")
         if not is_head and not self.is_secret("header", name):
@@ -265,7 +265,7 @@ class Finder:
         inner = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
         return f"{name}{equals}{blank}{self.mark(inner, *(() if inner == bare else (bare,)))}"
 
-    def _part(self, match: Match, data: bytes) -> Edit | None:
+    def _part(self, match: RegexMatch, data: bytes) -> Edit | None:
         """A field of a form in parts (RFC 7578)."""
         if not self.is_secret("form", text_of(match.group(1) or match.group(2))):
             return None
@@ -273,7 +273,7 @@ class Finder:
         end = len(data) if end < 0 else max(end - (data[end - 1 : end] == b"\r"), match.end())
         return self._whole(match.end(), end, data)
 
-    def _quoted_value(self, match: Match, data: bytes) -> Edit | None:
+    def _quoted_value(self, match: RegexMatch, data: bytes) -> Edit | None:
         """`'name': 'value'` as Python, Ruby and PHP write it, `name: "value"` as GraphQL."""
         if not self.is_secret("json", text_of(match.group(1) or match.group(2))):
             return None
@@ -282,7 +282,7 @@ class Finder:
         assert string is not None  # it matches nothing, too
         return string.start(1), string.end(1), self.marked(string[1], unescaped(string[1]))
 
-    def _element(self, match: Match, data: bytes) -> Edit | None:
+    def _element(self, match: RegexMatch, data: bytes) -> Edit | None:
         """`<name>value</name>`, with CDATA or without."""
         start = match.end()
         if data[start - 2 : start - 1] == b"/" or not self.is_secret("json", text_of(match.group(1))):
@@ -345,7 +345,7 @@ class Finder:
             return bytes_of(self._authorization(value))
         return self.marked(data, value)
 
-    def _user(self, match: Match, data: bytes) -> Edit | None:
+    def _user(self, match: RegexMatch, data: bytes) -> Edit | None:
         """Name and password each have their own mark, so that the password's is that of other places."""
         if self._text_end(data, match.start(), match.start(1), match.end()) < match.end():
             return None

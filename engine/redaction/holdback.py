@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from mockrec.engine.redaction.markup import open_tag
-from mockrec.engine.redaction.patterns import Match
+from mockrec.engine.redaction.patterns import RegexMatch
 from mockrec.engine.redaction.wide_text import coding_of, encoded
 
 MOST_HELD: Final = 1024 * 1024
@@ -37,7 +37,7 @@ _TELLING: Final = 4
 """Bytes that tell a coding."""
 
 
-class Hold:
+class HoldBack:
     """Gives out what came, later."""
 
     __slots__ = ("_any", "_coding", "_decoder", "_early", "_fresh", "_held", "_known", "_rest", "_size", "before")
@@ -212,7 +212,7 @@ class _Ends:
         self._held = held
         self._known: dict[object, int] = {}
 
-    def of(self, match: Match) -> int:
+    def of(self, match: RegexMatch) -> int:
         """Where the value that belongs to a match ends; -1 if that has not come."""
         found, held, at = match.group(0), self._held, match.end()
         if found.startswith(b"-----BEGIN"):

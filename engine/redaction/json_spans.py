@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mockrec.engine.redaction.policy import Selector
+from mockrec.engine.redaction.policy import SecretSelector
 
 Location = tuple[int | str, ...]
 Span = tuple[int, int]
@@ -16,7 +16,7 @@ Span = tuple[int, int]
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|[\[\]{},:]', re.DOTALL)
 
 
-def selected(data: bytes, value: Any, paths: Sequence[tuple[Selector, Any]], side: str) -> list[Span]:
+def selected(data: bytes, value: Any, paths: Sequence[tuple[SecretSelector, Any]], side: str) -> list[Span]:
     """The strings (without their quotes) that paths select in a JSON text whose value is `value`."""
     wanted: set[Location] = set()
     for one, path in paths:

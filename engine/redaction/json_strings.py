@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from mockrec.engine.redaction.edits import Edit
-from mockrec.engine.redaction.patterns import Match
+from mockrec.engine.redaction.patterns import RegexMatch
 from mockrec.engine.redaction.secret_map import bytes_of
 
 IN_STRING = rb'([^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+)(?:"|\Z)'
@@ -40,7 +40,7 @@ class Strings:
             at = self._value(match, data, found)
         return found
 
-    def _value(self, match: Match, data: bytes, found: list[Edit]) -> int:
+    def _value(self, match: RegexMatch, data: bytes, found: list[Edit]) -> int:
         """Add the edits of one value; where to go on."""
         slashes, start = match.group(1), match.end()
         if match.group(3) != slashes or not self._is_secret(text_of(match.group(2))):

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 _MOST_REMEMBERED = 10_000
@@ -23,7 +23,7 @@ class LineRedactor:
         redactor = Redactor.of("default", environment)
         assert redactor is not None
         self._redactor = redactor
-        self._holders: OrderedDict[str, Holder] = OrderedDict()
+        self._holders: OrderedDict[str, SecretScope] = OrderedDict()
 
     def line(self, line: bytes) -> bytes:
         """A line without its end. What is no record stays as it is, for others to say so."""
@@ -43,11 +43,11 @@ class LineRedactor:
             redacted["redactions"] = redactor.count
         return encode_lines((redacted,))[:-1]
 
-    def _holder(self, record: dict[str, Any]) -> Holder | None:
+    def _holder(self, record: dict[str, Any]) -> SecretScope | None:
         identity = record.get("id")
         if not isinstance(identity, str):
             return None
-        holder = self._holders.pop(identity, None) or Holder()
+        holder = self._holders.pop(identity, None) or SecretScope()
         self._holders[identity] = holder
         if len(self._holders) > _MOST_REMEMBERED:
             self._holders.popitem(last=False)

@@ -16,7 +16,7 @@ from mockrec.engine.redaction.names import FIELDS, PAIRS, WORDS
 from mockrec.engine.redaction.tokens import Tokens, beginnings, compiled
 
 
-class Match(Protocol):
+class RegexMatch(Protocol):
     """What is used of a match of RE2."""
 
     def start(self, group: int = 0) -> int: ...

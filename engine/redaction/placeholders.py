@@ -15,7 +15,7 @@ _ROUNDS = 20_000
 """Of PBKDF2: a key that people made up takes a while to guess."""
 
 
-class Marks:
+class Placeholders:
     """Makes marks with one key."""
 
     def __init__(self, key: bytes) -> None:
@@ -23,7 +23,7 @@ class Marks:
         self._made: dict[str, str] = {}
 
     @classmethod
-    def named(cls, text: str) -> Marks:
+    def named(cls, text: str) -> Placeholders:
         """With the key that `MOCKREC_REDACT_KEY` says."""
         return cls(hashlib.pbkdf2_hmac("sha256", text.encode("utf-8", "surrogateescape"), b"mockrec", _ROUNDS))
 

@@ -18,7 +18,7 @@ ANYWHERE: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Selector:
+class SecretSelector:
     """One of `record.redact`'s."""
 
     kind: str
@@ -37,12 +37,12 @@ class Selector:
         return not (self.side and side) or self.side == side
 
 
-def read_selector(text: str) -> Selector:
+def read_selector(text: str) -> SecretSelector:
     """Raises ValueError."""
     found = SELECTOR.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a selector such as header:authorization or json:$.token")
-    return Selector(found[2], found[3], found[1] or "")
+    return SecretSelector(found[2], found[3], found[1] or "")
 
 
 class Policy:
@@ -103,11 +103,11 @@ def _shown(text: str) -> str:
     return text.removesuffix(one.value) + "…" if one.kind == "text" else text
 
 
-def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
+def _expressions(selectors: Sequence[SecretSelector]) -> list[tuple[SecretSelector, Any]]:
     return [(one, compile_regex(one.value, captures=True)) for one in selectors if one.kind == "text"]
 
 
-def _paths(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
+def _paths(selectors: Sequence[SecretSelector]) -> list[tuple[SecretSelector, Any]]:
     if not any(one.kind == "json" for one in selectors):
         return []
     return [(one, compile_path(one.value)) for one in selectors if one.kind == "json"]

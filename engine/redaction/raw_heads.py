@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 
-from mockrec.engine.redaction.finder import Finder
+from mockrec.engine.redaction.finder import SecretFinder
 
 _FIELD = re.compile(r"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 """A line with its end, and the lines that go on with it."""
 
 
-def raw_head(text: str, finder: Finder) -> str:
+def raw_head(text: str, finder: SecretFinder) -> str:
     """The head with marks in place of its secrets. The work grows with its size."""
     return "".join([_field(found[0], finder) for found in _FIELD.finditer(text)])
 
 
-def _field(line: str, finder: Finder) -> str:
+def _field(line: str, finder: SecretFinder) -> str:
     start = 1 if line.startswith(":") else 0  # pseudo-fields of HTTP/2
     name, colon, value = line[start:].partition(":")
     kept = value.rstrip("\r\n")

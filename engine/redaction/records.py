@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from mockrec.engine.redaction.finder import Finder
+from mockrec.engine.redaction.finder import SecretFinder
 from mockrec.engine.redaction.raw_heads import raw_head
 
 Record = dict[str, Any]
@@ -32,7 +32,7 @@ def side_of(record: Mapping[str, Any]) -> str:
     return "request" if kind.startswith(_REQUESTS) else "response" if kind.startswith(_RESPONSES) else ""
 
 
-class Walk:
+class RecordRedactor:
     """Goes through one record. `body` redacts a body in the log's form, given its content type.
 
     What contains something is made empty and filled later, so that no depth of a record is one of calls.
@@ -40,9 +40,9 @@ class Walk:
 
     def __init__(
         self,
-        finder: Finder,
-        body: Callable[[Record, str, Finder], Record],
-        side: Callable[[str], Finder],
+        finder: SecretFinder,
+        body: Callable[[Record, str, SecretFinder], Record],
+        side: Callable[[str], SecretFinder],
         later: list[Callable[[], None]] | None = None,
     ) -> None:
         """`side` gives the finder for one side; what a record says of its other side is in an object of its own, which
@@ -95,7 +95,7 @@ class Walk:
         if "size" in item and ("text" in item or "base64" in item):
             return self._body(dict(item), RAW_HEAD if key == "rawHead" else content_type(owner), self._finder)
         if key in ("request", "response") and key != self._finder.side:
-            return Walk(self._side(key), self._body, self._side, self._later)._record(item)
+            return RecordRedactor(self._side(key), self._body, self._side, self._later)._record(item)
         return self._record(item) if key in ("request", "response") else self._free(item)
 
     def _free(self, item: Mapping[str, Any]) -> Record:

@@ -18,14 +18,14 @@ import orjson
 
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.redaction.bodies import redacted_body
-from mockrec.engine.redaction.finder import Finder
-from mockrec.engine.redaction.holdback import Hold
+from mockrec.engine.redaction.finder import SecretFinder
+from mockrec.engine.redaction.holdback import HoldBack
 from mockrec.engine.redaction.patterns import Patterns
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.records import Walk, side_of
-from mockrec.engine.redaction.secret_map import LEAST_SPREAD, Known
-from mockrec.engine.redaction.substitution import Spread
+from mockrec.engine.redaction.records import RecordRedactor, side_of
+from mockrec.engine.redaction.secret_map import LEAST_SPREAD, SecretMap
+from mockrec.engine.redaction.substitution import SecretReplacer
 from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.schema.body import encode_body
@@ -38,22 +38,22 @@ KEY_VARIABLE = "MOCKREC_REDACT_KEY"
 class Knows(Protocol):
     """What remembers the secrets that were found in it, so that they are replaced wherever else they appear."""
 
-    known: Known | None
+    known: SecretMap | None
     waiting: int
     """Redactions of it that are under way elsewhere; see `Backlog`."""
 
 
-class Holder:
+class SecretScope:
     """What is found in one thing."""
 
     __slots__ = ("known", "waiting")
 
     def __init__(self) -> None:
-        self.known: Known | None = None
+        self.known: SecretMap | None = None
         self.waiting = 0
 
 
-def learn(owner: Knows, found: Known) -> None:
+def learn(owner: Knows, found: SecretMap) -> None:
     """Remember what was found."""
     if found or owner.known is None:
         owner.known = found if owner.known is None else owner.known.joined(found)
@@ -62,7 +62,7 @@ def learn(owner: Knows, found: Known) -> None:
 class Redactor:
     """Redacts records, bodies and texts of one session."""
 
-    def __init__(self, policy: Policy, marks: Marks, values: Iterable[str] = ()) -> None:
+    def __init__(self, policy: Policy, marks: Placeholders, values: Iterable[str] = ()) -> None:
         """`values` are secret wherever they appear: those of the environment that a rule file uses."""
         self.count = 0
         """Secrets that were replaced."""
@@ -74,7 +74,7 @@ class Redactor:
         self._find = self._patterns.any.search
         self.looks_everywhere = bool(policy.texts)
         """Whether everything has to be gone through: an expression may find anything."""
-        self._session = Known()
+        self._session = SecretMap()
         self.learn_values(values)
 
     @classmethod
@@ -89,12 +89,12 @@ class Redactor:
             return None
         given = setting if isinstance(setting, Mapping) else {}
         named = environment.get(KEY_VARIABLE)
-        marks = Marks.named(named) if named else Marks(key or os.urandom(32))
+        marks = Placeholders.named(named) if named else Placeholders(key or os.urandom(32))
         return cls(Policy(given.get("add", ()), given.get("keep", ())), marks, values)
 
     def learn_values(self, values: Iterable[str]) -> None:
         """Further values that are secret wherever they appear in the session."""
-        found = Known()
+        found = SecretMap()
         for value in values:
             if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
                 found.add((value,), self._marks.mark(value))
@@ -128,12 +128,14 @@ class Redactor:
             raise TooMuch
 
     def _redacted(
-        self, record: Record, line: bytes, owner: Knows | None, known: Known | None, side: str | None
+        self, record: Record, line: bytes, owner: Knows | None, known: SecretMap | None, side: str | None
     ) -> Record:
-        found = Known()
+        found = SecretMap()
         plain = orjson.loads(line)
         side = side_of(plain) if side is None else side
-        redacted = Walk(self._finder(found, side), self._walked_body, partial(self._finder, found)).record(plain)
+        redacted = RecordRedactor(self._finder(found, side), self._walked_body, partial(self._finder, found)).record(
+            plain
+        )
         self.count += found.count
         everything = found if known is None else known.joined(found)
         if everything:
@@ -142,28 +144,28 @@ class Redactor:
             learn(owner, found)
         return record if redacted == plain else redacted
 
-    def spread(self, record: Record, known: Known) -> Record:
+    def spread(self, record: Record, known: SecretMap) -> Record:
         """A record that has been looked at, without what was found elsewhere in its exchange. Raises TooMuch."""
         return self._spread(record, encode_lines((record,)), known)
 
-    def _spread(self, record: Record, line: bytes, known: Known) -> Record:
+    def _spread(self, record: Record, line: bytes, known: SecretMap) -> Record:
         if not known.occurs_in_line(line):
             return record
         self._check(line)
-        spread = Spread(known)
+        spread = SecretReplacer(known)
         redacted = spread.record(orjson.loads(line))
         self.count += spread.count
         return redacted
 
-    def head(self, head: Record, side: str) -> tuple[Record, Known | None]:
+    def head(self, head: Record, side: str) -> tuple[Record, SecretMap | None]:
         """A head that will be in several records, and what was found in it."""
-        holder, before, most = Holder(), self.count, self.most
+        holder, before, most = SecretScope(), self.count, self.most
         self.most = None  # a head is no longer than `limits` allow
         redacted = self.record(head, holder, side)
         self.most = most
         found, count, self.count = holder.known, self.count - before, before
         if count and found is None:
-            found = Known()  # all too short to be looked for elsewhere
+            found = SecretMap()  # all too short to be looked for elsewhere
         if found is not None:
             found.count = count
         return redacted, found
@@ -202,11 +204,11 @@ class Redactor:
         if self.is_plain(data, known):
             return data
         self._check(data)
-        found = Known()
+        found = SecretMap()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
         for more in (known, found, self._session):
             if more:
-                spread = Spread(more)
+                spread = SecretReplacer(more)
                 redacted = spread.data(redacted)
                 if more is found:
                     found.count += spread.count
@@ -217,7 +219,7 @@ class Redactor:
             learn(owner, found)
         return data if redacted == data else redacted
 
-    def is_plain(self, data: bytes, known: Known | None) -> bool:
+    def is_plain(self, data: bytes, known: SecretMap | None) -> bool:
         """Whether nothing of a text in UTF-8, or of bytes, has to be gone through: `body` is quick."""
         if self.looks_everywhere or self._policy.paths or self._find(data):
             return False
@@ -228,21 +230,21 @@ class Redactor:
         """Whether bodies cannot be redacted in pieces: a path leads through all of it."""
         return bool(self._policy.paths or self._policy.kept_paths)
 
-    def hold(self) -> Hold:
+    def hold(self) -> HoldBack:
         """For a body whose pieces are redacted one by one."""
-        return Hold(self._patterns.any, lambda: self._session.marks)
+        return HoldBack(self._patterns.any, lambda: self._session.marks)
 
     def text(self, text: str, owner: Knows | None = None) -> str:
         """A text for people."""
         known = owner.known if owner is not None else None
-        text = self._finder(Known(), "").string(text)
-        text = Spread(self._session).text(text)
-        return text if known is None else Spread(known).text(text)
+        text = self._finder(SecretMap(), "").string(text)
+        text = SecretReplacer(self._session).text(text)
+        return text if known is None else SecretReplacer(known).text(text)
 
-    def _finder(self, found: Known, side: str) -> Finder:
-        return Finder(self._policy, self._marks, self._patterns, found, side)
+    def _finder(self, found: SecretMap, side: str) -> SecretFinder:
+        return SecretFinder(self._policy, self._marks, self._patterns, found, side)
 
-    def _walked_body(self, body: Record, content_type: str, finder: Finder) -> Record:
+    def _walked_body(self, body: Record, content_type: str, finder: SecretFinder) -> Record:
         """A body that is in a record already."""
         text = body.get("text")
         try:

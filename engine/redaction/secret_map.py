@@ -29,7 +29,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 _OF_MARKS: Final = "redacted-"
 
 
-class Values:
+class SecretValues:
     """Those that were found in one thing. Nothing is added any more once somebody looks for them."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Values:
         self._needles: Lookup | None = None
 
     def add(self, values: Iterable[str], mark: str) -> None:
-        """See `Known.add`."""
+        """See `SecretMap.add`."""
         is_first = True
         for value in values:
             if len(value) < LEAST_SPREAD or value in self.marks or value in _OF_MARKS:
@@ -56,9 +56,9 @@ class Values:
                 self._values[value] = mark
             is_first = False
 
-    def joined(self, other: Values) -> Values:
+    def joined(self, other: SecretValues) -> SecretValues:
         """Both together."""
-        both = Values()
+        both = SecretValues()
         both.marks = self.marks | other.marks
         both._values = self._values | other._values
         both.characters = self.characters + other.characters
@@ -103,12 +103,12 @@ class Values:
         return self._needles
 
 
-class Known:
+class SecretMap:
     """The secrets of one thing, or of everything in an exchange so far; and how many times something was replaced."""
 
     __slots__ = ("_parts", "count")
 
-    def __init__(self, parts: tuple[Values, ...] = ()) -> None:
+    def __init__(self, parts: tuple[SecretValues, ...] = ()) -> None:
         self.count = 0
         self._parts = parts
         """The oldest first; each about twice as large as the next, so that what is added again and again is put
@@ -125,10 +125,10 @@ class Known:
     def add(self, values: Iterable[str], mark: str) -> None:
         """Remember a value with this mark, and other forms it was seen in. Only before anything is looked for."""
         if not self._parts:
-            self._parts = (Values(),)
+            self._parts = (SecretValues(),)
         self._parts[-1].add(values, mark)
 
-    def joined(self, other: Known) -> Known:
+    def joined(self, other: SecretMap) -> SecretMap:
         """Both together; `other` is the newer one."""
         mine, others = self._parts, other._parts
         if other is self or (len(mine) == len(others) == 1 and others[0].marks.keys() <= mine[0].marks.keys()):
@@ -150,7 +150,7 @@ class Known:
             or sum(part.characters for part in parts) > MOST_CHARACTERS
         ):
             del parts[0]
-        return Known(tuple(parts))
+        return SecretMap(tuple(parts))
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mockrec.engine.redaction.records import FIXED
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.secret_map import SecretMap
 
 Record = dict[str, Any]
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 
 
-class Spread:
+class SecretReplacer:
     """Replaces what is known, once; nothing is learned. What contains something is made empty and filled later, so that
     no depth of a record is one of calls."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: SecretMap) -> None:
         self._known = known
         self._later: list[Callable[[], None]] = []
         self.count = 0

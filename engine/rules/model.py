@@ -18,7 +18,7 @@ Replacements = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """Where something stands in the rule file; line and column count from 1."""
 
     file: str
@@ -112,7 +112,7 @@ class Step:
 
     name: ClassVar[str] = ""
     final: ClassVar[bool] = True
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class BodySource:
     """Absolute path of a folder, of which the request's path names a file."""
     data: bytes | None = None
     """From `base64`, decoded."""
-    place: Place | None = None
+    place: SourceLocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +385,7 @@ class ScriptLine:
 
     kind: str
     value: Any
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +423,7 @@ class Rule:
     times: int | str | None
     """A number, `always`, or None where nothing was said."""
     priority: float
-    place: Place
+    place: SourceLocation
     position: int
     """0-based place in the file."""
     continues: bool = False

@@ -17,21 +17,21 @@ from mockrec.engine import process
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.offload.pool import Helpers
-from mockrec.engine.recording.connection_log import ConnectionNotes
+from mockrec.engine.recording.connection_log import ConnectionLog
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import Passthrough
 from mockrec.engine.run.settings import Hooks, RunSettings
-from mockrec.engine.server.context import Site
+from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.deferred_matching import Judge
 from mockrec.engine.server.listener import Listener
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
-from mockrec.engine.steps.compile import Tools, compile_rules, options_of
+from mockrec.engine.steps.compile import CompileContext, compile_rules, options_of
 from mockrec.engine.steps.handlers import Handlers, loaded_handlers
-from mockrec.engine.steps.plan import Plan
+from mockrec.engine.steps.plan import CompiledSteps
 from mockrec.engine.steps.unmatched import explain_plan, passing_plan
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.authority import Authority
@@ -40,8 +40,8 @@ from mockrec.engine.tls.keylog import KeyLog
 from mockrec.engine.tls.server import NoProtocol, ServerContexts
 from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_ca
 from mockrec.engine.transport.connector import Connector
-from mockrec.engine.transport.local_addresses import is_loopback, own_addresses
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.transport.local_addresses import is_loopback, local_endpoints
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.wire.socks.server import AuthMethod
@@ -75,16 +75,16 @@ class Server:
         self._key_log = KeyLog(settings.tls.key_log_file) if settings.tls.key_log_file else None
         contexts = ClientContexts(self._key_log)
         connector = Connector()
-        self._gateway = Gateway(
+        self._upstream_client = UpstreamClient(
             Dialer(connector.connect, contexts, self._is_own),
             self._match_limit,
             SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size),
         )
-        self._gateway.before = settings.before
+        self._upstream_client.before = settings.before
         self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
-        self._gateway.helpers = self._helpers
-        self._gateway.dialer.scripts.helpers = self._helpers
-        self._options = options_of(settings.upstream, self._gateway)
+        self._upstream_client.helpers = self._helpers
+        self._upstream_client.dialer.scripts.helpers = self._helpers
+        self._options = options_of(settings.upstream, self._upstream_client)
         self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None
         """Path of the authority's certificate."""
@@ -94,7 +94,7 @@ class Server:
         """Path of its key."""
         self._find_ca()
         self._replays_read: list[Replays] = []
-        self._site: Site | None = None
+        self._site: ServerContext | None = None
         self._compile(settings.loaded, handlers)
 
     @property
@@ -104,11 +104,11 @@ class Server:
     def _is_own(self, host: str, port: int) -> bool:
         return self._is_own_address(host, port)
 
-    def _tools(self, handlers: Handlers, replays: Replays) -> Tools:
-        return Tools(
+    def _tools(self, handlers: Handlers, replays: Replays) -> CompileContext:
+        return CompileContext(
             handlers,
             self._webhooks,
-            self._gateway,
+            self._upstream_client,
             self._options,
             replay=replays.act,
             limits=self._settings.server.limits,
@@ -150,7 +150,7 @@ class Server:
     def build(self, sockets: list[socket.socket], recording: Recording, kept: frozenset[str]) -> Listener:
         """What will accept on bound sockets, and note records of the types `kept` in `recording`."""
         settings = self._settings
-        self._is_own_address = own_addresses(settings.server.host, sockets[0].getsockname()[1])
+        self._is_own_address = local_endpoints(settings.server.host, sockets[0].getsockname()[1])
         site = self._site = self._build_site(recording, kept)
         self.listener = Listener(sockets, settings.server.host, site)
         return self.listener
@@ -158,7 +158,7 @@ class Server:
     async def start(self, group: TaskGroup) -> None:
         """Accept from now on, in tasks of `group`."""
         self._webhooks.start(group)
-        group.start_soon(self._gateway.run)
+        group.start_soon(self._upstream_client.run)
         group.start_soon(self._helpers.run)
         await self.listener.start(group)
 
@@ -170,7 +170,7 @@ class Server:
             self._site.rules = self._rules
 
     def _compile(self, loaded: Loaded, handlers: Handlers) -> None:
-        replays = Replays(self._gateway.limits)
+        replays = Replays(self._upstream_client.limits)
         self._replays_read.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._tools(handlers, replays))
         self._check(rules)
@@ -190,10 +190,10 @@ class Server:
     async def stop(self, serving: TaskGroup) -> None:
         """Give running exchanges the grace they have, then cancel `serving`."""
         with self._grace, anyio.move_on_after(self._settings.grace):
-            self._gateway.limits.open.leave()
+            self._upstream_client.limits.open.leave()
             await self.listener.stop()
             await self._webhooks.wait()
-        self._gateway.stopping = True
+        self._upstream_client.stopping = True
         serving.cancel_scope.cancel()
 
     def close(self) -> None:
@@ -205,14 +205,14 @@ class Server:
 
     # ── how it is put together ─────────────────────────────────────────────────────────────────────
 
-    def _build_site(self, recording: Recording, kept: frozenset[str]) -> Site:
+    def _build_site(self, recording: Recording, kept: frozenset[str]) -> ServerContext:
         settings, recorder = self._settings, recording.recorder
         notes = recording.notes(kept)
         notes.ended = self._hooks.exchange_ended
         server, defect = settings.server, self._hooks.defect
-        self._gateway.backpressure = recorder
-        self._gateway.report_defect = defect
-        return Site(
+        self._upstream_client.backpressure = recorder
+        self._upstream_client.report_defect = defect
+        return ServerContext(
             rules=self._rules,
             unmatched=self._unmatched_plan(),
             notes=notes,
@@ -224,12 +224,10 @@ class Server:
             log_limit=settings.record.max_body_size,
             report_defect=defect,
             report_failure=self._hooks.failure,
-            gateway=self._gateway,
+            upstream_client=self._upstream_client,
             options=self._options,
             interception=Interception(settings.tls, self._server_contexts),
-            connection_notes=ConnectionNotes(
-                recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data
-            ),
+            connection_notes=ConnectionLog(recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data),
             is_own=self._is_own,
             refusals=Refusals(self._hooks.warn),
             judge=Judge(self._helpers),
@@ -242,7 +240,7 @@ class Server:
             shows_failures=settings.upstream.simulate_connection_errors and settings.unmatched == "passthrough",
         )
 
-    def _unmatched_plan(self) -> Plan:
+    def _unmatched_plan(self) -> CompiledSteps:
         settings = self._settings
         others = settings.unmatched == "passthrough"
         if not others and settings.before is None:

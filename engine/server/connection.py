@@ -12,18 +12,18 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import PLAIN, Origin
-from mockrec.engine.recording.connection_log import FailureCause, Times
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import PLAIN, ConnectionContext
+from mockrec.engine.recording.connection_log import ConnectionTimes, FailureCause
 from mockrec.engine.server import tls as secure
 from mockrec.engine.server import tunnel
-from mockrec.engine.server.context import Site
-from mockrec.engine.server.http1 import Conversation
-from mockrec.engine.server.http2 import H2Conversation
+from mockrec.engine.server.context import ServerContext
+from mockrec.engine.server.http1 import Http1Connection
+from mockrec.engine.server.http2 import Http2Connection
 from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.server.relay import relay
 from mockrec.engine.server.unverified import find_tls_failure
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.engine.wire.sniff import sniff
@@ -44,11 +44,11 @@ class Connection:
 
     def __init__(
         self,
-        stream: Pipe,
-        site: Site,
-        peer: Peer | None = None,
-        origin: Origin = PLAIN,
-        times: Times | None = None,
+        stream: ByteStream,
+        site: ServerContext,
+        peer: ClientConnection | None = None,
+        origin: ConnectionContext = PLAIN,
+        times: ConnectionTimes | None = None,
         layers: int = _MOST_LAYERS,
     ) -> None:
         """`peer`, `origin`, `times` and how many `layers` it may have are given where it is a tunnel through HTTP/2."""
@@ -57,9 +57,9 @@ class Connection:
         self.stalled = False
         """Whether it has been ended because the client took nothing of what was sent."""
         self._stream = stream
-        self._pipe: Pipe = stream
+        self._pipe: ByteStream = stream
         self._site = site
-        self._conversation: Conversation | H2Conversation | None = None
+        self._conversation: Http1Connection | Http2Connection | None = None
         self._inside: set[Connection] = set()
         """Those in tunnels through streams of HTTP/2."""
         self._speaks_http2 = False
@@ -69,9 +69,9 @@ class Connection:
         self._passes_on = False
         self._stopping = False
         ip, port = stream.peer
-        self._peer = peer or Peer(new_id(), ip, port, stream.local[1], stream.local[0])
+        self._peer = peer or ClientConnection(new_id(), ip, port, stream.local[1], stream.local[0])
         self._origin = origin
-        self._times = times or Times(clock.now())
+        self._times = times or ConnectionTimes(clock.now())
 
     # ── from outside ───────────────────────────────────────────────────────────────────────────────
 
@@ -102,7 +102,7 @@ class Connection:
 
     async def refuse(self, *, patient: bool) -> None:
         """Turn the client away: there are as many connections as there may be. `patient`: it has time to read that."""
-        await Conversation(self._pipe, self._site, self._peer, PLAIN, self).refuse(patient=patient)
+        await Http1Connection(self._pipe, self._site, self._peer, PLAIN, self).refuse(patient=patient)
         await self._pipe.aclose()
 
     # ── the layers ─────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +131,7 @@ class Connection:
             elif opening in ("socks4", "socks5"):
                 first = self._enter(await self._negotiate_socks(first))
             elif opening == "h2" and self._site.http2:
-                held = H2Conversation(self._pipe, self._site, self._peer, self._origin, self, self._serve_inside)
+                held = Http2Connection(self._pipe, self._site, self._peer, self._origin, self, self._serve_inside)
                 self._conversation = held
                 await held.hold(first)
                 return
@@ -139,7 +139,7 @@ class Connection:
                 await self._pass_raw_on(first)
                 return
             else:
-                conversation = Conversation(self._pipe, self._site, self._peer, self._origin, self)
+                conversation = Http1Connection(self._pipe, self._site, self._peer, self._origin, self)
                 self._conversation = conversation
                 opened = await conversation.hold(first)
                 self._conversation = None
@@ -163,17 +163,17 @@ class Connection:
 
     def _enter(self, opened: tunnel.Opened) -> bytes:
         """What comes now is inside a tunnel; its first bytes."""
-        self._origin = Origin("http", opened.target)
+        self._origin = ConnectionContext("http", opened.target)
         self._peer.tls = None  # it was of the layer around the tunnel
         self._peer.tags = tuple(dict.fromkeys((*self._peer.tags, *opened.tags)))
         self._times = self._times.entered(clock.now())
         return opened.rest
 
-    async def _serve_inside(self, pipe: Pipe, opened: tunnel.Opened) -> None:
+    async def _serve_inside(self, pipe: ByteStream, opened: tunnel.Opened) -> None:
         """A tunnel through a stream of HTTP/2: a connection of its own, of the same client."""
         peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None, pool=None)
         times = self._times.entered(clock.now())
-        connection = Connection(pipe, self._site, peer, Origin("http", opened.target), times, self._layers)
+        connection = Connection(pipe, self._site, peer, ConnectionContext("http", opened.target), times, self._layers)
         self._inside.add(connection)
         try:
             await connection.serve()
@@ -205,7 +205,7 @@ class Connection:
         self.deadline = math.inf
         self._pipe = secured
         self._speaks_http2 = secured.tls.get_alpn_proto_negotiated() == b"h2"
-        self._origin = Origin("https", self._origin.tunnel, hello.server_name)
+        self._origin = ConnectionContext("https", self._origin.tunnel, hello.server_name)
         self._times = self._times.secured(clock.now())
         self._peer.tls = secure.negotiated(secured, hello)
 

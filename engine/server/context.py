@@ -6,29 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mockrec.engine.config import Cors, Limits, Timeouts
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Address
-from mockrec.engine.recording.connection_log import ConnectionNotes
-from mockrec.engine.recording.exchange_log import Notes
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import TargetUri
+from mockrec.engine.recording.connection_log import ConnectionLog
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.server.deferred_matching import Judge
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
 from mockrec.engine.server.tunnel import is_allowed
-from mockrec.engine.steps.plan import Plan
-from mockrec.engine.upstream.client import Backpressure, Gateway
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.steps.plan import CompiledSteps
+from mockrec.engine.upstream.client import Backpressure, UpstreamClient
+from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.usercode.failure import Failure
 from mockrec.engine.wire.socks.server import AuthMethod
 
 
 @dataclass(slots=True)
-class Site:
+class ServerContext:
     """The rules in force, and where everything else goes. `rules` may be replaced at any time."""
 
     rules: RuleSet
-    unmatched: Plan
-    notes: Notes
+    unmatched: CompiledSteps
+    notes: ExchangeLog
     backpressure: Backpressure
     timeouts: Timeouts
     limits: Limits
@@ -39,11 +39,11 @@ class Site:
     """Bytes of a body that are kept for the log."""
     report_defect: Callable[[BaseException], None]
     """Told of exceptions that must not happen; the connection they happened on is lost, nothing else."""
-    gateway: Gateway
-    options: Options
+    upstream_client: UpstreamClient
+    options: UpstreamOptions
     """The way to servers where no rule says another."""
     interception: Interception
-    connection_notes: ConnectionNotes
+    connection_notes: ConnectionLog
     is_own: Callable[[str, int], bool]
     """Whether we listen on an address (or a name for one) and port."""
     refusals: Refusals
@@ -75,7 +75,7 @@ class Site:
         auth = self.auth
         return None if auth is None else lambda user, password: is_allowed((user, password), auth)
 
-    def is_for_others(self, address: Address, peer: Peer) -> bool:
+    def is_for_others(self, address: TargetUri, peer: ClientConnection) -> bool:
         """Whether a request is one for a proxy: it names another server than this one."""
         if address.is_absolute:
             return True

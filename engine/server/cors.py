@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mockrec.engine.config import Cors
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
-from mockrec.engine.steps.plan import Plan
+from mockrec.engine.message.response import PreparedResponse
+from mockrec.engine.steps.plan import CompiledSteps
 
 _ANY = ("*",)
 
@@ -44,7 +44,7 @@ def _allowed(settings: Cors, origin: str) -> tuple[tuple[str, str], ...]:
 
 
 async def _answer_preflight(exchange: Exchange) -> None:
-    await exchange.reply(Answer(204))
+    await exchange.reply(PreparedResponse(204))
 
 
-PREFLIGHT = Plan([_answer_preflight], is_quick=True)
+PREFLIGHT = CompiledSteps([_answer_preflight], never_blocks=True)

@@ -9,11 +9,11 @@ from mockrec.engine.rules.matching.match import AskUser, MatcherError, judged
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody
 from mockrec.engine.server import cors
-from mockrec.engine.server.context import Site
+from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.deferred_matching import deferral_of
-from mockrec.engine.server.eager_task import own_task
+from mockrec.engine.server.eager_task import detach
 from mockrec.engine.steps.continuing import stacked
-from mockrec.engine.steps.plan import Plan
+from mockrec.engine.steps.plan import CompiledSteps
 from mockrec.engine.steps.python import matcher_failed
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import UserError
@@ -22,7 +22,7 @@ More = Callable[[], Awaitable[None]]
 """Returns when more of a request has come."""
 
 
-async def choose_plan(site: Site, exchange: Exchange, more: More) -> Plan:
+async def select_plan(site: ServerContext, exchange: Exchange, more: More) -> CompiledSteps:
     """Find the rule that answers, or what does where none matches; the exchange knows it then.
 
     `more` is only called while a matcher needs the body.
@@ -33,7 +33,7 @@ async def choose_plan(site: Site, exchange: Exchange, more: More) -> Plan:
         exchange.choose(None)
         return cors.PREFLIGHT
     rules = site.rules
-    plan: Plan | None = None
+    plan: CompiledSteps | None = None
     try:
         rule = await _selected(site, exchange, more, -1)
         while rule is not None and rule.continues:
@@ -51,11 +51,11 @@ async def choose_plan(site: Site, exchange: Exchange, more: More) -> Plan:
     assert plan is not None
     if exchange.continued:
         plan = stacked(exchange.continued, plan)
-    exchange.choose(rule, forwards=plan.forwards, reads=plan.reads)
+    exchange.choose(rule, streams_body=plan.streams_body, needs_body=plan.needs_body)
     return plan
 
 
-async def _selected(site: Site, exchange: Exchange, more: More, after: int) -> CompiledRule | None:
+async def _selected(site: ServerContext, exchange: Exchange, more: More, after: int) -> CompiledRule | None:
     """The first rule after this rank that matches, once everything is there that choosing it needs.
 
     Raises MatcherError.
@@ -72,7 +72,7 @@ async def _selected(site: Site, exchange: Exchange, more: More, after: int) -> C
     return rule
 
 
-async def _find_out(missing: NeedBody | AskUser, site: Site, exchange: Exchange, more: More) -> None:
+async def _find_out(missing: NeedBody | AskUser, site: ServerContext, exchange: Exchange, more: More) -> None:
     """Get what the choice could not go on without: an answer of the user's or of a helper, or more of the body.
 
     Raises MatcherError.
@@ -83,7 +83,7 @@ async def _find_out(missing: NeedBody | AskUser, site: Site, exchange: Exchange,
         view.answers[missing.key] = await _ask(missing, view)
         view.params = NO_PARAMS  # the choice begins again
     elif site.judge is not None and view.deferral is not None and view.deferral.wanted:
-        await own_task()
+        await detach()
         await site.judge.answer(exchange, view.deferral)
     else:
         await more()

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Generator
 from typing import Any
 
 
-class Begun:
+class EagerTask:
     """A coroutine that has begun. What runs until it first waits must not open cancel scopes or task groups, which
     belong to the task they were opened in."""
 
@@ -45,6 +45,6 @@ class _Turn:
         yield
 
 
-async def own_task() -> None:
+async def detach() -> None:
     """What follows may take its time, and runs in a task of its own."""
     await _Turn()

@@ -16,20 +16,20 @@ import anyio.lowlevel
 from mockrec.engine import clock
 from mockrec.engine.errors import described
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Origin, read_address
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import ConnectionContext, read_address
 from mockrec.engine.server import tunnel
-from mockrec.engine.server.context import Site
-from mockrec.engine.server.dispatch import choose_plan
+from mockrec.engine.server.context import ServerContext
+from mockrec.engine.server.dispatch import select_plan
 from mockrec.engine.server.http1_channel import H1Channel
-from mockrec.engine.server.proxy_auth import proxy_tags
+from mockrec.engine.server.proxy_auth import authenticate
 from mockrec.engine.server.refusal import http1_refusal
-from mockrec.engine.steps.plan import Plan
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.steps.plan import CompiledSteps
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.fault_phrases import fault_words
 from mockrec.engine.wire.http1.odd_fields import client_odd_tags
 from mockrec.engine.wire.http1.server import H1Server
-from mockrec.engine.wire.parts import Data, End, Fault, Part, Request, RequestHead
+from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestHead, RequestPart
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"
 RESET = "ECONNRESET"
@@ -68,10 +68,12 @@ class Watched(Protocol):
     """Whether it has been ended because it took nothing of what was sent."""
 
 
-class Conversation:
+class Http1Connection:
     """One HTTP/1 conversation. `hold` returns when it is over."""
 
-    def __init__(self, pipe: Pipe, site: Site, peer: Peer, origin: Origin, watched: Watched) -> None:
+    def __init__(
+        self, pipe: ByteStream, site: ServerContext, peer: ClientConnection, origin: ConnectionContext, watched: Watched
+    ) -> None:
         self._pipe = pipe
         self._site = site
         self._peer = peer
@@ -158,20 +160,20 @@ class Conversation:
 
     async def _answer(self, exchange: Exchange) -> None:
         """Find the rule and let it act."""
-        await self._run(await choose_plan(self._site, exchange, self._take_more), exchange)
+        await self._run(await select_plan(self._site, exchange, self._take_more), exchange)
 
     async def _take_more(self) -> None:
         self._take(await self._receive())
 
-    async def _run(self, plan: Plan, exchange: Exchange) -> None:
+    async def _run(self, plan: CompiledSteps, exchange: Exchange) -> None:
         if not exchange.request_body.complete:
             await self._run_while_reading(plan, exchange)
-        elif plan.is_quick:
+        elif plan.never_blocks:
             await plan.run(exchange)
         else:
             await self._run_while_watching(plan, exchange)
 
-    async def _run_while_watching(self, plan: Plan, exchange: Exchange) -> None:
+    async def _run_while_watching(self, plan: CompiledSteps, exchange: Exchange) -> None:
         """Run the rule; the client's leaving ends it, and the conversation. Pipelined requests wait unread."""
         self._pipe.watch(self._scope.cancel)
         try:
@@ -179,7 +181,7 @@ class Conversation:
         finally:
             self._pipe.watch(None)
 
-    async def _run_while_reading(self, plan: Plan, exchange: Exchange) -> None:
+    async def _run_while_reading(self, plan: CompiledSteps, exchange: Exchange) -> None:
         """Run the rule while the request body goes on; the client's leaving ends it."""
         ended: list[Gone | _Broken] = []
         failed: list[Exception] = []
@@ -198,7 +200,7 @@ class Conversation:
                             await exchange.reader.wait_for_room()
                             self._pipe.watch(None)
                 except (Gone, _Broken) as end:
-                    if plan.is_quick and isinstance(end, Gone) and exchange.request_body.complete:
+                    if plan.never_blocks and isinstance(end, Gone) and exchange.request_body.complete:
                         return  # it may have closed its side only, and the answer is about to be there
                     ended.append(end)
                     group.cancel_scope.cancel()
@@ -272,7 +274,7 @@ class Conversation:
         """Hand parts to the exchange they belong to; a request begins one."""
         for part in parts:
             kind = type(part)
-            if kind is Request:
+            if kind is RequestPart:
                 self._begin(part.head)  # type: ignore[union-attr, arg-type]
                 if self._tunnel is not None:
                     return  # what is behind the head is the tunnel's
@@ -295,7 +297,7 @@ class Conversation:
             raise _Broken(Fault(address, raw=_as_sent(head)))
         site = self._site
         exchange = Exchange(head, address, self._peer, self._channel, site.notes, site.match_limit, site.log_limit)
-        tags = proxy_tags(site, self._peer, self._origin, address, head)
+        tags = authenticate(site, self._peer, self._origin, address, head)
         if tags is None:
             raise _Broken(Fault(tunnel.AUTH_REQUIRED, status=407, raw=_as_sent(head)))
         if tags or head.odd:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.http1.server import H1Server
 from mockrec.engine.wire.parts import ResponseHead, header_table
 from mockrec.engine.wire.websocket.handshake import accept_key
@@ -15,7 +15,7 @@ class H1Channel:
 
     __slots__ = ("_codec", "_stream", "ended")
 
-    def __init__(self, codec: H1Server, stream: Pipe) -> None:
+    def __init__(self, codec: H1Server, stream: ByteStream) -> None:
         self._codec = codec
         self._stream = stream
         self.ended = False
@@ -74,7 +74,7 @@ class H1Channel:
         raw += [[name, accept if name.lower() == "sec-websocket-accept" else value] for name, value in fields]
         return ResponseHead(101, "Switching Protocols", raw, header_table(raw))
 
-    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+    async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
         self.ended = True
         self._stream.watch(None)  # from now on the frames tell when the client leaves
         await self._stream.send(self._codec.send_switch(head))

@@ -15,18 +15,18 @@ from anyio.abc import TaskGroup
 from mockrec.engine import clock
 from mockrec.engine.errors import described
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Origin, read_address
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import ConnectionContext, read_address
 from mockrec.engine.server import tunnel
-from mockrec.engine.server.context import Site
-from mockrec.engine.server.dispatch import choose_plan
-from mockrec.engine.server.eager_task import Begun, own_task
+from mockrec.engine.server.context import ServerContext
+from mockrec.engine.server.dispatch import select_plan
+from mockrec.engine.server.eager_task import EagerTask, detach
 from mockrec.engine.server.http1 import RESET, TIMEOUT, TOOK_NOTHING, Watched
 from mockrec.engine.server.http2_deadlines import H2Deadlines
 from mockrec.engine.server.http2_stream import INTERNAL_ERROR, H2Channel
-from mockrec.engine.server.proxy_auth import proxy_tags
+from mockrec.engine.server.proxy_auth import authenticate
 from mockrec.engine.server.refusal import refusal_body, refusal_fields
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.http2_stream import CONNECT_ERROR, H2StreamPipe
 from mockrec.engine.transport.http2_writer import StreamWriter
 from mockrec.engine.wire.fault_phrases import fault_words
@@ -34,7 +34,7 @@ from mockrec.engine.wire.http1.odd_fields import client_odd_tags
 from mockrec.engine.wire.http1.request_head import EARLY_EOF
 from mockrec.engine.wire.http2.connection import code_name, stream_fault
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead, Reset, ResponseHead
+from mockrec.engine.wire.parts import Data, End, Fault, RequestHead, RequestPart, ResetPart, ResponseHead
 
 _NO_ERROR, _PROTOCOL_ERROR, _REFUSED_STREAM, _CANCEL = 0, 1, 7, 8
 _LINGER_SECONDS = 1.0
@@ -71,17 +71,17 @@ class _Stream:
             self.news = None
 
 
-class H2Conversation:
+class Http2Connection:
     """One HTTP/2 connection. `hold` returns when it is over."""
 
     def __init__(
         self,
-        pipe: Pipe,
-        site: Site,
-        peer: Peer,
-        origin: Origin,
+        pipe: ByteStream,
+        site: ServerContext,
+        peer: ClientConnection,
+        origin: ConnectionContext,
         watched: Watched,
-        serve_inside: Callable[[Pipe, tunnel.Opened], Awaitable[None]],
+        serve_inside: Callable[[ByteStream, tunnel.Opened], Awaitable[None]],
     ) -> None:
         """`serve_inside` serves a tunnel that a client has been given."""
         self._serve_inside = serve_inside
@@ -242,13 +242,13 @@ class H2Conversation:
 
     def _take(self, said: StreamPart) -> None:
         number, part = said.stream, said.part
-        if type(part) is Request:
+        if type(part) is RequestPart:
             self._begin(number, part)
             return
         if type(part) is Fault:
             self._refuse_stream(number, part)
             return
-        if type(part) is Reset and not part.by_peer:
+        if type(part) is ResetPart and not part.by_peer:
             self._note_stream_fault(number, part)
         pipe = self._tunnels.get(number)
         if pipe is not None:
@@ -273,7 +273,7 @@ class H2Conversation:
             stream.tell()
             if stream.answered:
                 self._forget(number)
-        elif type(part) is Reset:
+        elif type(part) is ResetPart:
             self._deadlines.forget(number)
             if part.by_peer:
                 words = f"the client reset the stream ({code_name(part.code)}) in the middle of a request"
@@ -293,7 +293,7 @@ class H2Conversation:
             self._note(fault, exchange=exchange)
         exchange.abort(_told(fault))
 
-    def _note_stream_fault(self, number: int, reset: Reset) -> None:
+    def _note_stream_fault(self, number: int, reset: ResetPart) -> None:
         """The client has broken a rule on one stream, which the codec has ended for it."""
         if self._stopping and reset.code == _REFUSED_STREAM:
             return  # it may not have known yet; it asks somebody else
@@ -332,7 +332,7 @@ class H2Conversation:
                 self._deadlines.heard(number, clock.now())
                 self._set_deadline()
 
-    def _begin(self, number: int, part: Request) -> None:
+    def _begin(self, number: int, part: RequestPart) -> None:
         head, site = part.head, self._site
         if head.method == "CONNECT" and not head.upgrade:
             self._begin_tunnel(number, head)
@@ -341,7 +341,7 @@ class H2Conversation:
         if isinstance(address, str):
             self._refuse_stream(number, Fault(address, status=400, raw_headers=head.raw_headers))
             return
-        tags = proxy_tags(site, self._peer, self._origin, address, head)
+        tags = authenticate(site, self._peer, self._origin, address, head)
         if tags is None:
             self._refuse_stream(number, Fault(tunnel.AUTH_REQUIRED, status=407, raw_headers=head.raw_headers))
             return
@@ -355,7 +355,7 @@ class H2Conversation:
             exchange.take_end(())  # what comes on the stream of a WebSocket is frames
         else:
             self._deadlines.heard(number, clock.now())
-        begun = Begun(self._answer(number, stream))
+        begun = EagerTask(self._answer(number, stream))
         if begun.done:
             self._settle(number, stream)
         else:
@@ -428,9 +428,9 @@ class H2Conversation:
     async def _answer(self, number: int, stream: _Stream) -> None:
         exchange = stream.exchange
         try:
-            plan = await choose_plan(self._site, exchange, stream.more)
-            if not (plan.is_quick and exchange.request_body.complete):
-                await own_task()
+            plan = await select_plan(self._site, exchange, stream.more)
+            if not (plan.never_blocks and exchange.request_body.complete):
+                await detach()
             await plan.run(exchange)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
@@ -439,7 +439,7 @@ class H2Conversation:
             exchange.abort({"code": "E_DEFECT", **described(error)})
             self.reset(number, INTERNAL_ERROR)
 
-    async def _go_on(self, number: int, stream: _Stream, begun: Begun) -> None:
+    async def _go_on(self, number: int, stream: _Stream, begun: EagerTask) -> None:
         """The rest of an answer that takes its time."""
         with stream.scope:
             await begun

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import ResponseHead
 
 if TYPE_CHECKING:
-    from mockrec.engine.server.http2 import H2Conversation
+    from mockrec.engine.server.http2 import Http2Connection
 
 INTERNAL_ERROR = 2
 _AT_ONCE = 16 * 1024
@@ -28,7 +28,7 @@ class H2Channel:
 
     framing_key = "h2"
 
-    def __init__(self, conversation: H2Conversation, stream: int, *, bodiless: bool) -> None:
+    def __init__(self, conversation: Http2Connection, stream: int, *, bodiless: bool) -> None:
         self._conversation = conversation
         self._stream = stream
         self.bodiless = bodiless
@@ -111,7 +111,7 @@ class H2Channel:
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         return self.frame(200, "", fields, None, "")
 
-    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+    async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
         self._check()
         pipe = self._conversation.as_pipe(self._stream)
         self._conversation.codec.send_head(self._stream, head, end=False)

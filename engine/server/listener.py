@@ -16,9 +16,9 @@ from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import connections_that_fit, keep_from_forks
 from mockrec.engine.server.connection import Connection
-from mockrec.engine.server.context import Site
+from mockrec.engine.server.context import ServerContext
 from mockrec.engine.transport.tcp import TransportStream
-from mockrec.engine.transport.write_batch import Outbox
+from mockrec.engine.transport.write_batch import WriteCoalescer
 
 _BACKLOG = 2048
 _MOST_REFUSED = 64
@@ -28,7 +28,7 @@ _MOST_REFUSED = 64
 class Listener:
     """The listening sockets of a run, all on one port."""
 
-    def __init__(self, sockets: list[socket.socket], host: str, site: Site) -> None:
+    def __init__(self, sockets: list[socket.socket], host: str, site: ServerContext) -> None:
         self._sockets = sockets
         self._site = site
         self._servers: list[asyncio.Server] = []
@@ -59,7 +59,7 @@ class Listener:
             group.start_soon(self._serve, connection, crowded, self._refused <= most_refused)
 
         loop = asyncio.get_running_loop()
-        outbox = Outbox()
+        outbox = WriteCoalescer()
         most = min(self._site.limits.connections, connections_that_fit())
         most_refused = min(_MOST_REFUSED, max(4, most // 4))
         # What comes at once is accepted at once, and all of it takes descriptors before any of it is turned away.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Address, Origin
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
 from mockrec.engine.server import tunnel
-from mockrec.engine.server.context import Site
+from mockrec.engine.server.context import ServerContext
 from mockrec.engine.wire.parts import RequestHead
 
 
-def proxy_tags(site: Site, peer: Peer, origin: Origin, address: Address, head: RequestHead) -> tuple[str, ...] | None:
+def authenticate(
+    site: ServerContext, peer: ClientConnection, origin: ConnectionContext, address: TargetUri, head: RequestHead
+) -> tuple[str, ...] | None:
     """The tags that its credentials give a request, which hold for it alone; None where a password is wanted."""
     auth = site.auth
     if auth is None and not address.is_absolute:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import anyio
 
-from mockrec.engine.recording.connection_log import Tunnel
-from mockrec.engine.server.context import Site
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.recording.connection_log import TunnelLog
+from mockrec.engine.server.context import ServerContext
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError
 
 
-async def relay(site: Site, client: Pipe, first: bytes, route: Route, tunnel: Tunnel) -> None:
+async def relay(site: ServerContext, client: ByteStream, first: bytes, route: Route, tunnel: TunnelLog) -> None:
     """Connect to the server and pass everything on, beginning with `first`. The client's pipe is left to the caller."""
     errors: list[str] = []
-    server: Pipe | None = None
+    server: ByteStream | None = None
     try:
-        if site.gateway.dialer.is_ours(client.peer, client.local):
+        if site.upstream_client.dialer.is_ours(client.peer, client.local):
             raise UpstreamError("ERR_PASSTHROUGH_LOOP", "that is this recorder itself")
-        server = (await site.gateway.dialer.dial(route, client.peer[0])).pipe
+        server = (await site.upstream_client.dialer.dial(route, client.peer[0])).pipe
         tunnel.data("received", first)
         await server.send(first)
         await _both_ways(site, client, server, tunnel, errors)
@@ -31,11 +31,13 @@ async def relay(site: Site, client: Pipe, first: bytes, route: Route, tunnel: Tu
     finally:
         tunnel.closed(*errors)
         if server is not None:
-            site.gateway.dialer.forget(server)
+            site.upstream_client.dialer.forget(server)
             server.close()
 
 
-async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, errors: list[str]) -> None:
+async def _both_ways(
+    site: ServerContext, client: ByteStream, server: ByteStream, tunnel: TunnelLog, errors: list[str]
+) -> None:
     backpressure, seconds = site.backpressure, site.timeouts.body_idle
     half_closed: list[bool] = []
     """Set once one side has ended: the other may go on as long as it has something to say."""
@@ -44,7 +46,7 @@ async def _both_ways(site: Site, client: Pipe, server: Pipe, tunnel: Tunnel, err
         def left() -> None:
             group.cancel_scope.deadline = anyio.current_time() + seconds
 
-        async def copy(source: Pipe, sink: Pipe, received: bool) -> None:
+        async def copy(source: ByteStream, sink: ByteStream, received: bool) -> None:
             try:
                 while True:
                     if backpressure.behind:

@@ -15,10 +15,10 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.message.target_uri import Origin
+from mockrec.engine.message.target_uri import ConnectionContext
 from mockrec.engine.recording.connection_log import FailureCause
 from mockrec.engine.tls.server import ServerContexts
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError, TlsPipe
 from mockrec.engine.upstream.resolve import is_address
 from mockrec.engine.wire.client_hello import ClientHello, NeedMore, read_client_hello
@@ -63,7 +63,7 @@ class Hello:
         return told | {"ja3Fingerprint": hello.ja3, "ja4Fingerprint": hello.ja4}
 
 
-async def read_hello(pipe: Pipe, first: bytes) -> Hello:
+async def read_hello(pipe: ByteStream, first: bytes) -> Hello:
     """The whole hello, or as much as shows that it is none. Raises HandshakeFailed."""
     buffer = bytearray(first)
     while isinstance(found := read_client_hello(buffer), NeedMore):
@@ -85,7 +85,7 @@ class Interception:
         self._passed = [_pattern(name) for name in settings.passthrough]
         self._intercepted = [_pattern(name) for name in settings.intercept_only]
 
-    def passes(self, origin: Origin, server_name: str | None) -> bool:
+    def passes(self, origin: ConnectionContext, server_name: str | None) -> bool:
         """Whether a connection is passed on unread, by the names it is for: SNI, and the tunnel's.
 
         A tunnel to an address says nothing where SNI gives a name.
@@ -97,7 +97,7 @@ class Interception:
             return any(not _listed(name, self._intercepted) for name in names)
         return any(_listed(name, self._passed) for name in names)
 
-    async def accept(self, pipe: Pipe, hello: Hello, origin: Origin, local_ip: str) -> TlsPipe:
+    async def accept(self, pipe: ByteStream, hello: Hello, origin: ConnectionContext, local_ip: str) -> TlsPipe:
         """Speak TLS with the client. Raises HandshakeFailed."""
         name = hello.server_name or (origin.tunnel[0] if origin.tunnel is not None else None)
         try:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import anyio
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import Fault
 from mockrec.engine.wire.socks.server import METADATA_USER, SocksRequest, SocksServer, read_metadata_tags
 from mockrec.formats.text.hostnames import to_ascii
@@ -94,7 +94,7 @@ def _credentials(header: str) -> tuple[bytes, bytes] | None:
     return (user, password) if colon else None
 
 
-async def negotiate_socks(pipe: Pipe, first: bytes, server: SocksServer) -> Opened | Fault:
+async def negotiate_socks(pipe: ByteStream, first: bytes, server: SocksServer) -> Opened | Fault:
     """The greetings of SOCKS; the client has been told how it ended. Raises BrokenResourceError."""
     data = first
     while True:

@@ -6,9 +6,9 @@ own; when that is not good, the connection is passed on unread, and the client j
 
 from __future__ import annotations
 
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Origin
-from mockrec.engine.server.context import Site
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import ConnectionContext
+from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.tls import Hello
 from mockrec.engine.tls.client import CERTIFICATE_CODES
 from mockrec.engine.upstream.dialer import Route
@@ -19,7 +19,9 @@ from mockrec.engine.wire.urls import DEFAULT_PORTS
 _TLS_CODES = CERTIFICATE_CODES | {TLS_FAILED}
 
 
-async def find_tls_failure(site: Site, peer: Peer, origin: Origin, hello: Hello) -> UpstreamError | None:
+async def find_tls_failure(
+    site: ServerContext, peer: ClientConnection, origin: ConnectionContext, hello: Hello
+) -> UpstreamError | None:
     """Connect to the server that a tunnel is for, as the client's first request will; what is wrong with its TLS.
 
     The connection is kept for that request. None where TLS is good, where the server cannot be reached (which the
@@ -33,8 +35,8 @@ async def find_tls_failure(site: Site, peer: Peer, origin: Origin, hello: Hello)
     alpn = offered(settings.http2, secure=True, http2=speaks_http2, in_the_clear=False, websocket=False)
     route = Route(True, host, port or DEFAULT_PORTS["https"], hello.server_name or host, site.options, alpn)
     try:
-        carrier = await site.gateway.connect(peer, route, to_self=False)
+        carrier = await site.upstream_client.connect(peer, route, to_self=False)
     except UpstreamError as error:
         return error if error.code in _TLS_CODES else None
-    site.gateway.keep(peer, route, carrier)
+    site.upstream_client.keep(peer, route, carrier)
     return None

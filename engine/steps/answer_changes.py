@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import REASONS, Answer
+from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.matching.select import CompiledRule
-from mockrec.engine.rules.model import HeaderChanges, Place, ResponseChanges
+from mockrec.engine.rules.model import HeaderChanges, ResponseChanges, SourceLocation
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.hooks import Hook, ResponseView
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.python import user_failed
 from mockrec.engine.steps.transform import TransformError, changed_headers
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.headers import with_chunks, with_length, without
 from mockrec.engine.usercode.failure import UserError
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
@@ -34,7 +34,7 @@ _OF_SOCKETS = ("connection", "upgrade", "sec-websocket-accept", "sec-websocket-p
 class ChangeFailed(Exception):
     """An answer cannot be changed as a rule wants. No change is made any more, so that this can be answered."""
 
-    def __init__(self, rule: CompiledRule | None, message: str, instead: Act | None = None) -> None:
+    def __init__(self, rule: CompiledRule | None, message: str, instead: StepHandler | None = None) -> None:
         """`instead`: what is done in place of an answer; without it, the client is told the message."""
         super().__init__(message)
         self.rule = rule
@@ -56,7 +56,7 @@ class ChangeFailed(Exception):
 class Layer:
     """What one step makes of an answer."""
 
-    place: Place
+    place: SourceLocation
     changes: ResponseChanges
     hook: Hook | None = None
     """A function that sees the answer after the changes."""
@@ -69,12 +69,12 @@ class Layer:
 class AnswerChanges:
     """All changes of the answer to one exchange (`exchange/changing.py`)."""
 
-    __slots__ = ("_answer", "_gateway", "_layers", "_pieces", "_size", "holds")
+    __slots__ = ("_answer", "_layers", "_pieces", "_size", "_upstream_client", "holds")
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, upstream_client: UpstreamClient) -> None:
+        self._upstream_client = upstream_client
         self._layers: list[tuple[Layer, CompiledRule | None]] = []
-        self._answer: Answer | None = None
+        self._answer: PreparedResponse | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self.holds = False
@@ -88,7 +88,7 @@ class AnswerChanges:
         """Whether the whole body is needed, where there is one."""
         return any(layer.reads_body for layer, _ in self._layers)
 
-    async def whole(self, exchange: Exchange, answer: Answer) -> Answer:
+    async def whole(self, exchange: Exchange, answer: PreparedResponse) -> PreparedResponse:
         """Raises ChangeFailed."""
         for layer, rule in self._layers:
             try:
@@ -99,13 +99,15 @@ class AnswerChanges:
             answer = await self._hooked(exchange, layer, rule, answer)
         return answer
 
-    async def _hooked(self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, answer: Answer) -> Answer:
+    async def _hooked(
+        self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, answer: PreparedResponse
+    ) -> PreparedResponse:
         """The answer after the layer's function has seen it. Raises ChangeFailed."""
         hook = layer.hook
         if hook is None or answer.is_own:
             return answer
         fields = [list(pair) for pair in answer.headers]
-        seen = ResponseView(answer, fields, answer.status, answer.body, self._gateway.body_limit)
+        seen = ResponseView(answer, fields, answer.status, answer.body, self._upstream_client.body_limit)
         try:
             edit = await hook.of_response(seen, exchange.view)
             if edit is None:
@@ -125,12 +127,14 @@ class AnswerChanges:
             answer.reason = edit.reason
         return answer
 
-    async def begun(self, exchange: Exchange, answer: Answer, length: int | None) -> tuple[Answer, int | None] | None:
+    async def begun(
+        self, exchange: Exchange, answer: PreparedResponse, length: int | None
+    ) -> tuple[PreparedResponse, int | None] | None:
         """Raises ChangeFailed."""
         if self.reads_body and not (exchange.channel.bodiless or answer.status in BODILESS_STATUSES):
-            if length is not None and length > self._gateway.body_limit:
+            if length is not None and length > self._upstream_client.body_limit:
                 exchange.changing = None
-                raise ChangeFailed(self._layers[0][1], too_long("response", length, self._gateway.body_limit))
+                raise ChangeFailed(self._layers[0][1], too_long("response", length, self._upstream_client.body_limit))
             self.holds = True
             self._answer = answer
             return None
@@ -142,12 +146,12 @@ class AnswerChanges:
     def take(self, data: bytes) -> None:
         """Raises ChangeFailed."""
         self._size += len(data)
-        if self._size > self._gateway.body_limit:
+        if self._size > self._upstream_client.body_limit:
             self.holds = False
             self._pieces = []
             rule = self._layers[0][1]
             self._layers = []
-            raise ChangeFailed(rule, too_long("response", self._size, self._gateway.body_limit))
+            raise ChangeFailed(rule, too_long("response", self._size, self._upstream_client.body_limit))
         self._pieces.append(data)
 
     async def complete(self, exchange: Exchange, trailers: Sequence[Sequence[str]]) -> None:
@@ -156,7 +160,7 @@ class AnswerChanges:
         assert held is not None
         self.holds = False
         fields = held.trailers or tuple((name, value) for name, value in trailers)
-        whole = Answer(
+        whole = PreparedResponse(
             held.status,
             held.headers,
             b"".join(self._pieces),
@@ -176,7 +180,9 @@ class AnswerChanges:
             fields = [*own, *((name, value) for name, value in changed if name.lower() not in _OF_SOCKETS)]
         return fields
 
-    async def _changed(self, exchange: Exchange, layer: Layer, answer: Answer, *, is_whole: bool) -> Answer:
+    async def _changed(
+        self, exchange: Exchange, layer: Layer, answer: PreparedResponse, *, is_whole: bool
+    ) -> PreparedResponse:
         """Raises TransformError and TooLong."""
         changes = layer.changes
         if answer.is_own:
@@ -189,9 +195,9 @@ class AnswerChanges:
         elif change is not None and is_whole:
             encoding = ", ".join(value for name, value in answer.headers if name.lower() == "content-encoding")
             place = f"{layer.place.where}.response"
-            body = await body_after(exchange, body, encoding, fields, change, self._gateway, place)
+            body = await body_after(exchange, body, encoding, fields, change, self._upstream_client, place)
             fields = with_type(framed(fields, answer, len(body)), change)
-        return Answer(
+        return PreparedResponse(
             status,
             tuple([(name, value) for name, value in fields]),
             body,
@@ -202,7 +208,7 @@ class AnswerChanges:
         )
 
 
-def _changed_fields(answer: Answer, changes: HeaderChanges) -> list[list[str]]:
+def _changed_fields(answer: PreparedResponse, changes: HeaderChanges) -> list[list[str]]:
     """The fields after their changes; those that frame the body are what they were."""
     if changes == HeaderChanges():
         return [list(pair) for pair in answer.headers]
@@ -210,7 +216,7 @@ def _changed_fields(answer: Answer, changes: HeaderChanges) -> list[list[str]]:
     return [*fields, *([name, value] for name, value in answer.headers if name.lower() in _FRAMING)]
 
 
-def framed(fields: list[list[str]], answer: Answer, length: int) -> list[list[str]]:
+def framed(fields: list[list[str]], answer: PreparedResponse, length: int) -> list[list[str]]:
     """The fields for another body. What a server said is framed by them, all else when it is sent."""
     if not answer.relayed:
         return without(fields, *_FRAMING)

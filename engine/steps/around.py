@@ -8,15 +8,15 @@ from functools import partial
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.matching.select import CompiledRule
-from mockrec.engine.rules.model import Place, RequestChanges, ResponseChanges
+from mockrec.engine.rules.model import RequestChanges, ResponseChanges, SourceLocation
 from mockrec.engine.steps.answer_changes import AnswerChanges, Layer
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.hooks import Hook, RequestEdit
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.python import reply_with, user_failed
 from mockrec.engine.steps.request_changes import edited_request, needs_body
 from mockrec.engine.steps.transform import TransformError
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.usercode.failure import UserError
 
 
@@ -24,10 +24,10 @@ from mockrec.engine.usercode.failure import UserError
 class Around:
     """The changes of one step, with the functions that they name."""
 
-    place: Place
+    place: SourceLocation
     request: RequestChanges
     response: ResponseChanges
-    gateway: Gateway
+    upstream_client: UpstreamClient
     request_hook: Hook | None = None
     response_hook: Hook | None = None
 
@@ -36,11 +36,11 @@ class Around:
         """Whether the request has to be complete before it is changed."""
         return needs_body(self.request.body) or self.request_hook is not None
 
-    async def edit_request(self, exchange: Exchange) -> Act | None:
+    async def edit_request(self, exchange: Exchange) -> StepHandler | None:
         """Let what comes later see another request; what answers where that fails, or where a function answers."""
         try:
             if replace(self.request, python=None) != RequestChanges():
-                exchange.edit(await edited_request(exchange, self.request, self.place.where, self.gateway))
+                exchange.edit(await edited_request(exchange, self.request, self.place.where, self.upstream_client))
             return None if self.request_hook is None else await self._hooked(self.request_hook, exchange)
         except (TransformError, TooLong) as error:
             return partial(reply_failure, message=f"the request cannot be changed: {error}")
@@ -48,14 +48,14 @@ class Around:
             assert self.request_hook is not None
             return partial(user_failed, failed=failed, report=self.request_hook.report)
 
-    async def _hooked(self, hook: Hook, exchange: Exchange) -> Act | None:
+    async def _hooked(self, hook: Hook, exchange: Exchange) -> StepHandler | None:
         """Raises TransformError, TooLong and UserError."""
         edit = await hook.of_request(exchange.view)
         if edit is None:
             return None
         if isinstance(edit, RequestEdit):
             where = self.place.where
-            exchange.edit(await edited_request(exchange, edit.changes, where, self.gateway, edit.path))
+            exchange.edit(await edited_request(exchange, edit.changes, where, self.upstream_client, edit.path))
             return None
 
         async def act(exchange: Exchange) -> None:
@@ -70,6 +70,6 @@ class Around:
         """Have the answer changed when it comes."""
         if self.response != ResponseChanges():
             if exchange.changing is None:
-                exchange.changing = AnswerChanges(self.gateway)
+                exchange.changing = AnswerChanges(self.upstream_client)
             assert isinstance(exchange.changing, AnswerChanges)
             exchange.changing.add(Layer(self.place, self.response, self.response_hook), rule)

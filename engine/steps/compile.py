@@ -19,12 +19,12 @@ from mockrec.engine.steps.continuing import ContinuingPlan
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.hooked import hooked_passthrough
 from mockrec.engine.steps.hooks import Hook
-from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 from mockrec.engine.steps.request_changes import needs_body
 from mockrec.engine.steps.webhook import Webhooks, webhook_act
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.pac import MISSING
 from mockrec.engine.upstream.resolve import read_server
 from mockrec.engine.usercode.failure import Failure
@@ -54,16 +54,16 @@ _BLIND = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class CompileContext:
     """What acts share beyond their exchange."""
 
     handlers: Handlers
     webhooks: Webhooks
-    gateway: Gateway
-    options: Options
+    upstream_client: UpstreamClient
+    options: UpstreamOptions
     """The way to servers where a step says nothing else."""
     random: random.Random = field(default_factory=random.Random)
-    replay: Callable[[model.Replay], Act] | None = None
+    replay: Callable[[model.Replay], StepHandler] | None = None
     """Makes the act of the step `replay`, which knows more than steps do."""
     report_failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """Told of the user's functions that fail."""
@@ -71,7 +71,7 @@ class Tools:
     """What templates may cost."""
 
 
-def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
+def compile_rules(rules: Iterable[model.Rule], tools: CompileContext) -> RuleSet:
     """A rule set whose rules have their plans. Raises ConfigError if a handler cannot be loaded."""
     rule_set = RuleSet(rules, tools.handlers.resolve)
     for compiled in rule_set.rules:
@@ -80,59 +80,63 @@ def compile_rules(rules: Iterable[model.Rule], tools: Tools) -> RuleSet:
     return rule_set
 
 
-def continuing_plan(steps: Iterable[model.Step], tools: Tools) -> ContinuingPlan:
+def continuing_plan(steps: Iterable[model.Step], tools: CompileContext) -> ContinuingPlan:
     """The plan of a rule that goes on."""
     changes = [step for step in steps if isinstance(step, model.Change)]
     others = [step for step in steps if not isinstance(step, model.Change)]
     return ContinuingPlan(
         [_around(step, tools) for step in changes],
         [_act(step, tools) for step in others],
-        is_quick=not any(isinstance(step, _SLOW) for step in others),
-        reads=any(map(_reads_request, others)),
+        never_blocks=not any(isinstance(step, _SLOW) for step in others),
+        needs_body=any(map(_reads_request, others)),
     )
 
 
-def _around(step: model.Change | model.Passthrough, tools: Tools) -> Around:
+def _around(step: model.Change | model.Passthrough, tools: CompileContext) -> Around:
     names = step.request.python, step.response.python
     before, after = [
         None if name is None else Hook(tools.handlers.resolve(name), tools.report_failure) for name in names
     ]
-    return Around(step.place, step.request, step.response, tools.gateway, before, after)
+    return Around(step.place, step.request, step.response, tools.upstream_client, before, after)
 
 
-def _passthrough(step: model.Passthrough, tools: Tools) -> Act:
+def _passthrough(step: model.Passthrough, tools: CompileContext) -> StepHandler:
     options = _options(step, tools)
-    plain = partial(passthrough.passthrough_act, options=options, gateway=tools.gateway, dice=tools.random)
+    plain = partial(
+        passthrough.passthrough_act, options=options, upstream_client=tools.upstream_client, dice=tools.random
+    )
     hooks = step.request.python, step.response.python
     return plain(step) if hooks == (None, None) else hooked_passthrough(step, _around(step, tools), plain)
 
 
-def plan_of(steps: Iterable[model.Step], tools: Tools) -> Plan:
+def plan_of(steps: Iterable[model.Step], tools: CompileContext) -> CompiledSteps:
     """The plan of a rule's steps."""
     steps = tuple(steps)
-    is_quick = not any(isinstance(step, _SLOW) or _reads_file(step) for step in steps)
-    forwards = any(isinstance(step, model.Passthrough) for step in steps)
+    never_blocks = not any(isinstance(step, _SLOW) or _reads_file(step) for step in steps)
+    streams_body = any(isinstance(step, model.Passthrough) for step in steps)
     acts = [_act(step, tools) for step in steps]
-    return Plan(acts, is_quick=is_quick, forwards=forwards, reads=any(map(_reads_request, steps)))
+    return CompiledSteps(
+        acts, never_blocks=never_blocks, streams_body=streams_body, needs_body=any(map(_reads_request, steps))
+    )
 
 
-def _options(step: model.Passthrough, tools: Tools) -> Options:
+def _options(step: model.Passthrough, tools: CompileContext) -> UpstreamOptions:
     """The run's options, with the step's own put over them. Raises ConfigError."""
     if not step.upstream:
         return tools.options
     settings = tools.options.settings
     if "proxy" in step.upstream:
         settings = replace(settings, pac=None, secure_proxy=None)
-    return options_of(replace(settings, **step.upstream), tools.gateway, f"{step.place.where}: ")
+    return options_of(replace(settings, **step.upstream), tools.upstream_client, f"{step.place.where}: ")
 
 
-def options_of(settings: UpstreamSettings, gateway: Gateway, where: str = "") -> Options:
+def options_of(settings: UpstreamSettings, upstream_client: UpstreamClient, where: str = "") -> UpstreamOptions:
     """Options that can be used: files are there, URLs are URLs. Raises ConfigError."""
     try:
-        options = Options(settings)
+        options = UpstreamOptions(settings)
         if settings.pac is not None and find_spec("dukpy") is None:
             raise ConfigError(f"upstream.proxy: {MISSING}")
-        gateway.dialer.check(options)
+        upstream_client.dialer.check(options)
         for server in settings.dns_servers:
             read_server(server)
     except ValueError as error:
@@ -163,7 +167,7 @@ def _reads_request(step: model.Step) -> bool:
     return not isinstance(step, _BLIND)
 
 
-def _act(step: model.Step, tools: Tools) -> Act:
+def _act(step: model.Step, tools: CompileContext) -> StepHandler:
     contexts = Contexts(tools.random, tools.limits)
     match step:
         case model.Passthrough():
@@ -173,17 +177,17 @@ def _act(step: model.Step, tools: Tools) -> Act:
         case model.Stream():
             return stream.stream_act(step)
         case model.JsonRpc():
-            return jsonrpc.json_rpc_act(step, tools.gateway.helpers)
+            return jsonrpc.json_rpc_act(step, tools.upstream_client.helpers)
         case model.Python():
             return python.python_act(tools.handlers.resolve(step.handler), tools.report_failure)
         case model.Echo():
-            return websocket.echo_act(tools.gateway.limits)
+            return websocket.echo_act(tools.upstream_client.limits)
         case model.Listen():
-            return websocket.listen_act(tools.gateway.limits)
+            return websocket.listen_act(tools.upstream_client.limits)
         case model.Reject():
             return websocket.reject_act(step, contexts)
         case model.Script():
-            return websocket.script_act(step, tools.gateway.limits, tools.gateway.helpers)
+            return websocket.script_act(step, tools.upstream_client.limits, tools.upstream_client.helpers)
         case model.Close():
             return faults.close
         case model.Reset():

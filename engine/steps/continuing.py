@@ -12,7 +12,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.steps.answer_changes import ChangeFailed
 from mockrec.engine.steps.around import Around
-from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 
 More = Callable[[], Awaitable[None]]
 
@@ -20,16 +20,18 @@ More = Callable[[], Awaitable[None]]
 class ContinuingPlan:
     """What a rule with `continue: true` does."""
 
-    __slots__ = ("_changes", "acts", "is_quick", "reads")
+    __slots__ = ("_changes", "acts", "needs_body", "never_blocks")
 
-    def __init__(self, changes: Sequence[Around], acts: Sequence[Act], *, is_quick: bool, reads: bool) -> None:
-        """`acts` are those of its other steps; `is_quick` and `reads` as for `Plan`, of these."""
+    def __init__(
+        self, changes: Sequence[Around], acts: Sequence[StepHandler], *, never_blocks: bool, needs_body: bool
+    ) -> None:
+        """`acts` are those of its other steps; `never_blocks` and `needs_body` as for `CompiledSteps`, of these."""
         self._changes = tuple(changes)
         self.acts = tuple(acts)
-        self.is_quick = is_quick
-        self.reads = reads
+        self.never_blocks = never_blocks
+        self.needs_body = needs_body
 
-    async def edit(self, exchange: Exchange, rule: CompiledRule, more: More) -> Plan | None:
+    async def edit(self, exchange: Exchange, rule: CompiledRule, more: More) -> CompiledSteps | None:
         """Let later rules see another request, and have their answer changed; the plan that answers where that fails.
 
         `more` returns when more of the request has come.
@@ -39,7 +41,7 @@ class ContinuingPlan:
                 await _whole_request(exchange, more)
             act = await step.edit_request(exchange)
             if act is not None:
-                return Plan([act], is_quick=False)
+                return CompiledSteps([act], never_blocks=False)
             step.change_answer(exchange, rule)
         exchange.continued = (*exchange.continued, rule)
         return None
@@ -53,7 +55,7 @@ async def _whole_request(exchange: Exchange, more: More) -> None:
             exchange.view.body_complete = True
 
 
-def stacked(continued: Sequence[CompiledRule], plan: Plan) -> Plan:
+def stacked(continued: Sequence[CompiledRule], plan: CompiledSteps) -> CompiledSteps:
     """The plan of rules that went on and of the one that answers, in their order."""
     plans: list[ContinuingPlan] = [rule.plan for rule in continued]
 
@@ -68,6 +70,6 @@ def stacked(continued: Sequence[CompiledRule], plan: Plan) -> Plan:
         except ChangeFailed as failed:
             await failed.answer(exchange)
 
-    is_quick = plan.is_quick and all(one.is_quick for one in plans)
-    reads = plan.reads or any(one.reads for one in plans)
-    return Plan([run], is_quick=is_quick, forwards=plan.forwards, reads=reads)
+    never_blocks = plan.never_blocks and all(one.never_blocks for one in plans)
+    needs_body = plan.needs_body or any(one.needs_body for one in plans)
+    return CompiledSteps([run], never_blocks=never_blocks, streams_body=plan.streams_body, needs_body=needs_body)

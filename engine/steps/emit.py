@@ -6,10 +6,10 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Emit
 from mockrec.engine.rules.templates.template import TemplateError, compile_template, compile_tree
 from mockrec.engine.steps.context import Contexts, let_others
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 
 
-def emit_act(step: Emit, contexts: Contexts) -> Act:
+def emit_act(step: Emit, contexts: Contexts) -> StepHandler:
     """Records the event; a template that fails is recorded instead, and the rule goes on."""
     kind = compile_template(step.type, step.place)
     data = compile_tree(step.data, step.place)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
-from mockrec.engine.rules.model import Place
+from mockrec.engine.message.response import PreparedResponse
+from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.templates.template import TemplateError
 
 TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
@@ -18,10 +18,10 @@ async def reply_failure(exchange: Exchange, message: str) -> None:
         exchange.abort({"name": "RuleError", "code": "E_RULE_FAILED", "message": text})
         exchange.channel.close()
         return
-    await exchange.reply(Answer(500, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace"), is_own=True))
+    await exchange.reply(PreparedResponse(500, (TEXT_TYPE,), f"{text}\n".encode("utf-8", "replace"), is_own=True))
 
 
-async def template_failed(exchange: Exchange, place: Place, error: TemplateError) -> None:
+async def template_failed(exchange: Exchange, place: SourceLocation, error: TemplateError) -> None:
     """Answer for a template that failed on this request."""
     where = f"{place.file}:{error.place_line}:{error.column}"
     exchange.notes.rule_event(
@@ -30,6 +30,6 @@ async def template_failed(exchange: Exchange, place: Place, error: TemplateError
     await reply_failure(exchange, f"the template in {where} failed: {error.message}")
 
 
-async def unsendable_head(exchange: Exchange, place: Place, error: ValueError) -> None:
+async def unsendable_head(exchange: Exchange, place: SourceLocation, error: ValueError) -> None:
     """Answer for a header that a template has given and no head can hold."""
     await template_failed(exchange, place, TemplateError(place.line, str(error)))

@@ -7,12 +7,12 @@ import re
 import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.model import Malformed, Reply
 from mockrec.engine.rules.templates.template import TemplateError
 from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.reply import answering
 from mockrec.engine.wire.parts import ResponseHead, header_table
 
@@ -36,7 +36,7 @@ async def never_answer(exchange: Exchange) -> None:
     await anyio.sleep_forever()
 
 
-def malformed_act(step: Malformed, contexts: Contexts) -> Act:
+def malformed_act(step: Malformed, contexts: Contexts) -> StepHandler:
     """Sends what breaks the protocol, and closes."""
     if step.reply is not None:
         return _cut_act(step.reply, step.truncate_after or 0, contexts)
@@ -50,7 +50,7 @@ def malformed_act(step: Malformed, contexts: Contexts) -> Act:
     return act
 
 
-def _cut_act(reply: Reply, count: int, contexts: Contexts) -> Act:
+def _cut_act(reply: Reply, count: int, contexts: Contexts) -> StepHandler:
     answer_for = answering(reply, contexts)
 
     async def act(exchange: Exchange) -> None:
@@ -64,7 +64,7 @@ def _cut_act(reply: Reply, count: int, contexts: Contexts) -> Act:
             return
         body = answer.body
         try:
-            await exchange.begin(Answer(answer.status, answer.headers, reason=answer.reason), len(body))
+            await exchange.begin(PreparedResponse(answer.status, answer.headers, reason=answer.reason), len(body))
         except ValueError as error:
             await unsendable_head(exchange, reply.place, error)
             return

@@ -18,10 +18,10 @@ from urllib.parse import unquote_to_bytes
 from anyio import to_thread
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.model import HeaderPairs, Reply
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure, unsendable_head
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 
 _PIECE: Final = 64 * 1024
 _MOST_PARTS: Final = 64
@@ -53,7 +53,7 @@ class IsFolder(Exception):
 
 
 @dataclass(slots=True)
-class Found:
+class FoundFile:
     """An open file."""
 
     file: BinaryIO
@@ -65,7 +65,7 @@ class Found:
     """Its `ETag`."""
 
 
-def folder_act(step: Reply) -> Act:
+def folder_act(step: Reply) -> StepHandler:
     """Answers GET and HEAD with files of the folder."""
     folder = step.body.folder
     assert folder is not None
@@ -96,10 +96,10 @@ def folder_act(step: Reply) -> Act:
 
 
 async def _say(exchange: Exchange, status: int, text: str, headers: HeaderPairs = ()) -> None:
-    await exchange.reply(Answer(status, (TEXT_TYPE, *headers), f"{text}\n".encode("utf-8", "replace")))
+    await exchange.reply(PreparedResponse(status, (TEXT_TYPE, *headers), f"{text}\n".encode("utf-8", "replace")))
 
 
-def open_in(root: str, path: str, prefix: str, index: str | None) -> Found:
+def open_in(root: str, path: str, prefix: str, index: str | None) -> FoundFile:
     """The file that a URL's path names. Raises NotThere, IsFolder, and OSError for what cannot be read."""
     if not path.startswith(prefix):
         raise NotThere
@@ -140,7 +140,7 @@ def open_in(root: str, path: str, prefix: str, index: str | None) -> Found:
         file = os.fdopen(at, "rb", buffering=0)
         at = -1
         tag = f'"{told.st_mtime_ns:x}-{told.st_size:x}"'
-        return Found(file, shown, told.st_size, int(told.st_mtime), tag)
+        return FoundFile(file, shown, told.st_size, int(told.st_mtime), tag)
     finally:
         if at >= 0:
             os.close(at)
@@ -166,7 +166,7 @@ def _open(name: bytes, at: int) -> int:
         raise NotThere from None  # a link (ELOOP), a socket (ENXIO), a name that is too long
 
 
-async def _send(exchange: Exchange, step: Reply, found: Found) -> None:
+async def _send(exchange: Exchange, step: Reply, found: FoundFile) -> None:
     """Raises ValueError for a head that cannot be sent."""
     own = {name.lower() for name, _ in step.headers}
     fields = [
@@ -179,20 +179,20 @@ async def _send(exchange: Exchange, step: Reply, found: Found) -> None:
     ask = lambda name: ", ".join(exchange.view.header_values(name))  # noqa: E731
     if is_fresh(ask, found):
         kept = tuple(pair for pair in headers if pair[0].lower() not in ("content-type", "accept-ranges"))
-        await exchange.reply(Answer(304, kept))
+        await exchange.reply(PreparedResponse(304, kept))
         return
     part = wanted_range(ask, found) if exchange.method == "GET" else None
     if part is None:
-        await _send_bytes(exchange, Answer(200, headers), found, 0, found.size)
+        await _send_bytes(exchange, PreparedResponse(200, headers), found, 0, found.size)
     elif part == (0, 0):
-        await exchange.reply(Answer(416, (*step.headers, ("Content-Range", f"bytes */{found.size}"))))
+        await exchange.reply(PreparedResponse(416, (*step.headers, ("Content-Range", f"bytes */{found.size}"))))
     else:
         start, end = part
         told = ("Content-Range", f"bytes {start}-{end - 1}/{found.size}")
-        await _send_bytes(exchange, Answer(206, (*headers, told)), found, start, end)
+        await _send_bytes(exchange, PreparedResponse(206, (*headers, told)), found, start, end)
 
 
-async def _send_bytes(exchange: Exchange, answer: Answer, found: Found, start: int, end: int) -> None:
+async def _send_bytes(exchange: Exchange, answer: PreparedResponse, found: FoundFile, start: int, end: int) -> None:
     if exchange.channel.bodiless:
         await exchange.begin(answer, end - start)
         await exchange.finish()
@@ -226,7 +226,7 @@ def content_type(name: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") or kind in _UTF8 else kind
 
 
-def is_fresh(ask: Callable[[str], str], found: Found) -> bool:
+def is_fresh(ask: Callable[[str], str], found: FoundFile) -> bool:
     """Whether the client has this already (RFC 9110, 13.1.2 and 13.1.3). `ask` gives the value of a request's field."""
     if tags := ask("if-none-match"):
         known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
@@ -235,7 +235,7 @@ def is_fresh(ask: Callable[[str], str], found: Found) -> bool:
     return since is not None and found.modified <= since
 
 
-def wanted_range(ask: Callable[[str], str], found: Found) -> tuple[int, int] | None:
+def wanted_range(ask: Callable[[str], str], found: FoundFile) -> tuple[int, int] | None:
     """The bytes that a request asks for, from a first to before a last; (0, 0) for none that are there, and None for
     the whole file: also for several ranges, which need not be given (RFC 9110, 14.2)."""
     unit, _, text = ask("range").partition("=")

@@ -9,10 +9,10 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Passthrough, RequestChanges, ResponseChanges
 from mockrec.engine.steps.answer_changes import ChangeFailed
 from mockrec.engine.steps.around import Around
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 
 
-def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passthrough], Act]) -> Act:
+def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passthrough], StepHandler]) -> StepHandler:
     """Passes on what the functions want. `plain` makes the act of a step without any.
 
     The function for the request sees it as the client has sent it, with the step's own changes. Where it names another

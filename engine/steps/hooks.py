@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.explain.suggest import quoted
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, RequestChanges, ResponseChanges
@@ -39,9 +39,11 @@ class Hook:
     report: Callable[[Failure], None]
     """Told when it fails."""
 
-    async def of_request(self, view: RequestView) -> RequestEdit | Answer | Streamed | str | None:
+    async def of_request(self, view: RequestView) -> RequestEdit | PreparedResponse | Streamed | str | None:
         """What it makes of a request, or answers it with. Raises UserError."""
-        edit: RequestEdit | Answer | Streamed | str | None = await call(self.function, view, then=_request_edit)
+        edit: RequestEdit | PreparedResponse | Streamed | str | None = await call(
+            self.function, view, then=_request_edit
+        )
         return edit
 
     async def of_response(self, response: ResponseView, view: RequestView) -> ResponseEdit | str | None:
@@ -78,7 +80,7 @@ class ResponseView:
 
     __slots__ = ("_limit", "_wire", "headers", "raw_headers", "status", "status_message")
 
-    def __init__(self, answer: Answer, fields: list[list[str]], status: int, body: bytes, limit: int) -> None:
+    def __init__(self, answer: PreparedResponse, fields: list[list[str]], status: int, body: bytes, limit: int) -> None:
         self.status = status
         self.status_message = answer.reason
         self.raw_headers = fields
@@ -116,7 +118,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
     return True
 
 
-def _request_edit(result: Any) -> RequestEdit | Answer | Streamed | str | None:
+def _request_edit(result: Any) -> RequestEdit | PreparedResponse | Streamed | str | None:
     """Raises TypeError and ValueError for what is none."""
     if result is None or (isinstance(result, str) and result in ("close", "reset")):
         return result

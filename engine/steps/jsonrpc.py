@@ -7,19 +7,19 @@ from functools import partial
 from typing import Any
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import JsonRpc
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.offloaded import in_helper
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 from mockrec.engine.wire.content import codings as content
 
 
-def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> Act:
+def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> StepHandler:
     """Answers a call; a request that is none gets a 500. `helpers` read a long one."""
     outcome = {"error": step.error} if step.error is not None else {"result": step.result}
 
@@ -35,7 +35,7 @@ def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> Act:
         except (ValueError, TooLong) as error:
             await reply_failure(exchange, f"the request is no JSON-RPC call: {error}")
             return
-        await exchange.reply(Answer(200, (JSON_TYPE,), json_bytes({"jsonrpc": "2.0", **call, **outcome})))
+        await exchange.reply(PreparedResponse(200, (JSON_TYPE,), json_bytes({"jsonrpc": "2.0", **call, **outcome})))
 
     return act
 

@@ -11,14 +11,20 @@ from mockrec.engine.rules.model import BodyChange
 from mockrec.engine.steps.offloaded import changes_quickly, in_helper
 from mockrec.engine.steps.reply import JSON_TYPE
 from mockrec.engine.steps.transform import TransformError, changed_body
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 Fields = Sequence[Sequence[str]]
 
 
 async def body_after(
-    exchange: Exchange, body: bytes, encoding: str, fields: Fields, change: BodyChange, gateway: Gateway, place: str
+    exchange: Exchange,
+    body: bytes,
+    encoding: str,
+    fields: Fields,
+    change: BodyChange,
+    upstream_client: UpstreamClient,
+    place: str,
 ) -> bytes:
     """A body after a change, in the content coding that its head will name: `fields`. `encoding` is that of now.
 
@@ -31,10 +37,10 @@ async def body_after(
             data = await to_thread.run_sync(read_small, change.file, BODY_LIMIT)
         except OSError as error:
             raise TransformError(f"cannot read {change.file}: {error.strerror or error}") from None
-    arguments = body, encoding, resulting, change, gateway.body_limit, data
-    if gateway.helpers is None or changes_quickly(change, len(body), is_coded=bool(encoding or resulting)):
+    arguments = body, encoding, resulting, change, upstream_client.body_limit, data
+    if upstream_client.helpers is None or changes_quickly(change, len(body), is_coded=bool(encoding or resulting)):
         return changed_body(*arguments)
-    return await in_helper(exchange, gateway.helpers, change.key, place, changed_body, *arguments)
+    return await in_helper(exchange, upstream_client.helpers, change.key, place, changed_body, *arguments)
 
 
 def with_type(fields: list[list[str]], change: BodyChange) -> list[list[str]]:

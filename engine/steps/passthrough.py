@@ -16,27 +16,27 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import REASONS, Answer
+from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.failures import TEXT_TYPE, reply_failure
 from mockrec.engine.steps.faults import never_answer
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import delay_act
 from mockrec.engine.steps.transform import TransformError, changed_headers
-from mockrec.engine.steps.upstream_request import outgoing
-from mockrec.engine.steps.websocket_passthrough import SocketPassing
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.steps.upstream_request import build_request
+from mockrec.engine.steps.websocket_passthrough import WebSocketPassthrough
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
-from mockrec.engine.upstream.options import Options
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.options import UpstreamOptions
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.retry import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
-from mockrec.engine.upstream.stream import Carrier
+from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.http1.odd_fields import odd_tags
 from mockrec.engine.wire.http1.request_head import target_text
-from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, Response, ResponseHead
+from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, ResponseHead, ResponsePart
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _BAD_GATEWAY = "Error communicating with upstream server"
@@ -45,29 +45,29 @@ _FRAMING = ("content-length", "transfer-encoding")
 
 def passthrough_act(
     step: Passthrough,
-    options: Options,
-    gateway: Gateway,
+    options: UpstreamOptions,
+    upstream_client: UpstreamClient,
     dice: random.Random,
     *,
     name: str | None = None,
-    on_loop: Act | None = None,
-) -> Act:
+    on_loop: StepHandler | None = None,
+) -> StepHandler:
     """Passes the request on. `name` stands for the rule in the log where no rule says this; `on_loop` answers where
     the server would be this recorder itself."""
     delay = delay_act(step.delay, dice) if step.delay is not None else None
 
     async def act(exchange: Exchange) -> None:
         try:
-            request = await outgoing(exchange, step, options, gateway.before, gateway.helpers)
+            request = await build_request(exchange, step, options, upstream_client.before, upstream_client.helpers)
             peer = exchange.peer
-            if gateway.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
+            if upstream_client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
             if exchange.websocket:
                 if delay is not None:
                     await delay(exchange)
-                await SocketPassing(exchange, request, gateway, name, gateway.limits).run()
+                await WebSocketPassthrough(exchange, request, upstream_client, name, upstream_client.limits).run()
             else:
-                await Passing(exchange, step, request, gateway, delay, name).run()
+                await HttpPassthrough(exchange, step, request, upstream_client, delay, name).run()
         except TransformError as error:
             await reply_failure(exchange, str(error))
         except TooLong as error:
@@ -88,7 +88,7 @@ def passthrough_act(
     return act
 
 
-async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *, simulate: bool) -> None:
+async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamError, *, simulate: bool) -> None:
     """Tell the client that its server did not answer, or show it the same: its end, its silence, or else a reset."""
     exchange.tag(*error.tags)
     route = request.route
@@ -98,7 +98,7 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
     text = f"{_BAD_GATEWAY} {server}: {error} [{error.code}]"
     if not (simulate or exchange.answering):
         body = f"{text}\n".encode("utf-8", "replace")
-        await exchange.reply(Answer(502, (TEXT_TYPE,), body, reason=_BAD_GATEWAY, is_own=True))
+        await exchange.reply(PreparedResponse(502, (TEXT_TYPE,), body, reason=_BAD_GATEWAY, is_own=True))
         return
     exchange.abort({"name": "UpstreamError", "code": error.code, "message": f"Upstream connection error: {text}"})
     head = exchange.response_head
@@ -119,26 +119,26 @@ async def _failed(exchange: Exchange, request: Outgoing, error: UpstreamError, *
 _NOT_CHANGED: Final = {"overridden": False}
 
 
-class Passing:
+class HttpPassthrough:
     """One request on its way to a server, and the response on its way back."""
 
     def __init__(
         self,
         exchange: Exchange,
         step: Passthrough,
-        request: Outgoing,
-        gateway: Gateway,
-        delay: Act | None,
+        request: UpstreamRequest,
+        upstream_client: UpstreamClient,
+        delay: StepHandler | None,
         name: str | None,
     ) -> None:
         self._exchange = exchange
         self._step = step
         self._request = request
-        self._gateway = gateway
+        self._upstream_client = upstream_client
         self._delay = delay
         self._name = name
         self._settings = request.route.options.settings
-        self._carrier: Carrier | None = None
+        self._carrier: UpstreamStream | None = None
         self._asked_at = 0.0
         self._first_byte = 0.0
         self._body: bytes | None = None
@@ -166,7 +166,7 @@ class Passing:
             self._tell_abort(error, by_client=False)
             raise
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.get_cancelled_exc_class()):
-            if self._gateway.stopping:
+            if self._upstream_client.stopping:
                 self._tell_abort(UpstreamError("E_STOPPED", "the recorder has been stopped"), by_client=False)
             else:
                 self._tell_abort(UpstreamError(RESET, "the client has left"), by_client=True)
@@ -175,7 +175,7 @@ class Passing:
             if self._carrier is None:
                 pass
             elif kept:
-                self._gateway.keep(self._exchange.peer, self._request.route, self._carrier)
+                self._upstream_client.keep(self._exchange.peer, self._request.route, self._carrier)
             else:
                 self._carrier.abandon()
 
@@ -197,9 +197,9 @@ class Passing:
         elif change.data is None and change.file is None:
             body = exchange.request_body
             if exchange.reader is not None:
-                await exchange.reader.hold(self._gateway.body_limit)
-            if body.size > self._gateway.body_limit:
-                raise TransformError(too_long("request", body.size, self._gateway.body_limit))
+                await exchange.reader.hold(self._upstream_client.body_limit)
+            if body.size > self._upstream_client.body_limit:
+                raise TransformError(too_long("request", body.size, self._upstream_client.body_limit))
             original = body.kept
         encoding = exchange.asked.headers.get("content-encoding", "")
         changed = await self._changed(original, encoding, request.raw_headers, change, "request")
@@ -209,13 +209,13 @@ class Passing:
         return changed
 
     async def _pass_on(self) -> None:
-        exchange, request, gateway = self._exchange, self._request, self._gateway
+        exchange, request, upstream_client = self._exchange, self._request, self._upstream_client
         to_self = isinstance(self._step, Forward) or self._step.request.host is not None
-        carrier = gateway.idle(exchange.peer, request.route)
+        carrier = upstream_client.idle(exchange.peer, request.route)
         for left in reversed(range(ATTEMPTS)):
             is_new = carrier is None
             if carrier is None:
-                carrier = await gateway.connect(exchange.peer, request.route, to_self=to_self)
+                carrier = await upstream_client.connect(exchange.peer, request.route, to_self=to_self)
             self._carrier = carrier
             try:
                 await self._converse(carrier)
@@ -226,14 +226,14 @@ class Passing:
             carrier.close()
             carrier = self._carrier = None
 
-    def _may_repeat(self, carrier: Carrier, error: UpstreamError, *, is_new: bool) -> bool:
+    def _may_repeat(self, carrier: UpstreamStream, error: UpstreamError, *, is_new: bool) -> bool:
         """Whether the request can be sent again, because the server has not looked at it."""
         reader = self._exchange.reader
         if self._body is None and self._whole is None and reader is not None and reader.begun:
             return False  # some of the body has gone
         return may_repeat(carrier, error, self._request.method, is_new=is_new)
 
-    async def _converse(self, carrier: Carrier) -> None:
+    async def _converse(self, carrier: UpstreamStream) -> None:
         """One request and its response."""
         exchange, body = self._exchange, self._body
         fields = carrier.fields(self._request)
@@ -262,7 +262,7 @@ class Passing:
 
         await while_sending(send, partial(self._receive, carrier))
 
-    async def _send_body(self, carrier: Carrier) -> None:
+    async def _send_body(self, carrier: UpstreamStream) -> None:
         """Pass the client's body on as it comes."""
         exchange = self._exchange
         reader = exchange.reader
@@ -274,14 +274,14 @@ class Passing:
             await carrier.send_end(trailers, self._settings.body_idle_timeout)
             self._all_sent(carrier)
 
-    def _all_sent(self, carrier: Carrier) -> None:
+    def _all_sent(self, carrier: UpstreamStream) -> None:
         self._sent = True
         if not carrier.answered:
             carrier.allow(self._settings.head_timeout)
 
     # ── the response ───────────────────────────────────────────────────────────────────────────────
 
-    async def _receive(self, carrier: Carrier) -> None:
+    async def _receive(self, carrier: UpstreamStream) -> None:
         response, parts = await self._head(carrier)
         head = response.head
         self._tag_odd(head.odd)
@@ -309,13 +309,13 @@ class Passing:
         await self._exchange.begin(self._answer(head, length, trailers="trailer" in head.headers), length)
         await self._exchange.finish(await self._relay(carrier, parts))
 
-    async def _head(self, carrier: Carrier) -> tuple[Response, list[Part]]:
+    async def _head(self, carrier: UpstreamStream) -> tuple[ResponsePart, list[Part]]:
         """The final head and what came with it; interim ones go to the client at once."""
         carrier.allow(self._settings.head_timeout if self._sent else math.inf)
         while True:
             parts = await carrier.receive(None)
             for index, part in enumerate(parts):
-                if isinstance(part, Response):
+                if isinstance(part, ResponsePart):
                     carrier.deadline = math.inf
                     self._first_byte = clock.now() - self._asked_at
                     return part, parts[index + 1 :]
@@ -325,7 +325,7 @@ class Passing:
                     fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
                     await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
 
-    def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> Answer:
+    def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> PreparedResponse:
         """The head as the client gets it; `length` is that of its body, where it is known."""
         changes = self._step.response
         status = changes.status or head.status
@@ -337,7 +337,7 @@ class Passing:
         raw_headers = changed_headers(end_to_end(raw_headers), changes.headers)
         raw_headers = self._framed(raw_headers, head, status, length, trailers)
         headers = tuple([(name, value) for name, value in raw_headers])
-        return Answer(status, headers, reason=reason, relayed=True)
+        return PreparedResponse(status, headers, reason=reason, relayed=True)
 
     def _framed(
         self, raw_headers: list[list[str]], head: ResponseHead, status: int, length: int | None, trailers: bool
@@ -359,9 +359,13 @@ class Passing:
         framing = [(name.lower(), value) for name, value in raw_headers if name.lower() in _FRAMING]
         return raw_headers if framing == [("content-length", str(length))] else with_length(raw_headers, length)
 
-    async def _relay(self, carrier: Carrier, parts: Sequence[Part]) -> RawHeaders:
+    async def _relay(self, carrier: UpstreamStream, parts: Sequence[Part]) -> RawHeaders:
         """The body to the client, piece by piece; its trailers."""
-        exchange, backpressure, seconds = self._exchange, self._gateway.backpressure, self._settings.body_idle_timeout
+        exchange, backpressure, seconds = (
+            self._exchange,
+            self._upstream_client.backpressure,
+            self._settings.body_idle_timeout,
+        )
         while True:
             for part in parts:
                 if type(part) is Data:
@@ -374,12 +378,12 @@ class Passing:
             parts = await carrier.receive(seconds)
 
     async def _change_body(
-        self, carrier: Carrier, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
+        self, carrier: UpstreamStream, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
     ) -> None:
         """Read the whole body, change it, and answer with what has become of it; without a `change`, others do that
         (`exchange/changing.py`)."""
         pieces: list[bytes] = []
-        size, limit = 0, self._gateway.body_limit
+        size, limit = 0, self._upstream_client.body_limit
         seconds = self._settings.body_idle_timeout
         while not (parts and type(parts[-1]) is End):
             for part in parts:
@@ -411,7 +415,7 @@ class Passing:
     ) -> bytes:
         """A body after a change, in the content coding that its head will name. Raises TransformError and TooLong."""
         place = f"{self._step.place.where}.{side}"
-        return await body_after(self._exchange, body, encoding, raw_headers, change, self._gateway, place)
+        return await body_after(self._exchange, body, encoding, raw_headers, change, self._upstream_client, place)
 
     # ── what the log is told ───────────────────────────────────────────────────────────────────────
 
@@ -442,7 +446,7 @@ class Passing:
             raw_body = self._exchange.notes.piece(body, self._exchange, "request", raw_headers)
             self._tell("passthrough-request-body", {"overridden": True, "rawBody": raw_body})
 
-    def _tell_head(self, carrier: Carrier, head: ResponseHead) -> None:
+    def _tell_head(self, carrier: UpstreamStream, head: ResponseHead) -> None:
         timings = {**(carrier.dialed.timings if carrier.used == 1 else {})}
         timings["firstByte"] = round(self._first_byte, 4)
         ip, port = carrier.pipe.peer

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.explain.suggest import quoted
 from mockrec.engine.rules.matching.match import MatcherError
 from mockrec.engine.rules.yaml.types import nearest_hint
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
-from mockrec.engine.steps.plan import Act, Plan
+from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 from mockrec.engine.steps.python_stream import Streamed, is_stream
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 from mockrec.engine.usercode.calls import call
@@ -35,7 +35,7 @@ def _untold(failure: Failure) -> None:
     """Nobody wants to hear it."""
 
 
-def python_act(function: Callable[..., Any], report: Callable[[Failure], None] = _untold) -> Act:
+def python_act(function: Callable[..., Any], report: Callable[[Failure], None] = _untold) -> StepHandler:
     """Answers what `function` returns; what it raises is a 500, a rule-event with the traceback, and `report`ed."""
 
     async def act(exchange: Exchange) -> None:
@@ -58,7 +58,7 @@ async def user_failed(exchange: Exchange, failed: UserError, report: Callable[[F
     await reply_failure(exchange, failed_words(failed.failure))
 
 
-def answered(result: Any) -> Answer | Streamed | str:
+def answered(result: Any) -> PreparedResponse | Streamed | str:
     """The answer that a function's result stands for, or the word `close` or `reset`. Raises as `answer_of` does."""
     if isinstance(result, str) and result in ("close", "reset"):
         return str(result)
@@ -69,7 +69,9 @@ def answered(result: Any) -> Answer | Streamed | str:
     return answer_of(result)
 
 
-async def reply_with(function: Callable[..., Any], exchange: Exchange, answer: Answer | Streamed | str) -> None:
+async def reply_with(
+    function: Callable[..., Any], exchange: Exchange, answer: PreparedResponse | Streamed | str
+) -> None:
     """Send what a function has answered. Raises UserError for a head that no message can hold."""
     if isinstance(answer, str):
         await (faults.close if answer == "close" else faults.reset)(exchange)
@@ -99,7 +101,7 @@ def failed_words(failure: Failure) -> str:
     return "\n".join(lines)
 
 
-def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _untold) -> Plan:
+def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _untold) -> CompiledSteps:
     """The answer where a `python` matcher raised: nobody can tell which rule was meant."""
 
     async def act(exchange: Exchange) -> None:
@@ -109,10 +111,10 @@ def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _unt
         frames = "".join(f"\n  {frame}" for frame in error.failure.frames)
         await reply_failure(exchange, f"the python matcher of {error}{frames}")
 
-    return Plan([act], is_quick=True)
+    return CompiledSteps([act], never_blocks=True)
 
 
-def answer_of(result: Any) -> Answer:
+def answer_of(result: Any) -> PreparedResponse:
     """The answer that a function's result stands for. Raises TypeError or ValueError where it is none."""
     if result is None:
         raise TypeError('it returned None; an answer is a mapping such as {"status": 204}, "close" or "reset"')
@@ -138,7 +140,7 @@ def answer_of(result: Any) -> Answer:
         body = _coded(body, headers)
     # Framing is ours: a length that is not that of the body would break the connection.
     headers = tuple(pair for pair in headers if pair[0].lower() not in ("content-length", "transfer-encoding"))
-    return Answer(status, headers, body, reason=reason, trailers=pairs_of(result.get("trailers"), "trailers"))
+    return PreparedResponse(status, headers, body, reason=reason, trailers=pairs_of(result.get("trailers"), "trailers"))
 
 
 def _coded(body: bytes, headers: tuple[tuple[str, str], ...]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import UserError
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
@@ -28,7 +28,7 @@ def is_stream(body: Any) -> bool:
 class Streamed:
     """An answer whose body is still to be made."""
 
-    answer: Answer
+    answer: PreparedResponse
     pieces: Iterator[Any] | AsyncIterator[Any]
 
     async def send(self, exchange: Exchange) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
-from mockrec.engine.rules.model import BodySource, HeaderPairs, Place, Reply
+from mockrec.engine.message.response import PreparedResponse
+from mockrec.engine.rules.model import BodySource, HeaderPairs, Reply, SourceLocation
 from mockrec.engine.rules.templates.template import (
     Scope,
     TemplateError,
@@ -21,7 +21,7 @@ from mockrec.engine.rules.templates.template import (
 from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.folder import folder_act
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
@@ -29,7 +29,7 @@ _PIECE = 64 * 1024
 """Longer files are read piece by piece, as the client takes them: so much of one is in memory."""
 
 
-def reply_act(step: Reply, contexts: Contexts) -> Act:
+def reply_act(step: Reply, contexts: Contexts) -> StepHandler:
     """Answers as the step says."""
     if step.body.folder is not None:
         return folder_act(step)
@@ -45,13 +45,13 @@ def reply_act(step: Reply, contexts: Contexts) -> Act:
     return act
 
 
-def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable[Answer]]:
+def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
     """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
     path = step.body.file
 
-    async def answer(exchange: Exchange) -> Answer:
+    async def answer(exchange: Exchange) -> PreparedResponse:
         if fixed is not None:
             return fixed
         if render is not None:
@@ -71,8 +71,8 @@ def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable
     return answer
 
 
-def _fixed(step: Reply) -> Answer:
-    return Answer(
+def _fixed(step: Reply) -> PreparedResponse:
+    return PreparedResponse(
         step.status, headers_of(step), body_bytes(step.body), reason=step.status_message, trailers=step.trailers
     )
 
@@ -101,7 +101,7 @@ def json_bytes(value: Any) -> bytes:
 # ── templates ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _template_act(step: Reply, contexts: Contexts) -> Act:
+def _template_act(step: Reply, contexts: Contexts) -> StepHandler:
     answer = answering(step, contexts)
 
     async def act(exchange: Exchange) -> None:
@@ -115,14 +115,14 @@ def _template_act(step: Reply, contexts: Contexts) -> Act:
     return act
 
 
-def _rendering(step: Reply) -> Callable[[Scope], Answer]:
+def _rendering(step: Reply) -> Callable[[Scope], PreparedResponse]:
     place = step.body.place or step.place
     headers = compile_headers(headers_of(step), step.place)
     trailers = compile_headers(step.trailers, step.place)
     body = _body_rendering(step.body, place)
 
-    def render(context: Scope) -> Answer:
-        return Answer(
+    def render(context: Scope) -> PreparedResponse:
+        return PreparedResponse(
             step.status,
             headers.render(context),
             body(context),
@@ -133,7 +133,7 @@ def _rendering(step: Reply) -> Callable[[Scope], Answer]:
     return render
 
 
-def _body_rendering(source: BodySource, place: Place) -> Callable[[Scope], bytes]:
+def _body_rendering(source: BodySource, place: SourceLocation) -> Callable[[Scope], bytes]:
     if source.is_json:
         tree = compile_tree(source.json, place)
         return lambda context: json_bytes(tree.render(context))
@@ -147,7 +147,7 @@ def _body_rendering(source: BodySource, place: Place) -> Callable[[Scope], bytes
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _file_act(step: Reply, path: str, contexts: Contexts) -> Act:
+def _file_act(step: Reply, path: str, contexts: Contexts) -> StepHandler:
     """The file is read for every answer, so that it can be edited while mockrec runs."""
     headers = compile_headers(step.headers, step.place) if step.template else None
     trailers = compile_headers(step.trailers, step.place) if step.template else None
@@ -163,14 +163,16 @@ def _file_act(step: Reply, path: str, contexts: Contexts) -> Act:
                 await template_failed(exchange, step.place, error)
                 return
         try:
-            await _send_file(exchange, path, Answer(step.status, pairs, reason=step.status_message, trailers=fields))
+            await _send_file(
+                exchange, path, PreparedResponse(step.status, pairs, reason=step.status_message, trailers=fields)
+            )
         except ValueError as error:
             await unsendable_head(exchange, step.place, error)
 
     return act
 
 
-async def _send_file(exchange: Exchange, path: str, answer: Answer) -> None:
+async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) -> None:
     """`answer` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
     try:
         file = await anyio.open_file(path, "rb")

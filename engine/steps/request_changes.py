@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.target_uri import Address, edited_address
+from mockrec.engine.message.target_uri import TargetUri, edited_address
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import BodyChange, RequestChanges
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
 from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.headers import with_length
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
@@ -25,14 +25,18 @@ def needs_body(change: BodyChange | None) -> bool:
 
 
 async def edited_request(
-    exchange: Exchange, changes: RequestChanges, place: str, gateway: Gateway, new_path: str | None = None
+    exchange: Exchange,
+    changes: RequestChanges,
+    place: str,
+    upstream_client: UpstreamClient,
+    new_path: str | None = None,
 ) -> EditedRequest:
     """The request after these changes; `new_path` is another path with its query. Raises TransformError and TooLong.
 
     The client's body has to be complete where the changes ask for it (`needs_body`); `place` is the step's.
     """
     before = exchange.edited
-    address, helpers = exchange.asked, gateway.helpers
+    address, helpers = exchange.asked, upstream_client.helpers
     where = f"{place}.request"
     protocol, hostname, port = await _server(exchange, address, changes, helpers, where)
     moved = (hostname, port) != (address.hostname.strip("[]"), address.port)
@@ -47,7 +51,7 @@ async def edited_request(
     method = changes.method or exchange.method
     body = None if before is None else before.body
     if changes.body is not None:
-        body = await _changed_body(exchange, changes.body, fields, gateway, where)
+        body = await _changed_body(exchange, changes.body, fields, upstream_client, where)
         fields = with_type(with_length(fields, len(body)), changes.body)
     update = changes.update_host_header
     keeps = update is False or isinstance(update, str) or (before is not None and before.keeps_host and not moved)
@@ -57,7 +61,7 @@ async def edited_request(
 
 
 async def _server(
-    exchange: Exchange, address: Address, changes: RequestChanges, helpers: Helpers | None, where: str
+    exchange: Exchange, address: TargetUri, changes: RequestChanges, helpers: Helpers | None, where: str
 ) -> tuple[str, str, int]:
     """Protocol, host (an IPv6 address without brackets) and port."""
     protocol, hostname, port = address.protocol, address.hostname.strip("[]"), address.port
@@ -76,7 +80,7 @@ async def _server(
 
 
 def _with_server(
-    address: Address, changes: RequestChanges, hostname: str, port: int, protocol: str, *, moved: bool
+    address: TargetUri, changes: RequestChanges, hostname: str, port: int, protocol: str, *, moved: bool
 ) -> list[list[str]]:
     """The fields with what names the server, which follows it unless the rule says otherwise."""
     update = changes.update_host_header
@@ -100,9 +104,9 @@ def _changed_fields(fields: list[list[str]], changes: RequestChanges) -> list[li
 
 
 async def _changed_body(
-    exchange: Exchange, change: BodyChange, fields: list[list[str]], gateway: Gateway, where: str
+    exchange: Exchange, change: BodyChange, fields: list[list[str]], upstream_client: UpstreamClient, where: str
 ) -> bytes:
-    original, limit = b"", gateway.body_limit
+    original, limit = b"", upstream_client.body_limit
     if needs_body(change):
         edited = exchange.edited
         if edited is not None and edited.body is not None:
@@ -112,4 +116,4 @@ async def _changed_body(
         else:
             original = exchange.request_body.kept
     encoding = exchange.asked.headers.get("content-encoding", "")
-    return await body_after(exchange, original, encoding, fields, change, gateway, where)
+    return await body_after(exchange, original, encoding, fields, change, upstream_client, where)

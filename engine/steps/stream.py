@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.model import Stream
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import sleep_until
 
 
-def stream_act(step: Stream) -> Act:
+def stream_act(step: Stream) -> StepHandler:
     """Sends the head at once, then the pieces."""
-    answer = Answer(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
+    answer = PreparedResponse(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
 
     async def act(exchange: Exchange) -> None:
         await exchange.begin(answer)

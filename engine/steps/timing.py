@@ -10,7 +10,7 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Delay, Informational
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 
 
 async def sleep_until(due: float) -> None:
@@ -19,7 +19,7 @@ async def sleep_until(due: float) -> None:
         await anyio.sleep(left / 1000.0)
 
 
-def delay_act(step: Delay, dice: random.Random) -> Act:
+def delay_act(step: Delay, dice: random.Random) -> StepHandler:
     """Waits as long as the step says, drawn anew for each exchange."""
 
     async def act(exchange: Exchange) -> None:
@@ -42,7 +42,7 @@ async def wait_for_body(exchange: Exchange) -> None:
     await exchange.wait_for_body(ahead=True)
 
 
-def informational_act(step: Informational) -> Act:
+def informational_act(step: Informational) -> StepHandler:
     """Sends an interim answer; HTTP/1.0 clients know none (RFC 9110, 15.2)."""
 
     async def act(exchange: Exchange) -> None:

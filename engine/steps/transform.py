@@ -11,7 +11,7 @@ from typing import Any
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, HeaderPairs, Replacements, RequestChanges
 from mockrec.engine.rules.patterns import ReplacedTooLong, Replacer, replacer
 from mockrec.engine.rules.yaml.strings import HOST
-from mockrec.engine.rules.yaml.types import Unfit
+from mockrec.engine.rules.yaml.types import InvalidValue
 from mockrec.engine.steps.json_patch import PatchError, apply_patch
 from mockrec.engine.wire.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
 from mockrec.engine.wire.urls import split_host
@@ -131,7 +131,7 @@ def changed_host(hostname: str, port: int, changes: RequestChanges) -> tuple[str
         return hostname, port
     try:
         return split_host(HOST.parse(after, False))
-    except Unfit as fault:
+    except InvalidValue as fault:
         why = f" ({fault})" if str(fault) else ""
         raise TransformError(f'matchReplaceHost made "{after}" of "{before}", which is no host{why}') from None
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.target_uri import Address
+from mockrec.engine.message.target_uri import TargetUri
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import Forward, Passthrough
 from mockrec.engine.steps.offloaded import in_helper, replaces_quickly
 from mockrec.engine.steps.transform import TransformError, changed_headers, changed_host, changed_path
 from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, with_upgrade, without
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _PLAIN = {"ws": "http", "wss": "https"}
@@ -22,13 +22,13 @@ Server = tuple[str, str, int]
 """Protocol, host and port."""
 
 
-async def outgoing(
+async def build_request(
     exchange: Exchange,
     step: Passthrough,
-    options: Options,
+    options: UpstreamOptions,
     before: Server | None = None,
     helpers: Helpers | None = None,
-) -> Outgoing:
+) -> UpstreamRequest:
     """The request without its body. `before`: the server that we stand before, which direct requests are for;
     `helpers` replace patterns where that could take long.
 
@@ -102,12 +102,12 @@ async def outgoing(
         key = "matchReplacePath" if changes.match_replace_path else "matchReplaceQuery"
         where = f"{step.place.where}.request.{key}"
         target = await in_helper(exchange, helpers, key, where, changed_path, target, changes)
-    return Outgoing(
+    return UpstreamRequest(
         route, protocol, method, target, _framed(exchange, raw_headers), odd=bool(exchange.head.odd), pseudo=pseudo
     )
 
 
-def _for_servers(address: Address, *, upgrades: bool) -> list[list[str]]:
+def _for_servers(address: TargetUri, *, upgrades: bool) -> list[list[str]]:
     """The fields without those of this connection, and without a password for us (RFC 9110, 11.7.2)."""
     fields = [pair for pair in address.raw_headers if not pair[0].startswith(":")]
     kept = with_upgrade(fields) if upgrades else end_to_end(fields)

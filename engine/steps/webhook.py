@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Webhook
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.upstream.post import Ends, PostError, post
 from mockrec.engine.wire.parts import RawHeaders, header_table
 
@@ -70,7 +70,7 @@ class Webhooks:
         exchange.notes.rule_event(exchange, "webhook-error", {"url": url, "webhookEventType": kind, "error": error})
 
 
-def webhook_act(step: Webhook, webhooks: Webhooks) -> Act:
+def webhook_act(step: Webhook, webhooks: Webhooks) -> StepHandler:
     """Arranges the posts and goes on at once."""
 
     async def act(exchange: Exchange) -> None:

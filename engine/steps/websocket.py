@@ -9,7 +9,7 @@ import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
 from mockrec.engine.rules.matching.values import json_equal, json_includes
@@ -18,9 +18,9 @@ from mockrec.engine.rules.patterns import quick_length, searcher
 from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.offloaded import in_helper
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.reply import json_bytes, reply_act
-from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, WebSocket
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, WebSocket
 from mockrec.engine.wire.websocket.handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
 from mockrec.formats.text.json import parse
 
@@ -36,7 +36,9 @@ async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | N
     wrong = check_upgrade(exchange.head)
     if wrong:
         status = 426 if wrong == BAD_VERSION else 400
-        await exchange.reply(Answer(status, (TEXT_TYPE, _VERSIONS), f"not a WebSocket handshake: {wrong}\n".encode()))
+        await exchange.reply(
+            PreparedResponse(status, (TEXT_TYPE, _VERSIONS), f"not a WebSocket handshake: {wrong}\n".encode())
+        )
         return None
     fields: list[tuple[str, str]] = []
     protocols = offered_protocols(exchange.address.headers)
@@ -54,7 +56,7 @@ async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | N
     return WebSocketSession(exchange, pipe, codec, first, limits.logged)
 
 
-def echo_act(limits: SocketSettings) -> Act:
+def echo_act(limits: SocketSettings) -> StepHandler:
     """Sends every message back, in the fragments in which it comes."""
 
     async def act(exchange: Exchange) -> None:
@@ -66,7 +68,7 @@ def echo_act(limits: SocketSettings) -> Act:
     return act
 
 
-def listen_act(limits: SocketSettings) -> Act:
+def listen_act(limits: SocketSettings) -> StepHandler:
     """Takes every message and says nothing."""
 
     async def act(exchange: Exchange) -> None:
@@ -88,14 +90,14 @@ async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitab
                     await answer(part)
             elif type(part) is Ping:
                 await session.pong(part.data)
-            elif type(part) is Close:
+            elif type(part) is CloseFrame:
                 await session.close(part.code, part.reason)
                 return
     except WebSocketLost:
         return
 
 
-def reject_act(step: Reject, contexts: Contexts) -> Act:
+def reject_act(step: Reject, contexts: Contexts) -> StepHandler:
     """Refuses with an ordinary answer."""
     assert step.reply is not None
     return reply_act(step.reply, contexts)
@@ -104,14 +106,14 @@ def reject_act(step: Reject, contexts: Contexts) -> Act:
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> Act:
+def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
     """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
 
     async def act(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
         if session is None:
             return
-        talk = _Talk(exchange, session, helpers)
+        talk = _ScriptDriver(exchange, session, helpers)
         for line in step.lines:
             try:
                 if not await talk.do(line):
@@ -126,7 +128,7 @@ def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = N
     return act
 
 
-class _Talk:
+class _ScriptDriver:
     """A script under way."""
 
     def __init__(self, exchange: Exchange, session: WebSocketSession, helpers: Helpers | None) -> None:

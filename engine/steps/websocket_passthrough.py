@@ -11,16 +11,16 @@ from typing import Any
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketSession
-from mockrec.engine.message.response import REASONS, Answer
+from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.steps.websocket_relay import ServerEnd, SocketRelay
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_upgrade
-from mockrec.engine.upstream.request import Outgoing
-from mockrec.engine.upstream.stream import Carrier
+from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.http1.odd_fields import odd_tags
 from mockrec.engine.wire.http1.request_head import target_text
-from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead
+from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponseHead, ResponsePart
 from mockrec.engine.wire.websocket.connection import WebSocket
 from mockrec.engine.wire.websocket.handshake import agreed, offered_protocols, without_others
 
@@ -28,15 +28,20 @@ _OF_HTTP1 = frozenset({"sec-websocket-accept", "connection", "upgrade"})
 _SCHEMES = {"http": "ws", "https": "wss"}
 
 
-class SocketPassing:
+class WebSocketPassthrough:
     """One WebSocket on its way to a server."""
 
     def __init__(
-        self, exchange: Exchange, request: Outgoing, gateway: Gateway, name: str | None, limits: SocketSettings
+        self,
+        exchange: Exchange,
+        request: UpstreamRequest,
+        upstream_client: UpstreamClient,
+        name: str | None,
+        limits: SocketSettings,
     ) -> None:
         self._exchange = exchange
         self._request = request
-        self._gateway = gateway
+        self._upstream_client = upstream_client
         self._name = name
         self._limits = limits
         self._told = False
@@ -53,7 +58,7 @@ class SocketPassing:
 
     async def _pass_on(self) -> None:
         exchange, request = self._exchange, self._request
-        carrier = await self._gateway.connect_websocket(exchange.peer, request.route, to_self=True)
+        carrier = await self._upstream_client.connect_websocket(exchange.peer, request.route, to_self=True)
         try:
             self._tell(http2=carrier.dialed.is_http2)
             await carrier.ask_for_websocket(request)
@@ -96,23 +101,23 @@ class SocketPassing:
         }
         self._exchange.notes.rule_event(self._exchange, "passthrough-websocket-connect", told, rule_id=self._name)
 
-    async def _head(self, carrier: Carrier) -> tuple[Response, list[Part]]:
+    async def _head(self, carrier: UpstreamStream) -> tuple[ResponsePart, list[Part]]:
         seconds = self._request.route.options.settings.head_timeout
         while True:
             parts = await carrier.receive(seconds)
             for index, part in enumerate(parts):
-                if isinstance(part, Response):
+                if isinstance(part, ResponsePart):
                     self._exchange.tag(*odd_tags(part.head.odd))
                     return part, parts[index + 1 :]
                 assert isinstance(part, Interim)
 
-    async def _refused(self, carrier: Carrier, head: ResponseHead, parts: list[Part]) -> None:
+    async def _refused(self, carrier: UpstreamStream, head: ResponseHead, parts: list[Part]) -> None:
         """The server's refusal, as it stands; its head at once, because many break off behind it."""
         exchange = self._exchange
         seconds = self._request.route.options.settings.body_idle_timeout
         headers = tuple([(name, value) for name, value in end_to_end(_fields(head))])
         reason = REASONS.get(head.status, "") if head.version == "2.0" else head.reason
-        answer = Answer(head.status, headers, reason=reason, relayed=True)
+        answer = PreparedResponse(head.status, headers, reason=reason, relayed=True)
         if parts and type(parts[-1]) is End:
             answer.body = b"".join([part.data for part in parts if type(part) is Data])
             await exchange.reply(answer)
@@ -129,7 +134,7 @@ class SocketPassing:
                     return
             parts = await carrier.receive(seconds)
 
-    async def _relay(self, carrier: Carrier, head: ResponseHead, parts: list[Part]) -> None:
+    async def _relay(self, carrier: UpstreamStream, head: ResponseHead, parts: list[Part]) -> None:
         """The server has accepted: so do we, and from then on it is frames."""
         exchange, limits = self._exchange, self._limits
         answer = head.headers.get("sec-websocket-extensions", "")

@@ -12,9 +12,9 @@ import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import CLOSING_SECONDS, WebSocketLost, WebSocketSession
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.errors import RESET, UpstreamError
-from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
 
 _UNEXPECTED = 1011
 _BAD_GATEWAY = 1014  # registered with IANA for exactly this
@@ -23,7 +23,7 @@ _BAD_GATEWAY = 1014  # registered with IANA for exactly this
 class ServerEnd:
     """The server's end."""
 
-    def __init__(self, pipe: Pipe, first: bytes, codec: WebSocket) -> None:
+    def __init__(self, pipe: ByteStream, first: bytes, codec: WebSocket) -> None:
         """`first`: what has come behind the head already."""
         self._pipe = pipe
         self.codec = codec
@@ -31,7 +31,7 @@ class ServerEnd:
         """Whether it is being written to, and has not taken all of it."""
         self._parts = codec.receive(first)
 
-    async def receive(self) -> Fragment | Ping | Pong | Close:
+    async def receive(self) -> Fragment | Ping | Pong | CloseFrame:
         """The next thing that it says. Raises UpstreamError."""
         while not self._parts:
             try:
@@ -137,7 +137,7 @@ class SocketRelay:
                 await server.send(codec.send_ping(part.data))
             elif type(part) is Pong:
                 await server.send(codec.send_pong(part.data))
-            elif type(part) is Close:
+            elif type(part) is CloseFrame:
                 await server.close(part.code, part.reason)
                 return
 
@@ -152,7 +152,7 @@ class SocketRelay:
                     await session.ping(part.data)
                 elif type(part) is Pong:
                     await session.pong(part.data)
-                elif type(part) is Close:
+                elif type(part) is CloseFrame:
                     await session.send_close(part.code, part.reason)
                     return
         except UpstreamError as error:

@@ -25,7 +25,7 @@ _DOTS = re.compile("[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class LeafCertificate:
     """What a server shows for one name."""
 
     certificate: x509.Certificate
@@ -69,7 +69,7 @@ class Authority:
             .add_extension(self._issuer_key, critical=False)
         )
 
-    def leaf(self, name: str, also: str = "") -> Leaf:
+    def leaf(self, name: str, also: str = "") -> LeafCertificate:
         """A new certificate for a host name, a wildcard (`*.x.test`) or an IP address. Raises ValueError for others.
 
         `also` is a second name for the same server.
@@ -90,7 +90,7 @@ class Authority:
             .sign(self._pair.key, self._hash)
         )
         # Where the CA ends soon, a shorter time, or each certificate would be due when it is made.
-        return Leaf(certificate, self._pair.chain, self._key, end - min(_RENEW_BEFORE, (end - at) / 2))
+        return LeafCertificate(certificate, self._pair.chain, self._key, end - min(_RENEW_BEFORE, (end - at) / 2))
 
 
 def subject_of(name: str) -> x509.DNSName | x509.IPAddress:

@@ -54,7 +54,7 @@ CERTIFICATE_CODES = frozenset(_VERIFY_CODES.values()) | {WRONG_NAME, UNVERIFIED}
 """Everything that can be wrong with a server's certificate."""
 
 
-class Verdict:
+class CertificateVerdict:
     """What is wrong with a server's certificate: the first thing OpenSSL found, if any."""
 
     __slots__ = ("code", "text")
@@ -110,7 +110,7 @@ class ClientContexts:
 
 
 def client_connection(
-    context: SSL.Context, hostname: str, verdict: Verdict | None = None, alpn: list[bytes] | None = None
+    context: SSL.Context, hostname: str, verdict: CertificateVerdict | None = None, alpn: list[bytes] | None = None
 ) -> SSL.Connection:
     """A new connection to `hostname`, which is named in SNI unless it is an address (RFC 6066, 3)."""
     connection = SSL.Connection(context, None)

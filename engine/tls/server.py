@@ -14,7 +14,7 @@ from OpenSSL import SSL
 
 from mockrec.engine import clock
 from mockrec.engine.config import TlsSettings
-from mockrec.engine.tls.authority import Authority, Leaf
+from mockrec.engine.tls.authority import Authority, LeafCertificate
 
 _VERSIONS = {
     "TLSv1": SSL.TLS1_VERSION,
@@ -57,7 +57,7 @@ class ServerContexts:
         self._choose_alpn = choose_alpn
         self._key_log = key_log
         self._context: SSL.Context | None = None
-        self._leaves: OrderedDict[tuple[str, str], Leaf] = OrderedDict()
+        self._leaves: OrderedDict[tuple[str, str], LeafCertificate] = OrderedDict()
         """By name, used last at the end."""
 
     def connection_for(self, name: str, *, also: str = "") -> SSL.Connection:
@@ -74,7 +74,7 @@ class ServerContexts:
         connection.set_accept_state()
         return connection
 
-    def leaf_for(self, name: str, also: str = "") -> Leaf:
+    def leaf_for(self, name: str, also: str = "") -> LeafCertificate:
         """The certificate for a name, as long as it is good. Raises ValueError."""
         key = (name.lower(), also)
         leaf = self._leaves.get(key)
@@ -85,7 +85,7 @@ class ServerContexts:
         self._leaves.move_to_end(key)
         return leaf
 
-    def _make(self, leaf: Leaf) -> SSL.Context:
+    def _make(self, leaf: LeafCertificate) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(self._version)
         # TLS 1.0 and 1.1 sign with MD5 and SHA-1, which OpenSSL allows only at level 0.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Pipe(Protocol):
+class ByteStream(Protocol):
     """One end of a connection.
 
     `receive` raises anyio.EndOfStream at the peer's end, and TimeoutError after `expire`. All that wait raise

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.http2_writer import StreamCodec, StreamWriter
 from mockrec.engine.wire.parts import Data, End
 
@@ -17,9 +17,9 @@ _MOST_QUEUED = 64 * 1024
 
 
 class H2StreamPipe:
-    """See `Pipe`. What comes is credited to the peer when it is read."""
+    """See `ByteStream`. What comes is credited to the peer when it is read."""
 
-    def __init__(self, codec: StreamCodec, writer: StreamWriter, below: Pipe, stream: int, broken: int) -> None:
+    def __init__(self, codec: StreamCodec, writer: StreamWriter, below: ByteStream, stream: int, broken: int) -> None:
         """`below` carries the connection; `broken` is the code that a reset says."""
         self._codec = codec
         self._writer = writer
@@ -80,7 +80,7 @@ class H2StreamPipe:
     # ── what its user calls ────────────────────────────────────────────────────────────────────────
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """All bytes that have come; see `Pipe`. They are credited to the peer when more is asked for."""
+        """All bytes that have come; see `ByteStream`. They are credited to the peer when more is asked for."""
         self._credit()
         while not self._pieces:
             if self._expired:
@@ -111,7 +111,7 @@ class H2StreamPipe:
         await self.room()
 
     async def room(self) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         while True:
             if self._finished or self._closed or self._gone or not self._codec.is_open(self._stream):
                 raise anyio.BrokenResourceError
@@ -121,7 +121,7 @@ class H2StreamPipe:
         await self._writer.flush()
 
     def put(self, data: bytes) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         if data and not (self._finished or self._closed or self._gone):
             self._writer.queue(self._stream, data)
 
@@ -163,26 +163,26 @@ class H2StreamPipe:
         self._tell()
 
     def expire(self) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         self._expired = True
         self._tell()
 
     def unexpire(self) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         self._expired = False
 
     def watch(self, ended: Callable[[], None] | None) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         self._watcher = ended
         if self._ended or self._gone:
             self._tell_watcher()
 
     @property
     def readable(self) -> bool:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         return bool(self._pieces)
 
     @property
     def alive(self) -> bool:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         return not (self._ended or self._gone or self._closed or self._pieces)

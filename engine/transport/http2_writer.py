@@ -10,7 +10,7 @@ from typing import Protocol
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 
 _PIECE = 64 * 1024
 """Bytes of one stream that are written at once."""
@@ -55,7 +55,7 @@ class StreamWriter:
     no frame of another stream is lost with it.
     """
 
-    def __init__(self, codec: StreamCodec, pipe: Pipe) -> None:
+    def __init__(self, codec: StreamCodec, pipe: ByteStream) -> None:
         self._codec = codec
         self._pipe = pipe
         self._windows: dict[int, anyio.Event] = {}

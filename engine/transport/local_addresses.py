@@ -8,7 +8,7 @@ from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
-def own_addresses(host: str, port: int) -> Callable[[str, int], bool]:
+def local_endpoints(host: str, port: int) -> Callable[[str, int], bool]:
     """A function that knows whether an address, or a name for this machine, and a port are where we listen.
 
     `host` is what was bound: an address, a name, or a wildcard.

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream
 
-from mockrec.engine.transport.write_batch import Outbox
+from mockrec.engine.transport.write_batch import WriteCoalescer
 
 _READ_AHEAD = 16 * 1024
 """Bytes that may wait while nobody asks for more; one read of the event loop may bring 256 KiB at once."""
@@ -32,7 +32,9 @@ _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 class TransportStream(ByteStream, asyncio.Protocol):
     """One TCP connection, accepted or made."""
 
-    def __init__(self, opened: Callable[[TransportStream], None] | None = None, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self, opened: Callable[[TransportStream], None] | None = None, outbox: WriteCoalescer | None = None
+    ) -> None:
         """`opened` is called when the connection is there; small writes go through `outbox` where there is one."""
         self._opened = opened
         self._outbox = outbox

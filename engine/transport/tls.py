@@ -11,7 +11,7 @@ from collections.abc import Callable
 import anyio
 from OpenSSL import SSL
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 
 _PIECE = 65536
 _RECORD_OVERHEAD = 64
@@ -31,7 +31,7 @@ class TlsError(anyio.BrokenResourceError):
 class TlsPipe:
     """One end of a TLS connection. Nothing works before `handshake` has returned."""
 
-    def __init__(self, below: Pipe, tls: SSL.Connection, received: bytes = b"") -> None:
+    def __init__(self, below: ByteStream, tls: SSL.Connection, received: bytes = b"") -> None:
         """`tls` is new and knows which end it is; `received` is what was read of the pipe below already."""
         self.below = below
         self.tls = tls
@@ -68,7 +68,7 @@ class TlsPipe:
         self._may_renegotiate = tls.get_protocol_version() < SSL.TLS1_3_VERSION
 
     async def receive(self, max_bytes: int = _PIECE) -> bytes:
-        """All bytes that have come; see `Pipe`."""
+        """All bytes that have come; see `ByteStream`."""
         if self._plain:
             data, self._plain = self._plain, b""
             return data
@@ -103,7 +103,7 @@ class TlsPipe:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def send(self, item: bytes) -> None:
-        """Write; see `Pipe`."""
+        """Write; see `ByteStream`."""
         if self._closed:
             raise anyio.BrokenResourceError
         if item:
@@ -113,7 +113,7 @@ class TlsPipe:
             await self.below.room()
 
     async def room(self) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         if self._closed:
             raise anyio.BrokenResourceError
         await self.below.room()
@@ -145,7 +145,7 @@ class TlsPipe:
             self.below.put(data)
 
     def put(self, data: bytes) -> None:
-        """Write without waiting; see `Pipe`."""
+        """Write without waiting; see `ByteStream`."""
         if not self._closed:
             try:
                 self.below.put(self._encrypted(data))
@@ -181,15 +181,15 @@ class TlsPipe:
         self.below.reset()
 
     def expire(self) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         self.below.expire()
 
     def unexpire(self) -> None:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         self.below.unexpire()
 
     def watch(self, ended: Callable[[], None] | None) -> None:
-        """See `Pipe`; a close_notify without FIN is not noticed."""
+        """See `ByteStream`; a close_notify without FIN is not noticed."""
         self.below.watch(ended)
 
     @property
@@ -199,7 +199,7 @@ class TlsPipe:
 
     @property
     def alive(self) -> bool:
-        """See `Pipe`. A session ticket that came unasked is not data (RFC 8446, 4.6.1)."""
+        """See `ByteStream`. A session ticket that came unasked is not data (RFC 8446, 4.6.1)."""
         if self.below.readable and not (self._ended or self._closed):
             try:
                 self._read_below()

@@ -15,7 +15,7 @@ class _Stream(Protocol):
         """Hand over what waits."""
 
 
-class Outbox:
+class WriteCoalescer:
     """One for all streams of an event loop."""
 
     __slots__ = ("_loop", "_streams")

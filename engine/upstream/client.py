@@ -13,15 +13,15 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.websocket import SocketSettings
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.offload.pool import Helpers
-from mockrec.engine.upstream.dialer import HTTP2, HTTP2_ONLY, Dialed, Dialer, Route
+from mockrec.engine.upstream.dialer import HTTP2, HTTP2_ONLY, Dialer, Route, UpstreamTransport
 from mockrec.engine.upstream.errors import NO_COMMON_PROTOCOL, PROXY_FAILED, UpstreamError
-from mockrec.engine.upstream.http1 import UpstreamConnection
-from mockrec.engine.upstream.http2 import H2Connection, H2Stream
+from mockrec.engine.upstream.http1 import Http1UpstreamConnection
+from mockrec.engine.upstream.http2 import H2Stream, Http2UpstreamConnection
 from mockrec.engine.upstream.pool import Dialing, Pool
 from mockrec.engine.upstream.protocols import NEVER
-from mockrec.engine.upstream.stream import Carrier
+from mockrec.engine.upstream.stream import UpstreamStream
 
 
 class Backpressure(Protocol):
@@ -40,7 +40,7 @@ class _NoLog:
         """Nothing is recorded."""
 
 
-class Gateway:
+class UpstreamClient:
     """One for a run."""
 
     def __init__(self, dialer: Dialer, body_limit: int, limits: SocketSettings | None = None) -> None:
@@ -56,7 +56,7 @@ class Gateway:
         self.stopping = False
         """Whether the run is ending, so that what is cut off now is not the client's doing."""
         self.report_defect: Callable[[Exception], None] = _raise
-        self._watched: set[Carrier] = set()
+        self._watched: set[UpstreamStream] = set()
         self._shortest = math.inf
         """Of the timeouts that connections are under, in seconds."""
         self._group: TaskGroup | None = None
@@ -72,7 +72,7 @@ class Gateway:
                     carrier.deadline = math.inf
                     carrier.expire()
 
-    def idle(self, peer: Peer, route: Route) -> Carrier | None:
+    def idle(self, peer: ClientConnection, route: Route) -> UpstreamStream | None:
         """A connection of this client that stands open, or a stream on one."""
         pool: Pool | None = peer.pool
         if pool is None:
@@ -80,7 +80,7 @@ class Gateway:
         shared = pool.shared(route)
         return self._stream(shared) if shared is not None else pool.take(route)
 
-    async def connect(self, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+    async def connect(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
         """A new connection for this client, or a stream on one that somebody has made meanwhile.
 
         Requests that come together share the first connection if it turns out to be HTTP/2. Raises UpstreamError.
@@ -98,14 +98,16 @@ class Gateway:
                 return self._stream(shared)
         return await self._connect(pool, peer, route, to_self=to_self)
 
-    async def _connect_first(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+    async def _connect_first(
+        self, pool: Pool, peer: ClientConnection, route: Route, *, to_self: bool
+    ) -> UpstreamStream:
         dialing = pool.dialing[route] = Dialing()
 
         def over() -> None:
             del pool.dialing[route]
             dialing.over.set()
 
-        carrier: Carrier | None = None
+        carrier: UpstreamStream | None = None
         try:
             carrier = await self._connect(pool, peer, route, to_self=to_self)
         except UpstreamError as error:
@@ -128,7 +130,7 @@ class Gateway:
         finally:
             over()
 
-    async def _connect(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+    async def _connect(self, pool: Pool, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
         asks = HTTP2 in route.alpn and not route.secure and route.alpn != HTTP2_ONLY
         if asks and route not in pool.plain:
             connection = await self._ask_for_http2(pool, peer, route, to_self=to_self)
@@ -140,7 +142,9 @@ class Gateway:
             return self._hold(route, dialed)
         return self._stream(self._http2(pool, route, dialed))
 
-    async def _ask_for_http2(self, pool: Pool, peer: Peer, route: Route, *, to_self: bool) -> H2Connection | None:
+    async def _ask_for_http2(
+        self, pool: Pool, peer: ClientConnection, route: Route, *, to_self: bool
+    ) -> Http2UpstreamConnection | None:
         """A connection to a server without TLS that has answered the preface of HTTP/2 with its own (RFC 9113, 3.4);
         None where it is another server, or behind a proxy that gives no tunnel. Raises UpstreamError."""
         try:
@@ -159,20 +163,20 @@ class Gateway:
                 connection.close()
         return connection
 
-    def _http2(self, pool: Pool, route: Route, dialed: Dialed) -> H2Connection:
+    def _http2(self, pool: Pool, route: Route, dialed: UpstreamTransport) -> Http2UpstreamConnection:
         assert self._group is not None
-        connection = H2Connection(dialed, self._group, partial(self._lost, pool, route))
+        connection = Http2UpstreamConnection(dialed, self._group, partial(self._lost, pool, route))
         self._mind(route)
         pool.share(route, connection)
         self._group.start_soon(self._read, connection)
         return connection
 
-    async def connect_websocket(self, peer: Peer, route: Route, *, to_self: bool) -> Carrier:
+    async def connect_websocket(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
         """A new connection for a WebSocket; a stream where a server knows HTTP/2 alone. Raises UpstreamError."""
         shared = _pool_of(peer).shared(route)
         return self._stream(shared) if shared is not None else await self.connect(peer, route, to_self=to_self)
 
-    async def _dial(self, peer: Peer, route: Route, *, to_self: bool) -> Dialed:
+    async def _dial(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamTransport:
         try:
             return await self.dialer.dial(route, peer.ip, to_self=to_self)
         except UpstreamError as error:
@@ -184,8 +188,8 @@ class Gateway:
         # A client of HTTP/1 in front of a server that knows nothing older than HTTP/2.
         return await self.dialer.dial(replace(route, alpn=HTTP2_ONLY), peer.ip, to_self=to_self)
 
-    def _hold(self, route: Route, dialed: Dialed) -> UpstreamConnection:
-        connection = UpstreamConnection(dialed, self._forget)
+    def _hold(self, route: Route, dialed: UpstreamTransport) -> Http1UpstreamConnection:
+        connection = Http1UpstreamConnection(dialed, self._forget)
         self._watched.add(connection)
         self._mind(route)
         return connection
@@ -194,34 +198,34 @@ class Gateway:
         settings = route.options.settings
         self._shortest = min(self._shortest, settings.head_timeout, settings.body_idle_timeout)
 
-    def _stream(self, connection: H2Connection) -> H2Stream:
+    def _stream(self, connection: Http2UpstreamConnection) -> H2Stream:
         stream = H2Stream(connection, self._watched.discard)
         self._watched.add(stream)
         return stream
 
-    async def _read(self, connection: H2Connection) -> None:
+    async def _read(self, connection: Http2UpstreamConnection) -> None:
         try:
             await connection.hold()
         except Exception as error:
             self.report_defect(error)
 
-    def _lost(self, pool: Pool, route: Route, connection: H2Connection) -> None:
+    def _lost(self, pool: Pool, route: Route, connection: Http2UpstreamConnection) -> None:
         pool.unshare(route, connection)
         self.dialer.forget(connection.pipe)
 
-    def _forget(self, connection: UpstreamConnection) -> None:
+    def _forget(self, connection: Http1UpstreamConnection) -> None:
         self._watched.discard(connection)
         self.dialer.forget(connection.pipe)
 
-    def keep(self, peer: Peer, route: Route, carrier: Carrier) -> None:
+    def keep(self, peer: ClientConnection, route: Route, carrier: UpstreamStream) -> None:
         """The exchange is complete: keep the connection for the client's next request, if it can carry one."""
-        if isinstance(carrier, UpstreamConnection):
+        if isinstance(carrier, Http1UpstreamConnection):
             _pool_of(peer).give(route, carrier)
         else:
             carrier.close()
 
 
-def _pool_of(peer: Peer) -> Pool:
+def _pool_of(peer: ClientConnection) -> Pool:
     if peer.pool is None:
         peer.pool = Pool()
     pool: Pool = peer.pool

@@ -14,8 +14,8 @@ from typing import Any, cast
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.tls.client import WRONG_NAME, ClientContexts, Verdict, check_name, client_connection
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.tls.client import WRONG_NAME, CertificateVerdict, ClientContexts, check_name, client_connection
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError, TlsPipe
 from mockrec.engine.upstream.errors import (
     LOOP,
@@ -27,14 +27,14 @@ from mockrec.engine.upstream.errors import (
     system_error,
     tls_error,
 )
-from mockrec.engine.upstream.options import Options, ProxyAddress
+from mockrec.engine.upstream.options import ProxyAddress, UpstreamOptions
 from mockrec.engine.upstream.proxy_scripts import ProxyScripts
 from mockrec.engine.upstream.resolve import is_address, resolve
 from mockrec.engine.wire.http1.client import H1Client
-from mockrec.engine.wire.parts import Fault, Response
+from mockrec.engine.wire.parts import Fault, ResponsePart
 from mockrec.engine.wire.socks.client import Handshake, SocksRefused, connect4, connect5
 
-Connect = Callable[[str, int], Awaitable[Pipe]]
+Connect = Callable[[str, int], Awaitable[ByteStream]]
 """Opens a TCP connection to an address and port. Raises OSError."""
 
 HTTP2 = b"h2"
@@ -58,7 +58,7 @@ class Route:
     name: str
     """What the server is called: in SNI, in its certificate, to proxies. Differs from `host` where a tunnel named an
     address."""
-    options: Options
+    options: UpstreamOptions
     alpn: tuple[bytes, ...] = ()
     """What may be spoken, see `protocols.py`; HTTP/1.1 alone where it is empty."""
     raw: bool = False
@@ -69,10 +69,10 @@ class Route:
 
 
 @dataclass(slots=True)
-class Dialed:
+class UpstreamTransport:
     """A connection to a server."""
 
-    pipe: Pipe
+    pipe: ByteStream
     wants_urls: bool = False
     """Whether a proxy is at the other end, which is told whole URLs."""
     proxy: ProxyAddress | None = None
@@ -94,7 +94,7 @@ class Dialer:
         self._made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
         """Both ends of each connection: one port may serve several connections to different servers."""
 
-    def check(self, options: Options) -> None:
+    def check(self, options: UpstreamOptions) -> None:
         """Load the files that options name. Raises ConfigError."""
         settings = options.settings
         if options.trusted_cas:
@@ -106,11 +106,11 @@ class Dialer:
         """Whether a connection that was accepted is one that we have made: what it asks for would go round for ever."""
         return (peer, local) in self._made
 
-    def forget(self, pipe: Pipe) -> None:
+    def forget(self, pipe: ByteStream) -> None:
         """A connection made here has ended."""
         self._made.discard((pipe.local, pipe.peer))
 
-    async def dial(self, route: Route, client_ip: str = "", *, to_self: bool = False) -> Dialed:
+    async def dial(self, route: Route, client_ip: str = "", *, to_self: bool = False) -> UpstreamTransport:
         """Connect. `client_ip` is who asks: to others than this machine, our loopback means theirs. `to_self`: the
         server may be this recorder.
 
@@ -131,12 +131,12 @@ class Dialer:
             self._drop(attempt.opened)
             raise
 
-    def _drop(self, opened: list[Pipe]) -> None:
+    def _drop(self, opened: list[ByteStream]) -> None:
         for pipe in opened:
             self.forget(pipe)
             pipe.close()
 
-    async def _dial(self, route: Route, client_ip: str, attempt: _Attempt, to_self: bool) -> Dialed:
+    async def _dial(self, route: Route, client_ip: str, attempt: _Attempt, to_self: bool) -> UpstreamTransport:
         """Through the first proxy that can be reached and used."""
         script = route.options.settings.pac
         attempt.blame = "" if script is None else f"the proxy script {script} has not answered"
@@ -156,9 +156,11 @@ class Dialer:
 
     async def _dial_by(
         self, proxy: ProxyAddress | None, route: Route, client_ip: str, attempt: _Attempt, to_self: bool
-    ) -> Dialed:
+    ) -> UpstreamTransport:
         timings: dict[str, float] = {}
-        dialed = Dialed(await self._reach(route, proxy, client_ip, attempt, timings, to_self), timings=timings)
+        dialed = UpstreamTransport(
+            await self._reach(route, proxy, client_ip, attempt, timings, to_self), timings=timings
+        )
         received = b""
         if proxy is not None:
             dialed.proxy = proxy
@@ -182,7 +184,7 @@ class Dialer:
         else:
             dialed.is_http2 = HTTP2 in route.alpn
             if received:
-                dialed.pipe = cast(Pipe, _Begun(dialed.pipe, received))
+                dialed.pipe = cast(ByteStream, _PrefixedStream(dialed.pipe, received))
         return dialed
 
     async def _reach(
@@ -193,7 +195,7 @@ class Dialer:
         attempt: _Attempt,
         timings: dict[str, float],
         to_self: bool,
-    ) -> Pipe:
+    ) -> ByteStream:
         """A TCP connection to the proxy, or else to the server."""
         host, port = (route.host, route.port) if proxy is None else (proxy.host, proxy.port)
         began = clock.now()
@@ -214,12 +216,12 @@ class Dialer:
         attempt.blame = ""
         return pipe
 
-    async def _race(self, addresses: list[str], port: int, opened: list[Pipe]) -> Pipe:
+    async def _race(self, addresses: list[str], port: int, opened: list[ByteStream]) -> ByteStream:
         """The first connection that comes about; a next address is tried after a quarter of a second, or a failure."""
         if len(addresses) == 1:
             opened.append(await self._open(addresses[0], port))
             return opened[-1]
-        winners: list[Pipe] = []
+        winners: list[ByteStream] = []
         errors: list[UpstreamError] = []
         async with anyio.create_task_group() as group:
 
@@ -246,7 +248,7 @@ class Dialer:
             return winners[0]
         raise errors[-1]
 
-    async def _open(self, address: str, port: int) -> Pipe:
+    async def _open(self, address: str, port: int) -> ByteStream:
         try:
             pipe = await self._connect(address, port)
         except OSError as error:
@@ -256,10 +258,10 @@ class Dialer:
 
     async def _secured(
         self,
-        below: Pipe,
+        below: ByteStream,
         name: str,
         port: int,
-        options: Options,
+        options: UpstreamOptions,
         alpn: tuple[bytes, ...] = (),
         received: bytes = b"",
     ) -> TlsPipe:
@@ -271,7 +273,7 @@ class Dialer:
         context = self._contexts.context_for(
             options.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
         )
-        verdict = Verdict()
+        verdict = CertificateVerdict()
         pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)), received)
         try:
             await pipe.handshake()
@@ -288,7 +290,7 @@ class Dialer:
 class _Attempt:
     """What a connection that does not come about leaves behind."""
 
-    opened: list[Pipe] = field(default_factory=list)
+    opened: list[ByteStream] = field(default_factory=list)
     blame: str = ""
     """Half a sentence about whom we are talking to, where it is not the server."""
 
@@ -314,10 +316,10 @@ def _failure(error: Exception, seconds: float) -> UpstreamError | None:
     return None
 
 
-class _Begun:
+class _PrefixedStream:
     """A pipe of which something has been read already: a server's first words came with those of the proxy."""
 
-    def __init__(self, below: Pipe, received: bytes) -> None:
+    def __init__(self, below: ByteStream, received: bytes) -> None:
         self._below = below
         self._received = received
 
@@ -325,17 +327,17 @@ class _Begun:
         return getattr(self._below, name)
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         received, self._received = self._received, b""
         return received or await self._below.receive(max_bytes)
 
     @property
     def readable(self) -> bool:
-        """See `Pipe`."""
+        """See `ByteStream`."""
         return bool(self._received) or self._below.readable
 
 
-async def _connect(pipe: Pipe, proxy: ProxyAddress, route: Route) -> bytes:
+async def _connect(pipe: ByteStream, proxy: ProxyAddress, route: Route) -> bytes:
     """A tunnel through an HTTP proxy (RFC 9110, 9.3.6); what has come out of it already."""
     authority = str(route)
     headers = [["Host", authority]]
@@ -347,7 +349,7 @@ async def _connect(pipe: Pipe, proxy: ProxyAddress, route: Route) -> bytes:
         for part in codec.receive(await pipe.receive()):
             if isinstance(part, Fault):
                 raise UpstreamError(PROXY_FAILED, f"the proxy {proxy} does not answer as HTTP proxies do")
-            if isinstance(part, Response):
+            if isinstance(part, ResponsePart):
                 if 200 <= part.head.status < 300:
                     return codec.rest
                 status = f"{part.head.status} {part.head.reason}".rstrip()
@@ -371,7 +373,7 @@ async def _host_for(proxy: ProxyAddress, route: Route) -> str:
     return addresses[-1] if ":" in addresses[0] and ":" not in addresses[-1] else addresses[0]
 
 
-async def _socks(pipe: Pipe, proxy: ProxyAddress, host: str, port: int) -> bytes:
+async def _socks(pipe: ByteStream, proxy: ProxyAddress, host: str, port: int) -> bytes:
     """A tunnel through a SOCKS proxy; what has come out of it already."""
     if proxy.scheme in ("socks4", "socks4a"):
         handshake: Handshake = connect4(host, port, proxy.user)

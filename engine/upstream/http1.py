@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError
-from mockrec.engine.upstream.dialer import Dialed, basic
+from mockrec.engine.upstream.dialer import UpstreamTransport, basic
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError, tls_error
 from mockrec.engine.upstream.headers import RawHeaders
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.http1.client import HUNG_UP, H1Client
 from mockrec.engine.wire.http1.request_head import EARLY_EOF
 from mockrec.engine.wire.parts import Fault, Part
@@ -23,10 +23,10 @@ _SETTINGS = b"\x04\0\0\0\0\0"
 """What follows the length of a server's first frame in HTTP/2 (RFC 9113, 3.4 and 4.1)."""
 
 
-class UpstreamConnection:
+class Http1UpstreamConnection:
     """All methods raise UpstreamError, whatever happens to the connection."""
 
-    def __init__(self, dialed: Dialed, forget: Callable[[UpstreamConnection], None]) -> None:
+    def __init__(self, dialed: UpstreamTransport, forget: Callable[[Http1UpstreamConnection], None]) -> None:
         """`forget` is called once, when the connection has been closed."""
         self.dialed = dialed
         self.pipe = dialed.pipe
@@ -50,12 +50,12 @@ class UpstreamConnection:
         """Whether an interim response has come."""
         return self.codec.informed
 
-    def fields(self, request: Outgoing) -> list[list[str]]:
+    def fields(self, request: UpstreamRequest) -> list[list[str]]:
         """See `Carrier`."""
         return request.for_http1()
 
     async def ask(
-        self, request: Outgoing, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
+        self, request: UpstreamRequest, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
     ) -> bool:
         """Send the head, and the body if it is given; whether all has been sent. `more`: there is a body."""
         target, raw_headers = request.target, fields
@@ -123,7 +123,7 @@ class UpstreamConnection:
             self._fault = fault  # what came before it counts
         return parts
 
-    async def ask_for_websocket(self, request: Outgoing) -> None:
+    async def ask_for_websocket(self, request: UpstreamRequest) -> None:
         """See `Carrier`."""
         self.used += 1
         raw_headers = request.websocket_for_http1()
@@ -135,7 +135,7 @@ class UpstreamConnection:
         """RFC 6455, 4.1."""
         return status == 101
 
-    def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
+    def upgraded(self, parts: Sequence[Part]) -> tuple[ByteStream, bytes]:
         """See `Carrier`."""
         return self.pipe, self.codec.rest
 

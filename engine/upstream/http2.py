@@ -12,11 +12,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.http2_stream import CANCEL, H2StreamPipe
 from mockrec.engine.transport.http2_writer import StreamWriter
 from mockrec.engine.transport.tls import TlsError
-from mockrec.engine.upstream.dialer import Dialed
+from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.errors import (
     REFUSED,
     RESET,
@@ -28,11 +28,11 @@ from mockrec.engine.upstream.errors import (
     unsendable,
 )
 from mockrec.engine.upstream.headers import RawHeaders
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.http2.client import H2Client
 from mockrec.engine.wire.http2.connection import HTTP2_ERROR
 from mockrec.engine.wire.http2.server import StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Reset
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, ResetPart
 
 _HEAD_LIMIT = 256 * 1024
 _PIECE = 16 * 1024
@@ -47,10 +47,12 @@ _REFUSED_STREAM = 7
 _SPEAKS_HTTP1 = "its answer is not HTTP/2 but HTTP/1 (see upstream.http2)"
 
 
-class H2Connection:
+class Http2UpstreamConnection:
     """One connection. `hold` reads it until it ends."""
 
-    def __init__(self, dialed: Dialed, group: TaskGroup, forget: Callable[[H2Connection], None]) -> None:
+    def __init__(
+        self, dialed: UpstreamTransport, group: TaskGroup, forget: Callable[[Http2UpstreamConnection], None]
+    ) -> None:
         """`forget` is called once, when the connection has ended."""
         self.dialed = dialed
         self.pipe = dialed.pipe
@@ -132,17 +134,19 @@ class H2Connection:
         elif isinstance(said.part, Data):
             self.codec.consumed(said.stream, len(said.part.data))
 
-    def open(self, stream: H2Stream, request: Outgoing, fields: list[list[str]], *, end: bool) -> int:
+    def open(self, stream: H2Stream, request: UpstreamRequest, fields: list[list[str]], *, end: bool) -> int:
         """A stream for a request. Raises UpstreamError."""
         return self._open(stream, request, request.method, fields, end=end)
 
-    def open_websocket(self, stream: H2Stream, request: Outgoing) -> int:
+    def open_websocket(self, stream: H2Stream, request: UpstreamRequest) -> int:
         """A stream for a WebSocket (RFC 8441). Raises UpstreamError."""
         if not self.codec.takes_websockets:
             raise UpstreamError(UNSENDABLE, "it speaks HTTP/2 alone, and takes no WebSockets there (RFC 8441)")
         return self._open(stream, request, "CONNECT", request.websocket_for_http2(), end=False)
 
-    def _open(self, stream: H2Stream, request: Outgoing, method: str, fields: list[list[str]], *, end: bool) -> int:
+    def _open(
+        self, stream: H2Stream, request: UpstreamRequest, method: str, fields: list[list[str]], *, end: bool
+    ) -> int:
         if self._lost is not None or not self.codec.can_request:
             raise self._lost or UpstreamError(REFUSED, "it takes no more requests on this connection")
         try:
@@ -193,7 +197,7 @@ class H2Connection:
 class H2Stream:
     """One request and its response. All methods raise UpstreamError, whatever happens; see `UpstreamConnection`."""
 
-    def __init__(self, connection: H2Connection, done: Callable[[H2Stream], None]) -> None:
+    def __init__(self, connection: Http2UpstreamConnection, done: Callable[[H2Stream], None]) -> None:
         """`done` is called once, when nobody listens any more."""
         self.dialed = connection.dialed
         self.pipe = connection.pipe
@@ -220,12 +224,12 @@ class H2Stream:
 
     # ── what the connection calls ──────────────────────────────────────────────────────────────────
 
-    def take(self, part: Part | Reset) -> None:
+    def take(self, part: Part | ResetPart) -> None:
         """The server has said this."""
         if self._tunnel is not None:
             self._tunnel.take(part)
             return
-        if isinstance(part, Reset):
+        if isinstance(part, ResetPart):
             if not self._complete:  # RFC 9113, 8.1: a server may end the upload behind its answer
                 self.lose(_at_reset(part))
             return
@@ -261,12 +265,12 @@ class H2Stream:
 
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
-    def fields(self, request: Outgoing) -> list[list[str]]:
+    def fields(self, request: UpstreamRequest) -> list[list[str]]:
         """See `Carrier`."""
         return request.for_http2()
 
     async def ask(
-        self, request: Outgoing, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
+        self, request: UpstreamRequest, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
     ) -> bool:
         """Send the head, and the body if it is given and the server takes it at once; whether all has been sent."""
         self._take_place()
@@ -311,7 +315,7 @@ class H2Stream:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise self._error or UpstreamError(RESET, "the connection was reset") from None
 
-    async def ask_for_websocket(self, request: Outgoing) -> None:
+    async def ask_for_websocket(self, request: UpstreamRequest) -> None:
         """See `Carrier`."""
         await self.connection.settle(request.route.options.settings.head_timeout)
         self._take_place()
@@ -322,7 +326,7 @@ class H2Stream:
         """RFC 8441, 5."""
         return 200 <= status <= 299
 
-    def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
+    def upgraded(self, parts: Sequence[Part]) -> tuple[ByteStream, bytes]:
         """See `Carrier`."""
         connection = self.connection
         self._tunnel = H2StreamPipe(connection.codec, connection.writer, self.pipe, self._number, CANCEL)
@@ -389,7 +393,7 @@ def _size(parts: list[Part]) -> int:
     return sum([len(part.data) for part in parts if type(part) is Data])
 
 
-def _at_reset(reset: Reset) -> UpstreamError:
+def _at_reset(reset: ResetPart) -> UpstreamError:
     name = _NAMES[reset.code] if reset.code < len(_NAMES) else "an unknown code"
     if not reset.by_peer:
         return UpstreamError(STREAM_ERROR, f"its answer is not HTTP/2 ({reset.reason})")

@@ -42,7 +42,7 @@ class ProxyAddress:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-class Options:
+class UpstreamOptions:
     """One set of options; connections made with different ones are never confused (compared by identity)."""
 
     def __init__(self, settings: UpstreamSettings) -> None:

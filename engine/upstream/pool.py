@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio
 
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.http1 import UpstreamConnection
-from mockrec.engine.upstream.http2 import H2Connection
+from mockrec.engine.upstream.http1 import Http1UpstreamConnection
+from mockrec.engine.upstream.http2 import Http2UpstreamConnection
 
 _MOST_IDLE = 32
 """HTTP/1 connections that are kept for one client."""
@@ -30,13 +30,13 @@ class Pool:
         """Connections that may turn out to be HTTP/2, for which others wait before they make one."""
         self.plain: set[object] = set()
         """Where HTTP/1 was chosen last time, so that nobody need wait."""
-        self._shared: dict[object, list[H2Connection]] = {}
-        self._idle: dict[object, list[UpstreamConnection]] = {}
-        self._order: dict[UpstreamConnection, object] = {}
+        self._shared: dict[object, list[Http2UpstreamConnection]] = {}
+        self._idle: dict[object, list[Http1UpstreamConnection]] = {}
+        self._order: dict[Http1UpstreamConnection, object] = {}
         """All idle ones with their routes, the longest idle first."""
         self.closed = False
 
-    def take(self, route: object) -> UpstreamConnection | None:
+    def take(self, route: object) -> Http1UpstreamConnection | None:
         """A connection that can carry another request, if there is one."""
         idle = self._idle.get(route)
         while idle:
@@ -48,24 +48,24 @@ class Pool:
             connection.close()
         return None
 
-    def shared(self, route: object) -> H2Connection | None:
+    def shared(self, route: object) -> Http2UpstreamConnection | None:
         """An HTTP/2 connection that takes another request beside those it has."""
         return next((one for one in self._shared.get(route, ()) if one.free), None)
 
-    def share(self, route: object, connection: H2Connection) -> None:
+    def share(self, route: object, connection: Http2UpstreamConnection) -> None:
         """Let others use an HTTP/2 connection."""
         if self.closed:
             connection.close()
         else:
             self._shared.setdefault(route, []).append(connection)
 
-    def unshare(self, route: object, connection: H2Connection) -> None:
+    def unshare(self, route: object, connection: Http2UpstreamConnection) -> None:
         """An HTTP/2 connection has ended."""
         remaining = [one for one in self._shared.pop(route, []) if one is not connection]
         if remaining:
             self._shared[route] = remaining
 
-    def give(self, route: object, connection: UpstreamConnection) -> None:
+    def give(self, route: object, connection: Http1UpstreamConnection) -> None:
         """Keep a connection for the next request, if it can carry one."""
         if self.closed or not connection.reusable:
             connection.close()
@@ -76,7 +76,7 @@ class Pool:
             self._order[connection] = route
             connection.pipe.watch(lambda: self._drop(connection))  # when the server ends it, so do we
 
-    def _drop(self, connection: UpstreamConnection) -> None:
+    def _drop(self, connection: Http1UpstreamConnection) -> None:
         route = self._order.pop(connection, None)
         if route is not None:
             idle = self._idle[route]

@@ -15,7 +15,7 @@ _PSEUDO = (":method", ":scheme", ":authority", ":path")
 
 
 @dataclass(slots=True)
-class Outgoing:
+class UpstreamRequest:
     """What the server will be asked."""
 
     route: Route

@@ -1,4 +1,4 @@
-"""One request over a `Carrier`: its body goes out while its answer comes in, and may be needed again."""
+"""One request over a `UpstreamStream`: its body goes out while its answer comes in, and may be needed again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import anyio
 
 from mockrec.engine.upstream.errors import REFUSED, RESET, TIMED_OUT, UNSENDABLE, UpstreamError
 from mockrec.engine.upstream.headers import RawHeaders
-from mockrec.engine.upstream.stream import Carrier
+from mockrec.engine.upstream.stream import UpstreamStream
 
 PIECE = 256 * 1024
 """Bytes of a whole body that go to a server at once."""
@@ -20,7 +20,7 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  #
 T = TypeVar("T")
 
 
-def may_repeat(carrier: Carrier, error: UpstreamError, method: str, *, is_new: bool) -> bool:
+def may_repeat(carrier: UpstreamStream, error: UpstreamError, method: str, *, is_new: bool) -> bool:
     """Whether a request whose body is still there can be sent again, because the server has not looked at it: it has
     refused it (RFC 9113, 8.7), or closed the idle connection while the request was on its way (RFC 9112, 9.3.1)."""
     if error.code == REFUSED:
@@ -57,7 +57,7 @@ async def while_sending(send: Callable[[], Awaitable[None]], receive: Callable[[
     return received[0]
 
 
-async def send_whole(carrier: Carrier, body: bytes, trailers: RawHeaders, seconds: float) -> None:
+async def send_whole(carrier: UpstreamStream, body: bytes, trailers: RawHeaders, seconds: float) -> None:
     """A body that is there: in pieces, so that a server that takes none of it for so long is noticed."""
     for start in range(0, len(body), PIECE):
         await carrier.send_data(body[start : start + PIECE], seconds)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from mockrec.engine.transport.byte_stream import Pipe
-from mockrec.engine.upstream.dialer import Dialed
+from mockrec.engine.transport.byte_stream import ByteStream
+from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.headers import RawHeaders
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.parts import Part
 
 
-class Carrier(Protocol):
+class UpstreamStream(Protocol):
     """All methods that wait raise UpstreamError, whatever happens to the connection."""
 
-    dialed: Dialed
-    pipe: Pipe
+    dialed: UpstreamTransport
+    pipe: ByteStream
     """Of the connection: who is at its other end."""
     used: int
     """Which request of the connection this is, from 1; counted when it is asked."""
@@ -31,11 +31,11 @@ class Carrier(Protocol):
     def informed(self) -> bool:
         """Whether an interim response has come."""
 
-    def fields(self, request: Outgoing) -> list[list[str]]:
+    def fields(self, request: UpstreamRequest) -> list[list[str]]:
         """The head's fields in the words of the server's protocol. Raises UpstreamError."""
 
     async def ask(
-        self, request: Outgoing, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
+        self, request: UpstreamRequest, fields: list[list[str]], body: bytes | None, trailers: RawHeaders, *, more: bool
     ) -> bool:
         """Send the head with these fields, and the body if it is given and the server takes it at once; whether all
         has been sent.
@@ -52,13 +52,13 @@ class Carrier(Protocol):
     async def receive(self, seconds: float | None) -> list[Part]:
         """The next of the response, which has so long to come (None: as long as `allow` said)."""
 
-    async def ask_for_websocket(self, request: Outgoing) -> None:
+    async def ask_for_websocket(self, request: UpstreamRequest) -> None:
         """Send the head of a WebSocket's handshake; the answer comes by `receive`."""
 
     def accepts(self, status: int) -> bool:
         """Whether this status accepts the WebSocket."""
 
-    def upgraded(self, parts: Sequence[Part]) -> tuple[Pipe, bytes]:
+    def upgraded(self, parts: Sequence[Part]) -> tuple[ByteStream, bytes]:
         """What follows is frames: their pipe, and what has come of them; `parts` came behind the head."""
 
     def allow(self, seconds: float) -> None:

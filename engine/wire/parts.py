@@ -64,7 +64,7 @@ class RequestHead:
 
 
 @dataclass(slots=True)
-class Request:
+class RequestPart:
     """The peer sent a complete request head."""
 
     head: RequestHead
@@ -108,7 +108,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Reset:
+class ResetPart:
     """An HTTP/2 stream was given up, by the peer or, where it broke a rule on this stream alone, by the codec."""
 
     code: int
@@ -161,7 +161,7 @@ class Interim:
 
 
 @dataclass(slots=True)
-class Response:
+class ResponsePart:
     """The server sent a complete final response head."""
 
     head: ResponseHead
@@ -169,7 +169,7 @@ class Response:
     """Whether the connection may carry another request after this response."""
 
 
-Part = Request | Interim | Response | Data | End | Fault
+Part = RequestPart | Interim | ResponsePart | Data | End | Fault
 
 
 def header_table(raw_headers: RawHeaders) -> dict[str, Any]:

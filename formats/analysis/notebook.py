@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mockrec.formats.query import parse
 from mockrec.formats.schema.base import Event
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import Shape
+from mockrec.formats.schema.codec import LogObject
 from mockrec.formats.schema.errors import RecordError
 from mockrec.formats.schema.events import parse_event
 from mockrec.formats.select.loading import load_record
@@ -46,12 +46,12 @@ def _events(selection: Selection) -> Iterator[Event]:
         selection.close()
 
 
-def _place_bodies(shape: Shape, folder: Path | None) -> None:
+def _place_bodies(shape: LogObject, folder: Path | None) -> None:
     """Tell bodies that are files where those are."""
     for value in vars(shape).values():
         if isinstance(value, Body):
             value.folder = folder
-        elif isinstance(value, Shape):
+        elif isinstance(value, LogObject):
             _place_bodies(value, folder)
 
 
@@ -63,10 +63,10 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
 
     from mockrec.formats.parquet.arrow_schema import SCHEMAS
     from mockrec.formats.parquet.columns import TableMaker
-    from mockrec.formats.parquet.exchange_rows import Fold
+    from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 
     selection = _select(path, where, records=False)
-    maker, fold = TableMaker(), Fold()
+    maker, fold = TableMaker(), ExchangeAggregator()
     batches = []
     try:
         for lines in _blocks(selection):

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mockrec.formats.query.extract import Context, destination, host, path
-from mockrec.formats.select.selection import Kept
+from mockrec.formats.select.selection import SelectedLine
 from mockrec.formats.sessions.endpoints import template
 
 SLOWEST = 10
@@ -67,7 +67,7 @@ NEEDED = (
 
 
 @dataclass(slots=True)
-class Endpoint:
+class EndpointStats:
     """What was asked of one method, host and path."""
 
     count: int = 0
@@ -85,7 +85,7 @@ class Stats:
 
     records: Counter[str] = field(default_factory=Counter)
     """By type."""
-    endpoints: dict[tuple[str, str, str], Endpoint] = field(default_factory=dict)
+    endpoints: dict[tuple[str, str, str], EndpointStats] = field(default_factory=dict)
     """By method, host and path."""
     statuses: Counter[int] = field(default_factory=Counter)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -102,7 +102,7 @@ class Stats:
     known_rules: list[str] = field(default_factory=list)
     _slowest: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
 
-    def add(self, lines: Iterable[Kept]) -> None:
+    def add(self, lines: Iterable[SelectedLine]) -> None:
         """Lines of a session."""
         decode = msgspec.json.Decoder(_Record).decode
         for kept in lines:
@@ -135,7 +135,7 @@ class Stats:
         """Rules of the session that answered nothing."""
         return [rule for rule in self.known_rules if rule not in self.rules]
 
-    def percentiles(self, endpoint: Endpoint | None = None) -> dict[str, float]:
+    def percentiles(self, endpoint: EndpointStats | None = None) -> dict[str, float]:
         """`p50`, `p90`, `p99`, `max` in milliseconds, of an endpoint or of all; empty where nothing has ended."""
         if endpoint is not None:
             return percentiles(endpoint.durations)
@@ -205,7 +205,7 @@ class Stats:
         entry = (float(record.duration), -sum(self.records.values()), exchange)
         (heapq.heappush if len(slowest) < SLOWEST else heapq.heapreplace)(slowest, entry)
 
-    def _endpoint(self, record: _Record) -> Endpoint:
+    def _endpoint(self, record: _Record) -> EndpointStats:
         method = record.method if isinstance(record.method, str) else ""
         places = list(host(record.url, _NO_CONTEXT)) or list(destination(record.destination, _NO_CONTEXT))
         paths = list(path(record.url, _NO_CONTEXT))
@@ -214,7 +214,7 @@ class Stats:
         if known is None:
             if len(self.endpoints) >= MAX_ENDPOINTS:
                 key = OTHER
-            known = self.endpoints.setdefault(key, Endpoint())
+            known = self.endpoints.setdefault(key, EndpointStats())
         return known
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from mockrec.formats.diff.compare.documents import dump, is_float
 from mockrec.formats.diff.compare.keys import split
-from mockrec.formats.diff.ignore import Rule
+from mockrec.formats.diff.ignore import IgnoreRule
 from mockrec.formats.diff.model import (
     ABSENT,
     Difference,
+    DifferenceKind,
     Digest,
     Endpoint,
     Finding,
-    Kind,
     OnlyIn,
     Pair,
     Severity,
@@ -43,17 +43,17 @@ _MASK = Callable[[str, int], str]
 
 _INDEX = re.compile(r"\[\?@\.\w+==(?:\"(?:[^\"\\]|\\.)*\"|-?\d+)\]|\[\d+\]")
 _LINE = re.compile(r" \(line \d+\)")
-_NOISY = frozenset({Kind.value, Kind.moved, Kind.header})
+_NOISY = frozenset({DifferenceKind.value, DifferenceKind.moved, DifferenceKind.header})
 
 NoiseKey = tuple[Endpoint, str]
-_Place = tuple[Endpoint, str, Kind, Severity]
+_Place = tuple[Endpoint, str, DifferenceKind, Severity]
 
 
 @dataclass
 class Filters:
     """What is not to be reported, and how much of it there was."""
 
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[IgnoreRule] = field(default_factory=list)
     noise: frozenset[NoiseKey] = frozenset()
     """Places that differ between two recordings of the same thing."""
     baseline: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ class Collector:
         self._merged: dict[_Place, Difference] = {}
         self._only: tuple[dict[str, OnlyIn], dict[str, OnlyIn]] = ({}, {})
         self.by_severity: Counter[Severity] = Counter()
-        self.by_kind: Counter[Kind] = Counter()
+        self.by_kind: Counter[DifferenceKind] = Counter()
         self.ignored = 0
         self.noise = 0
         self.accepted: Counter[str] = Counter()
@@ -149,7 +149,7 @@ class Collector:
         assert endpoint is not None
         if self._is_ignored(Subject("", "count"), endpoint, digest.method, split(digest.url).path):
             return
-        kind = Kind.added if side else Kind.removed
+        kind = DifferenceKind.added if side else DifferenceKind.removed
         severity = Severity.changed if side else Severity.breaking
         fingerprint = _digest(kind, endpoint, "exchange", digest.status)
         former = Endpoint(endpoint.method, endpoint.host, former_template(split(digest.url).path))
@@ -194,7 +194,7 @@ class Collector:
 
     def _fingerprint(self, finding: Finding, endpoint: Endpoint, general: str, *, former: bool = False) -> str:
         """`former`: as it was made when numbers that no float is were told as texts."""
-        if finding.kind is Kind.timing:
+        if finding.kind is DifferenceKind.timing:
             return _digest(finding.kind, endpoint, general)  # no two measurements are the same
         said = [
             "" if value is ABSENT else self._mask(_quoted(value) if former else rendered(value), side)
@@ -203,7 +203,7 @@ class Collector:
         return _digest(finding.kind, endpoint, general, *said)
 
 
-def varied(kind: Kind, endpoint: Endpoint, general: str) -> str:
+def varied(kind: DifferenceKind, endpoint: Endpoint, general: str) -> str:
     """The fingerprint of a place that says something else each time."""
     return _digest(kind, endpoint, general, "\x00varies")
 

@@ -18,13 +18,13 @@ from mockrec.formats.diff.compare.hosts import Hosts
 from mockrec.formats.diff.compare.keys import Keys
 from mockrec.formats.diff.compare.pairing import Pairing, pair
 from mockrec.formats.diff.compare.timing import Samples
-from mockrec.formats.diff.compare.values import Hidden, Values
+from mockrec.formats.diff.compare.values import Hidden, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
-from mockrec.formats.diff.digest import Fold
-from mockrec.formats.diff.ignore import Rule
-from mockrec.formats.diff.model import Digest, Endpoint, Finding, Kind, Options, Severity, Subject
+from mockrec.formats.diff.digest import DigestBuilder
+from mockrec.formats.diff.ignore import IgnoreRule
+from mockrec.formats.diff.model import DifferenceKind, DiffOptions, Digest, Endpoint, Finding, Severity, Subject
 from mockrec.formats.diff.result import Result, Side
-from mockrec.formats.diff.spool import Spool
+from mockrec.formats.diff.spool import ContentSpool
 from mockrec.formats.sessions.live import told
 from mockrec.formats.sessions.session import Session, open_session
 
@@ -56,9 +56,9 @@ class _Folded:
         return redaction.get("keyId") if isinstance(redaction, Mapping) else None
 
 
-def compare_sessions(a: str, b: str, options: Options, filters: Filters, noise: str | None = None) -> Result:
+def compare_sessions(a: str, b: str, options: DiffOptions, filters: Filters, noise: str | None = None) -> Result:
     """Compare two session files; `noise` is another recording of what A is. Raises `SessionError`."""
-    with closing(Spool()) as spool, _no_collection():
+    with closing(ContentSpool()) as spool, _no_collection():
         first = _read(a, spool, options)
         again = None
         if noise is not None:
@@ -82,26 +82,26 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: str, spool: Spool, options: Options) -> _Folded:
+def _read(path: str, spool: ContentSpool, options: DiffOptions) -> _Folded:
     with open_session(path) as session:
         digests = _digests(session, spool, options)
         side = Side(session.name, len(digests), session.cut_off, tuple(session.problems), tuple(session.notes))
         return _Folded(side, session.header or {}, session.bodies_folder, digests)
 
 
-def _digests(session: Session, spool: Spool, options: Options) -> list[Digest]:
-    fold = Fold(spool, options)
+def _digests(session: Session, spool: ContentSpool, options: DiffOptions) -> list[Digest]:
+    fold = DigestBuilder(spool, options)
     if options.only is None:
         return fold.of_session(session)
     # Imported here: only an expression needs the filter language.
-    from mockrec.formats.diff.only import Only
+    from mockrec.formats.diff.only import ComparedExchanges
 
-    only = Only(options.only, session.bodies_folder)
+    only = ComparedExchanges(options.only, session.bodies_folder)
     return [digest for digest in fold.digests(only.watched(session)) if only.wanted(digest.id)]
 
 
 class _Comparison:
-    def __init__(self, a: _Folded, b: _Folded, spool: Spool, options: Options, filters: Filters) -> None:
+    def __init__(self, a: _Folded, b: _Folded, spool: ContentSpool, options: DiffOptions, filters: Filters) -> None:
         self._a = a
         self._b = b
         self._options = options
@@ -115,7 +115,7 @@ class _Comparison:
         if len(own_a) != len(own_b):
             own_a = own_b = ()
         names = ((*own_a, *options.map_host), (*own_b, *options.map_host.values()))
-        self._values = Values(
+        self._values = ValueComparer(
             Window.around(a.start, b.start),
             strict=options.strict,
             marks_comparable=a.key_id is not None and a.key_id == b.key_id,
@@ -201,7 +201,7 @@ class _Comparison:
             count_b = count_a - less[endpoint] + more[endpoint]
             if count_a != count_b:
                 severity = Severity.breaking if count_b < count_a else Severity.changed
-                finding = Finding(Kind.calls, severity, "calls", Subject("", "count"), count_a, count_b)
+                finding = Finding(DifferenceKind.calls, severity, "calls", Subject("", "count"), count_a, count_b)
                 collector.add_for_endpoint(finding, endpoint)
         for side, left, others in ((0, self._pairing.only_a, self._b), (1, self._pairing.only_b, self._a)):
             names = {str(_endpoint(digest)): None for digest in others.digests} if left else {}
@@ -235,7 +235,7 @@ def _endpoint(digest: Digest) -> Endpoint:
     return digest.endpoint
 
 
-def _is_about_query(rule: Rule) -> bool:
+def _is_about_query(rule: IgnoreRule) -> bool:
     """Whether a rule leaves a query parameter out of account when exchanges are paired."""
     return rule.selector.area == "query" and not rule.endpoint and rule.selector.message != "response"
 

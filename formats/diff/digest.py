@@ -10,9 +10,9 @@ from msgspec import UNSET
 
 from mockrec.formats.diff.compare.keys import host_of
 from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of
-from mockrec.formats.diff.model import Digest, Options
+from mockrec.formats.diff.model import DiffOptions, Digest
 from mockrec.formats.diff.records import UNREADABLE, Initiated, PlainRequest, PlainResponse, decode, plain_decoder
-from mockrec.formats.diff.spool import Spool
+from mockrec.formats.diff.spool import ContentSpool
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
 from mockrec.formats.sessions.rows import place
 
@@ -40,10 +40,10 @@ class _Open:
         self.request_seen = False
 
 
-class Fold:
+class DigestBuilder:
     """One session's digests."""
 
-    def __init__(self, spool: Spool, options: Options) -> None:
+    def __init__(self, spool: ContentSpool, options: DiffOptions) -> None:
         self._spool = spool
         self._options = options
         self._open: dict[str, _Open | Digest | Initiated | Record] = {}

@@ -14,7 +14,7 @@ from fnmatch import translate
 from typing import Any
 
 from mockrec.formats.diff.model import Endpoint, Subject
-from mockrec.formats.diff.selectors import Selector, SelectorError, parse_selector
+from mockrec.formats.diff.selectors import DiffSelector, SelectorError, parse_selector
 from mockrec.formats.files.small_file import read_small
 
 _RULE = re.compile(r"(?:(?P<endpoint>(?:[A-Z*]+ )?[^\s:]*/\S*) )?(?P<selector>.+)", re.DOTALL)
@@ -23,10 +23,10 @@ _KEYS = {"selector", "endpoint", "reason", "until"}
 
 
 @dataclass
-class Rule:
+class IgnoreRule:
     """One thing that is left out, and how often that happened."""
 
-    selector: Selector
+    selector: DiffSelector
     endpoint: str = ""
     """`[METHOD ][HOST]/PATH`, with `*`; empty is everywhere."""
     reason: str = ""
@@ -61,15 +61,15 @@ def _endpoint_pattern(glob: str) -> re.Pattern[str]:
     return re.compile(translate(glob if " " in glob else f"* {glob}"))
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> IgnoreRule:
     """A rule as `--ignore` takes it. Raises `SelectorError`."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
         raise SelectorError(f"{text!r}: expected a selector, or an endpoint and a selector")
-    return Rule(parse_selector(match["selector"]), match["endpoint"] or "", place="--ignore")
+    return IgnoreRule(parse_selector(match["selector"]), match["endpoint"] or "", place="--ignore")
 
 
-def read_rules(path: str, today: date) -> list[Rule]:
+def read_rules(path: str, today: date) -> list[IgnoreRule]:
     """The rules of a file: `ignore:` with a list of `{selector, endpoint, reason, until}`; a reason is required.
 
     Raises `SelectorError` with the place of what is wrong.
@@ -101,7 +101,7 @@ def read_rules(path: str, today: date) -> list[Rule]:
     return [rule for rule in rules if rule.until is None or today <= rule.until]
 
 
-def _entry(entry: Any, place: str) -> Rule:
+def _entry(entry: Any, place: str) -> IgnoreRule:
     if not isinstance(entry, dict):
         raise SelectorError(f"{place}: expected selector and reason, found {reprlib.repr(entry)}")
     if unknown := set(entry) - _KEYS:
@@ -116,6 +116,6 @@ def _entry(entry: Any, place: str) -> Rule:
     if until is not None and not isinstance(until, date):
         raise SelectorError(f"{place}: until is a day such as 2030-12-31")
     try:
-        return Rule(parse_selector(selector), endpoint, reason.strip(), until, place)
+        return IgnoreRule(parse_selector(selector), endpoint, reason.strip(), until, place)
     except SelectorError as error:
         raise SelectorError(f"{place}: {error}") from None

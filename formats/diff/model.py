@@ -42,7 +42,7 @@ class Severity(StrEnum):
     """Worth knowing, and never a reason to fail."""
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """What sort of difference it is."""
 
     added = "added"
@@ -135,7 +135,7 @@ class Subject:
 class Finding:
     """One thing that differs."""
 
-    kind: Kind
+    kind: DifferenceKind
     severity: Severity
     path: str
     """For people, and where possible a selector that `--ignore` takes."""
@@ -182,7 +182,7 @@ AnyOrder = Callable[[Location], bool]
 
 
 @dataclass(frozen=True)
-class Options:
+class DiffOptions:
     """How sessions are compared; what to do with the findings is `collect.Filters`."""
 
     strict: bool = False

@@ -12,7 +12,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.predicate import compile_predicate
 
 
-class Only:
+class ComparedExchanges:
     """The answers to an expression's tests, joined for each exchange until its end."""
 
     def __init__(self, plan: Plan, bodies_folder: Path | None) -> None:

@@ -23,7 +23,7 @@ class PlainBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     text: str
 
 
-class Times(msgspec.Struct, gc=False):
+class ExchangeTimes(msgspec.Struct, gc=False):
     """Of `timingEvents`, in milliseconds."""
 
     startTimestamp: int | float | None = None
@@ -62,7 +62,7 @@ class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
     statusMessage: str | None = None
     headers: dict[str, str] = {}
     duration: int | float | None = None
-    timingEvents: Times | None = None
+    timingEvents: ExchangeTimes | None = None
     trailers: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     error: dict[str, str | int | float | None] | msgspec.UnsetType = msgspec.UNSET
     # Of the request: needed where that has no record of its own.

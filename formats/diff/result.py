@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mockrec.formats.diff.ignore import Rule
+from mockrec.formats.diff.ignore import IgnoreRule
 from mockrec.formats.diff.model import Difference, Endpoint, OnlyIn, Severity
 
 
@@ -40,7 +40,7 @@ class Result:
     by_severity: dict[str, int] = field(default_factory=dict)
     """All of them, occurrence by occurrence, those that are not kept included."""
     by_kind: dict[str, int] = field(default_factory=dict)
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[IgnoreRule] = field(default_factory=list)
     """What was to be left out, with how much each rule hid."""
     noise: int = 0
     accepted: int = 0
@@ -69,6 +69,6 @@ class Result:
         return not self.same
 
     @property
-    def unused_rules(self) -> list[Rule]:
+    def unused_rules(self) -> list[IgnoreRule]:
         """Rules that hid nothing."""
         return [rule for rule in self.rules if not rule.hidden]

@@ -36,7 +36,7 @@ class SelectorError(FormatError):
 
 
 @dataclass(frozen=True)
-class Selector:
+class DiffSelector:
     """What to look at."""
 
     text: str
@@ -77,25 +77,25 @@ class Selector:
         )
 
 
-def parse_selector(text: str) -> Selector:
+def parse_selector(text: str) -> DiffSelector:
     """Read a selector. `SelectorError` says what was expected."""
     match = _FORM.fullmatch(text.strip())
     if match is None:
         raise SelectorError(f"{text!r}: {_expected()}")
     message, area, name = match[1] or "", match[2], match[3]
     if area in _WORDS and name is None:
-        return Selector(text, message, area)
+        return DiffSelector(text, message, area)
     if not name or area not in (*_NAMED, "json", "xml", "text"):
         raise SelectorError(f"{text!r}: {_expected()}")
     if area == "json":
-        return Selector(text, message, area, steps=_steps(text, name))
+        return DiffSelector(text, message, area, steps=_steps(text, name))
     if area == "xml":
-        return Selector(text, message, area, steps=_xml_steps(text, name))
+        return DiffSelector(text, message, area, steps=_xml_steps(text, name))
     if area == "text":
         if fault := regex_fault(name):
             raise SelectorError(f"{text!r}: {fault}")
-        return Selector(text, message, area, pattern=compile_regex(name, captures=True))
-    return Selector(text, message, area, name)
+        return DiffSelector(text, message, area, pattern=compile_regex(name, captures=True))
+    return DiffSelector(text, message, area, name)
 
 
 def parse_place(path: str) -> Callable[[Location], bool]:

@@ -19,7 +19,7 @@ from mockrec.formats.text.json import dump
 _BUFFER = 1 << 20
 
 
-class Spool:
+class ContentSpool:
     """Contents by number, each after its key. `put` gives the same number for the same key."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from mockrec.formats.sessions.parts import Joined
 
 if TYPE_CHECKING:
     from mockrec.formats.har.attached import Attached
-    from mockrec.formats.imported.cassette import Cassette
+    from mockrec.formats.imported.cassette import CassetteFile
     from mockrec.formats.imported.flows import Flows
 
 CHUNK = 256 * 1024
@@ -146,12 +146,12 @@ class Source:
 
     def _attached(self) -> Attached | None:
         """Where the files are that a HAR names: in its zip, or beside it."""
-        from mockrec.formats.har.attached import Folder
+        from mockrec.formats.har.attached import AttachedFiles
 
         if not self._ours:
             return None
         inside: Attached | None = getattr(self._file, "attached", None)
-        return Folder(Path(self.name).parent) if inside is None else inside
+        return AttachedFiles(Path(self.name).parent) if inside is None else inside
 
     def as_table(self) -> Lines:
         """The same for a Parquet file, of which nothing but `head` was read."""
@@ -169,11 +169,11 @@ class Source:
         if kind == "flows":
             from mockrec.formats.imported.flows import Flows
 
-            made: Flows | Cassette = Flows(self.name, chunks, self.problems, self.notes)
+            made: Flows | CassetteFile = Flows(self.name, chunks, self.problems, self.notes)
         else:
-            from mockrec.formats.imported.cassette import Cassette
+            from mockrec.formats.imported.cassette import CassetteFile
 
-            made = Cassette(self.name, chunks, self.problems, self.notes, is_json=kind == "json-cassette")
+            made = CassetteFile(self.name, chunks, self.problems, self.notes, is_json=kind == "json-cassette")
         yield from made
         self.torn = self.torn or made.torn
 

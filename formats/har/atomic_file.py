@@ -51,7 +51,7 @@ class Growing(Protocol):
         """Close, and remove the file; raises nothing. `finish` does nothing then."""
 
 
-class Stream:
+class TailStream:
     """A device or a pipe: it takes the tail only at the end."""
 
     def __init__(self, file: OutFile) -> None:
@@ -121,7 +121,7 @@ class _Copy:
             view, at = view[written:], at + written
 
 
-class Twins:
+class DoubleBufferedFile:
     """A regular file as `Growing`. When a method fails, what is visible is still whole."""
 
     def __init__(self, file: OutFile, path: Path, *, file_mode: int) -> None:
@@ -267,4 +267,4 @@ def may_grow(path: str) -> bool:
 def open_growing(path: Path, *, force: bool, file_mode: int) -> Growing:
     """Create the file. Raises `OutputExistsError`, `OutputBusyError` or `OutputError`."""
     file = open_output(path, force=force, file_mode=file_mode, readable=True)
-    return Twins(file, path, file_mode=file_mode) if path.is_file() else Stream(file)
+    return DoubleBufferedFile(file, path, file_mode=file_mode) if path.is_file() else TailStream(file)

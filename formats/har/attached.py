@@ -54,7 +54,7 @@ class _Budget:
         self._left -= size
 
 
-class Folder:
+class AttachedFiles:
     """Files in the HAR's folder."""
 
     def __init__(self, folder: Path) -> None:

@@ -11,10 +11,10 @@ from mockrec.formats.har import fields
 from mockrec.formats.har.attached import Attached
 from mockrec.formats.har.fields import items, mapping, number, text
 from mockrec.formats.har.imported_entry import ForeignEntry, client_of, made_up_id
-from mockrec.formats.har.imported_repairs import EntryNotes, Notes
+from mockrec.formats.har.imported_repairs import EntryNotes, Repairs
 from mockrec.formats.har.imported_values import moment_of
 from mockrec.formats.har.pages import PAGE_BYTES, PAGES_BYTES
-from mockrec.formats.har.spool import Spool
+from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.schema.events import EVENT_TYPES, SCHEMA_VERSION
 from mockrec.formats.schema.version import mockrec_version
 
@@ -27,8 +27,8 @@ _FAILURES = ("closed", "reset", "cert-rejected", "no-shared-cipher", "handshake-
 class Importer:
     """Takes entries in the file's order; `records` gives the lines at the end."""
 
-    def __init__(self, spool: Spool, attached: Attached) -> None:
-        self.notes = Notes()
+    def __init__(self, spool: LineSpool, attached: Attached) -> None:
+        self.notes = Repairs()
         """What was repaired or left out of entries that have become exchanges."""
         self._spool = spool
         self._attached = attached

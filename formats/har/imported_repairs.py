@@ -107,7 +107,7 @@ class EntryNotes:
         self.found[lost, kind] = 1, first
 
 
-class Notes:
+class Repairs:
     """What is odd about a file."""
 
     def __init__(self) -> None:

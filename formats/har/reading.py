@@ -16,7 +16,7 @@ from mockrec.formats.har.fields import items, mapping, whole
 from mockrec.formats.har.imported import Importer
 from mockrec.formats.har.sink import FORMAT
 from mockrec.formats.har.split import Member, Splitter
-from mockrec.formats.har.spool import Spool
+from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.schema.errors import SessionError
 
 MAX_PROBLEMS = 1000
@@ -45,7 +45,7 @@ class Har:
         """The document whose members are left out."""
         self._members = Splitter(name, chunks)
         self._problems = problems
-        self._spool = Spool()
+        self._spool = LineSpool()
         self._unplaced = 0.0
         self._importer: Importer | None = None
         self._ours = False

@@ -10,7 +10,7 @@ from typing import BinaryIO
 MEMORY_BYTES = 32 * 1024 * 1024
 
 
-class Spool:
+class LineSpool:
     """`put` lines with their places, which count from 0; `ready` gives those whose turn it is."""
 
     def __init__(self, memory: int = MEMORY_BYTES) -> None:

@@ -11,10 +11,10 @@ import orjson
 
 from mockrec.formats.har.fields import iso
 from mockrec.formats.har.imported_entry import ForeignEntry
-from mockrec.formats.har.spool import Spool
+from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.imported.interaction import exchange_of, moment_of
-from mockrec.formats.imported.session import MAX_PROBLEMS, Exchange, ImportedSession
-from mockrec.formats.imported.yaml_values import Values, is_null
+from mockrec.formats.imported.session import MAX_PROBLEMS, ImportedExchange, ImportedSession
+from mockrec.formats.imported.yaml_values import YamlValues, is_null
 from mockrec.formats.schema.errors import SessionError
 
 MAX_JSON = 512 * 1024 * 1024
@@ -28,7 +28,7 @@ _VERSIONS = ("1", "2")
 """VCR.py and go-vcr write 1, go-vcr from 3 on 2."""
 
 
-class Cassette:
+class CassetteFile:
     """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
 
     def __init__(
@@ -42,13 +42,13 @@ class Cassette:
         self._notes = notes
         self._guessed: Counter[str] = Counter()
         self._is_json = is_json
-        self._spool = Spool()
+        self._spool = LineSpool()
         self._session = ImportedSession(self._spool)
         self._creator = ""
         self._index = 0
         self._latest: float | None = None
         """The time of the interaction before; None while none has had one."""
-        self._undated: list[tuple[int, str, Exchange]] = []
+        self._undated: list[tuple[int, str, ImportedExchange]] = []
         self._undated_bytes = 0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -64,7 +64,7 @@ class Cassette:
             self._spool.close()
 
     def _read_yaml(self) -> None:
-        values = Values(self._name, self._chunks)
+        values = YamlValues(self._name, self._chunks)
         for key, line, value in values.parts(_LISTS):
             if key in _LISTS or (key == "" and isinstance(value, dict)):
                 self._take(value, f"interactions[{self._index}] (line {line})")
@@ -123,7 +123,7 @@ class Cassette:
             self._guessed["missing: how long it took is not in the file, and is 0"] += 1
         self._guessed.update(found.guessed)
 
-    def _place(self, index: int, where: str, found: Exchange, moment: float | None) -> None:
+    def _place(self, index: int, where: str, found: ImportedExchange, moment: float | None) -> None:
         """Add it at its time, but never before the interaction before it: their order is what counts."""
         room = len(self._undated) < _MAX_UNDATED and self._undated_bytes < _MAX_UNDATED_BYTES
         if self._latest is None and moment is None and room:
@@ -142,7 +142,7 @@ class Cassette:
             self._add(index, where, found, first)
         self._undated = []
 
-    def _add(self, index: int, where: str, found: Exchange, moment: float) -> None:
+    def _add(self, index: int, where: str, found: ImportedExchange, moment: float) -> None:
         self._latest = moment if self._latest is None else max(self._latest + 1, moment)
         found.entry["startedDateTime"] = iso(self._latest, digits=6)
         self._session.exchange(index, where, found)

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mockrec.formats.har.fields import iso, mapping
-from mockrec.formats.har.spool import Spool
-from mockrec.formats.imported.session import MAX_PROBLEMS, Exchange, ImportedSession
-from mockrec.formats.imported.tnetstring import Stream
+from mockrec.formats.har.spool import LineSpool
+from mockrec.formats.imported.session import MAX_PROBLEMS, ImportedExchange, ImportedSession
+from mockrec.formats.imported.tnetstring import TnetReader
 from mockrec.formats.schema.errors import SessionError
 
 NEWEST = 21
@@ -31,10 +31,10 @@ class Flows:
     def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str]) -> None:
         self.torn = ""
         self._name = name
-        self._stream = Stream(name, chunks)
+        self._stream = TnetReader(name, chunks)
         self._problems = problems
         self._notes = notes
-        self._spool = Spool()
+        self._spool = LineSpool()
         self._session = ImportedSession(self._spool)
         self._left_out: Counter[str] = Counter()
         self._handshakes: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -130,7 +130,7 @@ def _said_of(kind: str, count: int) -> str:
     return f"the {kind.removeprefix('of ')} {of} is not kept"
 
 
-def exchange_of(flow: dict[str, Any]) -> Exchange:
+def exchange_of(flow: dict[str, Any]) -> ImportedExchange:
     """One HTTP flow, perhaps with a WebSocket's messages. `ValueError` says why it cannot be one."""
     request, response = flow.get("request"), mapping(flow.get("response"))
     if not isinstance(request, dict):
@@ -160,7 +160,9 @@ def exchange_of(flow: dict[str, Any]) -> Exchange:
         entry |= _websocket(flow["websocket"], _messages(flow))
     content = response.get("content")
     missing = bool(response) and content is None and _word(request.get("method")) != "HEAD"
-    return Exchange(entry, _content(request), _content(response), missing and entry["response"]["status"] >= 200)
+    return ImportedExchange(
+        entry, _content(request), _content(response), missing and entry["response"]["status"] >= 200
+    )
 
 
 def _response(response: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from mockrec.formats.imported.session import Exchange
-from mockrec.formats.imported.yaml_values import Refused, is_null, plain_value
+from mockrec.formats.imported.session import ImportedExchange
+from mockrec.formats.imported.yaml_values import UnreadValue, is_null, plain_value
 
 _FORM = "application/x-www-form-urlencoded"
 _PORTS = {"http": 80, "https": 443}
@@ -30,7 +30,7 @@ _STATUS = re.compile(r"\s*(\d{3})(?:\s+(.*\S))?\s*")
 _VERSION = re.compile(r"(?:HTTP/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
 
 
-def exchange_of(interaction: Any) -> Exchange:
+def exchange_of(interaction: Any) -> ImportedExchange:
     """The exchange of an interaction, without its time. `ValueError` says why it cannot be one."""
     request, response = _mapping(interaction, "request"), _mapping(interaction, "response")
     told: list[str] = []
@@ -56,10 +56,10 @@ def exchange_of(interaction: Any) -> Exchange:
     for side, message in (("request", request), ("response", response)):
         if trailers := list(_headers(message.get("trailer"), f"{side}.trailer")):
             entry[side]["_trailers"] = trailers
-    return Exchange(entry, sent, answered, guessed=told)
+    return ImportedExchange(entry, sent, answered, guessed=told)
 
 
-def moment_of(interaction: Any, found: Exchange) -> float | None:
+def moment_of(interaction: Any, found: ImportedExchange) -> float | None:
     """When it was, in milliseconds: its own time, or that of the Date field; few cassettes have one of their own."""
     said = interaction.get("recorded_at")
     moment = None if is_null(said) else _date(str(said))
@@ -74,7 +74,7 @@ def moment_of(interaction: Any, found: Exchange) -> float | None:
 
 def _mapping(owner: Any, key: str) -> dict[str, Any]:
     value = owner.get(key) if isinstance(owner, dict) else None
-    if isinstance(value, Refused):
+    if isinstance(value, UnreadValue):
         raise ValueError(value.problem)
     if not isinstance(value, dict):
         raise ValueError(f"{key} is {'missing' if is_null(value) else 'no mapping'}")
@@ -82,7 +82,7 @@ def _mapping(owner: Any, key: str) -> dict[str, Any]:
 
 
 def _text(value: Any, place: str) -> str:
-    if isinstance(value, Refused):
+    if isinstance(value, UnreadValue):
         raise ValueError(value.problem)
     if isinstance(value, bytes):
         return value.decode("latin-1")
@@ -117,7 +117,7 @@ def _url(request: dict[str, Any]) -> str:
 
 def _headers(told: Any, place: str) -> Iterator[dict[str, str]]:
     """A mapping of names to values or lists of them, a list of pairs, or of lines."""
-    if isinstance(told, Refused):
+    if isinstance(told, UnreadValue):
         raise ValueError(told.problem)
     if isinstance(told, dict):
         for name, values in told.items():
@@ -232,7 +232,7 @@ def _answered(response: dict[str, Any]) -> bytes:
 
 def _bytes(body: Any, place: str) -> bytes | None:
     """What a body's value is as bytes; None for data of another form."""
-    if isinstance(body, Refused):
+    if isinstance(body, UnreadValue):
         raise ValueError(body.problem)
     if is_null(body):
         return b""

@@ -11,7 +11,7 @@ from mockrec.formats.har.fields import mapping, text
 from mockrec.formats.har.imported import Importer
 from mockrec.formats.har.imported_entry import ForeignEntry
 from mockrec.formats.har.imported_repairs import MISSING, EntryNotes
-from mockrec.formats.har.spool import Spool
+from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.imported.coding import body_record
 
 Record = dict[str, Any]
@@ -21,7 +21,7 @@ MAX_PROBLEMS = 1000
 
 
 @dataclass(slots=True)
-class Exchange:
+class ImportedExchange:
     """One exchange on its way: everything but its bodies in the form of a HAR's entry."""
 
     entry: Record
@@ -38,10 +38,10 @@ class Exchange:
 class ImportedSession(Importer):
     """Takes exchanges in the file's order; `records` gives the lines at the end."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: LineSpool) -> None:
         super().__init__(spool, Nowhere())
 
-    def exchange(self, index: int, where: str, found: Exchange) -> None:
+    def exchange(self, index: int, where: str, found: ImportedExchange) -> None:
         """Make records of an exchange. `ValueError` says why that cannot be."""
         made = ForeignEntry(index, found.entry, EntryNotes(where))
         records = made.records()

@@ -18,7 +18,7 @@ _LONGEST_PREFIX = 12
 _COLON, _LIST, _DICT = ord(":"), ord("]"), ord("}")
 
 
-class Stream:
+class TnetReader:
     """The values of a file, one after another. Iterate it once; then `torn` says whether it ends too early."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:

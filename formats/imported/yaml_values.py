@@ -51,7 +51,7 @@ class Plain(str):
     __slots__ = ()
 
 
-class Refused:
+class UnreadValue:
     """A value that is not read, with its reason; what holds it can say where."""
 
     __slots__ = ("problem",)
@@ -130,7 +130,7 @@ _Known = tuple[Any, int, int]
 """A complete value, its weight and its height."""
 
 
-class Values:
+class YamlValues:
     """`parts` gives what is in a file, piece by piece. Raises `SessionError` with the line of what is wrong."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -290,10 +290,10 @@ class Values:
         shown = tag.replace(_STANDARD, "!!")[:80]
         return self._refuse(f"the tag {shown} is refused: a cassette is read as data, no object is made of it")
 
-    def _refuse(self, problem: str) -> Refused:
+    def _refuse(self, problem: str) -> UnreadValue:
         if len(self.refused) < MAX_TOLD:
             self.refused.append(f"line {self._line}: {problem}")
-        return Refused(f"line {self._line}: {problem}")
+        return UnreadValue(f"line {self._line}: {problem}")
 
     def _fail(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
@@ -307,7 +307,7 @@ class Values:
 
 def _found(value: Any) -> str:
     """What a value is, for a message."""
-    if isinstance(value, Refused):
+    if isinstance(value, UnreadValue):
         return value.problem
     return "a mapping" if isinstance(value, dict) else f"{value!r:.60}"
 

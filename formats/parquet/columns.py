@@ -15,7 +15,7 @@ from mockrec.formats.parquet.fields import PLACES
 from mockrec.formats.parquet.gc_pause import no_collection
 from mockrec.formats.parquet.header_lists import Pairs
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS, all_columns
-from mockrec.formats.parquet.row_reader import EXACT, Extra, RowReader, Rows, decode_base64, read_exactly
+from mockrec.formats.parquet.row_reader import EXACT, Extra, RowBatch, RowReader, decode_base64, read_exactly
 from mockrec.formats.text.json import dump
 
 _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z$"
@@ -40,7 +40,7 @@ class TableMaker:
                 return _batch(read_exactly(lines), exact=True)
 
 
-def _batch(rows: Rows, *, exact: bool = False) -> pa.RecordBatch:
+def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
     """`exact`: every value was looked at before. Raises `_InexactError` otherwise, where one should be."""
     count = len(rows.rows)
     arrays: dict[str, pa.Array] = {}
@@ -63,7 +63,7 @@ def _batch(rows: Rows, *, exact: bool = False) -> pa.RecordBatch:
     )
 
 
-def _merged(rows: Rows) -> dict[str, list[Any]]:
+def _merged(rows: RowBatch) -> dict[str, list[Any]]:
     """Column → its values. A column that several keys share has those of the one that a row has."""
     merged: dict[str, list[Any]] = {}
     objects = {key: list(map(attrgetter(key), rows.rows)) for key in rows.kind.absent}

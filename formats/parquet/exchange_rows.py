@@ -43,7 +43,7 @@ COLUMNS = tuple(name for name in EVENTS.names if name in {*_COPIED, *_OTHERS})
 """What of the events is needed."""
 
 
-class Fold:
+class ExchangeAggregator:
     """`add` batches of events in their order; `take` what has ended, at the end with what has not."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import RawHeaders, Shape, specs
+from mockrec.formats.schema.codec import LogObject, RawHeaders, specs
 from mockrec.formats.schema.events import EVENT_CLASSES
 from mockrec.formats.schema.objects import (
     ConnectionTiming,
@@ -162,5 +162,5 @@ def _is_object(hint: Any) -> bool:
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if isinstance(hint, type) and get_origin(hint) is None:
-        return issubclass(hint, (Shape, Body))
+        return issubclass(hint, (LogObject, Body))
     return get_origin(hint) in (dict, list)

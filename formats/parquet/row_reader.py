@@ -32,7 +32,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(slots=True)
-class Rows:
+class RowBatch:
     """A batch of rows."""
 
     kind: RowType
@@ -51,14 +51,14 @@ class RowReader:
     def __init__(self) -> None:
         self._seen: frozenset[Path] = frozenset()
 
-    def read(self, lines: bytes) -> Rows:
+    def read(self, lines: bytes) -> RowBatch:
         """The rows of whole lines. Raises `RecordError` for a line that is no object.
 
         Timestamps, base64 and very large numbers are not looked at: where those are not plain, `read_exactly`.
         """
         for kind in (row_type(self._seen), FULL):
             try:
-                rows = Rows(kind, kind.decode_lines(lines))
+                rows = RowBatch(kind, kind.decode_lines(lines))
             except _UNREADABLE:
                 continue
             if not _are_usual(rows):
@@ -69,9 +69,9 @@ class RowReader:
         return read_exactly(lines)
 
 
-def read_exactly(lines: bytes) -> Rows:
+def read_exactly(lines: bytes) -> RowBatch:
     """The rows of whole lines, each looked at in every respect."""
-    rows = Rows(FULL, [])
+    rows = RowBatch(FULL, [])
     for line in lines.split(b"\n"):
         if not line.strip():
             continue
@@ -140,7 +140,7 @@ def _is_usual(row: Any, kind: str = "") -> bool:
     return not _is_misplaced(FULL, row.type or kind)(row) and not _has_empty_object(FULL, [row])
 
 
-def _are_usual(rows: Rows) -> bool:
+def _are_usual(rows: RowBatch) -> bool:
     """The same for all rows of a batch, whose heads get their numbers."""
     number = rows.heads.number
     rows.headers = [number(row.rawHeaders, row.headers) for row in rows.rows]

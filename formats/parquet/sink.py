@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow.fs import FileType, LocalFileSystem
 
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.exchange_rows import Fold
+from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 from mockrec.formats.parquet.files import GROUP_ROWS, file_system
 from mockrec.formats.parquet.journal import refuse_live_journal
 from mockrec.formats.parquet.paths import EVENTS_FOLDER, EXCHANGES_FOLDER, check_name, is_data_set, part_name
@@ -101,7 +101,7 @@ class FileTables:
 
     def __init__(self, filesystem: Any, path: str, table: str, file_mode: int) -> None:
         self._file = TableFile(filesystem, path, table, file_mode=file_mode)
-        self._fold = Fold() if table == "exchanges" else None
+        self._fold = ExchangeAggregator() if table == "exchanges" else None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """The next events."""
@@ -129,7 +129,7 @@ class DataSetTables:
     def __init__(self, filesystem: Any, folder: str, file_mode: int) -> None:
         self.part = 1
         """The number of the part that is written, or of the next one."""
-        self.fold = Fold()
+        self.fold = ExchangeAggregator()
         self._filesystem = filesystem
         self._folder = folder.rstrip("/")
         self._mode = file_mode

@@ -21,7 +21,7 @@ from mockrec.formats.sessions.blocks import Blocks
 
 
 @dataclass(slots=True)
-class Needed:
+class ProbedRecord:
     """What the slow way makes of a line: the same attributes as the quick way's objects."""
 
     a0: str
@@ -71,7 +71,7 @@ class Answerer:
             return None
 
     def _slowly(self, block: bytes, *, last: bool) -> Answers:
-        records: list[Needed] = []
+        records: list[ProbedRecord] = []
         lines = block.split(b"\n")
         for place, raw in enumerate(lines):
             if not raw.strip():
@@ -85,7 +85,7 @@ class Answerer:
                 raise self._bad(f"expected a record ({error})", place) from None
             if not isinstance(record, dict) or not isinstance(record.get("type"), str):
                 raise self._bad("expected an object with a type", place)
-            records.append(Needed(record["type"], record.get("id"), self._predicate(record)))
+            records.append(ProbedRecord(record["type"], record.get("id"), self._predicate(record)))
         return records, _bits
 
     def _number(self, place: int) -> int:
@@ -107,5 +107,5 @@ def lines_of(block: bytes, count: int, name: str) -> list[bytes]:
     return lines
 
 
-def _bits(record: Needed) -> int:
+def _bits(record: ProbedRecord) -> int:
     return record.bits

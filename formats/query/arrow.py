@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from mockrec.formats.parquet import arrays
 from mockrec.formats.parquet.layout import DERIVED, EXTRA, FROM_HEADERS, Column, layout
 from mockrec.formats.parquet.lines import damaged, lines_of
-from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Present, Regex, Text, compile_any
+from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Present, RegexCheck, Text, compile_any
 from mockrec.formats.query.extract import Context
-from mockrec.formats.query.field import Source
+from mockrec.formats.query.field import FieldPath
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.plan import Test as PlanTest
 from mockrec.formats.query.predicate import compile_predicate
@@ -46,7 +46,7 @@ class ColumnTest:
     """As in `formats/parquet/layout.py`."""
     types: frozenset[str] | None
     """Record types in which the column means this; None: all."""
-    source: Source
+    source: FieldPath
     checks: tuple[Check, ...]
 
 
@@ -289,7 +289,7 @@ def _mask(array: pa.Array, kind: str, check: Check) -> pa.Array | None:
             return _moment(array, low, high) if kind == "time" else None
         case Text(operator, value):
             return _text(array, operator, value) if kind == "text" else None
-        case Regex(pattern, ignore_case):
+        case RegexCheck(pattern, ignore_case):
             return pc.match_substring_regex(array, pattern, ignore_case=ignore_case) if kind == "text" else None
 
 

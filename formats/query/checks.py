@@ -41,7 +41,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Regex:
+class RegexCheck:
     """A string in which a regular expression (RE2) is found."""
 
     pattern: str
@@ -55,7 +55,7 @@ class Exactly:
     value: bool | None
 
 
-Check: TypeAlias = Present | Interval | Moment | Text | Regex | Exactly
+Check: TypeAlias = Present | Interval | Moment | Text | RegexCheck | Exactly
 
 Test = Callable[[Any], bool]
 
@@ -71,7 +71,7 @@ def compile_check(check: Check) -> Test:
             return lambda value: type(value) is str and (low is None or value >= low) and (high is None or value < high)
         case Text(operator, wanted):
             return _text(operator, wanted)
-        case Regex(pattern, ignore_case):
+        case RegexCheck(pattern, ignore_case):
             search = matcher(pattern, ignore_case=ignore_case)
             return lambda value: type(value) is str and search(value)
         case Exactly(wanted_value):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mockrec.formats.query.extract import Extract
-from mockrec.formats.query.values import NO_FOLDING, Folding, Kind
+from mockrec.formats.query.values import NO_FOLDING, FieldType, Folding
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FieldPath:
     """One place where a field's values stand."""
 
     path: tuple[str, ...]
@@ -24,8 +24,8 @@ class Field:
     """A name of the language, resolved."""
 
     name: str
-    kind: Kind
-    sources: tuple[Source, ...]
+    kind: FieldType
+    sources: tuple[FieldPath, ...]
     first: bool = False
     """Only the first source that is there counts."""
     folding: Folding = NO_FOLDING

@@ -13,10 +13,10 @@ from typing import Any
 from mockrec.formats.query import extract
 from mockrec.formats.query.errors import FilterError, nearest
 from mockrec.formats.query.extract import Extract
-from mockrec.formats.query.field import Field, Source
+from mockrec.formats.query.field import Field, FieldPath
 from mockrec.formats.query.own_names import own_field, own_names
 from mockrec.formats.query.tokens import Name
-from mockrec.formats.query.values import Folding, Kind
+from mockrec.formats.query.values import FieldType, Folding
 
 REQUESTS = frozenset({"request-initiated", "request", "websocket-request", "abort"})
 """Types whose own head is that of a request."""
@@ -30,65 +30,65 @@ _ID = Folding(case="lower", prefix_of=36)
 _ADDRESSES = (("url",), ("request", "url"))
 
 
-def _plain(name: str, kind: Kind, *paths: tuple[str, ...], **more: Any) -> Field:
-    return Field(name, kind, tuple(Source(path) for path in paths), **more)
+def _plain(name: str, kind: FieldType, *paths: tuple[str, ...], **more: Any) -> Field:
+    return Field(name, kind, tuple(FieldPath(path) for path in paths), **more)
 
 
-def _address(name: str, kind: Kind, of_url: Extract, of_destination: Extract | None = None, **more: Any) -> Field:
-    sources = [Source(path, None, of_url) for path in _ADDRESSES]
+def _address(name: str, kind: FieldType, of_url: Extract, of_destination: Extract | None = None, **more: Any) -> Field:
+    sources = [FieldPath(path, None, of_url) for path in _ADDRESSES]
     if of_destination is not None:
-        sources.append(Source(("destination",), None, of_destination))
+        sources.append(FieldPath(("destination",), None, of_destination))
     return Field(name, kind, tuple(sources), first=True, **more)
 
 
 def _tls(name: str, key: str) -> Field:
-    return _plain(name, Kind.TEXT, ("tlsMetadata", key), ("request", "tlsMetadata", key), folding=_LOWER)
+    return _plain(name, FieldType.TEXT, ("tlsMetadata", key), ("request", "tlsMetadata", key), folding=_LOWER)
 
 
 _PLAIN = {
     field.name: field
     for field in (
-        _plain("type", Kind.TEXT, ("type",), folding=_LOWER),
-        _plain("method", Kind.TEXT, ("method",), ("request", "method"), folding=_UPPER),
-        _plain("url", Kind.TEXT, *_ADDRESSES),
-        _address("host", Kind.TEXT, extract.host, extract.destination, folding=_LOWER),
-        _address("hostname", Kind.TEXT, extract.hostname, extract.destination_hostname, folding=_LOWER),
-        _address("port", Kind.NUMBER, extract.port, extract.destination_port),
-        _address("path", Kind.TEXT, extract.path),
-        _address("query", Kind.TEXT, extract.query),
+        _plain("type", FieldType.TEXT, ("type",), folding=_LOWER),
+        _plain("method", FieldType.TEXT, ("method",), ("request", "method"), folding=_UPPER),
+        _plain("url", FieldType.TEXT, *_ADDRESSES),
+        _address("host", FieldType.TEXT, extract.host, extract.destination, folding=_LOWER),
+        _address("hostname", FieldType.TEXT, extract.hostname, extract.destination_hostname, folding=_LOWER),
+        _address("port", FieldType.NUMBER, extract.port, extract.destination_port),
+        _address("path", FieldType.TEXT, extract.path),
+        _address("query", FieldType.TEXT, extract.query),
         Field(
             "status",
-            Kind.STATUS,
+            FieldType.STATUS,
             (
-                Source(("statusCode",), RESPONSES),
-                Source(("response", "statusCode"), frozenset({"abort", "client-error"})),
+                FieldPath(("statusCode",), RESPONSES),
+                FieldPath(("response", "statusCode"), frozenset({"abort", "client-error"})),
             ),
         ),
-        _plain("duration", Kind.DURATION, ("duration",)),
-        _plain("protocol", Kind.TEXT, ("protocol",), ("request", "protocol"), folding=_LOWER),
-        _plain("version", Kind.TEXT, ("httpVersion",), ("request", "httpVersion"), folding=Folding(version=True)),
-        _plain("id", Kind.TEXT, ("id",), folding=_ID),
-        _plain("connection", Kind.TEXT, ("connectionId",), folding=_ID),
-        _plain("rule", Kind.TEXT, ("matchedRuleId",), ("ruleId",)),
-        _plain("continued_rule", Kind.TEXT, ("continuedRuleIds",)),
-        _plain("tag", Kind.TEXT, ("tags",), ("request", "tags")),
-        _plain("ip", Kind.TEXT, ("remoteIpAddress",), ("request", "remoteIpAddress"), folding=_LOWER),
+        _plain("duration", FieldType.DURATION, ("duration",)),
+        _plain("protocol", FieldType.TEXT, ("protocol",), ("request", "protocol"), folding=_LOWER),
+        _plain("version", FieldType.TEXT, ("httpVersion",), ("request", "httpVersion"), folding=Folding(version=True)),
+        _plain("id", FieldType.TEXT, ("id",), folding=_ID),
+        _plain("connection", FieldType.TEXT, ("connectionId",), folding=_ID),
+        _plain("rule", FieldType.TEXT, ("matchedRuleId",), ("ruleId",)),
+        _plain("continued_rule", FieldType.TEXT, ("continuedRuleIds",)),
+        _plain("tag", FieldType.TEXT, ("tags",), ("request", "tags")),
+        _plain("ip", FieldType.TEXT, ("remoteIpAddress",), ("request", "remoteIpAddress"), folding=_LOWER),
         _tls("sni", "sniHostname"),
         _tls("ja3", "ja3Fingerprint"),
         _tls("ja4", "ja4Fingerprint"),
         _plain(
             "error",
-            Kind.TEXT,
+            FieldType.TEXT,
             *(("error", key) for key in ("code", "name", "message")),
             ("errorCode",),
             ("errorMessage",),
             ("failureCause",),
         ),
-        _plain("time", Kind.TIME, ("timestamp",)),
-        _plain("close_code", Kind.NUMBER, ("closeCode",)),
+        _plain("time", FieldType.TIME, ("timestamp",)),
+        _plain("close_code", FieldType.NUMBER, ("closeCode",)),
         Field(
             "ws.count",
-            Kind.NUMBER,
+            FieldType.NUMBER,
             (),
             counted=frozenset({"websocket-message-received", "websocket-message-sent"}),
         ),
@@ -116,16 +116,16 @@ WITH_ARGUMENT = {
 """Names with brackets, each with an example of what stands in them."""
 _ALL = "`mockrec filter --help` lists all"
 _BODY_FIELDS = ("request.body", "response.body", "request.size", "response.size", "body", "size")
-_REQUEST_BODIES: tuple[Source, ...] = (
-    Source(("body",), frozenset({"request", "websocket-request"})),
-    Source(("requestBody",), frozenset({"abort"})),
-    Source(("request", "body"), frozenset({"client-error"})),
+_REQUEST_BODIES: tuple[FieldPath, ...] = (
+    FieldPath(("body",), frozenset({"request", "websocket-request"})),
+    FieldPath(("requestBody",), frozenset({"abort"})),
+    FieldPath(("request", "body"), frozenset({"client-error"})),
 )
-_RESPONSE_BODIES: tuple[Source, ...] = (
-    Source(("body",), frozenset({"response", "websocket-accepted"})),
-    Source(("response", "body"), frozenset({"abort", "client-error"})),
+_RESPONSE_BODIES: tuple[FieldPath, ...] = (
+    FieldPath(("body",), frozenset({"response", "websocket-accepted"})),
+    FieldPath(("response", "body"), frozenset({"abort", "client-error"})),
 )
-_OWN_BODIES = tuple(Source(path) for path in (("body",), ("content",), ("requestBody",), ("response", "body")))
+_OWN_BODIES = tuple(FieldPath(path) for path in (("body",), ("content",), ("requestBody",), ("response", "body")))
 """With `--records`, `body` is whatever body the record has."""
 
 
@@ -191,39 +191,41 @@ def _with_argument(expression: str, name: Name, *, records: bool) -> Field:
             value = extract.json_value(argument)
         except ValueError as error:
             raise FilterError(expression, name.argument_position, f"no JSON path: {error}") from None
-        return Field(shown, Kind.ANY, _bodies(text.removesuffix("json"), value, records=records))
+        return Field(shown, FieldType.ANY, _bodies(text.removesuffix("json"), value, records=records))
     if text == "query":
-        return _address(shown, Kind.TEXT, extract.query_value(argument))
+        return _address(shown, FieldType.TEXT, extract.query_value(argument))
     if text == "cookie":
         return Field(
             shown,
-            Kind.TEXT,
+            FieldType.TEXT,
             (
-                Source(("headers", "cookie"), None, extract.cookie(argument)),
-                Source(("headers", "set-cookie"), None, extract.set_cookie(argument)),
-                Source(("request", "headers", "cookie"), None, extract.cookie(argument)),
-                Source(("response", "headers", "set-cookie"), None, extract.set_cookie(argument)),
+                FieldPath(("headers", "cookie"), None, extract.cookie(argument)),
+                FieldPath(("headers", "set-cookie"), None, extract.set_cookie(argument)),
+                FieldPath(("request", "headers", "cookie"), None, extract.cookie(argument)),
+                FieldPath(("response", "headers", "set-cookie"), None, extract.set_cookie(argument)),
             ),
         )
     key = argument.lower()
-    of_request: tuple[Source, ...] = (Source(("headers", key), REQUESTS), Source(("request", "headers", key)))
+    of_request: tuple[FieldPath, ...] = (FieldPath(("headers", key), REQUESTS), FieldPath(("request", "headers", key)))
     heads = RESPONSES | {"response-information"}
-    of_response: tuple[Source, ...] = (Source(("headers", key), heads), Source(("response", "headers", key)))
-    of_any = (Source(("headers", key)), of_request[1], of_response[1])
+    of_response: tuple[FieldPath, ...] = (FieldPath(("headers", key), heads), FieldPath(("response", "headers", key)))
+    of_any = (FieldPath(("headers", key)), of_request[1], of_response[1])
     sources = {"request.header": of_request, "response.header": of_response}.get(text, of_any)
-    return Field(shown, Kind.TEXT, sources)
+    return Field(shown, FieldType.TEXT, sources)
 
 
 def _body_field(text: str, *, records: bool) -> Field:
     side, _, what = text.rpartition(".")
     side = f"{side}." if side else ""
     if what == "size":
-        sources = tuple(Source((*source.path, "size"), source.types) for source in _bodies(side, None, records=records))
-        return Field(text, Kind.SIZE, sources)
-    return Field(text, Kind.TEXT, _bodies(side, extract.body_text, records=records))
+        sources = tuple(
+            FieldPath((*source.path, "size"), source.types) for source in _bodies(side, None, records=records)
+        )
+        return Field(text, FieldType.SIZE, sources)
+    return Field(text, FieldType.TEXT, _bodies(side, extract.body_text, records=records))
 
 
-def _bodies(side: str, made: Extract | None, *, records: bool) -> tuple[Source, ...]:
+def _bodies(side: str, made: Extract | None, *, records: bool) -> tuple[FieldPath, ...]:
     own = _OWN_BODIES if records else _RESPONSE_BODIES
     sources = {"request.": _REQUEST_BODIES, "response.": _RESPONSE_BODIES}.get(side, own)
     return tuple(replace(source, extract=made) for source in sources)

@@ -8,27 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
-from mockrec.formats.query.field import Field, Source
-from mockrec.formats.query.values import Kind
+from mockrec.formats.query.field import Field, FieldPath
+from mockrec.formats.query.values import FieldType
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import FreeData, Headers, Shape, specs
+from mockrec.formats.schema.codec import FreeData, Headers, LogObject, specs
 from mockrec.formats.schema.events import EVENT_CLASSES
 
-_KINDS = {str: Kind.TEXT, int: Kind.NUMBER, float: Kind.NUMBER, bool: Kind.BOOLEAN}
+_KINDS = {str: FieldType.TEXT, int: FieldType.NUMBER, float: FieldType.NUMBER, bool: FieldType.BOOLEAN}
 
 
 def own_field(text: str) -> Field | None:
     """The field of a record's own (dotted) name; None where no type of record has it."""
     keys = text.split(".")
-    kinds: set[Kind] = set()
+    kinds: set[FieldType] = set()
     for cls in EVENT_CLASSES.values():
         kinds |= _kinds(cls, keys)
     if not kinds:
         return None
-    kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
+    kind = kinds.pop() if len(kinds) == 1 else FieldType.ANY
     if text == "timestamp":
-        kind = Kind.TIME
-    return Field(text, kind, (Source(_lowered(keys)),))
+        kind = FieldType.TIME
+    return Field(text, kind, (FieldPath(_lowered(keys)),))
 
 
 def _lowered(keys: list[str]) -> tuple[str, ...]:
@@ -39,36 +39,36 @@ def _lowered(keys: list[str]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _kinds(hint: Any, keys: list[str]) -> set[Kind]:
+def _kinds(hint: Any, keys: list[str]) -> set[FieldType]:
     """The kinds of what stands at a path; empty where there is no such path."""
     if hint is Body:
         return _body_kinds(keys)
-    if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, Shape):
+    if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, LogObject):
         if not keys:
-            return {Kind.ANY}
+            return {FieldType.ANY}
         return next((_kinds(spec.hint, keys[1:]) for spec in specs(hint) if spec.key == keys[0]), set())
     if hint == Headers:
-        return {Kind.TEXT if keys else Kind.ANY}
+        return {FieldType.TEXT if keys else FieldType.ANY}
     if hint == FreeData or get_origin(hint) is dict:
-        return {Kind.ANY}
+        return {FieldType.ANY}
     if keys:
         return set()
     if get_origin(hint) is list:
-        return {_KINDS.get(get_args(hint)[0], Kind.ANY)}
-    return {_KINDS.get(hint, Kind.ANY)}
+        return {_KINDS.get(get_args(hint)[0], FieldType.ANY)}
+    return {_KINDS.get(hint, FieldType.ANY)}
 
 
 _BODY_KINDS = {
-    "size": Kind.SIZE,
-    "encodedSize": Kind.SIZE,
-    **dict.fromkeys(("text", "base64", "file", "sha256", "contentEncoding", "charset", "raw"), Kind.TEXT),
-    **dict.fromkeys(("truncated", "redacted", "undecodable", "incomplete"), Kind.BOOLEAN),
+    "size": FieldType.SIZE,
+    "encodedSize": FieldType.SIZE,
+    **dict.fromkeys(("text", "base64", "file", "sha256", "contentEncoding", "charset", "raw"), FieldType.TEXT),
+    **dict.fromkeys(("truncated", "redacted", "undecodable", "incomplete"), FieldType.BOOLEAN),
 }
 
 
-def _body_kinds(keys: list[str]) -> set[Kind]:
+def _body_kinds(keys: list[str]) -> set[FieldType]:
     if not keys:
-        return {Kind.ANY}
+        return {FieldType.ANY}
     return {_BODY_KINDS[keys[0]]} if len(keys) == 1 and keys[0] in _BODY_KINDS else set()
 
 
@@ -78,7 +78,7 @@ def own_names() -> Iterable[str]:
         for spec in specs(cls):
             yield spec.key
             inner = spec.hint
-            if isinstance(inner, type) and get_origin(inner) is None and issubclass(inner, Shape):
+            if isinstance(inner, type) and get_origin(inner) is None and issubclass(inner, LogObject):
                 for nested in specs(inner):
                     yield f"{spec.key}.{nested.key}"
             elif inner is Body:

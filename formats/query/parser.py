@@ -16,7 +16,7 @@ from mockrec.formats.query.checks import Check, Present, Text
 from mockrec.formats.query.errors import nearest
 from mockrec.formats.query.field import Field
 from mockrec.formats.query.fields import resolve, with_query
-from mockrec.formats.query.plan import Both, Either, Leaf, Node, Not, Plan, Test
+from mockrec.formats.query.plan import Both, Either, Node, Not, Plan, Test, TestAnswer
 from mockrec.formats.query.tokens import WORD_OPERATORS, Reader, Word
 from mockrec.formats.query.values import ValueProblem, make_checks, make_range, split_range
 
@@ -198,8 +198,8 @@ class _Parser:
         except ValueProblem as error:
             raise self._reader.error(error.message, error.position) from None
 
-    def _leaf(self, field: Field, checks: tuple[Check, ...]) -> Leaf:
+    def _leaf(self, field: Field, checks: tuple[Check, ...]) -> TestAnswer:
         """The number of the test; equal tests have the same one."""
         if any(isinstance(check, Text) and not _IN_QUERY.isdisjoint(check.value) for check in checks):
             field = with_query(field)
-        return Leaf(self._tests.setdefault(Test(field, checks), len(self._tests)))
+        return TestAnswer(self._tests.setdefault(Test(field, checks), len(self._tests)))

@@ -24,7 +24,7 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class TestAnswer:
     """The answer of the test with this number."""
 
     number: int
@@ -51,7 +51,7 @@ class Either:
     parts: tuple[Node, ...]
 
 
-Node: TypeAlias = Leaf | Not | Both | Either
+Node: TypeAlias = TestAnswer | Not | Both | Either
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Plan:
 
 def _decide(node: Node, bits: int) -> bool:
     match node:
-        case Leaf(number):
+        case TestAnswer(number):
             return bool(bits >> number & 1)
         case Not(inner):
             return not _decide(inner, bits)

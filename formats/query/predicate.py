@@ -7,7 +7,7 @@ from typing import Any
 
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
-from mockrec.formats.query.field import Field, Source
+from mockrec.formats.query.field import Field, FieldPath
 from mockrec.formats.query.plan import Plan
 
 Bits = Callable[[Any], int]
@@ -60,7 +60,7 @@ def walk(node: Any, path: Iterable[str]) -> Any:
     return node
 
 
-def values_of(found: Any, source: Source, context: Context) -> Iterable[Any]:
+def values_of(found: Any, source: FieldPath, context: Context) -> Iterable[Any]:
     """The values that a source makes of what stands there: the items of a list, else the thing itself."""
     if source.extract is not None:
         return source.extract(found, context)

@@ -8,7 +8,7 @@ from typing import Any
 from mockrec.formats.parquet.layout import EXTRA
 from mockrec.formats.query.arrow import ArrowPlan, ColumnTest, whole_bounds
 from mockrec.formats.query.checks import Check, Interval, Moment, Present, Text
-from mockrec.formats.query.plan import Both, Either, Leaf, Node, Not
+from mockrec.formats.query.plan import Both, Either, Node, Not, TestAnswer
 
 
 def possible_tests(made: ArrowPlan, group: Any, places: dict[str, int]) -> set[int]:
@@ -24,7 +24,7 @@ def possible_tests(made: ArrowPlan, group: Any, places: dict[str, int]) -> set[i
 def may_match(node: Node, possible: set[int]) -> bool:
     """Whether one row can match, when only these tests can hold."""
     match node:
-        case Leaf(number):
+        case TestAnswer(number):
             return number in possible
         case Not():
             return True

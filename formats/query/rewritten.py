@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from mockrec.formats.query.checks import Check, Regex, Text
+from mockrec.formats.query.checks import Check, RegexCheck, Text
 from mockrec.formats.query.fields import other_side
 from mockrec.formats.query.plan import Plan, Test
-from mockrec.formats.query.values import Kind
+from mockrec.formats.query.values import FieldType
 
-_ANY_MARK = Regex("redacted-[0-9a-f]{8}")
+_ANY_MARK = RegexCheck("redacted-[0-9a-f]{8}")
 _COMPARED = ("==", "contains", "startswith", "endswith")
 _BEFORE_SECRET = re.compile(r"[^\s=]{1,100}(?: +|=)")
 """A scheme (`Bearer `) or a name (`sid=`), which redaction leaves."""
@@ -39,7 +39,7 @@ def _with_checks(plan: Plan, further: Callable[[Text], Iterator[Check]]) -> Plan
 
 
 def _extended(test: Test, further: Callable[[Text], Iterator[Check]]) -> Test:
-    if test.field.kind not in (Kind.TEXT, Kind.ANY):
+    if test.field.kind not in (FieldType.TEXT, FieldType.ANY):
         return test
     texts = [check for check in test.checks if isinstance(check, Text) and check.operator in _COMPARED]
     added = [one for check in texts for one in further(check)]

@@ -15,7 +15,7 @@ import msgspec
 
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
-from mockrec.formats.query.field import Source
+from mockrec.formats.query.field import FieldPath
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import walk
 
@@ -105,7 +105,7 @@ class _Source:
         function: Callable[[Any], int] = self._names["bits"]
         return function
 
-    def _add_test(self, number: int, sources: tuple[Source, ...], first: bool, holds: Callable[[Any], bool]) -> None:
+    def _add_test(self, number: int, sources: tuple[FieldPath, ...], first: bool, holds: Callable[[Any], bool]) -> None:
         add = self._lines.append
         indent = "    "
         for place, source in enumerate(sources):
@@ -143,7 +143,7 @@ class _Source:
         return text
 
 
-def _check(source: Source, context: Context, holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _check(source: FieldPath, context: Context, holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     extract = source.extract
     if extract is not None:
         made = extract

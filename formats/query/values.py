@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Regex, Text
+from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, RegexCheck, Text
 from mockrec.formats.query.regex import problem
 from mockrec.formats.query.tokens import Word
 from mockrec.formats.text.quantities import BYTES, SECONDS
@@ -17,7 +17,7 @@ TEXT_OPERATORS = ("contains", "startswith", "endswith")
 REGEX_OPERATORS = ("~", "~*")
 
 
-class Kind(StrEnum):
+class FieldType(StrEnum):
     """What a field holds; the value is how it is called in messages."""
 
     TEXT = "a text"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
     @property
     def takes_ranges(self) -> bool:
         """`low..high` is a range of these; in a text it is just that text."""
-        return self not in (Kind.TEXT, Kind.BOOLEAN)
+        return self not in (FieldType.TEXT, FieldType.BOOLEAN)
 
 
 class ValueProblem(Exception):
@@ -69,28 +69,28 @@ class Folding:
 NO_FOLDING = Folding()
 
 
-def make_checks(kind: Kind, operator: str, word: Word, folding: Folding = NO_FOLDING) -> tuple[Check, ...]:
+def make_checks(kind: FieldType, operator: str, word: Word, folding: Folding = NO_FOLDING) -> tuple[Check, ...]:
     """The checks of `FIELD operator word`, any of which has to hold. Raises `ValueProblem`."""
     if operator in REGEX_OPERATORS:
-        if kind not in (Kind.TEXT, Kind.ANY):
+        if kind not in (FieldType.TEXT, FieldType.ANY):
             raise ValueProblem(f"{operator} is for texts; expected a comparison with {kind}", word.position)
         if wrong := problem(word.text):
             raise ValueProblem(f"no regular expression (RE2): {wrong}", word.position)
-        return (Regex(word.text, operator == "~*"),)
+        return (RegexCheck(word.text, operator == "~*"),)
     if operator in TEXT_OPERATORS:
-        if kind not in (Kind.TEXT, Kind.ANY):
+        if kind not in (FieldType.TEXT, FieldType.ANY):
             raise ValueProblem(f"{operator} is for texts; expected a comparison with {kind}", word.position)
         return (Text(operator, _fold(word.text, folding)),)
-    if kind is Kind.ANY:
+    if kind is FieldType.ANY:
         return _any(operator, word)
-    if kind is Kind.TEXT:
+    if kind is FieldType.TEXT:
         text = _fold(word.text, folding)
         if operator == "==" and len(text) < folding.prefix_of:
             return (Text("startswith", text),)
         return (Text(operator, text),)
-    if kind is Kind.TIME:
+    if kind is FieldType.TIME:
         return (_moment(operator, word),)
-    if kind is Kind.BOOLEAN:
+    if kind is FieldType.BOOLEAN:
         if operator != "==" or word.text.lower() not in ("true", "false"):
             raise _expected(kind, word)
         return (Exactly(word.text.lower() == "true"),)
@@ -98,14 +98,14 @@ def make_checks(kind: Kind, operator: str, word: Word, folding: Folding = NO_FOL
     return (_compare(operator, low, high, high_open),)
 
 
-def make_range(kind: Kind, low: Word, high: Word) -> tuple[Check, ...]:
+def make_range(kind: FieldType, low: Word, high: Word) -> tuple[Check, ...]:
     """The checks of `FIELD in low..high`, both included. Raises `ValueProblem`."""
-    if kind is Kind.TIME:
+    if kind is FieldType.TIME:
         first, last = _moment(">=", low), _moment("<=", high)
         return (Moment(first.low, last.high),)
-    bottom, _, _ = _number(Kind.NUMBER if kind is Kind.ANY else kind, low)
-    _, top, top_open = _number(Kind.NUMBER if kind is Kind.ANY else kind, high)
-    if kind is Kind.ANY:
+    bottom, _, _ = _number(FieldType.NUMBER if kind is FieldType.ANY else kind, low)
+    _, top, top_open = _number(FieldType.NUMBER if kind is FieldType.ANY else kind, high)
+    if kind is FieldType.ANY:
         bottom, top = _in_json(low.text), _in_json(high.text)
     if top < bottom:
         raise ValueProblem(f"the range ends at {high.text}, before it begins", high.position)
@@ -131,20 +131,20 @@ def _fold(text: str, folding: Folding) -> str:
     return text
 
 
-def _expected(kind: Kind, word: Word) -> ValueProblem:
+def _expected(kind: FieldType, word: Word) -> ValueProblem:
     return ValueProblem(f"expected {kind}, found {word.text!r}", word.position)
 
 
-def _number(kind: Kind, word: Word) -> tuple[float, float, bool]:
+def _number(kind: FieldType, word: Word) -> tuple[float, float, bool]:
     """Lowest and highest number that a value stands for, and whether the highest is just not in it."""
     text = word.text
-    if kind is Kind.STATUS and (of_class := _CLASS.fullmatch(text)):
+    if kind is FieldType.STATUS and (of_class := _CLASS.fullmatch(text)):
         first = int(of_class[1]) * 100
         return first, first + 100, True
-    if kind in (Kind.DURATION, Kind.SIZE):
+    if kind in (FieldType.DURATION, FieldType.SIZE):
         match = _WITH_UNIT.fullmatch(text)
-        units = _MILLISECONDS if kind is Kind.DURATION else _BYTES
-        unit = (match[2] if kind is Kind.DURATION else match[2].lower()) if match else None
+        units = _MILLISECONDS if kind is FieldType.DURATION else _BYTES
+        unit = (match[2] if kind is FieldType.DURATION else match[2].lower()) if match else None
         if match is None or unit not in units:
             raise _expected(kind, word)
         value = _plain(match[1]) * units[unit]
@@ -217,7 +217,7 @@ def _period(word: Word) -> tuple[str, str]:
     """What a date stands for: `2026-11` is the whole month. Both ends in the form of `timestamp`."""
     match = _TIME.fullmatch(word.text)
     if match is None:
-        raise _expected(Kind.TIME, word)
+        raise _expected(FieldType.TIME, word)
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     if zone and hour is None:
         raise ValueProblem("expected a time of day before the time zone", word.position)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import Headers, RawHeaders, Shape
+from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
 from mockrec.formats.schema.objects import Destination, TimingEvents, TlsMetadata
 
 
 @dataclass(kw_only=True)
-class Event(Shape):
+class Event(LogObject):
     """One record of the log."""
 
     seq: int
@@ -32,7 +32,7 @@ class ExchangeEvent(Event):
 
 
 @dataclass(kw_only=True)
-class RequestHead(ExchangeEvent):
+class RequestEvent(ExchangeEvent):
     """A record with the head of a request."""
 
     matched_rule_id: str | None = None
@@ -68,7 +68,7 @@ class RequestHead(ExchangeEvent):
 
 
 @dataclass(kw_only=True)
-class CompleteRequest(RequestHead):
+class CompleteRequest(RequestEvent):
     """A record with a whole request."""
 
     body: Body
@@ -80,7 +80,7 @@ class CompleteRequest(RequestHead):
 
 
 @dataclass(kw_only=True)
-class ResponseHead(ExchangeEvent):
+class ResponseEvent(ExchangeEvent):
     """A record with the head of a response as it was sent, the headers added by the server included."""
 
     status_code: int

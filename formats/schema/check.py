@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from mockrec.formats.schema.body import FILE_NAME, Body
-from mockrec.formats.schema.codec import Shape, element, specs
+from mockrec.formats.schema.codec import LogObject, element, specs
 from mockrec.formats.schema.errors import SessionError
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -25,7 +25,7 @@ _JSON_NAMES = {
 }
 
 
-def check_shape(cls: type[Shape], record: Mapping[str, Any], where: str = "") -> list[str]:
+def check_shape(cls: type[LogObject], record: Mapping[str, Any], where: str = "") -> list[str]:
     """Every problem of an object, each as `place: what is wrong`."""
     problems: list[str] = []
     for spec in specs(cls):
@@ -116,7 +116,7 @@ def _check(hint: Any, value: Any, where: str) -> list[str]:
     if isinstance(hint, type) and get_origin(hint) is None:
         if issubclass(hint, Body):
             return check_body(value, where)
-        if issubclass(hint, Shape):
+        if issubclass(hint, LogObject):
             if not isinstance(value, Mapping):
                 return [_expected(dict, value, where)]
             return check_shape(hint, value, f"{where}.") if value else [f"{where}: is an empty object"]

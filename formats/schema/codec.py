@@ -25,7 +25,7 @@ FreeData = Annotated[dict[str, Any], "free"]
 
 
 @dataclass(kw_only=True)
-class Shape:
+class LogObject:
     """Base of all objects of the log."""
 
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -43,14 +43,14 @@ class FieldSpec:
     """The type without `| None`."""
 
 
-_ShapeT = TypeVar("_ShapeT", bound=Shape)
+_ShapeT = TypeVar("_ShapeT", bound=LogObject)
 
 
 _specs: dict[type, tuple[FieldSpec, ...]] = {}
 _known: dict[type, frozenset[str]] = {}
 
 
-def specs(cls: type[Shape]) -> tuple[FieldSpec, ...]:
+def specs(cls: type[LogObject]) -> tuple[FieldSpec, ...]:
     """The fields of a shape in the order they are written. Made once a class: it takes a while."""
     if cls not in _specs:
         hints = get_type_hints(cls, include_extras=True)
@@ -103,27 +103,27 @@ def _read(spec: FieldSpec, value: Any) -> Any:
         if not isinstance(value, list):
             raise RecordError(f"{spec.key}: expected a list, found {value!r}")
         return [_read_object(spec.key, item, part) for part in value]
-    if isinstance(spec.hint, type) and issubclass(spec.hint, (Shape, Body)):
+    if isinstance(spec.hint, type) and issubclass(spec.hint, (LogObject, Body)):
         return _read_object(spec.key, spec.hint, value)
     return value
 
 
-def _read_object(key: str, cls: type[Shape] | type[Body], value: Any) -> Shape | Body:
+def _read_object(key: str, cls: type[LogObject] | type[Body], value: Any) -> LogObject | Body:
     if not isinstance(value, Mapping):
         raise RecordError(f"{key}: expected an object, found {value!r}")
     return Body.from_record(value) if issubclass(cls, Body) else read_shape(cls, value)
 
 
-def element(hint: Any) -> type[Shape] | None:
+def element(hint: Any) -> type[LogObject] | None:
     """`X` for `list[X]` of shapes, otherwise None."""
     if get_origin(hint) is list:
         (item,) = get_args(hint)
-        if isinstance(item, type) and issubclass(item, Shape):
+        if isinstance(item, type) and issubclass(item, LogObject):
             return item
     return None
 
 
-def write_shape(shape: Shape) -> dict[str, Any]:
+def write_shape(shape: LogObject) -> dict[str, Any]:
     """The object as the log has it: no nulls, no empty objects (free data excepted)."""
     record: dict[str, Any] = {}
     for spec in specs(type(shape)):
@@ -135,7 +135,7 @@ def write_shape(shape: Shape) -> dict[str, Any]:
 
 
 def _write(value: Any) -> Any:
-    if isinstance(value, Shape):
+    if isinstance(value, LogObject):
         return write_shape(value)
     if isinstance(value, Body):
         return value.to_record()

@@ -59,7 +59,7 @@ class ClientError(ExchangeEvent):
 
 
 @dataclass(kw_only=True)
-class Tunnel(ExchangeEvent):
+class TunnelEvent(ExchangeEvent):
     """A record of a connection that is passed on."""
 
     destination: Destination
@@ -75,7 +75,7 @@ class Tunnel(ExchangeEvent):
 
 
 @dataclass(kw_only=True)
-class TlsPassthroughOpened(Tunnel):
+class TlsPassthroughOpened(TunnelEvent):
     """A TLS connection is passed on unread."""
 
     tls_metadata: TlsMetadata | None = None
@@ -93,12 +93,12 @@ class TlsPassthroughClosed(TlsPassthroughOpened):
 
 
 @dataclass(kw_only=True)
-class RawPassthroughOpened(Tunnel):
+class RawPassthroughOpened(TunnelEvent):
     """A connection in another protocol is passed on."""
 
 
 @dataclass(kw_only=True)
-class RawPassthroughClosed(Tunnel):
+class RawPassthroughClosed(TunnelEvent):
     """A passed-on connection has ended."""
 
     bytes_received: int

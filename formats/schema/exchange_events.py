@@ -9,8 +9,8 @@ from mockrec.formats.schema.base import (
     DataPiece,
     Event,
     ExchangeEvent,
-    RequestHead,
-    ResponseHead,
+    RequestEvent,
+    ResponseEvent,
 )
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders
@@ -18,7 +18,7 @@ from mockrec.formats.schema.objects import ErrorInfo, PartialResponse, TimingEve
 
 
 @dataclass(kw_only=True)
-class RequestInitiated(RequestHead):
+class RequestInitiated(RequestEvent):
     """The head of a request is read; its body may still come."""
 
 
@@ -33,12 +33,12 @@ class Request(CompleteRequest):
 
 
 @dataclass(kw_only=True)
-class ResponseInitiated(ResponseHead):
+class ResponseInitiated(ResponseEvent):
     """The final head of a response is sent."""
 
 
 @dataclass(kw_only=True)
-class ResponseInformation(ResponseHead):
+class ResponseInformation(ResponseEvent):
     """An interim response (1xx) is sent."""
 
     event_timestamp: float
@@ -51,7 +51,7 @@ class ResponseBodyData(DataPiece):
 
 
 @dataclass(kw_only=True)
-class Response(ResponseHead):
+class Response(ResponseEvent):
     """A response is completely sent: the end of an exchange."""
 
     method: str
@@ -75,7 +75,7 @@ class Response(ResponseHead):
 
 
 @dataclass(kw_only=True)
-class Abort(RequestHead):
+class Abort(RequestEvent):
     """An exchange ended before it was complete."""
 
     host: str
@@ -96,7 +96,7 @@ class WebSocketRequest(CompleteRequest):
 
 
 @dataclass(kw_only=True)
-class WebSocketAccepted(ResponseHead):
+class WebSocketAccepted(ResponseEvent):
     """The upgrade is accepted."""
 
     body: Body | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import Headers, RawHeaders, Shape
+from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
 
 
 @dataclass(kw_only=True)
-class Destination(Shape):
+class Destination(LogObject):
     """Where a request or tunnel was meant to go."""
 
     hostname: str
@@ -19,7 +19,7 @@ class Destination(Shape):
 
 
 @dataclass(kw_only=True)
-class TlsMetadata(Shape):
+class TlsMetadata(LogObject):
     """What a client said in its TLS hello, and what was agreed."""
 
     sni_hostname: str | None = None
@@ -37,7 +37,7 @@ class TlsMetadata(Shape):
 
 
 @dataclass(kw_only=True)
-class ErrorInfo(Shape):
+class ErrorInfo(LogObject):
     """What made something end."""
 
     name: str | None = None
@@ -51,7 +51,7 @@ class ErrorInfo(Shape):
 
 
 @dataclass(kw_only=True)
-class TimingEvents(Shape):
+class TimingEvents(LogObject):
     """Milestones of an exchange; only those that had happened when the record was caused."""
 
     start_time: float
@@ -73,7 +73,7 @@ class TimingEvents(Shape):
 
 
 @dataclass(kw_only=True)
-class ConnectionTiming(Shape):
+class ConnectionTiming(LogObject):
     """Milestones of a tunnel."""
 
     start_time: float
@@ -97,7 +97,7 @@ class TlsFailureTiming(ConnectionTiming):
 
 
 @dataclass(kw_only=True)
-class PartialRequest(Shape):
+class PartialRequest(LogObject):
     """As much of a request as could be understood (`client-error`)."""
 
     id: str | None = None
@@ -139,7 +139,7 @@ class PartialRequest(Shape):
 
 
 @dataclass(kw_only=True)
-class PartialResponse(Shape):
+class PartialResponse(LogObject):
     """A response inside another record: what was sent of it (`abort`, `client-error`)."""
 
     status_code: int

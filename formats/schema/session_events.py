@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mockrec.formats.schema.base import Event
-from mockrec.formats.schema.codec import Shape
+from mockrec.formats.schema.codec import LogObject
 from mockrec.formats.schema.objects import ErrorInfo
 
 
 @dataclass(kw_only=True)
-class Listen(Shape):
+class Listen(LogObject):
     """An address the recorder listens on."""
 
     url: str
@@ -23,7 +23,7 @@ class Listen(Shape):
 
 
 @dataclass(kw_only=True)
-class RuleInfo(Shape):
+class RuleInfo(LogObject):
     """A rule of the run."""
 
     id: str
@@ -35,7 +35,7 @@ class RuleInfo(Shape):
 
 
 @dataclass(kw_only=True)
-class RuleUse(Shape):
+class RuleUse(LogObject):
     """How often a rule was used."""
 
     id: str
@@ -47,7 +47,7 @@ class RuleUse(Shape):
 
 
 @dataclass(kw_only=True)
-class Ci(Shape):
+class Ci(LogObject):
     """The CI run that recorded the session."""
 
     provider: str | None = None

@@ -12,7 +12,7 @@ from mockrec.formats.query.fields import resolve
 from mockrec.formats.query.predicate import field_values
 from mockrec.formats.query.tokens import Reader
 from mockrec.formats.select.loading import load_record
-from mockrec.formats.select.selection import Kept
+from mockrec.formats.select.selection import SelectedLine
 from mockrec.formats.sessions.units import ENDING_TYPES, SESSION
 
 Row = list[Any]
@@ -36,7 +36,7 @@ def parse_fields(text: str, *, records: bool = False) -> tuple[Field, ...]:
             raise FilterError(text, reader.position, f"expected a comma, found {reader.found()}")
 
 
-class Rows:
+class FieldRows:
     """Makes rows of lines. Remembers only exchanges that have not ended."""
 
     def __init__(self, fields: tuple[Field, ...], contexts: list[Context], *, records: bool = False) -> None:
@@ -48,7 +48,7 @@ class Rows:
         """Fields of which the last value counts, not the first."""
         self._open: dict[tuple[int, int], Row] = {}
 
-    def make(self, lines: Iterable[Kept]) -> Iterator[Row]:
+    def make(self, lines: Iterable[SelectedLine]) -> Iterator[Row]:
         """Rows in the order in which exchanges end, then those that have not ended."""
         ended: set[tuple[int, int]] = set()
         for kept in lines:

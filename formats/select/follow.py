@@ -26,7 +26,7 @@ from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.selection import EVERYTHING, Kept
+from mockrec.formats.select.selection import EVERYTHING, SelectedLine
 from mockrec.formats.sessions.parts import ROTATED, find_part
 from mockrec.formats.sessions.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
 
@@ -99,7 +99,7 @@ class Follower:
         """Of the part that is to come, while that is not there."""
         self._next_path: str | None = None
 
-    def __iter__(self) -> Iterator[Kept]:
+    def __iter__(self) -> Iterator[SelectedLine]:
         """Raises `SessionError` for a line that is no record, and for a session of another format."""
         for number, raw in enumerate(self._lines(), 1):
             if not raw.strip():
@@ -122,23 +122,23 @@ class Follower:
         for waiting in list(self._waiting.values()):
             yield from self._release(waiting)
 
-    def _take(self, raw: bytes, record: dict[str, Any]) -> Iterator[Kept]:
+    def _take(self, raw: bytes, record: dict[str, Any]) -> Iterator[SelectedLine]:
         kind, identity = record["type"], record.get("id")
         bits = self._bits(record)
         if kind in SESSION_TYPES and not (self._plan.records and self._plan.decide(bits)):
-            yield Kept(raw, SESSION, 0)
+            yield SelectedLine(raw, SESSION, 0)
         elif self._plan.records or kind in SINGLE_TYPES or not isinstance(identity, str):
             if self._plan.decide(bits):
                 self._units += 1
                 self.found += 1
-                yield Kept(raw, self._units, 0)
+                yield SelectedLine(raw, self._units, 0)
         elif identity in self._decided:
             if unit := self._decided[identity]:
-                yield Kept(raw, unit, 0)
+                yield SelectedLine(raw, unit, 0)
         else:
             yield from self._collect(raw, kind, identity, bits)
 
-    def _collect(self, raw: bytes, kind: str, identity: str, bits: int) -> Iterator[Kept]:
+    def _collect(self, raw: bytes, kind: str, identity: str, bits: int) -> Iterator[SelectedLine]:
         waiting = self._waiting.get(identity)
         if waiting is None:
             self._units += 1
@@ -156,7 +156,7 @@ class Follower:
             if len(self._decided) > REMEMBERED:
                 del self._decided[next(iter(self._decided))]
 
-    def _release(self, waiting: _Waiting) -> Iterator[Kept]:
+    def _release(self, waiting: _Waiting) -> Iterator[SelectedLine]:
         bits = waiting.bits
         for number, holds in self._counting.items():
             count = waiting.counts.get(number)
@@ -165,7 +165,7 @@ class Follower:
         if self._plan.decide(bits):
             self.found += 1
             for raw in waiting.lines:
-                yield Kept(raw, waiting.unit, 0)
+                yield SelectedLine(raw, waiting.unit, 0)
 
     def _lines(self) -> Iterator[bytes]:
         if self._path != "-" and (table_files(self._path) is not None or is_table_place(self._path)):

@@ -18,14 +18,14 @@ from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.paths import session_name
-from mockrec.formats.query.answers import Needed
+from mockrec.formats.query.answers import ProbedRecord
 from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.pruning import may_match, possible_tests
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.selection import Kept
+from mockrec.formats.select.selection import SelectedLine
 from mockrec.formats.sessions.blocks import Progress, no_progress
 from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
 
@@ -86,7 +86,7 @@ class TableInput:
             return self._judge_all(made)
         return self._judge_few(made)
 
-    def take(self, judged: JudgedTable, source: int = 0) -> Iterator[Kept]:
+    def take(self, judged: JudgedTable, source: int = 0) -> Iterator[SelectedLine]:
         """The second reading."""
         ids = arrays.texts(judged.ids)
         for start, file, group in self._groups():
@@ -97,7 +97,7 @@ class TableInput:
                 wanted = self._wanted(file, group, start, ids, judged)
             yield from self._rows(file, group, wanted, source, judged.verdicts)
 
-    def match(self, plan: Plan, source: int = 0) -> Iterator[Kept]:
+    def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
         """Single records that match, and the records about the session."""
         for start, file, group, wanted in self._matching(plan, session=True):
             units = {row: start + row + 1 if unit else SESSION for row, unit in wanted.items()}
@@ -155,7 +155,7 @@ class TableInput:
                 found = answerer.answer(batch)
                 kinds, identities = _plain(batch, "type").to_pylist(), _plain(batch, "id").to_pylist()
                 records = [
-                    Needed(kind or "", identity, found.get(row, 0))
+                    ProbedRecord(kind or "", identity, found.get(row, 0))
                     for row, (kind, identity) in enumerate(zip(kinds, identities, strict=True))
                 ]
                 units.add(records, lambda record: record.bits)
@@ -210,7 +210,7 @@ class TableInput:
 
     def _rows(
         self, file: EventsFile, group: int, wanted: dict[int, int], source: int, verdicts: bytearray | None
-    ) -> Iterator[Kept]:
+    ) -> Iterator[SelectedLine]:
         """The lines of rows of a group, in their order."""
         rows = [row for row, unit in wanted.items() if verdicts is None or verdicts[unit]]
         if not rows:
@@ -227,7 +227,7 @@ class TableInput:
                 part = batch.take(arrays.integers(row - first for row in here))
                 for row, line in zip(here, self._lines_of(part), strict=True):
                     if verdicts is None or verdicts[wanted[row]]:
-                        yield Kept(line, wanted[row], source)
+                        yield SelectedLine(line, wanted[row], source)
             first += batch.num_rows
             if place == len(rows):
                 return

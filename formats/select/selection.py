@@ -31,7 +31,7 @@ EVERYTHING = "type"
 """An expression that all records match."""
 
 
-class Kept(NamedTuple):
+class SelectedLine(NamedTuple):
     """A line that is selected."""
 
     raw: bytes
@@ -43,7 +43,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class Judged:
+class Verdicts:
     """What the first reading of a session finds out."""
 
     units: Units
@@ -85,10 +85,10 @@ class AnyInput(Protocol):
     def judge(self, plan: Plan) -> Any:
         """The first reading: an `AnyJudged`."""
 
-    def take(self, judged: Any, source: int = 0) -> Iterator[Kept]:
+    def take(self, judged: Any, source: int = 0) -> Iterator[SelectedLine]:
         """The second reading: lines whose unit is judged to be kept at that moment."""
 
-    def match(self, plan: Plan, source: int = 0) -> Iterator[Kept]:
+    def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
         """Single records that match, and the records about the session, in one reading. Each is a unit."""
 
     def count(self, plan: Plan) -> int:
@@ -120,7 +120,7 @@ class Input:
         """Its `session-started` record; None for a stream."""
         return self.blocks.probe()
 
-    def judge(self, plan: Plan) -> Judged:
+    def judge(self, plan: Plan) -> Verdicts:
         """The first reading."""
         units = Units(plan.counted)
         answerer = Answerer(plan, self.blocks, self.context)
@@ -130,9 +130,9 @@ class Input:
             lines.append(len(records))
         self._note_end(answerer)
         tests = {number: compile_any(plan.tests[number].checks) for number in plan.counted}
-        return Judged(units, units.judge(plan.decide, tests), lines, self.cut_off)
+        return Verdicts(units, units.judge(plan.decide, tests), lines, self.cut_off)
 
-    def take(self, judged: Judged, source: int = 0) -> Iterator[Kept]:
+    def take(self, judged: Verdicts, source: int = 0) -> Iterator[SelectedLine]:
         """The second reading: lines whose unit is judged to be kept at that moment."""
         start = 0
         verdicts = judged.verdicts
@@ -146,9 +146,9 @@ class Input:
             for line, unit in compress(zip(lines, units, strict=False), wanted):
                 # Asked again: a limit may have been reached since.
                 if verdicts[unit]:
-                    yield Kept(line, unit, source)
+                    yield SelectedLine(line, unit, source)
 
-    def match(self, plan: Plan, source: int = 0) -> Iterator[Kept]:
+    def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
         """Single records that match, and the records about the session, in one reading. Each is a unit."""
         answerer = Answerer(plan, self.blocks, self.context)
         number = 0
@@ -157,9 +157,9 @@ class Input:
             for line, record in zip(lines, records, strict=False):
                 number += 1
                 if plan.decide(bits(record)):
-                    yield Kept(line, number, source)
+                    yield SelectedLine(line, number, source)
                 elif record.a0 in SESSION_TYPES:
-                    yield Kept(line, SESSION, source)
+                    yield SelectedLine(line, SESSION, source)
         self._note_end(answerer)
 
     def count(self, plan: Plan) -> int:
@@ -228,14 +228,14 @@ class Selection:
         """How many exchanges (or records) match, without reading a second time."""
         return sum(known.count(self._plan) for known in self.inputs)
 
-    def __iter__(self) -> Iterator[Kept]:
+    def __iter__(self) -> Iterator[SelectedLine]:
         """The lines: of one session in file order, of several in the order of their timestamps."""
         if self._plan.records:
             return self._limited_records()
         judged = [known.judge(self._plan) for known in self.inputs]
         return self._limited_units(judged)
 
-    def _limited_records(self) -> Iterator[Kept]:
+    def _limited_records(self) -> Iterator[SelectedLine]:
         streams = [known.match(self._plan, source) for source, known in enumerate(self.inputs)]
         for kept in _merged(streams):
             if kept.unit != SESSION:
@@ -244,7 +244,7 @@ class Selection:
                 self.found += 1
             yield kept
 
-    def _limited_units(self, judged: list[AnyJudged]) -> Iterator[Kept]:
+    def _limited_units(self, judged: list[AnyJudged]) -> Iterator[SelectedLine]:
         streams = [known.take(judged[source], source) for source, known in enumerate(self.inputs)]
         seen = [bytearray(len(each.verdicts)) for each in judged]
         for kept in _merged(streams):
@@ -276,7 +276,7 @@ class _Stamp(msgspec.Struct):
     timestamp: object = None
 
 
-def _merged(streams: list[Iterator[Kept]]) -> Iterator[Kept]:
+def _merged(streams: list[Iterator[SelectedLine]]) -> Iterator[SelectedLine]:
     if len(streams) == 1:
         return streams[0]
     return heapq.merge(*streams, key=_Clock())
@@ -289,7 +289,7 @@ class _Clock:
         self._decode = msgspec.json.Decoder(_Stamp).decode
         self._last: dict[int, str] = {}
 
-    def __call__(self, kept: Kept) -> str:
+    def __call__(self, kept: SelectedLine) -> str:
         stamp = self._decode(kept.raw).timestamp
         if type(stamp) is not str:
             return self._last.get(kept.source, "")

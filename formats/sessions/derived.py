@@ -31,7 +31,7 @@ class _Known(msgspec.Struct):
 _known = msgspec.json.Decoder(_Known).decode
 
 
-class Marks:
+class Provenance:
     """Adds to the lines of each source what tells where they come from."""
 
     def __init__(self, derived: Mapping[str, Any], sessions: list[str | None]) -> None:
@@ -68,7 +68,7 @@ def _with_key(raw: bytes, key: str, value: object) -> bytes:
     return b"".join([raw.rstrip()[:-1], b",", orjson.dumps(key), b":", orjson.dumps(value), b"}"])
 
 
-class Carrier:
+class BodyCarrier:
     """Keeps the bodies that lines refer to: beside the new session, or inside the lines."""
 
     def __init__(self, target: Path | None) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 from hpack.hpack import Encoder
 from slow_words import WORDS
 
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.engine.rules.explain.explain import explain_miss
 from mockrec.engine.rules.matching.match import compile_when
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.rules.model import Condition, MultipartPart, Place, Reply, Rule, When
+from mockrec.engine.rules.model import Condition, MultipartPart, Reply, Rule, SourceLocation, When
 from mockrec.engine.rules.patterns import searcher
 from mockrec.engine.rules.templates.template import TemplateError, TemplateRequest, compile_template
 from mockrec.engine.wire.http1.server import H1Server
@@ -29,7 +29,7 @@ from mockrec.engine.wire.urls import normal_hostname, normal_path
 from mockrec.engine.wire.websocket.connection import WebSocket
 from mockrec.engine.wire.websocket.handshake import negotiate, offered_protocols
 from mockrec.formats.diff.compare import documents, forms, lines, sse, tree
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.query.regex import matcher
@@ -37,7 +37,7 @@ from mockrec.formats.text.regex import RegexError
 
 _MB = 1024 * 1024
 _QUICK = 64 * 1024
-_PLACE = Place("rules.yaml", 1, 1, "rules[0].then")
+_PLACE = SourceLocation("rules.yaml", 1, 1, "rules[0].then")
 _HEAD_LIMIT = 64 * 1024
 
 
@@ -256,19 +256,19 @@ def _redaction() -> Iterator[Target]:
     redactor = Redactor.of("default", {}, ("very-secret-value",), b"k" * 32)
     assert redactor is not None
     for kind in _KINDS:
-        call = lambda text, kind=kind: redactor.body(text.encode(), kind, "request", Holder())  # noqa: E731
+        call = lambda text, kind=kind: redactor.body(text.encode(), kind, "request", SecretScope())  # noqa: E731
         # What is long and not plain goes to a thread.
         yield Target(
             f"redact body {kind or 'without a type'}", "redaction", call, "secret", longest=_QUICK * 4, on_loop=False
         )
-    yield Target("redact text", "redaction", lambda text: redactor.text(text, Holder()), "secret", longest=_QUICK)
+    yield Target("redact text", "redaction", lambda text: redactor.text(text, SecretScope()), "secret", longest=_QUICK)
 
     def head(text: str) -> None:
         fields = {"authorization": text, "cookie": text, "x": text, "set-cookie": [text]}
         raw = [[name, text] for name in fields]
         url = f"http://a.test/?{text}"
         record = {"type": "request-initiated", "id": "1", "url": url, "path": url, "headers": fields, "rawHeaders": raw}
-        redactor.record(record, Holder())
+        redactor.record(record, SecretScope())
 
     yield Target("redact head", "redaction", head, "secret", longest=_HEAD_LIMIT // 4)
 
@@ -327,8 +327,8 @@ def _filters() -> Iterator[Target]:
 
 
 def _diff() -> Iterator[Target]:
-    def values() -> Values:
-        return Values(Window.around(None))
+    def values() -> ValueComparer:
+        return ValueComparer(Window.around(None))
 
     def changed(text: str) -> str:
         return text[: len(text) // 2] + "x" + text[len(text) // 2 :]

@@ -14,7 +14,7 @@ from mockrec.engine.wire.http2.client import H2Client
 from mockrec.engine.wire.http2.frames import PREFACE
 from mockrec.engine.wire.http2.server import H2Server
 from mockrec.engine.wire.http2.streams import StreamPart
-from mockrec.engine.wire.parts import Data, Request
+from mockrec.engine.wire.parts import Data, RequestPart
 
 
 def frames(data: bytes) -> bytes:
@@ -76,7 +76,7 @@ def _h2_acting(raw: bytes, chance: Random) -> None:
             stream, act = said.stream, chance.randrange(6)
             if isinstance(said.part, Data):
                 side.consumed(stream, len(said.part.data))
-            elif isinstance(said.part, Request) and act == 0:
+            elif isinstance(said.part, RequestPart) and act == 0:
                 side.send_whole(stream, head, b"hello")
             elif act == 1 and stream not in begun:
                 begun.add(stream)

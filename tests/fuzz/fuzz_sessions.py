@@ -18,7 +18,7 @@ from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import Filters
 from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import read_rules
-from mockrec.formats.diff.model import Options
+from mockrec.formats.diff.model import DiffOptions
 from mockrec.formats.diff.report import github as report_github
 from mockrec.formats.diff.report import json as report_json
 from mockrec.formats.diff.report import junit as report_junit
@@ -105,7 +105,7 @@ def diff(data: bytes, chance: Random) -> None:
     """Two sessions with a mark between them; without it, one against the seed."""
     first, mark, second = data.partition(_BETWEEN)
     a, b = _written("a", first), _written("b", second if mark else _LOG)
-    options = Options(strict=chance.random() < 0.5, requests=chance.random() < 0.5, timing=chance.random() < 0.5)
+    options = DiffOptions(strict=chance.random() < 0.5, requests=chance.random() < 0.5, timing=chance.random() < 0.5)
     try:
         result = compare_sessions(str(a), str(b), options, Filters())
     except FormatError as found:

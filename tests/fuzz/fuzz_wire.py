@@ -20,7 +20,7 @@ from mockrec.engine.wire.content.codings import UndecodableError, decode
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks.client import SocksRefused, connect4, connect5
 from mockrec.engine.wire.socks.server import SocksRequest, SocksServer
-from mockrec.engine.wire.websocket.connection import Close, Fragment, WebSocket, WsFault
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, WebSocket, WsFault
 from mockrec.engine.wire.websocket.handshake import Deflate
 
 
@@ -35,7 +35,7 @@ def websocket(data: bytes, chance: Random) -> None:
         seen: list[Any] = []
         for piece in data:
             for part in ws.receive(piece):
-                assert not (seen and isinstance(seen[-1], (Close, WsFault))), "a part behind the end"
+                assert not (seen and isinstance(seen[-1], (CloseFrame, WsFault))), "a part behind the end"
                 last = seen[-1] if seen else None
                 if isinstance(part, Fragment) and isinstance(last, Fragment) and not (last.ends or part.starts):
                     seen[-1] = Fragment(last.data + part.data, last.is_binary, last.starts, part.ends)

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from mockrec.engine.upstream.dialer import Dialed
-from mockrec.engine.upstream.http1 import UpstreamConnection
+from mockrec.engine.upstream.dialer import UpstreamTransport
+from mockrec.engine.upstream.http1 import Http1UpstreamConnection
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -89,24 +89,24 @@ class MemoryGateway:
         self.error = error
         """Why nothing can be reached."""
         self.pipes: list[MemoryPipe] = []
-        self.kept: dict[str, list[UpstreamConnection]] = {}
+        self.kept: dict[str, list[Http1UpstreamConnection]] = {}
         self.backpressure: Any = NoBackpressure()
 
-    def idle(self, peer: Any, route: Any) -> UpstreamConnection | None:
+    def idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
         kept = self.kept.get(peer.connection_id)
         return kept.pop() if kept else None
 
-    async def connect(self, peer: Any, route: Any, *, to_self: bool) -> UpstreamConnection:
+    async def connect(self, peer: Any, route: Any, *, to_self: bool) -> Http1UpstreamConnection:
         await anyio.lowlevel.checkpoint()
         if self.error is not None:
             raise self.error
         pipe = MemoryPipe(self.server)
         self.pipes.append(pipe)
-        return UpstreamConnection(Dialed(pipe), lambda connection: None)  # type: ignore[arg-type]
+        return Http1UpstreamConnection(UpstreamTransport(pipe), lambda connection: None)  # type: ignore[arg-type]
 
     connect_websocket = connect
 
-    def keep(self, peer: Any, route: Any, carrier: UpstreamConnection) -> None:
+    def keep(self, peer: Any, route: Any, carrier: Http1UpstreamConnection) -> None:
         self.kept.setdefault(peer.connection_id, []).append(carrier)
 
 

@@ -10,7 +10,7 @@ from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.step import GUESSED, MISSED, replay_act
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.session.selectors import parse_selector
 
 JSON = ("Content-Type", "application/json")
@@ -47,7 +47,7 @@ class Ask:
     is_guess: bool = False
 
 
-DEFAULT = Match()
+DEFAULT = MatchOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Row:
     promise: str
     tape: tuple[Taped, ...]
     asks: tuple[Ask, ...]
-    match: Match = DEFAULT
+    match: MatchOptions = DEFAULT
 
 
-def ignoring(*selectors: str) -> Match:
-    return Match(ignore=tuple(parse_selector(text) for text in selectors))
+def ignoring(*selectors: str) -> MatchOptions:
+    return MatchOptions(ignore=tuple(parse_selector(text) for text in selectors))
 
 
 def part(first: int, last: int, total: int | str = 12, **more: Any) -> Taped:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mockrec.engine.replay.chain.answer_values import values_of
 from mockrec.engine.replay.chain.slot import put
 from mockrec.engine.replay.chain.slots import slots_of
-from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.replay.session.editable import EditableRequest
 
 MEDIA = st.sampled_from([
     "application/json", "text/html", "text/xml", "text/plain", "application/x-www-form-urlencoded", "text/event-stream",
@@ -27,7 +27,7 @@ TEXT = st.lists(PIECES, max_size=30).map("".join)
 def test_equal_values_change_nothing_that_is_meant(target: str, header: str, body: str, media: str) -> None:
     header = re.sub(r"[\r\n\0]", "", header)  # which no header has
     fields = [["Content-Type", media], ["Authorization", header], ["Cookie", header], ["X-Token", header]]
-    one = Draft("POST", "/" + target, [[*pair] for pair in fields], body.encode())
+    one = EditableRequest("POST", "/" + target, [[*pair] for pair in fields], body.encode())
     slots = [slot for slot in slots_of(one) if slot.keys]
     before = [(slot.place, slot.text) for slot in slots]
     put(one, [(slot, slot.text) for slot in slots])
@@ -44,6 +44,8 @@ def test_anything_can_be_an_answer(value: str, body: str, media: str, odd: bytes
 
 @given(TEXT, TEXT, MEDIA, st.binary(max_size=50))
 def test_anything_can_be_a_request(target: str, header: str, media: str, odd: bytes) -> None:
-    one = Draft("POST", target, [["Content-Type", media], ["Authorization", header], ["If-Match", header]], odd)
+    one = EditableRequest(
+        "POST", target, [["Content-Type", media], ["Authorization", header], ["If-Match", header]], odd
+    )
     for slot in slots_of(one):
         assert slot.whole[slice(*slot.inner)] == slot.text or slot.inner_codec != "raw"

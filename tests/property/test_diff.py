@@ -20,17 +20,17 @@ from mockrec.formats.diff.collect import Filters
 from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.documents import parse
 from mockrec.formats.diff.compare.tree import compare as compare_trees
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.comparison import compare_sessions
-from mockrec.formats.diff.model import Options
+from mockrec.formats.diff.model import DiffOptions
 from mockrec.formats.diff.result import Result
 from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.query import parse as parse_query
 from mockrec.formats.schema.body import encode_body
 
-VALUES = Values(Window.around(1_767_600_000.0))
-STRICT = Values(Window.around(1_767_600_000.0), strict=True)
+VALUES = ValueComparer(Window.around(1_767_600_000.0))
+STRICT = ValueComparer(Window.around(1_767_600_000.0), strict=True)
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -182,7 +182,7 @@ def compare(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> Result:
             paths.append(place / f"{number}.jsonl")
             lines = (json.dumps({**record, "seq": seq}) + "\n" for seq, record in enumerate(records(calls, number)))
             paths[-1].write_text("".join(lines))
-        return compare_sessions(str(paths[0]), str(paths[1]), Options(requests=True), Filters())
+        return compare_sessions(str(paths[0]), str(paths[1]), DiffOptions(requests=True), Filters())
 
 
 @given(CALLS, st.randoms(use_true_random=False))
@@ -256,7 +256,7 @@ def test_a_session_that_was_edited_by_hand_is_no_defect(calls: list[dict[str, An
                 "".join(json.dumps(record) + "\n" for record in content).replace("NaN", "0").replace("Infinity", "1")
             )
         for a, b in (("a", "b"), ("b", "a"), ("b", "b")):
-            compare_sessions(str(name / f"{a}.jsonl"), str(name / f"{b}.jsonl"), Options(requests=True), Filters())
+            compare_sessions(str(name / f"{a}.jsonl"), str(name / f"{b}.jsonl"), DiffOptions(requests=True), Filters())
 
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-(10**25), 10**25), st.text(max_size=6))
@@ -396,7 +396,9 @@ def test_plain_records_are_read_as_all_others_are(
             Path(paths[-1]).write_text("".join(lines))
         fast, exact = (
             outcome(
-                compare_sessions(*paths, Options(requests=requests, strict=strict, timing=True, only=only), Filters())
+                compare_sessions(
+                    *paths, DiffOptions(requests=requests, strict=strict, timing=True, only=only), Filters()
+                )
             )
             for only in (None, ALL)
         )
@@ -417,7 +419,7 @@ def test_every_format_says_the_same(a: list[dict[str, Any]], b: list[dict[str, A
                     sink.write(json.dumps({**record, "seq": seq}).encode() + b"\n")
                 sink.close()
             for only in (None, ALL):
-                result = compare_sessions(*paths, Options(requests=requests, only=only), Filters())
+                result = compare_sessions(*paths, DiffOptions(requests=requests, only=only), Filters())
                 found[name, only is None] = outcome(result)
     assert all(one == found["x.jsonl", False] for one in found.values())
 
@@ -451,8 +453,8 @@ MASKED = st.lists(PIECES, max_size=12).map("".join)
 @given(MASKED, MASKED)
 @settings(max_examples=400)
 def test_what_is_masked_in_parts_is_the_same_as_what_is_masked_whole(a: str, b: str) -> None:
-    hosts = Values(Window.around(1_767_600_000.0), own=(("127.0.0.1:8000",), ("127.0.0.1:9000",)))
-    quoted = Values(Window.around(1_767_600_000.0), own=(('a"7',), ('7"a',)))
+    hosts = ValueComparer(Window.around(1_767_600_000.0), own=(("127.0.0.1:8000",), ("127.0.0.1:9000",)))
+    quoted = ValueComparer(Window.around(1_767_600_000.0), own=(('a"7',), ('7"a',)))
     for values in (VALUES, STRICT, hosts, quoted):
         assert values.same_masked(a, b) is (values.masked(a, 0) == values.masked(b, 1))
         assert values.same_masked(a, a) is (values.masked(a, 0) == values.masked(a, 1))

@@ -16,22 +16,22 @@ import pytest
 from mockrec.engine.config import Limits, Timeouts, TlsSettings, UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.connection_log import ConnectionNotes
-from mockrec.engine.recording.exchange_log import Notes
+from mockrec.engine.recording.connection_log import ConnectionLog
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.language.load import load_rules
 from mockrec.engine.server.connection import Connection
-from mockrec.engine.server.context import Site
+from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
-from mockrec.engine.steps.compile import Tools, compile_rules
+from mockrec.engine.steps.compile import CompileContext, compile_rules
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.unmatched import explain_plan
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.transport.tcp import TransportStream
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES, TERMINAL_TYPES, check_record
 
@@ -57,9 +57,9 @@ async def _no_network(address: str, port: int) -> Any:
     raise AssertionError(f"nobody connects to {address}:{port} here")
 
 
-def offline() -> tuple[Gateway, Options]:
+def offline() -> tuple[UpstreamClient, UpstreamOptions]:
     """The way to servers, of which there are none."""
-    return Gateway(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), Options(
+    return UpstreamClient(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), UpstreamOptions(
         UpstreamSettings()
     )
 
@@ -100,10 +100,10 @@ class Place:
         self.rules = loaded.rule_file.rules
         self.log = ListLog()
         self.defects: list[BaseException] = []
-        notes = Notes(self.log, frozenset(types), BodyLogger("decoded", 1000))
-        gateway, options = offline()
-        tools = Tools(Handlers(), Webhooks(), gateway, options, random.Random(1))
-        self.site = Site(
+        notes = ExchangeLog(self.log, frozenset(types), BodyLogger("decoded", 1000))
+        upstream_client, options = offline()
+        tools = CompileContext(Handlers(), Webhooks(), upstream_client, options, random.Random(1))
+        self.site = ServerContext(
             rules=compile_rules(self.rules, tools),
             unmatched=explain_plan(lambda: self.site.rules),
             notes=notes,
@@ -114,10 +114,10 @@ class Place:
             match_limit=1 << 20,
             log_limit=1000,
             report_defect=self.defects.append,
-            gateway=gateway,
+            upstream_client=upstream_client,
             options=options,
             interception=Interception(TlsSettings(), _no_certificates),
-            connection_notes=ConnectionNotes(self.log, frozenset(types), BodyLogger("decoded", 1000), keeps_data=False),
+            connection_notes=ConnectionLog(self.log, frozenset(types), BodyLogger("decoded", 1000), keeps_data=False),
             is_own=lambda host, port: False,
             refusals=Refusals(lambda text: None),
         )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.step import Unservable, answer_of
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.to_rules.to_rules import write_rules
 from mockrec.engine.rules.language.load import load_rules
 from mockrec.engine.wire.http1.written_heads import field_lines, head_bytes
@@ -109,7 +109,7 @@ def test_what_is_read_can_be_served_and_made_rules_of(made: list[Record], tmp_pa
     _, lines = lines_of(made)
     folder: Path = tmp_path_factory.mktemp("foreign")
     (folder / "s.jsonl").write_bytes(lines)
-    cassette = Cassette(str(folder / "s.jsonl"), Match())
+    cassette = Cassette(str(folder / "s.jsonl"), MatchOptions())
     try:
         for recording in cassette.recordings:
             assert recording.answer is not None

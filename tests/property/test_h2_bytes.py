@@ -20,7 +20,7 @@ from mockrec.engine.wire.http2 import streams as h2_streams
 from mockrec.engine.wire.http2.client import H2Client
 from mockrec.engine.wire.http2.connection import H2Side
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Interim, Request, Reset, Response
+from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Interim, RequestPart, ResetPart, ResponsePart
 
 LIMIT = 512
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -68,10 +68,10 @@ def note(seen: Seen, parts: Iterable[object], side: H2Side) -> None:
         else:
             assert isinstance(part, StreamPart)
             said = part.part
-            if isinstance(said, (Request, Response, Interim)):
+            if isinstance(said, (RequestPart, ResponsePart, Interim)):
                 seen.append((part.stream, type(said), said.head.raw_headers))
             else:
-                assert isinstance(said, (Data, End, Reset, Fault))
+                assert isinstance(said, (Data, End, ResetPart, Fault))
                 seen.append((part.stream, said))
 
 
@@ -260,7 +260,7 @@ class Talk:
         elif isinstance(part, End):
             self.heard[side].append(("end", [list(pair) for pair in part.trailers]))
         else:
-            assert isinstance(part, (Request, Response, Interim)), part
+            assert isinstance(part, (RequestPart, ResponsePart, Interim)), part
             self.heard[side].append(part.head.raw_headers)
 
     def check(self) -> None:

@@ -24,7 +24,7 @@ from mockrec.formats.files.frames import gzip_member, zstd_frames
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.body import Body, encode_body
-from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders, Shape, specs, write_shape
+from mockrec.formats.schema.codec import FreeData, Headers, LogObject, RawHeaders, specs, write_shape
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.events import EVENT_CLASSES, Event, UnknownEvent, check_record, parse_event, to_record
 from mockrec.formats.sessions.rows import fold
@@ -110,7 +110,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     return shapes(hint)
 
 
-def shapes(cls: type[Shape], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def shapes(cls: type[LogObject], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Any object of that class that has something to say: an empty one is not written."""
     required = {spec.name: values(spec.hint) for spec in specs(cls) if spec.required}
     optional = {spec.name: values(spec.hint) for spec in specs(cls) if not spec.required}

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.redaction.placeholders import MARK, Marks
+from mockrec.engine.redaction.placeholders import MARK, Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
-MARKS = Marks(b"key")
+MARKS = Placeholders(b"key")
 NAMES = ("password", "accessToken", "X-Api-Key", "client_secret", "sid", "user[pwd]", "connect.sid", "csrf")
 # Neither part of a mark nor of the words around it.
 SECRETS = st.text(st.sampled_from("GHJKLMNPQRSTUVWXYZ0123456789+/=&%\"\\ ;,ä€\n'"), min_size=8, max_size=30).filter(
@@ -93,7 +93,7 @@ def bodies(draw: st.DrawFn) -> tuple[str, dict[str, Any], bytes]:
 @given(bodies(), st.binary(max_size=8), st.sampled_from(["", "request", "response"]))
 def test_bodies(planted: tuple[str, dict[str, Any], bytes], noise: bytes, side: str) -> None:
     secret, headers, body = planted
-    logger, owner = BodyLogger("decoded", 100_000, redactor()), Holder()
+    logger, owner = BodyLogger("decoded", 100_000, redactor()), SecretScope()
     for data in (body, body + b"\n" + noise):
         record = {"type": "request", "body": logger.whole(data, headers, side, owner)}
         assert record["body"]["redacted"] is True
@@ -130,7 +130,7 @@ def test_heads(data: st.DataObject, secret: str) -> None:
         "rawHeaders": [pair],
         "eventData": {"said": [f"is {secret}"]},
     }
-    found = Holder()
+    found = SecretScope()
     redacted = redactor().record(record, found)
     assert_gone(redacted, secret)
     later = {"type": "response", "body": {"size": 99, "text": f"you are {secret}!"}}

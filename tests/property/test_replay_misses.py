@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mockrec.engine.replay.serve.cassette import Cassette, Miss
 from mockrec.engine.replay.serve.miss import miss_text
-from mockrec.engine.replay.session.fingerprint import DEFAULT_MATCH, Match
+from mockrec.engine.replay.session.fingerprint import DEFAULT_MATCH, MatchOptions
 from mockrec.engine.replay.session.selectors import parse_selector
 from mockrec.engine.rules.matching.request import RequestView
 
@@ -57,7 +57,7 @@ def asked(request: dict[str, Any]) -> RequestView:
 
 
 @contextmanager
-def taped(requests: list[dict[str, Any]], match: Match) -> Iterator[Cassette]:
+def taped(requests: list[dict[str, Any]], match: MatchOptions) -> Iterator[Cassette]:
     lines: list[dict[str, Any]] = []
     for number, request in enumerate(requests):
         kind, body = request["body"]
@@ -77,7 +77,7 @@ def taped(requests: list[dict[str, Any]], match: Match) -> Iterator[Cassette]:
             cassette.close()
 
 
-def options(text: str) -> Match | None:
+def options(text: str) -> MatchOptions | None:
     """The `--match` and `--ignore` that a miss names."""
     found = re.search(r"^It would match with (.*)$", text, re.MULTILINE)
     if found is None:
@@ -90,14 +90,14 @@ def options(text: str) -> Match | None:
         else:
             assert word == "--ignore"
             ignore.append(parse_selector(next(words)))
-    return Match(match, tuple(ignore))
+    return MatchOptions(match, tuple(ignore))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(REQUESTS, min_size=1, max_size=4), REQUESTS)
 def test_a_miss_has_a_reason_and_its_options_help(recorded: list[dict[str, Any]], request: dict[str, Any]) -> None:
     view = asked(request)
-    with taped(recorded, Match()) as cassette:
+    with taped(recorded, MatchOptions()) as cassette:
         found = cassette.find(view, None)
         if not isinstance(found, Miss):
             return
@@ -116,7 +116,7 @@ def test_a_miss_has_a_reason_and_its_options_help(recorded: list[dict[str, Any]]
 @given(st.lists(REQUESTS, min_size=1, max_size=4))
 def test_what_was_recorded_is_served(recorded: list[dict[str, Any]]) -> None:
     for strict in (False, True):
-        with taped(recorded, Match(strict=strict)) as cassette:
+        with taped(recorded, MatchOptions(strict=strict)) as cassette:
             for request in recorded:
                 assert not isinstance(cassette.find(asked(request), None), Miss)
             assert cassette.unused_count == 0 or len(recorded) > 1

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from mockrec.engine.wire.content.codings import UndecodableError, decode
 from mockrec.engine.wire.http1.request_head import METHODS
 from mockrec.engine.wire.http1.server import H1Server
-from mockrec.engine.wire.parts import Data, End, Fault, Part, Request
+from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestPart
 
 LIMIT = 512
 CODES = {
@@ -70,7 +70,7 @@ class Driver:
 
     def _note(self, part: Part) -> None:
         assert not self.ended, "a part behind a fault"
-        if isinstance(part, Request):
+        if isinstance(part, RequestPart):
             head = part.head
             self.seen.append(("request", head.method, head.target, head.version, tuple(map(tuple, head.raw_headers))))
         elif isinstance(part, Data):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockrec.engine.wire.http1.client import H1Client
-from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, ResponsePart
 
 LIMIT = 512
 CODES = {
@@ -61,7 +61,7 @@ class Driver:
     def _note(self, part: Part) -> None:
         assert not self.over, "a part behind the end"
         last = self.seen[-1]
-        if isinstance(part, (Interim, Response)):
+        if isinstance(part, (Interim, ResponsePart)):
             assert last[0] in ("asked", "interim")
             head = part.head
             kind = "interim" if isinstance(part, Interim) else "response"

@@ -24,14 +24,14 @@ from mockrec.engine.rules.model import (
     Condition,
     Echo,
     MultipartPart,
-    Place,
     Reply,
     Rule,
+    SourceLocation,
     Step,
     When,
 )
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 STEPS: tuple[Step, ...] = (Reply(PLACE), Close(PLACE), Echo(PLACE))
 PATHS = ("/", "/a", "/a/b", "/a/1", "/b/1", "/%2F", "//a", "/a/")
 

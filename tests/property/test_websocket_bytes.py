@@ -18,7 +18,7 @@ from wsproto.frame_protocol import CloseReason
 
 from mockrec.engine.wire.http1.request_head import read_head
 from mockrec.engine.wire.parts import RequestHead, header_table
-from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, Side, WebSocket, WsFault, WsPart
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, Side, WebSocket, WsFault, WsPart
 from mockrec.engine.wire.websocket.handshake import (
     Deflate,
     accept_headers,
@@ -41,8 +41,8 @@ class Message:
     pings: tuple[int, ...] = ()
 
 
-Said = Message | Ping | Pong | Close
-Heard = tuple[bytes, bool] | Ping | Pong | Close | WsFault
+Said = Message | Ping | Pong | CloseFrame
+Heard = tuple[bytes, bool] | Ping | Pong | CloseFrame | WsFault
 
 
 def pieces(raw: bytes, cuts: list[int]) -> list[bytes]:
@@ -55,7 +55,7 @@ def said_by(ws: WebSocket, said: Said) -> bytes:
         return ws.send_ping(said.data)
     if isinstance(said, Pong):
         return ws.send_pong(said.data)
-    if isinstance(said, Close):
+    if isinstance(said, CloseFrame):
         return ws.send_close(said.code, said.reason)
     if len(said.pieces) == 1:
         return ws.send_message(said.pieces[0], is_binary=said.is_binary)
@@ -90,7 +90,7 @@ def heard(parts: list[WsPart]) -> tuple[list[Heard], bytes]:
                 data, is_binary = b"", None
         else:
             told.append(part)
-            assert not isinstance(part, Close | WsFault) or number == len(parts) - 1, "something follows the end"
+            assert not isinstance(part, CloseFrame | WsFault) or number == len(parts) - 1, "something follows the end"
     return told, data
 
 
@@ -118,8 +118,8 @@ MESSAGES = st.one_of(
     st.builds(message, TEXTS.map(str.encode), st.just([]), st.booleans(), st.just([])),
 )
 CLOSES = st.one_of(
-    st.just(Close(None, "")),
-    st.builds(Close, st.sampled_from([1000, 1001, 1011, 1014, 3000, 4999]), st.text(max_size=30)),
+    st.just(CloseFrame(None, "")),
+    st.builds(CloseFrame, st.sampled_from([1000, 1001, 1011, 1014, 3000, 4999]), st.text(max_size=30)),
 )
 TALK: st.SearchStrategy[list[Said]] = st.lists(
     st.one_of(MESSAGES, MESSAGES, st.builds(Ping, CONTROL), st.builds(Pong, CONTROL)), max_size=6
@@ -140,7 +140,10 @@ def other(side: Side) -> Side:
 @ORDINARY
 @given(SIDES, DEFLATES, st.lists(st.tuples(TALK, TALK, CUTS, CUTS), max_size=3), CLOSES)
 def test_a_conversation_arrives_as_it_was_said(
-    side: Side, deflate: Deflate | None, turns: list[tuple[list[Said], list[Said], list[int], list[int]]], close: Close
+    side: Side,
+    deflate: Deflate | None,
+    turns: list[tuple[list[Said], list[Said], list[int], list[int]]],
+    close: CloseFrame,
 ) -> None:
     one = WebSocket(side, deflate=deflate, message_limit=LIMIT)
     two = WebSocket(other(side), deflate=deflate, message_limit=LIMIT)
@@ -196,8 +199,8 @@ def test_any_bytes_give_parts_or_a_fault_and_the_same_in_any_cut(
         told, rest = heard(parts)
         assert all(len(each[0]) <= limit for each in told if isinstance(each, tuple))
         assert len(rest) <= limit
-        if told and isinstance(told[-1], Close | WsFault):
-            assert ws.close_received is isinstance(told[-1], Close)
+        if told and isinstance(told[-1], CloseFrame | WsFault):
+            assert ws.close_received is isinstance(told[-1], CloseFrame)
             assert ws.receive(raw) == []
         if told and isinstance(told[-1], WsFault):
             assert told[-1].code in (1002, 1007, 1009)
@@ -229,7 +232,7 @@ def told_by_wsproto(peer: WSConnection, raw: list[bytes]) -> list[Heard]:
             elif isinstance(event, theirs.Pong):
                 told.append(Pong(bytes(event.payload)))
             elif isinstance(event, theirs.CloseConnection):
-                told.append(Close(None if event.code == 1005 else int(event.code), event.reason or ""))
+                told.append(CloseFrame(None if event.code == 1005 else int(event.code), event.reason or ""))
     return told
 
 
@@ -238,7 +241,7 @@ def said_by_wsproto(peer: WSConnection, said: Said) -> bytes:
         return peer.send(theirs.Ping(payload=said.data))
     if isinstance(said, Pong):
         return peer.send(theirs.Pong(payload=said.data))
-    if isinstance(said, Close):
+    if isinstance(said, CloseFrame):
         code = CloseReason.NO_STATUS_RCVD if said.code is None else said.code
         return peer.send(theirs.CloseConnection(code=code, reason=said.reason))
     if said.is_binary:
@@ -344,9 +347,9 @@ TURNS = st.lists(st.tuples(TALK, TALK, CUTS), max_size=3)
 
 
 @ORDINARY
-@given(extensions(), TURNS, st.sampled_from([Close(None, ""), Close(1000, "bye"), Close(4000, "")]))
+@given(extensions(), TURNS, st.sampled_from([CloseFrame(None, ""), CloseFrame(1000, "bye"), CloseFrame(4000, "")]))
 def test_wsproto_is_understood_as_a_client(
-    offer: list[PerMessageDeflate], turns: list[tuple[list[Said], list[Said], list[int]]], close: Close
+    offer: list[PerMessageDeflate], turns: list[tuple[list[Said], list[Said], list[int]]], close: CloseFrame
 ) -> None:
     peer, ours = with_wsproto_client(offer)
     converse(peer, ours, [*turns, ([close], [close], [1])], bool(offer))
@@ -358,4 +361,4 @@ def test_wsproto_is_understood_as_a_server(
     offer: str, no_context: tuple[bool, bool], turns: list[tuple[list[Said], list[Said], list[int]]]
 ) -> None:
     peer, ours = with_wsproto_server(offer, no_context)
-    converse(peer, ours, [*turns, ([Close(1000, "")], [Close(1000, "")], [1])], bool(offer))
+    converse(peer, ours, [*turns, ([CloseFrame(1000, "")], [CloseFrame(1000, "")], [1])], bool(offer))

@@ -13,7 +13,7 @@ import pytest
 
 from mockrec.cli import __main__ as program
 from mockrec.engine.replay.serve.cassette import Cassette
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.to_rules.yaml_text import yaml_lines
 from mockrec.engine.steps.websocket import message_fits
 from mockrec.engine.wire.content import codings as content
@@ -157,7 +157,7 @@ def test_bodies(run: Run, session: Any, tmp_path: Path, levels: int) -> None:
     code, said = run("check", rules)
     assert code == 0, said
     assert run("replay", path, "--to", "http://127.0.0.1:9", "--dry-run", "--set", "name:b=1")[0] in (0, 2)
-    cassette = Cassette(path, Match(("method", "path", "json")))
+    cassette = Cassette(path, MatchOptions(("method", "path", "json")))
     try:
         assert len(cassette.recordings) == 1
     finally:

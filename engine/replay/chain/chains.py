@@ -11,11 +11,11 @@ from typing import Final
 import anyio
 
 from mockrec.engine.replay.chain.answer_values import LARGEST, has_text, values_of
-from mockrec.engine.replay.chain.plan import Link, Plan, Source, said, shown_place
+from mockrec.engine.replay.chain.plan import ChainPlan, Link, ValueSource, said, shown_place
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.urls import has_same_shape
-from mockrec.engine.replay.session.editable import MARK, Draft
+from mockrec.engine.replay.session.editable import MARK, EditableRequest
 from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.parts import header_table
@@ -40,7 +40,7 @@ class Chained:
     renamed: Renamed = field(default_factory=Renamed)
     """The new values, each with the recorded one."""
 
-    def note(self, counter: Counter[str], source: Source, slot: Slot) -> None:
+    def note(self, counter: Counter[str], source: ValueSource, slot: Slot) -> None:
         """Count a value by where it comes from and where it goes."""
         text = said(source, slot)
         if text in counter or len(counter) < _EXAMPLES:
@@ -50,7 +50,7 @@ class Chained:
 class Chains:
     """Takes the new answers, and gives their values to the requests that wait for them."""
 
-    def __init__(self, plan: Plan, seconds: float, chained: Chained) -> None:
+    def __init__(self, plan: ChainPlan, seconds: float, chained: Chained) -> None:
         """`seconds`: the most that a request waits for the answers it needs."""
         self.plan = plan
         self._seconds = seconds
@@ -96,7 +96,7 @@ class Chains:
                 found[place] = needed[place]  # the list has it still, only elsewhere
         return found
 
-    async def fill(self, draft: Draft, links: Sequence[Link]) -> tuple[list[str], str]:
+    async def fill(self, draft: EditableRequest, links: Sequence[Link]) -> tuple[list[str], str]:
         """Put the new values into a request, once they are there: the tags of its exchange, and why it cannot be sent
         all the same (empty: it can)."""
         values = await self._values(links)
@@ -144,7 +144,7 @@ class Chains:
                 if source.place in self._new.get(source.id, ()):
                     return
 
-    def _value(self, link: Link) -> tuple[str, Source | None]:
+    def _value(self, link: Link) -> tuple[str, ValueSource | None]:
         for source in link.sources:
             value = self._new.get(source.id, {}).get(source.place)
             if value and (not link.slot.is_link or has_same_shape(link.slot.text, value)):

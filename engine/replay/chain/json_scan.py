@@ -27,7 +27,7 @@ class Level:
 
 
 @dataclass(slots=True)
-class Scalar:
+class JsonScalar:
     """One text or number."""
 
     text: str
@@ -53,7 +53,7 @@ class Scalar:
         return "".join(steps)
 
 
-def scalars(text: str, start: int = 0, end: int | None = None) -> Iterator[Scalar]:
+def scalars(text: str, start: int = 0, end: int | None = None) -> Iterator[JsonScalar]:
     """All of them in turn, of a document that stands somewhere in a text."""
     levels: list[Level] = []
     too_deep = 0
@@ -83,9 +83,9 @@ def scalars(text: str, start: int = 0, end: int | None = None) -> Iterator[Scala
             is_key = bool(levels) and levels[-1].expects_key
             if is_key:
                 levels[-1].key = value
-            yield Scalar(value, found.start() + 1, found.end() - 1, True, is_key, levels)
+            yield JsonScalar(value, found.start() + 1, found.end() - 1, True, is_key, levels)
         else:
-            yield Scalar(token, found.start(), found.end(), False, False, levels)
+            yield JsonScalar(token, found.start(), found.end(), False, False, levels)
 
 
 def _decoded(token: str) -> str:

@@ -19,8 +19,8 @@ from mockrec.engine.replay.chain import answer_values
 from mockrec.engine.replay.chain.names import looks_like_id
 from mockrec.engine.replay.chain.slot import Slot
 from mockrec.engine.replay.chain.slots import message_slots, slots_of
-from mockrec.engine.replay.session.editable import Draft, raw_headers
-from mockrec.engine.replay.session.requests import Call, known_at, time_of
+from mockrec.engine.replay.session.editable import EditableRequest, raw_headers
+from mockrec.engine.replay.session.requests import RecordedRequest, known_at, time_of
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 
@@ -42,7 +42,7 @@ _INDEX: Final = re.compile(r"\[\d+\]|#\d+")
 
 
 @dataclass(slots=True)
-class Source:
+class ValueSource:
     """Where in which recorded answer a value stands."""
 
     id: str
@@ -67,7 +67,7 @@ class Link:
     slot: Slot
     key: str
     """Which of the keys of the slot is known."""
-    sources: tuple[Source, ...]
+    sources: tuple[ValueSource, ...]
 
     @property
     def text(self) -> str:
@@ -75,7 +75,7 @@ class Link:
         return said(self.sources[0], self.slot)
 
 
-def said(source: Source, slot: Slot) -> str:
+def said(source: ValueSource, slot: Slot) -> str:
     """A value by where it comes from and where it goes, for people."""
     return f"{source.label} {shown_place(source.place)} → {shown_place(slot.place)}"
 
@@ -87,15 +87,15 @@ def shown_place(place: str) -> str:
 
 
 @dataclass(slots=True)
-class Plan:
+class ChainPlan:
     """What is handed on in a recording."""
 
-    values: dict[str, list[Source]] = field(default_factory=dict)
+    values: dict[str, list[ValueSource]] = field(default_factory=dict)
     """Key → where it has come from."""
     places: dict[str, dict[str, str]] = field(default_factory=dict)
     """Exchange → the places that later requests need, and what was recorded there."""
 
-    def links(self, draft: Draft, order: int, began: float) -> tuple[Link, ...]:
+    def links(self, draft: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
         """What of a request comes from answers; `order` is its number in the session, `began` when it was recorded."""
         return tuple(_links(self.values, slots_of(draft), order, began)) if self.values else ()
 
@@ -107,7 +107,7 @@ class Plan:
 
 
 def _links(
-    values: Mapping[str, list[Source]],
+    values: Mapping[str, list[ValueSource]],
     slots: Iterable[Slot],
     order: int | None,
     began: float,
@@ -124,7 +124,7 @@ def _links(
                 miss(slot)
 
 
-def _sources(known: list[Source], key: str, order: int | None, began: float) -> tuple[Source, ...]:
+def _sources(known: list[ValueSource], key: str, order: int | None, began: float) -> tuple[ValueSource, ...]:
     """Where a value may have come from: cookies, validators and what has only its name, from where it was given last;
     things from where they came to be."""
     if _is_latest(key):
@@ -137,15 +137,15 @@ def _is_latest(key: str) -> bool:
     return key.startswith(("\0cookie", "\0name", "etag ", "last-modified "))
 
 
-def _by_order(source: Source) -> int:
+def _by_order(source: ValueSource) -> int:
     return source.order
 
 
-def _by_origin(source: Source) -> tuple[bool, int]:
+def _by_origin(source: ValueSource) -> tuple[bool, int]:
     return source.is_counted, source.order
 
 
-def _is_earlier(source: Source, order: int | None, began: float) -> bool:
+def _is_earlier(source: ValueSource, order: int | None, began: float) -> bool:
     if order is not None and source.order >= order:
         return False
     return not (source.ended and began) or source.ended <= began + _SLACK
@@ -158,18 +158,18 @@ class _Open:
     label: str
 
 
-class Survey:
+class ChainSurvey:
     """Reads a session; `plan` is what it has found."""
 
     def __init__(self) -> None:
-        self.plan = Plan()
-        self._known: OrderedDict[str, list[Source]] = OrderedDict()
+        self.plan = ChainPlan()
+        self._known: OrderedDict[str, list[ValueSource]] = OrderedDict()
         self._text = 0
         self._sources = 0
         self._said: OrderedDict[int, None] = OrderedDict()
         self._open: dict[str, _Open] = {}
 
-    def links(self, draft: Draft, order: int, began: float) -> tuple[Link, ...]:
+    def links(self, draft: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
         """What of the next request comes from answers."""
         return self._used(_links(self._known, slots_of(draft), order, began, self._first_said))
 
@@ -177,7 +177,7 @@ class Survey:
         """The same of a message of a WebSocket."""
         return self._used(_links(self._known, message_slots(data), None, time_of(record), self._first_said))
 
-    def will_send(self, call: Call, draft: Draft) -> None:
+    def will_send(self, call: RecordedRequest, draft: EditableRequest) -> None:
         """A request is going to be sent, so there will be a new answer to it."""
         path = draft.target.partition("?")[0]
         shown = "/".join("{…}" if looks_like_id(part) else part for part in path.split("/")[:32])
@@ -193,9 +193,9 @@ class Survey:
         ended = known_at(record)
         for one in islice((one for one in values if one.key), _MOST_OF_ONE):
             if one.key.startswith(("\0cookie", "\0name")) or hash(one.key) not in self._said:
-                self._remember(one, Source(identity, asked.order, ended, one.place, asked.label))
+                self._remember(one, ValueSource(identity, asked.order, ended, one.place, asked.label))
 
-    def _remember(self, value: answer_values.Value, source: Source) -> None:
+    def _remember(self, value: answer_values.Value, source: ValueSource) -> None:
         known = self._known.get(value.key)
         if known is None:
             known = self._known[value.key] = []
@@ -234,7 +234,7 @@ class Survey:
             if len(self._said) > _MOST:
                 self._said.popitem(last=False)
 
-    def finish(self) -> Plan:
+    def finish(self) -> ChainPlan:
         """The plan, when the session has been read."""
         self._known.clear()
         self._said.clear()

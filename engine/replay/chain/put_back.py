@@ -11,7 +11,7 @@ from mockrec.engine.replay.chain.names import is_strong
 from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.slots import message_slots, slots_of
 from mockrec.engine.replay.chain.urls import url_parts
-from mockrec.engine.replay.session.editable import Draft, raw_headers
+from mockrec.engine.replay.session.editable import EditableRequest, raw_headers
 from mockrec.engine.wire.parts import header_table
 from mockrec.formats.schema.body import Body, encode_body
 from mockrec.formats.schema.errors import SessionError
@@ -61,7 +61,7 @@ class Renamed:
     def _in_response(self, record: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
         head = raw_headers(record)
         data = _content(record.get("body"), folder) if has_text(head) else None
-        draft = Draft("", _target(str(record.get("url") or "/")), head, data or b"")
+        draft = EditableRequest("", _target(str(record.get("url") or "/")), head, data or b"")
         values = [*self._found(slot for slot in slots_of(draft) if slot.container != TARGET), *self._cookies(head)]
         if not values:
             return record

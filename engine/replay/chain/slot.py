@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.replay.session.editable import EditableRequest
 
 TARGET: Final = -1
 BODY: Final = -2
@@ -45,7 +45,7 @@ class Slot:
     """Whether it is all of a target, which may be a link that was followed."""
 
 
-def put(draft: Draft, values: Sequence[tuple[Slot, str]]) -> None:
+def put(draft: EditableRequest, values: Sequence[tuple[Slot, str]]) -> None:
     """Put a value into each of these slots; of two that overlap, the first one counts."""
     by_container: dict[int, list[tuple[Slot, str]]] = {}
     for slot, value in values:

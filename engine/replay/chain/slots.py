@@ -15,7 +15,7 @@ from mockrec.engine.replay.chain.json_scan import scalars
 from mockrec.engine.replay.chain.names import LONGEST, entity_of_path, is_of_secret, is_strong, is_worth, name_of
 from mockrec.engine.replay.chain.slot import BODY, TARGET, Slot
 from mockrec.engine.replay.chain.urls import fields, is_link, url_parts
-from mockrec.engine.replay.session.editable import MARK, Draft
+from mockrec.engine.replay.session.editable import MARK, EditableRequest
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a body that is looked into."""
@@ -63,7 +63,7 @@ class _Span:
         )
 
 
-def slots_of(draft: Draft) -> Iterator[Slot]:
+def slots_of(draft: EditableRequest) -> Iterator[Slot]:
     """All values that are looked for."""
     target = draft.target
     path = target.partition("?")[0]
@@ -161,7 +161,7 @@ def _credentials(token: str) -> str | None:
 # ── bodies ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _in_body(draft: Draft, entity: str) -> Iterator[Slot]:
+def _in_body(draft: EditableRequest, entity: str) -> Iterator[Slot]:
     media = draft.header("content-type")
     text = draft.body.decode("utf-8", "surrogateescape")
     boundary = _BOUNDARY.search(media) if "multipart/" in media.lower() else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import ResponseHead, header_table
 
 
-class SilentChannel:
+class NullChannel:
     """See `message/channel.py`. Heads stay as the server has sent them."""
 
     framing_key: object = None
@@ -47,7 +47,7 @@ class SilentChannel:
     def websocket_head(self, fields: Sequence[tuple[str, str]]) -> ResponseHead:
         raise AssertionError("nobody upgrades an exchange without a client")
 
-    async def accept_websocket(self, head: ResponseHead) -> tuple[Pipe, bytes]:
+    async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
         raise AssertionError("nobody upgrades an exchange without a client")
 
     def close(self) -> None:
@@ -57,4 +57,4 @@ class SilentChannel:
         pass
 
 
-SILENT = SilentChannel()
+SILENT = NullChannel()

@@ -50,7 +50,7 @@ def parse_pace(text: str) -> Pace:
     raise ValueError(f"expected original, max, a factor such as 2x or a rate such as 50/s, got {text!r}")
 
 
-class Fidelity:
+class PacingReport:
     """When requests were due and when they left. Times in monotonic milliseconds."""
 
     def __init__(self) -> None:

@@ -9,17 +9,17 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.upstream.client import Backpressure
 from mockrec.engine.upstream.errors import TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.stream import Carrier
-from mockrec.engine.wire.parts import Data, End, Interim, Part, Response
+from mockrec.engine.upstream.stream import UpstreamStream
+from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponsePart
 
 
 class Receiving:
     """One answer."""
 
-    def __init__(self, carrier: Carrier, exchange: Exchange, seconds: float, backpressure: Backpressure) -> None:
+    def __init__(self, carrier: UpstreamStream, exchange: Exchange, seconds: float, backpressure: Backpressure) -> None:
         """The time that it has, in seconds, begins now."""
         carrier.allow(seconds)
         self._carrier = carrier
@@ -28,22 +28,22 @@ class Receiving:
         self._until = clock.now() + seconds * 1000.0
         self._backpressure = backpressure
 
-    async def head(self) -> tuple[Response, Sequence[Part]]:
+    async def head(self) -> tuple[ResponsePart, Sequence[Part]]:
         """The final head and what came with it. Raises UpstreamError, as the other methods do."""
         while True:
             parts = await self._next()
             for index, part in enumerate(parts):
-                if isinstance(part, Response):
+                if isinstance(part, ResponsePart):
                     return part, parts[index + 1 :]
                 if isinstance(part, Interim):
                     pairs = [(name, value) for name, value in part.head.raw_headers if name != ":status"]
                     await self._exchange.inform(part.head.status, pairs)
 
-    async def rest(self, response: Response, parts: Sequence[Part], enough: float = math.inf) -> bool:
+    async def rest(self, response: ResponsePart, parts: Sequence[Part], enough: float = math.inf) -> bool:
         """The answer with this head, as far as so many bytes of its body; whether that was all of it."""
         exchange, head = self._exchange, response.head
         headers = tuple([(name, value) for name, value in head.raw_headers])
-        answer = Answer(head.status, headers, reason=head.reason, relayed=True)
+        answer = PreparedResponse(head.status, headers, reason=head.reason, relayed=True)
         if enough == math.inf and parts and type(parts[-1]) is End:
             answer.body = b"".join([part.data for part in parts if type(part) is Data])
             answer.trailers = tuple((name, value) for name, value in parts[-1].trailers)

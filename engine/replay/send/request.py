@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import Origin, read_address
-from mockrec.engine.recording.exchange_log import Notes
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.replay.send.null_channel import SILENT
 from mockrec.engine.replay.send.receiving import Receiving
-from mockrec.engine.replay.send.survey import Left
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.replay.send.survey import ClientAbort
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.retry import ATTEMPTS, may_repeat, send_whole, while_sending
-from mockrec.engine.upstream.stream import Carrier
+from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import RequestHead, header_table
 
 REPLAY_OF = "replay-of:"
@@ -28,11 +28,11 @@ _AT_ONCE = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class SendContext:
     """What all requests of a replay share."""
 
-    gateway: Gateway
-    notes: Notes
+    upstream_client: UpstreamClient
+    notes: ExchangeLog
     timeout: float
     """Seconds from a request to the end of its answer, and to each message that a WebSocket waits for."""
     body_limit: int
@@ -41,9 +41,9 @@ class Tools:
 
 
 def begin(
-    tools: Tools,
-    peer: Peer,
-    request: Outgoing,
+    tools: SendContext,
+    peer: ClientConnection,
+    request: UpstreamRequest,
     identity: str,
     body: bytes = b"",
     tags: Sequence[str] = (),
@@ -62,7 +62,7 @@ def begin(
         request.method, request.target, "2.0" if http2 else "1.1", raw_headers, header_table(raw_headers)
     )
     head.upgrade = "websocket" if websocket else ""
-    origin = Origin(request.protocol, (request.route.name, request.route.port))
+    origin = ConnectionContext(request.protocol, (request.route.name, request.route.port))
     address = read_address(head, request.route.port, origin)
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
@@ -91,7 +91,15 @@ def sentence(error: UpstreamError) -> str:
 class Sending:
     """One request. `run` returns why it has failed; empty if it has not."""
 
-    def __init__(self, tools: Tools, peer: Peer, request: Outgoing, body: bytes, identity: str, left: Left | None):
+    def __init__(
+        self,
+        tools: SendContext,
+        peer: ClientConnection,
+        request: UpstreamRequest,
+        body: bytes,
+        identity: str,
+        left: ClientAbort | None,
+    ):
         """`left`: the recorded client gave up, so this one does too."""
         self._tools = tools
         self._peer = peer
@@ -107,7 +115,7 @@ class Sending:
         self.keeps_answer = False
         """Whether `answer` is wanted."""
 
-    def change(self, request: Outgoing, body: bytes) -> None:
+    def change(self, request: UpstreamRequest, body: bytes) -> None:
         """Send this request instead, which goes to the same server."""
         self._request, self._body = request, body
 
@@ -158,12 +166,12 @@ class Sending:
 
     async def _send(self) -> None:
         """Raises UpstreamError. The connection is kept for the next request of the same recorded client, or closed."""
-        gateway, peer, route = self._tools.gateway, self._peer, self._request.route
-        carrier = gateway.idle(peer, route)
+        upstream_client, peer, route = self._tools.upstream_client, self._peer, self._request.route
+        carrier = upstream_client.idle(peer, route)
         for attempts_left in reversed(range(ATTEMPTS)):
             is_new = carrier is None
             if carrier is None:
-                carrier = await gateway.connect(peer, route, to_self=True)
+                carrier = await upstream_client.connect(peer, route, to_self=True)
                 peer.ip, peer.port = carrier.pipe.local
             complete = False
             try:
@@ -175,17 +183,17 @@ class Sending:
             finally:
                 carrier.deadline = math.inf
                 if complete:
-                    gateway.keep(peer, route, carrier)
+                    upstream_client.keep(peer, route, carrier)
                 else:
                     carrier.abandon()
             carrier = None
 
-    async def _converse(self, carrier: Carrier) -> bool:
+    async def _converse(self, carrier: UpstreamStream) -> bool:
         """One request and its answer; whether the connection can be used again."""
         exchange, body, timeout = self._exchange, self._body, self._tools.timeout
         if exchange is None:
             exchange = self._begin(http2=carrier.dialed.is_http2)
-        receiving = Receiving(carrier, exchange, timeout, self._tools.gateway.backpressure)
+        receiving = Receiving(carrier, exchange, timeout, self._tools.upstream_client.backpressure)
         # So much had the recorded client read when it left.
         enough = math.inf if self._left is None else self._left.size or 0
 

@@ -18,26 +18,26 @@ from mockrec.engine.recording.session_records import session_started
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.replay.chain.chains import Chained, Chains
 from mockrec.engine.replay.chain.in_time import in_time
-from mockrec.engine.replay.chain.plan import Plan as ChainPlan
-from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
+from mockrec.engine.replay.chain.plan import ChainPlan as ChainPlan
+from mockrec.engine.replay.chain.plan import ChainSurvey as ChainSurvey
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import Tools
-from mockrec.engine.replay.send.sender import Progress, Sender, Sends
-from mockrec.engine.replay.send.survey import Judged, Survey, survey
+from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.sender import Sender, SendProgress, Sends
+from mockrec.engine.replay.send.survey import Survey, SurveyedRequest, survey
 from mockrec.engine.replay.send.target import Server, Targets
-from mockrec.engine.replay.session.editable import Draft, fill, set_header
-from mockrec.engine.replay.session.only import Only, judge
-from mockrec.engine.replay.session.requests import Answered, Call, Said, calls
-from mockrec.engine.replay.session.selectors import Selector
+from mockrec.engine.replay.session.editable import EditableRequest, fill, set_header
+from mockrec.engine.replay.session.only import ExchangeFilter, judge
+from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
+from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.rulefile import no_file
 from mockrec.engine.run.settings import Ending
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.transport.connector import Connector
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.formats.files.outfile import is_pipe
 from mockrec.formats.query import Plan
 from mockrec.formats.schema.errors import FormatError, worse
@@ -58,7 +58,7 @@ class SendSettings:
     pace: Pace = field(default_factory=lambda: Pace(factor=1.0))
     concurrency: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    settings: tuple[tuple[Selector, str], ...] = ()
+    settings: tuple[tuple[RequestSelector, str], ...] = ()
     keep_host: bool = False
     timeout: float = 30.0
     repeat: int = 1
@@ -84,13 +84,13 @@ class SendSettings:
         return self.session == "-" or is_pipe(self.session)
 
 
-class Replay:
+class ReplayRun:
     """One replay. `look` says what would be sent, `run` sends it."""
 
     def __init__(self, settings: SendSettings, defect: Callable[[BaseException], None]) -> None:
         """Raises ConfigError for a CA file that cannot be used."""
         self.settings = settings
-        self.progress = Progress()
+        self.progress = SendProgress()
         self.survey: Survey | None = None
         self.chained = Chained()
         self.plan: ChainPlan | None = None
@@ -99,7 +99,7 @@ class Replay:
         """How the session was read; known when that is over."""
         self.failure: FormatError | None = None
         """Why the recording could not be kept."""
-        self._only: Only | None = None
+        self._only: ExchangeFilter | None = None
         self._scope: anyio.CancelScope | None = None
         upstream = UpstreamSettings(
             trusted_cas=settings.trusted_cas,
@@ -108,16 +108,18 @@ class Replay:
             head_timeout=settings.timeout,
             body_idle_timeout=settings.timeout,
         )
-        self._options = Options(upstream)
-        self._gateway = Gateway(Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0)
-        self._gateway.dialer.check(self._options)
-        self._gateway.report_defect = defect
+        self._options = UpstreamOptions(upstream)
+        self._upstream_client = UpstreamClient(
+            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0
+        )
+        self._upstream_client.dialer.check(self._options)
+        self._upstream_client.report_defect = defect
         # Who names the host in so many words wants it sent.
         named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
         self._targets = Targets(settings.servers, self._options, keep_host)
 
-    def look(self, each: Callable[[Call, Judged], None] | None = None) -> Survey:
+    def look(self, each: Callable[[RecordedRequest, SurveyedRequest], None] | None = None) -> Survey:
         """Go through the session before anything is sent. Raises SessionError."""
         chain = ChainSurvey() if self.settings.chain else None
         with self._opened(answers=chain is not None) as (session, found):
@@ -140,18 +142,18 @@ class Replay:
         recording = Recording(settings, redactor, self._recording_failed)
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
-        self._gateway.backpressure = recording.recorder
+        self._upstream_client.backpressure = recording.recorder
         notes = recording.notes(kept)
-        tools = Tools(self._gateway, notes, settings.timeout, limit, self._gateway.limits.message)
+        tools = SendContext(self._upstream_client, notes, settings.timeout, limit, self._upstream_client.limits.message)
         ending = Ending("failed", 70)
         try:
             recording.log.add(self._started(kept, recording.redaction))
             async with anyio.create_task_group() as group:
-                group.start_soon(self._gateway.run)
+                group.start_soon(self._upstream_client.run)
                 with anyio.CancelScope() as self._scope:
                     for _ in range(settings.repeat):
                         await self._send(tools)
-                self._gateway.stopping = True
+                self._upstream_client.stopping = True
                 group.cancel_scope.cancel()
             ending = settle(Ending("replayed"))
         finally:
@@ -159,7 +161,7 @@ class Replay:
                 await recording.close(lambda: recording.ended(ending, RuleSet(())))
         return ending
 
-    async def _send(self, tools: Tools) -> None:
+    async def _send(self, tools: SendContext) -> None:
         settings, looked = self.settings, self.survey or Survey()
         at_once = _ALL_AT_ONCE if settings.pace.factor is not None else _AT_ONCE
         with self._opened() as (session, found):
@@ -195,13 +197,15 @@ class Replay:
         return record
 
     @contextmanager
-    def _opened(self, *, answers: bool = False) -> Iterator[tuple[Session, Iterator[Call | Said | Answered]]]:
+    def _opened(
+        self, *, answers: bool = False
+    ) -> Iterator[tuple[Session, Iterator[RecordedRequest | RecordedMessage | RecordedResponse]]]:
         """The session and its calls, but for what `--only` leaves out."""
         path, plan = self.settings.session, self.settings.only
         if plan is not None and self._only is None:
             self._only = judge(path, plan)
         with open_session(path) as session:
-            found = calls(session if self._only is None else self._only.of(session), answers=answers)
+            found = recorded_requests(session if self._only is None else self._only.of(session), answers=answers)
             try:
                 yield session, found
                 self.reading = session.reading
@@ -218,7 +222,7 @@ class Replay:
         self.failure = worse(self.failure, error)
         self.stop()
 
-    def _fill(self, draft: Draft) -> None:
+    def _fill(self, draft: EditableRequest) -> None:
         for name, value in self.settings.headers:
             set_header(draft, name, value)
         fill(draft, self.settings.settings)
@@ -226,6 +230,6 @@ class Replay:
     def _fill_message(self, data: bytes) -> bytes:
         if not self.settings.settings:
             return data
-        draft = Draft("", "", [], data)
+        draft = EditableRequest("", "", [], data)
         fill(draft, [one for one in self.settings.settings if one[0].kind in ("json", "name", "text")])
         return draft.body

@@ -1,8 +1,8 @@
 """A session sent to servers: every request at its time, in the order of its client connection, so many at once.
 
-The session is read as it is sent. Each recorded connection is a `Line`: a client of its own towards the servers. A
-request waits for those of its line that were over when it began in the recording; so requests that were side by side
-on one HTTP/2 connection are so again.
+The session is read as it is sent. Each recorded connection has a `ConnectionSender`: a client of its own towards the
+servers. A request waits for those of its connection that had ended when it began in the recording, so requests that
+were concurrent on one HTTP/2 connection are concurrent again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.chain.chains import Chains
-from mockrec.engine.replay.send.pace import Fidelity, Pace
-from mockrec.engine.replay.send.request import Sending, Tools
-from mockrec.engine.replay.send.survey import Judged, Left, judge
+from mockrec.engine.replay.send.pace import Pace, PacingReport
+from mockrec.engine.replay.send.request import SendContext, Sending
+from mockrec.engine.replay.send.survey import ClientAbort, SurveyedRequest, judge
 from mockrec.engine.replay.send.target import Server, Targets, outgoing
-from mockrec.engine.replay.send.websocket import Conversation
-from mockrec.engine.replay.session.editable import Draft
-from mockrec.engine.replay.session.requests import Answered, Call, Said
+from mockrec.engine.replay.send.websocket import WebSocketReplay
+from mockrec.engine.replay.session.editable import EditableRequest
+from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.usercode.calls import own_call
 
@@ -45,10 +45,10 @@ _AT_ONCE = 32 * 1024
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class ConnectionSender:
     """One recorded client connection."""
 
-    peer: Peer
+    peer: ClientConnection
     running: dict[str, anyio.Event] = field(default_factory=dict)
     """Requests under way or waiting, and what is set when they are over."""
     last: list[anyio.Event] = field(default_factory=list)
@@ -59,21 +59,21 @@ class Line:
 class _Job:
     """A request that is going to be sent."""
 
-    call: Call
-    line: Line
+    call: RecordedRequest
+    line: ConnectionSender
     due: float
     waits: list[anyio.Event]
     size: int
-    judged: Judged
+    judged: SurveyedRequest
     server: Server
-    one: Sending | Conversation | None = None
+    one: Sending | WebSocketReplay | None = None
     what: str = ""
     problem: str = ""
     over: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(slots=True)
-class Progress:
+class SendProgress:
     """How far a replay is."""
 
     sent: int = 0
@@ -82,7 +82,7 @@ class Progress:
     skipped: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     """What has failed and why → how often."""
-    fidelity: Fidelity = field(default_factory=Fidelity)
+    fidelity: PacingReport = field(default_factory=PacingReport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +92,19 @@ class Sends:
     targets: Targets
     pace: Pace
     concurrency: int
-    fill: Callable[[Draft], None]
+    fill: Callable[[EditableRequest], None]
     fill_message: Callable[[bytes], bytes]
     folder: Path | None
     """Where bodies beside the session are."""
-    left: Mapping[str, Left]
+    left: Mapping[str, ClientAbort]
     silenced: frozenset[str]
     """WebSockets that must not be sent."""
     chains: Chains
 
 
-def _next_batch(found: Iterator[Call | Said | Answered]) -> list[Call | Said | Answered]:
+def _next_batch(
+    found: Iterator[RecordedRequest | RecordedMessage | RecordedResponse],
+) -> list[RecordedRequest | RecordedMessage | RecordedResponse]:
     """What comes next of a session, which may be a pipe that says nothing for long."""
     return list(islice(found, _BATCH))
 
@@ -110,13 +112,13 @@ def _next_batch(found: Iterator[Call | Said | Answered]) -> list[Call | Said | A
 class Sender:
     """Sends a session once, or several times in turn."""
 
-    def __init__(self, sends: Sends, tools: Tools, progress: Progress) -> None:
+    def __init__(self, sends: Sends, tools: SendContext, progress: SendProgress) -> None:
         self._sends = sends
         self._tools = tools
         self._progress = progress
         self._slots = anyio.Semaphore(sends.concurrency, fast_acquire=True)
-        self._lines: OrderedDict[str, Line] = OrderedDict()
-        self._talks: dict[str, Conversation] = {}
+        self._lines: OrderedDict[str, ConnectionSender] = OrderedDict()
+        self._talks: dict[str, WebSocketReplay] = {}
         self._waiting = 0
         self._bytes = 0
         self._room = anyio.Event()
@@ -126,14 +128,14 @@ class Sender:
         self._started = 0.0
         """When it was sent, in monotonic milliseconds."""
 
-    async def send(self, found: Iterator[Call | Said | Answered]) -> None:
+    async def send(self, found: Iterator[RecordedRequest | RecordedMessage | RecordedResponse]) -> None:
         """Send a session from its first request to its last; returns when all answers are there."""
         self._first, self._number = None, 0
         try:
             async with anyio.create_task_group() as group:
                 while batch := await own_call(_next_batch, found):
                     for one in batch:
-                        if isinstance(one, Call):
+                        if isinstance(one, RecordedRequest):
                             await self._take(one, group)
                         elif (talk := self._talks.get(one.id)) is not None:
                             await talk.script.add(one.record)
@@ -145,7 +147,7 @@ class Sender:
             self._lines.clear()
             self._talks.clear()
 
-    async def _take(self, call: Call, group: TaskGroup) -> None:
+    async def _take(self, call: RecordedRequest, group: TaskGroup) -> None:
         while self._waiting >= _AHEAD or self._bytes > _BYTES_AHEAD:
             self._room = anyio.Event()
             await self._room.wait()
@@ -171,7 +173,7 @@ class Sender:
         self._bytes += job.size
         group.start_soon(self._run, job)
 
-    async def _judge(self, call: Call) -> Judged:
+    async def _judge(self, call: RecordedRequest) -> SurveyedRequest:
         sends = self._sends
         find = partial(sends.chains.plan.links, order=call.order, began=call.began)
         told = call.record.get("body")
@@ -193,7 +195,7 @@ class Sender:
         if job.one is not None:
             job.one.change(request, body)
         elif call.is_websocket:
-            job.one = self._talks[call.id] = Conversation(
+            job.one = self._talks[call.id] = WebSocketReplay(
                 self._tools, job.line.peer, request, call.id, sends.pace, self._fill_message, sends.folder
             )
         else:
@@ -218,15 +220,15 @@ class Sender:
         if answer is not None:
             await self._sends.chains.take(job.call.id, job.judged.draft.target, *answer)
 
-    def _line(self, connection: str) -> Line:
+    def _line(self, connection: str) -> ConnectionSender:
         line = self._lines.get(connection)
         if line is None:
-            line = self._lines[connection] = Line(Peer(new_id(), "127.0.0.1", 0, 0))
+            line = self._lines[connection] = ConnectionSender(ClientConnection(new_id(), "127.0.0.1", 0, 0))
         else:
             self._lines.move_to_end(connection)
         return line
 
-    def _before(self, call: Call, line: Line) -> list[anyio.Event]:
+    def _before(self, call: RecordedRequest, line: ConnectionSender) -> list[anyio.Event]:
         """What has to be over before a request is sent."""
         if not call.beside:
             waits, line.last = line.last, []
@@ -250,9 +252,9 @@ class Sender:
             if job.judged.links:
                 await self._fill(job)
             if job.problem:
-                if isinstance(job.one, Conversation):
+                if isinstance(job.one, WebSocketReplay):
                     job.one.script.drop()
-            elif isinstance(job.one, Conversation):
+            elif isinstance(job.one, WebSocketReplay):
                 job.problem = await job.one.run(told)  # it may wait for what others do, so it takes no place of theirs
             elif job.one is not None:
                 async with self._slots:
@@ -292,6 +294,6 @@ class Sender:
                 del self._lines[connection]
 
 
-def _close(line: Line) -> None:
+def _close(line: ConnectionSender) -> None:
     if line.peer.pool is not None:
         line.peer.pool.close()

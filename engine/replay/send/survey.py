@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mockrec.engine.replay.chain.plan import ChainSurvey as ChainSurvey
 from mockrec.engine.replay.chain.plan import Link
-from mockrec.engine.replay.chain.plan import Survey as ChainSurvey
 from mockrec.engine.replay.chain.slot import put, put_in_message
 from mockrec.engine.replay.send.target import Targets, host_of
-from mockrec.engine.replay.session.editable import MARK, Draft, draft_of, marked_places
-from mockrec.engine.replay.session.requests import Answered, Call, Said
+from mockrec.engine.replay.session.editable import MARK, EditableRequest, draft_of, marked_places
+from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse
 from mockrec.formats.schema.errors import SessionError
 
 _EXAMPLES = 1000
@@ -25,7 +25,7 @@ _EXAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ClientAbort:
     """An exchange that its client has given up: the replay does the same."""
 
     size: int | None
@@ -48,7 +48,7 @@ class Survey:
     """Why a request cannot be sent → how often."""
     silenced: set[str] = field(default_factory=set)
     """WebSockets whose messages still hold marks."""
-    left: dict[str, Left] = field(default_factory=dict)
+    left: dict[str, ClientAbort] = field(default_factory=dict)
 
     @property
     def skipped(self) -> int:
@@ -56,28 +56,28 @@ class Survey:
         return self.requests - self.to_send
 
 
-Fill = Callable[[Draft], None]
-Find = Callable[[Draft], tuple[Link, ...]]
+Fill = Callable[[EditableRequest], None]
+Find = Callable[[EditableRequest], tuple[Link, ...]]
 """What of a request comes from answers to earlier ones."""
 
 
 def survey(
-    found: Iterable[Call | Said | Answered],
+    found: Iterable[RecordedRequest | RecordedMessage | RecordedResponse],
     targets: Targets,
     fill: Fill,
     fill_message: Callable[[bytes], bytes],
     folder: Path | None,
-    each: Callable[[Call, Judged], None] | None = None,
+    each: Callable[[RecordedRequest, SurveyedRequest], None] | None = None,
     chain: ChainSurvey | None = None,
 ) -> Survey:
     """Go through a session. `each` hears of every request; `chain` looks for values of answers in later requests."""
     result = Survey()
     sent_sockets: set[str] = set()
     for one in found:
-        if isinstance(one, Said):
+        if isinstance(one, RecordedMessage):
             _look_at_said(one, result, sent_sockets, fill_message, chain)
             continue
-        if isinstance(one, Answered):
+        if isinstance(one, RecordedResponse):
             if chain is not None:
                 chain.answer(one.id, one.record, folder)
             continue
@@ -109,27 +109,29 @@ MARKED = "redaction marks in "
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class SurveyedRequest:
     """A request as it is going to be sent."""
 
-    draft: Draft
+    draft: EditableRequest
     reason: str = ""
     """Why it cannot be sent; empty: it can."""
     links: tuple[Link, ...] = ()
     """What of it comes from answers to earlier requests."""
 
 
-def judge(call: Call, targets: Targets, fill: Fill, folder: Path | None, find: Find | None = None) -> Judged:
+def judge(
+    call: RecordedRequest, targets: Targets, fill: Fill, folder: Path | None, find: Find | None = None
+) -> SurveyedRequest:
     """The request, filled. Marks for which there will be values of answers are none that keep it from being sent."""
     try:
         draft = draft_of(call.record, folder)
     except SessionError as error:
-        no_draft = Draft(str(call.record.get("method")), str(call.record.get("path")), [], b"")
-        return Judged(no_draft, f"its body: {error}")
+        no_draft = EditableRequest(str(call.record.get("method")), str(call.record.get("path")), [], b"")
+        return SurveyedRequest(no_draft, f"its body: {error}")
     if targets.server_for(call.record) is None:
-        return Judged(draft, UNMAPPED)
+        return SurveyedRequest(draft, UNMAPPED)
     if draft.problem:
-        return Judged(draft, draft.problem)
+        return SurveyedRequest(draft, draft.problem)
     fill(draft)
     links = () if find is None else find(draft)
     left = draft
@@ -137,11 +139,11 @@ def judge(call: Call, targets: Targets, fill: Fill, folder: Path | None, find: F
         left = draft.copy()
         put(left, [(link.slot, "x") for link in links if not link.slot.is_link])
     places = marked_places(left)
-    return Judged(draft, MARKED + ", ".join(places) if places else "", links)
+    return SurveyedRequest(draft, MARKED + ", ".join(places) if places else "", links)
 
 
 def _look_at_said(
-    said: Said,
+    said: RecordedMessage,
     result: Survey,
     sent: set[str],
     fill_message: Callable[[bytes], bytes],
@@ -171,7 +173,7 @@ def _look_at_said(
                 result.marked["WebSocket messages"] += 1
 
 
-def left_of(record: Mapping[str, Any]) -> Left | None:
+def left_of(record: Mapping[str, Any]) -> ClientAbort | None:
     """How a client has given an exchange up, if that is how this `abort` came about."""
     if record.get("error"):
         return None
@@ -182,4 +184,4 @@ def left_of(record: Mapping[str, Any]) -> Left | None:
         body = body if isinstance(body, Mapping) else {}
         size = int(body.get("encodedSize") or body.get("size") or 0)
     duration = record.get("duration")
-    return Left(size, duration / 1000.0 if isinstance(duration, (int, float)) else 0.0)
+    return ClientAbort(size, duration / 1000.0 if isinstance(duration, (int, float)) else 0.0)

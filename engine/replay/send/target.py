@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.replay.session.editable import EditableRequest
 from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.http1.request_head import sent_target
 from mockrec.engine.wire.urls import DEFAULT_PORTS
@@ -36,7 +36,7 @@ class Targets:
 
     servers: Mapping[str, Server]
     """Recorded host, with or without its port → server; under `""` the one for all others, if there is one."""
-    options: Options
+    options: UpstreamOptions
     keep_host: bool = False
 
     def server_for(self, record: Mapping[str, Any]) -> Server | None:
@@ -72,7 +72,9 @@ def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
     return (name if port in (None, own) else f"{name}:{port}"), name
 
 
-def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: Targets) -> tuple[Outgoing, bytes]:
+def outgoing(
+    record: Mapping[str, Any], draft: EditableRequest, server: Server, targets: Targets
+) -> tuple[UpstreamRequest, bytes]:
     """The request as it goes out, and its body on the wire. Raises ValueError where that cannot be made."""
     protocol, host, port = server
     headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
@@ -98,7 +100,7 @@ def outgoing(record: Mapping[str, Any], draft: Draft, server: Server, targets: T
     )
     route = Route(secure, host, port, host, targets.options, alpn)
     body = b"" if websocket else wire_body(draft)
-    return Outgoing(
+    return UpstreamRequest(
         route, protocol, draft.method, sent_target(draft.target), _framed(draft, headers, body), pseudo
     ), body
 
@@ -112,7 +114,7 @@ def _sent_value(text: str) -> str:
     return text
 
 
-def wire_body(draft: Draft) -> bytes:
+def wire_body(draft: EditableRequest) -> bytes:
     """The body with its content-encoding. Raises ValueError for one that is not known."""
     if draft.wire is not None:
         return draft.wire
@@ -120,7 +122,7 @@ def wire_body(draft: Draft) -> bytes:
     return content.encode(draft.body, codings) if codings else draft.body
 
 
-def _framed(draft: Draft, headers: list[list[str]], body: bytes) -> list[list[str]]:
+def _framed(draft: EditableRequest, headers: list[list[str]], body: bytes) -> list[list[str]]:
     """The framing that the client has used, with the length that the body has now."""
     named = {name.lower() for name, _ in headers}
     if "transfer-encoding" in named:

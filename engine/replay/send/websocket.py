@@ -17,19 +17,19 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.exchange.websocket import Kept
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.exchange.websocket import KeptContent
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.send.pace import Pace
 from mockrec.engine.replay.send.receiving import Receiving
-from mockrec.engine.replay.send.request import Tools, begin, failed, sentence
+from mockrec.engine.replay.send.request import SendContext, begin, failed, sentence
 from mockrec.engine.replay.session.requests import Record, time_of
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.steps.websocket_relay import ServerEnd
 from mockrec.engine.upstream.errors import RESET, UpstreamError
 from mockrec.engine.upstream.headers import without
-from mockrec.engine.upstream.request import Outgoing
-from mockrec.engine.upstream.stream import Carrier
-from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, WebSocket
+from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.stream import UpstreamStream
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, WebSocket
 from mockrec.engine.wire.websocket.handshake import agreed, without_others
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
@@ -39,7 +39,7 @@ _ROOM = 4096
 """Recorded messages that wait to be sent before reading waits too."""
 
 
-class Script:
+class RecordedScript:
     """What was said on a recorded WebSocket, as it is read from the session."""
 
     def __init__(self) -> None:
@@ -81,21 +81,21 @@ class Script:
         return record
 
 
-class Conversation:
+class WebSocketReplay:
     """One WebSocket. `run` returns why it has failed; empty if it has not."""
 
     def __init__(
         self,
-        tools: Tools,
-        peer: Peer,
-        request: Outgoing,
+        tools: SendContext,
+        peer: ClientConnection,
+        request: UpstreamRequest,
         identity: str,
         pace: Pace,
         fill: Callable[[bytes, Record], Awaitable[bytes]],
         folder: Path | None,
     ) -> None:
         """`fill` puts other values into a message, given with its record."""
-        self.script = Script()
+        self.script = RecordedScript()
         self._tools = tools
         self._peer = peer
         self._request = request
@@ -108,7 +108,7 @@ class Conversation:
         self.tags: Sequence[str] = ()
         """Of the new exchange."""
 
-    def change(self, request: Outgoing, body: bytes) -> None:
+    def change(self, request: UpstreamRequest, body: bytes) -> None:
         """Send this request instead, which goes to the same server."""
         del body
         self._request = request
@@ -126,12 +126,12 @@ class Conversation:
         if not any(name.lower() == "sec-websocket-version" for name, _ in kept):
             request.raw_headers.append(["Sec-WebSocket-Version", "13"])
         request.method = "GET"
-        carrier: Carrier | None = None
+        carrier: UpstreamStream | None = None
         try:
             told()
             if not request.route.secure:
                 self._begin(http2=False)
-            carrier = await self._tools.gateway.connect_websocket(self._peer, request.route, to_self=True)
+            carrier = await self._tools.upstream_client.connect_websocket(self._peer, request.route, to_self=True)
             self._peer.ip, self._peer.port = carrier.pipe.local
             exchange = self._exchange or self._begin(http2=carrier.dialed.is_http2)
             return await self._hold(carrier, exchange)
@@ -154,8 +154,8 @@ class Conversation:
         self._exchange = exchange
         return exchange
 
-    async def _hold(self, carrier: Carrier, exchange: Exchange) -> str:
-        receiving = Receiving(carrier, exchange, self._tools.timeout, self._tools.gateway.backpressure)
+    async def _hold(self, carrier: UpstreamStream, exchange: Exchange) -> str:
+        receiving = Receiving(carrier, exchange, self._tools.timeout, self._tools.upstream_client.backpressure)
         await carrier.ask_for_websocket(self._request)
         response, parts = await receiving.head()
         if not carrier.accepts(response.head.status):
@@ -172,7 +172,7 @@ class Conversation:
         exchange.notes.websocket.accepted(exchange)
         limit = self._tools.message_limit
         codec = WebSocket("client", deflate=deflate, message_limit=limit, check_text=False)
-        talk = _Talk(exchange, ServerEnd(*carrier.upgraded(parts), codec), self._tools)
+        talk = _WebSocketDriver(exchange, ServerEnd(*carrier.upgraded(parts), codec), self._tools)
         async with anyio.create_task_group() as group:
             group.start_soon(talk.listen)
             try:
@@ -183,7 +183,7 @@ class Conversation:
             group.cancel_scope.cancel()
         return problem or talk.problem
 
-    async def _follow(self, talk: _Talk) -> str:
+    async def _follow(self, talk: _WebSocketDriver) -> str:
         """Do what the recorded client did. Raises UpstreamError."""
         expected = 0
         accepted_then = accepted_now = None
@@ -207,7 +207,7 @@ class Conversation:
                     await self._end(talk, record)
                 return ""
 
-    async def _say(self, talk: _Talk, record: Record) -> None:
+    async def _say(self, talk: _WebSocketDriver, record: Record) -> None:
         content: Any = record.get("content")
         try:
             body = Body.from_record(content if isinstance(content, Mapping) else {"size": 0}, self._folder)
@@ -218,7 +218,7 @@ class Conversation:
             raise UpstreamError("E_SESSION", "its recorded message was cut")
         await talk.say(await self._fill(data, record), is_binary=bool(record.get("isBinary")))
 
-    async def _end(self, talk: _Talk, record: Record | None) -> None:
+    async def _end(self, talk: _WebSocketDriver, record: Record | None) -> None:
         """End it as it ended: by either side's close frame, or by leaving."""
         if record is not None and record["type"] == "abort":
             return
@@ -231,19 +231,19 @@ class Conversation:
         await talk.finish(code, reason)
 
 
-class _Talk:
+class _WebSocketDriver:
     """An accepted WebSocket under way."""
 
-    def __init__(self, exchange: Exchange, server: ServerEnd, tools: Tools) -> None:
+    def __init__(self, exchange: Exchange, server: ServerEnd, tools: SendContext) -> None:
         self.problem = ""
         self._exchange = exchange
         self._server = server
         self._timeout = tools.timeout
-        self._received = Kept(tools.body_limit)
+        self._received = KeptContent(tools.body_limit)
         self._heard = 0
-        self._ours: Close | None = None
+        self._ours: CloseFrame | None = None
         """Our close frame, if it came first."""
-        self._theirs: Close | None = None
+        self._theirs: CloseFrame | None = None
         self._over = False
         self._news = anyio.Event()
 
@@ -257,7 +257,7 @@ class _Talk:
                     self._take(part)
                 elif type(part) is Ping:
                     await self._server.send(self._server.codec.send_pong(part.data))
-                elif type(part) is Close:
+                elif type(part) is CloseFrame:
                     self._theirs = part
                     self._over = True
                     self._tell()
@@ -278,7 +278,7 @@ class _Talk:
         """Both close frames: ours, if it has not been sent yet, says this."""
         if self._theirs is None or self._exchange.finished:
             return
-        said = self._ours or Close(code, reason)
+        said = self._ours or CloseFrame(code, reason)
         await self._server.close(said.code, said.reason)
         exchange = self._exchange
         exchange.ws_closed_at = clock.now()
@@ -324,7 +324,7 @@ class _Talk:
 
     async def close(self, code: int | None, reason: str) -> None:
         """Our close frame; the server's ends it."""
-        self._ours = Close(code, reason)
+        self._ours = CloseFrame(code, reason)
         await self._server.close(code, reason)
 
     async def closed(self) -> None:

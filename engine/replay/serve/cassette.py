@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from mockrec.engine.replay.serve.choice import Track, Wanted
-from mockrec.engine.replay.serve.loader import Recording, Tape, bucket, hash_of
+from mockrec.engine.replay.serve.loader import RecordedExchange, Tape, bucket, hash_of
 from mockrec.engine.replay.serve.nearest import distance
 from mockrec.engine.replay.serve.redacted_facts import blanked
 from mockrec.engine.replay.serve.store import Spot
 from mockrec.engine.replay.serve.variants import Difference, decided, judge, request_fields
-from mockrec.engine.replay.session.fingerprint import Facts, Match, differences, facts_of
+from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, differences, match_key_of
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.engine.rules.matching.request import RequestView
 
@@ -30,7 +30,7 @@ _READ_FOR_MISS = 256 * 1024
 class Miss:
     """No recording answers."""
 
-    nearest: Recording | None = None
+    nearest: RecordedExchange | None = None
     """None: the session has none at all."""
     differs: list[Difference] = field(default_factory=list)
     """Places, recorded values, and those that were asked for."""
@@ -38,7 +38,7 @@ class Miss:
 
 
 @dataclass(slots=True)
-class Found:
+class LooseMatch:
     """What was not equal, and yet a recording answers."""
 
     ignored: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Found:
 class Cassette:
     """The recordings of a session. Raises SessionError."""
 
-    def __init__(self, path: str, match: Match, *, repeat: bool = True) -> None:
+    def __init__(self, path: str, match: MatchOptions, *, repeat: bool = True) -> None:
         """`repeat`: the last recording of a request goes on answering it."""
         self.path = path
         self.match = match
@@ -63,7 +63,7 @@ class Cassette:
         """Requests whose recording could not be told from another one, and why → how often."""
         self.changed: Counter[str] = Counter()
         """Answers that are not given as they were recorded, and why → how often."""
-        self.last = Found()
+        self.last = LooseMatch()
         """How the last recording that was found differs from its request."""
         self._repeat = repeat
         self._tape = Tape(path, match)
@@ -72,7 +72,7 @@ class Cassette:
         self.folder = self._tape.folder
         self.unanswered = self._tape.unanswered
         self.reading = self._tape.reading
-        self.recordings: Sequence[Recording] = _Recordings(self._tape)
+        self.recordings: Sequence[RecordedExchange] = _Recordings(self._tape)
 
     def close(self) -> None:
         """Let the temporary files go."""
@@ -87,13 +87,13 @@ class Cassette:
         """What was kept there."""
         return self._tape.store.read(spot)
 
-    def pieces(self, recording: Recording) -> Sequence[float]:
-        """`Recording.pieces`."""
+    def pieces(self, recording: RecordedExchange) -> Sequence[float]:
+        """`RecordedExchange.pieces`."""
         return self.read(recording.pieces) if recording.pieces is not None else ()
 
-    def find(self, request: RequestView, host: str | None) -> Recording | Miss:
+    def find(self, request: RequestView, host: str | None) -> RecordedExchange | Miss:
         """The recording that answers a request now, and counts as used; `host`: it is for this one alone."""
-        exact = facts_of(request, self.match)
+        exact = match_key_of(request, self.match)
         loose = exact if self.match.strict else loosened(exact)
         wanted = self._wanted(request, host)
         tracks: list[Track] = []
@@ -114,7 +114,7 @@ class Cassette:
         deciding = frozenset([0, *(decided(names, fields) for names in self._tape.deciding)])
         return Wanted(request.method, fields, host, deciding)
 
-    def _blanked(self, facts: Facts) -> list[Facts]:
+    def _blanked(self, facts: MatchKey) -> list[MatchKey]:
         """The facts as they are, and with each layout of marks that recordings of their path have."""
         layouts = [*self._tape.layouts.get(bucket(facts), ()), *self._tape.layouts.get((facts.get("method"), None), ())]
         if not layouts:
@@ -136,11 +136,18 @@ class Cassette:
             self._tracks[at] = track
         return track
 
-    def _tape_recording(self, place: int) -> Recording:
-        return Recording.from_list(self._tape.store.read(self._tape.index.card(place)))
+    def _tape_recording(self, place: int) -> RecordedExchange:
+        return RecordedExchange.from_list(self._tape.store.read(self._tape.index.card(place)))
 
     def _note(
-        self, request: RequestView, recording: Recording, exact: Facts, loose: Facts, guess: str, *, is_loose: bool
+        self,
+        request: RequestView,
+        recording: RecordedExchange,
+        exact: MatchKey,
+        loose: MatchKey,
+        guess: str,
+        *,
+        is_loose: bool,
     ) -> None:
         ignored: tuple[str, ...] = ()
         if is_loose and recording.facts is not None:
@@ -149,11 +156,11 @@ class Cassette:
             _count(self.ignored, *ignored)
         if guess:
             _count(self.guesses, f"{_name(request)}: {guess}")
-        self.last = Found(ignored, guess)
+        self.last = LooseMatch(ignored, guess)
 
     # ── misses ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _missed(self, request: RequestView, facts: Facts, wanted: Wanted, tracks: list[Track]) -> Miss:
+    def _missed(self, request: RequestView, facts: MatchKey, wanted: Wanted, tracks: list[Track]) -> Miss:
         self.mismatch(_name(request))
         if tracks:
             place, reasons = Track.nearest(tracks, wanted)
@@ -181,7 +188,7 @@ class Cassette:
         """An answer cannot be given quite as it was recorded."""
         _count(self.changed, what)
 
-    def unused(self) -> list[Recording]:
+    def unused(self) -> list[RecordedExchange]:
         """The recordings that have answered nothing."""
         return [self._tape_recording(place) for place in self._tape.index.unused()]
 
@@ -197,7 +204,7 @@ class Cassette:
         return sum(1 for _ in self._tape.index.unused())
 
 
-class _Recordings(Sequence[Recording]):
+class _Recordings(Sequence[RecordedExchange]):
     """The recordings in the order of the session, each read when it is asked for."""
 
     def __init__(self, tape: Tape) -> None:
@@ -207,15 +214,17 @@ class _Recordings(Sequence[Recording]):
         return len(self._tape.index)
 
     @overload
-    def __getitem__(self, number: int) -> Recording: ...
+    def __getitem__(self, number: int) -> RecordedExchange: ...
     @overload
-    def __getitem__(self, number: slice) -> list[Recording]: ...
-    def __getitem__(self, number: int | slice) -> Recording | list[Recording]:
+    def __getitem__(self, number: slice) -> list[RecordedExchange]: ...
+    def __getitem__(self, number: int | slice) -> RecordedExchange | list[RecordedExchange]:
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
-        return Recording.from_list(self._tape.store.read(self._tape.index.card(self._tape.index.in_order[number])))
+        return RecordedExchange.from_list(
+            self._tape.store.read(self._tape.index.card(self._tape.index.in_order[number]))
+        )
 
-    def __iter__(self) -> Iterator[Recording]:
+    def __iter__(self) -> Iterator[RecordedExchange]:
         return (self[number] for number in range(len(self)))
 
 
@@ -229,4 +238,4 @@ def _count(counter: Counter[str], *names: str) -> None:
             counter[name] += 1
 
 
-__all__ = ["Cassette", "Found", "Miss", "Recording"]
+__all__ = ["Cassette", "LooseMatch", "Miss", "RecordedExchange"]

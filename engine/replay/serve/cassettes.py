@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.rules.model import Replay
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.formats.schema.errors import SessionError
 
 if TYPE_CHECKING:
@@ -21,19 +21,19 @@ class Replays:
         self.cassettes: list[Cassette] = []
         self._limits = limits
 
-    def act(self, step: Replay) -> Act:
+    def act(self, step: Replay) -> StepHandler:
         """What the step does. Raises ConfigError for a session that cannot be read, or what else is wrong with it."""
         # Imported here: a run without such rules starts sooner without it.
         from mockrec.engine.replay.serve.cassette import Cassette
         from mockrec.engine.replay.serve.latency import parse_latency
         from mockrec.engine.replay.serve.step import replay_act
-        from mockrec.engine.replay.session.fingerprint import Match
+        from mockrec.engine.replay.session.fingerprint import MatchOptions
         from mockrec.engine.replay.session.selectors import parse_selector
 
         place = step.place
         where = f"{place.file}:{place.line}:{place.column}: {place.where}: " if place.where else ""
         try:
-            match = Match(step.match, tuple(parse_selector(text) for text in step.ignore), step.strict_match)
+            match = MatchOptions(step.match, tuple(parse_selector(text) for text in step.ignore), step.strict_match)
             latency = parse_latency(step.latency)
             cassette = Cassette(step.session, match, repeat=step.repeat)
         except (ValueError, SessionError) as error:

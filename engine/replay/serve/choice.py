@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Final
 
 from mockrec.engine.replay.serve.index import Index
-from mockrec.engine.replay.serve.loader import Recording
+from mockrec.engine.replay.serve.loader import RecordedExchange
 from mockrec.engine.replay.serve.nearest import distance
-from mockrec.engine.replay.serve.variants import Difference, Variant, Verdict, judge, range_digest
+from mockrec.engine.replay.serve.variants import Difference, Variant, VariantVerdict, judge, range_digest
 
 _MOST_VARIANTS: Final = 1000
 """Variants of one request that are judged, unless its fields name one. A thousand take some 15 ms."""
@@ -59,7 +59,7 @@ class Choice:
 class Track:
     """Recordings of the same request."""
 
-    def __init__(self, places: Sequence[int], index: Index, read: Callable[[int], Recording]) -> None:
+    def __init__(self, places: Sequence[int], index: Index, read: Callable[[int], RecordedExchange]) -> None:
         """`read` gives the recording at a place. Nothing is read before it is looked for."""
         self._numbers = index.numbers
         self._read = read
@@ -104,7 +104,7 @@ class Track:
                 found[self._variants[place]] = array("I", (place,))
         return found.values()
 
-    def judged(self, wanted: Wanted) -> Iterator[tuple[_Same, Verdict]]:
+    def judged(self, wanted: Wanted) -> Iterator[tuple[_Same, VariantVerdict]]:
         """The variants that can answer, each with what it is for the request."""
         for key in self._groups.keys() & wanted.deciding:
             asked = range_digest(wanted.fields.get("range", ""))
@@ -114,7 +114,7 @@ class Track:
     @staticmethod
     def choose(tracks: Sequence[Track], wanted: Wanted, used: array[int], *, repeat: bool) -> Choice | None:
         """The recording that answers now; None: there is none, or none is left and none is repeated."""
-        ranked: dict[tuple[float, ...], list[tuple[_Same, Verdict]]] = {}
+        ranked: dict[tuple[float, ...], list[tuple[_Same, VariantVerdict]]] = {}
         numbers: array[int] = array("I")
         for track in tracks:
             numbers = track._numbers
@@ -148,14 +148,14 @@ class Track:
         return nearest.places[-1], reasons
 
 
-def _possible(variants: Iterable[_Same], wanted: Wanted) -> Iterator[tuple[_Same, Verdict]]:
+def _possible(variants: Iterable[_Same], wanted: Wanted) -> Iterator[tuple[_Same, VariantVerdict]]:
     for same in variants:
         verdict = judge(same.variant, wanted.method, wanted.fields, wanted.host)
         if not verdict.reasons:
             yield same, verdict
 
 
-def _guess(verdict: Verdict, equal: Sequence[tuple[_Same, Verdict]]) -> str:
+def _guess(verdict: VariantVerdict, equal: Sequence[tuple[_Same, VariantVerdict]]) -> str:
     """Whether the client takes no such answer, or others are as good for it that are for other values of a field.
 
     `equal` are the variants of the same rank.

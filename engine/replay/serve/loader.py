@@ -18,8 +18,8 @@ from mockrec.engine.replay.serve.nearest import Nearest
 from mockrec.engine.replay.serve.redacted_facts import Layout, blanked, layout_of
 from mockrec.engine.replay.serve.store import Spot, Store
 from mockrec.engine.replay.serve.variants import Variant, decided, range_digest, request_fields, variant_of
-from mockrec.engine.replay.session.editable import Draft, draft_of
-from mockrec.engine.replay.session.fingerprint import Facts, Match, facts_of, text_of
+from mockrec.engine.replay.session.editable import EditableRequest, draft_of
+from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, match_key_of, text_of
 from mockrec.engine.replay.session.recorded import is_open_stream, is_stream, recorded_view
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.formats.schema.errors import SessionError
@@ -32,7 +32,7 @@ _TALK = frozenset({"websocket-message-received", "websocket-message-sent", "webs
 
 
 @dataclass(slots=True, eq=False)
-class Recording:
+class RecordedExchange:
     """One recorded exchange."""
 
     id: str
@@ -57,7 +57,7 @@ class Recording:
                 self.variant.to_list()]  # fmt: skip
 
     @classmethod
-    def from_list(cls, told: list[Any]) -> Recording:
+    def from_list(cls, told: list[Any]) -> RecordedExchange:
         """The other way."""
         identity, number, host, name, facts, answer, said, pieces, variant = told
         return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant))
@@ -67,8 +67,8 @@ class Recording:
 class _Open:
     """An exchange whose end has not been read yet."""
 
-    recording: Recording
-    facts: Facts | None = None
+    recording: RecordedExchange
+    facts: MatchKey | None = None
     method: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     answer: Mapping[str, Any] | None = None
@@ -81,7 +81,7 @@ class _Open:
 class Tape:
     """What was read. Raises SessionError."""
 
-    def __init__(self, path: str, match: Match) -> None:
+    def __init__(self, path: str, match: MatchOptions) -> None:
         self.store = Store()
         self.index = Index()
         self.nearest = Nearest()
@@ -115,7 +115,7 @@ class Tape:
                 one = self._open.get(identity)
                 if kind in FIRST_TYPES or kind == "request":
                     if one is None:
-                        one = self._open[identity] = _Open(Recording(identity, begun))
+                        one = self._open[identity] = _Open(RecordedExchange(identity, begun))
                         begun += 1
                     if kind != "request-initiated":
                         self._take_request(one, record)
@@ -135,9 +135,9 @@ class Tape:
         try:
             draft = draft_of(record, self.folder)
         except SessionError:
-            draft = Draft("", "", [], b"", problem="its body cannot be read")
+            draft = EditableRequest("", "", [], b"", problem="its body cannot be read")
         view = recorded_view(record, draft)
-        one.facts = facts_of(view, self._match, cut=bool(draft.problem))
+        one.facts = match_key_of(view, self._match, cut=bool(draft.problem))
         one.method, one.fields = view.method, request_fields(view, self._match)
         one.recording.host = host_of(record)[0]
         one.recording.name = f"{view.method} {view.path}{view.query_string}"
@@ -188,7 +188,7 @@ class Tape:
         )
         self.nearest.add(place, facts)
 
-    def _hash(self, facts: Facts, text: str) -> int:
+    def _hash(self, facts: MatchKey, text: str) -> int:
         layout = layout_of(facts) if "redacted-" in text else ()
         if not layout:
             return _hashed(text)
@@ -196,7 +196,7 @@ class Tape:
         return hash_of(blanked(facts, layout) or facts)
 
 
-def hash_of(facts: Facts) -> int:
+def hash_of(facts: MatchKey) -> int:
     """Equal facts have equal hashes, of 64 bits."""
     return _hashed(text_of(facts))
 
@@ -205,7 +205,7 @@ def _hashed(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def bucket(facts: Facts) -> tuple[Any, Any]:
+def bucket(facts: MatchKey) -> tuple[Any, Any]:
     """Where the layouts of recordings with marks are looked for: under their path, unless that has marks itself."""
     path = facts.get("path")
     return facts.get("method"), None if path is None or "redacted-" in path else path

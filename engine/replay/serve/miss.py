@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mockrec.engine.replay.serve.cassette import Cassette, Miss
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.rules.explain.phrases import printable, shorten
 from mockrec.engine.rules.matching.request import RequestView
 
@@ -46,7 +46,7 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
     return "\n".join([*lines, *(["", f"It would match with {printable(remedy)}"] if remedy else []), ""])
 
 
-def _remedy(places: Sequence[str], match: Match) -> str:
+def _remedy(places: Sequence[str], match: MatchOptions) -> str:
     """The options that make such requests match; empty where none does, or they would be too many to be meant."""
     ignored: list[str] = []
     without: set[str] = set()

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from mockrec.engine.replay.session.fingerprint import Facts, text_of
+from mockrec.engine.replay.session.fingerprint import MatchKey, text_of
 
 _BATCH: Final = 500
 _SAME: Final = 4
@@ -43,7 +43,7 @@ class Nearest:
         self._data.executescript(_SCHEMA)
         self._waiting: list[tuple[Any, ...]] = []
 
-    def add(self, place: int, facts: Facts) -> None:
+    def add(self, place: int, facts: MatchKey) -> None:
         """Remember a recording."""
         self._waiting.append((*_parts(facts), place))
         if len(self._waiting) >= _BATCH:
@@ -66,7 +66,7 @@ class Nearest:
         """Let the index go."""
         self._data.close()
 
-    def places(self, facts: Facts) -> list[int]:
+    def places(self, facts: MatchKey) -> list[int]:
         """Recordings that may be nearest: of the same path if there are any, otherwise of those that are most alike."""
         path, method, body, query = _parts(facts)
         found = list(dict.fromkeys(self._of_path(path, method, body, query)))
@@ -98,7 +98,7 @@ class Nearest:
         return found
 
 
-def _parts(facts: Facts) -> tuple[str, str, int, int]:
+def _parts(facts: MatchKey) -> tuple[str, str, int, int]:
     path = facts.get("path")
     kind = "WebSocket" if facts.get("websocket") else str(facts.get("method", ""))
     text = path[:_LONGEST] if isinstance(path, str) else ""

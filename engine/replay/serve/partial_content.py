@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.replay.serve.conditions import same_validator
 from mockrec.engine.replay.serve.ranges import ContentRange, inside, parse_content_range, parse_range, resolve
 from mockrec.engine.replay.serve.variants import Variant, ignores_ranges
@@ -15,7 +15,7 @@ _OF_THE_WHOLE: Final = ("content-range", "content-digest", "content-md5", "diges
 _OF_416: Final = ("accept-ranges", "cache-control", "date", "etag", "last-modified", "vary")
 
 
-def partly(answer: Answer, asked: Mapping[str, str], variant: Variant) -> Answer | None:
+def partly(answer: PreparedResponse, asked: Mapping[str, str], variant: Variant) -> PreparedResponse | None:
     """What answers a GET with these fields (in lower case); None: the answer as it was recorded.
 
     Several ranges are answered with the whole, as RFC 9110, 14.2 permits.
@@ -39,7 +39,9 @@ def partly(answer: Answer, asked: Mapping[str, str], variant: Variant) -> Answer
     return _cut(answer, ContentRange(0, total - 1, total), found)
 
 
-def _of_part(answer: Answer, asked: str, variant: Variant, told: Mapping[str, str]) -> Answer | None:
+def _of_part(
+    answer: PreparedResponse, asked: str, variant: Variant, told: Mapping[str, str]
+) -> PreparedResponse | None:
     part = parse_content_range(told.get("content-range"))
     ranges = parse_range(asked)
     if part is None or part.first is None or part.last is None or asked == variant.fields.get("range"):
@@ -52,7 +54,7 @@ def _of_part(answer: Answer, asked: str, variant: Variant, told: Mapping[str, st
     return None if found is None else _cut(answer, part, found)
 
 
-def _cut(answer: Answer, part: ContentRange, found: tuple[int, int]) -> Answer:
+def _cut(answer: PreparedResponse, part: ContentRange, found: tuple[int, int]) -> PreparedResponse:
     first, last = found
     start = first - (part.first or 0)
     total = "*" if part.total is None else part.total
@@ -60,6 +62,6 @@ def _cut(answer: Answer, part: ContentRange, found: tuple[int, int]) -> Answer:
     return _made(206, fields, answer.body[start : start + last - first + 1])
 
 
-def _made(status: int, fields: Sequence[Sequence[str]], body: bytes) -> Answer:
+def _made(status: int, fields: Sequence[Sequence[str]], body: bytes) -> PreparedResponse:
     headers = tuple([(name, value) for name, value in with_length(fields, len(body))])
-    return Answer(status, headers, body, relayed=True)
+    return PreparedResponse(status, headers, body, relayed=True)

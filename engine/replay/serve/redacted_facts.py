@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mockrec.engine.replay.session.editable import MARK
-from mockrec.engine.replay.session.fingerprint import Facts, in_order
+from mockrec.engine.replay.session.fingerprint import MatchKey, in_order
 
 _BLANK: Final = "\0"
 """What stands for a mark in a text that is hashed: no request has it."""
@@ -21,7 +21,7 @@ Layout = tuple[tuple[tuple[Step, ...], str], ...]
 """Places, and the text of each with its marks blanked."""
 
 
-def layout_of(facts: Facts) -> Layout:
+def layout_of(facts: MatchKey) -> Layout:
     """Where facts have marks; empty: nowhere.
 
     A path has its places by segment, so that `/u/MARK/a` and `/u/MARK/b` have one layout.
@@ -31,7 +31,7 @@ def layout_of(facts: Facts) -> Layout:
     )
 
 
-def _in_segments(facts: Facts) -> Facts:
+def _in_segments(facts: MatchKey) -> MatchKey:
     path = facts.get("path")
     return {**facts, "path": path.split("/")} if isinstance(path, str) else facts
 
@@ -48,7 +48,7 @@ def _texts(found: Any, place: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ..
             yield from _texts(one, (*place, index))
 
 
-def blanked(facts: Facts, layout: Layout) -> Facts | None:
+def blanked(facts: MatchKey, layout: Layout) -> MatchKey | None:
     """Facts with the places of a layout blanked; None where they have no such places, or other texts around them."""
     try:
         return _with(_in_segments(facts), layout)  # type: ignore[no-any-return]

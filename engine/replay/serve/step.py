@@ -9,10 +9,10 @@ from typing import Any
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.replay.send.request import REPLAY_OF
 from mockrec.engine.replay.send.target import without_framing
-from mockrec.engine.replay.serve.cassette import Cassette, Miss, Recording
+from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.chunk_times import ticks
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.miss import miss_text
@@ -24,7 +24,7 @@ from mockrec.engine.replay.session.recorded import is_bare_redirect
 from mockrec.engine.rules.explain.phrases import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
-from mockrec.engine.steps.plan import Act
+from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
 from mockrec.engine.wire.content import codings as content
@@ -62,9 +62,9 @@ class NoCoding(Unservable):
         self.decoded = decoded
 
 
-def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> Act:
+def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
     """Answers from the cassette; `latency` says how long that takes."""
-    answers: dict[tuple[int, bool], Answer] = {}
+    answers: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
         if cassette.match.needs_body:
@@ -102,7 +102,7 @@ async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
     await _refuse(exchange, miss_text(exchange.view, cassette, miss))
 
 
-def _tell(exchange: Exchange, cassette: Cassette, found: Recording) -> None:
+def _tell(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> None:
     """Say in the log which recording answers, and in what it differs from the request."""
     exchange.tag(f"{REPLAY_OF}{found.id}")
     last = cassette.last
@@ -114,17 +114,17 @@ def _tell(exchange: Exchange, cassette: Cassette, found: Recording) -> None:
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
-    await exchange.reply(Answer(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
+    await exchange.reply(PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
 
 async def _answer(
     exchange: Exchange,
     cassette: Cassette,
-    found: Recording,
+    found: RecordedExchange,
     record: Mapping[str, Any],
     latency: Latency,
     asked_at: float,
-    answers: dict[tuple[int, bool], Answer],
+    answers: dict[tuple[int, bool], PreparedResponse],
 ) -> None:
     for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
         status = interim.get("statusCode")
@@ -158,8 +158,8 @@ async def _answer(
 
 
 def answer_of(
-    record: Mapping[str, Any], cassette: Cassette, found: Recording, *, bodiless: bool, version: str
-) -> Answer:
+    record: Mapping[str, Any], cassette: Cassette, found: RecordedExchange, *, bodiless: bool, version: str
+) -> PreparedResponse:
     """The recorded answer, framed anew. Raises Unservable."""
     status = record.get("statusCode")
     if type(status) is not int or not 200 <= status <= 999:
@@ -178,7 +178,7 @@ def answer_of(
         fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
     _checked([*fields, *trailers])
     headers = tuple([(name, value) for name, value in fields])
-    return Answer(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
+    return PreparedResponse(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
 
 
 def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes, str]:
@@ -241,7 +241,7 @@ async def _break_off(
     exchange: Exchange,
     record: Mapping[str, Any],
     cassette: Cassette,
-    found: Recording,
+    found: RecordedExchange,
     latency: Latency,
     asked_at: float,
 ) -> None:
@@ -261,7 +261,7 @@ async def _break_off(
     if size is not None:
         headers = (*headers, ("Content-Length", length))
     _checked(headers)
-    answer = Answer(status, headers, reason=_reason(response), relayed=True)
+    answer = PreparedResponse(status, headers, reason=_reason(response), relayed=True)
     body = body_of(response.get("body"), cassette, in_part=True)
     await sleep_until(asked_at + head_after)
     await exchange.begin(answer, size)

@@ -16,7 +16,7 @@ from mockrec.engine.replay.serve.conditions import VALIDATORS, is_conditional, k
 from mockrec.engine.replay.serve.negotiation import first_language, language_quality, type_quality
 from mockrec.engine.replay.serve.ranges import inside, is_other_unit, parse_content_range, parse_range
 from mockrec.engine.replay.session.editable import MARK, raw_headers
-from mockrec.engine.replay.session.fingerprint import Match, fits
+from mockrec.engine.replay.session.fingerprint import MatchOptions, fits
 from mockrec.engine.replay.session.volatile import VOLATILE_HEADERS
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.formats.schema.lenient import status_of
@@ -112,7 +112,7 @@ def _only_chooses(name: str) -> bool:
 
 
 @dataclass(slots=True)
-class Verdict:
+class VariantVerdict:
     """What a variant is for a request."""
 
     reasons: list[Difference] = field(default_factory=list)
@@ -125,7 +125,7 @@ class Verdict:
     """The field by which the client says that it does not take this answer."""
 
 
-def request_fields(request: RequestView, match: Match) -> dict[str, str]:
+def request_fields(request: RequestView, match: MatchOptions) -> dict[str, str]:
     """All fields of a request that may decide, in lower case."""
     ignored = {one.name for one in match.ignore if one.kind == "header" and one.in_requests}
     ignored |= {word.removeprefix("headers:").lower() for word in match.by if word.startswith("headers:")}
@@ -211,9 +211,9 @@ def ignores_ranges(variant: Variant) -> bool:
 # ── judging ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def judge(variant: Variant, method: str, asked: Mapping[str, str], host: str | None) -> Verdict:
+def judge(variant: Variant, method: str, asked: Mapping[str, str], host: str | None) -> VariantVerdict:
     """What a variant is for a request with these fields; `host`: only for it."""
-    verdict = Verdict()
+    verdict = VariantVerdict()
     if host is not None and variant.host != host:
         verdict.reasons.append(("host", variant.host, host))
     if variant.status is None:
@@ -228,7 +228,7 @@ def judge(variant: Variant, method: str, asked: Mapping[str, str], host: str | N
     return verdict
 
 
-def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -> float:
+def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     wanted, recorded = asked.get("range", ""), variant.fields.get("range", "")
     if _plain(wanted) == _plain(recorded):
         condition = asked.get("if-range", "")
@@ -252,7 +252,7 @@ def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -
     return 0.0
 
 
-def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -> float:
+def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     was, now = is_conditional(variant.fields), is_conditional(asked)
     if variant.status == 304:
         if knows(asked, variant.fields, variant.etag, variant.modified):
@@ -264,7 +264,7 @@ def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: Verdic
     return 1.0 if was or not now or variant.status != 200 else 0.0
 
 
-def _judge_accept(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -> float:
+def _judge_accept(variant: Variant, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     now, then = asked.get("accept", ""), variant.fields.get("accept", "")
     if _plain(now) == _plain(then):
         return 2.0
@@ -280,7 +280,7 @@ def _judge_accept(variant: Variant, asked: Mapping[str, str], verdict: Verdict) 
     return quality
 
 
-def _judge_language(variant: Variant, asked: Mapping[str, str], verdict: Verdict) -> float:
+def _judge_language(variant: Variant, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     now, then = asked.get("accept-language", ""), variant.fields.get("accept-language", "")
     if _plain(now) == _plain(then):
         return 2.0
@@ -296,7 +296,7 @@ def _judge_language(variant: Variant, asked: Mapping[str, str], verdict: Verdict
     return quality
 
 
-def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdict: Verdict) -> float:
+def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     """How many of the other fields are equal."""
     names = [name for name in variant.vary if name not in _NEGOTIATED]
     if method not in _SAFE:
@@ -323,7 +323,7 @@ def _plain(value: str) -> str:
 __all__ = [
     "Difference",
     "Variant",
-    "Verdict",
+    "VariantVerdict",
     "decided",
     "ignores_ranges",
     "judge",

@@ -9,7 +9,7 @@ from typing import Any
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost, WebSocketSession
-from mockrec.engine.replay.serve.cassette import Cassette, Recording
+from mockrec.engine.replay.serve.cassette import Cassette, RecordedExchange
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.session.editable import shallow_json
 from mockrec.engine.replay.session.fingerprint import fits
@@ -28,7 +28,7 @@ MISMATCH = "replay-mismatch"
 async def converse(
     exchange: Exchange,
     cassette: Cassette,
-    found: Recording,
+    found: RecordedExchange,
     record: Mapping[str, Any],
     latency: Latency,
     limits: SocketSettings,
@@ -40,7 +40,7 @@ async def converse(
     session = await accepted(exchange, limits, protocol)
     if session is None:
         return
-    talk = _Talk(exchange, session, cassette, found, latency, time_of(record))
+    talk = _WebSocketServing(exchange, session, cassette, found, latency, time_of(record))
     with limits.open.hold(session):
         try:
             if not await talk.follow():
@@ -49,13 +49,13 @@ async def converse(
             talk.left()
 
 
-class _Talk:
+class _WebSocketServing:
     def __init__(
         self,
         exchange: Exchange,
         session: WebSocketSession,
         cassette: Cassette,
-        found: Recording,
+        found: RecordedExchange,
         latency: Latency,
         accepted_then: float,
     ) -> None:

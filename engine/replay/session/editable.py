@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from mockrec.engine.replay.session.selectors import Selector
+from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE
 from mockrec.formats.schema.body import Body
@@ -25,7 +25,7 @@ MAX_DEPTH = 90
 
 
 @dataclass(slots=True)
-class Draft:
+class EditableRequest:
     """One recorded request. Bodies without their content-encoding."""
 
     method: str
@@ -40,7 +40,7 @@ class Draft:
     problem: str = ""
     """Why it cannot be sent as it was."""
 
-    def copy(self) -> Draft:
+    def copy(self) -> EditableRequest:
         """One that can be changed on its own."""
         return replace(self, raw_headers=[[*pair] for pair in self.raw_headers])
 
@@ -66,14 +66,14 @@ def shallow_json(data: bytes | str) -> Any:
     return document
 
 
-def draft_of(record: Mapping[str, Any], folder: Path | None) -> Draft:
+def draft_of(record: Mapping[str, Any], folder: Path | None) -> EditableRequest:
     """The request of a `request` or `websocket-request` record; `folder` is where bodies beside the log are.
 
     Raises SessionError for a body that cannot be read.
     """
     headers = raw_headers(record)
     method = str(record.get("method") or "GET")
-    draft = Draft(method, str(record.get("path") or "/"), headers, b"")
+    draft = EditableRequest(method, str(record.get("path") or "/"), headers, b"")
     told = record.get("body")
     if not isinstance(told, Mapping) or not told.get("size"):
         return draft
@@ -114,7 +114,7 @@ def pairs_of(raw: Any) -> list[list[str]]:
 # ── marks ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def marked_places(draft: Draft) -> list[str]:
+def marked_places(draft: EditableRequest) -> list[str]:
     """Selectors of what still holds a redaction mark; `url` and `body` where no selector names the place."""
     places: list[str] = []
     if _HINT in draft.target:
@@ -133,7 +133,7 @@ def marked_places(draft: Draft) -> list[str]:
     return list(dict.fromkeys(places))
 
 
-def _marked_in_body(draft: Draft) -> list[str]:
+def _marked_in_body(draft: EditableRequest) -> list[str]:
     if draft.is_form:
         return [f"form:{name}" for name, value in _fields(draft.body.decode("utf-8", "replace")) if MARK.search(value)]
     try:
@@ -159,43 +159,43 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
 # ── filling ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def set_header(draft: Draft, name: str, value: str) -> None:
+def set_header(draft: EditableRequest, name: str, value: str) -> None:
     """Replace a header, or add it; an empty value takes it away."""
     lower = name.lower()
     kept = [pair for pair in draft.raw_headers if pair[0].lower() != lower]
     draft.raw_headers = [*kept, [name, value]] if value else kept
 
 
-def fill(draft: Draft, settings: Iterable[tuple[Selector, str]]) -> None:
+def fill(draft: EditableRequest, settings: Iterable[tuple[RequestSelector, str]]) -> None:
     """Put values where selectors point; a selector that points nowhere in this request changes nothing."""
     for selector, value in settings:
         if selector.in_requests:
             _FILLERS[selector.kind](draft, selector.name, value)
 
 
-def _fill_header(draft: Draft, name: str, value: str) -> None:
+def _fill_header(draft: EditableRequest, name: str, value: str) -> None:
     draft.raw_headers = [[own, value if own.lower() == name else old] for own, old in draft.raw_headers]
 
 
-def _fill_cookie(draft: Draft, name: str, value: str) -> None:
+def _fill_cookie(draft: EditableRequest, name: str, value: str) -> None:
     for pair in draft.raw_headers:
         if pair[0].lower() == "cookie":
             crumbs = [(crumb, value if crumb == name else old) for crumb, old in _crumbs(pair[1])]
             pair[1] = "; ".join(f"{crumb}={content}" for crumb, content in crumbs)
 
 
-def _fill_query(draft: Draft, name: str, value: str) -> None:
+def _fill_query(draft: EditableRequest, name: str, value: str) -> None:
     path, mark, query = draft.target.partition("?")
     if mark:
         draft.target = f"{path}?{_with_field(query, name, value)}"
 
 
-def _fill_form(draft: Draft, name: str, value: str) -> None:
+def _fill_form(draft: EditableRequest, name: str, value: str) -> None:
     if draft.is_form:
         _change_body(draft, _with_field(draft.body.decode("utf-8", "surrogateescape"), name, value))
 
 
-def _fill_json(draft: Draft, path: str, value: str) -> None:
+def _fill_json(draft: EditableRequest, path: str, value: str) -> None:
 
     def change(document: Any) -> Any:
         for node in compile_path(path).find(document):
@@ -210,7 +210,7 @@ def _fill_json(draft: Draft, path: str, value: str) -> None:
     _change_json(draft, change)
 
 
-def _fill_name(draft: Draft, name: str, value: str) -> None:
+def _fill_name(draft: EditableRequest, name: str, value: str) -> None:
     _fill_header(draft, name.lower(), value)
     _fill_cookie(draft, name, value)
     _fill_query(draft, name, value)
@@ -225,7 +225,7 @@ def _fill_name(draft: Draft, name: str, value: str) -> None:
         _change_json(draft, walk)
 
 
-def _fill_text(draft: Draft, pattern: str, value: str) -> None:
+def _fill_text(draft: EditableRequest, pattern: str, value: str) -> None:
     found = re.compile(pattern)
     draft.target = found.sub(lambda _: value, draft.target)
     text = draft.body.decode("utf-8", "surrogateescape")
@@ -233,7 +233,7 @@ def _fill_text(draft: Draft, pattern: str, value: str) -> None:
         _change_body(draft, found.sub(lambda _: value, text))
 
 
-_FILLERS: dict[str, Callable[[Draft, str, str], None]] = {
+_FILLERS: dict[str, Callable[[EditableRequest, str, str], None]] = {
     "header": _fill_header,
     "cookie": _fill_cookie,
     "query": _fill_query,
@@ -244,7 +244,7 @@ _FILLERS: dict[str, Callable[[Draft, str, str], None]] = {
 }
 
 
-def _change_json(draft: Draft, change: Callable[[Any], Any]) -> None:
+def _change_json(draft: EditableRequest, change: Callable[[Any], Any]) -> None:
     if draft.body[:1].isspace() or draft.body[:1] in (b"{", b"[", b'"'):
         try:
             document = draft.json()
@@ -267,7 +267,7 @@ def _like(old: Any, value: str) -> Any:
     return value
 
 
-def _change_body(draft: Draft, text: str) -> None:
+def _change_body(draft: EditableRequest, text: str) -> None:
     data = text.encode("utf-8", "surrogateescape")
     if data != draft.body:
         draft.body, draft.wire = data, None

@@ -16,14 +16,14 @@ from typing import Any
 import orjson
 
 from mockrec.engine.replay.session.editable import MARK, MAX_DEPTH, shallow_json
-from mockrec.engine.replay.session.selectors import Selector
+from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.wire.multipart import Part, header_parameter, parse_parts
 from mockrec.formats.text.json import is_deeper
 from mockrec.formats.text.regex import compile_regex
 
-Facts = dict[str, Any]
+MatchKey = dict[str, Any]
 
 ANYTHING = "redacted-00000000"
 """A fact that every value fits."""
@@ -36,12 +36,12 @@ _LONGEST_TEXT = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class MatchOptions:
     """What has to be the same, and what does not count."""
 
     by: tuple[str, ...] = DEFAULT_MATCH
     """Words: `method`, `url`, `path`, `query`, `body`, `json`, `host`, `headers:NAME`."""
-    ignore: tuple[Selector, ...] = ()
+    ignore: tuple[RequestSelector, ...] = ()
     strict: bool = False
     """Whether what is volatile by nature counts as well (`volatile.py`)."""
 
@@ -50,9 +50,9 @@ class Match:
         return "body" in self.by or "json" in self.by
 
 
-def facts_of(request: RequestView, match: Match, *, cut: bool = False) -> Facts:
+def match_key_of(request: RequestView, match: MatchOptions, *, cut: bool = False) -> MatchKey:
     """The facts of a request, complete with its body if that counts; `cut`: its body was not recorded whole."""
-    facts: Facts = {"websocket": request.websocket}
+    facts: MatchKey = {"websocket": request.websocket}
     for word in match.by:
         if word == "method":
             facts["method"] = request.method
@@ -136,7 +136,7 @@ def _content(data: bytes) -> str:
     return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}"
 
 
-def text_of(facts: Facts) -> str:
+def text_of(facts: MatchKey) -> str:
     """Facts as JSON: equal ones give the same text."""
     try:
         data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
@@ -147,12 +147,12 @@ def text_of(facts: Facts) -> str:
     return json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
-def key_of(facts: Facts) -> bytes:
+def key_of(facts: MatchKey) -> bytes:
     """Equal facts have equal keys."""
     return hashlib.blake2b(text_of(facts).encode(), digest_size=16).digest()
 
 
-def has_marks(facts: Facts) -> bool:
+def has_marks(facts: MatchKey) -> bool:
     """Whether some of the recorded facts stand for any value."""
     text = json.dumps(facts, ensure_ascii=True)
     return "redacted-" in text and MARK.search(text) is not None
@@ -224,7 +224,7 @@ def _inside(place: str, name: Any) -> str:
 # ── ignoring ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _leave_out(facts: Facts, selector: Selector) -> None:
+def _leave_out(facts: MatchKey, selector: RequestSelector) -> None:
     kind, name = selector.kind, selector.name
     body = facts.get("body")
     body = body if isinstance(body, dict) else {}

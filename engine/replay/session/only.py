@@ -14,7 +14,7 @@ Records = Iterable[tuple[int, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
+class ExchangeFilter:
     """Which records of a session belong to exchanges that are looked for: five bytes a record and exchange."""
 
     units: array[int]
@@ -28,11 +28,11 @@ class Only:
                 yield record
 
 
-def judge(path: str, plan: Plan) -> Only:
+def judge(path: str, plan: Plan) -> ExchangeFilter:
     """Read a session for the first time. Raises SessionError."""
     known = Input(path)
     try:
         judged = known.judge(plan)
     finally:
         known.blocks.close()
-    return Only(judged.units.of_record, judged.verdicts)
+    return ExchangeFilter(judged.units.of_record, judged.verdicts)

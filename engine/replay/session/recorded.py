@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mockrec.engine.replay.send.target import origin_of
-from mockrec.engine.replay.session.editable import Draft, raw_headers
+from mockrec.engine.replay.session.editable import EditableRequest, raw_headers
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.wire.parts import header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS, normal_path
@@ -16,7 +16,7 @@ from mockrec.formats.text.urls import normal_target
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def recorded_view(record: Mapping[str, Any], draft: Draft) -> RequestView:
+def recorded_view(record: Mapping[str, Any], draft: EditableRequest) -> RequestView:
     """Complete with its body."""
     url = _matched_url(str(record.get("url") or ""))
     headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]

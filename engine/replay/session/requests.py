@@ -22,7 +22,7 @@ _ALONE: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
-class Call:
+class RecordedRequest:
     """A complete request of a client."""
 
     id: str
@@ -43,7 +43,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Said:
+class RecordedMessage:
     """A record of a WebSocket that follows its request: its acceptance, messages, and end. Or any other `abort`."""
 
     id: str
@@ -51,16 +51,16 @@ class Said:
 
 
 @dataclass(slots=True)
-class Answered:
+class RecordedResponse:
     """The `response` to a request."""
 
     id: str
     record: Record
 
 
-def calls(
+def recorded_requests(
     records: Iterable[tuple[int, Record]], *, answers: bool = False
-) -> Generator[Call | Said | Answered, None, None]:
+) -> Generator[RecordedRequest | RecordedMessage | RecordedResponse, None, None]:
     """Requests when they are complete, and what is said on WebSockets; with `answers` also what was answered."""
     began: dict[str, tuple[float, frozenset[str]]] = {}
     on: dict[str, set[str]] = {}
@@ -82,14 +82,14 @@ def calls(
             start = start or _start_of(record)
             if kind == "websocket-request":
                 sockets.add(identity)
-            yield Call(identity, connection, record, start, others, order)
+            yield RecordedRequest(identity, connection, record, start, others, order)
             order += 1
         elif identity in sockets or kind == "abort":
             if kind in TERMINAL_TYPES:
                 sockets.discard(identity)
-            yield Said(identity, record)
+            yield RecordedMessage(identity, record)
         elif answers and kind == "response":
-            yield Answered(identity, record)
+            yield RecordedResponse(identity, record)
         if kind in TERMINAL_TYPES:
             if kind == "abort":
                 began.pop(identity, None)  # its request was never complete, or has been told

@@ -11,7 +11,7 @@ from mockrec.formats.text.regex import regex_fault
 
 
 @dataclass(frozen=True, slots=True)
-class Selector:
+class RequestSelector:
     """A place, or several, in a message."""
 
     kind: str
@@ -30,7 +30,7 @@ class Selector:
         return self.side != "response"
 
 
-def parse_selector(text: str) -> Selector:
+def parse_selector(text: str) -> RequestSelector:
     """Raises ValueError, with a sentence for the user."""
     found = SELECTOR.fullmatch(text.strip())
     if found is None:
@@ -43,10 +43,10 @@ def parse_selector(text: str) -> Selector:
             raise ValueError(f"{name!r}: {fault}")
     elif kind == "header":
         name = name.lower()
-    return Selector(kind, name, side)
+    return RequestSelector(kind, name, side)
 
 
-def parse_setting(text: str) -> tuple[Selector, str]:
+def parse_setting(text: str) -> tuple[RequestSelector, str]:
     """`SELECTOR=VALUE`; an `=` inside brackets belongs to a JSONPath, any other ends the selector.
 
     Raises ValueError.

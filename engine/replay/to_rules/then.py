@@ -9,7 +9,7 @@ from typing import Any
 
 from mockrec.engine.message.response import REASONS
 from mockrec.engine.replay.send.target import without_framing
-from mockrec.engine.replay.serve.cassette import Cassette, Recording
+from mockrec.engine.replay.serve.cassette import Cassette, RecordedExchange
 from mockrec.engine.replay.serve.step import Unservable, cut
 from mockrec.engine.replay.session.editable import MARK, pairs_of, raw_headers, shallow_json
 from mockrec.engine.replay.session.recorded import is_bare_redirect
@@ -30,7 +30,7 @@ Save = Callable[[bytes, str], str]
 """Keeps a body of this content-type as a file; its name, as a rule writes it."""
 
 
-def then_of(cassette: Cassette, found: Recording, method: str, save: Save) -> Any:
+def then_of(cassette: Cassette, found: RecordedExchange, method: str, save: Save) -> Any:
     """One step, or several. Raises Unservable."""
     assert found.answer is not None
     record = cassette.read(found.answer)
@@ -120,7 +120,7 @@ def _body(told: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any
 # ── WebSockets ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _script(cassette: Cassette, found: Recording) -> list[dict[str, Any]]:
+def _script(cassette: Cassette, found: RecordedExchange) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for spot in found.said:
         record = cassette.read(spot)

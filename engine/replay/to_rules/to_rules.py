@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mockrec.engine.replay.serve.cassette import Cassette, Recording
+from mockrec.engine.replay.serve.cassette import Cassette, RecordedExchange
 from mockrec.engine.replay.serve.step import Unservable
 from mockrec.engine.replay.session.editable import MARK
-from mockrec.engine.replay.session.fingerprint import Facts, Match, key_of
+from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, key_of
 from mockrec.engine.replay.to_rules.headers import header_conditions
 from mockrec.engine.replay.to_rules.then import then_of
 from mockrec.engine.replay.to_rules.when import weight, when_of
@@ -45,7 +45,7 @@ class _Group:
     when: dict[str, Any]
     place: int
     """Of the first request for its path."""
-    answers: list[tuple[Recording, Any]] = field(default_factory=list)
+    answers: list[tuple[RecordedExchange, Any]] = field(default_factory=list)
 
 
 def write_rules(session: str, path: Path, *, force: bool, file_mode: int) -> Written:
@@ -68,7 +68,7 @@ class _Writing:
     def write(self) -> Written:
         if self._path.exists() and not self._force:
             raise OutputExistsError(str(self._path))
-        cassette = Cassette(self._session, Match())
+        cassette = Cassette(self._session, MatchOptions())
         try:
             self._written.reading = cassette.reading
             groups = self._groups(cassette)
@@ -110,7 +110,7 @@ class _Writing:
                 group.answers.pop()
         return sorted(groups, key=lambda group: (group.place, -weight(group.when)))
 
-    def _rule(self, when: dict[str, Any], recording: Recording, then: Any) -> dict[str, Any]:
+    def _rule(self, when: dict[str, Any], recording: RecordedExchange, then: Any) -> dict[str, Any]:
         name = re.sub(r"[^a-z0-9]+", "-", recording.name.partition("?")[0].lower()).strip("-") or "rule"
         self._names[name] += 1
         number = self._names[name]
@@ -153,6 +153,6 @@ def _by_headers(group: _Group) -> list[_Group]:
     return [*found.values()]
 
 
-def _name(facts: Facts) -> str:
+def _name(facts: MatchKey) -> str:
     """`get-goods`, for the name of a file."""
     return re.sub(r"[^a-z0-9]+", "-", f"{facts['method']} {facts['path']}".lower()).strip("-")[:40]

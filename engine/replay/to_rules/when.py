@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 from mockrec.engine.replay.session.editable import MARK
-from mockrec.engine.replay.session.fingerprint import Facts
+from mockrec.engine.replay.session.fingerprint import MatchKey
 
 _HASHED = re.compile(r"\d+ bytes, sha256 [0-9a-f]{64}")
 _MARKED: Any = object()
 
 
-def when_of(facts: Facts, host: str | None, *, queries: bool) -> dict[str, Any]:
+def when_of(facts: MatchKey, host: str | None, *, queries: bool) -> dict[str, Any]:
     """The matchers. `host`: only for it; `queries`: there are requests for this path with a query, and without."""
     when: dict[str, Any] = {"method": facts["method"]}
     if facts["websocket"]:

@@ -18,12 +18,12 @@ from mockrec.engine.rules.language.settings import RECORD, SERVER, TLS
 from mockrec.engine.rules.language.steps import STEPS, THEN
 from mockrec.engine.rules.language.upstream import UPSTREAM
 from mockrec.engine.rules.language.when import WHEN
-from mockrec.engine.rules.model import Change, Passthrough, Place, Rule, RuleFile, Step, When
+from mockrec.engine.rules.model import Change, Passthrough, Rule, RuleFile, SourceLocation, Step, When
 from mockrec.engine.rules.yaml.containers import Named
-from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode, parse
-from mockrec.engine.rules.yaml.records import Given, Key, Record
-from mockrec.engine.rules.yaml.types import Bool, Enum, FirstOf, Int, Number, Schema, Shape, Str
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.types import Bool, Enum, FirstOf, Int, Number, Schema, Str, ValueType
 
 _TIMES_WORDS: Final = {"once": 1, "twice": 2, "thrice": 3, "always": "always"}
 _DEFAULT_PRIORITY: Final = 1.0
@@ -55,7 +55,7 @@ def load_rules(
     absolute path and raises OSError, and so does `probe`, which only tries whether a file can be read
     (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
     """
-    reading = Reading(path, folder, env, read_file, probe)
+    reading = LoadContext(path, folder, env, read_file, probe)
     if (words := session_words(text)) is not None:
         raise RuleFileError([Problem(path, 1, 1, "", words)])
     root = parse(text, path)
@@ -106,7 +106,7 @@ def _by_line(problem: Problem) -> tuple[int, int]:
 # ── rules ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _rule_values(given: Given) -> dict[str, Any]:
+def _rule_values(given: ParsedMapping) -> dict[str, Any]:
     values = given.fields()
     steps: tuple[Step, ...] = values["then"]
     values["continues"] = values.pop("continue", False)
@@ -121,7 +121,7 @@ def _rule_values(given: Given) -> dict[str, Any]:
     return values
 
 
-def _check_continuing(steps: tuple[Step, ...], reading: Reading) -> None:
+def _check_continuing(steps: tuple[Step, ...], reading: LoadContext) -> None:
     """A rule that goes on only changes: another one answers. Raises Rejected."""
     for step in steps:
         if step.final:
@@ -135,7 +135,7 @@ def _check_continuing(steps: tuple[Step, ...], reading: Reading) -> None:
             )
 
 
-def _check_answering(steps: tuple[Step, ...], given: Given) -> None:
+def _check_answering(steps: tuple[Step, ...], given: ParsedMapping) -> None:
     """Every other rule ends with a step that answers. Raises Rejected."""
     change = next((step for step in steps if isinstance(step, Change)), None)
     if change is not None:
@@ -172,12 +172,12 @@ _RULE: Final = Record(
 )
 
 
-class _Rules(Shape[tuple[Rule, ...]]):
+class _Rules(ValueType[tuple[Rule, ...]]):
     """The list of rules, each with its position and an id that no other has."""
 
     expects = "a list of rules"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[Rule, ...]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Rule, ...]:
         if not isinstance(node, ListNode):
             raise self.unexpected(node, where, reading)
         rules: list[Rule] = []
@@ -214,7 +214,7 @@ def _written_id(node: AnyNode) -> ScalarNode | None:
     return None
 
 
-def _rule(name: str, values: dict[str, Any], position: int, place: Place) -> Rule:
+def _rule(name: str, values: dict[str, Any], position: int, place: SourceLocation) -> Rule:
     return Rule(
         id=name,
         when=values.get("when", When()),
@@ -227,7 +227,7 @@ def _rule(name: str, values: dict[str, Any], position: int, place: Place) -> Rul
     )
 
 
-_NAMED_RULE: Final[Shape[dict[str, Any]]] = Named("rule", lambda: _RULE)
+_NAMED_RULE: Final[ValueType[dict[str, Any]]] = Named("rule", lambda: _RULE)
 
 # ── the file ───────────────────────────────────────────────────────────────────────────────────────
 

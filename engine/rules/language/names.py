@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from mockrec.engine.rules.yaml.context import quoted
-from mockrec.engine.rules.yaml.strings import HEADER_NAME, JsonPath, Regex
-from mockrec.engine.rules.yaml.types import Scalar, Schema, Unfit, nearest_hint
+from mockrec.engine.rules.yaml.strings import HEADER_NAME, JsonPath, RegexType
+from mockrec.engine.rules.yaml.types import InvalidValue, ScalarType, Schema, nearest_hint
 
 EVENT_TYPES: Final = (
     "session-started",
@@ -45,7 +45,7 @@ SELECTOR = re.compile(rf"(?:(request|response)\.)?({SELECTOR_KINDS}):(.+)", re.D
 """A selector: its side, if it has one, its kind, and what is behind the colon."""
 
 
-class EventType(Scalar[str]):
+class EventType(ScalarType[str]):
     """The name of an event type."""
 
     expects = "an event type"
@@ -55,14 +55,14 @@ class EventType(Scalar[str]):
 
     def parse(self, text: str, plain: bool) -> str:
         if text not in self._known:
-            raise Unfit(nearest_hint(text, self._known, "unknown event type"))
+            raise InvalidValue(nearest_hint(text, self._known, "unknown event type"))
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"enum": list(self._known)}
 
 
-class Selector(Scalar[str]):
+class Selector(ScalarType[str]):
     """`header:NAME`, `json:PATH`, `text:REGEX`, …, also after `request.` or `response.`."""
 
     expects = "a selector such as header:authorization or json:$.token"
@@ -70,14 +70,14 @@ class Selector(Scalar[str]):
     def parse(self, text: str, plain: bool) -> str:
         found = SELECTOR.fullmatch(text)
         if found is None:
-            raise Unfit
+            raise InvalidValue
         _, kind, value = found.groups()
         if kind == "header":
             _as(HEADER_NAME, value)
         elif kind == "json":
             _as(JsonPath(), value)
         elif kind == "text":
-            _as(Regex(python_allowed=False), value)
+            _as(RegexType(python_allowed=False), value)
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -87,8 +87,8 @@ class Selector(Scalar[str]):
         }
 
 
-def _as(shape: Scalar[Any], text: str) -> None:
+def _as(shape: ScalarType[Any], text: str) -> None:
     try:
         shape.parse(text, False)
-    except Unfit as fault:
-        raise Unfit(str(fault) or f"expected {shape.expects}, got {quoted(text)}") from None
+    except InvalidValue as fault:
+        raise InvalidValue(str(fault) or f"expected {shape.expects}, got {quoted(text)}") from None

@@ -15,17 +15,17 @@ from mockrec.engine.rules.model import (
     Forward,
     HeaderChanges,
     Passthrough,
-    Place,
     RequestChanges,
     ResponseChanges,
+    SourceLocation,
 )
 from mockrec.engine.rules.patterns import replacer
 from mockrec.engine.rules.yaml.containers import List, OneOrMany
-from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Handler, Pattern
-from mockrec.engine.rules.yaml.types import Bool, Enum, FirstOf, Free, Int, Schema, Shape, Str
+from mockrec.engine.rules.yaml.types import AnyJson, Bool, Enum, FirstOf, Int, Schema, Str, ValueType
 from mockrec.engine.wire.urls import split_host
 from mockrec.formats.text.regex import RegexError
 
@@ -38,11 +38,11 @@ _PATCH_KEYS = {
     "op": Key(Enum("add", "remove", "replace", "move", "copy", "test"), "The operation.", required=True),
     "path": Key(_POINTER, "Where, as a JSON pointer.", required=True),
     "from": Key(_POINTER, "Where from, for move and copy."),
-    "value": Key(Free(), "The value, for add, replace and test."),
+    "value": Key(AnyJson(), "The value, for add, replace and test."),
 }
 
 
-def _operation(given: Given) -> Mapping[str, Any]:
+def _operation(given: ParsedMapping) -> Mapping[str, Any]:
     """One operation of RFC 6902 (section 4)."""
     operation = given.get("op")
     needed = {"add": "value", "replace": "value", "test": "value", "move": "from", "copy": "from"}.get(operation)
@@ -51,12 +51,12 @@ def _operation(given: Given) -> Mapping[str, Any]:
     return dict(given.values)
 
 
-class _Replacement(Shape[tuple[str, str]]):
+class _Replacement(ValueType[tuple[str, str]]):
     r"""`[pattern, replacement]`; the replacement may refer to groups as `\1` or `\g<name>`."""
 
     expects = "a pattern and its replacement"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[str, str]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[str, str]:
         if not isinstance(node, ListNode):
             raise self.unexpected(node, where, reading)
         if len(node.items) != 2:
@@ -89,8 +89,8 @@ _REPLACEMENTS = List(_Replacement(), at_least=1)
 _BODY_CHANGES = {
     "body": Key(Str(), "Another body, as text."),
     "file": Key(File(), "Another body, from a file."),
-    "json": Key(Free(), "Another body, as JSON."),
-    "mergeJson": Key(Free(), "What is merged into the JSON body."),
+    "json": Key(AnyJson(), "Another body, as JSON."),
+    "mergeJson": Key(AnyJson(), "What is merged into the JSON body."),
     "patchJson": Key(List(Record(_PATCH_KEYS, _operation)), "A patch of the JSON body (RFC 6902)."),
     "matchReplaceBody": Key(_REPLACEMENTS, "Pairs of pattern and replacement for the body."),
 }
@@ -110,7 +110,7 @@ _HEADER_CHANGES = {
 }
 
 
-def _body(given: Given) -> BodyChange | None:
+def _body(given: ParsedMapping) -> BodyChange | None:
     """The change of the body, of which the record lets through at most one."""
     key = next((key for key in _BODY_CHANGES if key in given), None)
     if key is None:
@@ -132,7 +132,7 @@ def _body(given: Given) -> BodyChange | None:
             return BodyChange(match_replace=value)
 
 
-def _headers(given: Given) -> HeaderChanges:
+def _headers(given: ParsedMapping) -> HeaderChanges:
     if "replaceHeaders" in given:
         return HeaderChanges(replace=given.get("replaceHeaders"))
     changes: HeaderChanges = given.get("headers", HeaderChanges())
@@ -142,7 +142,7 @@ def _headers(given: Given) -> HeaderChanges:
 # ── requests and responses ─────────────────────────────────────────────────────────────────────────
 
 
-def _request(given: Given) -> RequestChanges:
+def _request(given: ParsedMapping) -> RequestChanges:
     named = given.fields(
         *(
             "method",
@@ -160,7 +160,7 @@ def _request(given: Given) -> RequestChanges:
     return RequestChanges(**named, headers=_headers(given), body=_body(given))
 
 
-def _response(given: Given) -> ResponseChanges:
+def _response(given: ParsedMapping) -> ResponseChanges:
     return ResponseChanges(given.get("status"), _headers(given), _body(given), given.get("python"))
 
 
@@ -201,7 +201,7 @@ _PASSTHROUGH_KEYS = {
 }
 
 
-def _fields(given: Given) -> dict[str, Any]:
+def _fields(given: ParsedMapping) -> dict[str, Any]:
     """What both steps have."""
     named = {"upstream": upstream_fields(given), **given.fields("request", "response")}
     if "delay" in given:
@@ -209,19 +209,19 @@ def _fields(given: Given) -> dict[str, Any]:
     return named
 
 
-def _passthrough(given: Given | None, place: Place) -> Passthrough:
+def _passthrough(given: ParsedMapping | None, place: SourceLocation) -> Passthrough:
     """`given` is None where the step is a bare word."""
     return Passthrough(place) if given is None else Passthrough(place, **_fields(given))
 
 
-def _forward(given: Given, place: Place) -> Forward:
+def _forward(given: ParsedMapping, place: SourceLocation) -> Forward:
     scheme, found, rest = given.get("to").partition("://")
     host, port = split_host((rest if found else scheme).rstrip("/"))
     protocol = _PROTOCOLS[scheme.lower()] if found else None
     return Forward(place, **_fields(given), to_protocol=protocol, to_host=host, to_port=port)
 
 
-def _change(given: Given, place: Place) -> Change:
+def _change(given: ParsedMapping, place: SourceLocation) -> Change:
     return Change(place, **given.fields("request", "response"))
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from mockrec.engine.rules.patterns import PythonRegex, check_regex
 from mockrec.engine.rules.yaml.containers import ByKind, Named
 from mockrec.engine.rules.yaml.nodes import ScalarNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
-from mockrec.engine.rules.yaml.strings import Regex
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.strings import RegexType
 from mockrec.engine.rules.yaml.types import Enum, Str
 from mockrec.formats.text.regex import RegexError
 
@@ -23,7 +23,7 @@ REGEX_KEYS: Final[dict[str, Key]] = {
 """`regex` and its `syntax`, where a mapping has other keys beside them; `regex_values` reads them."""
 
 
-def regex_values(given: Given) -> dict[str, Any]:
+def regex_values(given: ParsedMapping) -> dict[str, Any]:
     """The given values, with `regex` and `syntax` made one: a text, or a PythonRegex. Raises Rejected."""
     values = dict(given.values)
     syntax = values.pop("syntax", "re2")
@@ -44,7 +44,7 @@ def regex_values(given: Given) -> dict[str, Any]:
 
 REGEX: Final = Named("regularExpression", lambda: _REGEX, "a regular expression, or a mapping with its syntax")
 _REGEX: Final[ByKind] = ByKind(
-    scalar=Regex(),
+    scalar=RegexType(),
     mapping=Record(
         {"regex": Key(Str(), "The regular expression.", required=True), "syntax": SYNTAX},
         lambda given: regex_values(given)["regex"],

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from mockrec.engine.rules.language.names import SELECTOR_KINDS
 from mockrec.engine.rules.language.step_entries import StepWord
-from mockrec.engine.rules.model import Place, Replay
+from mockrec.engine.rules.model import Replay, SourceLocation
 from mockrec.engine.rules.yaml.containers import ByKind, OneOrMany
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import File, Pattern
 from mockrec.engine.rules.yaml.types import Bool, Enum
 
@@ -22,7 +22,7 @@ _SELECTOR = Pattern(
 )
 
 
-def _options(given: Given) -> dict[str, Any]:
+def _options(given: ParsedMapping) -> dict[str, Any]:
     return dict(given.values)
 
 
@@ -47,7 +47,7 @@ _REPLAY = ByKind(
 )
 
 
-def _replay(value: Any, place: Place) -> Replay:
+def _replay(value: Any, place: SourceLocation) -> Replay:
     if isinstance(value, str):
         return Replay(place, session=value)
     others = ("afterLast", "strictMatch")

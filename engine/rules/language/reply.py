@@ -7,24 +7,24 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mockrec.engine.rules.model import BodySource, Chunk, HeaderPairs, Malformed, Place, Reply, Stream
+from mockrec.engine.rules.model import BodySource, Chunk, HeaderPairs, Malformed, Reply, SourceLocation, Stream
 from mockrec.engine.rules.templates.check import check_headers, check_text, check_tree
 from mockrec.engine.rules.yaml.containers import List
 from mockrec.engine.rules.yaml.context import Rejected
-from mockrec.engine.rules.yaml.records import Given, Key, Record
-from mockrec.engine.rules.yaml.strings import HEADER_VALUE, HEADERS, Base64, File, Folder, Pattern
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.strings import HEADER_VALUE, HEADERS, Base64, File, FolderType, Pattern
 from mockrec.engine.rules.yaml.types import (
     TEXT_TYPES,
+    AnyJson,
     Bool,
     Duration,
     FirstOf,
-    Free,
     Int,
-    Scalar,
+    InvalidValue,
+    ScalarType,
     Schema,
     Size,
     Str,
-    Unfit,
 )
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 from mockrec.engine.wire.urls import normal_path
@@ -41,14 +41,14 @@ _STATUS: Final = Int(
 _FRAMING_IN_TRAILERS = ("content-length", "transfer-encoding", "trailer", "host", "content-encoding")
 
 
-class _OneLine(Scalar[str]):
+class _OneLine(ScalarType[str]):
     """Text that fits into a status line or an event-stream field."""
 
     expects = "text in one line"
 
     def parse(self, text: str, plain: bool) -> str:
         if any(mark in text for mark in "\r\n\0"):
-            raise Unfit
+            raise InvalidValue
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -61,8 +61,8 @@ class _StatusMessage(_OneLine):
     def parse(self, text: str, plain: bool) -> str:
         try:
             return HEADER_VALUE.parse(text, plain)
-        except Unfit as fault:
-            raise Unfit(str(fault).replace("a header value", "a status message")) from None
+        except InvalidValue as fault:
+            raise InvalidValue(str(fault).replace("a header value", "a status message")) from None
 
 
 _HEAD_KEYS = {
@@ -72,12 +72,12 @@ _HEAD_KEYS = {
 }
 _BODY_KEYS = {
     "body": Key(Str(), "The body as text, sent as UTF-8."),
-    "json": Key(Free(), "The body as data, sent as JSON."),
+    "json": Key(AnyJson(), "The body as data, sent as JSON."),
     "file": Key(File(), "A file whose content is the body, read for every answer."),
     "base64": Key(Base64(), "The body as base64."),
 }
 _FOLDER_KEYS = {
-    "folder": Key(Folder(), "A folder: the request's path names the file that is the body."),
+    "folder": Key(FolderType(), "A folder: the request's path names the file that is the body."),
     "index": Key(
         FirstOf(Bool(only=False), Pattern("the name of a file", r"[^/\\\0]+"), expects="the name of a file, or false"),
         "With `folder`: the file that stands for a folder (index.html), or false.",
@@ -97,7 +97,7 @@ ONE_BODY: Final = (*BODY_KEYS, "folder")
 # ── reply ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def body_source(given: Given) -> BodySource:
+def body_source(given: ParsedMapping) -> BodySource:
     """The body that was given."""
     key = next((key for key in BODY_KEYS if key in given), None)
     if key is None:
@@ -108,7 +108,7 @@ def body_source(given: Given) -> BodySource:
     return BodySource(**{{"body": "text", "file": "file", "base64": "data"}[key]: value}, place=place)
 
 
-def build_reply(given: Given, place: Place, *, may_lie: bool = False) -> Reply:
+def build_reply(given: ParsedMapping, place: SourceLocation, *, may_lie: bool = False) -> Reply:
     """The reply of a record's keys. `may_lie`: the body is cut anyway, so Content-Length is free."""
     if "folder" in given:
         return _folder_reply(given, place)
@@ -131,7 +131,7 @@ def build_reply(given: Given, place: Place, *, may_lie: bool = False) -> Reply:
     return reply
 
 
-def _folder_reply(given: Given, place: Place) -> Reply:
+def _folder_reply(given: ParsedMapping, place: SourceLocation) -> Reply:
     """A reply from a folder: status and framing are those of its files."""
     good = check_no_framing(given, "headers", given.get("headers", ()), ("transfer-encoding", "content-length"))
     for key in ("status", "statusMessage", "trailers", "template"):
@@ -146,7 +146,7 @@ def _folder_reply(given: Given, place: Place) -> Reply:
     return Reply(place, **given.fields("headers"), body=source, index=index, prefix=prefix)
 
 
-def _check_framing(given: Given, reply: Reply, may_lie: bool) -> bool:
+def _check_framing(given: ParsedMapping, reply: Reply, may_lie: bool) -> bool:
     good = check_no_framing(given, "trailers", reply.trailers, _FRAMING_IN_TRAILERS)
     good = check_no_framing(given, "headers", reply.headers, ("transfer-encoding",)) and good
     lengths = [value for name, value in reply.headers if name.lower() == "content-length"]
@@ -167,7 +167,7 @@ def _check_framing(given: Given, reply: Reply, may_lie: bool) -> bool:
     return good
 
 
-def _body_length(given: Given, reply: Reply) -> int | None:
+def _body_length(given: ParsedMapping, reply: Reply) -> int | None:
     """Bytes of the body as it will be sent; None where only the answer tells."""
     body = reply.body
     if body.file is not None:
@@ -181,7 +181,7 @@ def _body_length(given: Given, reply: Reply) -> int | None:
     return len((body.text or "").encode())
 
 
-def check_no_framing(given: Given, key: str, pairs: HeaderPairs, names: Iterable[str]) -> bool:
+def check_no_framing(given: ParsedMapping, key: str, pairs: HeaderPairs, names: Iterable[str]) -> bool:
     """Whether header fields leave the framing alone, which is mockrec's (RFC 9112, section 6)."""
     found = [name for name, _ in pairs if name.lower() in names]
     for name in found:
@@ -192,7 +192,7 @@ def check_no_framing(given: Given, key: str, pairs: HeaderPairs, names: Iterable
 _LOOKS_LIKE_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?:request|count|now|uuid|random)\b")
 
 
-def _warn_of_templates(given: Given, texts: Iterable[tuple[str, Any]]) -> None:
+def _warn_of_templates(given: ParsedMapping, texts: Iterable[tuple[str, Any]]) -> None:
     """`{{ request… }}` without `template: true` is sent as it stands."""
     for key, value in texts:
         if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
@@ -201,7 +201,7 @@ def _warn_of_templates(given: Given, texts: Iterable[tuple[str, Any]]) -> None:
             return
 
 
-def _check_templates(given: Given, reply: Reply) -> bool:
+def _check_templates(given: ParsedMapping, reply: Reply) -> bool:
     if not reply.template:
         body = reply.body
         texts = [("body", body.text), ("json", body.json if body.is_json else None)]
@@ -222,7 +222,7 @@ def _check_templates(given: Given, reply: Reply) -> bool:
 # ── stream ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _event(given: Given) -> Chunk:
+def _event(given: ParsedMapping) -> Chunk:
     """One server-sent event as it stands on the wire (HTML standard, 9.2.6)."""
     lines = [f"{field}: {given.get(field)}" for field in ("event", "id") if field in given]
     if "data" in given:
@@ -249,7 +249,7 @@ _EVENT = Record(
 _SSE_DEFAULTS = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
 
 
-def build_stream(given: Given, place: Place) -> Stream:
+def build_stream(given: ParsedMapping, place: SourceLocation) -> Stream:
     """The stream of a record's keys."""
     named = given.fields("status", "statusMessage", "headers", "trailers")
     headers = named.pop("headers", ())
@@ -279,7 +279,7 @@ MALFORMED_KEYS: Final = {
 }
 
 
-def build_malformed(given: Given, place: Place) -> Malformed:
+def build_malformed(given: ParsedMapping, place: SourceLocation) -> Malformed:
     """Raw bytes, or a reply to be cut off."""
     if "truncateAfter" in given:
         if "raw" in given:

@@ -16,9 +16,9 @@ from mockrec.engine.config import (
 )
 from mockrec.engine.rules.language.names import EventType, Selector
 from mockrec.engine.rules.yaml.containers import ByKind, List, MapOf, OneOrMany
-from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import HEADER_NAME, METHOD, File, Handler, Pattern
 from mockrec.engine.rules.yaml.types import (
     Bool,
@@ -27,18 +27,18 @@ from mockrec.engine.rules.yaml.types import (
     Enum,
     FirstOf,
     Int,
+    InvalidValue,
     Null,
-    Scalar,
+    ScalarType,
     Schema,
-    Shape,
     Size,
     Str,
-    Unfit,
+    ValueType,
     or_variable,
 )
 
 
-class Port(Scalar[tuple[int, int]]):
+class Port(ScalarType[tuple[int, int]]):
     """A port, 0 for any free one, or `8000-8100` for the first free one → first and last."""
 
     expects = "a port, 0 for any free one, or a range such as 8000-8100"
@@ -46,12 +46,12 @@ class Port(Scalar[tuple[int, int]]):
     def parse(self, text: str, plain: bool) -> tuple[int, int]:
         found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text)
         if found is None or (found[2] is None and not plain):
-            raise Unfit
+            raise InvalidValue
         first, last = int(found[1]), int(found[2] or found[1])
         if last > 65535:
-            raise Unfit("a port is at most 65535")
+            raise InvalidValue("a port is at most 65535")
         if found[2] and not 0 < first <= last:
-            raise Unfit("a range of ports goes from a lower one, at least 1, to a higher one")
+            raise InvalidValue("a range of ports goes from a lower one, at least 1, to a higher one")
         return first, last
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -67,16 +67,16 @@ class _Positive(Duration):
     def parse(self, text: str, plain: bool) -> float:
         seconds = super().parse(text, plain)
         if seconds < 0.01:
-            raise Unfit
+            raise InvalidValue
         return seconds
 
 
-class _NewFile(Shape[str | None]):
+class _NewFile(ValueType[str | None]):
     """The name of a file that need not exist, relative to the rule file's folder → absolute path; or null."""
 
     expects = "the name of a file or null"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> str | None:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str | None:
         name = _FILE_NAME.read(node, where, reading)
         return None if name is None else reading.absolute(name)
 
@@ -117,7 +117,7 @@ LIMITS: Final = Record(
 )
 
 
-def _cors(given: Given) -> Cors:
+def _cors(given: ParsedMapping) -> Cors:
     named = given.fields()
     if "maxAge" in given:
         named["max_age"] = int(given.get("maxAge"))
@@ -143,7 +143,7 @@ CORS: Final = ByKind(
 )
 
 
-def _server(given: Given) -> ServerSettings:
+def _server(given: ParsedMapping) -> ServerSettings:
     named = given.fields("host", "http2", "lenient", "socks", "passthrough", "timeouts", "limits", "auth")
     if "port" in given:
         named["ports"] = given.get("port")
@@ -195,7 +195,7 @@ SERVER: Final = Record(
 # ── tls ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tls(given: Given) -> TlsSettings:
+def _tls(given: ParsedMapping) -> TlsSettings:
     named = given.fields()
     authority = named.pop("ca", {})
     return TlsSettings(**named, ca_cert=authority.get("cert"), ca_key=authority.get("key"))
@@ -232,7 +232,7 @@ TLS: Final = Record(
 # ── record ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _record(given: Given) -> RecordSettings:
+def _record(given: ParsedMapping) -> RecordSettings:
     callbacks = MappingProxyType(given.get("callbacks", {}))
     names = ("events", "maxBodySize", "holdTime", "bodies", "redact", "rawData")
     return RecordSettings(**given.fields(*names), callbacks=callbacks)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from mockrec.engine.rules.model import Delay, Place, Step
+from mockrec.engine.rules.model import Delay, SourceLocation, Step
 from mockrec.engine.rules.yaml.containers import ByKind
-from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode, ScalarNode, core_value
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import pair_of
-from mockrec.engine.rules.yaml.types import Duration, Number, Schema, Shape, Unfit
+from mockrec.engine.rules.yaml.types import Duration, InvalidValue, Number, Schema, ValueType
 
-Make = Callable[[Any, Place], Step]
+Make = Callable[[Any, SourceLocation], Step]
 
 
 class StepWord:
@@ -24,7 +24,7 @@ class StepWord:
     def __init__(
         self,
         about: str,
-        shape: Shape[Any],
+        shape: ValueType[Any],
         make: Make,
         *,
         final: bool = True,
@@ -38,12 +38,12 @@ class StepWord:
         self.bare = bare
 
 
-class NoOptions(Shape[None]):
+class NoOptions(ValueType[None]):
     """`close:`, `close: true` or `close: {}`."""
 
     expects = "no options"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> None:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> None:
         if isinstance(node, ScalarNode) and node.plain:
             value = core_value(node.text)
             if value is None or value is True:
@@ -58,13 +58,13 @@ class NoOptions(Shape[None]):
 # ── delays ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _uniform(given: Given) -> dict[str, Any]:
+def _uniform(given: ParsedMapping) -> dict[str, Any]:
     return {"uniform": given.get("uniform")} if "uniform" in given else {"lognormal": given.get("lognormal")}
 
 
 def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
-        raise Unfit("the first duration is the shorter one")
+        raise InvalidValue("the first duration is the shorter one")
     return pair
 
 
@@ -87,14 +87,14 @@ _DISTRIBUTION = Record(
 DELAY: Final = ByKind(scalar=Duration(), mapping=_DISTRIBUTION)
 
 
-def delay_step(value: Any, place: Place) -> Delay:
+def delay_step(value: Any, place: SourceLocation) -> Delay:
     return Delay(place, **value) if isinstance(value, dict) else Delay(place, fixed=value)
 
 
 def record_step(
     about: str,
     keys: dict[str, Key],
-    make: Callable[[Given, Place], Step],
+    make: Callable[[ParsedMapping, SourceLocation], Step],
     *,
     final: bool = True,
     **groups: Any,

@@ -24,9 +24,9 @@ from mockrec.engine.rules.model import (
     Emit,
     Informational,
     JsonRpc,
-    Place,
     Python,
     Reset,
+    SourceLocation,
     Step,
     Timeout,
     WaitForBody,
@@ -34,21 +34,21 @@ from mockrec.engine.rules.model import (
 )
 from mockrec.engine.rules.templates.check import check_text, check_tree
 from mockrec.engine.rules.yaml.containers import List, MapOf, Named
-from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import HEADERS, WEBHOOK_URL, Handler
-from mockrec.engine.rules.yaml.types import Enum, Free, Int, Schema, Shape, Str, nearest_hint
+from mockrec.engine.rules.yaml.types import AnyJson, Enum, Int, Schema, Str, ValueType, nearest_hint
 
 
-def _informational(given: Given, place: Place) -> Informational:
+def _informational(given: ParsedMapping, place: SourceLocation) -> Informational:
     step = Informational(place, **given.fields())
     if not check_no_framing(given, "headers", step.headers, ("content-length", "transfer-encoding")):
         raise Rejected
     return step
 
 
-def _emit(given: Given, place: Place) -> Emit:
+def _emit(given: ParsedMapping, place: SourceLocation) -> Emit:
     reading = given.reading
     good = check_text(given.get("type"), given.place("type"), reading)
     if "data" in given:
@@ -62,7 +62,7 @@ _RPC_ERROR = Record(
     {
         "code": Key(Int(), "The error's number.", required=True),
         "message": Key(Str(), "The error in words.", required=True),
-        "data": Key(Free(), "Anything more."),
+        "data": Key(AnyJson(), "Anything more."),
     },
     lambda given: dict(given.values),
 )
@@ -80,7 +80,7 @@ STEPS: Final[dict[str, StepWord]] = {
     "jsonRpc": record_step(
         "Answers a JSON-RPC 2.0 call, with the caller's id.",
         {
-            "result": Key(Free(), "The result of the call."),
+            "result": Key(AnyJson(), "The result of the call."),
             "error": Key(_RPC_ERROR, "The error instead of a result."),
         },
         lambda given, place: JsonRpc(place, **given.values),
@@ -126,7 +126,7 @@ STEPS: Final[dict[str, StepWord]] = {
         "Records a rule-event of your own.",
         {
             "type": Key(Str(empty=False), "Its type; `{{ }}` is filled in.", required=True),
-            "data": Key(MapOf(Free()), "Its data; `{{ }}` in texts is filled in."),
+            "data": Key(MapOf(AnyJson()), "Its data; `{{ }}` in texts is filled in."),
         },
         _emit,
         final=False,
@@ -138,12 +138,12 @@ STEPS: Final[dict[str, StepWord]] = {
 BARE_STEPS: Final = tuple(name for name, word in STEPS.items() if word.bare)
 
 
-class StepShape(Shape[Step]):
+class StepShape(ValueType[Step]):
     """One step: a mapping whose only key is the step's name, or the bare name where it needs no options."""
 
     expects = "a step"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> Step:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Step:
         if isinstance(node, ScalarNode):
             return self._read_word(node, where, reading)
         if not isinstance(node, MapNode) or not node.pairs:
@@ -161,7 +161,7 @@ class StepShape(Shape[Step]):
         here = f"{where}.{name}"
         return word.make(word.shape.read(value, here, reading), reading.place(key, here))
 
-    def _read_word(self, node: ScalarNode, where: str, reading: Reading) -> Step:
+    def _read_word(self, node: ScalarNode, where: str, reading: LoadContext) -> Step:
         name = reading.text(node, where)
         word = STEPS.get(name)
         if word is None:
@@ -204,12 +204,12 @@ def _unknown(name: str) -> str:
     return message if "did you mean" in message else f"{message}; known steps: {', '.join(STEPS)}"
 
 
-class Then(Shape[tuple[Step, ...]]):
+class Then(ValueType[tuple[Step, ...]]):
     """`then`: one step or a list; only the last one may answer. Whether it has to is for the rule to say."""
 
     expects = "a step or a list of steps"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[Step, ...]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Step, ...]:
         if not isinstance(node, ListNode):
             steps: tuple[Step, ...] = (STEP.read(node, where, reading),)
         elif node.items:
@@ -226,6 +226,6 @@ class Then(Shape[tuple[Step, ...]]):
         return {"anyOf": [STEP.schema(defs), {"type": "array", "items": STEP.schema(defs), "minItems": 1}]}
 
 
-STEP: Final[Shape[Step]] = Named("step", StepShape)
+STEP: Final[ValueType[Step]] = Named("step", StepShape)
 _STEP_LIST = List(STEP)
 THEN: Final = Then()

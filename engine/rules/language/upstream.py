@@ -7,22 +7,22 @@ from typing import Any, Final
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.yaml.containers import ByKind, List, MapOf
-from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import File, Pattern
-from mockrec.engine.rules.yaml.types import Bool, BoolOr, Duration, FirstOf, Null, Schema, Shape, Str
+from mockrec.engine.rules.yaml.types import Bool, BoolOr, Duration, FirstOf, Null, Schema, Str, ValueType
 
 _NAMES = List(Str(empty=False))
 _PROXY = Pattern("a proxy such as http://proxy:3128", r"(?:https?|socks(?:5h?)?|socks4a?)://[^\s/?#]+/?")
 
 
-class _Script(Shape[str]):
+class _Script(ValueType[str]):
     """The URL of a script, or the name of its file."""
 
     expects = "a file or a URL such as http://wpad/wpad.dat"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> str:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
         if isinstance(node, ScalarNode) and node.text.startswith(("http://", "https://")):
             return Str().read(node, where, reading)
         return File().read(node, where, reading)
@@ -81,7 +81,7 @@ def upstream_keys() -> dict[str, Key]:
 _KEYS: Final = upstream_keys()
 
 
-def upstream_fields(given: Given) -> dict[str, Any]:
+def upstream_fields(given: ParsedMapping) -> dict[str, Any]:
     """The given options under the names of the fields of `UpstreamSettings`."""
     named = given.fields(*(key for key in _KEYS if key != "timeouts"))
     if isinstance(named.get("proxy"), dict):

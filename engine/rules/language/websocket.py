@@ -9,26 +9,26 @@ from typing import Any, Final
 from mockrec.engine.rules.language.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.language.reply import ANSWER_KEYS, BODY_KEYS, build_reply
 from mockrec.engine.rules.language.step_entries import StepWord, bare_step, record_step
-from mockrec.engine.rules.model import Echo, Listen, Place, Reject, Script, ScriptLine
+from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine, SourceLocation
 from mockrec.engine.rules.yaml.containers import ByKind, List
-from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.strings import Base64
-from mockrec.engine.rules.yaml.types import Duration, FirstOf, Free, Int, Null, Schema, Shape, Str
+from mockrec.engine.rules.yaml.types import AnyJson, Duration, FirstOf, Int, Null, Schema, Str, ValueType
 
 _FORBIDDEN = 403
 """The status of a rejection that names none."""
 
 
-def _options(given: Given) -> Mapping[str, Any]:
+def _options(given: ParsedMapping) -> Mapping[str, Any]:
     return dict(given.values)
 
 
 _SENT = ByKind(
     scalar=Str(),
     mapping=Record(
-        {"json": Key(Free(), "JSON text."), "base64": Key(Base64(), "A binary message.")},
+        {"json": Key(AnyJson(), "JSON text."), "base64": Key(Base64(), "A binary message.")},
         _options,
         one_of=[("json", "base64")],
         some_of=[("json", "base64")],
@@ -38,8 +38,8 @@ _EXPECTED_KEYS = {
     "equals": Key(Str(), "The whole message."),
     **REGEX_KEYS,
     "includes": Key(Str(), "Text that it contains."),
-    "json": Key(Free(), "The whole message as JSON."),
-    "jsonIncludes": Key(Free(), "What the JSON message contains."),
+    "json": Key(AnyJson(), "The whole message as JSON."),
+    "jsonIncludes": Key(AnyJson(), "What the JSON message contains."),
 }
 _CLOSE_CODE = Int(1000, 4999)
 _CLOSE = ByKind(
@@ -63,17 +63,17 @@ _SCRIPT: dict[str, Key] = {
 }
 
 
-def _line(given: Given) -> ScriptLine:
+def _line(given: ParsedMapping) -> ScriptLine:
     ((kind, value),) = given.values.items()
     return ScriptLine(kind, value, given.place(kind))
 
 
-class _ScriptLine(Shape[ScriptLine]):
+class _ScriptLine(ValueType[ScriptLine]):
     """One line of a script: a mapping with exactly one of its words."""
 
     expects = "a mapping with one of send, expect, wait, ping, close"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> ScriptLine:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> ScriptLine:
         if not isinstance(node, MapNode) or len(node.pairs) != 1:
             raise self.unexpected(node, where, reading)
         return _LINE.read(node, where, reading)
@@ -85,7 +85,7 @@ class _ScriptLine(Shape[ScriptLine]):
 _LINE = Record(_SCRIPT, _line)
 
 
-def _reject(given: Given, place: Place) -> Reject:
+def _reject(given: ParsedMapping, place: SourceLocation) -> Reject:
     reply = build_reply(given, place)
     return Reject(place, reply=reply if "status" in given else replace(reply, status=_FORBIDDEN))
 

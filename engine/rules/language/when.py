@@ -11,9 +11,9 @@ from mockrec.engine.rules.language.regex import REGEX, REGEX_KEYS, regex_values
 from mockrec.engine.rules.model import Condition, Expected, MultipartPart, When
 from mockrec.engine.rules.patterns import PythonRegex
 from mockrec.engine.rules.yaml.containers import ByKind, List, MapOf, Named, OneOrMany
-from mockrec.engine.rules.yaml.context import Reading, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode
-from mockrec.engine.rules.yaml.records import Given, Key, Record
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.schema_check import schema_fault
 from mockrec.engine.rules.yaml.strings import (
     EXACT_QUERY,
@@ -28,24 +28,24 @@ from mockrec.engine.rules.yaml.strings import (
     Handler,
     JsonPath,
 )
-from mockrec.engine.rules.yaml.types import TEXT_TYPES, Bool, Enum, Free, Int, Number, Schema, Shape, Str
+from mockrec.engine.rules.yaml.types import TEXT_TYPES, AnyJson, Bool, Enum, Int, Number, Schema, Str, ValueType
 
 # ── values and conditions ──────────────────────────────────────────────────────────────────────────
 
 
-class _PlainList(Shape[tuple[Any, ...]]):
+class _PlainList(ValueType[tuple[Any, ...]]):
     """A list of free data."""
 
     expects = "a list"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[Any, ...]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Any, ...]:
         return tuple(reading.plain(node, where))
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": "array"}
 
 
-class _PlainScalar(Free):
+class _PlainScalar(AnyJson):
     """Text, a number, a boolean or null."""
 
     expects = "a value"
@@ -54,7 +54,7 @@ class _PlainScalar(Free):
         return {"type": list(TEXT_TYPES)}
 
 
-def _condition(given: Given) -> Expected:
+def _condition(given: ParsedMapping) -> Expected:
     values = regex_values(given)
     if "absent" in given and len(values) > 1:
         raise given.reject("absent", "what is absent cannot be tested further")
@@ -65,7 +65,7 @@ def _condition(given: Given) -> Expected:
     return Condition(**values)
 
 
-def _condition_shape(equals: Shape[Any]) -> Record[Expected]:
+def _condition_shape(equals: ValueType[Any]) -> Record[Expected]:
     keys = {
         "equals": Key(equals, "The whole value."),
         **REGEX_KEYS,
@@ -87,17 +87,17 @@ TEXT: Final = Named(
 )
 _TEXT: Final[ByKind] = ByKind(scalar=Str(), items=List(Str(), at_least=1), mapping=_condition_shape(Str()))
 VALUE: Final = Named("expectedValue", lambda: _VALUE, "a value, a list or a condition")
-_VALUE: Final[ByKind] = ByKind(scalar=_PlainScalar(), items=_PlainList(), mapping=_condition_shape(Free()))
+_VALUE: Final[ByKind] = ByKind(scalar=_PlainScalar(), items=_PlainList(), mapping=_condition_shape(AnyJson()))
 
 # ── JSON Schema ────────────────────────────────────────────────────────────────────────────────────
 
 
-class _JsonSchema(Shape[Any]):
+class _JsonSchema(ValueType[Any]):
     """A JSON Schema, inline or in a file → the schema, checked. `source` keeps what was written."""
 
     expects = "a JSON Schema or the name of a file that holds one"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> Any:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Any:
         source = reading.plain(node, where)
         schema = source
         if isinstance(source, str) and isinstance(node, ScalarNode):
@@ -129,7 +129,7 @@ _PART = Record(
 _JSON_RPC = Record(
     {
         "method": Key(Str(empty=False), "The method that is called."),
-        "params": Key(Free(), "Parameters; those given must be there."),
+        "params": Key(AnyJson(), "Parameters; those given must be there."),
     },
     lambda given: dict(given.values),
 )
@@ -138,7 +138,7 @@ _JSON_RPC = Record(
 _SEGMENT: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
-def _when(given: Given) -> When:
+def _when(given: ParsedMapping) -> When:
     named: dict[str, Any] = given.fields()
     sources = {key: _source(value) for key, value in given.values.items()}
     if "jsonSchema" in given:
@@ -198,8 +198,8 @@ _WHEN: Final[Record[When]] = Record(
         "body": Key(Str(), "The whole body as text."),
         "bodyIncludes": Key(Str(), "Text that the body contains."),
         "bodyRegex": Key(REGEX, "A regular expression that is found in the body."),
-        "json": Key(Free(), "The whole body as JSON."),
-        "jsonIncludes": Key(Free(), "What the JSON body contains, at any depth of what is given."),
+        "json": Key(AnyJson(), "The whole body as JSON."),
+        "jsonIncludes": Key(AnyJson(), "What the JSON body contains, at any depth of what is given."),
         "jsonPath": Key(MapOf(VALUE, key=JsonPath()), "JSONPath (RFC 9535) → value or condition."),
         "jsonSchema": Key(_JsonSchema(), "A JSON Schema that the body fits, inline or as a file."),
         "jsonRpc": Key(_JSON_RPC, "A JSON-RPC 2.0 call."),

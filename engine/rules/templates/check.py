@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mockrec.engine.errors import Problem
-from mockrec.engine.rules.model import HeaderPairs, Place
+from mockrec.engine.rules.model import HeaderPairs, SourceLocation
 from mockrec.engine.rules.templates.template import TemplateError, compile_template
-from mockrec.engine.rules.yaml.context import Reading
+from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
 
 
-def check_text(text: str, place: Place, reading: Reading) -> bool:
+def check_text(text: str, place: SourceLocation, reading: LoadContext) -> bool:
     """Whether a text is a template; if it is a broken one, that is noted."""
     try:
         compile_template(text, place)
@@ -23,7 +23,7 @@ def check_text(text: str, place: Place, reading: Reading) -> bool:
     return True
 
 
-def check_headers(pairs: HeaderPairs, place: Place, reading: Reading) -> bool:
+def check_headers(pairs: HeaderPairs, place: SourceLocation, reading: LoadContext) -> bool:
     """As `check_text`, for the values of header fields."""
     good = True
     for _, value in pairs:
@@ -31,7 +31,7 @@ def check_headers(pairs: HeaderPairs, place: Place, reading: Reading) -> bool:
     return good
 
 
-def check_tree(node: AnyNode, where: str, reading: Reading) -> bool:
+def check_tree(node: AnyNode, where: str, reading: LoadContext) -> bool:
     """As `check_text`, for every text in free data that was read without a problem."""
     good = True
     for text, path in _texts(node, where):

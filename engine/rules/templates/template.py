@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.rules.model import HeaderPairs, Place
+from mockrec.engine.rules.model import HeaderPairs, SourceLocation
 
 if TYPE_CHECKING:
     import jinja2
@@ -163,7 +163,7 @@ class Template:
 
     __slots__ = ("_place", "_template", "_text", "is_static")
 
-    def __init__(self, text: str, place: Place) -> None:
+    def __init__(self, text: str, place: SourceLocation) -> None:
         self._text = text
         self._place = place
         self._template: jinja2.Template | None = None
@@ -190,7 +190,7 @@ class TemplateTree:
 
     __slots__ = ("_tree", "is_static")
 
-    def __init__(self, value: Any, place: Place) -> None:
+    def __init__(self, value: Any, place: SourceLocation) -> None:
         self._tree = _compile_tree(value, place)
         self.is_static = not _has_template(self._tree)
 
@@ -204,7 +204,7 @@ class HeaderTemplates:
 
     __slots__ = ("_pairs", "_place", "is_static")
 
-    def __init__(self, pairs: HeaderPairs, place: Place) -> None:
+    def __init__(self, pairs: HeaderPairs, place: SourceLocation) -> None:
         self._place = place
         self._pairs = tuple((name, Template(value, place)) for name, value in pairs)
         self.is_static = all(template.is_static for _, template in self._pairs)
@@ -221,17 +221,17 @@ class HeaderTemplates:
         return tuple(rendered)
 
 
-def compile_template(text: str, place: Place) -> Template:
+def compile_template(text: str, place: SourceLocation) -> Template:
     """Compiles a text that stands at `place` of the rule file. Raises TemplateError if it is malformed."""
     return Template(text, place)
 
 
-def compile_tree(value: Any, place: Place) -> TemplateTree:
+def compile_tree(value: Any, place: SourceLocation) -> TemplateTree:
     """Compiles all strings in a plain value. Raises TemplateError if one is malformed."""
     return TemplateTree(value, place)
 
 
-def compile_headers(pairs: HeaderPairs, place: Place) -> HeaderTemplates:
+def compile_headers(pairs: HeaderPairs, place: SourceLocation) -> HeaderTemplates:
     """Compiles the values of header pairs. Raises TemplateError if one is malformed."""
     return HeaderTemplates(pairs, place)
 
@@ -250,7 +250,7 @@ def has_marks(text: str) -> bool:
     return any(mark in text for mark in _MARKS)
 
 
-def _compile(text: str, place: Place) -> jinja2.Template:
+def _compile(text: str, place: SourceLocation) -> jinja2.Template:
     from mockrec.engine.rules.templates import sandbox
 
     try:
@@ -260,7 +260,7 @@ def _compile(text: str, place: Place) -> jinja2.Template:
         raise _error(place, text, line, message) from error
 
 
-def _compile_tree(value: Any, place: Place) -> Any:
+def _compile_tree(value: Any, place: SourceLocation) -> Any:
     if isinstance(value, str):
         return Template(value, place) if has_marks(value) else value
     if isinstance(value, Mapping):
@@ -288,7 +288,7 @@ def _render_tree(tree: Any, context: Scope) -> Any:
     return tree
 
 
-def _error(place: Place, text: str, line: int, message: str) -> TemplateError:
+def _error(place: SourceLocation, text: str, line: int, message: str) -> TemplateError:
     """`line` counts in the text. A block scalar begins where a line does, and its lines are the file's."""
     if place.column == 1:
         return TemplateError(place.line + line - 1, message)

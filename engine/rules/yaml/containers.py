@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, ScalarNode
-from mockrec.engine.rules.yaml.types import Scalar, Schema, Shape, T, Unfit
+from mockrec.engine.rules.yaml.types import InvalidValue, ScalarType, Schema, T, ValueType
 
 
-class List(Shape[tuple[T, ...]]):
+class List(ValueType[tuple[T, ...]]):
     """A list of one shape."""
 
-    def __init__(self, item: Shape[T], *, at_least: int = 0) -> None:
+    def __init__(self, item: ValueType[T], *, at_least: int = 0) -> None:
         self._item = item
         self._at_least = at_least
         self.expects = "a list" if not at_least else f"a list of at least {at_least}"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[T, ...]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[T, ...]:
         if not isinstance(node, ListNode) or len(node.items) < self._at_least:
             raise self.unexpected(node, where, reading)
         items = []
@@ -41,15 +41,15 @@ class List(Shape[tuple[T, ...]]):
         return schema
 
 
-class OneOrMany(Shape[tuple[T, ...]]):
+class OneOrMany(ValueType[tuple[T, ...]]):
     """A single value, or a list of them that is not empty."""
 
-    def __init__(self, item: Shape[T]) -> None:
+    def __init__(self, item: ValueType[T]) -> None:
         self._item = item
         self._list = List(item, at_least=1)
         self.expects = f"{item.expects}, or a list"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[T, ...]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[T, ...]:
         if isinstance(node, ListNode):
             return self._list.read(node, where, reading)
         return (self._item.read(node, where, reading),)
@@ -58,18 +58,18 @@ class OneOrMany(Shape[tuple[T, ...]]):
         return {"anyOf": [self._item.schema(defs), self._list.schema(defs)]}
 
 
-class MapOf(Shape[dict[str, T]]):
+class MapOf(ValueType[dict[str, T]]):
     """A mapping with free keys and values of one shape."""
 
     expects = "a mapping"
 
-    def __init__(self, value: Shape[T], *, key: Scalar[str] | None = None, fold_case: bool = False) -> None:
+    def __init__(self, value: ValueType[T], *, key: ScalarType[str] | None = None, fold_case: bool = False) -> None:
         """`fold_case`: keys that differ in case only are the same key given twice."""
         self._value = value
         self._key = key
         self._fold_case = fold_case
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> dict[str, T]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> dict[str, T]:
         if not isinstance(node, MapNode):
             raise self.unexpected(node, where, reading)
         pairs, good = reading.pairs(node, where)
@@ -96,15 +96,15 @@ class MapOf(Shape[dict[str, T]]):
         return schema
 
 
-class ByKind(Shape[Any]):
+class ByKind(ValueType[Any]):
     """A choice that the kind of node decides: scalar, list or mapping; None where a kind is refused."""
 
     def __init__(
         self,
         *,
-        scalar: Shape[Any] | None = None,
-        items: Shape[Any] | None = None,
-        mapping: Shape[Any] | None = None,
+        scalar: ValueType[Any] | None = None,
+        items: ValueType[Any] | None = None,
+        mapping: ValueType[Any] | None = None,
     ) -> None:
         self._scalar = scalar
         self._items = items
@@ -112,14 +112,14 @@ class ByKind(Shape[Any]):
         self._shapes = [shape for shape in (scalar, items, mapping) if shape is not None]
         self.expects = " or ".join(dict.fromkeys(shape.expects for shape in self._shapes))
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> Any:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Any:
         if isinstance(node, ScalarNode):
             shape = self._scalar
         else:
             shape = self._items if isinstance(node, ListNode) else self._mapping
         if shape is None:
             raise self.unexpected(node, where, reading)
-        if isinstance(node, ScalarNode) and isinstance(shape, Scalar):
+        if isinstance(node, ScalarNode) and isinstance(shape, ScalarType):
             return shape.read_scalar(node, where, reading, self.expects)
         return shape.read(node, where, reading)
 
@@ -127,34 +127,34 @@ class ByKind(Shape[Any]):
         return {"anyOf": [shape.schema(defs) for shape in self._shapes]}
 
 
-class Checked(Shape[T]):
+class Checked(ValueType[T]):
     """A shape whose value is looked at once more; the check may change it, and raises Unfit."""
 
-    def __init__(self, shape: Shape[T], check: Callable[[T], T]) -> None:
+    def __init__(self, shape: ValueType[T], check: Callable[[T], T]) -> None:
         self._shape = shape
         self._check = check
         self.expects = shape.expects
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
         value = self._shape.read(node, where, reading)
         try:
             return self._check(value)
-        except Unfit as fault:
+        except InvalidValue as fault:
             raise reading.reject(node, where, str(fault)) from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return self._shape.schema(defs)
 
 
-class Named(Shape[T]):
+class Named(ValueType[T]):
     """A shape that the schema describes once, under `$defs`; also what makes recursion possible."""
 
-    def __init__(self, name: str, shape: Callable[[], Shape[T]], expects: str = "a mapping") -> None:
+    def __init__(self, name: str, shape: Callable[[], ValueType[T]], expects: str = "a mapping") -> None:
         self._name = name
         self._shape = shape
         self.expects = expects
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
         return self._shape().read(node, where, reading)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockrec.engine.errors import Problem
-from mockrec.engine.rules.model import Place
+from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, MapNode, Node, ScalarNode, core_value
 
 _SECRET_SIZE = 6
@@ -22,10 +22,10 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
 class Rejected(Exception):
-    """A node was refused; why stands in `Reading.problems`."""
+    """A node was refused; why stands in `LoadContext.problems`."""
 
 
-class Reading:
+class LoadContext:
     """One rule file being read."""
 
     def __init__(
@@ -55,13 +55,13 @@ class Reading:
         self.problems.append(Problem(self.file, node.line, node.column, where, self._without_secrets(message)))
         return Rejected()
 
-    def reject_at(self, place: Place, message: str) -> Rejected:
+    def reject_at(self, place: SourceLocation, message: str) -> Rejected:
         """The same for what was read already."""
         message = self._without_secrets(message)
         self.problems.append(Problem(place.file, place.line, place.column, place.where, message))
         return Rejected()
 
-    def warn(self, place: Place, message: str) -> None:
+    def warn(self, place: SourceLocation, message: str) -> None:
         message = self._without_secrets(message)
         self.warnings.append(Problem(place.file, place.line, place.column, place.where, message))
 
@@ -72,11 +72,11 @@ class Reading:
                 message = message.replace(value, f"${{{name}}}")
         return message
 
-    def place(self, node: Node, where: str) -> Place:
+    def place(self, node: Node, where: str) -> SourceLocation:
         """Where a node's text begins; for a block scalar that is the line after its `|`."""
         if isinstance(node, ScalarNode) and node.block:
-            return Place(self.file, node.line + 1, 1, where)
-        return Place(self.file, node.line, node.column, where)
+            return SourceLocation(self.file, node.line + 1, 1, where)
+        return SourceLocation(self.file, node.line, node.column, where)
 
     # ── text ───────────────────────────────────────────────────────────────────────────────────────
 

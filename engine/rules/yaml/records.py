@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mockrec.engine.rules.model import Place
-from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.model import SourceLocation
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode, ScalarNode, core_value
-from mockrec.engine.rules.yaml.types import Schema, Shape, T, nearest_hint
+from mockrec.engine.rules.yaml.types import Schema, T, ValueType, nearest_hint
 
 _CAPITALS = re.compile("[A-Z]+")
 LATER: Final = "is not available yet in this version of mockrec"
@@ -22,7 +22,7 @@ class Key:
 
     def __init__(
         self,
-        shape: Shape[Any],
+        shape: ValueType[Any],
         about: str,
         *,
         required: bool = False,
@@ -43,12 +43,12 @@ class Key:
         return name if answer is True else answer or ""
 
 
-class Given:
+class ParsedMapping:
     """The keys of one record as given, for the function that builds its value."""
 
     __slots__ = ("keys", "node", "nodes", "reading", "values", "where")
 
-    def __init__(self, node: AnyNode, where: str, reading: Reading) -> None:
+    def __init__(self, node: AnyNode, where: str, reading: LoadContext) -> None:
         self.node = node
         self.where = where
         self.reading = reading
@@ -66,7 +66,7 @@ class Given:
         """The given values under the names of a dataclass: `bodyIdle` → `body_idle`. All, or the named."""
         return {_field(key): value for key, value in self.values.items() if not names or key in names}
 
-    def place(self, key: str) -> Place:
+    def place(self, key: str) -> SourceLocation:
         """Where a key's value stands."""
         return self.reading.place(self.nodes[key], f"{self.where}.{key}" if self.where else key)
 
@@ -75,7 +75,7 @@ class Given:
         return self.reading.reject(self.nodes[key], f"{self.where}.{key}" if self.where else key, message)
 
 
-class Record(Shape[T]):
+class Record(ValueType[T]):
     """A mapping with known keys, built into one value."""
 
     expects = "a mapping"
@@ -83,7 +83,7 @@ class Record(Shape[T]):
     def __init__(
         self,
         keys: Mapping[str, Key],
-        build: Callable[[Given], T],
+        build: Callable[[ParsedMapping], T],
         *,
         one_of: Iterable[Sequence[str]] = (),
         some_of: Iterable[Sequence[str]] = (),
@@ -99,8 +99,8 @@ class Record(Shape[T]):
         self._some_of = [tuple(group) for group in some_of]
         self._may_be_nothing = may_be_nothing
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
-        given = Given(node, where, reading)
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
+        given = ParsedMapping(node, where, reading)
         good = True
         if isinstance(node, MapNode):
             pairs, good = reading.pairs(node, where)
@@ -112,7 +112,7 @@ class Record(Shape[T]):
             raise Rejected
         return self._build(given)
 
-    def _read_key(self, given: Given, name: str, key: ScalarNode, value: AnyNode) -> bool:
+    def _read_key(self, given: ParsedMapping, name: str, key: ScalarNode, value: AnyNode) -> bool:
         known = self.keys.get(name)
         reading = given.reading
         if known is None:
@@ -133,7 +133,7 @@ class Record(Shape[T]):
             return False
         return True
 
-    def _is_complete(self, given: Given) -> bool:
+    def _is_complete(self, given: ParsedMapping) -> bool:
         faults = [f'the key "{name}" is missing' for name in self._required if name not in given.keys]
         faults += [
             f"give {' or '.join(group)}" if len(group) < 5 else f"give one of {', '.join(group)}"

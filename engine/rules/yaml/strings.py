@@ -13,9 +13,9 @@ from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.model import HeaderPairs
 from mockrec.engine.rules.patterns import check_regex
 from mockrec.engine.rules.yaml.containers import ByKind, Checked, List, MapOf
-from mockrec.engine.rules.yaml.context import Reading, Rejected, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
-from mockrec.engine.rules.yaml.types import TEXT_TYPES, Scalar, Schema, Shape, Str, Unfit
+from mockrec.engine.rules.yaml.types import TEXT_TYPES, InvalidValue, ScalarType, Schema, Str, ValueType
 from mockrec.engine.wire.syntax import TOKEN_PATTERN
 from mockrec.formats.text.regex import RegexError
 
@@ -26,7 +26,7 @@ _HANDLER = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
 URL_SCHEMES: Final = ("http", "https", "ws", "wss")
 
 
-class Pattern(Scalar[str]):
+class Pattern(ScalarType[str]):
     """Text that a regular expression accepts, and a function that raises Unfit or may change the text."""
 
     def __init__(self, expects: str, pattern: str, check: Callable[[str], str] | None = None) -> None:
@@ -37,14 +37,14 @@ class Pattern(Scalar[str]):
 
     def parse(self, text: str, plain: bool) -> str:
         if self._pattern.fullmatch(text) is None:
-            raise Unfit
+            raise InvalidValue
         return text if self._check is None else self._check(text)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": list(TEXT_TYPES), "pattern": f"^(?:{self._pattern.pattern})$"}
 
 
-class Regex(Scalar[str]):
+class RegexType(ScalarType[str]):
     """A regular expression in RE2's syntax."""
 
     expects = "a regular expression"
@@ -57,14 +57,14 @@ class Regex(Scalar[str]):
         try:
             check_regex(text, python_allowed=self._python_allowed)
         except RegexError as error:
-            raise Unfit(str(error)) from None
+            raise InvalidValue(str(error)) from None
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": list(TEXT_TYPES)}
 
 
-class Base64(Scalar[bytes]):
+class Base64(ScalarType[bytes]):
     """Base64 (RFC 4648, section 4), white space anywhere → bytes."""
 
     expects = "base64"
@@ -73,42 +73,42 @@ class Base64(Scalar[bytes]):
         try:
             return base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise Unfit(f"not base64: {error}") from None
+            raise InvalidValue(f"not base64: {error}") from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": list(TEXT_TYPES), "contentEncoding": "base64"}
 
 
-class File(Shape[str]):
+class File(ValueType[str]):
     """The name of a file that exists, relative to the rule file's folder → absolute path."""
 
     expects = "the name of a file"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> str:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
         return reading.existing(_FILE_NAME.read(node, where, reading), node, where)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _FILE_NAME.schema(defs)
 
 
-class Folder(Shape[str]):
+class FolderType(ValueType[str]):
     """The name of a folder that exists, relative to the rule file's folder → absolute path."""
 
     expects = "the name of a folder"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> str:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
         return reading.folder(_FILE_NAME.read(node, where, reading), node, where)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _FILE_NAME.schema(defs)
 
 
-class Handler(Shape[str]):
+class Handler(ValueType[str]):
     """`handlers.py:name` → `/folder/handlers.py:name`. The file has to exist; it is not imported."""
 
     expects = "a function such as handlers.py:name"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> str:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
         file, _, name = _HANDLER_NAME.read(node, where, reading).rpartition(":")
         return f"{reading.existing(file, node, where)}:{name}"
 
@@ -120,7 +120,7 @@ MOST_STEPS: Final = 100
 """Steps of a JSONPath; documents that are nested deeper are not looked into either."""
 
 
-class JsonPath(Scalar[str]):
+class JsonPath(ScalarType[str]):
     """A JSONPath query (RFC 9535)."""
 
     expects = "a JSONPath such as $.user.id"
@@ -131,16 +131,16 @@ class JsonPath(Scalar[str]):
         try:
             steps = len(compile_path(text).segments)
         except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
-            raise Unfit(f"not a JSONPath: {str(error) or quoted(text)}") from None
+            raise InvalidValue(f"not a JSONPath: {str(error) or quoted(text)}") from None
         if steps > MOST_STEPS:  # each is a frame of Python's stack when it is looked up
-            raise Unfit(f"a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")
+            raise InvalidValue(f"a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": "string", "pattern": r"^\$"}
 
 
-class Headers(Shape[HeaderPairs]):
+class Headers(ValueType[HeaderPairs]):
     """Header fields as pairs in order: a mapping whose values may be lists, or a list of pairs."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Headers(Shape[HeaderPairs]):
         self._either = ByKind(mapping=self._mapping, items=self._pairs)
         self.expects = "a mapping of header names to values, or a list of pairs"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> HeaderPairs:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> HeaderPairs:
         if isinstance(node, ScalarNode):
             raise self.unexpected(node, where, reading)
         found = self._either.read(node, where, reading)
@@ -165,12 +165,12 @@ class Headers(Shape[HeaderPairs]):
         return self._either.schema(defs)
 
 
-class _Pair(Shape[tuple[str, str]]):
+class _Pair(ValueType[tuple[str, str]]):
     """`[name, value]`."""
 
     expects = "a pair of name and value"
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> tuple[str, str]:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[str, str]:
         if not isinstance(node, ListNode) or len(node.items) != 2:
             raise self.unexpected(node, where, reading)
         name, value = node.items
@@ -190,7 +190,7 @@ class _Pair(Shape[tuple[str, str]]):
         }
 
 
-class HeaderValue(Scalar[str]):
+class HeaderValue(ScalarType[str]):
     """A field value (RFC 9110, 5.5): visible text, spaces and tabs, in Latin-1 as the wire has it."""
 
     expects = "a header value"
@@ -198,9 +198,9 @@ class HeaderValue(Scalar[str]):
     def parse(self, text: str, plain: bool) -> str:
         found = _FORBIDDEN_IN_VALUE.search(text)
         if found is not None and ord(found[0]) > 0xFF:
-            raise Unfit(f"a header value is Latin-1 text; {quoted(found[0])} is not")
+            raise InvalidValue(f"a header value is Latin-1 text; {quoted(found[0])} is not")
         if found is not None:
-            raise Unfit(f"a header value has no line breaks and no control characters; found {found[0]!r}")
+            raise InvalidValue(f"a header value has no line breaks and no control characters; found {found[0]!r}")
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -210,12 +210,12 @@ class HeaderValue(Scalar[str]):
 def _url(text: str) -> str:
     """Checks `url`: `/path`, `http://host/path` or `host/path`, without a query."""
     if "?" in text:
-        raise Unfit("a URL here has no query; match it with `query` or `exactQuery`")
+        raise InvalidValue("a URL here has no query; match it with `query` or `exactQuery`")
     if text.startswith("/"):
         return text
     scheme, found, rest = text.partition("://")
     if found and scheme.lower() not in URL_SCHEMES:
-        raise Unfit(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
+        raise InvalidValue(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
     _authority((rest if found else text).partition("/")[0])
     return text
 
@@ -223,27 +223,27 @@ def _url(text: str) -> str:
 def _authority(text: str) -> str:
     """Checks `host` or `host:port`; IPv6 addresses stand in brackets."""
     if text.count(":") > 1 and not text.startswith("["):
-        raise Unfit("an IPv6 address stands in brackets")
+        raise InvalidValue("an IPv6 address stands in brackets")
     host, colon, port = (text, "", "") if text.endswith("]") or ":" not in text else text.rpartition(":")
     if _HOST_LABELS.fullmatch(host) is None:
-        raise Unfit(f"not a host: {quoted(host)}")
+        raise InvalidValue(f"not a host: {quoted(host)}")
     if colon and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise Unfit(f"not a port: {quoted(port)}")
+        raise InvalidValue(f"not a port: {quoted(port)}")
     return text
 
 
 def _path(text: str) -> str:
     if "?" in text:
-        raise Unfit("a path has no query; match it with `query` or `exactQuery`")
+        raise InvalidValue("a path has no query; match it with `query` or `exactQuery`")
     return text
 
 
 def _path_template(text: str) -> str:
     names = _SEGMENT.findall(_path(text))
     if any(brace in _SEGMENT.sub("", text) for brace in "{}"):
-        raise Unfit("a name in braces is letters, digits, _ and -, for example /users/{id}")
+        raise InvalidValue("a name in braces is letters, digits, _ and -, for example /users/{id}")
     if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
-        raise Unfit(f"the name {{{repeated[0]}}} is used twice")
+        raise InvalidValue(f"the name {{{repeated[0]}}} is used twice")
     return text
 
 
@@ -254,7 +254,7 @@ def _webhook_url(text: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise Unfit(f"not an absolute URL: {quoted(text)}")
+        raise InvalidValue(f"not an absolute URL: {quoted(text)}")
     return text
 
 
@@ -262,25 +262,25 @@ def _target(text: str) -> str:
     """Checks `forward.to`: a server without a path."""
     scheme, found, rest = text.partition("://")
     if found and scheme.lower() not in URL_SCHEMES:
-        raise Unfit(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
+        raise InvalidValue(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
     rest = rest if found else text
     if any(character in rest.rstrip("/") for character in "/?#"):
-        raise Unfit("a server has no path; the request's own path is kept")
+        raise InvalidValue("a server has no path; the request's own path is kept")
     _authority(rest.rstrip("/"))
     return text
 
 
 def pair_of(
-    shape: Shape[Any], expects: str, more: Callable[[tuple[Any, Any]], tuple[Any, Any]]
-) -> Shape[tuple[Any, Any]]:
+    shape: ValueType[Any], expects: str, more: Callable[[tuple[Any, Any]], tuple[Any, Any]]
+) -> ValueType[tuple[Any, Any]]:
     """A list of exactly two, which `more` checks further; it raises Unfit."""
 
     def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(values) != 2:
-            raise Unfit(f"expected {expects}, got a list of {len(values)}")
+            raise InvalidValue(f"expected {expects}, got a list of {len(values)}")
         return more((values[0], values[1]))
 
-    return cast(Shape[tuple[Any, Any]], Checked(List(shape), check))
+    return cast(ValueType[tuple[Any, Any]], Checked(List(shape), check))
 
 
 _FILE_NAME: Final = Str(empty=False)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
-from mockrec.engine.rules.yaml.context import Reading, Rejected, describe, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, describe, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode, core_value
 from mockrec.formats.text.quantities import DURATION, SIZE, bytes_of, seconds_of
 
@@ -22,17 +22,17 @@ VARIABLE: Final = "variable"
 """The `$defs` entry for `${NAME}` where something else than text is expected."""
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A scalar's text does not fit. The message, where there is one, replaces "expected …, got …"."""
 
 
-class Shape(Generic[T]):
+class ValueType(Generic[T]):
     """What may stand at a place of the rule file."""
 
     expects = "a value"
     """In the words of "expected …, got …"."""
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
         """The value of a node. Raises Rejected after noting every problem inside."""
         raise NotImplementedError
 
@@ -40,36 +40,36 @@ class Shape(Generic[T]):
         """JSON Schema (draft 2020-12) of the values; shared parts go into `defs`."""
         raise NotImplementedError
 
-    def unexpected(self, node: AnyNode, where: str, reading: Reading) -> Rejected:
+    def unexpected(self, node: AnyNode, where: str, reading: LoadContext) -> Rejected:
         return reading.reject(node, where, f"expected {self.expects}, got {describe(node)}")
 
 
-class Scalar(Shape[T]):
+class ScalarType(ValueType[T]):
     """A shape whose nodes are scalars; subclasses say what a text means."""
 
     def parse(self, text: str, plain: bool) -> T:
         """The value of a text; `plain`: it may be a number, a boolean or null. Raises Unfit."""
         raise NotImplementedError
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> T:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> T:
         if not isinstance(node, ScalarNode):
             raise self.unexpected(node, where, reading)
         return self.read_scalar(node, where, reading, self.expects)
 
-    def read_scalar(self, node: ScalarNode, where: str, reading: Reading, expects: str) -> T:
+    def read_scalar(self, node: ScalarNode, where: str, reading: LoadContext, expects: str) -> T:
         """As `read`; `expects` says what else may stand there."""
         text = reading.text(node, where)
         variable = "${" in node.text
         try:
             return self.parse(text, node.plain or variable)
-        except Unfit as fault:
+        except InvalidValue as fault:
             # A message of the parser may quote the text, and a variable's value may be a secret.
             if str(fault) and not variable:
                 raise reading.reject(node, where, str(fault)) from None
             raise reading.reject(node, where, f"expected {expects}, got {describe(node)}") from None
 
 
-class Str(Scalar[str]):
+class Str(ScalarType[str]):
     """Text. A plain scalar is taken as written: `1.10` is the text `1.10`."""
 
     expects = "text"
@@ -81,7 +81,7 @@ class Str(Scalar[str]):
 
     def parse(self, text: str, plain: bool) -> str:
         if not self._empty and (not text or (plain and core_value(text) is None)):
-            raise Unfit
+            raise InvalidValue
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -90,7 +90,7 @@ class Str(Scalar[str]):
         return {"type": ["string", "number", "boolean"], "minLength": 1}
 
 
-class Int(Scalar[int]):
+class Int(ScalarType[int]):
     """A whole number between two bounds, both included."""
 
     def __init__(
@@ -110,11 +110,11 @@ class Int(Scalar[int]):
     def parse(self, text: str, plain: bool) -> int:
         value = core_value(text) if plain else None
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Unfit
+            raise InvalidValue
         if (self._low is not None and value < self._low) or (self._high is not None and value > self._high):
-            raise Unfit
+            raise InvalidValue
         if value in self._advice:
-            raise Unfit(self._advice[value])
+            raise InvalidValue(self._advice[value])
         return value
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -128,7 +128,7 @@ class Int(Scalar[int]):
         return or_variable(schema, defs)
 
 
-class Number(Scalar[float]):
+class Number(ScalarType[float]):
     """A finite number; whole ones stay `int`."""
 
     expects = "a number"
@@ -141,9 +141,9 @@ class Number(Scalar[float]):
     def parse(self, text: str, plain: bool) -> float:
         value = core_value(text) if plain else None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise Unfit
+            raise InvalidValue
         if self._low is not None and value < self._low:
-            raise Unfit
+            raise InvalidValue
         return value
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
@@ -153,7 +153,7 @@ class Number(Scalar[float]):
         return or_variable(schema, defs)
 
 
-class Bool(Scalar[bool]):
+class Bool(ScalarType[bool]):
     """`true` or `false`; `only` leaves one of them."""
 
     def __init__(self, *, only: bool | None = None) -> None:
@@ -163,14 +163,14 @@ class Bool(Scalar[bool]):
     def parse(self, text: str, plain: bool) -> bool:
         value = core_value(text) if plain else None
         if not isinstance(value, bool) or (self._only is not None and value is not self._only):
-            raise Unfit
+            raise InvalidValue
         return value
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return or_variable({"type": "boolean"} if self._only is None else {"const": self._only}, defs)
 
 
-class BoolOr(Scalar[str]):
+class BoolOr(ScalarType[str]):
     """`true`, `false` or a word of its own, as text."""
 
     def __init__(self, word: str) -> None:
@@ -186,20 +186,20 @@ class BoolOr(Scalar[str]):
         return or_variable({"enum": [True, False, self._word]}, defs)
 
 
-class Null(Scalar[None]):
+class Null(ScalarType[None]):
     """`null`, or nothing at all."""
 
     expects = "null"
 
     def parse(self, text: str, plain: bool) -> None:
         if not plain or core_value(text) is not None:
-            raise Unfit
+            raise InvalidValue
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": "null"}
 
 
-class Enum(Scalar[str]):
+class Enum(ScalarType[str]):
     """One of a few words, as written."""
 
     def __init__(self, *words: str) -> None:
@@ -208,14 +208,14 @@ class Enum(Scalar[str]):
 
     def parse(self, text: str, plain: bool) -> str:
         if text not in self.words:
-            raise Unfit(nearest_hint(text, self.words, f"expected {self.expects}, got"))
+            raise InvalidValue(nearest_hint(text, self.words, f"expected {self.expects}, got"))
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return or_variable({"enum": list(self.words)}, defs)
 
 
-class Duration(Scalar[float]):
+class Duration(ScalarType[float]):
     """`100ms`, `2s`, `1m`, `1h`, or 0 → seconds."""
 
     expects = "a duration such as 100ms, 2s or 1m"
@@ -224,14 +224,14 @@ class Duration(Scalar[float]):
         try:
             return seconds_of(text)
         except ValueError:
-            raise Unfit from None
+            raise InvalidValue from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         text = {"type": "string", "pattern": f"^{DURATION.pattern}$"}
         return or_variable({"anyOf": [text, {"const": 0}]}, defs)
 
 
-class Size(Scalar[int]):
+class Size(ScalarType[int]):
     """`64KiB`, `10MB` or a plain number of bytes → bytes."""
 
     expects = "a size such as 64KiB, 10MB or a number of bytes"
@@ -240,17 +240,17 @@ class Size(Scalar[int]):
         try:
             return bytes_of(text)
         except ValueError:
-            raise Unfit from None
+            raise InvalidValue from None
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         text = {"type": "string", "pattern": f"^{SIZE.pattern}$"}
         return or_variable({"anyOf": [{"type": "integer", "minimum": 0}, text]}, defs)
 
 
-class FirstOf(Scalar[Any]):
+class FirstOf(ScalarType[Any]):
     """The first of several scalar shapes that takes the text."""
 
-    def __init__(self, *shapes: Scalar[Any], expects: str = "") -> None:
+    def __init__(self, *shapes: ScalarType[Any], expects: str = "") -> None:
         self._shapes = shapes
         self.expects = expects or " or ".join(shape.expects for shape in shapes)
 
@@ -258,18 +258,18 @@ class FirstOf(Scalar[Any]):
         for shape in self._shapes:
             try:
                 return shape.parse(text, plain)
-            except Unfit:
+            except InvalidValue:
                 continue
-        raise Unfit
+        raise InvalidValue
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"anyOf": [shape.schema(defs) for shape in self._shapes]}
 
 
-class Free(Shape[Any]):
+class AnyJson(ValueType[Any]):
     """Any data that JSON can hold."""
 
-    def read(self, node: AnyNode, where: str, reading: Reading) -> Any:
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> Any:
         return reading.plain(node, where)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

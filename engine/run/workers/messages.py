@@ -71,14 +71,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class StartRefused:
     """It cannot start, for a reason that the user can mend."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ProgressMessage:
     """What has happened since the last one."""
 
     exchanges: int
@@ -138,8 +138,8 @@ Message = (  # fmt: skip
     | Stop
     | Hurry
     | Ready
-    | Refused
-    | Progress
+    | StartRefused
+    | ProgressMessage
     | LeftOut
     | Defect
     | UserFailure

@@ -18,7 +18,7 @@ from mockrec.engine.run.workers.messages import Assignment, Message, packed, rec
 _READ_BYTES = 256 * 1024
 
 
-class Hand:
+class WorkerProcess:
     """A process, from its start to its end. `take` gets its records (`batches.py`) as bytes, `hear` messages."""
 
     def __init__(self, number: int, take: Callable[[bytes], Awaitable[None]], hear: Callable[[Message], None]) -> None:

@@ -7,10 +7,10 @@ from mockrec.engine.message.summary import Ended, Shown, ended_of
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.run.workers.messages import Progress
+from mockrec.engine.run.workers.messages import ProgressMessage
 
 
-class Tally:
+class WorkerProgress:
     """Counts since the last `progress`."""
 
     def __init__(self, redactor: Redactor | None, *, tells_exchanges: bool) -> None:
@@ -38,7 +38,7 @@ class Tally:
         self.version = version
         self._used = []
 
-    def progress(self, rules: RuleSet, bodies: BodyLogger) -> Progress | None:
+    def progress(self, rules: RuleSet, bodies: BodyLogger) -> ProgressMessage | None:
         """What has happened since this was called last; None if that is nothing."""
         used = [rule.used for rule in rules.rules]
         before = self._used or [0] * len(used)
@@ -46,7 +46,7 @@ class Tally:
             (place, now - then) for place, (now, then) in enumerate(zip(used, before, strict=True)) if now != then
         ]
         redactions = 0 if self._redactor is None else self._redactor.count
-        told = Progress(
+        told = ProgressMessage(
             self._exchanges,
             self._unmatched,
             self._ended,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.rules.model import Place, Reply, Rule, Step
+from mockrec.engine.rules.model import Reply, Rule, SourceLocation, Step
 from mockrec.engine.rules.templates.template import names_in
 
 _HINT = "each worker would count for itself; use one worker, or leave it out"
@@ -56,6 +56,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts(item)
-    elif is_dataclass(value) and not isinstance(value, Place | type):
+    elif is_dataclass(value) and not isinstance(value, SourceLocation | type):
         for one in fields(value):
             yield from _texts(getattr(value, one.name))

@@ -21,7 +21,7 @@ from mockrec.engine.run.settings import Ending, Hooks, RunSettings
 from mockrec.engine.run.workers import messages
 from mockrec.engine.run.workers.merger import Merge
 from mockrec.engine.run.workers.messages import Assignment, Message
-from mockrec.engine.run.workers.process import Hand
+from mockrec.engine.run.workers.process import WorkerProcess
 from mockrec.engine.run.workers.stateful_rules import check_memory
 from mockrec.engine.server.listener import bind_shared, url_of
 from mockrec.engine.steps.handlers import Handlers
@@ -48,7 +48,7 @@ class WorkerDefect(Exception):
     """A defect in a worker; its traceback is a note."""
 
 
-class Crew(Run):
+class WorkerPool(Run):
     """A recording whose servers are processes of their own."""
 
     def __init__(self, settings: RunSettings, hooks: Hooks, count: int, *, tells_exchanges: bool) -> None:
@@ -59,7 +59,7 @@ class Crew(Run):
         super().__init__(settings, hooks, drop=False, key=self._key)  # the workers leave out what is too much
         self._tells_exchanges = tells_exchanges
         self._sockets = bind_shared(settings.server.host, settings.server.ports, count)
-        self._hands: dict[int, Hand] = {}
+        self._hands: dict[int, WorkerProcess] = {}
         self._merges: dict[int, Merge] = {}
         self._all_ready = anyio.Event()
         self._loaded, self._version = settings.loaded, 0
@@ -118,7 +118,9 @@ class Crew(Run):
         while True:
             merge = Merge(self._recording.recorder, kept_types(self.settings))
             self._merges[number] = merge
-            hand = self._hands[number] = Hand(number, self._taker(merge), lambda said: self._hear(number, said))
+            hand = self._hands[number] = WorkerProcess(
+                number, self._taker(merge), lambda said: self._hear(number, said)
+            )
             words = await hand.work(self._assignment, self._sockets[number - 1], stdout=self._worker_stdout)
             if not words and self._stopping:
                 return
@@ -182,7 +184,7 @@ class Crew(Run):
                     hand.tell(messages.StopAnswering())
                 if len(self._hands) == len(self._sockets) and all(one.ready for one in self._hands.values()):
                     self._all_ready.set()
-            case messages.Progress():
+            case messages.ProgressMessage():
                 self._add(said)
             case messages.LeftOut(counts, ended):
                 self._merges[number].left_out(counts, ended)
@@ -196,11 +198,11 @@ class Crew(Run):
                 self.hooks.warn(sentence)
             case messages.Failed(file, message):
                 self._recording_failed(OutputError(file, message))
-            case messages.Refused(reason):
+            case messages.StartRefused(reason):
                 what = "keeps the rules before" if self._hands[number].ready else "cannot start"
                 self.hooks.lost(f"worker {number} {what}: {reason}", 0)
 
-    def _add(self, progress: messages.Progress) -> None:
+    def _add(self, progress: messages.ProgressMessage) -> None:
         if progress.version == self._version:
             for place, used in progress.used:
                 self.rules.rules[place].used += used

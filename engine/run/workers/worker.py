@@ -27,7 +27,7 @@ from mockrec.engine.run.settings import Hooks
 from mockrec.engine.run.workers import batches, messages
 from mockrec.engine.run.workers.left_out import LeftOutNotes
 from mockrec.engine.run.workers.messages import Assignment, packed, receive
-from mockrec.engine.run.workers.progress import Tally
+from mockrec.engine.run.workers.progress import WorkerProgress
 from mockrec.engine.run.workers.socket_sink import LinkSink
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.usercode.calls import report_failures
@@ -51,7 +51,7 @@ class Worker:
         settings = assignment.settings
         redact, secrets = settings.record.redact, settings.loaded.secrets
         self._redactor = Redactor.of(redact, os.environ, secrets, assignment.redaction_key)
-        self._tally = Tally(self._redactor, tells_exchanges=assignment.tells_exchanges)
+        self._tally = WorkerProgress(self._redactor, tells_exchanges=assignment.tells_exchanges)
         self._tally.renew(assignment.version)
         self._writer = writer
         self._stop = anyio.Event()
@@ -107,7 +107,7 @@ class Worker:
             try:
                 await self._server.use(loaded)
             except ConfigError as error:  # handlers that this process cannot load
-                self._send(messages.Refused(str(error)))
+                self._send(messages.StartRefused(str(error)))
                 return
             self._tally.renew(version)
             if self._redactor is not None:
@@ -163,7 +163,7 @@ async def _work(control: int, link: int, listening: list[int]) -> None:
     try:
         worker = Worker(assignment, writer, socket.socket(fileno=link), sockets)
     except ConfigError as error:
-        writer.write(packed(messages.Refused(str(error))))
+        writer.write(packed(messages.StartRefused(str(error))))
         await writer.drain()
         return
     await worker.serve(reader)

@@ -20,7 +20,7 @@ from mockrec.engine.wire.http1.response_head import (
     read_response_head,
 )
 from mockrec.engine.wire.http1.written_heads import field_lines
-from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response, ResponseHead
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, ResponseHead, ResponsePart
 
 HUNG_UP = "ECONNRESET"
 """The server ended the connection before it answered."""
@@ -182,7 +182,7 @@ class H1Client:
         self._left = length
         self._keep_alive = keeps_alive(head) and length != UNTIL_CLOSE and not self._closes
         self._chunks = ChunkedBody(self._head_limit, odd=True) if length == CHUNKED else None
-        parts.append(Response(head, self._keep_alive))
+        parts.append(ResponsePart(head, self._keep_alive))
         rest = bytes(buffer)
         if length == 0:
             self._over = True

@@ -24,8 +24,8 @@ from mockrec.engine.wire.parts import (
     End,
     Fault,
     Part,
-    Request,
     RequestHead,
+    RequestPart,
     ResponseHead,
     header_table,
 )
@@ -153,7 +153,7 @@ class H1Server:
         self._head = head
         self._unread = _for_h11(plain, head) if head.odd else raw
         if not head.has_body:
-            return [Request(head), End()]
+            return [RequestPart(head), End()]
         if not self._engage():
             return [self._fault(Fault(INVALID_HEADER, raw=raw))]
         self._reading_body = True
@@ -161,7 +161,7 @@ class H1Server:
         self._chunks = ChunkedBody(self._head_limit, odd=self._lenient) if head.chunked else None
         rest = bytes(buffer)
         buffer.clear()
-        return [Request(head), *(self._body(rest) if rest else ())]
+        return [RequestPart(head), *(self._body(rest) if rest else ())]
 
     def _engage(self) -> bool:
         """Show h11 the request, if it has not seen it; False if it finds fault with it.

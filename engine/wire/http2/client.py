@@ -19,8 +19,8 @@ from mockrec.engine.wire.http2.fields import list_size
 from mockrec.engine.wire.http2.frames import Violation
 from mockrec.engine.wire.http2.heads import body_length, read_response, request_fields
 from mockrec.engine.wire.http2.limits import HEADER_OVERFLOW
-from mockrec.engine.wire.http2.streams import Stream, StreamPart
-from mockrec.engine.wire.parts import End, Fault, GoAway, Interim, Reset, Response
+from mockrec.engine.wire.http2.streams import StreamPart, StreamState
+from mockrec.engine.wire.parts import End, Fault, GoAway, Interim, ResetPart, ResponsePart
 
 STREAMS_AT_FIRST = 100
 """How many streams are opened before the server has told its limit (RFC 9113, 6.5.2)."""
@@ -87,7 +87,7 @@ class H2Client(H2Side):
         self._encoder.fields = wire
         self._conn.send_headers(stream, (), end_stream=end)
         self._limits.progress()
-        self._streams[stream] = Stream(method, sending=not end)
+        self._streams[stream] = StreamState(method, sending=not end)
         return stream
 
     def _read(self, event: Event, parts: list[Any]) -> None:
@@ -120,7 +120,7 @@ class H2Client(H2Side):
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, length, parts)
             return
         state.left = length
-        parts.append(StreamPart(stream, Response(head)))
+        parts.append(StreamPart(stream, ResponsePart(head)))
         if ended:
             self._ended(stream, state, End(), parts)
 
@@ -130,4 +130,4 @@ class H2Client(H2Side):
         parts.append(notice)
         for stream in [stream for stream in self._streams if stream > notice.last_stream]:
             self._end(stream, ErrorCodes.CANCEL)
-            parts.append(StreamPart(stream, Reset(ErrorCodes.REFUSED_STREAM, "the server is leaving")))
+            parts.append(StreamPart(stream, ResetPart(ErrorCodes.REFUSED_STREAM, "the server is leaving")))

@@ -19,8 +19,8 @@ from mockrec.engine.wire.http2 import frames
 from mockrec.engine.wire.http2.fields import as_text, fields_fault, list_size, repaired
 from mockrec.engine.wire.http2.frames import Frame, FrameReader, Violation
 from mockrec.engine.wire.http2.limits import HEADER_OVERFLOW
-from mockrec.engine.wire.http2.streams import H2Streams, Stream, StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, GoAway, RawHeaders, Reset
+from mockrec.engine.wire.http2.streams import H2Streams, StreamPart, StreamState
+from mockrec.engine.wire.parts import Data, End, Fault, GoAway, RawHeaders, ResetPart
 
 HTTP2_ERROR: Final = "ERR_HTTP2_ERROR"
 
@@ -66,7 +66,7 @@ class H2Side(H2Streams):
         parts: list[StreamPart | Fault] = []
         for stream in [stream for stream, state in self._streams.items() if state.reading]:
             self._forget(stream)
-            parts.append(StreamPart(stream, Reset(ErrorCodes.CANCEL, "the connection ended")))
+            parts.append(StreamPart(stream, ResetPart(ErrorCodes.CANCEL, "the connection ended")))
         violation = self._reader.receive_eof()
         if violation is None and self._limits.block:
             violation = Violation(ErrorCodes.PROTOCOL_ERROR, "the connection ended inside a frame")
@@ -114,7 +114,7 @@ class H2Side(H2Streams):
         if late:
             self._given_up.append(stream)  # once is enough
             reason = "a frame behind the end of a stream"
-            parts.append(StreamPart(stream, Reset(int(ErrorCodes.STREAM_CLOSED), reason, by_peer=False)))
+            parts.append(StreamPart(stream, ResetPart(int(ErrorCodes.STREAM_CLOSED), reason, by_peer=False)))
 
     def _is_late(self, frame: Frame) -> bool:
         """Whether h2 will answer a frame with an error of its stream, and not say so (RFC 9113, 5.1 and 6.1)."""
@@ -128,7 +128,7 @@ class H2Side(H2Streams):
         elif isinstance(event, StreamReset) and event.stream_id in self._streams:
             self._forget(event.stream_id)
             reason = "" if event.remote_reset else "a frame that does not belong there"
-            parts.append(StreamPart(event.stream_id, Reset(int(event.error_code), reason, event.remote_reset)))
+            parts.append(StreamPart(event.stream_id, ResetPart(int(event.error_code), reason, event.remote_reset)))
 
     def _data(self, event: DataReceived, parts: list[Any]) -> None:
         stream, data = event.stream_id, event.data
@@ -164,7 +164,7 @@ class H2Side(H2Streams):
         else:
             self._ended(stream, self._streams[stream], End(as_text(fields), odd), parts)
 
-    def _ended(self, stream: int, state: Stream, end: End, parts: list[Any]) -> None:
+    def _ended(self, stream: int, state: StreamState, end: End, parts: list[Any]) -> None:
         """The peer's message is complete."""
         if state.left > 0:
             self._refuse(stream, ErrorCodes.PROTOCOL_ERROR, "the body is shorter than announced", parts)
@@ -194,7 +194,7 @@ class H2Side(H2Streams):
     def _refuse(self, stream: int, code: ErrorCodes, reason: str, parts: list[Any], head: RawHeaders = ()) -> None:
         """End a stream for what the peer did on it, with this head if it was that."""
         self._end(stream, code)
-        parts.append(StreamPart(stream, Reset(int(code), reason, by_peer=False, raw_headers=head)))
+        parts.append(StreamPart(stream, ResetPart(int(code), reason, by_peer=False, raw_headers=head)))
 
     def _gone(self, notice: GoAway, parts: list[Any]) -> None:
         parts.append(notice)
@@ -206,7 +206,7 @@ class H2Side(H2Streams):
         return _fault(int(code), detail, tag)
 
 
-def stream_fault(reset: Reset) -> Fault:
+def stream_fault(reset: ResetPart) -> Fault:
     """What made the codec give a stream up, as it is told to the log."""
     fault = _fault(reset.code, reset.reason)
     fault.raw_headers = reset.raw_headers

@@ -19,7 +19,7 @@ from mockrec.engine.wire.http2 import frames
 from mockrec.engine.wire.http2.connection import H2Side
 from mockrec.engine.wire.http2.frames import Frame, Violation
 from mockrec.engine.wire.http2.limits import HEADER_OVERFLOW
-from mockrec.engine.wire.http2.streams import Stream
+from mockrec.engine.wire.http2.streams import StreamState
 from mockrec.engine.wire.parts import ResponseHead
 
 _WHOLE: Final = frames.END_STREAM | frames.END_HEADERS
@@ -77,7 +77,7 @@ class QuickStreams(H2Side):
         """A request's head has been decoded."""
         raise NotImplementedError
 
-    def _state(self, stream: int) -> Stream | None:
+    def _state(self, stream: int) -> StreamState | None:
         if stream in self._untold:
             self._tell_h2(stream)
         return super()._state(stream)

@@ -20,7 +20,7 @@ SETTINGS_AT_ONCE: Final = 32
 """h2 keeps unknown ones too."""
 
 
-class Limits:
+class PeerLimits:
     """The counts of one connection. Each method says what is too much, or nothing."""
 
     def __init__(self, block_limit: int) -> None:

@@ -19,8 +19,8 @@ from mockrec.engine.wire.http2.fields import plain_fields, shown
 from mockrec.engine.wire.http2.frames import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Frame
 from mockrec.engine.wire.http2.heads import final_head, read_request, response_head
 from mockrec.engine.wire.http2.limits import HEADER_OVERFLOW
-from mockrec.engine.wire.http2.streams import Stream, StreamPart
-from mockrec.engine.wire.parts import End, Fault, Request, ResponseHead
+from mockrec.engine.wire.http2.streams import StreamPart, StreamState
+from mockrec.engine.wire.parts import End, Fault, RequestPart, ResponseHead
 
 __all__ = ["H2Server", "StreamPart"]
 
@@ -72,14 +72,14 @@ class H2Server(QuickStreams):
             return
         head, size = read
         self._limits.progress()
-        self._streams[stream] = state = Stream(head.method, reading=not ended)
+        self._streams[stream] = state = StreamState(head.method, reading=not ended)
         if size > self._head_limit:
             state.mute = True
             fault = Fault(OVERFLOW, status=431, detail=f"a header list of {size} bytes", tag=HEADER_OVERFLOW)
             fault.raw_headers = shown(fields, self._head_limit)
             parts.append(StreamPart(stream, fault))
             return
-        parts.append(StreamPart(stream, Request(head)))
+        parts.append(StreamPart(stream, RequestPart(head)))
         if ended:
             parts.append(StreamPart(stream, End()))
         elif head.content_length is not None:

@@ -19,8 +19,8 @@ from hyperframe.frame import GoAwayFrame
 from mockrec.engine.wire.http2.fields import as_wire, plain_fields
 from mockrec.engine.wire.http2.frames import PREFACE
 from mockrec.engine.wire.http2.hpack import FieldDecoder, FieldEncoder
-from mockrec.engine.wire.http2.limits import Limits
-from mockrec.engine.wire.parts import Part, Reset
+from mockrec.engine.wire.http2.limits import PeerLimits
+from mockrec.engine.wire.parts import Part, ResetPart
 
 STREAM_WINDOW: Final = 256 * 1024
 CONNECTION_WINDOW: Final = 100 * STREAM_WINDOW
@@ -40,10 +40,10 @@ class StreamPart:
     """
 
     stream: int
-    part: Part | Reset
+    part: Part | ResetPart
 
 
-class Stream:
+class StreamState:
     """What h2 does not tell of an open stream."""
 
     __slots__ = ("endless", "left", "method", "mute", "reading", "sending")
@@ -76,13 +76,13 @@ class H2Streams:
         )
         self._head_limit = head_limit
         # A head that is a little too large must be read, so that the connection can go on without it.
-        self._limits = Limits(max(4 * head_limit, 1 << 16))
+        self._limits = PeerLimits(max(4 * head_limit, 1 << 16))
         self._conn = H2Connection(config)
         self._conn.encoder = self._encoder = FieldEncoder()
         self._conn.decoder = self._decoder = FieldDecoder(self._limits.block_limit, shown=int(client))
         self._client = client
         self._settings = settings
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, StreamState] = {}
         self._owed: dict[int, int] = {}
         """Bytes of received data that nobody has used yet, by stream."""
         self._given_up: deque[int] = deque(maxlen=_GIVEN_UP)
@@ -135,7 +135,7 @@ class H2Streams:
         """Whether one of the two messages is not complete."""
         return stream in self._streams
 
-    def _state(self, stream: int) -> Stream | None:
+    def _state(self, stream: int) -> StreamState | None:
         """An open stream that something is about to happen on."""
         return self._streams.get(stream)
 
@@ -219,7 +219,7 @@ class H2Streams:
             self._out += self._conn.data_to_send() + GoAwayFrame(0, last_stream_id=last).serialize()
             self._leaving = True
 
-    def _sent(self, stream: int, state: Stream) -> None:
+    def _sent(self, stream: int, state: StreamState) -> None:
         state.sending = False
         if not state.reading:
             del self._streams[stream]

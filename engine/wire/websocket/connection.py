@@ -73,7 +73,7 @@ class Pong:
 
 
 @dataclass(slots=True)
-class Close:
+class CloseFrame:
     """The peer's Close frame; nothing follows."""
 
     code: int | None
@@ -90,7 +90,7 @@ class WsFault:
     reason: str
 
 
-WsPart = Fragment | Ping | Pong | Close | WsFault
+WsPart = Fragment | Ping | Pong | CloseFrame | WsFault
 
 
 class WebSocket:
@@ -120,7 +120,7 @@ class WebSocket:
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> list[WsPart]:
-        """Take bytes from the peer; the parts they make. After a `Close` or a `WsFault` everything is ignored."""
+        """Take bytes from the peer; the parts they make. After a `CloseFrame` or a `WsFault` everything is ignored."""
         parts: list[WsPart] = []
         if self._over:
             return parts
@@ -185,7 +185,7 @@ class WebSocket:
         elif opcode is Opcode.CLOSE:
             self._over = True
             close = _read_close(payload)
-            self.close_received = isinstance(close, Close)
+            self.close_received = isinstance(close, CloseFrame)
             parts.append(close)
         else:
             message = self._message
@@ -264,16 +264,16 @@ def _unmasked(payload: bytes, key: bytes) -> bytes:
     return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
 
-def _read_close(payload: bytes) -> Close | WsFault:
+def _read_close(payload: bytes) -> CloseFrame | WsFault:
     """RFC 6455, 5.5.1 and 7.4."""
     if not payload:
-        return Close(None, "")
+        return CloseFrame(None, "")
     if len(payload) == 1:
         return WsFault(CloseReason.PROTOCOL_ERROR.value, "half a close code")
     code = int.from_bytes(payload[:2])
     if code not in _DEFINED_CODES and not 3000 <= code <= 4999:
         return WsFault(CloseReason.PROTOCOL_ERROR.value, f"invalid close code {code}")
     try:
-        return Close(code, payload[2:].decode())
+        return CloseFrame(code, payload[2:].decode())
     except UnicodeDecodeError:
         return WsFault(CloseReason.INVALID_FRAME_PAYLOAD_DATA.value, "invalid UTF-8 in a close reason")

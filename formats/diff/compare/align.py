@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from mockrec.formats.diff.compare.alike import Likeness, rising
+from mockrec.formats.diff.compare.alike import ItemLikeness, rising
 
 _MOST = 2_000
 """Items that are looked at in full; the cost of more grows with the square of their number. Longer sequences are cut
@@ -15,7 +15,9 @@ _MOST_EQUAL = 500_000
 """Equal items on both sides, pair by pair, up to which they are: a text of equal lines would take seconds."""
 
 
-def align(a: Sequence[str], b: Sequence[str], weigh: Likeness | None = None) -> Iterator[tuple[int | None, int | None]]:
+def align(
+    a: Sequence[str], b: Sequence[str], weigh: ItemLikeness | None = None
+) -> Iterator[tuple[int | None, int | None]]:
     """Pairs of indexes in order; None where the other side has nothing to stand beside it.
 
     Of unequal runs between equal items those belong together that `weigh` finds alike; the others are paired from the
@@ -25,7 +27,7 @@ def align(a: Sequence[str], b: Sequence[str], weigh: Likeness | None = None) -> 
     return _align(list(a), list(b), weigh)
 
 
-def _align(a: list[str], b: list[str], weigh: Likeness | None) -> Iterator[tuple[int | None, int | None]]:
+def _align(a: list[str], b: list[str], weigh: ItemLikeness | None) -> Iterator[tuple[int | None, int | None]]:
     start = 0
     while start < min(len(a), len(b)) and a[start] == b[start]:
         yield start, start
@@ -68,7 +70,7 @@ def _once(items: list[str], run: range) -> dict[str, int]:
 
 
 def _gap(
-    a: list[str], b: list[str], run_a: range, run_b: range, weigh: Likeness | None
+    a: list[str], b: list[str], run_a: range, run_b: range, weigh: ItemLikeness | None
 ) -> Iterator[tuple[int | None, int | None]]:
     for piece_a, piece_b in _runs(a[run_a.start : run_a.stop], b[run_b.start : run_b.stop]):
         yield from _unequal(a, b, run_a[piece_a.start : piece_a.stop], run_b[piece_b.start : piece_b.stop], weigh)
@@ -89,7 +91,7 @@ def _runs(a: list[str], b: list[str]) -> Iterator[tuple[range, range]]:
 
 
 def _unequal(
-    a: list[str], b: list[str], run_a: range, run_b: range, weigh: Likeness | None
+    a: list[str], b: list[str], run_a: range, run_b: range, weigh: ItemLikeness | None
 ) -> Iterator[tuple[int | None, int | None]]:
     """The items of two runs: those that are alike, and between them in turn."""
     next_a, next_b = run_a.start, run_b.start

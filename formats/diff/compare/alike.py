@@ -1,7 +1,7 @@
 """Which items of two runs belong together where none is equal to another: those that have most in common, in order.
 
-The cost is bounded: what is weighed is in proportion to the items that there are (`Budget`), and of an item only
-`FEATURES` members are looked at.
+The cost is bounded: the number of comparisons is proportional to the number of items (`ComparisonBudget`), and only
+`FEATURES` members of an item are compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Features = frozenset[object]
 Weigh = Callable[[int, int], float]
 
 
-class Budget:
+class ComparisonBudget:
     """How many pairs may still be weighed in one comparison."""
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Budget:
         return True
 
 
-class Likeness:
+class ItemLikeness:
     """How much items of two sequences have in common; the same from either side."""
 
-    def __init__(self, a: Callable[[int], Features], b: Callable[[int], Features], budget: Budget) -> None:
+    def __init__(self, a: Callable[[int], Features], b: Callable[[int], Features], budget: ComparisonBudget) -> None:
         self._of = (a, b)
         self._known: tuple[dict[int, Features], dict[int, Features]] = ({}, {})
         self.budget = budget
@@ -157,7 +157,7 @@ def best_in_order(count_a: int, count_b: int, weigh: Weigh) -> list[tuple[int, i
     return found[::-1]
 
 
-def best_anywhere(count_a: int, count_b: int, weigh: Weigh, budget: Budget) -> list[tuple[int, int]]:
+def best_anywhere(count_a: int, count_b: int, weigh: Weigh, budget: ComparisonBudget) -> list[tuple[int, int]]:
     """Pairs of places in any order, those that have most in common first; the others in turn."""
     weighed = []
     for i in range(count_a if budget.spend(count_a * count_b) else 0):

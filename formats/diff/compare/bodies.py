@@ -15,8 +15,8 @@ from mockrec.formats.diff.compare.headers import media_type
 from mockrec.formats.diff.compare.html import compare_pages
 from mockrec.formats.diff.compare.lines import compare_lines
 from mockrec.formats.diff.compare.sse import events, is_ended
-from mockrec.formats.diff.compare.values import Values
-from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 
@@ -31,7 +31,7 @@ _LINES_OF_JSON = frozenset(
 
 
 @dataclass(frozen=True)
-class Message:
+class ComparedMessage:
     """A body with what is known of its type."""
 
     body: Body
@@ -54,7 +54,7 @@ class Message:
         return "json?" if not media else "text"
 
 
-def compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
+def compare(a: ComparedMessage, b: ComparedMessage, values: ValueComparer, side: str) -> Iterator[Finding]:
     """What differs between two bodies; `side` is `request` or `response`."""
     try:
         yield from _compare(a, b, values, side)
@@ -62,10 +62,10 @@ def compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Findi
         # What cannot be read is the same only where the hashes of both are known, and are.
         if _known_hash(a.body) != _known_hash(b.body) or _known_hash(a.body) is None:
             why = f"cannot be read: {error.message}"
-            yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), why, why)
+            yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), why, why)
 
 
-def _compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Finding]:
+def _compare(a: ComparedMessage, b: ComparedMessage, values: ValueComparer, side: str) -> Iterator[Finding]:
     if _cut(a.body) or _cut(b.body):
         yield from _cut_bodies(a.body, b.body, values, side)
         return
@@ -87,12 +87,14 @@ def _compare(a: Message, b: Message, values: Values, side: str) -> Iterator[Find
         yield from _texts(a, b, text_a, text_b, values, side)
 
 
-def _texts(a: Message, b: Message, text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
+def _texts(
+    a: ComparedMessage, b: ComparedMessage, text_a: str, text_b: str, values: ValueComparer, side: str
+) -> Iterator[Finding]:
     family = a.family
     if family != b.family:
         # Of two types nothing can be brought together; the header tells of them.
         if not values.same_text(text_a, text_b):
-            yield Finding(Kind.type, Severity.breaking, f"{side}.body", Subject(side, "body"), text_a, text_b)
+            yield Finding(DifferenceKind.type, Severity.breaking, f"{side}.body", Subject(side, "body"), text_a, text_b)
     elif family == "json" or family == "json?":
         yield from documents(text_a, text_b, values, side, side)
     elif family == "lines":
@@ -116,7 +118,7 @@ def _is_xml(content_type: str) -> bool:
     return media in ("application/xml", "text/xml") or media.endswith("+xml")
 
 
-def documents(text_a: str, text_b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
+def documents(text_a: str, text_b: str, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
     """What differs between two texts that should be JSON; as lines of text when neither is, or one is too deep."""
     document_a = document_b = ABSENT
     deep = False
@@ -128,14 +130,14 @@ def documents(text_a: str, text_b: str, values: Values, side: str, place: str) -
         yield from compare_lines(text_a, text_b, values, side, f"{place}.text")
     elif document_a is ABSENT or document_b is ABSENT:
         words = ["no JSON" if found is ABSENT else "JSON" for found in (document_a, document_b)]
-        yield Finding(Kind.type, Severity.breaking, f"{place}.body", Subject(side, "body"), *words)
+        yield Finding(DifferenceKind.type, Severity.breaking, f"{place}.body", Subject(side, "body"), *words)
     else:
         for change in tree.compare(document_a, document_b, values):
             subject = Subject(side, "json", locations=change.locations)
             yield Finding(change.kind, _severity(change), f"{place}.json:{change.path}", subject, change.a, change.b)
 
 
-def items(a: list[str], b: list[str], values: Values, side: str, place: str) -> Iterator[Finding]:
+def items(a: list[str], b: list[str], values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
     """What differs between two sequences of texts, each of which may be JSON."""
     masked_a, masked_b = [values.masked(item, 0) for item in a], [values.masked(item, 1) for item in b]
     for index_a, index_b in align(masked_a, masked_b):
@@ -149,8 +151,8 @@ def lone_item(index_a: int | None, index_b: int | None, a: Any, b: Any, side: st
     """An item of a sequence that only one side has; the other one is `ABSENT`."""
     subject = Subject(side, "body")
     if index_b is None:
-        return Finding(Kind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a, ABSENT)
-    return Finding(Kind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b)
+        return Finding(DifferenceKind.removed, Severity.breaking, f"{place}[{index_a}]", subject, a, ABSENT)
+    return Finding(DifferenceKind.added, Severity.changed, f"{place}[{index_b}]", subject, ABSENT, b)
 
 
 def _at(items: Sequence[object], index: int | None) -> Any:
@@ -158,7 +160,7 @@ def _at(items: Sequence[object], index: int | None) -> Any:
     return ABSENT if index is None else str(items[index])
 
 
-def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding]:
+def _events(text_a: str, text_b: str, values: ValueComparer, side: str) -> Iterator[Finding]:
     events_a, events_b = events(text_a), events(text_b)
     place = f"{side}.event"
     masked_a = [values.masked(str(event), 0) for event in events_a]
@@ -173,12 +175,12 @@ def _events(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Fin
             there_a, there_b = getattr(a, name), getattr(b, name)
             if not values.same_text(there_a, there_b):
                 subject = Subject(side, "event", name)
-                yield Finding(Kind.value, Severity.changed, f"{here}.{name}", subject, there_a, there_b)
+                yield Finding(DifferenceKind.value, Severity.changed, f"{here}.{name}", subject, there_a, there_b)
         if not values.same_text(a.data, b.data):
             yield from documents(a.data, b.data, values, side, here)
     if is_ended(text_a) != is_ended(text_b):
         words = ["its last event is complete" if is_ended(text) else "breaks off" for text in (text_a, text_b)]
-        yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *words)
+        yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *words)
 
 
 def _lines(text: str) -> list[str]:
@@ -195,10 +197,10 @@ def _parsed(text: str) -> Any:
         return ABSENT
 
 
-def _severity(change: tree.Change) -> Severity:
-    if change.kind is Kind.type:
+def _severity(change: tree.ValueChange) -> Severity:
+    if change.kind is DifferenceKind.type:
         return Severity.breaking
-    if change.kind is Kind.removed:
+    if change.kind is DifferenceKind.removed:
         location = change.locations[0]
         # A field that is gone is missed; a list is allowed to be shorter.
         return Severity.changed if location and isinstance(location[-1], int) else Severity.breaking
@@ -213,7 +215,7 @@ def _cut(body: Body) -> bool:
     return body.truncated or body.incomplete
 
 
-def _cut_bodies(a: Body, b: Body, values: Values, side: str) -> Iterator[Finding]:
+def _cut_bodies(a: Body, b: Body, values: ValueComparer, side: str) -> Iterator[Finding]:
     """What was recorded of them decides, where that can: one beginning has to be the beginning of the other."""
     if a.size == b.size and a.sha256 is not None and a.sha256 == b.sha256:
         return  # a note says how many bodies were cut
@@ -222,7 +224,7 @@ def _cut_bodies(a: Body, b: Body, values: Values, side: str) -> Iterator[Finding
     if bytes_a[:length] != bytes_b[:length]:
         if a.text is None or b.text is None or not _same_start(a.text, b.text, values):
             said = [f"{shown(body)}, of which {len(kept)} were recorded" for body, kept in ((a, bytes_a), (b, bytes_b))]
-            yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *said)
+            yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), *said)
             return
     elif a.size == b.size:
         return
@@ -233,7 +235,7 @@ def _cut_bodies(a: Body, b: Body, values: Values, side: str) -> Iterator[Finding
     yield _unknown(side, "only the beginning was recorded, so nobody knows")
 
 
-def _same_start(a: str, b: str, values: Values) -> bool:
+def _same_start(a: str, b: str, values: ValueComparer) -> bool:
     """Whether one text begins as the other; the word at the end of each may be cut, and does not count."""
     masked_a, masked_b = (
         values.masked(text[: _LAST_WORD.search(text, max(0, len(text) - _LONGEST_WORD)).start()], place)  # type: ignore[union-attr]
@@ -243,11 +245,11 @@ def _same_start(a: str, b: str, values: Values) -> bool:
 
 
 def _unknown(side: str, why: str) -> Finding:
-    return Finding(Kind.value, Severity.info, f"{side}.body", Subject(side, "body"), why, why)
+    return Finding(DifferenceKind.value, Severity.info, f"{side}.body", Subject(side, "body"), why, why)
 
 
 def _whole(a: Body, b: Body, side: str, severity: Severity) -> Finding:
-    return Finding(Kind.value, severity, f"{side}.body", Subject(side, "body"), shown(a), shown(b))
+    return Finding(DifferenceKind.value, severity, f"{side}.body", Subject(side, "body"), shown(a), shown(b))
 
 
 def shown(body: Body) -> str:

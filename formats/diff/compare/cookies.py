@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import looks_like_token
-from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _LIFETIME_SLACK = 0.01
 _LIFETIME_SLACK_SECONDS = 5.0
@@ -19,7 +19,7 @@ _SAFETY = frozenset({"secure", "httponly", "samesite"})
 Fields = Mapping[str, Any]
 
 
-def set_cookies(a: Fields, b: Fields, values: Values) -> Iterator[Finding]:
+def set_cookies(a: Fields, b: Fields, values: ValueComparer) -> Iterator[Finding]:
     """What differs between the cookies that two responses set."""
     set_a, set_b = _parsed(a), _parsed(b)
     for name in (*set_a, *(name for name in set_b if name not in set_a)):
@@ -28,7 +28,7 @@ def set_cookies(a: Fields, b: Fields, values: Values) -> Iterator[Finding]:
         subject = Subject("response", "cookie", name)
         if attributes_a is None or attributes_b is None:
             gone = Severity.breaking if attributes_b is None else Severity.changed
-            yield Finding(Kind.header, gone, path, subject, _shown(attributes_a), _shown(attributes_b))
+            yield Finding(DifferenceKind.header, gone, path, subject, _shown(attributes_a), _shown(attributes_b))
             continue
         for attribute in (*attributes_a, *(key for key in attributes_b if key not in attributes_a)):
             there_a, there_b = attributes_a.get(attribute, ABSENT), attributes_b.get(attribute, ABSENT)
@@ -36,17 +36,17 @@ def set_cookies(a: Fields, b: Fields, values: Values) -> Iterator[Finding]:
                 continue
             severity = Severity.breaking if attribute in _SAFETY else Severity.changed
             where = path if attribute == "" else f"{path} ({attribute})"
-            yield Finding(Kind.header, severity, where, subject, there_a, there_b)
+            yield Finding(DifferenceKind.header, severity, where, subject, there_a, there_b)
 
 
-def request_cookies(a: Fields, b: Fields, values: Values) -> Iterator[Finding]:
+def request_cookies(a: Fields, b: Fields, values: ValueComparer) -> Iterator[Finding]:
     """What differs between the cookies that two requests carry."""
     sent_a, sent_b = _pairs(a.get("cookie", "")), _pairs(b.get("cookie", ""))
     for name in (*sent_a, *(name for name in sent_b if name not in sent_a)):
         there_a, there_b = sent_a.get(name, ABSENT), sent_b.get(name, ABSENT)
         if there_a is ABSENT or there_b is ABSENT or not _same_value(str(there_a), str(there_b), values):
             subject = Subject("request", "cookie", name)
-            yield Finding(Kind.header, Severity.changed, f"request.cookie:{name}", subject, there_a, there_b)
+            yield Finding(DifferenceKind.header, Severity.changed, f"request.cookie:{name}", subject, there_a, there_b)
 
 
 def _parsed(headers: Fields) -> dict[str, dict[str, str]]:
@@ -77,7 +77,7 @@ def _shown(attributes: Mapping[str, str] | None) -> Any:
     return "; ".join([attributes[""], *rest])
 
 
-def _same(attribute: str, a: Any, b: Any, headers: tuple[Fields, Fields], values: Values) -> bool:
+def _same(attribute: str, a: Any, b: Any, headers: tuple[Fields, Fields], values: ValueComparer) -> bool:
     if a is ABSENT or b is ABSENT:
         return False
     if attribute == "":
@@ -94,7 +94,7 @@ def _same(attribute: str, a: Any, b: Any, headers: tuple[Fields, Fields], values
     return values.same_text(a, b)
 
 
-def _same_value(a: str, b: str, values: Values) -> bool:
+def _same_value(a: str, b: str, values: ValueComparer) -> bool:
     if values.same_text(a, b):
         return True
     return not values.strict and looks_like_token(a) and looks_like_token(b)

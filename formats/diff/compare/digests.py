@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from mockrec.formats.diff.compare.documents import dump, type_name
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 
 _SMALL = 100_000_000
 """Integers below it are never times."""
@@ -20,7 +20,7 @@ _SMALL = 100_000_000
 class Digests:
     """The digests of one comparison. Documents have to live as long as it does: it knows containers by identity."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: ValueComparer) -> None:
         self._values = values
         self._known: dict[tuple[int, int], str] = {}
         """Side and identity of a container → its digest."""

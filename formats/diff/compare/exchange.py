@@ -8,11 +8,11 @@ from typing import Any
 
 from mockrec.formats.diff.compare import bodies, cookies, forms, headers
 from mockrec.formats.diff.compare.align import align
-from mockrec.formats.diff.compare.bodies import Message
+from mockrec.formats.diff.compare.bodies import ComparedMessage
 from mockrec.formats.diff.compare.keys import split
-from mockrec.formats.diff.compare.values import Values
-from mockrec.formats.diff.model import ABSENT, Digest, Finding, Kind, Options, Pair, Severity, Subject
-from mockrec.formats.diff.spool import Spool
+from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, DiffOptions, Digest, Finding, Pair, Severity, Subject
+from mockrec.formats.diff.spool import ContentSpool
 from mockrec.formats.schema.body import Body
 
 Content = Mapping[str, Any]
@@ -24,7 +24,7 @@ class Comparer:
     """Compares pairs of exchanges of two sessions whose contents are in a spool."""
 
     def __init__(
-        self, spool: Spool, options: Options, values: Values, folders: tuple[Path | None, Path | None]
+        self, spool: ContentSpool, options: DiffOptions, values: ValueComparer, folders: tuple[Path | None, Path | None]
     ) -> None:
         self._spool = spool
         self._options = options
@@ -36,7 +36,7 @@ class Comparer:
         messages = [self._shape(number, side, self._values) for number in digest.messages or () if number >= 0]
         return digest.status, self._shape(digest.response, side, self._values), *messages
 
-    def _shape(self, number: int, side: int, values: Values) -> bytes:
+    def _shape(self, number: int, side: int, values: ValueComparer) -> bytes:
         return self._spool.shape(number, lambda key: _masked(key, side, values))
 
     def may_differ(self, pair: Pair) -> bool:
@@ -60,7 +60,7 @@ class Comparer:
         if a.messages != b.messages:
             yield from self._conversation(a, b, values)
 
-    def _alike(self, a: int, b: int, values: Values) -> bool:
+    def _alike(self, a: int, b: int, values: ValueComparer) -> bool:
         """Whether two contents are the same but for volatile values: much cheaper than to look at each value."""
         if values is self._values and self._spool.has_shape(a) and self._spool.has_shape(b):
             return self._shape(a, 0, values) == self._shape(b, 1, values)
@@ -71,15 +71,19 @@ class Comparer:
         same_rest = values.same_masked(rest_a, rest_b)
         return same_head and same_rest and exact_a == exact_b
 
-    def _responses(self, a: Content, b: Content, values: Values) -> Iterator[Finding]:
+    def _responses(self, a: Content, b: Content, values: ValueComparer) -> Iterator[Finding]:
         outcome_a, outcome_b = _outcome(a), _outcome(b)
         if outcome_a != outcome_b:
-            yield Finding(Kind.value, Severity.breaking, "error", Subject("response", "error"), outcome_a, outcome_b)
+            yield Finding(
+                DifferenceKind.value, Severity.breaking, "error", Subject("response", "error"), outcome_a, outcome_b
+            )
         status_a, status_b = _or_absent(a.get("s")), _or_absent(b.get("s"))
         if status_a != status_b:
-            yield Finding(Kind.status, Severity.breaking, "status", Subject("response", "status"), status_a, status_b)
+            yield Finding(
+                DifferenceKind.status, Severity.breaking, "status", Subject("response", "status"), status_a, status_b
+            )
         elif a.get("r") != b.get("r") and a.get("r") and b.get("r"):
-            yield Finding(Kind.value, Severity.info, "reason", Subject("response", "reason"), a["r"], b["r"])
+            yield Finding(DifferenceKind.value, Severity.info, "reason", Subject("response", "reason"), a["r"], b["r"])
         yield from _interim(a.get("i", ()), b.get("i", ()), values)
         head_a, head_b = a.get("h", {}), b.get("h", {})
         yield from headers.compare(head_a, head_b, values, "response")
@@ -88,9 +92,11 @@ class Comparer:
         yield from headers.compare(a.get("t", {}), b.get("t", {}), values, "response", "trailer")
         if a.get("c") != b.get("c"):
             close_a, close_b = _or_absent(a.get("c")), _or_absent(b.get("c"))
-            yield Finding(Kind.value, Severity.changed, "close", Subject("response", "close"), close_a, close_b)
+            yield Finding(
+                DifferenceKind.value, Severity.changed, "close", Subject("response", "close"), close_a, close_b
+            )
 
-    def _requests(self, a: Digest, b: Digest, values: Values) -> Iterator[Finding]:
+    def _requests(self, a: Digest, b: Digest, values: ValueComparer) -> Iterator[Finding]:
         if a.url != b.url:
             yield from _urls(a.url, b.url, values)
         if a.request == b.request or a.request < 0 or b.request < 0:
@@ -102,11 +108,13 @@ class Comparer:
         yield from bodies.compare(self._message(content_a, 0), self._message(content_b, 1), values, "request")
         yield from headers.compare(content_a["t"], content_b["t"], values, "request", "trailer")
 
-    def _message(self, content: Content, side: int) -> Message:
+    def _message(self, content: Content, side: int) -> ComparedMessage:
         record = content.get("b") or {"size": 0, "text": ""}
-        return Message(Body.from_record(record, self._folders[side]), str(content.get("h", {}).get("content-type", "")))
+        return ComparedMessage(
+            Body.from_record(record, self._folders[side]), str(content.get("h", {}).get("content-type", ""))
+        )
 
-    def _conversation(self, a: Digest, b: Digest, values: Values) -> Iterator[Finding]:
+    def _conversation(self, a: Digest, b: Digest, values: ValueComparer) -> Iterator[Finding]:
         sent_a = [number for number in a.messages or () if number >= 0]
         sent_b = [number for number in b.messages or () if number >= 0]
         yield from self._messages(sent_a, sent_b, values, "response")
@@ -115,7 +123,7 @@ class Comparer:
             received_b = [~number for number in b.messages or () if number < 0]
             yield from self._messages(received_a, received_b, values, "request")
 
-    def _messages(self, a: list[int], b: list[int], values: Values, side: str) -> Iterator[Finding]:
+    def _messages(self, a: list[int], b: list[int], values: ValueComparer, side: str) -> Iterator[Finding]:
         """One direction of a WebSocket, message by message."""
         shapes_a = [self._shape(number, 0, self._values).hex() for number in a]
         shapes_b = [self._shape(number, 1, self._values).hex() for number in b]
@@ -128,15 +136,17 @@ class Comparer:
             elif shapes_a[index_a] != shapes_b[index_b]:
                 yield from self._message_pair(a[index_a], b[index_b], values, side, f"{place}[{index_a}]")
 
-    def _message_pair(self, a: int, b: int, values: Values, side: str, place: str) -> Iterator[Finding]:
+    def _message_pair(self, a: int, b: int, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
         content_a, content_b = self._spool.get(a), self._spool.get(b)
         if content_a["k"] != content_b["k"]:
-            yield Finding(Kind.type, Severity.breaking, place, Subject(side, "body"), content_a["k"], content_b["k"])
+            yield Finding(
+                DifferenceKind.type, Severity.breaking, place, Subject(side, "body"), content_a["k"], content_b["k"]
+            )
             return
         text_a, text_b = self._text(a, 0), self._text(b, 1)
         if content_a["k"] == "binary":
             if text_a != text_b:
-                yield Finding(Kind.value, Severity.changed, place, Subject(side, "body"), text_a, text_b)
+                yield Finding(DifferenceKind.value, Severity.changed, place, Subject(side, "body"), text_a, text_b)
         else:
             yield from bodies.documents(text_a, text_b, values, side, place)
 
@@ -146,13 +156,13 @@ class Comparer:
         return bodies.shown(body) if text is None else text
 
 
-def _masked(key: bytes, side: int, values: Values) -> bytes:
+def _masked(key: bytes, side: int, values: ValueComparer) -> bytes:
     """What of a content is compared at first sight."""
     head, rest, exact = key.decode().split("\n")
     return f"{_masked_head(head, side, values)}\n{values.masked(rest, side)}\n{exact}".encode()
 
 
-def _masked_head(head: str, side: int, values: Values) -> str:
+def _masked_head(head: str, side: int, values: ValueComparer) -> str:
     masked = values.masked_head(head, side)
     # How long a cookie lives has to be worked out, so where one is set the dates count.
     return masked + head if '"set-cookie"' in head and "xpires=" in head else masked
@@ -168,12 +178,12 @@ def _or_absent(value: Any) -> Any:
     return ABSENT if value is None else value
 
 
-def _interim(a: Any, b: Any, values: Values) -> Iterator[Finding]:
+def _interim(a: Any, b: Any, values: ValueComparer) -> Iterator[Finding]:
     """Interim responses: which, in which order, and their fields."""
     statuses_a, statuses_b = [str(status) for status, _ in a], [str(status) for status, _ in b]
     if statuses_a != statuses_b:
         shown = [" ".join(statuses) or ABSENT for statuses in (statuses_a, statuses_b)]
-        yield Finding(Kind.status, Severity.changed, "interim", Subject("response", "interim"), *shown)
+        yield Finding(DifferenceKind.status, Severity.changed, "interim", Subject("response", "interim"), *shown)
         return
     for index, ((_, head_a), (_, head_b)) in enumerate(zip(a, b, strict=True)):
         for finding in headers.compare(head_a, head_b, values, "response"):
@@ -181,10 +191,10 @@ def _interim(a: Any, b: Any, values: Values) -> Iterator[Finding]:
             yield finding
 
 
-def _urls(a: str, b: str, values: Values) -> Iterator[Finding]:
+def _urls(a: str, b: str, values: ValueComparer) -> Iterator[Finding]:
     parts_a, parts_b = split(a), split(b)
     if not values.same_text(parts_a.path, parts_b.path):
         subject = Subject("request", "path")
-        yield Finding(Kind.value, Severity.changed, "request.path", subject, parts_a.path, parts_b.path)
+        yield Finding(DifferenceKind.value, Severity.changed, "request.path", subject, parts_a.path, parts_b.path)
     if parts_a.query != parts_b.query:
         yield from forms.named(forms.pairs(parts_a.query), forms.pairs(parts_b.query), values, "request", "query")

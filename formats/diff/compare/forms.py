@@ -10,13 +10,13 @@ from email.parser import BytesHeaderParser
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mockrec.formats.diff.compare.values import Values
-from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 
 
-def fields(a: str, b: str, values: Values, side: str) -> Iterator[Finding]:
+def fields(a: str, b: str, values: ValueComparer, side: str) -> Iterator[Finding]:
     """What differs between two url-encoded forms. Repeated fields are compared in their order."""
     yield from named(pairs(a), pairs(b), values, side, "form")
 
@@ -28,7 +28,7 @@ def pairs(text: str) -> list[tuple[str, str]]:
 
 
 def named(
-    a: list[tuple[str, str]], b: list[tuple[str, str]], values: Values, side: str, area: str
+    a: list[tuple[str, str]], b: list[tuple[str, str]], values: ValueComparer, side: str, area: str
 ) -> Iterator[Finding]:
     """What differs between two lists of named values (`area` is `form` or `query`)."""
     there_a, there_b = _counted(a), _counted(b)
@@ -39,7 +39,7 @@ def named(
         yield _finding(side, area, key, value_a, value_b)
 
 
-def parts(a: tuple[bytes, str], b: tuple[bytes, str], values: Values, side: str) -> Iterator[Finding]:
+def parts(a: tuple[bytes, str], b: tuple[bytes, str], values: ValueComparer, side: str) -> Iterator[Finding]:
     """What differs between two multipart bodies, each with its content type."""
     if _canonical(*a) == _canonical(*b):
         return
@@ -64,17 +64,19 @@ def parts(a: tuple[bytes, str], b: tuple[bytes, str], values: Values, side: str)
         yield from _between(_canonical(*a), _canonical(*b), values, side)
 
 
-def _between(a: bytes, b: bytes, values: Values, side: str) -> Iterator[Finding]:
+def _between(a: bytes, b: bytes, values: ValueComparer, side: str) -> Iterator[Finding]:
     """All parts are the same: what differs is their order, or what is before, between and after them."""
     texts = [data.decode("utf-8", "surrogateescape") for data in (a, b)]
     if not values.same_text(*texts):
         said = [f"{len(data)} bytes, {_digest(data)}" for data in (a, b)]
-        yield Finding(Kind.value, Severity.changed, f"{side}.body (around the parts)", Subject(side, "body"), *said)
+        yield Finding(
+            DifferenceKind.value, Severity.changed, f"{side}.body (around the parts)", Subject(side, "body"), *said
+        )
 
 
-def _finding_unless_same(a: _Part, b: _Part, values: Values, side: str) -> Iterator[Finding]:
+def _finding_unless_same(a: _Part, b: _Part, values: ValueComparer, side: str) -> Iterator[Finding]:
     if not _same(a, b, values):
-        yield Finding(Kind.value, Severity.changed, f"{side}.body", Subject(side, "body"), a.shown, b.shown)
+        yield Finding(DifferenceKind.value, Severity.changed, f"{side}.body", Subject(side, "body"), a.shown, b.shown)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _parts(data: bytes, content_type: str) -> list[_Part] | None:
     return found or None
 
 
-def _same(a: _Part, b: _Part, values: Values) -> bool:
+def _same(a: _Part, b: _Part, values: ValueComparer) -> bool:
     heads = [part.head.decode("utf-8", "surrogateescape") for part in (a, b)]
     if a.content_type != b.content_type or not values.same_text(a.file, b.file) or not values.same_text(*heads):
         return False
@@ -157,7 +159,7 @@ def _counted(items: list[tuple[str, Any]]) -> dict[tuple[str, int], Any]:
 
 def _finding(side: str, area: str, key: tuple[str, int], a: Any, b: Any) -> Finding:
     name, number = key
-    kind = Kind.added if a is ABSENT else Kind.removed if b is ABSENT else Kind.value
-    severity = Severity.breaking if kind is Kind.removed else Severity.changed
+    kind = DifferenceKind.added if a is ABSENT else DifferenceKind.removed if b is ABSENT else DifferenceKind.value
+    severity = Severity.breaking if kind is DifferenceKind.removed else Severity.changed
     path = f"{side}.{area}:{name}" + (f" ({number})" if number > 1 else "")
     return Finding(kind, severity, path, Subject(side, area, name), a, b)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from mockrec.formats.diff.compare.values import Values
-from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 
 def _names(text: str) -> frozenset[str]:
@@ -86,7 +86,7 @@ def without_date(value: str) -> str:
 
 
 def compare(
-    a: Fields, b: Fields, values: Values, message: str, area: str = "header", skip: frozenset[str] = frozenset()
+    a: Fields, b: Fields, values: ValueComparer, message: str, area: str = "header", skip: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
     """What differs, in A's order, then what only B has. Cookies are compared elsewhere."""
     for name in (*a, *(name for name in b if name not in a)):
@@ -97,10 +97,10 @@ def compare(
         if severity is not None:
             subject = Subject(message, area, name)
             path = f"{message}.{area}:{name}"
-            yield Finding(Kind.header, severity, path, subject, there_a, there_b)
+            yield Finding(DifferenceKind.header, severity, path, subject, there_a, there_b)
 
 
-def _severity(name: str, a: Any, b: Any, values: Values) -> Severity | None:
+def _severity(name: str, a: Any, b: Any, values: ValueComparer) -> Severity | None:
     """How much a field's difference matters; None when there is none."""
     if a is ABSENT or b is ABSENT:
         return _severity_of_presence(name, b is ABSENT)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mockrec.formats.diff.compare.lines import Pieces, compare_pieces, split_lines
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import looks_like_token
 from mockrec.formats.diff.model import Finding
 
@@ -19,18 +19,18 @@ _TOKEN = re.compile("csrf|xsrf|token|nonce", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'\b(value|content|nonce)=(["\'])([^"\']{16,})\2')
 
 
-def compare_pages(a: str, b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
+def compare_pages(a: str, b: str, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
     """The tags and texts that differ between two pages, each with its line."""
     read = _by_line if _KEEPS_BLANKS.search(a) or _KEEPS_BLANKS.search(b) else _in_pieces
     yield from compare_pieces(read(a, values, 0), read(b, values, 1), values, side, place)
 
 
-def _by_line(text: str, values: Values, side: int) -> Pieces:
+def _by_line(text: str, values: ValueComparer, side: int) -> Pieces:
     lines = split_lines(text)
     return Pieces(lines, [_masked(line, values, side) for line in lines])
 
 
-def _in_pieces(text: str, values: Values, side: int) -> Pieces:
+def _in_pieces(text: str, values: ValueComparer, side: int) -> Pieces:
     shown, compared, lines = [], [], []
     line = 0
     for piece, keep in _split(text.removeprefix("\ufeff")):
@@ -70,7 +70,7 @@ def _one_line(piece: str) -> str:
     return f"{first}{' '.join(bare.split())}{last}" if bare else first
 
 
-def _masked(piece: str, values: Values, side: int) -> str:
+def _masked(piece: str, values: ValueComparer, side: int) -> str:
     if _TOKEN.search(piece):
         # A token against forgery is new in each page, and stands in an attribute.
         piece = _ATTRIBUTE.sub(_without_token, piece)

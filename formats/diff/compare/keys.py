@@ -21,7 +21,7 @@ _hosts: dict[str, tuple[str, int]] = {}
 """What a URL begins with, up to its path → its host, and where the path begins."""
 
 
-class Parts(NamedTuple):
+class EndpointParts(NamedTuple):
     """A URL, as far as pairing needs it."""
 
     host: str
@@ -44,12 +44,12 @@ def host_of(url: str) -> tuple[str, int]:
     return found
 
 
-def split(url: str) -> Parts:
+def split(url: str) -> EndpointParts:
     """Host, path and query; user and password are left out."""
     match = _URL.match(url)
     if match is None:
-        return Parts("", url, "")
-    return Parts(match[1] or "", match[2] or "", match[3] or "")
+        return EndpointParts("", url, "")
+    return EndpointParts(match[1] or "", match[2] or "", match[3] or "")
 
 
 class Keys:

@@ -16,7 +16,7 @@ _WINDOW = 64
 _PATH, _QUERY, _BODY, _STATUS, _ANSWER, _ORDER = 0.15, 0.25, 0.15, 0.15, 0.2, 0.1
 
 
-class Likeness:
+class ExchangeLikeness:
     """Weighs exchanges of one endpoint."""
 
     def __init__(self, a: list[Digest], b: list[Digest], shape: Callable[[Digest, int], Hashable]) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mockrec.formats.diff.compare.align import align
-from mockrec.formats.diff.compare.values import Values
-from mockrec.formats.diff.model import ABSENT, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _MOST = 20
 """Lines that are told of one text; the rest is a number."""
@@ -17,7 +17,7 @@ _END = re.compile("\r\n|\n|\r")
 _END_NAMES = (("\r\n", "CR LF"), ("\n", "LF"), ("\r", "CR"))
 
 
-def compare_lines(a: str, b: str, values: Values, side: str, place: str) -> Iterator[Finding]:
+def compare_lines(a: str, b: str, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
     """The lines that differ. Where one side has lines more, they are added or removed."""
     lines_a, lines_b = split_lines(a), split_lines(b)
     masked_a = [values.masked(line, 0) for line in lines_a]
@@ -29,7 +29,7 @@ def compare_lines(a: str, b: str, values: Values, side: str, place: str) -> Iter
     ends_a, ends_b = _END.findall(a), _END.findall(b)
     if not found and ends_a != ends_b:
         said = [_ends(text, ends) for text, ends in ((a, ends_a), (b, ends_b))]
-        yield Finding(Kind.value, Severity.changed, f"{place} (line ends)", Subject(side, "text"), *said)
+        yield Finding(DifferenceKind.value, Severity.changed, f"{place} (line ends)", Subject(side, "text"), *said)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Pieces:
         return 1 + (index if self.lines is None else self.lines[index])
 
 
-def compare_pieces(a: Pieces, b: Pieces, values: Values, side: str, place: str) -> Iterator[Finding]:
+def compare_pieces(a: Pieces, b: Pieces, values: ValueComparer, side: str, place: str) -> Iterator[Finding]:
     """The pieces that differ, up to a number of them; of the rest only how many there are."""
     subject = Subject(side, "text")
     more = 0
@@ -56,14 +56,16 @@ def compare_pieces(a: Pieces, b: Pieces, values: Values, side: str, place: str) 
         if count > _MOST:
             more += 1
             continue
-        kind = Kind.added if not run_a else Kind.removed if not run_b else Kind.value
+        kind = DifferenceKind.added if not run_a else DifferenceKind.removed if not run_b else DifferenceKind.value
         line = a.line(run_a.start) if run_a else b.line(run_b.start)
         said = [
             "".join(pieces.shown[run.start : run.stop]) if run else ABSENT for pieces, run in ((a, run_a), (b, run_b))
         ]
         yield Finding(kind, Severity.changed, f"{place} (line {line})", subject, *said)
     if more:
-        yield Finding(Kind.value, Severity.changed, f"{place} (more lines)", subject, f"{more} lines", f"{more} lines")
+        yield Finding(
+            DifferenceKind.value, Severity.changed, f"{place} (more lines)", subject, f"{more} lines", f"{more} lines"
+        )
 
 
 _Run = tuple[range, range]
@@ -109,7 +111,7 @@ def _ends(text: str, ends: list[str]) -> str:
     return ", ".join(said)
 
 
-def _unequal(a: list[str], b: list[str], values: Values) -> Iterator[tuple[int | None, int | None]]:
+def _unequal(a: list[str], b: list[str], values: ValueComparer) -> Iterator[tuple[int | None, int | None]]:
     for index_a, index_b in align(a, b):
         if index_a is None or index_b is None or not values.same_text(a[index_a], b[index_b]):
             yield index_a, index_b

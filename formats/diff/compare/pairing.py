@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
 from mockrec.formats.diff.compare.keys import Keys
-from mockrec.formats.diff.compare.likeness import Likeness
+from mockrec.formats.diff.compare.likeness import ExchangeLikeness
 from mockrec.formats.diff.model import Digest, Pair
 
 Shape = Callable[[Digest, int], Hashable]
@@ -113,7 +113,7 @@ class _Stages:
         for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b)):
             for index in left:
                 groups.setdefault(digests[index].endpoint, ([], []))[side].append(index)
-        likeness = Likeness(self._a, self._b, self._shape)
+        likeness = ExchangeLikeness(self._a, self._b, self._shape)
         for ours, theirs in groups.values():
             for index, other in likeness.best(ours, theirs):
                 self.found[index] = (other, "likeness")

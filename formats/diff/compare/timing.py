@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
-from mockrec.formats.diff.model import Endpoint, Finding, Kind, Severity, Subject
+from mockrec.formats.diff.model import DifferenceKind, Endpoint, Finding, Severity, Subject
 
 ENOUGH = 10
 """Exchanges on each side, below which nothing is said."""
@@ -50,7 +50,7 @@ def _finding(name: str, a: array[float], b: array[float]) -> Finding | None:
     if difference <= ABSOLUTE or difference <= RELATIVE * min(middle_a, middle_b) or abs(rank_sum(a, b)) < _SURE:
         return None
     severity = Severity.changed if middle_b > middle_a else Severity.info
-    return Finding(Kind.timing, severity, name, Subject("", "timing", name), _shown(a), _shown(b))
+    return Finding(DifferenceKind.timing, severity, name, Subject("", "timing", name), _shown(a), _shown(b))
 
 
 def _shown(taken: array[float]) -> str:

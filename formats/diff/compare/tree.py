@@ -12,20 +12,20 @@ from operator import ne
 from typing import Any, NamedTuple
 
 from mockrec.formats.diff.compare.align import align
-from mockrec.formats.diff.compare.alike import FEATURES, Budget, Features, Likeness, best_anywhere
+from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Features, ItemLikeness, best_anywhere
 from mockrec.formats.diff.compare.digests import Digests
 from mockrec.formats.diff.compare.documents import dump, step, type_name
-from mockrec.formats.diff.compare.values import Values
-from mockrec.formats.diff.model import ABSENT, Item, Kind, Location
+from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
 """Members that may tell the items of an array apart, the best first."""
 
 
-class Change(NamedTuple):
+class ValueChange(NamedTuple):
     """One place where two documents differ."""
 
-    kind: Kind
+    kind: DifferenceKind
     path: str
     """From A's document, or B's where A has no such place."""
     locations: tuple[Location | None, Location | None]
@@ -62,10 +62,10 @@ class _Place:
             way = one._way = _Way(way.shown + step_shown, (*way.a, one.a), (*way.b, one.b))
         return way
 
-    def change(self, kind: Kind, a: Any, b: Any) -> Change:
+    def change(self, kind: DifferenceKind, a: Any, b: Any) -> ValueChange:
         """A difference at this place; the side that has nothing there has no location."""
         way = self.way()
-        return Change(kind, way.shown, (None if a is ABSENT else way.a, None if b is ABSENT else way.b), a, b)
+        return ValueChange(kind, way.shown, (None if a is ABSENT else way.a, None if b is ABSENT else way.b), a, b)
 
 
 class _Way(NamedTuple):
@@ -84,15 +84,15 @@ class _Couple(NamedTuple):
     place: _Place
 
 
-def compare(a: Any, b: Any, values: Values) -> Iterator[Change]:
+def compare(a: Any, b: Any, values: ValueComparer) -> Iterator[ValueChange]:
     """The differences between two parsed documents, in A's order."""
     comparison = _Comparison(values)
-    waiting: list[Iterator[Change | _Couple]] = [iter([_Couple(a, b, _Place(None, None, None))])]
+    waiting: list[Iterator[ValueChange | _Couple]] = [iter([_Couple(a, b, _Place(None, None, None))])]
     while waiting:
         found = next(waiting[-1], None)
         if found is None:
             waiting.pop()
-        elif isinstance(found, Change):
+        elif isinstance(found, ValueChange):
             yield found
         else:
             members = comparison.members(found)
@@ -101,34 +101,34 @@ def compare(a: Any, b: Any, values: Values) -> Iterator[Change]:
 
 
 class _Comparison:
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: ValueComparer) -> None:
         self._values = values
         self._digests = Digests(values)
-        self._budget = Budget()
+        self._budget = ComparisonBudget()
 
-    def members(self, couple: _Couple) -> Iterator[Change | _Couple] | None:
+    def members(self, couple: _Couple) -> Iterator[ValueChange | _Couple] | None:
         """What there is to say of two values, and what of them is to be compared; None for equal ones."""
         a, b, place = couple
         if type_name(a) != type_name(b):
-            return iter([place.change(Kind.type, a, b)])
+            return iter([place.change(DifferenceKind.type, a, b)])
         if isinstance(a, dict):
             return self._objects(a, b, place)
         if isinstance(a, list):
             return self._arrays(a, b, place)
-        return None if self._values.same(a, b) else iter([place.change(Kind.value, a, b)])
+        return None if self._values.same(a, b) else iter([place.change(DifferenceKind.value, a, b)])
 
-    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _Place) -> Iterator[Change | _Couple]:
+    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _Place) -> Iterator[ValueChange | _Couple]:
         partners = self._partners(a, b)
         for key, value in a.items():
             other = key if key in b else partners.get(key, ABSENT)
             if other is ABSENT:
-                yield _Place(place, key, ABSENT).change(Kind.removed, value, ABSENT)
+                yield _Place(place, key, ABSENT).change(DifferenceKind.removed, value, ABSENT)
             elif value is not b[other]:
                 yield _Couple(value, b[other], _Place(place, key, other))
         taken = set(partners.values())
         for key, value in b.items():
             if key not in a and key not in taken:
-                yield _Place(place, ABSENT, key).change(Kind.added, ABSENT, value)
+                yield _Place(place, ABSENT, key).change(DifferenceKind.added, ABSENT, value)
 
     def _partners(self, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
         """Names that change by nature (an object by ids), in A and in B: of one form, each the only one of it."""
@@ -142,7 +142,7 @@ class _Comparison:
         )
         return {name: forms_b[form] for form, name in forms_a.items() if form in forms_b}
 
-    def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
+    def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[ValueChange | _Couple]:
         key = _key_of(a, b)
         any_order = bool(self._values.any_order) and any(holds(place.location) for holds in self._values.any_order)
         if key is not None:
@@ -156,9 +156,9 @@ class _Comparison:
         for index_a, index_b in self._side_by_side(a, b, digests_a, digests_b):
             if index_a is None:
                 assert index_b is not None
-                yield _Place(place, ABSENT, index_b).change(Kind.added, ABSENT, b[index_b])
+                yield _Place(place, ABSENT, index_b).change(DifferenceKind.added, ABSENT, b[index_b])
             elif index_b is None:
-                yield _Place(place, index_a, ABSENT).change(Kind.removed, a[index_a], ABSENT)
+                yield _Place(place, index_a, ABSENT).change(DifferenceKind.removed, a[index_a], ABSENT)
             elif digests_a[index_a] != digests_b[index_b]:
                 yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
 
@@ -181,9 +181,9 @@ class _Comparison:
 
         return aligned if different(aligned) < different(by_place) else by_place
 
-    def _likeness(self, a: list[Any], b: list[Any]) -> Likeness:
+    def _likeness(self, a: list[Any], b: list[Any]) -> ItemLikeness:
         self._budget.earn(len(a) + len(b))
-        return Likeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
+        return ItemLikeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
 
     def _features(self, item: Any, side: int) -> Features:
         """What an item holds; scalars that differ have nothing in common."""
@@ -195,7 +195,7 @@ class _Comparison:
             return frozenset([self._digests.of(value, side) for value in item[:FEATURES]])
         return frozenset()
 
-    def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[Change | _Couple]:
+    def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[ValueChange | _Couple]:
         """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
         waiting: dict[str, list[int]] = {}
         for index in reversed(range(len(b))):
@@ -217,11 +217,11 @@ class _Comparison:
             if index in couples:
                 yield _Couple(a[index], b[couples[index]], _Place(place, index, couples[index]))
             else:
-                yield _Place(place, index, ABSENT).change(Kind.removed, a[index], ABSENT)
+                yield _Place(place, index, ABSENT).change(DifferenceKind.removed, a[index], ABSENT)
         taken = set(couples.values())
         for index in left_b:
             if index not in taken:
-                yield _Place(place, ABSENT, index).change(Kind.added, ABSENT, b[index])
+                yield _Place(place, ABSENT, index).change(DifferenceKind.added, ABSENT, b[index])
 
 
 def _shown(part: Any) -> str:
@@ -239,24 +239,24 @@ def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
     return {form: name for form, name in found.items() if form not in several}
 
 
-def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[Change | _Couple]:
+def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[ValueChange | _Couple]:
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
         told = f"{key}=={dump(item[key])}"
         other = places_b.get(item[key])
         if other is None:
-            yield _Place(place, Item.of(index, told), ABSENT).change(Kind.removed, item, ABSENT)
+            yield _Place(place, Item.of(index, told), ABSENT).change(DifferenceKind.removed, item, ABSENT)
         else:
             yield _Couple(item, b[other], _Place(place, Item.of(index, told), Item.of(other, told)))
     for index, item in enumerate(b):
         if item[key] not in places_a:
             told = f"{key}=={dump(item[key])}"
-            yield _Place(place, ABSENT, Item.of(index, told)).change(Kind.added, ABSENT, item)
+            yield _Place(place, ABSENT, Item.of(index, told)).change(DifferenceKind.added, ABSENT, item)
     order_a = [item[key] for item in a if item[key] in places_b]
     order_b = [item[key] for item in b if item[key] in places_a]
     if order_a != order_b and not any_order:
-        yield place.change(Kind.moved, order_a, order_b)
+        yield place.change(DifferenceKind.moved, order_a, order_b)
 
 
 def _key_of(a: Sequence[Any], b: Sequence[Any]) -> str | None:

@@ -41,7 +41,7 @@ def _host(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?:(?<![\w.-])|(?<=%[0-9A-Fa-f]{{2}})){re.escape(name)}(?![\w-]|\.\w)")
 
 
-class Values:
+class ValueComparer:
     """The rules for values in one comparison of two sessions."""
 
     def __init__(
@@ -66,12 +66,12 @@ class Values:
         self._heads: dict[tuple[int, str], str] = {}
         self.with_hosts = lru_cache(maxsize=256)(self._with_hosts)
 
-    def _with_hosts(self, a: str, b: str) -> Values:
+    def _with_hosts(self, a: str, b: str) -> ValueComparer:
         """The same rules for a pair of exchanges of two hosts: one's name in A is the other's in B."""
         if a == b:
             return self
         own = ((a, *self._own[0]), (b, *self._own[1]))
-        return Values(
+        return ValueComparer(
             self._window,
             strict=self.strict,
             marks_comparable=self._marks_comparable,

@@ -49,7 +49,7 @@ def parse(text: str) -> Element | None:
     """The document: an element without a name, in which the root and what stands beside it lie. None for no XML."""
     if len(text) > _MOST_BYTES:
         return None
-    reader = _Reader()
+    reader = _XmlReader()
     parser = expat.ParserCreate("utf-8", "\n")
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -64,7 +64,7 @@ def parse(text: str) -> Element | None:
     return reader.document
 
 
-class _Reader:
+class _XmlReader:
     def __init__(self) -> None:
         self.document = Element("", {})
         self._open = [self.document]

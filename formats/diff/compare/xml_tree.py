@@ -13,69 +13,69 @@ from operator import eq, ne
 from typing import Any, NamedTuple
 
 from mockrec.formats.diff.compare.align import align
-from mockrec.formats.diff.compare.alike import FEATURES, Budget, Features, Likeness
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Features, ItemLikeness
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.xml import Element, Instruction, Node, local, parse, qualified, shown
-from mockrec.formats.diff.model import ABSENT, Finding, Kind, Location, Severity, Subject
+from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Location, Severity, Subject
 
 _TEXT = "text()"
 
 
-class _Place:
+class _ElementPlace:
     """The way to an element of A: written down only for what differs, and once for all in an element."""
 
     __slots__ = ("_above", "_step", "_way")
 
-    def __init__(self, above: _Place | None, step: str | tuple[str, int]) -> None:
+    def __init__(self, above: _ElementPlace | None, step: str | tuple[str, int]) -> None:
         self._above = above
         self._step = step
-        self._way: _Way | None = None
+        self._way: _ElementPath | None = None
 
-    def way(self) -> _Way:
+    def way(self) -> _ElementPath:
         """Names on the way; of several children of one name each has its number."""
-        steps: list[_Place] = []
+        steps: list[_ElementPlace] = []
         place = self
         while place._way is None and place._above is not None:
             steps.append(place)
             place = place._above
-        way = place._way or _Way("", ())
+        way = place._way or _ElementPath("", ())
         for one in reversed(steps):
             way = one._way = way.to(one._step)
         return way
 
 
-class _Way(NamedTuple):
+class _ElementPath(NamedTuple):
     """The way to an element: as it is shown, and step by step."""
 
     path: str
     location: Location
 
-    def to(self, step: str | tuple[str, int]) -> _Way:
+    def to(self, step: str | tuple[str, int]) -> _ElementPath:
         """The way to something in it."""
-        return _Way(self.path + path_of((step,)), (*self.location, step))
+        return _ElementPath(self.path + path_of((step,)), (*self.location, step))
 
 
-class _Couple(NamedTuple):
+class _ElementPair(NamedTuple):
     a: Element
     b: Element
-    place: _Place
+    place: _ElementPlace
 
 
-def compare(text_a: str, text_b: str, values: Values, side: str) -> Iterator[Finding] | None:
+def compare(text_a: str, text_b: str, values: ValueComparer, side: str) -> Iterator[Finding] | None:
     """The differences of two texts, in A's order; None where one of them is no XML that is read here."""
     a, b = parse(text_a), parse(text_b)
     if a is None or b is None:
         return None
-    return _Comparison(values, side).findings(a, b)
+    return _XmlComparison(values, side).findings(a, b)
 
 
-class _Comparison:
-    def __init__(self, values: Values, side: str) -> None:
+class _XmlComparison:
+    def __init__(self, values: ValueComparer, side: str) -> None:
         self._values = values
         self._side = side
         self._known: dict[tuple[int, int], str] = {}
         """Side and identity of an element → its digest."""
-        self._budget = Budget()
+        self._budget = ComparisonBudget()
 
     def findings(self, a: Element, b: Element) -> Iterator[Finding]:
         """What differs between two documents."""
@@ -83,7 +83,7 @@ class _Comparison:
             self._digest_all(document, number)
         if self._digest(a, 0) == self._digest(b, 1):
             return
-        waiting: list[Iterator[Finding | _Couple]] = [iter([_Couple(a, b, _Place(None, ""))])]
+        waiting: list[Iterator[Finding | _ElementPair]] = [iter([_ElementPair(a, b, _ElementPlace(None, ""))])]
         while waiting:
             found = next(waiting[-1], None)
             if found is None:
@@ -93,7 +93,7 @@ class _Comparison:
             else:
                 waiting.append(self._elements(found))
 
-    def _elements(self, couple: _Couple) -> Iterator[Finding | _Couple]:
+    def _elements(self, couple: _ElementPair) -> Iterator[Finding | _ElementPair]:
         a, b, place = couple
         for name in (*a.attributes, *(name for name in b.attributes if name not in a.attributes)):
             there_a, there_b = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
@@ -102,7 +102,7 @@ class _Comparison:
                 yield self._finding(place.way().to(f"@{local(name)}"), there_a, there_b, severity)
         yield from self._children(a, b, place)
 
-    def _children(self, a: Element, b: Element, place: _Place) -> Iterator[Finding | _Couple]:
+    def _children(self, a: Element, b: Element, place: _ElementPlace) -> Iterator[Finding | _ElementPair]:
         steps_a, steps_b = _steps(a.children), _steps(b.children)
         names_a, names_b = (Counter(map(_name, element.children)) for element in (a, b))
         for i, j in self._side_by_side(a.children, b.children):
@@ -113,7 +113,7 @@ class _Comparison:
                 if self._digest(one, 0) == self._digest(other, 1):
                     continue
                 if isinstance(one, Element) and isinstance(other, Element):
-                    yield _Couple(one, other, _Place(place, steps_a[i]))
+                    yield _ElementPair(one, other, _ElementPlace(place, steps_a[i]))
                 elif not (isinstance(one, str) and isinstance(other, str) and self._values.same_text(one, other)):
                     yield self._finding(place.way().to(steps_a[i]), _value(one), _value(other), Severity.changed)
                 continue
@@ -130,11 +130,11 @@ class _Comparison:
         if len(a) == len(b) and sum(map(ne, digests_a, digests_b)) < 2 and all(map(eq, map(_name, a), map(_name, b))):
             return iter([(index, index) for index in range(len(a))])
         self._budget.earn(len(a) + len(b))
-        weigh = Likeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
+        weigh = ItemLikeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
         return align(digests_a, digests_b, weigh)
 
-    def _finding(self, way: _Way, a: Any, b: Any, severity: Severity) -> Finding:
-        kind = Kind.added if a is ABSENT else Kind.removed if b is ABSENT else Kind.value
+    def _finding(self, way: _ElementPath, a: Any, b: Any, severity: Severity) -> Finding:
+        kind = DifferenceKind.added if a is ABSENT else DifferenceKind.removed if b is ABSENT else DifferenceKind.value
         locations = (None if a is ABSENT else way.location, None if b is ABSENT else way.location)
         subject = Subject(self._side, "xml", locations=locations)
         return Finding(kind, severity, f"{self._side}.xml:{way.path}", subject, a, b)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mockrec.formats.diff.collect import general_path, rendered
 from mockrec.formats.diff.compare.documents import dump
-from mockrec.formats.diff.model import ABSENT, Difference, Endpoint, Finding, Kind, OnlyIn, Severity
+from mockrec.formats.diff.model import ABSENT, Difference, DifferenceKind, Endpoint, Finding, OnlyIn, Severity
 from mockrec.formats.diff.result import Result
 
 _EVERYWHERE = 3
@@ -116,7 +116,7 @@ def rolled_up(differences: Sequence[Difference]) -> list[list[Difference]]:
     found: dict[object, list[Difference]] = {}
     for number, difference in enumerate(differences):
         finding = difference.finding
-        if finding.kind in (Kind.calls, Kind.timing):
+        if finding.kind in (DifferenceKind.calls, DifferenceKind.timing):
             found[number] = [difference]
             continue
         said = shown(finding) if difference.values == 1 else ("", "")

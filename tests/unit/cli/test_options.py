@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from mockrec.cli import printing
-from mockrec.cli.options import Shape, _set_quiet, _set_verbose, duration, file_mode, port, server_url, size
+from mockrec.cli.options import OutputShape, _set_quiet, _set_verbose, duration, file_mode, port, server_url, size
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_quiet_and_verbose_reach_what_is_printed(capsys: pytest.CaptureFixture[s
 
 
 def test_the_shapes_of_what_is_printed() -> None:
-    assert list(Shape) == ["text", "json"]
+    assert list(OutputShape) == ["text", "json"]
 
 
 def test_a_server_beyond_ascii_has_the_name_that_dns_has() -> None:

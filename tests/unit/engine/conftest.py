@@ -13,10 +13,10 @@ import pytest
 
 from mockrec.engine.errors import RuleFileError
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import read_address
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.exchange_log import Notes
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.language.load import Loaded, load_rules
 from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.rules.model import Rule, Step, When
@@ -197,7 +197,7 @@ class Stage:
     def __init__(self) -> None:
         self.log = ListLog()
         self.bodies = BodyLogger("decoded", 1024)
-        self.notes = Notes(self.log, frozenset(EVENT_TYPES), self.bodies)
+        self.notes = ExchangeLog(self.log, frozenset(EVENT_TYPES), self.bodies)
         self.channel = ChannelLog()
         self.limit = 1024
 
@@ -205,7 +205,7 @@ class Stage:
         """Record only these types (none given: all), and bodies in this way."""
         self.bodies = BodyLogger(mode, limit)
         self.limit = limit
-        self.notes = Notes(self.log, frozenset(types or EVENT_TYPES), self.bodies)
+        self.notes = ExchangeLog(self.log, frozenset(types or EVENT_TYPES), self.bodies)
 
     def exchange(
         self,
@@ -224,7 +224,7 @@ class Stage:
         address = read_address(head, 8000)
         assert not isinstance(address, str), address
         self.channel.bodiless = head.method == "HEAD"
-        peer = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
+        peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
         exchange = Exchange(head, address, peer, self.channel, self.notes, 1 << 20, self.limit)
         self.notes.request_initiated(exchange)
         if body:

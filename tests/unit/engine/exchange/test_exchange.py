@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.wire.content.codings import UndecodableError
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_whole_answer_is_one_write(stage: Any) -> None:
     exchange = stage.exchange()
     assert not exchange.answering
-    await exchange.reply(Answer(200, (("X", "y"),), b"hello"))
+    await exchange.reply(PreparedResponse(200, (("X", "y"),), b"hello"))
     assert stage.channel.done == [("whole", 200, [("X", "y"), ("Content-Length", "5")], b"hello", ())]
     assert exchange.answering
     assert exchange.finished
@@ -28,7 +28,7 @@ async def test_a_whole_answer_is_one_write(stage: Any) -> None:
 
 async def test_an_answer_in_pieces(stage: Any) -> None:
     exchange = stage.exchange()
-    await exchange.begin(Answer(200), 3)
+    await exchange.begin(PreparedResponse(200), 3)
     for piece in (b"a", b"", b"bc"):
         await exchange.send(piece)
     assert not exchange.finished
@@ -46,9 +46,9 @@ async def test_an_answer_in_pieces(stage: Any) -> None:
 async def test_bodies_that_are_not_sent_are_not_told(stage: Any, start: str, status: int, whole: bool) -> None:
     exchange = stage.exchange(start)
     if whole:
-        await exchange.reply(Answer(status, (), b"hello"))
+        await exchange.reply(PreparedResponse(status, (), b"hello"))
     else:
-        await exchange.begin(Answer(status))
+        await exchange.begin(PreparedResponse(status))
         await exchange.send(b"hello")
         await exchange.finish()
     sent = b"hello" if (start, status) == ("GET /", 200) else b""
@@ -61,17 +61,17 @@ async def test_nothing_is_told_of_an_answer_that_cannot_be_sent(stage: Any) -> N
     exchange = stage.exchange()
     for send in (exchange.reply, exchange.begin):
         with pytest.raises(ValueError, match="no head"):
-            await send(Answer(200, (("X", "a\nb"),)))
+            await send(PreparedResponse(200, (("X", "a\nb"),)))
     assert not exchange.answering
     assert stage.log.types == ["request-initiated", "request-body-data", "request"]
-    await exchange.reply(Answer(500))
+    await exchange.reply(PreparedResponse(500))
     assert stage.log.only("response")["statusCode"] == 500
 
 
 async def test_the_servers_own_headers_yield_to_the_rules(stage: Any) -> None:
     exchange = stage.exchange()
     exchange.extra_headers = (("Vary", "Origin"), ("Access-Control-Allow-Origin", "*"))
-    answer = Answer(200, (("vary", "Accept"),), b"x")
+    answer = PreparedResponse(200, (("vary", "Accept"),), b"x")
     await exchange.reply(answer)
     assert stage.channel.done[0][2] == [
         ("vary", "Accept"),
@@ -85,7 +85,7 @@ async def test_the_servers_own_headers_yield_to_the_rules(stage: Any) -> None:
 async def test_an_exchange_ends_once(stage: Any, first: str) -> None:
     exchange = stage.exchange()
     if first == "reply":
-        await exchange.reply(Answer(200))
+        await exchange.reply(PreparedResponse(200))
     for _ in range(3):
         exchange.abort({"code": "E_X"})
     assert [kind for kind in stage.log.types if kind in ("response", "abort")] == [
@@ -101,9 +101,9 @@ async def test_those_who_wait_for_the_end_are_called(stage: Any, ending: str) ->
     if ending == "abort":
         exchange.abort(None)
     elif ending == "reply":
-        await exchange.reply(Answer(200))
+        await exchange.reply(PreparedResponse(200))
     else:
-        await exchange.begin(Answer(200))
+        await exchange.begin(PreparedResponse(200))
         assert called == []
         await exchange.finish()
     exchange.abort(None)
@@ -112,7 +112,7 @@ async def test_those_who_wait_for_the_end_are_called(stage: Any, ending: str) ->
 
 async def test_a_request_that_ends_after_its_answer_is_still_told(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "4"), complete=False, body=b"ab")
-    await exchange.reply(Answer(200))
+    await exchange.reply(PreparedResponse(200))
     exchange.take_data(b"cd")
     exchange.take_end(())
     assert stage.log.types[-2:] == ["request-body-data", "request"]
@@ -183,7 +183,7 @@ async def test_an_exchange_is_freed_without_the_garbage_collector(stage: Any, en
         if ending == "abort":
             exchange.abort(None)
         else:
-            await exchange.reply(Answer(200, (), b"b"))
+            await exchange.reply(PreparedResponse(200, (), b"b"))
             exchange.take_end(())
         view = exchange.view
         exchange = None

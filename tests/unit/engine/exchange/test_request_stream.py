@@ -6,7 +6,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from mockrec.engine.exchange.request_stream import RequestReader
+from mockrec.engine.exchange.request_stream import RequestBodyStream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20)]
 
@@ -25,11 +25,11 @@ class Task:
         return not self.results
 
 
-def reader(*pieces: bytes, ended: bool = False) -> RequestReader:
-    return RequestReader(pieces, ended=ended)
+def reader(*pieces: bytes, ended: bool = False) -> RequestBodyStream:
+    return RequestBodyStream(pieces, ended=ended)
 
 
-async def all_of(one: RequestReader) -> bytes:
+async def all_of(one: RequestBodyStream) -> bytes:
     out = b""
     while data := await one.next():
         out += data
@@ -131,7 +131,7 @@ async def test_a_body_of_which_some_was_read_is_not_ready() -> None:
 # ── room ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def waiting_client(one: RequestReader, task: Task) -> None:
+async def waiting_client(one: RequestBodyStream, task: Task) -> None:
     await one.wait_for_room()
     task.results.append("room")
 

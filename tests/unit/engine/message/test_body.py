@@ -6,19 +6,19 @@ import gzip
 
 import pytest
 
-from mockrec.engine.message.body import Body
+from mockrec.engine.message.body import MessageBody
 from mockrec.engine.wire.content.codings import UndecodableError
 
 
-def body_of(*pieces: bytes, limit: int = 100) -> Body:
-    body = Body(limit)
+def body_of(*pieces: bytes, limit: int = 100) -> MessageBody:
+    body = MessageBody(limit)
     for piece in pieces:
         body.add(piece)
     return body
 
 
 def test_a_new_body_is_empty_and_not_complete() -> None:
-    body = Body(100)
+    body = MessageBody(100)
     assert (body.size, body.kept, body.truncated, body.complete, body.trailers) == (0, b"", False, False, ())
     assert body.decoded("") == b""
 
@@ -62,7 +62,7 @@ def test_content_codings_are_undone() -> None:
 
 
 def test_a_body_without_bytes_is_empty_in_any_coding() -> None:
-    assert Body(100).decoded("gzip") == b""
+    assert MessageBody(100).decoded("gzip") == b""
 
 
 def test_a_truncated_body_cannot_be_decoded() -> None:
@@ -86,8 +86,8 @@ def test_a_body_that_unfolds_beyond_the_limit_cannot_be_decoded() -> None:
 # ── held until it is known who wants it ────────────────────────────────────────────────────────────
 
 
-def held(*pieces: bytes, limit: int = 4) -> Body:
-    body = Body(limit, holds=True)
+def held(*pieces: bytes, limit: int = 4) -> MessageBody:
+    body = MessageBody(limit, holds=True)
     for piece in pieces:
         body.add(piece)
     return body

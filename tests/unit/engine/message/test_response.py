@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mockrec.engine import clock
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.wire.parts import ResponseHead, header_table
 
 Framed = tuple[int, str, Sequence[tuple[str, str]], int | None, str]
@@ -58,12 +58,12 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     [(200, None, "OK"), (404, None, "Not Found"), (299, None, ""), (200, "Fine", "Fine"), (200, "", "")],
 )
 def test_the_usual_reason_phrase_unless_one_is_given(status: int, given: str | None, reason: str) -> None:
-    assert Answer(status, reason=given).reason == reason
+    assert PreparedResponse(status, reason=given).reason == reason
 
 
 def test_a_head_is_framed_from_what_the_answer_says(seconds: Seconds) -> None:
     channel = FakeChannel()
-    head = Answer(201, (("X", "y"),), b"hello").framed(channel)
+    head = PreparedResponse(201, (("X", "y"),), b"hello").framed(channel)
     assert channel.framed == [(201, "Created", (("X", "y"),), 5, "first second")]
     assert head.raw_headers == [["X", "y"], ["Date", "first second"]]
 
@@ -71,14 +71,14 @@ def test_a_head_is_framed_from_what_the_answer_says(seconds: Seconds) -> None:
 @pytest.mark.parametrize(
     ("answer", "streamed", "length"),
     [
-        (Answer(200), False, 0),
-        (Answer(200, (), b"abc"), False, 3),
-        (Answer(200, (), b"abc"), True, None),
-        (Answer(200, (), b"abc", trailers=(("X", "y"),)), False, None),
+        (PreparedResponse(200), False, 0),
+        (PreparedResponse(200, (), b"abc"), False, 3),
+        (PreparedResponse(200, (), b"abc"), True, None),
+        (PreparedResponse(200, (), b"abc", trailers=(("X", "y"),)), False, None),
     ],
 )
 def test_the_length_is_unknown_where_a_body_is_streamed_or_has_trailers(
-    answer: Answer, streamed: bool, length: int | None
+    answer: PreparedResponse, streamed: bool, length: int | None
 ) -> None:
     channel = FakeChannel()
     answer.framed(channel, streamed=streamed)
@@ -86,15 +86,15 @@ def test_the_length_is_unknown_where_a_body_is_streamed_or_has_trailers(
 
 
 def test_a_streamed_body_may_have_a_known_length() -> None:
-    channel, answer = FakeChannel(), Answer(200)
+    channel, answer = FakeChannel(), PreparedResponse(200)
     for length in (7, 8, None, 7):
         answer.framed(channel, length, streamed=True)
-    Answer(200, trailers=(("X", "y"),)).framed(channel, 7, streamed=True)
+    PreparedResponse(200, trailers=(("X", "y"),)).framed(channel, 7, streamed=True)
     assert [framed[3] for framed in channel.framed] == [7, 8, None, None]
 
 
 def test_a_head_is_framed_once_a_second(seconds: Seconds) -> None:
-    answer, channel = Answer(200), FakeChannel()
+    answer, channel = PreparedResponse(200), FakeChannel()
     first = answer.framed(channel)
     assert answer.framed(channel) is first
     assert answer.framed(FakeChannel()) is first
@@ -106,7 +106,7 @@ def test_a_head_is_framed_once_a_second(seconds: Seconds) -> None:
 
 
 def test_each_kind_of_framing_has_its_own_head(seconds: Seconds) -> None:
-    answer, channel, closing = Answer(200), FakeChannel("open"), FakeChannel("closing")
+    answer, channel, closing = PreparedResponse(200), FakeChannel("open"), FakeChannel("closing")
     heads = [
         answer.framed(channel),
         answer.framed(closing),
@@ -124,7 +124,7 @@ def test_each_kind_of_framing_has_its_own_head(seconds: Seconds) -> None:
 
 
 def test_old_heads_are_forgotten_with_their_second(seconds: Seconds) -> None:
-    answer = Answer(200)
+    answer = PreparedResponse(200)
     for key in range(100):
         seconds.now = b"second %d" % key
         answer.framed(FakeChannel(key))
@@ -133,5 +133,5 @@ def test_old_heads_are_forgotten_with_their_second(seconds: Seconds) -> None:
 
 def test_the_date_is_the_clocks() -> None:
     before = clock.http_date().decode()
-    head = Answer(200).framed(FakeChannel())
+    head = PreparedResponse(200).framed(FakeChannel())
     assert head.headers["date"] in (before, clock.http_date().decode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.message.target_uri import Address, Origin, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, TargetUri, read_address
 from mockrec.engine.wire.http1.request_head import read_head
 from mockrec.engine.wire.parts import RequestHead
 
@@ -18,14 +18,14 @@ def head_of(target: str, *fields: bytes, version: str = "1.1") -> RequestHead:
     return head
 
 
-def located(target: str, host: bytes | str = b"a.test", *fields: bytes) -> Address | str:
+def located(target: str, host: bytes | str = b"a.test", *fields: bytes) -> TargetUri | str:
     host = host.encode() if isinstance(host, str) else host
     return read_address(head_of(target, b"Host: " + host, *fields), LOCAL_PORT)
 
 
-def address(target: str, host: bytes | str = b"a.test", *fields: bytes) -> Address:
+def address(target: str, host: bytes | str = b"a.test", *fields: bytes) -> TargetUri:
     found = located(target, host, *fields)
-    assert isinstance(found, Address), found
+    assert isinstance(found, TargetUri), found
     return found
 
 
@@ -58,18 +58,18 @@ def test_the_default_port_is_not_shown(host: str, port: int, shown: str) -> None
 
 
 def test_the_default_port_is_the_protocols() -> None:
-    found = read_address(head_of("/", b"Host: a.test:443"), LOCAL_PORT, Origin("https"))
-    assert isinstance(found, Address)
+    found = read_address(head_of("/", b"Host: a.test:443"), LOCAL_PORT, ConnectionContext("https"))
+    assert isinstance(found, TargetUri)
     assert (found.url, found.port) == ("https://a.test/", 443)
-    found = read_address(head_of("/", b"Host: a.test"), LOCAL_PORT, Origin("https"))
-    assert isinstance(found, Address)
+    found = read_address(head_of("/", b"Host: a.test"), LOCAL_PORT, ConnectionContext("https"))
+    assert isinstance(found, TargetUri)
     assert (found.url, found.port) == ("https://a.test/", 443)
 
 
 @pytest.mark.parametrize("fields", [(), (b"Host:",), (b"Host: ",)])
 def test_no_host_is_this_server(fields: tuple[bytes, ...]) -> None:
     found = read_address(head_of("/x", *fields, version="1.0"), LOCAL_PORT)
-    assert isinstance(found, Address)
+    assert isinstance(found, TargetUri)
     assert (found.url, found.destination) == ("http://localhost:8000/x", {"hostname": "localhost", "port": 8000})
 
 
@@ -77,7 +77,7 @@ def test_the_server_named_for_no_host_is_the_one_that_was_asked() -> None:
     head = head_of("/x", version="1.0")
     for port in (8000, 9000):
         found = read_address(head, port)
-        assert isinstance(found, Address)
+        assert isinstance(found, TargetUri)
         assert found.port == port
 
 
@@ -119,7 +119,7 @@ def test_a_tunnel_goes_where_its_target_says() -> None:
     head = read_head(b"CONNECT B.test:443 HTTP/1.1\r\nHost: other.test\r\n\r\n")
     assert isinstance(head, RequestHead)
     found = read_address(head, LOCAL_PORT)
-    assert isinstance(found, Address)
+    assert isinstance(found, TargetUri)
     assert found.destination == {"hostname": "b.test", "port": 443}
     assert (found.url, found.path) == ("http://b.test:443", "B.test:443")
 
@@ -276,8 +276,8 @@ UPGRADE = (b"Connection: Upgrade", b"Upgrade: WebSocket")
 
 @pytest.mark.parametrize(("spoken", "protocol"), [("http", "ws"), ("https", "wss")])
 def test_a_websocket_upgrade_has_its_own_protocol(spoken: str, protocol: str) -> None:
-    found = read_address(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, Origin(spoken))
-    assert isinstance(found, Address)
+    found = read_address(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, ConnectionContext(spoken))
+    assert isinstance(found, TargetUri)
     assert (found.protocol, found.url) == (protocol, f"{protocol}://a.test/chat")
     assert found.port == (443 if spoken == "https" else 80)
 
@@ -300,7 +300,7 @@ def test_equal_heads_of_other_connections_are_located_again() -> None:
     urls = [
         found.url
         for spoken in ("http", "https", "http")
-        if isinstance(found := read_address(head, 1, Origin(spoken)), Address)
+        if isinstance(found := read_address(head, 1, ConnectionContext(spoken)), TargetUri)
     ]
     assert urls == ["http://a.test/", "https://a.test/", "http://a.test/"]
 
@@ -317,11 +317,11 @@ def through(
     tunnel: TunnelTarget | None = None,
     tls: bool = False,
     sni: str | None = None,
-) -> Address | str:
+) -> TargetUri | str:
     """The address of a request that came through a tunnel, inside TLS or not."""
     lines = () if host is None else (f"Host: {host}".encode(),)
     head = head_of(target, *lines, *fields, version="1.1" if host is not None else "1.0")
-    return read_address(head, LOCAL_PORT, Origin("https" if tls else "http", tunnel, sni))
+    return read_address(head, LOCAL_PORT, ConnectionContext("https" if tls else "http", tunnel, sni))
 
 
 V4, V6 = "192.0.2.7", "2001:db8::7"
@@ -377,7 +377,7 @@ def test_where_a_request_is_meant_to_go(
     destination: tuple[str, int],
 ) -> None:
     found = through("/x", host, tunnel=tunnel, tls=tls, sni=sni)
-    assert isinstance(found, Address), found
+    assert isinstance(found, TargetUri), found
     assert found.url == found.matched_url == url
     assert found.destination == {"hostname": destination[0], "port": destination[1]}
     assert found.port == destination[1]
@@ -387,7 +387,7 @@ def test_where_a_request_is_meant_to_go(
 @pytest.mark.parametrize("tunnel", [("t.test", 443), (V4, 443), None])
 def test_an_absolute_target_ignores_tunnel_tls_and_host(tunnel: TunnelTarget | None) -> None:
     found = through("http://b.test:81/y", "h.test", tunnel=tunnel, tls=True, sni="s.test")
-    assert isinstance(found, Address)
+    assert isinstance(found, TargetUri)
     assert (found.url, found.is_absolute, found.protocol) == ("http://b.test:81/y", True, "http")
     assert found.destination == {"hostname": "b.test", "port": 81}
 
@@ -395,7 +395,7 @@ def test_an_absolute_target_ignores_tunnel_tls_and_host(tunnel: TunnelTarget | N
 @pytest.mark.parametrize(("tls", "url"), [(False, "ws://t.test/x"), (True, "wss://t.test/x")])
 def test_a_websocket_in_a_tunnel_has_its_own_default_port(tls: bool, url: str) -> None:
     found = through("/x", "h.test", *UPGRADE, tunnel=("t.test", None), tls=tls)
-    assert isinstance(found, Address)
+    assert isinstance(found, TargetUri)
     assert found.url == url
 
 
@@ -419,9 +419,14 @@ def test_a_server_name_that_makes_no_url_is_refused(tunnel: TunnelTarget | None)
 
 def test_equal_heads_in_other_tunnels_are_located_again() -> None:
     head = head_of("/", b"Host: h.test")
-    origins = [Origin("http", ("t.test", 80)), Origin("http", ("u.test", 80)), Origin(), Origin("http", (V4, 80))]
+    origins = [
+        ConnectionContext("http", ("t.test", 80)),
+        ConnectionContext("http", ("u.test", 80)),
+        ConnectionContext(),
+        ConnectionContext("http", (V4, 80)),
+    ]
     found = [read_address(head, 1, origin) for origin in (*origins, origins[0])]
-    assert [one.url for one in found if isinstance(one, Address)] == [
+    assert [one.url for one in found if isinstance(one, TargetUri)] == [
         "http://t.test/",
         "http://u.test/",
         "http://h.test/",
@@ -432,11 +437,11 @@ def test_equal_heads_in_other_tunnels_are_located_again() -> None:
 
 def test_equal_heads_without_a_host_are_located_by_each_connections_name() -> None:
     head = head_of("/", version="1.0")
-    found = [read_address(head, 1, Origin("https", None, name)) for name in ("a.test", "b.test", None)]
-    assert [one.hostname for one in found if isinstance(one, Address)] == ["a.test", "b.test", "localhost"]
+    found = [read_address(head, 1, ConnectionContext("https", None, name)) for name in ("a.test", "b.test", None)]
+    assert [one.hostname for one in found if isinstance(one, TargetUri)] == ["a.test", "b.test", "localhost"]
 
 
 def test_equal_origins_are_one() -> None:
     head = head_of("/", b"Host: h.test")
-    first, second = (read_address(head, 1, Origin("https", ("t.test", 1), "s")) for _ in range(2))
+    first, second = (read_address(head, 1, ConnectionContext("https", ("t.test", 1), "s")) for _ in range(2))
     assert first is second

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.message.body import Body
+from mockrec.engine.message.body import MessageBody
 from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, trailer_fields
 from mockrec.engine.wire.content import codings as content
 from mockrec.formats.schema.body import Body as LoggedBody
@@ -33,7 +33,7 @@ def logged(
     kept: int | None = None,
 ) -> dict[str, Any]:
     """The form of a body of which `kept` bytes are there."""
-    body = Body(limit if kept is None else kept)
+    body = MessageBody(limit if kept is None else kept)
     body.add(data)
     return BodyLogger(mode, limit).kept(body, headers or {}, incomplete=incomplete)
 
@@ -139,7 +139,7 @@ def test_what_is_not_complete_is_decoded_as_far_as_it_goes() -> None:
 def test_what_is_longer_than_the_limit_is_cut_and_marked(size: int) -> None:
     data = b"x" * size
     logger = BodyLogger("decoded", 1000)
-    body = Body(1000)
+    body = MessageBody(1000)
     body.add(data)
     for record in (logger.kept(body, {}), logger.whole(data, {}), logger.piece(data)):
         assert record["size"] == size
@@ -170,7 +170,7 @@ def test_a_decoded_body_that_is_longer_than_the_limit() -> None:
 def test_a_cut_and_encoded_body_is_marked_once() -> None:
     wire = gzip.compress(b"".join(b"%d " % number for number in range(2000)))
     logger = BodyLogger("both", 1000)
-    body = Body(1000)
+    body = MessageBody(1000)
     body.add(wire)
     record = logger.kept(body, GZIP)
     assert record["truncated"] is True

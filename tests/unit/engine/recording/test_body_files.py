@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.recording.body_files import Spool, has_folder
+from mockrec.engine.recording.body_files import BodyFiles, has_folder
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
 
@@ -25,7 +25,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_body_is_named_when_it_is_whole(tmp_path: Path) -> None:
-    spool = Spool([str(tmp_path / "s.jsonl")])
+    spool = BodyFiles([str(tmp_path / "s.jsonl")])
     folder = tmp_path / "s.jsonl.bodies"
     assert not folder.exists()
     file = spool.open()
@@ -44,13 +44,13 @@ def test_a_body_is_named_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_equal_bodies_share_a_file(tmp_path: Path) -> None:
-    spool = Spool([str(tmp_path / "s")])
+    spool = BodyFiles([str(tmp_path / "s")])
     assert spool.put(DATA) == spool.put(DATA) == SHA
     assert names(tmp_path / "s.bodies") == {NAME}
 
 
 def test_what_nobody_wants_goes(tmp_path: Path) -> None:
-    spool = Spool([str(tmp_path / "s")])
+    spool = BodyFiles([str(tmp_path / "s")])
     for _ in range(2):
         file = spool.open()
         assert file is not None
@@ -66,7 +66,7 @@ def test_what_nobody_wants_goes(tmp_path: Path) -> None:
 def test_every_output_has_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "no")))
-    spool = Spool([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "c")], 0o640)
+    spool = BodyFiles([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "c")], 0o640)
     spool.put(DATA)
     spool.put(DATA)
     for name in "abc":
@@ -78,7 +78,7 @@ def test_every_output_has_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_clear(tmp_path: Path) -> None:
-    spool = Spool([str(tmp_path / "s")])
+    spool = BodyFiles([str(tmp_path / "s")])
     spool.clear()
     spool.put(DATA)
     folder = tmp_path / "s.bodies"
@@ -91,7 +91,7 @@ def test_clear(tmp_path: Path) -> None:
 
 def test_a_failure_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failures: list[FormatError] = []
-    spool = Spool([str(tmp_path / "s")], failed=failures.append)
+    spool = BodyFiles([str(tmp_path / "s")], failed=failures.append)
     file = spool.open()
     assert file is not None
 
@@ -110,7 +110,7 @@ def test_a_failure_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     failures: list[FormatError] = []
     (tmp_path / "s.bodies").write_bytes(b"a file")
-    spool = Spool([str(tmp_path / "s")], failed=failures.append)
+    spool = BodyFiles([str(tmp_path / "s")], failed=failures.append)
     assert spool.open() is None
     assert len(failures) == 1
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.message.body import SPILLED, Body
+from mockrec.engine.message.body import SPILLED, MessageBody
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.body_files import Spool
+from mockrec.engine.recording.body_files import BodyFiles
 from mockrec.engine.recording.body_spill import Spill
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
-from mockrec.engine.redaction.secret_map import Known
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.content.codings import UndecodableError
 from mockrec.formats.schema.check import check_body
 
-MARKS = Marks(b"k")
+MARKS = Placeholders(b"k")
 LONG = b"line of text\n" * 40_000
 
 
@@ -31,13 +31,13 @@ class Stage:
     ) -> None:
         self.folder = folder / "s.bodies"
         redactor = Redactor(policy or Policy(), MARKS)
-        self.logger = BodyLogger(mode, limit, redactor, Spool([str(folder / "s")]))
-        self.owner = Holder()
+        self.logger = BodyLogger(mode, limit, redactor, BodyFiles([str(folder / "s")]))
+        self.owner = SecretScope()
 
     def kept(
-        self, data: bytes, headers: dict[str, Any], *, incomplete: bool = False, known: Known | None = None
+        self, data: bytes, headers: dict[str, Any], *, incomplete: bool = False, known: SecretMap | None = None
     ) -> dict[str, Any]:
-        body = Body(1 << 30, make_spill=lambda: self.logger.spill(headers, "response", known))
+        body = MessageBody(1 << 30, make_spill=lambda: self.logger.spill(headers, "response", known))
         for start in range(0, len(data), 50_000):
             body.add(data[start : start + 50_000])
         self.was_spilled = body.spill is not None
@@ -77,7 +77,7 @@ def test_one_that_is_there_at_once(stage: Stage) -> None:
 
 
 def test_what_is_known_and_what_is_found(stage: Stage) -> None:
-    known = Known()
+    known = SecretMap()
     known.add(("from-the-head",), MARKS.mark("from-the-head"))
     body = b"token=found-inside&x=1\n" + LONG + b"from-the-head and found-inside\n"
     record = stage.kept(body, {}, known=known)
@@ -147,7 +147,7 @@ def test_paths_need_the_whole(tmp_path: Path) -> None:
 
 
 def test_only_the_log_wants_it(stage: Stage) -> None:
-    body = Body(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
     for _ in range(20):
         body.add(bytes(1024 * 1024))
     assert body.kept == b""
@@ -157,7 +157,7 @@ def test_only_the_log_wants_it(stage: Stage) -> None:
 
 
 def test_a_short_one_that_only_the_log_wants(stage: Stage) -> None:
-    body = Body(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
     body.add(b"ab")
     assert stage.logger.kept(body, {}) == {"size": 2, "text": "ab"}
 
@@ -167,7 +167,7 @@ def test_a_short_one_that_only_the_log_wants(stage: Stage) -> None:
 def test_a_request_that_a_rule_wants_is_held_up_to_the_limit(stage: Stage, before: int, wanted: bool) -> None:
     """However much of it had come when the rule was chosen."""
     piece = bytes(range(256)) * 4096
-    body = Body(1 << 30, holds=True, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, holds=True, make_spill=lambda: stage.logger.spill({}, "", None))
     for _ in range(before):
         body.add(piece)
     assert b"".join(body.release(wanted=wanted)) == piece * before
@@ -178,7 +178,7 @@ def test_a_request_that_a_rule_wants_is_held_up_to_the_limit(stage: Stage, befor
 
 
 def test_one_that_nobody_logs_leaves_nothing(stage: Stage) -> None:
-    body = Body(1 << 30, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, make_spill=lambda: stage.logger.spill({}, "", None))
     body.add(LONG)
     assert len(list(stage.folder.iterdir())) == 1
     del body
@@ -218,7 +218,7 @@ class _Count:
 def test_what_has_to_be_gone_through_is_not_done_where_requests_are_served(
     tmp_path: Path, piece: bytes, policy: Policy, values: tuple[str, ...]
 ) -> None:
-    spool, backlog = Spool([str(tmp_path / "s")]), _Count()
+    spool, backlog = BodyFiles([str(tmp_path / "s")]), _Count()
     file = spool.open()
     assert file is not None
     spill = Spill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]

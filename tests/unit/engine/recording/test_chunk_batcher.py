@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.recording.chunk_batcher import Piece, PieceBatch
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher, Piece
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
 
@@ -49,15 +49,15 @@ def written() -> Written:
 
 
 @pytest.fixture
-def batch(timers: Timers, written: Written) -> PieceBatch:
+def batch(timers: Timers, written: Written) -> BodyChunkBatcher:
     def write(exchange: Any, piece: Piece) -> None:
         assert piece.kind == "request-body-data"
         written.append((piece.data, piece.is_ended))
 
-    return PieceBatch(None, "request-body-data", write)  # type: ignore[arg-type]
+    return BodyChunkBatcher(None, "request-body-data", write)  # type: ignore[arg-type]
 
 
-def test_pieces_are_gathered_for_20_ms(batch: PieceBatch, timers: Timers, written: Written) -> None:
+def test_pieces_are_gathered_for_20_ms(batch: BodyChunkBatcher, timers: Timers, written: Written) -> None:
     batch.add(b"a")
     batch.add(b"b")
     assert written == []
@@ -69,7 +69,7 @@ def test_pieces_are_gathered_for_20_ms(batch: PieceBatch, timers: Timers, writte
     assert written == [(b"ab", False), (b"c", False)]
 
 
-def test_the_end_does_not_wait(batch: PieceBatch, timers: Timers, written: Written) -> None:
+def test_the_end_does_not_wait(batch: BodyChunkBatcher, timers: Timers, written: Written) -> None:
     batch.add(b"a")
     batch.end()
     assert written == [(b"a", True)]
@@ -77,7 +77,7 @@ def test_the_end_does_not_wait(batch: PieceBatch, timers: Timers, written: Writt
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_the_last_piece_may_be_empty(batch: PieceBatch, timers: Timers, written: Written, before: bool) -> None:
+def test_the_last_piece_may_be_empty(batch: BodyChunkBatcher, timers: Timers, written: Written, before: bool) -> None:
     if before:
         batch.add(b"a")
         timers.fire()
@@ -85,12 +85,12 @@ def test_the_last_piece_may_be_empty(batch: PieceBatch, timers: Timers, written:
     assert written == [(b"a", False)] * before + [(b"", True)]
 
 
-def test_nothing_is_written_where_nothing_was_gathered(batch: PieceBatch, written: Written) -> None:
+def test_nothing_is_written_where_nothing_was_gathered(batch: BodyChunkBatcher, written: Written) -> None:
     batch.flush()
     assert written == []
 
 
-def test_a_fast_body_is_not_held_in_memory(batch: PieceBatch, timers: Timers, written: Written) -> None:
+def test_a_fast_body_is_not_held_in_memory(batch: BodyChunkBatcher, timers: Timers, written: Written) -> None:
     piece = bytes(256 * 1024)
     for _ in range(4):
         batch.add(piece)
@@ -116,14 +116,14 @@ async def test_in_the_log_they_have_the_time_of_their_first_byte(stage: Any) -> 
 def test_what_is_held_goes_out_after_the_hold_time(timers: Timers) -> None:
     pieces: list[Piece] = []
     exchange = type("E", (), {"known": None})()
-    hold = Redactor(Policy(), Marks(b"k")).hold()
+    hold = Redactor(Policy(), Placeholders(b"k")).hold()
 
     def write(_: Any, piece: Piece) -> None:
         held = piece.held()
         if held is not None:
             pieces.append(held)
 
-    batch = PieceBatch(exchange, "request-body-data", write, hold, 0.5)
+    batch = BodyChunkBatcher(exchange, "request-body-data", write, hold, 0.5)
     batch.add(b"half a line")
     timers.fire()
     assert pieces == []

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.target_uri import PLAIN, Origin
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.target_uri import PLAIN, ConnectionContext
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.recording.client_error import Broken, partial_request
 from mockrec.engine.wire.parts import Fault
 
-PEER = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
+PEER = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
 CERTAIN = {"id", "rawHeaders", "remoteIpAddress", "remotePort", "timingEvents", "tags"}
 
 
@@ -21,7 +21,7 @@ def told(
     raw: bytes = b"",
     exchange: Any = None,
     *,
-    origin: Origin = PLAIN,
+    origin: ConnectionContext = PLAIN,
     fields: Any = (),
     version: str = "",
     tls: Any = None,
@@ -133,13 +133,13 @@ def test_as_much_as_fields_show(fields: list[list[str]], found: dict[str, Any]) 
 
 def test_what_the_connection_tells() -> None:
     tls = {"sniHostname": "a.test"}
-    origin = Origin("https", ("a.test", 8443), "a.test")
+    origin = ConnectionContext("https", ("a.test", 8443), "a.test")
     tunnel = {"protocol": "https", "destination": {"hostname": "a.test", "port": 8443}, "tlsMetadata": tls}
     nothing = told(b"\x00", origin=origin, tls=tls)
     assert nothing.items() >= tunnel.items() and "method" not in nothing
     assert told(version="2.0", origin=origin, tls=tls).items() >= {**tunnel, "httpVersion": "2.0"}.items()
     bad = told(b"GET /x HTTP/1.1\r\nHost: a.test\r\nb c: d\r\n\r\n", origin=origin, tls=tls)
     assert bad.items() >= {**tunnel, "url": "https://a.test:8443/x", "method": "GET"}.items()
-    direct = told(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", origin=Origin("https", None, "b.test"))
+    direct = told(b"GET /x HTTP/1.1\r\nb c: d\r\n\r\n", origin=ConnectionContext("https", None, "b.test"))
     assert direct["url"] == "https://b.test/x"
     assert told(b"GET / HTTP/1.1\r\nHost: z\r\nb c\r\n")["protocol"] == "http"

@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 
 from mockrec.engine import clock
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.connection_log import ConnectionNotes, FailureCause, Kind, Times, Tunnel
+from mockrec.engine.recording.connection_log import ConnectionLog, ConnectionTimes, FailureCause, Kind, TunnelLog
 from mockrec.formats.schema.events import EVENT_TYPES
 
 CONNECTION = "01890a5d-ac00-7000-8000-000000000001"
-PEER = Peer(CONNECTION, "127.0.0.1", 50000, 8000, tags=("socket-metadata:x",))
+PEER = ClientConnection(CONNECTION, "127.0.0.1", 50000, 8000, tags=("socket-metadata:x",))
 DESTINATION = {"hostname": "a.test", "port": 443}
 HELLO = {"sniHostname": "a.test", "clientAlpn": ["h2"], "ja3Fingerprint": "e7d7", "ja4Fingerprint": "t13d"}
 
 
-def notes(stage: Any, *types: str, keeps_data: bool = True, limit: int = 8) -> ConnectionNotes:
+def notes(stage: Any, *types: str, keeps_data: bool = True, limit: int = 8) -> ConnectionLog:
     kept = frozenset(types or EVENT_TYPES)
-    return ConnectionNotes(stage.log, kept, BodyLogger("decoded", limit), keeps_data=keeps_data)
+    return ConnectionLog(stage.log, kept, BodyLogger("decoded", limit), keeps_data=keeps_data)
 
 
-def tunnel(to: ConnectionNotes, kind: Kind = "raw-passthrough", peer: Peer = PEER) -> Tunnel:
-    return to.tunnel(kind, peer, Times(clock.now()), DESTINATION, HELLO)
+def tunnel(to: ConnectionLog, kind: Kind = "raw-passthrough", peer: ClientConnection = PEER) -> TunnelLog:
+    return to.tunnel(kind, peer, ConnectionTimes(clock.now()), DESTINATION, HELLO)
 
 
 # ── times ──────────────────────────────────────────────────────────────────────────────────────────
@@ -32,7 +32,7 @@ def tunnel(to: ConnectionNotes, kind: Kind = "raw-passthrough", peer: Peer = PEE
 
 def test_only_the_milestones_that_were_passed_are_told() -> None:
     start = int(clock.wall(1.5))
-    times = Times(1.5)
+    times = ConnectionTimes(1.5)
     assert times.record() == {"startTime": start, "connectTimestamp": 1.5}
     assert times.entered(2.5).record(failureTimestamp=9.5) == {
         "startTime": start,
@@ -45,7 +45,7 @@ def test_only_the_milestones_that_were_passed_are_told() -> None:
 
 
 def test_a_handshake_before_a_tunnel_is_not_that_of_the_inside() -> None:
-    times = Times(1.5).secured(2.5).entered(3.5)
+    times = ConnectionTimes(1.5).secured(2.5).entered(3.5)
     assert (times.connect, times.tunnel, times.handshake) == (1.5, 3.5, None)
     assert times.secured(4.5).record().keys() == {
         "startTime",
@@ -63,7 +63,7 @@ def test_a_handshake_before_a_tunnel_is_not_that_of_the_inside() -> None:
 )
 def test_a_failed_handshake(stage: Any, cause: FailureCause) -> None:
     began = clock.now()
-    notes(stage).tls_client_error(PEER, Times(began).entered(began), cause, DESTINATION, HELLO)
+    notes(stage).tls_client_error(PEER, ConnectionTimes(began).entered(began), cause, DESTINATION, HELLO)
     (record,) = stage.log.records
     assert record["failureCause"] == cause
     assert (record["connectionId"], record["remoteIpAddress"], record["remotePort"]) == (
@@ -80,14 +80,14 @@ def test_a_failed_handshake(stage: Any, cause: FailureCause) -> None:
 
 @pytest.mark.parametrize("metadata", [None, {}])
 def test_what_is_not_known_of_a_failure_is_not_there(stage: Any, metadata: dict[str, Any] | None) -> None:
-    notes(stage).tls_client_error(PEER, Times(clock.now()), "closed", None, metadata)
+    notes(stage).tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, metadata)
     assert not {"destination", "tlsMetadata"} & stage.log.only("tls-client-error").keys()
 
 
 def test_failures_have_ids_of_their_own(stage: Any) -> None:
     told = notes(stage)
     for _ in range(2):
-        told.tls_client_error(PEER, Times(clock.now()), "closed", None, None)
+        told.tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, None)
     assert len({record["id"] for record in stage.log.records}) == 2
 
 
@@ -166,7 +166,7 @@ def test_data_may_be_counted_only(stage: Any) -> None:
 def test_only_the_types_that_are_wanted_are_told(stage: Any, kind: str) -> None:
     told = notes(stage, kind)
     assert told.wants_data is (kind == "raw-passthrough-data")
-    told.tls_client_error(PEER, Times(clock.now()), "closed", None, None)
+    told.tls_client_error(PEER, ConnectionTimes(clock.now()), "closed", None, None)
     one = tunnel(told)
     one.data("received", b"abc")
     one.closed()

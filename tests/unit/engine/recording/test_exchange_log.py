@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.message.channel import Peer
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.channel import ClientConnection
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.target_uri import PLAIN
-from mockrec.engine.recording.exchange_log import ALWAYS, Notes, wanted_types
+from mockrec.engine.recording.exchange_log import ALWAYS, ExchangeLog, wanted_types
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES
 
 pytestmark = pytest.mark.anyio
 
-PEER = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
+PEER = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
 REFUSED = ResponseHead(400, "Bad Request", [["Connection", "close"]], {"connection": "close"})
 UPGRADE = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
 
@@ -26,7 +26,7 @@ def milestones(record: dict[str, Any]) -> set[str]:
 
 async def answered(stage: Any, *args: Any, **more: Any) -> Any:
     exchange = stage.exchange(*args, **more)
-    await exchange.reply(Answer(201, (("X", "y"),), b"hello"))
+    await exchange.reply(PreparedResponse(201, (("X", "y"),), b"hello"))
     return exchange
 
 
@@ -142,7 +142,7 @@ async def test_an_abort_after_the_request_was_complete(stage: Any) -> None:
 
 async def test_an_abort_in_the_middle_of_an_answer(stage: Any) -> None:
     exchange = stage.exchange()
-    await exchange.begin(Answer(200, (("X", "y"),)))
+    await exchange.begin(PreparedResponse(200, (("X", "y"),)))
     await exchange.send(b"half")
     exchange.abort(None)
     response = stage.log.only("abort")["response"]
@@ -274,7 +274,7 @@ async def test_only_types_that_were_asked_for_are_written(stage: Any, compiled: 
     exchange = stage.exchange("POST /", body=b"a", rule=rule)
     await exchange.inform(102)
     stage.notes.rule_event(exchange, "t", {})
-    await exchange.reply(Answer(200, (), b"b"))
+    await exchange.reply(PreparedResponse(200, (), b"b"))
     stage.exchange("GET /", *UPGRADE, rule=rule).abort(None)
     stage.notes.client_error(PEER, Fault("X"), PLAIN, started_at=1.0, answered=None)
     assert set(stage.log.types) == {kind}
@@ -296,13 +296,13 @@ async def test_large_bodies_are_not_held_until_a_batch_is_full(stage: Any, size:
     stage.record(*DEFAULT_EVENTS, limit=1 << 20)
     exchange = stage.exchange("POST /", body=b"a" * size)
     assert stage.log.flushed == flushed
-    await exchange.reply(Answer(200, (), b"b" * size))
+    await exchange.reply(PreparedResponse(200, (), b"b" * size))
     assert stage.log.flushed == 2 * flushed
 
 
 async def test_equal_answers_share_one_form_and_count_each(stage: Any) -> None:
     stage.record(limit=3)
-    answer = Answer(200, (), b"hello")
+    answer = PreparedResponse(200, (), b"hello")
     for _ in range(3):
         await stage.exchange().reply(answer)
     bodies = [record["body"] for record in stage.log.records if record["type"] == "response"]
@@ -312,6 +312,6 @@ async def test_equal_answers_share_one_form_and_count_each(stage: Any) -> None:
 
 
 def test_a_log_that_wants_nothing_gets_nothing(stage: Any) -> None:
-    stage.notes = Notes(stage.log, frozenset(), stage.bodies)
+    stage.notes = ExchangeLog(stage.log, frozenset(), stage.bodies)
     stage.exchange("GET /").abort(None)
     assert stage.log.types == []

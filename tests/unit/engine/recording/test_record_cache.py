@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from mockrec.engine.recording import record_cache as repeated
-from mockrec.engine.recording.record_cache import Repeated
+from mockrec.engine.recording.record_cache import RecordCache
 from mockrec.engine.redaction.redactor import Redactor
 
 
@@ -31,7 +31,7 @@ def test_what_is_said_again_is_not_looked_at_again(monkeypatch: pytest.MonkeyPat
     of = redactor()
     whole = of.head
     monkeypatch.setattr(of, "head", lambda part, side: looked_at.append(part) or whole(part, side))
-    parts = Repeated(of)
+    parts = RecordCache(of)
     first, found = parts.part(head(), "request")
     again, found_again = parts.part(head(), "request")
     assert encoded(first) == encoded(again)
@@ -45,14 +45,14 @@ def test_what_is_said_again_is_not_looked_at_again(monkeypatch: pytest.MonkeyPat
 
 
 def test_without_a_redactor_secrets_stay() -> None:
-    told, found = Repeated(None).part(head(), "request")
+    told, found = RecordCache(None).part(head(), "request")
     assert encoded(told) == head()
     assert found is None
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeated, "_MOST", 3)
-    parts = Repeated(None)
+    parts = RecordCache(None)
     for number in range(10):
         told, _ = parts.part({"number": number}, "request")
         assert told == {"number": number}

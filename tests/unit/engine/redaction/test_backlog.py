@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from mockrec.engine.redaction.backlog import Backlog, Later, completed
-from mockrec.engine.redaction.redactor import Holder
+from mockrec.engine.redaction.redactor import SecretScope
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_in_its_order_and_in_another_thread() -> None:
     waiting: list[int] = []
-    backlog, owner, told = Backlog(waiting.append, lambda kind: False), Holder(), []
+    backlog, owner, told = Backlog(waiting.append, lambda kind: False), SecretScope(), []
     go = threading.Event()
 
     def slow() -> str:

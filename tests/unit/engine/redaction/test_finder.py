@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 
-MARKS = Marks(b"key")
+MARKS = Placeholders(b"key")
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----"
 FORM = "application/x-www-form-urlencoded"
@@ -113,7 +113,7 @@ def test_bytes_around_secrets_stay() -> None:
 
 
 def test_what_is_found_is_replaced_elsewhere() -> None:
-    owner, one = Holder(), redactor()
+    owner, one = SecretScope(), redactor()
     one.body(b'{"token": "abcdef/+"}', "", "", owner)
     assert owner.known is not None
     body = b'{"x": "abcdef/+", "y": "/?q=abcdef%2F%2B"}'

@@ -11,9 +11,9 @@ import pytest
 
 from mockrec.engine.redaction.lines import LineRedactor
 from mockrec.engine.redaction.names import PAIRS, WORDS
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SMALL, FACTOR = 4 * 1024, 8
@@ -24,7 +24,7 @@ KINDS = ("text/plain", FORM, "application/json", "multipart/form-data; boundary=
 @cache
 def redactor() -> Redactor:
     """One for all: compiling its patterns takes longer than most of what is measured."""
-    return Redactor(Policy(), Marks(b"key"))
+    return Redactor(Policy(), Placeholders(b"key"))
 
 
 def assert_linear(work: Callable[[int], Callable[[], object]]) -> None:
@@ -67,19 +67,19 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_bodies(unit: str) -> None:
-    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), "text/plain", "request", Holder()))
+    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), "text/plain", "request", SecretScope()))
 
 
 @pytest.mark.parametrize("name", [*WORDS, *(f"{first}_{second}" for first, second in PAIRS)])
 def test_names(name: str) -> None:
     for unit in (f"{name}=", f"{name}: ", f'"{name}":"#",', f'"{name}":['):
-        assert_linear(lambda size, unit=unit: lambda: redactor().body(filled(unit, size), "", "", Holder()))  # type: ignore[misc]
+        assert_linear(lambda size, unit=unit: lambda: redactor().body(filled(unit, size), "", "", SecretScope()))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unit", ["password=", "password=#&", '"token":[', 'name="otp"\r\n\r\n#\r\n--'])
 def test_content_types(kind: str, unit: str) -> None:
-    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), kind, "response", Holder()))
+    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), kind, "response", SecretScope()))
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -115,14 +115,14 @@ def test_records(place: str) -> None:
                 "type": "rule-event",
                 "eventData": {f"token{number}": part for number, part in enumerate(text.split("&"))},
             }
-        return lambda: redactor().record(record, Holder())
+        return lambda: redactor().record(record, SecretScope())
 
     assert_linear(work)
 
 
 def test_messages_with_a_secret_each() -> None:
     def work(size: int) -> Callable[[], object]:
-        one, owner = redactor(), Holder()
+        one, owner = redactor(), SecretScope()
 
         def act() -> None:
             for number in range(size // 8):

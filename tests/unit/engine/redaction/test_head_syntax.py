@@ -7,11 +7,11 @@ import time
 import pytest
 
 from mockrec.engine.redaction.head_syntax import each_cookie, redacted_head, split_scheme
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 
-REDACTOR = Redactor(Policy(), Marks(b"k"))
+REDACTOR = Redactor(Policy(), Placeholders(b"k"))
 SECRET, OTHER = "vN4-sEcReT-9xQ", "zT7-oThEr-2kW"
 
 
@@ -93,7 +93,7 @@ def test_a_kept_head_is_a_head_whatever_the_request_says_of_its_body(content_typ
         "type": "client-error",
         "request": {"headers": {"content-type": content_type}, "rawHead": {"size": len(raw), "text": raw}},
     }
-    assert SECRET not in str(REDACTOR.record(record, Holder()))
+    assert SECRET not in str(REDACTOR.record(record, SecretScope()))
 
 
 def test_what_is_no_secret_stays() -> None:

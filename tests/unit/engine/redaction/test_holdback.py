@@ -9,9 +9,9 @@ import pytest
 
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.redaction.holdback import MOST_HELD
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 
 BODIES = [
     json.dumps(
@@ -32,7 +32,7 @@ BODIES = [
 @pytest.mark.parametrize("text", BODIES)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
 def test_cut_anywhere(text: str, size: int) -> None:
-    redactor, body = Redactor(Policy(), Marks(b"k")), text.encode()
+    redactor, body = Redactor(Policy(), Placeholders(b"k")), text.encode()
     hold = redactor.hold()
     pieces = [hold.feed(body[start : start + size]) for start in range(0, len(body), size)] + [hold.end()]
     assert b"".join(pieces) == body
@@ -44,7 +44,7 @@ def test_cut_anywhere(text: str, size: int) -> None:
 @pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("size", [1, 3, 7, 64])
 def test_wide_characters_are_not_cut(coding: str, size: int) -> None:
-    redactor, text = Redactor(Policy(), Marks(b"k")), "first\n" + "\u4e2d\U0001f600 password=hunter2hunter\n" * 9
+    redactor, text = Redactor(Policy(), Placeholders(b"k")), "first\n" + "\u4e2d\U0001f600 password=hunter2hunter\n" * 9
     hold, body = redactor.hold(), text.encode(coding) + b"\0"
     told = b""
     for start in range(0, len(body), size):
@@ -57,21 +57,21 @@ def test_wide_characters_are_not_cut(coding: str, size: int) -> None:
 
 def test_what_is_no_text_any_more_stays_what_it_is() -> None:
     for coding in ("utf-16-le", "utf-32-le"):
-        hold = Redactor(Policy(), Marks(b"k")).hold()
+        hold = Redactor(Policy(), Placeholders(b"k")).hold()
         body = "abcd\n".encode(coding) * 9 + bytes(range(256)) * 3 + b"\xff\xd8" * 5
         given = b"".join([*(hold.feed(body[start : start + 9]) for start in range(0, len(body), 9)), hold.end()])
         assert given == body
 
 
 def test_what_holds_no_secret_goes_on() -> None:
-    hold = Redactor(Policy(), Marks(b"k")).hold()
+    hold = Redactor(Policy(), Placeholders(b"k")).hold()
     assert hold.feed(b"one line\nand ") == b"one line\n"
     assert hold.feed(b"another\n") == b"and another\n"
     assert len(hold.feed(bytes(100_000))) > 90_000
 
 
 def test_not_too_much_is_held() -> None:
-    hold = Redactor(Policy(), Marks(b"k")).hold()
+    hold = Redactor(Policy(), Placeholders(b"k")).hold()
     assert hold.feed(b'{"password": "') == b""
     given = 0
     for _ in range(40):
@@ -99,8 +99,8 @@ SECRETS += ["MII"]
 @pytest.mark.parametrize("text", BODIES)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
 def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
-    redactor, body = Redactor(Policy(), Marks(b"k")), text.encode()
-    logger, owner, hold = BodyLogger("decoded", 1 << 20, redactor), Holder(), redactor.hold()
+    redactor, body = Redactor(Policy(), Placeholders(b"k")), text.encode()
+    logger, owner, hold = BodyLogger("decoded", 1 << 20, redactor), SecretScope(), redactor.hold()
     given, told = b"", ""
 
     def write(data: bytes) -> None:
@@ -133,14 +133,14 @@ def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
     ],
 )
 def test_what_goes_out_when_nothing_comes(text: str, given: str) -> None:
-    hold = Redactor(Policy(), Marks(b"k")).hold()
+    hold = Redactor(Policy(), Placeholders(b"k")).hold()
     fed = hold.feed(text.encode())
     assert (fed + hold.release()).decode() == given
     assert (fed + hold.end()).decode() in text
 
 
 def test_the_beginning_of_a_known_secret_and_half_a_character_stay() -> None:
-    hold = Redactor(Policy(), Marks(b"k")).hold()
+    hold = Redactor(Policy(), Placeholders(b"k")).hold()
     hold.feed(b"say hunt")
     assert hold.release(["hunter"]) == b"say "
     hold.feed(b"ing")

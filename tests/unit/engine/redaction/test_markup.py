@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
 
-MARKS = Marks(b"key")
+MARKS = Placeholders(b"key")
 V = "qT5xR8mZ2k"
 
 

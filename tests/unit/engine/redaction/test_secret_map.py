@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
-from mockrec.engine.redaction.secret_map import MOST_CHARACTERS, MOST_VALUES, Known
+from mockrec.engine.redaction.secret_map import MOST_CHARACTERS, MOST_VALUES, SecretMap
 
 
-def known(*values: str) -> Known:
-    one = Known()
+def known(*values: str) -> SecretMap:
+    one = SecretMap()
     for value in values:
         one.add((value,), "MARK")
     return one
@@ -88,7 +88,7 @@ def test_utf_16(coding: str) -> None:
 
 
 def test_joined() -> None:
-    first, second, nothing = Known(), Known(), Known()
+    first, second, nothing = SecretMap(), SecretMap(), SecretMap()
     first.add(("first-value",), "1")
     second.add(("second-value",), "2")
     assert first.joined(nothing) is first
@@ -105,7 +105,7 @@ def test_of_one_thing_not_too_much_is_remembered() -> None:
 
 
 def test_the_oldest_are_forgotten() -> None:
-    one = Known()
+    one = SecretMap()
     for number in range(3 * MOST_VALUES):
         one = one.joined(known(f"value-{number}"))
     assert MOST_VALUES // 3 < len(one.marks) <= MOST_VALUES

@@ -9,9 +9,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from mockrec.engine.redaction.placeholders import MARK, Marks
+from mockrec.engine.redaction.placeholders import MARK, Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Holder, Redactor
+from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SECRET = "hunter2-ABCdef"
@@ -21,7 +21,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END P
 
 
 def redactor() -> Redactor:
-    return Redactor(Policy(), Marks(b"key"))
+    return Redactor(Policy(), Placeholders(b"key"))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_arguments_in_graphql(call: str) -> None:
         ("application/graphql", query),
         ("text/plain", query),
     ):
-        told = redactor().body(body.encode(), kind, "request", Holder())
+        told = redactor().body(body.encode(), kind, "request", SecretScope())
         assert SECRET.encode() not in told
         assert len(MARK.findall(told.decode())) == 1
         assert len(told.split(b'"')) == len(body.split('"'))
@@ -93,7 +93,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("kind", "text"), [*ESCAPED, *WRITTEN])
 def test_found(kind: str, text: str) -> None:
-    redacted = redactor().body(text.encode(), kind, "request", Holder()).decode()
+    redacted = redactor().body(text.encode(), kind, "request", SecretScope()).decode()
     assert SECRET not in redacted
     before, after = text.split(SECRET)
     assert MARK.search(redacted)
@@ -166,6 +166,6 @@ def test_a_record_as_deep_as_can_be_written_is_redacted(place: str, form: str) -
         is_list = form == "lists" or (form == "both" and level % 2)
         deep = [deep] if is_list else {"request" if place == "request" else "a": deep}
     record = {"type": "rule-event", place: deep if place != "headers" else {"accept": deep}}
-    line = encode_lines((redactor().record(record, Holder()),))
+    line = encode_lines((redactor().record(record, SecretScope()),))
     assert SECRET.encode() not in line
     assert len(MARK.findall(line.decode())) == 2

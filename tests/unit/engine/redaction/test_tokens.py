@@ -20,7 +20,7 @@ import token_samples
 
 from mockrec.engine.redaction import tokens as redact_tokens
 from mockrec.engine.redaction.patterns import Patterns
-from mockrec.engine.redaction.placeholders import Marks
+from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.formats.files.jsonl import encode_lines
@@ -28,7 +28,7 @@ from mockrec.formats.files.jsonl import encode_lines
 SAMPLES = token_samples.every_sample(1)
 KEYS = token_samples.private_keys(1)
 TOKENS = redact_tokens.Tokens()
-REDACTOR = Redactor(Policy(), Marks(b"k"))
+REDACTOR = Redactor(Policy(), Placeholders(b"k"))
 
 
 def body(content_type: str, form: Callable[[str], str]) -> Callable[[str], bytes]:

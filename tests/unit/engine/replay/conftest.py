@@ -12,8 +12,8 @@ import pytest
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.replay.send.target import Targets
 from mockrec.engine.replay.serve.cassette import Cassette
-from mockrec.engine.replay.session.fingerprint import Match
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.replay.session.fingerprint import MatchOptions
+from mockrec.engine.upstream.options import UpstreamOptions
 
 Record = dict[str, Any]
 
@@ -64,7 +64,7 @@ def targets() -> Any:
     """`targets({host: server})`."""
 
     def make(servers: dict[str, tuple[str, str, int]], *, keep_host: bool = False) -> Targets:
-        return Targets(servers, Options(UpstreamSettings()), keep_host)
+        return Targets(servers, UpstreamOptions(UpstreamSettings()), keep_host)
 
     return make
 
@@ -95,10 +95,10 @@ def tape(recorded: Any) -> Tape:
 def cassette(recorded: Any, tmp_path: Path) -> Iterator[Callable[..., Cassette]]:
     made: list[Cassette] = []
 
-    def make(match: Match | None = None, *, repeat: bool = True) -> Cassette:
+    def make(match: MatchOptions | None = None, *, repeat: bool = True) -> Cassette:
         path = tmp_path / "a.jsonl"
         path.write_text("".join(json.dumps(record) + "\n" for _, record in recorded.records), encoding="utf-8")
-        made.append(Cassette(str(path), match or Match(), repeat=repeat))
+        made.append(Cassette(str(path), match or MatchOptions(), repeat=repeat))
         return made[-1]
 
     yield make

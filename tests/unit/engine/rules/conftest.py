@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.rules.model import Place, Reply, Rule, Step, When
+from mockrec.engine.rules.model import Reply, Rule, SourceLocation, Step, When
 
-PLACE = Place("rules.yaml", 1, 3, "rules[0].then")
+PLACE = SourceLocation("rules.yaml", 1, 3, "rules[0].then")
 
 
 def make_request(

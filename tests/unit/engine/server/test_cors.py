@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import Cors
-from mockrec.engine.message.response import Answer
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.server.cors import PREFLIGHT, prepare
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ def test_a_preflight_is_told_what_is_allowed(stage: Any) -> None:
 async def test_a_preflight_is_answered_with_204(stage: Any) -> None:
     exchange = stage.exchange("OPTIONS /", ORIGIN, ASKS)
     assert prepare(exchange, Cors())
-    assert PREFLIGHT.is_quick
+    assert PREFLIGHT.never_blocks
     await PREFLIGHT.run(exchange)
     ((_, status, headers, body, _),) = stage.channel.done
     assert (status, body) == (204, b"")
@@ -86,7 +86,7 @@ async def test_a_preflight_is_answered_with_204(stage: Any) -> None:
 async def test_what_a_rule_sets_is_not_doubled(stage: Any) -> None:
     exchange = stage.exchange("GET /", ORIGIN)
     prepare(exchange, Cors(credentials=True))
-    await exchange.reply(Answer(200, (("access-control-allow-origin", "http://mine.test"),)))
+    await exchange.reply(PreparedResponse(200, (("access-control-allow-origin", "http://mine.test"),)))
     headers = stage.channel.done[0][2]
     assert [value for name, value in headers if name.lower() == ALLOW.lower()] == ["http://mine.test"]
     assert ("Access-Control-Allow-Credentials", "true") in headers

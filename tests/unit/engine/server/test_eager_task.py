@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from mockrec.engine.server.eager_task import Begun, own_task
+from mockrec.engine.server.eager_task import EagerTask, detach
 
 
 def test_what_never_waits_needs_no_task() -> None:
@@ -14,7 +14,7 @@ def test_what_never_waits_needs_no_task() -> None:
     async def quick() -> None:
         seen.append("all of it")
 
-    assert Begun(quick()).done
+    assert EagerTask(quick()).done
     assert seen == ["all of it"]
 
 
@@ -23,7 +23,7 @@ def test_what_fails_at_once_fails_there() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        Begun(failing())
+        EagerTask(failing())
 
 
 @pytest.mark.anyio
@@ -33,14 +33,14 @@ async def test_the_rest_runs_in_the_task_that_awaits_it() -> None:
 
     async def slow() -> None:
         seen.append("begun")
-        await own_task()
+        await detach()
         seen.append(anyio.get_current_task().id)
         await event.wait()
         with anyio.move_on_after(0):
             await anyio.sleep_forever()
         seen.append("done")
 
-    begun = Begun(slow())
+    begun = EagerTask(slow())
     assert (begun.done, seen) == (False, ["begun"])
     ids = []
 
@@ -63,7 +63,7 @@ async def test_it_may_wait_for_something_before_it_has_a_task() -> None:
         await event.wait()
         seen.append("heard")
 
-    begun = Begun(waiting())
+    begun = EagerTask(waiting())
     event.set()
     await begun
     assert seen == ["heard"]
@@ -75,21 +75,21 @@ async def test_cancellation_and_failures_come_through() -> None:
 
     async def stubborn() -> None:
         try:
-            await own_task()
+            await detach()
             await anyio.sleep_forever()
         finally:
             seen.append("cleaned up")
 
-    begun = Begun(stubborn())
+    begun = EagerTask(stubborn())
     with anyio.move_on_after(0.01) as scope:
         await begun
     assert scope.cancelled_caught
     assert seen == ["cleaned up"]
 
     async def failing() -> None:
-        await own_task()
+        await detach()
         raise ValueError("later")
 
-    later = Begun(failing())
+    later = EagerTask(failing())
     with pytest.raises(ValueError, match="later"):
         await later

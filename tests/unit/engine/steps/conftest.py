@@ -10,23 +10,23 @@ import pytest
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.rules.matching.select import CompiledRule
-from mockrec.engine.steps.compile import Tools, plan_of
+from mockrec.engine.steps.compile import CompileContext, plan_of
 from mockrec.engine.steps.handlers import Handlers
-from mockrec.engine.steps.plan import Plan
+from mockrec.engine.steps.plan import CompiledSteps
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 
 
 async def _no_network(address: str, port: int) -> Any:
     raise AssertionError(f"nobody connects to {address}:{port} here")
 
 
-def offline() -> tuple[Gateway, Options]:
+def offline() -> tuple[UpstreamClient, UpstreamOptions]:
     """The way to servers, of which there are none."""
-    return Gateway(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), Options(
+    return UpstreamClient(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), UpstreamOptions(
         UpstreamSettings()
     )
 
@@ -36,9 +36,9 @@ class Steps:
 
     def __init__(self, compiled: Callable[[str], CompiledRule]) -> None:
         self._compiled = compiled
-        self.tools = Tools(Handlers(), Webhooks(), *offline(), random.Random(7))
+        self.tools = CompileContext(Handlers(), Webhooks(), *offline(), random.Random(7))
 
-    def plan(self, text: str) -> tuple[Plan, CompiledRule]:
+    def plan(self, text: str) -> tuple[CompiledSteps, CompiledRule]:
         rule = self._compiled("id: it\nthen:\n" + "\n".join(f"  {line}" for line in text.splitlines()))
         return plan_of(rule.rule.steps, self.tools), rule
 

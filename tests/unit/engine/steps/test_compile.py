@@ -11,18 +11,18 @@ import pytest
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
-from mockrec.engine.rules.model import BodySource, Malformed, Place, Reply
-from mockrec.engine.steps.compile import Tools, _reads_request, compile_rules, plan_of
+from mockrec.engine.rules.model import BodySource, Malformed, Reply, SourceLocation
+from mockrec.engine.steps.compile import CompileContext, _reads_request, compile_rules, plan_of
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.steps.webhook import Webhooks
 from mockrec.engine.tls.client import ClientContexts
-from mockrec.engine.upstream.client import Gateway
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
-from mockrec.engine.upstream.options import Options
+from mockrec.engine.upstream.options import UpstreamOptions
 
 pytestmark = pytest.mark.anyio
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 KINDS = [
     kind
     for _, kind in inspect.getmembers(model, inspect.isclass)
@@ -35,20 +35,20 @@ async def _no_network(address: str, port: int) -> Any:
     raise AssertionError(f"nobody connects to {address}:{port} here")
 
 
-def offline() -> tuple[Gateway, Options]:
+def offline() -> tuple[UpstreamClient, UpstreamOptions]:
     """The way to servers, of which there are none."""
-    return Gateway(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), Options(
+    return UpstreamClient(Dialer(_no_network, ClientContexts(), lambda host, port: False), 1 << 20), UpstreamOptions(
         UpstreamSettings()
     )
 
 
 @pytest.fixture
-def tools(tmp_path: Path) -> Tools:
+def tools(tmp_path: Path) -> CompileContext:
     (tmp_path / "handlers.py").write_text("def answer(request): ...\ndef matches(request): return True\n")
 
     async def replayed(exchange: Any) -> None: ...
 
-    return Tools(Handlers(), Webhooks(), *offline(), replay=lambda step: replayed)
+    return CompileContext(Handlers(), Webhooks(), *offline(), replay=lambda step: replayed)
 
 
 def test_the_language_has_these_steps() -> None:
@@ -59,31 +59,31 @@ def test_the_language_has_these_steps() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not model.Change], ids=lambda kind: kind.name)
-def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: Tools, tmp_path: Path) -> None:
+def test_every_step_has_an_act_and_is_quick_or_not(kind: Any, tools: CompileContext, tmp_path: Path) -> None:
     more = {"handler": f"{tmp_path}/handlers.py:answer"} if kind is model.Python else {}
     if kind is model.Reject:
         more = {"reply": Reply(PLACE)}
     plan = plan_of([kind(PLACE, **more)], tools)
     assert inspect.iscoroutinefunction(plan.run)
-    assert plan.is_quick == (kind.name not in SLOW)
+    assert plan.never_blocks == (kind.name not in SLOW)
 
 
-def test_what_is_no_step_of_the_language_is_never_compiled(tools: Tools) -> None:
+def test_what_is_no_step_of_the_language_is_never_compiled(tools: CompileContext) -> None:
     with pytest.raises(AssertionError, match="lets no"):
         plan_of([model.Step(PLACE)], tools)
 
 
-def test_one_slow_step_makes_a_plan_slow(tools: Tools) -> None:
+def test_one_slow_step_makes_a_plan_slow(tools: CompileContext) -> None:
     reply = Reply(PLACE)
-    assert plan_of([model.WaitForBody(PLACE), reply], tools).is_quick
-    assert not plan_of([model.Delay(PLACE, fixed=1.0), reply], tools).is_quick
+    assert plan_of([model.WaitForBody(PLACE), reply], tools).never_blocks
+    assert not plan_of([model.Delay(PLACE, fixed=1.0), reply], tools).never_blocks
 
 
-def test_reading_a_file_is_slow(tools: Tools) -> None:
+def test_reading_a_file_is_slow(tools: CompileContext) -> None:
     reply = Reply(PLACE, body=BodySource(file="/x"))
-    assert not plan_of([reply], tools).is_quick
-    assert not plan_of([Malformed(PLACE, truncate_after=1, reply=reply)], tools).is_quick
-    assert plan_of([Malformed(PLACE, truncate_after=1, reply=Reply(PLACE))], tools).is_quick
+    assert not plan_of([reply], tools).never_blocks
+    assert not plan_of([Malformed(PLACE, truncate_after=1, reply=reply)], tools).never_blocks
+    assert plan_of([Malformed(PLACE, truncate_after=1, reply=Reply(PLACE))], tools).never_blocks
 
 
 async def test_steps_act_in_turn(stage: Any, steps: Any) -> None:
@@ -93,16 +93,16 @@ async def test_steps_act_in_turn(stage: Any, steps: Any) -> None:
     assert stage.log.types.index("response-information") < stage.log.types.index("rule-event")
 
 
-def test_a_rule_set_gets_plans_and_functions(rule_files: Any, tools: Tools, tmp_path: Path) -> None:
+def test_a_rule_set_gets_plans_and_functions(rule_files: Any, tools: CompileContext, tmp_path: Path) -> None:
     rule_files.files[f"{tmp_path}/handlers.py"] = b""
     text = f"version: 1\nrules:\n  - when: {{python: '{tmp_path}/handlers.py:matches'}}\n    then: close\n  - then: reset\n"
     rules = compile_rules(rule_files.load(text).rule_file.rules, tools)
-    assert [rule.plan.is_quick for rule in rules.rules] == [True, True]
+    assert [rule.plan.never_blocks for rule in rules.rules] == [True, True]
 
 
 @pytest.mark.parametrize("where", ["when", "then"])
 def test_a_function_that_is_missing_is_told_before_anything_starts(
-    rule_files: Any, tools: Tools, tmp_path: Path, where: str
+    rule_files: Any, tools: CompileContext, tmp_path: Path, where: str
 ) -> None:
     rule_files.files[f"{tmp_path}/handlers.py"] = b""
     then = "" if where == "then" else "\n    then: close"
@@ -112,7 +112,7 @@ def test_a_function_that_is_missing_is_told_before_anything_starts(
 
 
 @pytest.mark.parametrize(
-    ("step", "reads"),
+    ("step", "needs_body"),
     [
         (model.Python(PLACE, handler="handlers.py:answer"), True),
         (model.JsonRpc(PLACE), True),
@@ -128,6 +128,6 @@ def test_a_function_that_is_missing_is_told_before_anything_starts(
         (model.Delay(PLACE, fixed=0.1), False),
     ],
 )
-async def test_who_looks_at_the_request_body(step: model.Step, reads: bool) -> None:
+async def test_who_looks_at_the_request_body(step: model.Step, needs_body: bool) -> None:
     """For the others, a long one is not held in memory."""
-    assert _reads_request(step) is reads
+    assert _reads_request(step) is needs_body

@@ -7,11 +7,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mockrec.engine.rules.model import Place
+from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.templates.template import compile_template
 from mockrec.engine.steps.context import template_context
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 
 
 def render(stage: Any, text: str, rule: Any = None, seed: int = 1) -> str:

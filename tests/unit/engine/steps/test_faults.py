@@ -10,12 +10,12 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from mockrec.engine.rules.model import BodySource, Malformed, Place, Reply
+from mockrec.engine.rules.model import BodySource, Malformed, Reply, SourceLocation
 from mockrec.engine.steps import faults
 
 pytestmark = pytest.mark.anyio
 
-PLACE = Place("rules.yaml", 4, 3, "rules[0].then.malformed")
+PLACE = SourceLocation("rules.yaml", 4, 3, "rules[0].then.malformed")
 
 
 @pytest.mark.parametrize(("word", "code"), [("close", "E_RULE_CLOSE"), ("reset", "E_RULE_RESET")])

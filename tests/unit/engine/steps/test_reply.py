@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.rules.model import BodySource, Place, Reply
+from mockrec.engine.rules.model import BodySource, Reply, SourceLocation
 from mockrec.engine.rules.templates.template import TemplateError
 from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.reply import answering, body_bytes, headers_of, json_bytes, reply_act
 
 pytestmark = pytest.mark.anyio
 
-PLACE = Place("rules.yaml", 4, 3, "rules[0].then.reply")
+PLACE = SourceLocation("rules.yaml", 4, 3, "rules[0].then.reply")
 JSON = ("Content-Type", "application/json")
 CHUNKED = ("Transfer-Encoding", "chunked")
 MIB = 1024 * 1024

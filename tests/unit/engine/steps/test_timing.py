@@ -12,12 +12,12 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from mockrec.engine import clock
-from mockrec.engine.rules.model import Delay, Place
+from mockrec.engine.rules.model import Delay, SourceLocation
 from mockrec.engine.steps import timing
 
 pytestmark = pytest.mark.anyio
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 
 
 class SlowClock:

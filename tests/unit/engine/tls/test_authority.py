@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mockrec.engine.tls.authority import Authority, Leaf
+from mockrec.engine.tls.authority import Authority, LeafCertificate
 from mockrec.engine.tls.trust import CaPair, PrivateKey, ensure_ca, load_ca
 
 NOW = datetime.now(UTC)
@@ -49,11 +49,11 @@ def authority(pair: CaPair) -> Authority:
     return Authority(pair)
 
 
-def san(leaf: Leaf) -> x509.Extension[x509.SubjectAlternativeName]:
+def san(leaf: LeafCertificate) -> x509.Extension[x509.SubjectAlternativeName]:
     return leaf.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
 
-def common_names(leaf: Leaf) -> list[str | bytes]:
+def common_names(leaf: LeafCertificate) -> list[str | bytes]:
     return [attribute.value for attribute in leaf.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 

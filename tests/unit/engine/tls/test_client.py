@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.tls.client import ClientContexts, Verdict, check_name, client_connection
+from mockrec.engine.tls.client import CertificateVerdict, ClientContexts, check_name, client_connection
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 DAY = timedelta(days=1)
@@ -137,7 +137,7 @@ class Met:
     def __init__(
         self, context: SSL.Context, server: SSL.Context, hostname: str = "a.test", alpn: list[bytes] | None = None
     ) -> None:
-        self.verdict = Verdict()
+        self.verdict = CertificateVerdict()
         self.client = client_connection(context, hostname, self.verdict, alpn)
         self.server = SSL.Connection(server, None)
         self.server.set_accept_state()
@@ -235,14 +235,14 @@ def test_a_server_that_is_not_trusted(shown: Pair, without: int, code: str, text
 
 
 def test_the_first_fault_counts() -> None:
-    verdict = Verdict()
+    verdict = CertificateVerdict()
     verdict.hear(10)
     verdict.hear(19)
     assert (verdict.code, verdict.text) == ("CERT_HAS_EXPIRED", "its certificate has expired")
 
 
 def test_a_fault_without_a_name_has_its_number() -> None:
-    verdict = Verdict()
+    verdict = CertificateVerdict()
     verdict.hear(999)
     assert verdict.code == "UNABLE_TO_VERIFY_CERTIFICATE"
     assert verdict.text == "OpenSSL does not accept its certificate (error 999)"

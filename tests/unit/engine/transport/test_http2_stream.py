@@ -10,7 +10,7 @@ import pytest
 
 from mockrec.engine.transport.http2_stream import H2StreamPipe
 from mockrec.engine.transport.http2_writer import StreamWriter
-from mockrec.engine.wire.parts import Data, End, Reset
+from mockrec.engine.wire.parts import Data, End, ResetPart
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +105,7 @@ async def test_a_reset_breaks_it_and_tells_who_watches() -> None:
     made = Made()
     told: list[str] = []
     made.pipe.watch(lambda: told.append("gone"))
-    made.pipe.take(Reset(8, "", True))
+    made.pipe.take(ResetPart(8, "", True))
     assert told == ["gone"]
     with pytest.raises(anyio.BrokenResourceError):
         await made.pipe.receive()

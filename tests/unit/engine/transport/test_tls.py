@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from mockrec.engine.transport.byte_stream import Pipe
+from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.tls import TlsError, TlsPipe, reason_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
@@ -132,7 +132,7 @@ def context(*, server: bool, version: int | None = None) -> SSL.Context:
     return made
 
 
-def tls_pipe(below: Pipe, using: SSL.Context, *, server: bool, received: bytes = b"") -> TlsPipe:
+def tls_pipe(below: ByteStream, using: SSL.Context, *, server: bool, received: bytes = b"") -> TlsPipe:
     tls = SSL.Connection(using, None)
     if server:
         tls.set_accept_state()
@@ -148,7 +148,7 @@ async def shake_hands(client: TlsPipe, server: TlsPipe) -> None:
 
 
 async def connected(
-    version: int | None = None, step: int | None = None, below: tuple[Pipe, Pipe] | None = None
+    version: int | None = None, step: int | None = None, below: tuple[ByteStream, ByteStream] | None = None
 ) -> tuple[TlsPipe, TlsPipe]:
     """Both ends of a TLS connection."""
     below_client, below_server = below or memory_pipes(step)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import anyio.lowlevel
 import pytest
 
-from mockrec.engine.transport.write_batch import Outbox
+from mockrec.engine.transport.write_batch import WriteCoalescer
 
 pytestmark = pytest.mark.anyio
 
 
 class Stream:
-    def __init__(self, flushed: list[str], name: str, outbox: Outbox | None = None) -> None:
+    def __init__(self, flushed: list[str], name: str, outbox: WriteCoalescer | None = None) -> None:
         self.flushed = flushed
         self.name = name
         self.outbox = outbox
@@ -25,7 +25,7 @@ class Stream:
 
 async def test_streams_are_flushed_together_at_the_end_of_the_turn() -> None:
     flushed: list[str] = []
-    outbox = Outbox()
+    outbox = WriteCoalescer()
     for name in "abc":
         outbox.add(Stream(flushed, name))
         assert flushed == []
@@ -35,7 +35,7 @@ async def test_streams_are_flushed_together_at_the_end_of_the_turn() -> None:
 
 async def test_each_turn_begins_anew() -> None:
     flushed: list[str] = []
-    outbox = Outbox()
+    outbox = WriteCoalescer()
     for name in "abc":
         outbox.add(Stream(flushed, name))
         await anyio.lowlevel.checkpoint()
@@ -44,7 +44,7 @@ async def test_each_turn_begins_anew() -> None:
 
 async def test_what_is_added_while_flushing_has_its_turn_next() -> None:
     flushed: list[str] = []
-    outbox = Outbox()
+    outbox = WriteCoalescer()
     outbox.add(Stream(flushed, "a", outbox))
     outbox.add(Stream(flushed, "b"))
     await anyio.lowlevel.checkpoint()

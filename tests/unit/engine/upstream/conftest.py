@@ -7,9 +7,9 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from mockrec.engine.upstream.dialer import Dialed
+from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.http1 import UpstreamConnection
+from mockrec.engine.upstream.http1 import Http1UpstreamConnection
 
 
 class FakePipe:
@@ -62,8 +62,8 @@ class Made:
 
     def __init__(self, *said: bytes | Exception) -> None:
         self.pipe = FakePipe(*said)
-        self.forgotten: list[UpstreamConnection] = []
-        self.connection = UpstreamConnection(Dialed(self.pipe), self.forgotten.append)  # type: ignore[arg-type]
+        self.forgotten: list[Http1UpstreamConnection] = []
+        self.connection = Http1UpstreamConnection(UpstreamTransport(self.pipe), self.forgotten.append)  # type: ignore[arg-type]
 
     def ask(self) -> None:
         self.connection.codec.send_request("GET", "/", [["Host", "a"]], body=False)

@@ -12,7 +12,7 @@ import pytest
 from mockrec.engine import clock
 from mockrec.engine.transport.tls import TlsError
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.wire.parts import Data, End, Response
+from mockrec.engine.wire.parts import Data, End, ResponsePart
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -25,7 +25,7 @@ async def test_the_parts_of_an_answer_come_as_they_complete(make: Make) -> None:
     made.ask()
     assert await made.connection.receive(1) == []
     response, *rest = await made.connection.receive(1)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert rest == [Data(b"ok"), End()]
     assert made.connection.reusable
     made.pipe.alive = False

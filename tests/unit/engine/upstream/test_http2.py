@@ -13,12 +13,12 @@ import pytest
 from hyperframe.frame import GoAwayFrame
 
 from mockrec.engine.transport.tls import TlsError
-from mockrec.engine.upstream.dialer import Dialed, Route
+from mockrec.engine.upstream.dialer import Route, UpstreamTransport
 from mockrec.engine.upstream.errors import REFUSED, UpstreamError
-from mockrec.engine.upstream.http2 import H2Connection, H2Stream
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.http2 import H2Stream, Http2UpstreamConnection
+from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
-from mockrec.engine.wire.parts import Data, End, Request, Reset, Response
+from mockrec.engine.wire.parts import Data, End, RequestPart, ResetPart, ResponsePart
 
 pytestmark = pytest.mark.anyio
 
@@ -73,10 +73,10 @@ class Pipe:
         self.say(anyio.ClosedResourceError())
 
     def heads(self) -> list[dict[str, Any]]:
-        return [part.part.head.headers for part in self.said if isinstance(part.part, Request)]
+        return [part.part.head.headers for part in self.said if isinstance(part.part, RequestPart)]
 
     def resets(self) -> list[int]:
-        return [part.part.code for part in self.said if isinstance(part.part, Reset)]
+        return [part.part.code for part in self.said if isinstance(part.part, ResetPart)]
 
     def answer(self, stream: int, body: bytes = b"ok", status: int = 200, end: bool = True) -> None:
         self.server.send_head(stream, self.server.frame(status, "", [], None, ""), end=False)
@@ -86,7 +86,9 @@ class Pipe:
 
 
 class Made:
-    def __init__(self, pipe: Pipe, connection: H2Connection, forgotten: list[H2Connection]) -> None:
+    def __init__(
+        self, pipe: Pipe, connection: Http2UpstreamConnection, forgotten: list[Http2UpstreamConnection]
+    ) -> None:
         self.pipe = pipe
         self.connection = connection
         self.forgotten = forgotten
@@ -100,8 +102,8 @@ class Made:
 async def connected(streams: int = 10) -> AsyncIterator[Made]:
     pipe, forgotten = Pipe(streams), []
     async with anyio.create_task_group() as group:
-        dialed = Dialed(pipe, is_http2=True)  # type: ignore[arg-type]
-        connection = H2Connection(dialed, group, forgotten.append)  # type: ignore[attr-defined]
+        dialed = UpstreamTransport(pipe, is_http2=True)  # type: ignore[arg-type]
+        connection = Http2UpstreamConnection(dialed, group, forgotten.append)  # type: ignore[attr-defined]
         group.start_soon(connection.hold)
         with anyio.fail_after(SECONDS):
             await connection.settle(SECONDS)
@@ -110,13 +112,13 @@ async def connected(streams: int = 10) -> AsyncIterator[Made]:
     assert len(forgotten) == 1
 
 
-def asking(method: str = "GET", *fields: list[str]) -> Outgoing:
+def asking(method: str = "GET", *fields: list[str]) -> UpstreamRequest:
     options = SimpleNamespace(settings=SimpleNamespace(head_timeout=SECONDS))
     route = Route(True, "b.test", 443, "b.test", options)  # type: ignore[arg-type]
-    return Outgoing(route, "https", method, "/a", [["Host", "b.test"], *fields])
+    return UpstreamRequest(route, "https", method, "/a", [["Host", "b.test"], *fields])
 
 
-async def ask(stream: H2Stream, request: Outgoing, body: bytes | None, trailers: Any, *, more: bool) -> bool:
+async def ask(stream: H2Stream, request: UpstreamRequest, body: bytes | None, trailers: Any, *, more: bool) -> bool:
     return await stream.ask(request, stream.fields(request), body, trailers, more=more)
 
 
@@ -135,7 +137,7 @@ async def test_a_request_and_its_answer() -> None:
         assert not stream.answered
         made.pipe.answer(1)
         response, *parts = await rest(stream)
-        assert isinstance(response, Response)
+        assert isinstance(response, ResponsePart)
         assert (response.head.status, response.head.version) == (200, "2.0")
         assert parts == [Data(b"ok"), End()]
         assert (stream.answered, stream.used) == (True, 1)
@@ -284,7 +286,7 @@ async def test_a_websocket_is_a_pipe_in_a_stream() -> None:
         assert "sec-websocket-key" not in head
         made.pipe.answer(1, b"first", end=False)
         response, *parts = await stream.receive(SECONDS)
-        assert isinstance(response, Response)
+        assert isinstance(response, ResponsePart)
         assert stream.accepts(response.head.status)
         assert not stream.accepts(403)
         pipe, first = stream.upgraded(parts)

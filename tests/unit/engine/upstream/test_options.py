@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import UpstreamSettings
-from mockrec.engine.upstream.options import Options, ProxyAddress, read_proxy
+from mockrec.engine.upstream.options import ProxyAddress, UpstreamOptions, read_proxy
 
 PROXY = "http://proxy.test:3128"
 
 
-def options(**settings: Any) -> Options:
-    return Options(UpstreamSettings(**settings))
+def options(**settings: Any) -> UpstreamOptions:
+    return UpstreamOptions(UpstreamSettings(**settings))
 
 
 # ── proxies ────────────────────────────────────────────────────────────────────────────────────────

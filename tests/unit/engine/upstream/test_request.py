@@ -8,13 +8,13 @@ import pytest
 
 from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.request import Outgoing
+from mockrec.engine.upstream.request import UpstreamRequest
 
 
-def asked(*fields: tuple[str, str], pseudo: tuple[str, ...] = (), **more: Any) -> Outgoing:
+def asked(*fields: tuple[str, str], pseudo: tuple[str, ...] = (), **more: Any) -> UpstreamRequest:
     route = Route(True, more.pop("host", "b.test"), more.pop("port", 443), "b.test", None, ())  # type: ignore[arg-type]
     told = {"protocol": "https", "method": "GET", "target": "/a?b", **more}
-    return Outgoing(route=route, raw_headers=[list(pair) for pair in fields], pseudo=pseudo, **told)
+    return UpstreamRequest(route=route, raw_headers=[list(pair) for pair in fields], pseudo=pseudo, **told)
 
 
 PSEUDO = (":method", ":authority", ":scheme", ":path")

@@ -18,7 +18,7 @@ from hyperframe.frame import (
 )
 
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
-from mockrec.engine.wire.parts import End, Fault, GoAway, Request, RequestHead, Reset
+from mockrec.engine.wire.parts import End, Fault, GoAway, RequestHead, RequestPart, ResetPart
 
 Pairs = Sequence[tuple[str, str]]
 NewPeer = Callable[..., Any]
@@ -53,7 +53,7 @@ class Peer:
     def ask(self, stream: int, fields: Pairs = GET, *, end: bool = True) -> RequestHead:
         first, *rest = self.say(self.head(stream, fields, end=end))
         assert rest == ([StreamPart(stream, End())] if end else [])
-        assert isinstance(first, StreamPart) and isinstance(first.part, Request) and first.stream == stream
+        assert isinstance(first, StreamPart) and isinstance(first.part, RequestPart) and first.stream == stream
         return first.part.head
 
     def heard(self) -> list[Frame]:
@@ -81,10 +81,10 @@ class Peer:
         assert self.say(PingFrame(0)) == [] and self.server.outgoing() == b""
         return fault
 
-    def given_up(self, parts: list[StreamPart | Fault | GoAway], stream: int, code: int) -> Reset:
+    def given_up(self, parts: list[StreamPart | Fault | GoAway], stream: int, code: int) -> ResetPart:
         """The one stream that ended, while the connection went on."""
         part = parts[-1]
-        assert isinstance(part, StreamPart) and isinstance(part.part, Reset)
+        assert isinstance(part, StreamPart) and isinstance(part.part, ResetPart)
         assert (part.stream, part.part.code, part.part.by_peer) == (stream, code, False)
         assert part.part.reason
         assert self.resets() == [(stream, code)]

@@ -10,7 +10,7 @@ import pytest
 
 from mockrec.formats.analysis import stats as stats_module
 from mockrec.formats.analysis.stats import Stats, percentiles
-from mockrec.formats.select.selection import Kept, Selection
+from mockrec.formats.select.selection import SelectedLine, Selection
 from mockrec.formats.sessions.endpoints import template
 
 
@@ -106,7 +106,7 @@ def test_memory_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         % (n, 97 + n, n % 7)
         for n in range(10)
     ]
-    collected.add(Kept(line, 1, 0) for line in lines)
+    collected.add(SelectedLine(line, 1, 0) for line in lines)
     assert len(collected.endpoints) == 4
     assert collected.endpoints[stats_module.OTHER].count == 7
     assert [exchange["id"] for exchange in collected.slowest] == ["6", "5"]
@@ -120,6 +120,6 @@ def test_values_of_a_wrong_type_are_left_out() -> None:
         b'{"type":"abort","error":"reset","response":{"statusCode":null}}',
         b'{"type":"later","id":{}}',
     ]
-    collected.add(Kept(line, 1, 0) for line in lines)
+    collected.add(SelectedLine(line, 1, 0) for line in lines)
     assert collected.records == {"response": 2, "abort": 1, "later": 1}
     assert (collected.exchanges, collected.statuses, collected.errors) == (2, {}, {("abort", "unknown"): 1})

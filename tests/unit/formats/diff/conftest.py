@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from mockrec.formats.diff.collect import Filters
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import parse_rule
-from mockrec.formats.diff.model import Options
+from mockrec.formats.diff.model import DiffOptions
 from mockrec.formats.diff.result import Result
 from mockrec.formats.schema.body import encode_body
 
@@ -146,7 +146,7 @@ def compare(write: Callable[..., str]) -> Callable[..., Result]:
     ) -> Result:
         filters = Filters([parse_rule(text) for text in ignore], baseline=frozenset(baseline))
         paths = write(a, **(header_a or {})), write(b, **(header_b or {}))
-        return compare_sessions(*paths, Options(**options), filters, None if noise is None else write(noise))
+        return compare_sessions(*paths, DiffOptions(**options), filters, None if noise is None else write(noise))
 
     return compared
 
@@ -165,11 +165,11 @@ def told() -> Callable[[Result], list[tuple[str, str, str]]]:
 
 
 @pytest.fixture
-def values() -> Values:
+def values() -> ValueComparer:
     """The rules for values in recordings of one day."""
-    return Values(Window.around(START))
+    return ValueComparer(Window.around(START))
 
 
 @pytest.fixture
-def strict() -> Values:
-    return Values(Window.around(START), strict=True)
+def strict() -> ValueComparer:
+    return ValueComparer(Window.around(START), strict=True)

@@ -114,9 +114,9 @@ def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
 def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import Options
+    from mockrec.formats.diff.model import DiffOptions
 
-    result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), Options(), Filters())
+    result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), DiffOptions(), Filters())
     assert result.same
     assert result.notes == ["B: the session was cut off: it has no session-ended record at its end"]
 

@@ -10,25 +10,25 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.diff.digest import Fold
-from mockrec.formats.diff.model import Digest, Options
-from mockrec.formats.diff.spool import Spool
+from mockrec.formats.diff.digest import DigestBuilder
+from mockrec.formats.diff.model import DiffOptions, Digest
+from mockrec.formats.diff.spool import ContentSpool
 from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.sessions.session import Session
 
 
 @pytest.fixture
-def spool() -> Iterator[Spool]:
-    with closing(Spool()) as opened:
+def spool() -> Iterator[ContentSpool]:
+    with closing(ContentSpool()) as opened:
         yield opened
 
 
-def fold(spool: Spool, records: list[Any], **options: Any) -> list[Digest]:
-    return list(Fold(spool, Options(**options)).digests(enumerate(records)))
+def fold(spool: ContentSpool, records: list[Any], **options: Any) -> list[Digest]:
+    return list(DigestBuilder(spool, DiffOptions(**options)).digests(enumerate(records)))
 
 
-def test_an_exchange(spool: Spool, make: Any) -> None:
+def test_an_exchange(spool: ContentSpool, make: Any) -> None:
     (digest,) = fold(spool, make.exchange("POST", status=201, body={"a": 1}, sent="x"))
     assert (digest.kind, digest.method, digest.status, digest.duration) == ("response", "POST", 201, 3.0)
     assert (digest.host, digest.first_byte, digest.request) == ("api.test", 1.0, -1)
@@ -36,7 +36,7 @@ def test_an_exchange(spool: Spool, make: Any) -> None:
     assert spool.get(digest.response)["b"]["text"] == '{"a": 1}'
 
 
-def test_an_answer_before_its_request_is_complete(spool: Spool, make: Any) -> None:
+def test_an_answer_before_its_request_is_complete(spool: ContentSpool, make: Any) -> None:
     first, request, response = make.exchange("POST", sent="x")
     other = make.exchange()
     digests = fold(spool, [first, response, *other, request])
@@ -44,19 +44,19 @@ def test_an_answer_before_its_request_is_complete(spool: Spool, make: Any) -> No
     assert all(digest.request_body == (digest.method == "POST") * digest.request_body for digest in digests)
 
 
-def test_what_never_ended_comes_last(spool: Spool, make: Any) -> None:
+def test_what_never_ended_comes_last(spool: ContentSpool, make: Any) -> None:
     opened = make.exchange()[0]
     digests = fold(spool, [opened, *make.exchange()])
     assert [digest.kind for digest in digests] == ["response", "open"]
 
 
-def test_only_ends(spool: Spool, make: Any) -> None:
+def test_only_ends(spool: ContentSpool, make: Any) -> None:
     """A session that was recorded with `--events response`."""
     digests = fold(spool, [make.exchange()[-1], make.exchange()[-1]])
     assert [digest.status for digest in digests] == [200, 200]
 
 
-def test_conversations_tunnels_and_faults(spool: Spool, make: Any) -> None:
+def test_conversations_tunnels_and_faults(spool: ContentSpool, make: Any) -> None:
     tunnel = {"id": "t", "destination": {"hostname": "db.test", "port": 5432}}
     digests = fold(
         spool,
@@ -81,14 +81,14 @@ def test_conversations_tunnels_and_faults(spool: Spool, make: Any) -> None:
     assert first == third >= 0 > second
 
 
-def test_aborted_conversations_keep_their_head(spool: Spool, make: Any) -> None:
+def test_aborted_conversations_keep_their_head(spool: ContentSpool, make: Any) -> None:
     *opened, close = make.websocket([("sent", "a")])
     (digest,) = fold(spool, [*opened, {**close, "type": "abort", "error": {"code": "ECONNRESET"}}])
     content = spool.get(digest.response)
     assert (content["k"], content["s"], content["e"]) == ("abort", 101, "ECONNRESET")
 
 
-def test_equal_contents_are_kept_once(spool: Spool, make: Any) -> None:
+def test_equal_contents_are_kept_once(spool: ContentSpool, make: Any) -> None:
     dates = ("Mon, 05 Jan 2026 09:00:00 GMT", "Mon, 05 Jan 2026 09:00:01 GMT")
     records = [record for date in dates for record in make.exchange(body="same", headers={"date": date})]
     one, other = fold(spool, records)
@@ -97,12 +97,12 @@ def test_equal_contents_are_kept_once(spool: Spool, make: Any) -> None:
     assert one.response != other.response
 
 
-def test_requests_are_kept_when_they_are_compared(spool: Spool, make: Any) -> None:
+def test_requests_are_kept_when_they_are_compared(spool: ContentSpool, make: Any) -> None:
     (digest,) = fold(spool, make.exchange(sent={"a": 1}, sent_headers={"x": "y"}), requests=True)
     assert spool.get(digest.request)["h"]["x"] == "y"
 
 
-def test_values_of_wrong_types_are_no_reason_to_fail(spool: Spool) -> None:
+def test_values_of_wrong_types_are_no_reason_to_fail(spool: ContentSpool) -> None:
     records = [{"type": "response", "id": 7, "statusCode": "200", "duration": "long", "headers": {}, "method": None}]
     (digest,) = fold(spool, records)
     assert (digest.id, digest.status, digest.duration, digest.method) == ("7", None, None, "?")
@@ -110,7 +110,7 @@ def test_values_of_wrong_types_are_no_reason_to_fail(spool: Spool) -> None:
 
 @pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("key", ["trailers", "error", "rawTrailers"])
-def test_nesting_counts_only_where_it_is_compared(spool: Spool, make: Any, key: str, *, alone: bool) -> None:
+def test_nesting_counts_only_where_it_is_compared(spool: ContentSpool, make: Any, key: str, *, alone: bool) -> None:
     """A line says the same whether it is read in a block or by itself, as one is whose body is not complete."""
     request, response = make.exchange(**{key: json.loads("[" * 300 + "]" * 300)})[1:]
     if alone:
@@ -119,7 +119,7 @@ def test_nesting_counts_only_where_it_is_compared(spool: Spool, make: Any, key: 
     data = b"\n".join(json.dumps(record).encode() for record in (started, request, response))
     session = Session(Source("s.jsonl", io.BytesIO(data)))
     if key == "rawTrailers":
-        assert [digest.status for digest in Fold(spool, Options()).of_session(session)] == [200]
+        assert [digest.status for digest in DigestBuilder(spool, DiffOptions()).of_session(session)] == [200]
     else:
         with pytest.raises(SessionError, match=r"^s\.jsonl:3: nested more than 254 levels deep"):
-            Fold(spool, Options()).of_session(session)
+            DigestBuilder(spool, DiffOptions()).of_session(session)

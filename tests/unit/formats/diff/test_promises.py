@@ -16,7 +16,7 @@ from mockrec.formats.diff import collect
 from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import varied
 from mockrec.formats.diff.compare.timing import rank_sum
-from mockrec.formats.diff.model import Endpoint, Kind, Severity
+from mockrec.formats.diff.model import DifferenceKind, Endpoint, Severity
 from mockrec.formats.diff.report import json as report_json
 from mockrec.formats.diff.report import junit as report_junit
 from mockrec.formats.diff.report.entries import groups
@@ -266,8 +266,8 @@ def test_baselines_under_former_names_still_match(make: Any, compare: Compare) -
     assert former_template("/hash/SHA-256") == "/hash/SHA-{id}"
     a, b = ([make.exchange(url="http://x.test/hash/SHA-256", body={"v": value})] for value in (1, 2))
     former = Endpoint("GET", "x.test", "/hash/SHA-{id}")
-    assert compare(a, b, baseline=[varied(Kind.value, former, "response.json:$.v")]).same
-    assert not compare(a, b, baseline=[varied(Kind.value, former, "response.json:$.w")]).same
+    assert compare(a, b, baseline=[varied(DifferenceKind.value, former, "response.json:$.v")]).same
+    assert not compare(a, b, baseline=[varied(DifferenceKind.value, former, "response.json:$.w")]).same
 
 
 def test_rank_sums_with_ties() -> None:

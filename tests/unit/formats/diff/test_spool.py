@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from mockrec.formats.diff.spool import Spool
+from mockrec.formats.diff.spool import ContentSpool
 
 
 def test_contents_come_back() -> None:
-    with closing(Spool()) as spool:
+    with closing(ContentSpool()) as spool:
         numbers = [spool.put(f"key {n}".encode(), {"n": n}) for n in range(1000)]
         assert numbers == list(range(1000))
         assert [spool.get(number) for number in (0, 999, 500)] == [{"n": 0}, {"n": 999}, {"n": 500}]
@@ -19,7 +19,7 @@ def test_contents_come_back() -> None:
 
 def test_shapes_are_made_once() -> None:
     made = []
-    with closing(Spool()) as spool:
+    with closing(ContentSpool()) as spool:
         number = spool.put(b"key", 1)
         shapes = {spool.shape(number, lambda key: made.append(key) or key) for _ in range(3)}  # type: ignore[func-returns-value]
     assert len(shapes) == 1

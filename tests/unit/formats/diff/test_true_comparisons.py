@@ -10,7 +10,7 @@ import pytest
 
 from mockrec.formats.diff.compare import tree
 from mockrec.formats.diff.compare.documents import MAX_DEPTH, dump, parse, plain
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.model import Subject
 from mockrec.formats.diff.report.json import report as json_report
 from mockrec.formats.diff.result import Result
@@ -75,7 +75,7 @@ def test_values_of_any_depth_are_written() -> None:
     assert plain(value)["a"][0]["a"]
 
 
-def test_the_time_does_not_grow_with_the_depth(values: Values) -> None:
+def test_the_time_does_not_grow_with_the_depth(values: ValueComparer) -> None:
     """Arrays that grew at each level: what lies in them is looked at once, not once a level."""
 
     def spent(levels: int) -> float:

@@ -14,7 +14,7 @@ import pytest
 from audited import audited
 
 from mockrec.formats.har import attached, zipped
-from mockrec.formats.har.attached import AttachedError, Folder
+from mockrec.formats.har.attached import AttachedError, AttachedFiles
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.sessions.session import open_session
 
@@ -116,10 +116,10 @@ def test_one_file_is_not_read_without_end(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(attached, "MAX_ALL", 250)
     for name, size in (("a", 100), ("b", 101), ("c", 100)):
         (tmp_path / name).write_bytes(b"x" * size)
-    folder = Folder(tmp_path)
+    folder = AttachedFiles(tmp_path)
     with pytest.raises(AttachedError, match="larger than"):
         folder.read("b")
-    folder = Folder(tmp_path)
+    folder = AttachedFiles(tmp_path)
     for name in ("a", "a", "c", "a"):
         assert folder.read(name) == b"x" * 100
     with pytest.raises(AttachedError, match="far more than there is on disk"):
@@ -131,7 +131,7 @@ def test_a_file_with_holes_is_not_more_than_there_is_on_disk(tmp_path: Path, mon
     with (tmp_path / "a").open("wb") as file:
         file.truncate(50_000_000)
     with pytest.raises(AttachedError, match="far more than there is on disk"):
-        Folder(tmp_path).read("a")
+        AttachedFiles(tmp_path).read("a")
 
 
 # ── zips ───────────────────────────────────────────────────────────────────────────────────────────

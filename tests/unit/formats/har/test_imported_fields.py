@@ -9,7 +9,7 @@ import pytest
 
 from mockrec.engine.wire.http1.written_heads import field_lines, head_bytes
 from mockrec.formats.har.imported_fields import FieldReader
-from mockrec.formats.har.imported_repairs import LOST, MISSING, REPAIRED, EntryNotes, Notes
+from mockrec.formats.har.imported_repairs import LOST, MISSING, REPAIRED, EntryNotes, Repairs
 
 Pairs = list[list[str]]
 
@@ -180,7 +180,7 @@ def test_what_is_odd_about_an_entry_that_is_left_out_is_not_told(
 
 def test_no_kind_is_told_in_two_ways() -> None:
     assert not ({*REPAIRED} & {*LOST} | {*REPAIRED} & {*MISSING} | {*MISSING} & {*LOST})
-    notes = Notes()
+    notes = Repairs()
     assert (notes.told(), notes.lost()) == ([], [])
 
 

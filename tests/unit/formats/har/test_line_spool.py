@@ -5,12 +5,12 @@ from __future__ import annotations
 import tracemalloc
 
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.har.spool import Spool
+from mockrec.formats.har.spool import LineSpool
 
 
 def test_a_line_takes_its_length() -> None:
     """orjson's bytes keep a buffer of up to ten times that."""
-    spool = Spool()
+    spool = LineSpool()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

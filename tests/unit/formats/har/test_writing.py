@@ -17,7 +17,7 @@ from mockrec.formats.files.jsonl import encode_lines, open_sink
 from mockrec.formats.files.reader import Source
 from mockrec.formats.har import assemble
 from mockrec.formats.har.sink import SHOW_MS, HarSink, open_har
-from mockrec.formats.har.spool import Spool
+from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.schema.errors import OutputError, OutputExistsError
 from mockrec.formats.sessions.session import Session, open_session
 
@@ -337,7 +337,7 @@ def test_a_conversion_is_shown_once(tmp_path: Path, story: Story) -> None:
 
 @pytest.mark.parametrize("memory", [0, 10, 1000])
 def test_lines_come_when_it_is_their_turn(memory: int) -> None:
-    spool = Spool(memory)
+    spool = LineSpool(memory)
     for place in (2, 1):
         spool.put(place, b"line %d" % place)
     assert list(spool.ready()) == []

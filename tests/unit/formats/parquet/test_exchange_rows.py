@@ -10,13 +10,13 @@ import pytest
 
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.exchange_rows import Fold
+from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 
 Record = dict[str, Any]
 
 
 def fold(records: Sequence[Record], *, batch: int = 100) -> list[Record]:
-    folder = Fold()
+    folder = ExchangeAggregator()
     maker = TableMaker()
     for start in range(0, len(records), batch):
         folder.add(maker.table(encode_lines(records[start : start + batch])))
@@ -104,7 +104,7 @@ def test_what_comes_late_still_counts_while_the_row_is_here(recording: Any) -> N
 
 
 def test_a_row_that_was_taken_is_not_told_again(recording: Any) -> None:
-    folder, maker = Fold(), TableMaker()
+    folder, maker = ExchangeAggregator(), TableMaker()
     folder.add(maker.table(encode_lines(recording.start().exchange("a").records)))
     assert folder.waiting == 1
     assert folder.take().num_rows == 1

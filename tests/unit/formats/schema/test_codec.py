@@ -11,8 +11,8 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import (
     FreeData,
     Headers,
+    LogObject,
     RawHeaders,
-    Shape,
     camel,
     element,
     read_shape,
@@ -24,7 +24,7 @@ from mockrec.formats.schema.objects import Destination, TlsMetadata
 
 
 @dataclass(kw_only=True)
-class Parcel(Shape):
+class Parcel(LogObject):
     """One field of every kind."""
 
     first_word: str
@@ -77,7 +77,7 @@ def test_absent_values_and_empty_objects_are_not_written() -> None:
 
 def test_an_object_with_nothing_to_say_is_not_written() -> None:
     @dataclass(kw_only=True)
-    class Owner(Shape):
+    class Owner(LogObject):
         tls: Any
 
     assert write_shape(Owner(tls=TlsMetadata())) == {}

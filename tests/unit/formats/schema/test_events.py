@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.codec import Shape, specs
+from mockrec.formats.schema.codec import LogObject, specs
 from mockrec.formats.schema.errors import RecordError
 from mockrec.formats.schema.events import (
     DEFAULT_EVENTS,
@@ -53,7 +53,7 @@ def test_every_key_has_an_attribute(any_record: Record) -> None:
     todo: list[Any] = [parse_event(any_record)]
     while todo:
         value = todo.pop()
-        if isinstance(value, (Shape, Body)):
+        if isinstance(value, (LogObject, Body)):
             unknown += list(value.extra)
             todo += [getattr(value, item.name) for item in fields(value)]
         elif isinstance(value, list):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mockrec.formats.sessions.derived import Carrier
+from mockrec.formats.sessions.derived import BodyCarrier
 
 BODY = bytes(range(256))
 NAME = hashlib.sha256(BODY).hexdigest()
@@ -35,7 +35,7 @@ def everything(place: Path) -> list[str]:
 
 
 def test_bodies_are_taken_along_once(folder: Path, tmp_path: Path) -> None:
-    carrier = Carrier(tmp_path / "b.bodies")
+    carrier = BodyCarrier(tmp_path / "b.bodies")
     assert [carrier.carry(LINE, folder) for _ in range(3)] == [LINE] * 3
     assert everything(tmp_path / "b.bodies") == [NAME[:2], FILE]
     assert (tmp_path / "b.bodies" / FILE).read_bytes() == BODY
@@ -43,7 +43,7 @@ def test_bodies_are_taken_along_once(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_taken_along_goes_with_the_session(folder: Path, tmp_path: Path) -> None:
-    carrier = Carrier(tmp_path / "b.bodies")
+    carrier = BodyCarrier(tmp_path / "b.bodies")
     carrier.carry(LINE, folder)
     carrier.discard()
     assert everything(tmp_path) == ["a.bodies", f"a.bodies/{NAME[:2]}", f"a.bodies/{FILE}"]
@@ -52,7 +52,7 @@ def test_what_was_taken_along_goes_with_the_session(folder: Path, tmp_path: Path
 def test_what_was_there_stays(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "b.bodies").mkdir()
     (tmp_path / "b.bodies" / "of-another-program").touch()
-    carrier = Carrier(tmp_path / "b.bodies")
+    carrier = BodyCarrier(tmp_path / "b.bodies")
     carrier.carry(LINE, folder)
     carrier.discard()
     assert everything(tmp_path / "b.bodies") == ["of-another-program"]
@@ -67,7 +67,7 @@ def test_half_a_copy_is_no_body(folder: Path, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "link", lambda source, target: (_ for _ in ()).throw(OSError()))
     monkeypatch.setattr("shutil.copyfile", interrupted)
-    carrier = Carrier(tmp_path / "b.bodies")
+    carrier = BodyCarrier(tmp_path / "b.bodies")
     with pytest.raises(KeyboardInterrupt):
         carrier.carry(LINE, folder)
     assert not (tmp_path / "b.bodies" / FILE).exists()

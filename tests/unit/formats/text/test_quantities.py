@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from mockrec.cli.options import duration, size
-from mockrec.engine.rules.yaml.types import Duration, Size, Unfit
+from mockrec.engine.rules.yaml.types import Duration, InvalidValue, Size
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.text.quantities import bytes_of, seconds_of
 
@@ -46,7 +46,7 @@ def test_what_is_no_size(text: str) -> None:
         bytes_of(text)
     with pytest.raises(typer.BadParameter):
         size(text)
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidValue):
         Size().parse(text, plain=True)
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_duration(text: str) -> None:
         seconds_of(text)
     with pytest.raises(typer.BadParameter):
         duration(text)
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidValue):
         Duration().parse(text, plain=True)
 
 

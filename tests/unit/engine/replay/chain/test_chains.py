@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from mockrec.engine.replay.chain.chains import Chained, Chains
-from mockrec.engine.replay.chain.plan import Link, Survey
-from mockrec.engine.replay.session.editable import Draft
-from mockrec.engine.replay.session.requests import Call
+from mockrec.engine.replay.chain.plan import ChainSurvey, Link
+from mockrec.engine.replay.session.editable import EditableRequest
+from mockrec.engine.replay.session.requests import RecordedRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -26,13 +26,13 @@ class Handed:
     def __init__(
         self, got: str, target: str, *, source: str = "/users", head: Any = JSON, seconds: float = 60.0
     ) -> None:
-        survey = Survey()
-        first = Draft("POST", source, [], b"")
+        survey = ChainSurvey()
+        first = EditableRequest("POST", source, [], b"")
         survey.links(first, 1, 0.0)
-        survey.will_send(Call("1", "c", {"type": "request"}, 0.0, order=1), first)
+        survey.will_send(RecordedRequest("1", "c", {"type": "request"}, 0.0, order=1), first)
         survey.answer("1", {"type": "response", "rawHeaders": head, "body": {"size": len(got), "text": got}}, None)
         self.source = source
-        self.draft = Draft("GET", target, [], b"")
+        self.draft = EditableRequest("GET", target, [], b"")
         survey.links(self.draft, 2, 0.0)
         plan = survey.finish()
         self.links: tuple[Link, ...] = plan.links(self.draft, 2, 0.0)

@@ -8,15 +8,15 @@ import pytest
 
 from mockrec.engine.replay.chain import in_time as module
 from mockrec.engine.replay.chain.in_time import in_time
-from mockrec.engine.replay.session.requests import Answered, Call
+from mockrec.engine.replay.session.requests import RecordedRequest, RecordedResponse
 
 
-def call(second: int, size: int = 0) -> Call:
-    return Call(f"c{second}", "c", {"type": "request", "body": {"size": size}}, float(second))
+def call(second: int, size: int = 0) -> RecordedRequest:
+    return RecordedRequest(f"c{second}", "c", {"type": "request", "body": {"size": size}}, float(second))
 
 
-def answered(second: int) -> Answered:
-    return Answered(f"a{second}", {"type": "response", "timestamp": f"1970-01-01T00:00:{second:02d}Z"})
+def answered(second: int) -> RecordedResponse:
+    return RecordedResponse(f"a{second}", {"type": "response", "timestamp": f"1970-01-01T00:00:{second:02d}Z"})
 
 
 def order(*found: Any) -> list[str]:
@@ -59,15 +59,15 @@ def test_the_end_of_an_answer_counts_and_not_when_its_record_was_there() -> None
 
 
 def test_a_client_may_use_an_answer_within_a_millisecond_of_its_request() -> None:
-    def at(identity: str, began: float) -> Call:
-        return Call(identity, "c", {"type": "request", "body": {"size": 0}}, began)
+    def at(identity: str, began: float) -> RecordedRequest:
+        return RecordedRequest(identity, "c", {"type": "request", "body": {"size": 0}}, began)
 
-    quick = Answered(
+    quick = RecordedResponse(
         "a", {"type": "response", "timingEvents": {"startTime": 1000.2, "startTimestamp": 7.0, "headersSentTimestamp": 7.3}}
     )  # fmt: skip
     # The record of the answer is there late; its request is noted a little after its start.
     assert [type(one).__name__ for one in in_time([at("a", 1.0003), at("b", 1.0009), quick])] == [
-        "Call",
-        "Answered",
-        "Call",
+        "RecordedRequest",
+        "RecordedResponse",
+        "RecordedRequest",
     ]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.chain.plan import Plan, Survey
-from mockrec.engine.replay.session.editable import Draft
-from mockrec.engine.replay.session.requests import Call
+from mockrec.engine.replay.chain.plan import ChainPlan, ChainSurvey
+from mockrec.engine.replay.session.editable import EditableRequest
+from mockrec.engine.replay.session.requests import RecordedRequest
 
 T = "a8f3k2m9x7"
 
@@ -18,23 +18,23 @@ class Story:
     """Exchanges one after another; `links` says of each request what comes from where."""
 
     def __init__(self) -> None:
-        self.survey = Survey()
+        self.survey = ChainSurvey()
         self.number = 0
         self.links: list[list[str]] = []
-        self.drafts: list[Draft] = []
+        self.drafts: list[EditableRequest] = []
 
     def __call__(
         self, method: str, target: str, body: Any = None, *, got: Any = None, head: Any = (), asked: Any = ()
     ) -> Story:
         self.number += 1
         data = b"" if body is None else json.dumps(body).encode()
-        draft = Draft(method, target, [["Content-Type", "application/json"], *asked], data)
+        draft = EditableRequest(method, target, [["Content-Type", "application/json"], *asked], data)
         self.drafts.append(draft)
         links = self.survey.links(draft, self.number, 10.0 * self.number)
         self.links.append([link.text for link in links])
         identity = str(self.number)
         record = {"type": "request", "url": f"http://a.test{target}"}
-        self.survey.will_send(Call(identity, "c", record, 0.0, order=self.number), draft)
+        self.survey.will_send(RecordedRequest(identity, "c", record, 0.0, order=self.number), draft)
         text = "" if got is None else json.dumps(got)
         answer = {
             "type": "response",
@@ -45,7 +45,7 @@ class Story:
         self.survey.answer(identity, answer, None)
         return self
 
-    def plan(self) -> Plan:
+    def plan(self) -> ChainPlan:
         return self.survey.finish()
 
 
@@ -113,8 +113,10 @@ def test_what_the_client_said_first_is_its_own(story: Story) -> None:
 def test_an_answer_that_came_later_is_no_source(story: Story) -> None:
     survey = story.survey
     story("POST", "/a", got={"t": T})
-    assert survey.links(Draft("GET", f"/x?q={T}", [], b""), 2, 14.0) == ()  # it began before the answer was there
-    assert survey.links(Draft("GET", f"/x?q={T}", [], b""), 2, 15.0) != ()
+    assert (
+        survey.links(EditableRequest("GET", f"/x?q={T}", [], b""), 2, 14.0) == ()
+    )  # it began before the answer was there
+    assert survey.links(EditableRequest("GET", f"/x?q={T}", [], b""), 2, 15.0) != ()
 
 
 def test_things_come_from_where_they_were_made_and_cookies_from_where_they_were_set_last(story: Story) -> None:
@@ -165,12 +167,12 @@ def test_messages_of_websockets_use_values_too(story: Story) -> None:
 
 
 def test_an_abort_is_no_source(story: Story) -> None:
-    draft = Draft("POST", "/users", [], b"")
+    draft = EditableRequest("POST", "/users", [], b"")
     story.survey.links(draft, 1, 0.0)
-    story.survey.will_send(Call("1", "c", {"type": "request"}, 0.0, order=1), draft)
+    story.survey.will_send(RecordedRequest("1", "c", {"type": "request"}, 0.0, order=1), draft)
     answer = {"rawHeaders": [["X-Token", T]], "body": {"size": 0}}
     story.survey.answer("1", {"type": "abort", "response": answer, **answer}, None)
-    assert story.survey.links(Draft("GET", f"/x?q={T}", [], b""), 2, 0.0) == ()
+    assert story.survey.links(EditableRequest("GET", f"/x?q={T}", [], b""), 2, 0.0) == ()
 
 
 def test_a_mark_is_known_by_its_name_where_the_answer_shows_the_value(story: Story) -> None:

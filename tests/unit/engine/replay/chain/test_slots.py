@@ -8,17 +8,17 @@ import pytest
 
 from mockrec.engine.replay.chain.slot import put
 from mockrec.engine.replay.chain.slots import message_slots, slots_of
-from mockrec.engine.replay.session.editable import Draft
+from mockrec.engine.replay.session.editable import EditableRequest
 
 OLD, NEW = "a8f3k2m9x7", "n3/w é+1"
 BASIC = base64.b64encode
 
 
-def draft(target: str = "/", body: str = "", media: str = "", *fields: list[str]) -> Draft:
-    return Draft("POST", target, [["Content-Type", media], *fields], body.encode())
+def draft(target: str = "/", body: str = "", media: str = "", *fields: list[str]) -> EditableRequest:
+    return EditableRequest("POST", target, [["Content-Type", media], *fields], body.encode())
 
 
-def changed(one: Draft, old: str, new: str) -> list[str]:
+def changed(one: EditableRequest, old: str, new: str) -> list[str]:
     """Put `new` wherever `old` is looked for; the places."""
     values = [(slot, new) for slot in slots_of(one) if slot.text == old and slot.keys and not slot.is_link]
     put(one, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.replay.send.pace import Fidelity, parse_pace
+from mockrec.engine.replay.send.pace import PacingReport, parse_pace
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_what_is_no_pace(text: str) -> None:
 
 
 def test_fidelity() -> None:
-    nothing = Fidelity()
+    nothing = PacingReport()
     assert (nothing.asked, nothing.achieved, nothing.drift(0.5)) == (None, None, 0.0)
-    kept = Fidelity()
+    kept = PacingReport()
     for due, left in ((0.0, 1.0), (100.0, 100.0), (200.0, 250.0)):
         kept.sent(due, left)
     assert kept.asked == 10.0

@@ -12,7 +12,7 @@ from memory_servers import NoBackpressure
 
 from mockrec.engine.replay.send.receiving import Receiving
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.wire.parts import Data, End, Interim, Part, Response, ResponseHead, header_table
+from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponseHead, ResponsePart, header_table
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ def receiving(stage: Any, carrier: Said, seconds: float = 60.0) -> Receiving:
 
 async def test_interim_heads_are_told_and_the_final_one_is_given(stage: Any) -> None:
     early = Interim(head(103, (":status", "103"), ("link", "</a>")))
-    carrier = Said([early], [early, Response(head(200)), Data(b"a")])
+    carrier = Said([early], [early, ResponsePart(head(200)), Data(b"a")])
     made = receiving(stage, carrier, 7.0)
     response, rest = await made.head()
     assert (response.head.status, rest, carrier.allowed) == (200, [Data(b"a")], 7.0)
@@ -54,20 +54,20 @@ async def test_interim_heads_are_told_and_the_final_one_is_given(stage: Any) -> 
 
 async def test_an_answer_that_is_there_is_told_at_once(stage: Any) -> None:
     made = receiving(stage, Said([]))
-    assert await made.rest(Response(head(200)), [Data(b"a"), Data(b"b"), End([["x", "1"]])])
+    assert await made.rest(ResponsePart(head(200)), [Data(b"a"), Data(b"b"), End([["x", "1"]])])
     assert stage.log.only("response")["body"] == {"size": 2, "text": "ab"}
 
 
 async def test_an_answer_in_pieces(stage: Any) -> None:
     made = receiving(stage, Said([Data(b"b")], [], [End([])]))
-    assert await made.rest(Response(head(200)), [Data(b"a")])
+    assert await made.rest(ResponsePart(head(200)), [Data(b"a")])
     assert stage.log.only("response")["body"] == {"size": 2, "text": "ab"}
 
 
 @pytest.mark.parametrize(("enough", "received"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)])
 async def test_no_more_is_read_than_the_recorded_client_has(stage: Any, enough: int, received: int) -> None:
     carrier = Said([Data(b"xy")])
-    assert not await receiving(stage, carrier).rest(Response(head(200)), [Data(b"a")], enough)
+    assert not await receiving(stage, carrier).rest(ResponsePart(head(200)), [Data(b"a")], enough)
     assert carrier.received == received
 
 
@@ -75,7 +75,7 @@ async def test_one_that_never_stops_talking_runs_out_of_time(stage: Any) -> None
     for part in (Data(b"x"), Interim(head(103))):
         made = receiving(stage, Said([part]), 0.05)
         with pytest.raises(UpstreamError, match=r"no end of its answer within 0\.05s") as caught:
-            await (made.head() if isinstance(part, Interim) else made.rest(Response(head(200)), []))
+            await (made.head() if isinstance(part, Interim) else made.rest(ResponsePart(head(200)), []))
         assert caught.value.code == "ETIMEDOUT"
 
 
@@ -83,7 +83,7 @@ async def test_one_that_never_stops_talking_can_be_stopped(stage: Any) -> None:
     carrier = Said([Data(b"x")])
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await receiving(stage, carrier, math.inf).rest(Response(head(200)), [])
+        await receiving(stage, carrier, math.inf).rest(ResponsePart(head(200)), [])
     assert scope.cancelled_caught and carrier.received == 0
 
 
@@ -97,5 +97,5 @@ async def test_a_log_that_is_behind_is_waited_for(stage: Any) -> None:
 
     behind = Behind()
     carrier: Any = Said([Data(b"a")], [End([])])
-    assert await Receiving(carrier, stage.exchange(), 60.0, behind).rest(Response(head(200)), [])
+    assert await Receiving(carrier, stage.exchange(), 60.0, behind).rest(ResponsePart(head(200)), [])
     assert behind.waited == 2

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.send import Replay, SendSettings
-from mockrec.engine.replay.send.survey import Judged
-from mockrec.engine.replay.session.requests import Call
+from mockrec.engine.replay.send.send import ReplayRun, SendSettings
+from mockrec.engine.replay.send.survey import SurveyedRequest
+from mockrec.engine.replay.session.requests import RecordedRequest
 from mockrec.engine.replay.session.selectors import parse_setting
 from mockrec.formats.query import parse
 from mockrec.formats.schema.errors import FormatError, SessionError
 
 MARK = "redacted-0123abcd"
 HERE = ("http", "127.0.0.1", 3000)
-Make = Callable[..., Replay]
+Make = Callable[..., ReplayRun]
 
 
 def no_defect(error: BaseException) -> None:
@@ -38,10 +38,10 @@ def replay(recorded: Any, tmp_path: Path) -> Make:
         recorded.add(request.pop("type"), **{key: value for key, value in request.items() if key != "id"})
         recorded.add("response", identity, statusCode=200)
 
-    def make(**settings: Any) -> Replay:
+    def make(**settings: Any) -> ReplayRun:
         path = tmp_path / "a.jsonl"
         path.write_text("".join(json.dumps(record) + "\n" for _, record in recorded.records), encoding="utf-8")
-        return Replay(SendSettings(**{"session": str(path), "servers": {"": HERE}, **settings}), no_defect)
+        return ReplayRun(SendSettings(**{"session": str(path), "servers": {"": HERE}, **settings}), no_defect)
 
     return make
 
@@ -59,7 +59,7 @@ def test_a_look_counts_and_reads_to_the_end(replay: Make) -> None:
 def test_each_request_can_be_heard_of(replay: Make) -> None:
     heard: list[tuple[str, str]] = []
 
-    def each(call: Call, judged: Judged) -> None:
+    def each(call: RecordedRequest, judged: SurveyedRequest) -> None:
         heard.append((judged.draft.target, judged.reason))
 
     replay().look(each)

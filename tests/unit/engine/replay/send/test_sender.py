@@ -10,12 +10,12 @@ import pytest
 from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 
 from mockrec.engine.replay.chain.chains import Chained, Chains
-from mockrec.engine.replay.chain.plan import Plan
+from mockrec.engine.replay.chain.plan import ChainPlan
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import Tools
-from mockrec.engine.replay.send.sender import Progress, Sender, Sends
-from mockrec.engine.replay.session.editable import Draft, set_header
-from mockrec.engine.replay.session.requests import Call, Said
+from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.sender import Sender, SendProgress, Sends
+from mockrec.engine.replay.session.editable import EditableRequest, set_header
+from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -31,13 +31,17 @@ class Replayed:
         self.log = stage.log
         self.notes = stage.notes
         self.targets = targets({"": HERE})
-        self.progress = Progress()
+        self.progress = SendProgress()
 
-    def call(self, number: int, *, connection: str = "c", beside: tuple[str, ...] = (), **fields: Any) -> Call:
+    def call(
+        self, number: int, *, connection: str = "c", beside: tuple[str, ...] = (), **fields: Any
+    ) -> RecordedRequest:
         record = self.recorded.request(path=f"/{number}", **fields)
-        return Call(str(number), connection, record, 1000.0 + number * 0.01, frozenset(beside))
+        return RecordedRequest(str(number), connection, record, 1000.0 + number * 0.01, frozenset(beside))
 
-    async def send(self, found: list[Call | Said], gateway: MemoryGateway, **options: Any) -> None:
+    async def send(
+        self, found: list[RecordedRequest | RecordedMessage], upstream_client: MemoryGateway, **options: Any
+    ) -> None:
         sends = Sends(
             **{
                 "targets": self.targets,
@@ -48,11 +52,11 @@ class Replayed:
                 "folder": None,
                 "left": {},
                 "silenced": frozenset(),
-                "chains": Chains(Plan(), 60.0, Chained()),
+                "chains": Chains(ChainPlan(), 60.0, Chained()),
                 **options,
             }
         )
-        tools = Tools(gateway, self.notes, 60.0, 1024, 1024)  # type: ignore[arg-type]
+        tools = SendContext(upstream_client, self.notes, 60.0, 1024, 1024)  # type: ignore[arg-type]
         await Sender(sends, tools, self.progress).send(iter(found))
 
 
@@ -90,7 +94,7 @@ class Slow:
 
 async def test_a_request_waits_for_those_that_were_over_when_it_began(replayed: Replayed) -> None:
     server = Slow()
-    calls: list[Call | Said] = [
+    calls: list[RecordedRequest | RecordedMessage] = [
         replayed.call(0),
         replayed.call(1, beside=("0",)),
         replayed.call(2, beside=("1",)),
@@ -113,7 +117,9 @@ async def test_a_request_waits_for_those_that_were_over_when_it_began(replayed: 
 
 async def test_so_many_at_once(replayed: Replayed) -> None:
     server = Slow()
-    calls: list[Call | Said] = [replayed.call(number, connection=str(number)) for number in range(3)]
+    calls: list[RecordedRequest | RecordedMessage] = [
+        replayed.call(number, connection=str(number)) for number in range(3)
+    ]
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: replayed.send(calls, MemoryGateway(server), concurrency=2))
         await server.has("0", "1")
@@ -124,32 +130,38 @@ async def test_so_many_at_once(replayed: Replayed) -> None:
 
 
 async def test_each_connection_is_a_client_of_its_own(replayed: Replayed) -> None:
-    gateway = MemoryGateway(answering(OK))
-    calls: list[Call | Said] = [replayed.call(number, connection=str(number % 3)) for number in range(9)]
-    await replayed.send(calls, gateway)
-    assert len(gateway.pipes) == 3
+    upstream_client = MemoryGateway(answering(OK))
+    calls: list[RecordedRequest | RecordedMessage] = [
+        replayed.call(number, connection=str(number % 3)) for number in range(9)
+    ]
+    await replayed.send(calls, upstream_client)
+    assert len(upstream_client.pipes) == 3
 
 
 async def test_failures_are_counted_by_what_has_failed(replayed: Replayed) -> None:
-    gateway = MemoryGateway(answering(anyio.EndOfStream()))
-    calls: list[Call | Said] = [replayed.call(0, method="POST"), replayed.call(1), replayed.call(0, method="POST")]
-    await replayed.send(calls, gateway)
+    upstream_client = MemoryGateway(answering(anyio.EndOfStream()))
+    calls: list[RecordedRequest | RecordedMessage] = [
+        replayed.call(0, method="POST"),
+        replayed.call(1),
+        replayed.call(0, method="POST"),
+    ]
+    await replayed.send(calls, upstream_client)
     assert replayed.progress.failed == 3
     (most, count), *_ = replayed.progress.failures.most_common()
     assert most.startswith("POST http://127.0.0.1:3000/0: ") and count == 2
 
 
 async def test_what_cannot_be_sent_is_skipped_or_failed(replayed: Replayed) -> None:
-    gateway = MemoryGateway(answering(OK))
+    upstream_client = MemoryGateway(answering(OK))
     strange = {"size": 1, "text": "x", "contentEncoding": "rot13"}
-    calls: list[Call | Said] = [
+    calls: list[RecordedRequest | RecordedMessage] = [
         replayed.call(0, rawHeaders=[["X", "redacted-0123abcd"]]),
         replayed.call(1, body={"size": 9, "text": "x", "truncated": True}),
         replayed.call(2),
         replayed.call(3, method="POST", body=strange),
         replayed.call(4),
     ]
-    await replayed.send(calls, gateway, silenced=frozenset({"2"}))
+    await replayed.send(calls, upstream_client, silenced=frozenset({"2"}))
     progress = replayed.progress
     assert (progress.skipped, progress.sent, progress.done, progress.failed) == (3, 1, 2, 1)
     assert "rot13" in next(iter(progress.failures))
@@ -157,20 +169,22 @@ async def test_what_cannot_be_sent_is_skipped_or_failed(replayed: Replayed) -> N
 
 
 async def test_values_are_filled_before_they_are_looked_at(replayed: Replayed) -> None:
-    gateway = MemoryGateway(answering(OK))
+    upstream_client = MemoryGateway(answering(OK))
 
-    def fill(draft: Draft) -> None:
+    def fill(draft: EditableRequest) -> None:
         set_header(draft, "X", "filled")
 
-    await replayed.send([replayed.call(0, rawHeaders=[["X", "redacted-0123abcd"]])], gateway, fill=fill)
-    assert b"X: filled\r\n" in gateway.pipes[0].sent
+    await replayed.send([replayed.call(0, rawHeaders=[["X", "redacted-0123abcd"]])], upstream_client, fill=fill)
+    assert b"X: filled\r\n" in upstream_client.pipes[0].sent
 
 
 async def test_a_rate_is_kept(replayed: Replayed) -> None:
-    gateway = MemoryGateway(answering(OK))
+    upstream_client = MemoryGateway(answering(OK))
     began = anyio.current_time()
-    calls: list[Call | Said] = [replayed.call(number, connection=str(number)) for number in range(5)]
-    await replayed.send(calls, gateway, pace=Pace(rate=100.0))
+    calls: list[RecordedRequest | RecordedMessage] = [
+        replayed.call(number, connection=str(number)) for number in range(5)
+    ]
+    await replayed.send(calls, upstream_client, pace=Pace(rate=100.0))
     assert anyio.current_time() - began >= 0.04
     assert replayed.progress.fidelity.asked == pytest.approx(100.0)
 
@@ -179,7 +193,7 @@ async def test_a_session_is_read_no_further_than_it_is_sent(replayed: Replayed) 
     server = Slow()
     read = 0
 
-    def endless() -> Iterator[Call]:
+    def endless() -> Iterator[RecordedRequest]:
         nonlocal read
         while True:
             yield replayed.call(read)
@@ -198,21 +212,23 @@ async def test_a_session_is_read_no_further_than_it_is_sent(replayed: Replayed) 
 
 
 async def test_connections_that_nobody_uses_are_closed(replayed: Replayed) -> None:
-    gateway = MemoryGateway(answering(OK))
+    upstream_client = MemoryGateway(answering(OK))
     closed: list[str] = []
 
     class Pool:
         def close(self) -> None:
             closed.append("")
 
-    connect = gateway.connect
+    connect = upstream_client.connect
 
     async def connected(peer: Any, route: Any, *, to_self: bool) -> Any:
         peer.pool = Pool()
         return await connect(peer, route, to_self=to_self)
 
-    gateway.connect = connected  # type: ignore[method-assign]
-    calls: list[Call | Said] = [replayed.call(number, connection=str(number)) for number in range(200)]
-    await replayed.send(calls, gateway, concurrency=1)
-    assert (replayed.progress.sent, replayed.progress.failed, len(gateway.pipes)) == (200, 0, 200)
+    upstream_client.connect = connected  # type: ignore[method-assign]
+    calls: list[RecordedRequest | RecordedMessage] = [
+        replayed.call(number, connection=str(number)) for number in range(200)
+    ]
+    await replayed.send(calls, upstream_client, concurrency=1)
+    assert (replayed.progress.sent, replayed.progress.failed, len(upstream_client.pipes)) == (200, 0, 200)
     assert len(closed) == 200

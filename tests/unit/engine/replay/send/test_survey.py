@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from mockrec.engine.replay.send.survey import Left, survey
-from mockrec.engine.replay.session.editable import Draft
-from mockrec.engine.replay.session.requests import calls
+from mockrec.engine.replay.send.survey import ClientAbort, survey
+from mockrec.engine.replay.session.editable import EditableRequest
+from mockrec.engine.replay.session.requests import recorded_requests
 
 MARK = "redacted-0123abcd"
 HERE = {"shop.test": ("http", "127.0.0.1", 1)}
 
 
-def nothing(draft: Draft) -> None:
+def nothing(draft: EditableRequest) -> None:
     pass
 
 
 def looked(recorded: Any, targets: Any, fill: Any = nothing, fill_message: Any = lambda data: data) -> Any:
-    return survey(calls(recorded.records), targets(HERE), fill, fill_message, None)
+    return survey(recorded_requests(recorded.records), targets(HERE), fill, fill_message, None)
 
 
 def test_counts_and_reasons(recorded: Any, targets: Any) -> None:
@@ -43,7 +43,7 @@ def test_who_has_left_is_known(recorded: Any, targets: Any) -> None:
     recorded.add("abort", "a", duration=1500.0)
     recorded.add("abort", "b", duration=10.0, response={"statusCode": 200, "body": {"size": 7, "encodedSize": 5}})
     recorded.add("abort", "c", error={"code": "E_RULE_RESET"})
-    assert looked(recorded, targets).left == {"a": Left(None, 1.5), "b": Left(5, 0.01)}
+    assert looked(recorded, targets).left == {"a": ClientAbort(None, 1.5), "b": ClientAbort(5, 0.01)}
 
 
 def test_marks_in_messages_keep_a_websocket_back(recorded: Any, targets: Any) -> None:

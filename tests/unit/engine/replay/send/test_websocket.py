@@ -9,14 +9,14 @@ import anyio
 import pytest
 from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 
-from mockrec.engine.message.channel import Peer
+from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import Tools
-from mockrec.engine.replay.send.websocket import Conversation, Script
+from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.websocket import RecordedScript, WebSocketReplay
 from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import UpstreamError
-from mockrec.engine.upstream.request import Outgoing
-from mockrec.engine.wire.websocket.connection import Close, Fragment, WebSocket
+from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, WebSocket
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def socket_server(first: list[bytes | int], answer: Answer = lambda said: []) ->
         for part in pipe.state.receive(data):
             if type(part) is Fragment:
                 speak(pipe, answer(bytes(part.data)))
-            elif type(part) is Close and not pipe.state.close_sent:
+            elif type(part) is CloseFrame and not pipe.state.close_sent:
                 pipe.say(pipe.state.send_close(part.code))
 
     return server
@@ -71,7 +71,7 @@ class Held:
         )
         self.stage = stage
         self.route = Route(False, "shop.test", 80, "shop.test", targets({}).options, ())
-        self.gateway = MemoryGateway(socket_server([]))
+        self.upstream_client = MemoryGateway(socket_server([]))
 
     async def hold(
         self,
@@ -81,14 +81,14 @@ class Held:
         left: bool = False,
     ) -> str:
         """`left`: the session does not tell how it ended."""
-        request = Outgoing(self.route, "http", "GET", "/ws", [["Host", "shop.test"]], ())
-        tools = Tools(self.gateway, self.stage.notes, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
-        peer = Peer("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 0, 0)
+        request = UpstreamRequest(self.route, "http", "GET", "/ws", [["Host", "shop.test"]], ())
+        tools = SendContext(self.upstream_client, self.stage.notes, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
+        peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 0, 0)
 
         async def filled(data: bytes, record: Any) -> bytes:
             return fill(data)
 
-        talk = Conversation(tools, peer, request, "recorded-1", Pace(), filled, None)
+        talk = WebSocketReplay(tools, peer, request, "recorded-1", Pace(), filled, None)
         for record in (ACCEPTED, *records):
             await talk.script.add(record)
         if left:
@@ -108,7 +108,7 @@ def held(stage: Any, targets: Any) -> Held:
 
 
 async def test_messages_wait_for_the_recorded_answers(held: Held) -> None:
-    held.gateway = MemoryGateway(socket_server([b"hello"], lambda said: [b"re:" + said]))
+    held.upstream_client = MemoryGateway(socket_server([b"hello"], lambda said: [b"re:" + said]))
     problem = await held.hold(
         message("sent", "hello"), message("received", "a"), message("sent", "re:a"), message("received", "b"),
         message("sent", "something else"), CLOSED,
@@ -121,7 +121,7 @@ async def test_messages_wait_for_the_recorded_answers(held: Held) -> None:
 
 
 async def test_the_server_closes_as_it_did(held: Held) -> None:
-    held.gateway = MemoryGateway(socket_server([], lambda said: [4001]))
+    held.upstream_client = MemoryGateway(socket_server([], lambda said: [4001]))
     assert await held.hold(message("received", "bye"), {**CLOSED, "closeCode": 4001, "initiator": "server"}) == ""
     close = held.stage.log.only("websocket-close")
     assert (close["closeCode"], close["initiator"]) == (4001, "server")
@@ -135,7 +135,7 @@ async def test_a_session_without_an_end_is_closed_in_an_ordinary_way(held: Held)
 async def test_a_client_that_left_leaves(held: Held) -> None:
     assert await held.hold(message("received", "a"), {"type": "abort"}) == ""
     assert "error" not in held.stage.log.only("abort")
-    assert held.gateway.pipes[0].closed
+    assert held.upstream_client.pipes[0].closed
 
 
 async def test_answers_that_do_not_come(held: Held) -> None:
@@ -145,7 +145,7 @@ async def test_answers_that_do_not_come(held: Held) -> None:
 
 
 async def test_a_server_that_closes_too_soon(held: Held) -> None:
-    held.gateway = MemoryGateway(socket_server([1001]))
+    held.upstream_client = MemoryGateway(socket_server([1001]))
     problem = await held.hold(message("sent", "hello"), message("received", "a"), CLOSED)
     assert problem == "the server has closed the WebSocket before the conversation was over"
 
@@ -156,7 +156,7 @@ async def test_a_server_that_does_not_close(held: Held) -> None:
             pipe.state = True
             pipe.say(SWITCHING)
 
-    held.gateway = MemoryGateway(server)
+    held.upstream_client = MemoryGateway(server)
     assert await held.hold(CLOSED, timeout=0.05) == "it has not closed the WebSocket [ECONNRESET]"
 
 
@@ -164,13 +164,13 @@ async def test_a_server_that_goes_away(held: Held) -> None:
     def server(pipe: MemoryPipe, data: bytes) -> None:
         pipe.say(SWITCHING, anyio.EndOfStream())
 
-    held.gateway = MemoryGateway(server)
+    held.upstream_client = MemoryGateway(server)
     problem = await held.hold(message("sent", "hello"), CLOSED)
     assert problem == "it has gone without a close frame [ECONNRESET]"
 
 
 async def test_a_refusal_is_an_ordinary_answer(held: Held) -> None:
-    held.gateway = MemoryGateway(answering(OK.replace(b"200 OK", b"403 No")))
+    held.upstream_client = MemoryGateway(answering(OK.replace(b"200 OK", b"403 No")))
     assert await held.hold(message("received", "a"), CLOSED) == ""
     response = held.stage.log.only("response")
     assert (response["statusCode"], response["body"]) == (403, {"size": 2, "text": "ok"})
@@ -178,12 +178,12 @@ async def test_a_refusal_is_an_ordinary_answer(held: Held) -> None:
 
 async def test_an_extension_that_nobody_offered(held: Held) -> None:
     head = SWITCHING.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
-    held.gateway = MemoryGateway(answering(head))
+    held.upstream_client = MemoryGateway(answering(head))
     assert "it agrees to what nobody offered" in await held.hold(CLOSED)
 
 
 async def test_nobody_is_there(held: Held) -> None:
-    held.gateway.error = UpstreamError("ECONNREFUSED", "refused")
+    held.upstream_client.error = UpstreamError("ECONNREFUSED", "refused")
     assert await held.hold(CLOSED) == "refused [ECONNREFUSED]"
 
 
@@ -198,14 +198,14 @@ async def test_messages_are_filled_and_those_that_were_cut_cannot_be_said(held: 
 
 
 async def test_a_script_ends_where_its_session_does() -> None:
-    script = Script()
+    script = RecordedScript()
     await script.add(ACCEPTED)
     script.end()
     assert [await script.next(), await script.next()] == [ACCEPTED, None]
 
 
 async def test_reading_waits_for_a_conversation_that_is_behind() -> None:
-    script = Script()
+    script = RecordedScript()
     added = 0
 
     async def add() -> None:
@@ -223,7 +223,7 @@ async def test_reading_waits_for_a_conversation_that_is_behind() -> None:
 
 
 async def test_nobody_waits_for_a_conversation_that_is_over() -> None:
-    script = Script()
+    script = RecordedScript()
     for _ in range(4096):
         await script.add(ACCEPTED)
     async with anyio.create_task_group() as group:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.serve.cassette import Cassette, Miss, Recording
+from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.store import Store
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.formats.schema.errors import SessionError
 
@@ -22,12 +22,12 @@ def asked(path: str = "/a?b=c", method: str = "GET", body: bytes = b"") -> Reque
     return RequestView(method, "http", f"http://x{path}", "x", 80, path, {}, [], False, lambda: body)
 
 
-def found(one: Recording | Miss) -> str:
-    assert isinstance(one, Recording), one
+def found(one: RecordedExchange | Miss) -> str:
+    assert isinstance(one, RecordedExchange), one
     return one.id
 
 
-def missed(one: Recording | Miss) -> Miss:
+def missed(one: RecordedExchange | Miss) -> Miss:
     assert isinstance(one, Miss), one
     return one
 
@@ -100,7 +100,7 @@ def test_requests_that_were_cut_match_by_the_rest(tape: Any, cassette: Open) -> 
 def test_large_numbers_survive(tape: Any, cassette: Open) -> None:
     kind = [["Content-Type", "application/json"]]
     tape.exchange("1", method="POST", body='{"n": 123456789012345678901234567890}', rawHeaders=kind)
-    one = cassette(Match(("path", "json")))
+    one = cassette(MatchOptions(("path", "json")))
     assert found(one.find(asked(body=b'{"n": 123456789012345678901234567890}'), None)) == "1"
     differs = missed(one.find(asked(body=b'{"n": 123456789012345678901234567891}'), None)).differs
     assert differs == [("json:$.n", 123456789012345678901234567890, 123456789012345678901234567891)]
@@ -141,7 +141,7 @@ def test_a_miss_reads_few_recordings_however_many_there_are(
 def test_what_python_takes_for_equal_has_a_reason(tape: Any, cassette: Open) -> None:
     kind = [["Content-Type", "application/json"]]
     tape.exchange("1", method="POST", body='{"n": [1, {"a": 0}]}', rawHeaders=kind)
-    one = cassette(Match(("path", "json")))
+    one = cassette(MatchOptions(("path", "json")))
     miss = missed(one.find(asked(body=b'{"n": [true, {"a": false}]}'), None))
     assert miss.differs == [("json:$.n[0]", 1, True), ("json:$.n[1].a", 0, False)]
 
@@ -151,7 +151,7 @@ def test_requests_with_marks_are_found_among_many(tape: Any, cassette: Open) -> 
     for number in range(300):
         body = f'{{"user": "u{number}", "pin": "redacted-{number:08x}"}}'
         tape.exchange(f"{number}", method="POST", body=body, rawHeaders=kind)
-    one = cassette(Match(("method", "path", "json")))
+    one = cassette(MatchOptions(("method", "path", "json")))
     assert sum(len(layouts) for layouts in one._tape.layouts.values()) == 1
     assert found(one.find(asked(method="POST", body=b'{"user": "u250", "pin": 1}'), None)) == "250"
     assert missed(one.find(asked(method="POST", body=b'{"user": "v", "pin": 1}'), None)).differs
@@ -189,4 +189,4 @@ def test_when_the_pieces_of_a_body_came_is_known(recorded: Any, cassette: Open) 
 
 def test_no_session(tmp_path: Path) -> None:
     with pytest.raises(SessionError):
-        Cassette(str(tmp_path / "none.jsonl"), Match())
+        Cassette(str(tmp_path / "none.jsonl"), MatchOptions())

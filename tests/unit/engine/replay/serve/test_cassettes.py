@@ -11,7 +11,7 @@ import pytest
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassettes import Replays
-from mockrec.engine.rules.model import Place, Replay
+from mockrec.engine.rules.model import Replay, SourceLocation
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def session(recorded: Any, tmp_path: Path) -> str:
 
 
 def step(session: str, **fields: Any) -> Replay:
-    return Replay(Place("rules.yaml", 3, 9, "rules[0].then.replay"), session=session, **fields)
+    return Replay(SourceLocation("rules.yaml", 3, 9, "rules[0].then.replay"), session=session, **fields)
 
 
 @pytest.mark.anyio
@@ -60,6 +60,6 @@ def test_what_is_wrong_is_said_with_its_place(session: str, fields: dict[str, An
 
 
 def test_without_a_file_there_is_no_place() -> None:
-    replay = Replay(Place("", 0, 0, ""), session="/none.jsonl")
+    replay = Replay(SourceLocation("", 0, 0, ""), session="/none.jsonl")
     with pytest.raises(ConfigError, match=r"^/none\.jsonl: "):
         Replays(SocketSettings()).act(replay)

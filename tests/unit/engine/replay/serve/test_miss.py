@@ -5,16 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from mockrec.engine.replay.serve.cassette import Miss, Recording
+from mockrec.engine.replay.serve.cassette import Miss, RecordedExchange
 from mockrec.engine.replay.serve.miss import miss_text
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.rules.matching.request import RequestView
 
-NEAREST = Recording("id-1", 0, name="GET /near")
+NEAREST = RecordedExchange("id-1", 0, name="GET /near")
 
 
 def text(miss: Miss, *, websocket: bool = False, path: str = "/a") -> list[str]:
-    cassette: Any = SimpleNamespace(path="a.jsonl", recordings=[NEAREST], match=Match())
+    cassette: Any = SimpleNamespace(path="a.jsonl", recordings=[NEAREST], match=MatchOptions())
     request = RequestView("GET", "http", f"http://shop.test{path}", "x", 80, path, {}, [], websocket, lambda: b"")
     return miss_text(request, cassette, miss).splitlines()
 

@@ -9,7 +9,7 @@ import pytest
 from promises import FORM, JSON, Ask, Row, Taped, assert_kept, batch, multipart, parts, post, posted
 
 from mockrec.engine.replay.serve.cassette import Cassette
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -201,7 +201,7 @@ ROWS = [
             post(503, '{"a": 1}', JSON, says="json:$.a: recorded 1.0, asked for 1"),
             post("m", parts("b2", ("content-type: text/plain", "data")), multipart("related", "b2"), start="POST /m"),
         ),
-        Match(strict=True),
+        MatchOptions(strict=True),
     ),
 ]
 

@@ -14,7 +14,7 @@ from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.step import MISSED, replay_act
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -45,12 +45,12 @@ class Served:
         start: str = "GET /a",
         *headers: tuple[str, str],
         latency: float = 0.0,
-        match: Match | None = None,
+        match: MatchOptions | None = None,
         **more: Any,
     ) -> Any:
         """What the channel was told."""
         if self.cassette is None:
-            self.cassette = self._open(match or Match())
+            self.cassette = self._open(match or MatchOptions())
             self.act = replay_act(self.cassette, Latency(latency), SocketSettings())
         self.stage.channel.done.clear()
         self.exchange = await self.stage.act(self.act, start, *headers, **more)
@@ -184,7 +184,7 @@ async def test_the_host_counts_for_proxied_requests_and_where_that_is_said(serve
     assert (await served.ask("GET http://shop.test/a"))[0][1] == 200
     assert (await served.ask())[0][1] == 200
     served.cassette = None
-    assert (await served.ask(match=Match(("path", "host"))))[0][1] == 503
+    assert (await served.ask(match=MatchOptions(("path", "host"))))[0][1] == 503
 
 
 @pytest.mark.parametrize(

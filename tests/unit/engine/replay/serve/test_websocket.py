@@ -12,7 +12,7 @@ from mockrec.engine.exchange.websocket import SocketSettings, WebSocketLost
 from mockrec.engine.replay.serve import websocket as socket_serving
 from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.serve.latency import Latency
-from mockrec.engine.replay.session.fingerprint import Match
+from mockrec.engine.replay.session.fingerprint import MatchOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +83,7 @@ class Served:
 
         self._patch.setattr(socket_serving, "accepted", accepted)
         self._patch.setattr(socket_serving, "listen", listen)
-        cassette = self._open(Match())
+        cassette = self._open(MatchOptions())
         (found,) = cassette.recordings
         record = cassette.read(found.answer)  # type: ignore[arg-type]
         exchange = self.stage.exchange("GET /ws", rule=self._rule)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.session.editable import Draft, draft_of, fill, marked_places, set_header
+from mockrec.engine.replay.session.editable import EditableRequest, draft_of, fill, marked_places, set_header
 from mockrec.engine.replay.session.selectors import parse_setting
 from mockrec.formats.schema.errors import SessionError
 
 MARK = "redacted-0123abcd"
 
 
-def filled(draft: Draft, *settings: str) -> Draft:
+def filled(draft: EditableRequest, *settings: str) -> EditableRequest:
     fill(draft, [parse_setting(text) for text in settings])
     return draft
 
@@ -56,7 +56,7 @@ def test_a_body_beside_the_session_that_is_missing(recorded: Any, tmp_path: Path
 
 
 def test_marks_are_found_and_named() -> None:
-    draft = Draft(
+    draft = EditableRequest(
         "POST",
         f"/u/{MARK}?key={MARK}&a=b",
         [["Authorization", f"Bearer {MARK}"], ["Cookie", f"a=1; sid={MARK}"], ["X", "redacted-nothex"]],
@@ -75,11 +75,11 @@ def test_marks_are_found_and_named() -> None:
     ],
 )
 def test_marks_in_bodies(kind: str, body: str, places: list[str]) -> None:
-    assert marked_places(Draft("POST", "/", [["Content-Type", kind]], body.encode())) == places
+    assert marked_places(EditableRequest("POST", "/", [["Content-Type", kind]], body.encode())) == places
 
 
 def test_headers_are_set_added_and_removed() -> None:
-    draft = Draft("GET", "/", [["X", "1"], ["x", "2"], ["Y", "3"]], b"")
+    draft = EditableRequest("GET", "/", [["X", "1"], ["x", "2"], ["Y", "3"]], b"")
     set_header(draft, "X", "new")
     set_header(draft, "Z", "4")
     set_header(draft, "y", "")
@@ -87,28 +87,28 @@ def test_headers_are_set_added_and_removed() -> None:
 
 
 def test_every_kind_of_selector_fills_what_is_there_and_nothing_else() -> None:
-    draft = Draft("GET", f"/{MARK}?k=1&K=2&k=%20", [["Cookie", "sid=1; b=2"], ["X-T", "1"]], b"")
+    draft = EditableRequest("GET", f"/{MARK}?k=1&K=2&k=%20", [["Cookie", "sid=1; b=2"], ["X-T", "1"]], b"")
     filled(draft, "query:k=a&b", "cookie:sid=new", "header:x-t=2", "header:nowhere=1", f"text:{MARK}=me")
     assert draft.target == "/me?k=a%26b&K=2&k=a%26b"
     assert draft.raw_headers == [["Cookie", "sid=new; b=2"], ["X-T", "2"]]
 
 
 def test_json_is_filled_in_the_way_it_was_written() -> None:
-    draft = Draft("POST", "/", [], f'{{"t": "{MARK}", "n": 1, "l": [{{"t": "x"}}]}}'.encode())
+    draft = EditableRequest("POST", "/", [], f'{{"t": "{MARK}", "n": 1, "l": [{{"t": "x"}}]}}'.encode())
     filled(draft, "json:$.t=ä", "json:$.n=2", "response.json:$.l=no")
     assert draft.body.decode() == '{"t": "ä", "n": 2, "l": [{"t": "x"}]}'
     filled(draft, "name:t=same")
     assert draft.body.decode() == '{"t": "same", "n": 2, "l": [{"t": "same"}]}'
-    compact = Draft("POST", "/", [], b'"a"')
+    compact = EditableRequest("POST", "/", [], b'"a"')
     assert filled(compact, "json:$=b").body == b'"b"'
 
 
 def test_what_is_no_json_stays() -> None:
     for body in (b"plain", b"{broken", b""):
-        assert filled(Draft("POST", "/", [], body), "json:$.a=1").body == body
+        assert filled(EditableRequest("POST", "/", [], body), "json:$.a=1").body == body
 
 
 def test_forms_are_filled() -> None:
     form = [["Content-Type", "application/x-www-form-urlencoded"]]
-    assert filled(Draft("POST", "/", form, b"a=1&b=2"), "form:b=x y").body == b"a=1&b=x%20y"
-    assert filled(Draft("POST", "/", [], b"a=1&b=2"), "form:b=x").body == b"a=1&b=2"
+    assert filled(EditableRequest("POST", "/", form, b"a=1&b=2"), "form:b=x y").body == b"a=1&b=x%20y"
+    assert filled(EditableRequest("POST", "/", [], b"a=1&b=2"), "form:b=x").body == b"a=1&b=2"

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.replay.session.fingerprint import Match, differences, facts_of, fits, has_marks, key_of, text_of
+from mockrec.engine.replay.session.fingerprint import (
+    MatchOptions,
+    differences,
+    fits,
+    has_marks,
+    key_of,
+    match_key_of,
+    text_of,
+)
 from mockrec.engine.replay.session.selectors import parse_selector
 from mockrec.engine.rules.matching.request import RequestView
 
@@ -26,8 +34,8 @@ def view(
 
 
 def facts(request: RequestView, *by: str, ignore: tuple[str, ...] = (), cut: bool = False) -> Any:
-    match = Match(by or ("method", "url", "body"), tuple(parse_selector(text) for text in ignore))
-    return facts_of(request, match, cut=cut)
+    match = MatchOptions(by or ("method", "url", "body"), tuple(parse_selector(text) for text in ignore))
+    return match_key_of(request, match, cut=cut)
 
 
 def test_method_url_and_body_are_the_default() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mockrec.engine.replay.session.requests import Call, Said, calls
+from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, recorded_requests
 
 
 def test_requests_know_when_they_began_and_what_was_not_over(recorded: Any) -> None:
@@ -16,15 +16,15 @@ def test_requests_know_when_they_began_and_what_was_not_over(recorded: Any) -> N
     recorded.add("response", "a")
     recorded.add("request-initiated", "c")
     recorded.add("request", "c")
-    found = [one for one in calls(recorded.records) if isinstance(one, Call)]
+    found = [one for one in recorded_requests(recorded.records) if isinstance(one, RecordedRequest)]
     assert [(one.id, sorted(one.beside)) for one in found] == [("b", ["a"]), ("a", []), ("c", ["b"])]
     assert found[2].began - found[1].began == 5.0
 
 
 def test_a_request_without_a_beginning_is_told_by_its_own_record(recorded: Any) -> None:
     recorded.add("request", "a", connectionId=None, timingEvents={"startTime": 5000})
-    (one,) = calls(recorded.records)
-    assert isinstance(one, Call)
+    (one,) = recorded_requests(recorded.records)
+    assert isinstance(one, RecordedRequest)
     assert (one.connection, one.began) == ("a", 5.0)
 
 
@@ -36,10 +36,10 @@ def test_what_is_said_on_websockets_and_aborts_follow(recorded: Any) -> None:
     recorded.add("websocket-message-sent", "other")
     recorded.add("request-initiated", "x")
     recorded.add("abort", "x")
-    found = list(calls(recorded.records))
-    assert isinstance(found[0], Call)
+    found = list(recorded_requests(recorded.records))
+    assert isinstance(found[0], RecordedRequest)
     assert found[0].is_websocket
-    assert [(one.id, one.record["type"]) for one in found[1:] if isinstance(one, Said)] == [
+    assert [(one.id, one.record["type"]) for one in found[1:] if isinstance(one, RecordedMessage)] == [
         ("w", "websocket-accepted"),
         ("w", "websocket-message-sent"),
         ("w", "websocket-close"),

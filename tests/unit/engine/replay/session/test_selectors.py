@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.replay.session.selectors import Selector, parse_selector, parse_setting
+from mockrec.engine.replay.session.selectors import RequestSelector, parse_selector, parse_setting
 
 
 @pytest.mark.parametrize(
     ("text", "selector"),
     [
-        ("header:X-Token", Selector("header", "x-token")),
-        ("cookie:Sid", Selector("cookie", "Sid")),
-        ("query:a:b", Selector("query", "a:b")),
-        ("json:$.a[0]", Selector("json", "$.a[0]")),
-        ("request.form:pin", Selector("form", "pin", "request")),
-        ("response.name:id", Selector("name", "id", "response")),
+        ("header:X-Token", RequestSelector("header", "x-token")),
+        ("cookie:Sid", RequestSelector("cookie", "Sid")),
+        ("query:a:b", RequestSelector("query", "a:b")),
+        ("json:$.a[0]", RequestSelector("json", "$.a[0]")),
+        ("request.form:pin", RequestSelector("form", "pin", "request")),
+        ("response.name:id", RequestSelector("name", "id", "response")),
     ],
 )
-def test_words(text: str, selector: Selector) -> None:
+def test_words(text: str, selector: RequestSelector) -> None:
     assert parse_selector(text) == selector
 
 

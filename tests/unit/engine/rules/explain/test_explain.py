@@ -10,13 +10,13 @@ import pytest
 from mockrec.engine.rules.explain.explain import MAX_FAILURES, MAX_RULES, explain_miss, explain_rule
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.rules.model import Delay, Place, Reply, Rule, When
+from mockrec.engine.rules.model import Delay, Reply, Rule, SourceLocation, When
 
 RequestOf = Callable[..., RequestView]
 RuleOf = Callable[..., Rule]
 RulesOf = Callable[..., list[Rule]]
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 HELLO = When(method=("GET",), path="/hello")
 
 

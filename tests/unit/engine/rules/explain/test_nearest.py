@@ -10,12 +10,12 @@ import pytest
 from mockrec.engine.rules.explain.nearest import MAX_COMPARED, nearest
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.rules.model import Condition, Echo, MultipartPart, Place, Rule, When
+from mockrec.engine.rules.model import Condition, Echo, MultipartPart, Rule, SourceLocation, When
 
 RequestOf = Callable[..., RequestView]
 RulesOf = Callable[..., list[Rule]]
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 NO_JSON = "a body that cannot be read (Expecting value: line 1 column 1 (char 0))"
 FORM = [("content-type", "application/x-www-form-urlencoded"), ("x-a", "1"), ("cookie", "c=1")]
 

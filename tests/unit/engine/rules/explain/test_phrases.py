@@ -31,7 +31,6 @@ from mockrec.engine.rules.model import (
     Malformed,
     MultipartPart,
     Passthrough,
-    Place,
     Python,
     Replay,
     Reply,
@@ -39,6 +38,7 @@ from mockrec.engine.rules.model import (
     Reset,
     ResponseChanges,
     Rule,
+    SourceLocation,
     Step,
     Stream,
     Timeout,
@@ -47,7 +47,7 @@ from mockrec.engine.rules.model import (
     When,
 )
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 REPLACED = (("a", "b"),)
 
 

@@ -18,12 +18,12 @@ from mockrec.engine.rules.model import (
     Forward,
     MultipartPart,
     Passthrough,
-    Place,
     Replay,
     Reply,
     Reset,
     Rule,
     Script,
+    SourceLocation,
     Step,
     Timeout,
     When,
@@ -32,7 +32,7 @@ from mockrec.engine.rules.model import (
 RequestOf = Callable[..., RequestView]
 RulesOf = Callable[..., list[Rule]]
 
-PLACE = Place("rules.yaml", 1, 1, "")
+PLACE = SourceLocation("rules.yaml", 1, 1, "")
 ANY = When()
 A = When(path="/a")
 ROOT = When(path="/")

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.rules.model import Place
+from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.templates import sandbox
 from mockrec.engine.rules.templates.budget import Budget
 from mockrec.engine.rules.templates.template import MAX_SIZE, MAX_STEPS, Scope, TemplateError, compile_template
 from tests.helpers.template_attacks import AMPLIFIERS, ESCAPES
 
-PLACE = Place("rules.yaml", 7, 12, "rules[0].then.reply.body")
+PLACE = SourceLocation("rules.yaml", 7, 12, "rules[0].then.reply.body")
 REFUSED = (
     r"server\.limits\.template(Steps|Size) raises that|more than \d|takes numbers|levels? deep|range too big|"
     "is not in|not safely callable|cannot be called|no caller|too deeply"
@@ -70,15 +70,15 @@ def test_all_of_them_together_need_little_memory_and_time() -> None:
     """In a process that may have 400 MB of addresses and a minute: both are a small part of what one of them took."""
     script = (
         "import json, resource, sys\n"
-        "from mockrec.engine.rules.model import Place\n"
+        "from mockrec.engine.rules.model import SourceLocation\n"
         "from mockrec.engine.rules.templates.template import TemplateError, compile_template\n"
-        "compile_template('{{ 1 }}', Place('r', 1, 1, '')).render({})\n"
+        "compile_template('{{ 1 }}', SourceLocation('r', 1, 1, '')).render({})\n"
         "pages = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (pages + (400 << 20),) * 2)\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
         "for text in json.load(sys.stdin):\n"
         "    try:\n"
-        "        compile_template(text, Place('r', 1, 1, '')).render({})\n"
+        "        compile_template(text, SourceLocation('r', 1, 1, '')).render({})\n"
         "    except TemplateError as error:\n"
         "        assert 'MemoryError' not in error.message, text\n"
     )

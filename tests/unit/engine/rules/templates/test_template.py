@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.rules.model import Place
+from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.templates.template import TemplateError, compile_headers, compile_template, compile_tree
 
 RequestOf = Callable[..., RequestView]
 
-INLINE = Place("rules.yaml", 7, 12, "rules[0].then.reply.body")
-BLOCK = Place("rules.yaml", 8, 1, "rules[0].then.reply.body")
+INLINE = SourceLocation("rules.yaml", 7, 12, "rules[0].then.reply.body")
+BLOCK = SourceLocation("rules.yaml", 8, 1, "rules[0].then.reply.body")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_lines_of_other_texts_are_told_beside_the_place() -> None:
     ("text", "place", "line"),
     [("{{ 1 +", INLINE, 7), ("a\n{% if 1 %}\n{{ ) }}", BLOCK, 10), ("{% nonsense %}", INLINE, 7)],
 )
-def test_what_is_malformed_is_told_when_it_is_compiled(text: str, place: Place, line: int) -> None:
+def test_what_is_malformed_is_told_when_it_is_compiled(text: str, place: SourceLocation, line: int) -> None:
     with pytest.raises(TemplateError) as caught:
         compile_template(text, place)
     assert caught.value.place_line == line
@@ -158,10 +158,10 @@ def test_a_header_cannot_be_broken_apart_by_a_value(value: str) -> None:
 def test_jinja_is_imported_only_for_templates() -> None:
     script = (
         "import sys\n"
-        "from mockrec.engine.rules.model import Place\n"
+        "from mockrec.engine.rules.model import SourceLocation\n"
         "from mockrec.engine.rules.templates.template import compile_template\n"
         "import mockrec.engine.rules.matching.select, mockrec.engine.rules.explain.explain\n"
-        "place = Place('rules.yaml', 1, 1, '')\n"
+        "place = SourceLocation('rules.yaml', 1, 1, '')\n"
         "compile_template('plain', place)\n"
         "for name in ('jinja2', 'jsonschema_rs', 'jsonpath_rfc9535'):\n"
         "    assert name not in sys.modules, name\n"

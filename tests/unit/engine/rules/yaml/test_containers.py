@@ -8,20 +8,20 @@ import jsonschema
 import pytest
 
 from mockrec.engine.rules.yaml.containers import ByKind, Checked, List, MapOf, Named, OneOrMany
-from mockrec.engine.rules.yaml.context import Reading, Rejected
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected
 from mockrec.engine.rules.yaml.nodes import parse
-from mockrec.engine.rules.yaml.types import Enum, Int, Schema, Shape, Str, Unfit
+from mockrec.engine.rules.yaml.types import Enum, Int, InvalidValue, Schema, Str, ValueType
 
 
-def read(shape: Shape[Any], text: str) -> tuple[Any, list[str]]:
-    reading = Reading("r.yaml", "/folder", {}, lambda path: b"")
+def read(shape: ValueType[Any], text: str) -> tuple[Any, list[str]]:
+    reading = LoadContext("r.yaml", "/folder", {}, lambda path: b"")
     try:
         return shape.read(parse(text.encode(), "r.yaml"), "w", reading), []
     except Rejected:
         return None, [f"{problem.where}: {problem.message}" for problem in reading.problems]
 
 
-def fits(shape: Shape[Any], value: Any) -> bool:
+def fits(shape: ValueType[Any], value: Any) -> bool:
     defs: dict[str, Schema] = {}
     schema = shape.schema(defs)
     return jsonschema.Draft202012Validator({**schema, "$defs": defs}).is_valid(value)
@@ -29,7 +29,7 @@ def fits(shape: Shape[Any], value: Any) -> bool:
 
 def odd(value: int) -> int:
     if value % 2 == 0:
-        raise Unfit(f"{value} is even")
+        raise InvalidValue(f"{value} is even")
     return value + 100
 
 
@@ -51,7 +51,7 @@ WORD_KEYS = MapOf(Str(), key=Enum("a", "A", "b"), fold_case=True)
         (Checked(Int(), odd), "3", 103),
     ],
 )
-def test_good(shape: Shape[Any], text: str, value: Any) -> None:
+def test_good(shape: ValueType[Any], text: str, value: Any) -> None:
     assert read(shape, text) == (value, [])
 
 
@@ -83,7 +83,7 @@ def test_good(shape: Shape[Any], text: str, value: Any) -> None:
         (Checked(Int(), odd), "4", ["w: 4 is even"]),
     ],
 )  # fmt: skip
-def test_bad(shape: Shape[Any], text: str, messages: list[str]) -> None:
+def test_bad(shape: ValueType[Any], text: str, messages: list[str]) -> None:
     assert read(shape, text)[1] == messages
 
 
@@ -100,6 +100,6 @@ def test_bad(shape: Shape[Any], text: str, messages: list[str]) -> None:
         (Checked(Int(), odd), [3], ["x"]),
     ],
 )
-def test_schema(shape: Shape[Any], good: list[Any], bad: list[Any]) -> None:
+def test_schema(shape: ValueType[Any], good: list[Any], bad: list[Any]) -> None:
     assert [value for value in good if not fits(shape, value)] == []
     assert [value for value in bad if fits(shape, value)] == []

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.rules.yaml.context import Reading, Rejected, describe, quoted
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected, describe, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode, ScalarNode, parse
 
 NO_NAME = '"${" begins an environment variable such as ${HOME}; write "$${" for the characters'
 
 
-def reading_of(env: Mapping[str, str] | None = None, files: Mapping[str, bytes] | None = None) -> Reading:
+def reading_of(env: Mapping[str, str] | None = None, files: Mapping[str, bytes] | None = None) -> LoadContext:
     def read(path: str) -> bytes:
         if "\0" in path:
             raise ValueError("embedded null byte")
@@ -22,7 +22,7 @@ def reading_of(env: Mapping[str, str] | None = None, files: Mapping[str, bytes] 
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
         return (files or {})[path]
 
-    return Reading("r.yaml", "/folder", env or {}, read)
+    return LoadContext("r.yaml", "/folder", env or {}, read)
 
 
 def node_of(text: str) -> AnyNode:
@@ -35,7 +35,7 @@ def scalar_of(text: str) -> ScalarNode:
     return node
 
 
-def messages(reading: Reading) -> list[str]:
+def messages(reading: LoadContext) -> list[str]:
     return [f"{problem.column}: {problem.where}: {problem.message}" for problem in reading.problems]
 
 
@@ -120,7 +120,7 @@ def test_files_are_looked_for_in_the_folder_and_once() -> None:
         if path.startswith("/abs"):
             raise PermissionError(errno.EACCES, "Permission denied", path)
 
-    reading = Reading("r.yaml", "/folder/", {}, lambda path: b"never read", probe)
+    reading = LoadContext("r.yaml", "/folder/", {}, lambda path: b"never read", probe)
     node = node_of("x")
     assert reading.existing("a/b.txt", node, "here") == "/folder/a/b.txt"
     assert reading.existing("a/b.txt", node, "here") == "/folder/a/b.txt"

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mockrec.engine.rules.yaml.context import Reading, Rejected
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected
 from mockrec.engine.rules.yaml.nodes import parse
-from mockrec.engine.rules.yaml.records import Given, Key, Record
-from mockrec.engine.rules.yaml.types import Enum, Int, Schema, Shape, Str
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.types import Enum, Int, Schema, Str, ValueType
 
 RECORD = Record(
     {
@@ -28,8 +28,8 @@ RECORD = Record(
 OPTIONAL = Record({"a": Key(Int(), "A.")}, lambda given: given.fields("a"), may_be_nothing=True)
 
 
-def read(shape: Shape[Any], text: str, where: str = "w") -> tuple[Any, list[str]]:
-    reading = Reading("r.yaml", "/folder", {}, lambda path: b"")
+def read(shape: ValueType[Any], text: str, where: str = "w") -> tuple[Any, list[str]]:
+    reading = LoadContext("r.yaml", "/folder", {}, lambda path: b"")
     try:
         return shape.read(parse(text.encode(), "r.yaml"), where, reading), []
     except Rejected:
@@ -45,7 +45,7 @@ def read(shape: Shape[Any], text: str, where: str = "w") -> tuple[Any, list[str]
         (OPTIONAL, "{a: 1}", {"a": 1}),
     ],
 )
-def test_good(shape: Shape[Any], text: str, value: Any) -> None:
+def test_good(shape: ValueType[Any], text: str, value: Any) -> None:
     assert read(shape, text) == (value, [])
 
 
@@ -83,7 +83,7 @@ def test_good(shape: Shape[Any], text: str, value: Any) -> None:
         (OPTIONAL, "{a: 1, a: 2}", ['8: w: the key "a" is given twice, first in line 1']),
     ],
 )
-def test_bad(shape: Shape[Any], text: str, messages: list[str]) -> None:
+def test_bad(shape: ValueType[Any], text: str, messages: list[str]) -> None:
     assert read(shape, text)[1] == messages
 
 
@@ -98,7 +98,7 @@ def test_a_large_group_is_named_as_one_of() -> None:
 
 
 def test_the_builder_can_look_again_and_point() -> None:
-    def build(given: Given) -> int:
+    def build(given: ParsedMapping) -> int:
         place = given.place("a")
         assert (place.line, place.column, place.where) == (1, 5, "w.a")
         assert "a" in given
@@ -123,7 +123,7 @@ def test_the_builder_can_look_again_and_point() -> None:
         (OPTIONAL, {"a": "x"}, False),
     ],
 )
-def test_schema(shape: Shape[Any], value: Any, good: bool) -> None:
+def test_schema(shape: ValueType[Any], value: Any, good: bool) -> None:
     defs: dict[str, Schema] = {}
     schema = shape.schema(defs)
     assert jsonschema.Draft202012Validator({**schema, "$defs": defs}).is_valid(value) is good

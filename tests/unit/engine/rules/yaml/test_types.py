@@ -7,35 +7,35 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mockrec.engine.rules.yaml.context import Reading, Rejected
+from mockrec.engine.rules.yaml.context import LoadContext, Rejected
 from mockrec.engine.rules.yaml.nodes import core_value, parse
 from mockrec.engine.rules.yaml.types import (
+    AnyJson,
     Bool,
     Duration,
     Enum,
     FirstOf,
-    Free,
     Int,
+    InvalidValue,
     Null,
     Number,
     Schema,
-    Shape,
     Size,
     Str,
-    Unfit,
+    ValueType,
     nearest_hint,
 )
 
 NO_SUCH = FileNotFoundError(2, "No such file or directory")
 
 
-def read(shape: Shape[Any], text: str, env: dict[str, str] | None = None) -> tuple[Any, list[str]]:
+def read(shape: ValueType[Any], text: str, env: dict[str, str] | None = None) -> tuple[Any, list[str]]:
     """The value and the problems, of which only one of them is there."""
 
     def no_files(path: str) -> bytes:
         raise NO_SUCH
 
-    reading = Reading("r.yaml", "/folder", env or {}, no_files)
+    reading = LoadContext("r.yaml", "/folder", env or {}, no_files)
     try:
         value = shape.read(parse(f"---\n{text}".encode(), "r.yaml"), "here", reading)
     except Rejected:
@@ -45,13 +45,13 @@ def read(shape: Shape[Any], text: str, env: dict[str, str] | None = None) -> tup
     return value, []
 
 
-def fits(shape: Shape[Any], value: Any) -> bool:
+def fits(shape: ValueType[Any], value: Any) -> bool:
     defs: dict[str, Schema] = {}
     schema = shape.schema(defs)
     return jsonschema.Draft202012Validator({**schema, "$defs": defs}).is_valid(value)
 
 
-GOOD: list[tuple[Shape[Any], str, Any]] = [
+GOOD: list[tuple[ValueType[Any], str, Any]] = [
     *[(Str(), text, text) for text in ("1.10", "true", "null", "abc", "2024-01-01", "0x10")],
     *[(Str(), "", ""), (Str(), "'a b'", "a b"), (Str(empty=False), "'null'", "null")],
     *[(Int(), "12", 12), (Int(), "-1", -1), (Int(0, 5), "0", 0), (Int(0, 5), "5", 5), (Int(), "0x10", 16)],
@@ -69,12 +69,12 @@ GOOD: list[tuple[Shape[Any], str, Any]] = [
     *[(Size(), "64KiB", 65536), (Size(), "10MB", 10_000_000), (Size(), "12", 12), (Size(), "1.5KiB", 1536)],
     *[(Size(), "1GiB", 2**30), (Size(), "5 B", 5), (Size(), "2kB", 2000), (Size(), "3MiB", 3 * 2**20)],
     *[(FirstOf(Int(), Duration()), "5", 5), (FirstOf(Int(), Duration()), "5s", 5.0)],
-    (Free(), "{a: [1, no]}", {"a": [1, "no"]}),
+    (AnyJson(), "{a: [1, no]}", {"a": [1, "no"]}),
 ]
 
 
 @pytest.mark.parametrize(("shape", "text", "value"), GOOD)
-def test_good_values(shape: Shape[Any], text: str, value: Any) -> None:
+def test_good_values(shape: ValueType[Any], text: str, value: Any) -> None:
     found, problems = read(shape, text)
     assert problems == []
     assert found == value
@@ -83,7 +83,7 @@ def test_good_values(shape: Shape[Any], text: str, value: Any) -> None:
         assert fits(shape, text.strip("'") if text.startswith("'") else core_value(text))
 
 
-BAD: list[tuple[Shape[Any], str, str]] = [
+BAD: list[tuple[ValueType[Any], str, str]] = [
     (Str(), "[a]", "expected text, got a list"),
     (Str(empty=False), "''", 'expected text that is not empty, got ""'),
     (Str(empty=False), "null", "expected text that is not empty, got null"),
@@ -129,12 +129,12 @@ BAD: list[tuple[Shape[Any], str, str]] = [
         'expected a whole number or a duration such as 100ms, 2s or 1m, got "x"',
     ),
     (FirstOf(Int(), Null(), expects="a thing"), "x", 'expected a thing, got "x"'),
-    (Free(), "[.inf]", "JSON has no .inf"),
+    (AnyJson(), "[.inf]", "JSON has no .inf"),
 ]
 
 
 @pytest.mark.parametrize(("shape", "text", "message"), BAD)
-def test_bad_values(shape: Shape[Any], text: str, message: str) -> None:
+def test_bad_values(shape: ValueType[Any], text: str, message: str) -> None:
     assert read(shape, text)[1] == [message]
 
 
@@ -147,7 +147,7 @@ def test_bad_values(shape: Shape[Any], text: str, message: str) -> None:
         *[(Size(), -5), (Size(), "5XB"), (FirstOf(Int(), Duration()), "x")],
     ],
 )
-def test_the_schema_refuses_bad_values_too(shape: Shape[Any], value: Any) -> None:
+def test_the_schema_refuses_bad_values_too(shape: ValueType[Any], value: Any) -> None:
     assert not fits(shape, value)
 
 
@@ -158,7 +158,7 @@ def test_a_variable_may_stand_for_a_number(text: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [Int(0, 99), Enum("a", "b"), Duration(), FirstOf(Int(), Null())])
-def test_a_variable_is_not_shown(shape: Shape[Any]) -> None:
+def test_a_variable_is_not_shown(shape: ValueType[Any]) -> None:
     (message,) = read(shape, "${SECRET}", {"SECRET": "hunter2"})[1]
     assert message == f'expected {shape.expects}, got "${{SECRET}}"'
 
@@ -177,6 +177,6 @@ def test_nearest_hint(word: str, message: str) -> None:
 
 def test_shapes_that_say_nothing_are_no_shapes() -> None:
     with pytest.raises(NotImplementedError):
-        Shape[int]().schema({})
-    with pytest.raises(Unfit):
+        ValueType[int]().schema({})
+    with pytest.raises(InvalidValue):
         Int().parse("x", True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.run.workers.messages import Refused, Reload, packed, receive
+from mockrec.engine.run.workers.messages import Reload, StartRefused, packed, receive
 
 pytestmark = pytest.mark.anyio
 
@@ -24,11 +24,14 @@ async def received(data: bytes) -> list[Any]:
 
 
 async def test_messages_arrive_as_they_were_sent() -> None:
-    assert await received(packed(Refused("a")) + packed(Refused("b"))) == [Refused("a"), Refused("b")]
+    assert await received(packed(StartRefused("a")) + packed(StartRefused("b"))) == [
+        StartRefused("a"),
+        StartRefused("b"),
+    ]
 
 
 async def test_one_that_is_cut_is_none() -> None:
-    data = packed(Refused("a"))
+    data = packed(StartRefused("a"))
     for at in range(len(data)):
         assert await received(data[:at]) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockrec.engine.wire.http1.client import H1Client
-from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, Response
+from mockrec.engine.wire.parts import Data, End, Fault, Interim, Part, ResponsePart
 
 LIMIT = 256
 STEPS = pytest.mark.parametrize("step", [1, 2, 3, 7, 10_000])
@@ -40,7 +40,7 @@ def read(client: H1Client, raw: bytes, step: int = 10_000) -> list[Part]:
 
 
 def statuses(parts: list[Part]) -> list[int]:
-    return [part.head.status for part in parts if isinstance(part, (Interim, Response))]
+    return [part.head.status for part in parts if isinstance(part, (Interim, ResponsePart))]
 
 
 def only_code(parts: list[Part]) -> str:
@@ -117,7 +117,7 @@ def test_what_would_break_a_head_apart_is_refused_and_changes_nothing(
 def test_a_body_by_length(step: int) -> None:
     client = asked()
     response, *rest = read(client, FIVE + b"hello", step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert (response.head.status, response.head.reason, response.keep_alive) == (200, "OK", True)
     assert rest == [Data(b"hello"), End()]
     assert client.reusable
@@ -135,7 +135,7 @@ def test_a_chunked_body_with_trailers(step: int) -> None:
 def test_a_body_that_ends_with_the_connection(step: int) -> None:
     client = asked()
     response, data = read(client, ok() + b"hello", step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert not response.keep_alive
     assert data == Data(b"hello")
     assert not client.reusable
@@ -167,7 +167,7 @@ def test_a_body_that_ends_with_the_connection_may_be_empty() -> None:
 def test_a_response_without_a_body_ends_with_its_head(method: str, head: bytes, step: int) -> None:
     client = asked(method)
     response, end = read(client, head, step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert end == End()
     assert client.reusable
 
@@ -183,7 +183,7 @@ def test_a_response_that_may_not_have_the_body_it_announces_is_the_last(framing:
 def test_a_tunnel_begins_behind_the_head(step: int) -> None:
     client = asked("CONNECT")
     response, end = read(client, ok("Content-Length: 5") + b"first bytes", step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert end == End()
     assert client.rest == b"first bytes"
 
@@ -204,7 +204,7 @@ def test_equal_lengths_count_as_one(fields: tuple[str, ...], step: int) -> None:
 def test_chunks_are_believed_more_than_a_length_but_once(step: int) -> None:
     client = asked()
     response, *rest = read(client, ok("Content-Length: 3", "Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\n\r\n", step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert not response.keep_alive
     assert rest == [Data(b"a"), End([])]
     assert not client.reusable
@@ -298,7 +298,7 @@ def test_a_fault_behind_an_interim_response_follows_it() -> None:
 def test_empty_lines_before_a_response_are_skipped_and_named(step: int) -> None:
     client = asked()
     response, *rest = read(client, b"\r\n\n\r\n" + FIVE + b"hello", step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert response.head.odd == ("empty-lines",)
     assert b"".join([part.data for part in rest if isinstance(part, Data)]) == b"hello"
     assert not client.reusable
@@ -459,7 +459,7 @@ def test_bytes_that_come_before_a_request_belong_to_nobody() -> None:
 def test_the_server_says_whether_the_connection_goes_on(head: bytes, reusable: bool, step: int) -> None:
     client = asked()
     response, *_ = read(client, head + b"hello", step)
-    assert isinstance(response, Response)
+    assert isinstance(response, ResponsePart)
     assert response.keep_alive is reusable
     assert client.reusable is reusable
 
@@ -470,11 +470,11 @@ def test_a_head_that_is_repeated_is_read_once() -> None:
     first, *_ = read(client, FIVE + b"hello")
     client.send_request("HEAD", "/", HOST, body=False)
     again, *rest = read(client, FIVE)
-    assert isinstance(first, Response)
-    assert isinstance(again, Response)
+    assert isinstance(first, ResponsePart)
+    assert isinstance(again, ResponsePart)
     assert again.head is first.head
     assert rest == [End()]
     client.send_request("GET", "/", HOST, body=False)
     other, *_ = read(client, ok("Content-Length: 4") + b"hell")
-    assert isinstance(other, Response)
+    assert isinstance(other, ResponsePart)
     assert other.head.headers == {"content-length": "4"}

@@ -6,7 +6,7 @@ import pytest
 
 from mockrec.engine.wire.http1.lenient_head import read_lenient_head, read_lenient_request
 from mockrec.engine.wire.http1.server import H1Server
-from mockrec.engine.wire.parts import Data, End, Fault, Request, RequestHead
+from mockrec.engine.wire.parts import Data, End, Fault, RequestHead, RequestPart
 
 GOOD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -61,7 +61,7 @@ def test_a_lenient_codec_gives_the_same_in_any_cut(step: int) -> None:
     codec = H1Server(4096, lenient=True)
     parts = [part for at in range(0, len(raw), step) for part in codec.receive(raw[at : at + step])]
     request, *rest = parts
-    assert isinstance(request, Request)
+    assert isinstance(request, RequestPart)
     assert request.head.odd == ("client-odd:bare-lf", "client-odd:space-before-colon")
     assert rest.pop() == End([], odd=("chunk-bare-lf", "chunk-padded-size"))
     assert b"".join([part.data for part in rest if isinstance(part, Data)]) == b"ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockrec.engine.wire.http1.server import H1Server
-from mockrec.engine.wire.parts import Data, End, Fault, Part, Request
+from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestPart
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -22,7 +22,7 @@ CHUNKED = post(b"Transfer-Encoding: chunked")
 
 
 def targets(parts: list[Part]) -> list[str]:
-    return [part.head.target for part in parts if isinstance(part, Request)]
+    return [part.head.target for part in parts if isinstance(part, RequestPart)]
 
 
 def server(raw: bytes = b"") -> H1Server:
@@ -46,7 +46,7 @@ def answer(to: H1Server, status: int = 200, headers: tuple[tuple[str, str], ...]
 
 def test_a_request_without_a_body_is_complete_at_once() -> None:
     request, end = server().receive(GET)
-    assert isinstance(request, Request)
+    assert isinstance(request, RequestPart)
     assert (request.head.method, request.head.target, request.head.version) == ("GET", "/", "1.1")
     assert end == End()
 
@@ -77,7 +77,7 @@ def test_a_body_by_length_comes_as_it_arrives() -> None:
 def test_a_head_alone_announces_its_body() -> None:
     one = server()
     (request,) = one.receive(post(b"Content-Length: 5"))
-    assert isinstance(request, Request)
+    assert isinstance(request, RequestPart)
     assert one.reading_body
 
 
@@ -329,7 +329,7 @@ def test_a_connection_ends_when_the_answer_says_so() -> None:
 def test_expect_waits_for_the_body_to_be_asked_for() -> None:
     one = server()
     (request,) = one.receive(post(b"Expect: 100-continue", b"Content-Length: 2"))
-    assert isinstance(request, Request)
+    assert isinstance(request, RequestPart)
     assert request.head.expects_continue
     assert one.send_interim(100, "Continue", ()) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert one.receive(b"ab") == [Data(b"ab"), End()]

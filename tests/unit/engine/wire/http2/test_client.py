@@ -23,7 +23,7 @@ from hyperframe.frame import (
 
 from mockrec.engine.wire.http2.client import STREAMS_AT_FIRST, H2Client
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Interim, Request, Reset, Response
+from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Interim, RequestPart, ResetPart, ResponsePart
 
 LIMIT = 1024
 PROTOCOL, REFUSED, CANCEL, CALM = 1, 7, 8, 11
@@ -192,10 +192,10 @@ def test_a_server_that_leaves_finishes_what_it_has_begun() -> None:
     peer = Peer()
     assert [peer.ask(), peer.ask()] == [1, 3]
     said = peer.say(GoAwayFrame(0, 1, 0, b"bye"))
-    assert said == [GoAway(0, 1, b"bye"), StreamPart(3, Reset(REFUSED, "the server is leaving"))]
+    assert said == [GoAway(0, 1, b"bye"), StreamPart(3, ResetPart(REFUSED, "the server is leaving"))]
     assert not peer.client.can_request and peer.client.is_open(1) and not peer.client.is_open(3)
     said = peer.say(peer.head(1, "200"), DataFrame(1, b"a", flags=["END_STREAM"]))
-    assert [type(one.part) for one in said if isinstance(one, StreamPart)] == [Response, Data, End]
+    assert [type(one.part) for one in said if isinstance(one, StreamPart)] == [ResponsePart, Data, End]
 
 
 def test_a_client_that_closes_asks_no_more() -> None:
@@ -225,7 +225,7 @@ def test_a_response_is_read_as_it_was_sent() -> None:
     assert isinstance(hints, StreamPart) and isinstance(hints.part, Interim)
     assert hints.part.head.raw_headers == [[":status", "103"], ["link", "a"]] and hints.part.head.status == 103
     assert isinstance(go_on, StreamPart) and isinstance(go_on.part, Interim) and go_on.part.head.status == 100
-    assert isinstance(head, StreamPart) and isinstance(head.part, Response)
+    assert isinstance(head, StreamPart) and isinstance(head.part, ResponsePart)
     got = head.part.head
     assert (got.status, got.reason, got.version) == (200, "", "2.0")
     assert got.raw_headers == [[":status", "200"], *map(list, fields)]
@@ -240,10 +240,10 @@ def test_a_length_of_what_does_not_come(method: str, status: str) -> None:
     peer = Peer()
     peer.ask(method)
     said = peer.say(peer.head(1, status, ("content-length", "5"), end=True))
-    assert [type(one.part) for one in said if isinstance(one, StreamPart)] == [Response, End]
+    assert [type(one.part) for one in said if isinstance(one, StreamPart)] == [ResponsePart, End]
     peer.ask(method)
     said = peer.say(peer.head(3, status, ("content-length", "5")), DataFrame(3, b"12345"))
-    assert isinstance(said[-1], StreamPart) and isinstance(said[-1].part, Reset)
+    assert isinstance(said[-1], StreamPart) and isinstance(said[-1].part, ResetPart)
 
 
 def test_a_tunnel_has_no_length() -> None:
@@ -282,7 +282,7 @@ def test_a_malformed_response_ends_its_stream_alone(fields: Pairs) -> None:
     peer = Peer()
     peer.ask()
     (part,) = peer.say(HeadersFrame(1, peer.encoder.encode(fields), flags=["END_HEADERS"]))
-    assert isinstance(part, StreamPart) and isinstance(part.part, Reset)
+    assert isinstance(part, StreamPart) and isinstance(part.part, ResetPart)
     assert (part.part.code, part.part.by_peer) == (PROTOCOL, False) and part.part.reason
     assert peer.resets() == [(1, PROTOCOL)]
     peer.ask()
@@ -309,7 +309,7 @@ def test_what_is_odd_in_a_response_is_repaired_and_named(name: str, value: str, 
         HeadersFrame(1, peer.encoder.encode([(name, value)]), flags=["END_HEADERS", "END_STREAM"]),
     )
     head, end = said
-    assert isinstance(head, StreamPart) and isinstance(head.part, Response)
+    assert isinstance(head, StreamPart) and isinstance(head.part, ResponsePart)
     got = head.part.head
     assert got.raw_headers == [[":status", "200"], ["a", "b"], [name, repaired]]
     assert got.odd == (kind,)
@@ -322,7 +322,7 @@ def test_a_body_of_another_length_than_announced(body: bytes) -> None:
     peer = Peer()
     peer.ask()
     said = peer.say(peer.head(1, "200", ("content-length", "2")), DataFrame(1, body, flags=["END_STREAM"]))
-    assert isinstance(said[-1], StreamPart) and isinstance(said[-1].part, Reset)
+    assert isinstance(said[-1], StreamPart) and isinstance(said[-1].part, ResetPart)
     assert not peer.client.is_open(1)
     assert peer.client.can_request and peer.ask() == 3
 
@@ -347,7 +347,7 @@ def test_a_head_that_is_too_large_ends_its_stream() -> None:
 def test_a_reset() -> None:
     peer = Peer()
     peer.ask()
-    assert peer.say(RstStreamFrame(1, REFUSED)) == [StreamPart(1, Reset(REFUSED))]
+    assert peer.say(RstStreamFrame(1, REFUSED)) == [StreamPart(1, ResetPart(REFUSED))]
     assert not peer.client.is_open(1) and peer.client.can_request
 
 
@@ -400,7 +400,7 @@ def test_client_and_server_understand_each_other() -> None:
     stream = client.request("POST", "/a", "https", "a.test", [("X", "y")], end=False)
     client.send_data(stream, b"a" * 70_000 if client.window(stream) >= 70_000 else b"a" * 10, end=True)
     said = server.receive(client.outgoing())
-    assert isinstance(said[0], StreamPart) and isinstance(said[0].part, Request)
+    assert isinstance(said[0], StreamPart) and isinstance(said[0].part, RequestPart)
     pseudo = [[":method", "POST"], [":scheme", "https"], [":authority", "a.test"], [":path", "/a"]]
     assert said[0].part.head.raw_headers == [*pseudo, ["x", "y"]]
     assert client.max_streams == 3
@@ -411,6 +411,6 @@ def test_client_and_server_understand_each_other() -> None:
     client.receive(WindowUpdateFrame(0, 1).serialize())
     interim, response, end = client.receive(server.outgoing())
     assert isinstance(interim, StreamPart) and isinstance(interim.part, Interim)
-    assert isinstance(response, StreamPart) and isinstance(response.part, Response)
+    assert isinstance(response, StreamPart) and isinstance(response.part, ResponsePart)
     assert response.part.head == head and end == StreamPart(stream, End([["t", "u"]]))
     assert not client.is_open(stream) and not server.is_open(stream)

@@ -25,7 +25,7 @@ from hyperframe.frame import (
 from mockrec.engine.wire.http2.connection import stream_fault
 from mockrec.engine.wire.http2.limits import IDLE_FRAMES, RESETS, RESETS_A_SECOND
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
-from mockrec.engine.wire.parts import Data, End, Fault, GoAway, Request, Reset
+from mockrec.engine.wire.parts import Data, End, Fault, GoAway, RequestPart, ResetPart
 
 Pairs = Sequence[tuple[str, str]]
 NewPeer = Callable[..., Any]
@@ -72,7 +72,7 @@ def test_the_end_of_the_connection_ends_requests_that_are_not_complete(new_peer:
     peer = new_peer()
     peer.ask(1)
     peer.ask(3, POST, end=False)
-    assert peer.server.receive_eof() == [StreamPart(3, Reset(CANCEL, "the connection ended"))]
+    assert peer.server.receive_eof() == [StreamPart(3, ResetPart(CANCEL, "the connection ended"))]
     assert peer.server.is_open(1) and not peer.server.is_open(3)
 
 
@@ -94,7 +94,7 @@ def test_padding_priority_and_unknown_frames_change_nothing(new_peer: NewPeer) -
     head = HeadersFrame(1, peer.encoder.encode(POST), pad_length=9, flags=["END_HEADERS", "PADDED", "PRIORITY"])
     body = DataFrame(1, b"a", pad_length=7, flags=["PADDED", "END_STREAM"])
     said = peer.say(PriorityFrame(3), b"\0\0\1\xfa\xff\0\0\0\x09x", head, body)
-    assert [type(one.part) for one in said if isinstance(one, StreamPart)] == [Request, Data, End]
+    assert [type(one.part) for one in said if isinstance(one, StreamPart)] == [RequestPart, Data, End]
 
 
 @pytest.mark.parametrize("body", [b"1234", b"123456"])
@@ -135,7 +135,7 @@ def test_rapid_resets(new_peer: NewPeer) -> None:
         said += peer.say(peer.head(stream, GET), RstStreamFrame(stream, CANCEL))
     fault = peer.broken(said, CALM)
     assert said.index(fault) == 3 * RESETS + 2
-    assert said[2] == StreamPart(1, Reset(CANCEL))
+    assert said[2] == StreamPart(1, ResetPart(CANCEL))
 
 
 def test_resets_now_and_then_are_no_attack(new_peer: NewPeer) -> None:
@@ -144,7 +144,7 @@ def test_resets_now_and_then_are_no_attack(new_peer: NewPeer) -> None:
         head, data = peer.head(stream, POST, end=False), DataFrame(stream, b"a")
         raw = b"".join(frame.serialize() for frame in (head, *[data] * 5, RstStreamFrame(stream)))
         said = peer.server.receive(raw, stream / RESETS_A_SECOND)
-        assert said[-1] == StreamPart(stream, Reset(NO_ERROR))
+        assert said[-1] == StreamPart(stream, ResetPart(NO_ERROR))
 
 
 def test_resets_behind_an_answer_are_no_attack(new_peer: NewPeer) -> None:
@@ -270,7 +270,7 @@ def test_whatever_h2_stumbles_over_is_a_fault(new_peer: NewPeer, monkeypatch: py
 
 def test_a_fault_of_a_stream_for_the_log() -> None:
     head = [[":method", "GET"]]
-    fault = stream_fault(Reset(PROTOCOL, "odd", by_peer=False, raw_headers=head))
+    fault = stream_fault(ResetPart(PROTOCOL, "odd", by_peer=False, raw_headers=head))
     assert (fault.code, fault.status, fault.error, fault.tag) == ("ERR_HTTP2_ERROR", 0, PROTOCOL, "")
     assert (fault.detail, fault.raw_headers) == ("odd (PROTOCOL_ERROR)", head)
 

@@ -17,7 +17,7 @@ from hyperframe.frame import (
 )
 
 from mockrec.engine.wire.http2.server import StreamPart
-from mockrec.engine.wire.parts import End, Reset, ResponseHead
+from mockrec.engine.wire.parts import End, ResetPart, ResponseHead
 
 NewPeer = Callable[..., Any]
 Pairs = Sequence[tuple[str, str]]
@@ -122,7 +122,7 @@ def test_a_huge_head_goes_on_in_continuations(peer: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "heard"),
     [
-        (RstStreamFrame(3, error_code=8), [StreamPart(3, Reset(8, "", by_peer=True))]),
+        (RstStreamFrame(3, error_code=8), [StreamPart(3, ResetPart(8, "", by_peer=True))]),
         (WindowUpdateFrame(3, window_increment=5), []),
         (PriorityFrame(3, depends_on=1), []),
     ],

@@ -11,7 +11,7 @@ from mockrec.engine.wire.http2.limits import (
     RESETS,
     RESETS_A_SECOND,
     SETTINGS_AT_ONCE,
-    Limits,
+    PeerLimits,
 )
 
 CALM = 11
@@ -25,7 +25,7 @@ def too_much(act: Callable[[], Violation | None], times: int, tag: str = "") -> 
 
 
 def test_frames_without_progress() -> None:
-    limits = Limits(100)
+    limits = PeerLimits(100)
     limits.now = 30_000.0  # clocks do not begin at 0
     for _ in range(IDLE_FRAMES):
         limits.count_frame()
@@ -34,7 +34,7 @@ def test_frames_without_progress() -> None:
 
 
 def test_a_header_block() -> None:
-    limits = Limits(100)
+    limits = PeerLimits(100)
     assert limits.count_block(100, last=True) is None
     assert limits.block == 0
     too_much(lambda: limits.count_block(10, last=False), 11, HEADER_OVERFLOW)
@@ -42,11 +42,11 @@ def test_a_header_block() -> None:
 
 
 def test_resets_in_a_row() -> None:
-    too_much(Limits(100).count_reset, RESETS + 1)
+    too_much(PeerLimits(100).count_reset, RESETS + 1)
 
 
 def test_resets_as_people_cause_them() -> None:
-    limits = Limits(100)
+    limits = PeerLimits(100)
     for _ in range(10 * RESETS):
         limits.now += 1.0 / RESETS_A_SECOND
         assert limits.count_reset() is None
@@ -55,13 +55,13 @@ def test_resets_as_people_cause_them() -> None:
 
 
 def test_pings_of_a_connection_that_is_kept_alive() -> None:
-    limits = Limits(100)
+    limits = PeerLimits(100)
     for _ in range(10 * IDLE_FRAMES):
         limits.now += 1.0
         assert limits.count_frame() is None
 
 
 def test_settings() -> None:
-    limits = Limits(100)
+    limits = PeerLimits(100)
     assert limits.count_settings(6 * SETTINGS_AT_ONCE) is None
     too_much(lambda: limits.count_settings(6 * SETTINGS_AT_ONCE + 1), 1)

@@ -22,7 +22,7 @@ from hyperframe.frame import (
 
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
 from mockrec.engine.wire.http2.streams import CONNECTION_WINDOW, STREAM_WINDOW
-from mockrec.engine.wire.parts import Data, End, Fault, Request, Reset
+from mockrec.engine.wire.parts import Data, End, Fault, RequestPart, ResetPart
 
 Pairs = Sequence[tuple[str, str]]
 NewPeer = Callable[..., Any]
@@ -70,7 +70,7 @@ def test_values_are_latin_1(new_peer: NewPeer) -> None:
     peer.encoder = Encoder()
     block = peer.encoder.encode([(name.encode(), value.encode()) for name, value in GET] + [(b"x", b"\xe9\xff\t\x80")])
     first, _ = peer.say(HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]))
-    assert isinstance(first, StreamPart) and isinstance(first.part, Request)
+    assert isinstance(first, StreamPart) and isinstance(first.part, RequestPart)
     assert first.part.head.headers["x"] == "\xe9\xff\t\x80"
 
 
@@ -105,7 +105,7 @@ def test_a_head_in_many_frames(new_peer: NewPeer) -> None:
     rest = [ContinuationFrame(1, block[at : at + 100]) for at in range(1, len(block), 100)]
     rest[-1].flags.add("END_HEADERS")
     first, end = peer.say(*pieces, *rest)
-    assert isinstance(first, StreamPart) and isinstance(first.part, Request)
+    assert isinstance(first, StreamPart) and isinstance(first.part, RequestPart)
     assert first.part.head.headers["x"] == "y" * 500 and end == StreamPart(1, End())
 
 
@@ -168,7 +168,7 @@ def test_a_stream_too_many_is_refused_and_the_others_go_on(new_peer: NewPeer) ->
     peer.ask(1)
     peer.ask(3)
     refused = StreamPart(
-        5, Reset(REFUSED, "too many streams at once", by_peer=False, raw_headers=[list(pair) for pair in GET])
+        5, ResetPart(REFUSED, "too many streams at once", by_peer=False, raw_headers=[list(pair) for pair in GET])
     )
     assert peer.say(peer.head(5, GET)) == [refused]
     peer.server.send_head(1, peer.server.frame(204, "", [], 0, ""), end=True)
@@ -199,7 +199,7 @@ def test_an_answer_with_everything_reaches_a_client_of_h2() -> None:
     server.start()
     client.send_headers(1, GET, end_stream=True)
     assert [type(part.part) for part in server.receive(client.data_to_send()) if isinstance(part, StreamPart)] == [
-        Request,
+        RequestPart,
         End,
     ]
     server.send_interim(1, 103, [("Link", "</a>")])
@@ -253,7 +253,7 @@ def test_more_on_a_stream_that_the_client_has_reset_is_told_once(
     peer = new_peer()
     peer.ask(1, POST, end=False)
     peer.say(RstStreamFrame(1, CANCEL))
-    reset = Reset(CLOSED, "a frame behind the end of a stream", by_peer=False)
+    reset = ResetPart(CLOSED, "a frame behind the end of a stream", by_peer=False)
     assert peer.say(late(peer)) == [StreamPart(1, reset)]
     assert peer.say(late(peer)) == []
     assert peer.resets() == [(1, CLOSED)] * 2

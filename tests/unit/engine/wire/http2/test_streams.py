@@ -18,7 +18,7 @@ from hyperframe.frame import (
 from mockrec.engine.wire.http2 import streams as h2_streams
 from mockrec.engine.wire.http2.server import StreamPart
 from mockrec.engine.wire.http2.streams import STREAM_WINDOW
-from mockrec.engine.wire.parts import Data, Reset
+from mockrec.engine.wire.parts import Data, ResetPart
 
 NewPeer = Callable[..., Any]
 
@@ -45,7 +45,10 @@ def test_a_server_that_closes_gently_ends_what_it_has_begun(new_peer: NewPeer) -
     assert isinstance(notice, GoAwayFrame) and (notice.last_stream_id, notice.error_code) == (1, NO_ERROR)
     assert peer.say(peer.head(3, GET)) == [
         StreamPart(
-            3, Reset(REFUSED, "the connection is being closed", by_peer=False, raw_headers=[list(pair) for pair in GET])
+            3,
+            ResetPart(
+                REFUSED, "the connection is being closed", by_peer=False, raw_headers=[list(pair) for pair in GET]
+            ),
         )
     ]
     peer.server.send_head(1, peer.server.frame(204, "", [], 0, ""), end=True)
@@ -118,7 +121,7 @@ def test_what_was_not_used_when_the_client_gave_up_is_settled_here(new_peer: New
     for stream in range(1, 40, 2):
         peer.ask(stream, POST, end=False)
         peer.say(*[DataFrame(stream, b"a" * 16384)] * 15)
-        assert peer.say(RstStreamFrame(stream, CANCEL)) == [StreamPart(stream, Reset(CANCEL))]
+        assert peer.say(RstStreamFrame(stream, CANCEL)) == [StreamPart(stream, ResetPart(CANCEL))]
         peer.server.consumed(stream, 16384)
 
 

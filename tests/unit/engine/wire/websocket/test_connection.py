@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from mockrec.engine.wire.websocket.connection import Close, Fragment, Ping, Pong, Side, WebSocket, WsFault, WsPart
+from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, Side, WebSocket, WsFault, WsPart
 from mockrec.engine.wire.websocket.handshake import Deflate
 
 LIMIT = 1 << 20
@@ -345,11 +345,11 @@ BAD_CODES = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65
 @pytest.mark.parametrize(
     ("payload", "close"),
     [
-        (b"", Close(None, "")),
-        (b"\x03\xe8", Close(1000, "")),
-        (b"\x03\xe8Hello World!", Close(1000, "Hello World!")),
-        (b"\x03\xe8" + "é".encode() * 61 + b"!", Close(1000, "é" * 61 + "!")),
-        *((code.to_bytes(2), Close(code, "")) for code in GOOD_CODES),
+        (b"", CloseFrame(None, "")),
+        (b"\x03\xe8", CloseFrame(1000, "")),
+        (b"\x03\xe8Hello World!", CloseFrame(1000, "Hello World!")),
+        (b"\x03\xe8" + "é".encode() * 61 + b"!", CloseFrame(1000, "é" * 61 + "!")),
+        *((code.to_bytes(2), CloseFrame(code, "")) for code in GOOD_CODES),
         (b"\x03", WsFault(1002, "half a close code")),
         *((code.to_bytes(2), WsFault(1002, f"invalid close code {code}")) for code in BAD_CODES),
         *((b"\x03\xe8" + data, WsFault(1007, "invalid UTF-8 in a close reason")) for data in BAD_TEXT),
@@ -363,7 +363,7 @@ def test_nothing_follows_a_close_frame(payload: bytes, close: WsPart, step: int)
     ours = server()
     assert ours.receive(frame(FIN | CLOSE, payload) + tail) == [close]
     assert ours.receive(tail) == []
-    assert ours.close_received is isinstance(close, Close)
+    assert ours.close_received is isinstance(close, CloseFrame)
 
 
 @SIDES
@@ -395,7 +395,7 @@ def test_nothing_is_sent_behind_a_close_frame_but_all_is_read() -> None:
     assert ours.send_message(b"x", is_binary=True) == b""
     assert ours.send_fragment(b"x", is_binary=True, starts=False, ends=False) == b""
     assert heard(ours.receive(frame(FIN | TEXT, b"late"))) == [(b"late", False)]
-    assert ours.receive(frame(FIN | CLOSE, b"\x03\xe8")) == [Close(1000, "")]
+    assert ours.receive(frame(FIN | CLOSE, b"\x03\xe8")) == [CloseFrame(1000, "")]
     assert (ours.close_sent, ours.close_received) == (True, True)
 
 

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from mockrec.formats.diff.compare.align import align
-from mockrec.formats.diff.compare.alike import Budget, Likeness, best_anywhere, rising
+from mockrec.formats.diff.compare.alike import ComparisonBudget, ItemLikeness, best_anywhere, rising
 from mockrec.formats.diff.compare.documents import parse
 from mockrec.formats.diff.compare.tree import compare
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 
 
 def item(number: int, version: int = 0) -> dict[str, Any]:
     return {"title": f"t{number}", "author": f"a{number}", "n": number, "v": version}
 
 
-def changes(a: Any, b: Any, values: Values) -> list[str]:
+def changes(a: Any, b: Any, values: ValueComparer) -> list[str]:
     found = compare(parse(json.dumps(a)), parse(json.dumps(b)), values)
     return [f"{change.kind} {change.path}" for change in found]
 
@@ -58,31 +58,31 @@ def changes(a: Any, b: Any, values: Values) -> list[str]:
         ({}, [], ["type $"]),
     ],
 )  # fmt: skip
-def test_what_belongs_together(a: Any, b: Any, expected: list[str], values: Values) -> None:
+def test_what_belongs_together(a: Any, b: Any, expected: list[str], values: ValueComparer) -> None:
     assert changes(a, b, values) == expected
 
 
-def test_long_lists_too(values: Values) -> None:
+def test_long_lists_too(values: ValueComparer) -> None:
     a, b = [item(n) for n in range(3000)], [item(n, 1) for n in range(-1, 3000)]
     assert changes(a, b, values) == ["added $[0]", *(f"value $[{n}].v" for n in range(3000))]
 
 
-def test_items_in_any_order_belong_to_those_that_are_alike(values: Values) -> None:
+def test_items_in_any_order_belong_to_those_that_are_alike(values: ValueComparer) -> None:
     values.any_order = (lambda location: True,)
     a, b = [item(1), item(2), item(3)], [item(3, 1), item(1, 1), item(2)]
     assert changes(a, b, values) == ["value $[0].v", "value $[2].v"]
 
 
-def counted(count_a: int, count_b: int, weighed: list[int], budget: Budget) -> Likeness:
+def counted(count_a: int, count_b: int, weighed: list[int], budget: ComparisonBudget) -> ItemLikeness:
     def of(index: int) -> frozenset[object]:
         weighed[0] += 1
         return frozenset([index // 2])
 
-    return Likeness(of, of, budget)
+    return ItemLikeness(of, of, budget)
 
 
 def test_the_work_is_bounded_by_the_number_of_items() -> None:
-    budget = Budget()
+    budget = ComparisonBudget()
     weighed = 0
     for _ in range(1000):
         budget.earn(128)
@@ -95,8 +95,8 @@ def test_the_work_is_bounded_by_the_number_of_items() -> None:
 def test_neither_side_is_favoured(count: int) -> None:
     a = [f"a{n}" for n in range(count)]
     b = [f"b{n}" for n in range(count + 3)]
-    there = list(align(a, b, counted(count, count, [0], Budget())))
-    back = list(align(b, a, counted(count, count, [0], Budget())))
+    there = list(align(a, b, counted(count, count, [0], ComparisonBudget())))
+    back = list(align(b, a, counted(count, count, [0], ComparisonBudget())))
     assert sorted((j, i) for i, j in there if i is not None and j is not None) == sorted(
         (i, j) for i, j in back if i is not None and j is not None
     )
@@ -123,4 +123,4 @@ def test_rising_pairs(pairs: list[tuple[int, int]], expected: list[tuple[int, in
 
 def test_strangers_are_paired_in_turn_where_order_does_not_count() -> None:
     weigh: Callable[[int, int], float] = lambda i, j: 1.0 if (i, j) == (0, 1) else 0.0  # noqa: E731
-    assert best_anywhere(2, 2, weigh, Budget()) == [(0, 1), (1, 0)]
+    assert best_anywhere(2, 2, weigh, ComparisonBudget()) == [(0, 1), (1, 0)]

@@ -9,7 +9,7 @@ import pytest
 
 from mockrec.formats.diff.compare.headers import compare as compare_headers
 from mockrec.formats.diff.compare.headers import for_key, media_type
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.result import Result
 
 DATE = "Mon, 05 Jan 2026 09:00:00 GMT"
@@ -41,12 +41,12 @@ LATER = "Tue, 06 Jan 2026 09:00:00 GMT"
         ({"location": f"/x/{'a' * 32}"}, {"location": f"/x/{'b' * 32}"}, []),
     ],
 )
-def test_classes(values: Values, a: dict[str, str], b: dict[str, str], found: list[tuple[str, str]]) -> None:
+def test_classes(values: ValueComparer, a: dict[str, str], b: dict[str, str], found: list[tuple[str, str]]) -> None:
     told = [(str(finding.severity), finding.path) for finding in compare_headers(a, b, values, "response")]
     assert told == found
 
 
-def test_strict_compares_volatile_fields(strict: Values) -> None:
+def test_strict_compares_volatile_fields(strict: ValueComparer) -> None:
     (finding,) = compare_headers({"etag": "a"}, {"etag": "b"}, strict, "response")
     assert finding.path == "response.header:etag"
 

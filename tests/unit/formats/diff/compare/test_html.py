@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from mockrec.formats.diff.compare.html import compare_pages
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 
 SCRIPT = "<script>var a = 1;\n if (a<b && c>d) {}</script>"
 
 
-def found(a: str, b: str, values: Values) -> list[tuple[str, str, Any, Any]]:
+def found(a: str, b: str, values: ValueComparer) -> list[tuple[str, str, Any, Any]]:
     return [
         (str(one.kind), one.path.removeprefix("text "), one.a, one.b)
         for one in compare_pages(a, b, values, "response", "text")
@@ -30,7 +30,9 @@ def found(a: str, b: str, values: Values) -> list[tuple[str, str, Any, Any]]:
         ("\ufeff<p>x</p>", "<p>x</p>"),
     ],
 )
-def test_how_lines_are_broken_does_not_count_beside_what_keeps_its_blanks(a: str, b: str, values: Values) -> None:
+def test_how_lines_are_broken_does_not_count_beside_what_keeps_its_blanks(
+    a: str, b: str, values: ValueComparer
+) -> None:
     assert found(a, b, values) == []
 
 
@@ -50,7 +52,7 @@ def test_how_lines_are_broken_does_not_count_beside_what_keeps_its_blanks(a: str
         ('<i style="white-space: nowrap">a  b</i>', '<i style="white-space: nowrap">a b</i>', []),
     ],
 )  # fmt: skip
-def test_what_differs_is_told_where_it_stands(a: str, b: str, expected: list[Any], values: Values) -> None:
+def test_what_differs_is_told_where_it_stands(a: str, b: str, expected: list[Any], values: ValueComparer) -> None:
     told = found(a, b, values)
     assert [(kind, line) for kind, line, _, _ in told] == [(kind, line) for kind, line, _, _ in expected]
     for (_, _, one, other), (_, _, one_expected, other_expected) in zip(told, expected, strict=True):
@@ -59,6 +61,6 @@ def test_what_differs_is_told_where_it_stands(a: str, b: str, expected: list[Any
 
 
 @pytest.mark.parametrize("piece", ["<pre>", "<pre ", "<script", "<", "<!--", "\n ", "<p> "])
-def test_pages_that_are_hostile_take_time_by_their_size(piece: str, values: Values) -> None:
+def test_pages_that_are_hostile_take_time_by_their_size(piece: str, values: ValueComparer) -> None:
     """Read once, with what would be a minute's work for one that looks back."""
     assert len(found(piece * 20_000, piece * 20_000 + "x", values)) <= 21

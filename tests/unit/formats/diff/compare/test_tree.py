@@ -10,10 +10,10 @@ import pytest
 from mockrec.formats.diff.compare import documents, tree
 from mockrec.formats.diff.compare.documents import parse
 from mockrec.formats.diff.compare.tree import compare
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 
 
-def told(a: str, b: str, values: Values) -> list[tuple[str, str]]:
+def told(a: str, b: str, values: ValueComparer) -> list[tuple[str, str]]:
     return [(str(change.kind), change.path) for change in compare(parse(a), parse(b), values)]
 
 
@@ -42,11 +42,11 @@ def told(a: str, b: str, values: Values) -> list[tuple[str, str]]:
         ('"550e8400-e29b-41d4-a716-446655440000"', "7", [("type", "$")]),
     ],
 )
-def test_changes(values: Values, a: str, b: str, changes: list[tuple[str, str]]) -> None:
+def test_changes(values: ValueComparer, a: str, b: str, changes: list[tuple[str, str]]) -> None:
     assert told(a, b, values) == changes
 
 
-def test_arrays_of_things_with_ids_are_compared_by_them(values: Values) -> None:
+def test_arrays_of_things_with_ids_are_compared_by_them(values: ValueComparer) -> None:
     a = '[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]'
     assert told(a, '[{"id":1,"n":"a"},{"id":3,"n":"c"}]', values) == [("removed", "$[?@.id==2]")]
     assert told(a, '[{"id":9,"n":"z"},{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]', values) == [
@@ -56,7 +56,7 @@ def test_arrays_of_things_with_ids_are_compared_by_them(values: Values) -> None:
     assert told(a, '[{"id":3,"n":"c"},{"id":2,"n":"b"},{"id":1,"n":"a"}]', values) == [("moved", "$")]
 
 
-def test_ids_that_are_texts_and_places_in_both_documents(values: Values) -> None:
+def test_ids_that_are_texts_and_places_in_both_documents(values: ValueComparer) -> None:
     found = compare(parse('[{"key":"a","v":1},{"key":"b","v":1}]'), parse('[{"key":"b","v":2}]'), values)
     assert [(one.path, one.locations) for one in found] == [
         ('$[?@.key=="a"]', ((0,), None)),
@@ -74,11 +74,11 @@ def test_ids_that_are_texts_and_places_in_both_documents(values: Values) -> None
         ('[{"id":1},7]', '[{"id":1},8]', "$[1]"),
     ],
 )
-def test_arrays_without_useful_ids(values: Values, a: str, b: str, path: str) -> None:
+def test_arrays_without_useful_ids(values: ValueComparer, a: str, b: str, path: str) -> None:
     assert path in [found for _, found in told(a, b, values)]
 
 
-def test_what_is_nested_too_deep_is_compared_as_text(values: Values) -> None:
+def test_what_is_nested_too_deep_is_compared_as_text(values: ValueComparer) -> None:
     def nested(inner: Any, depth: int = 250) -> Any:
         for _ in range(depth):
             inner = [inner]
@@ -89,7 +89,7 @@ def test_what_is_nested_too_deep_is_compared_as_text(values: Values) -> None:
 
 
 def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
-    strict: Values, monkeypatch: pytest.MonkeyPatch
+    strict: ValueComparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[Any] = []
     written = documents.step

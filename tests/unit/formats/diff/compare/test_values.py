@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.diff.compare.values import Hidden, Values
+from mockrec.formats.diff.compare.values import Hidden, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 
 WINDOW = Window.around(1_767_600_000.0)
@@ -39,32 +39,32 @@ ONE, OTHER = "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-44
         (Decimal("NaN"), 1, False),
     ],
 )
-def test_scalars(values: Values, a: Any, b: Any, same: bool) -> None:
+def test_scalars(values: ValueComparer, a: Any, b: Any, same: bool) -> None:
     assert values.same(a, b) is same
     assert values.same(b, a) is same
 
 
-def test_strict_compares_as_it_is(strict: Values) -> None:
+def test_strict_compares_as_it_is(strict: ValueComparer) -> None:
     assert not strict.same(ONE, OTHER)
     assert not strict.same(1_767_600_000, 1_767_600_900)
 
 
 def test_marks_are_compared_by_value_only_with_the_same_key() -> None:
     one, other = "redacted-00000001", "redacted-00000002"
-    assert Values(WINDOW).same(one, other)
-    assert not Values(WINDOW, marks_comparable=True).same(one, other)
-    assert Values(WINDOW, marks_comparable=True).same(one, one)
-    assert not Values(WINDOW).same(one, f"Bearer {other}")
+    assert ValueComparer(WINDOW).same(one, other)
+    assert not ValueComparer(WINDOW, marks_comparable=True).same(one, other)
+    assert ValueComparer(WINDOW, marks_comparable=True).same(one, one)
+    assert not ValueComparer(WINDOW).same(one, f"Bearer {other}")
 
 
-def test_a_mark_stands_for_any_text(values: Values) -> None:
+def test_a_mark_stands_for_any_text(values: ValueComparer) -> None:
     assert values.same("Bearer redacted-00000001", "Bearer open")
     assert values.same("open", "redacted-00000001")
     assert not values.same("Bearer redacted-00000001", "Basic open")
 
 
 def test_hosts_that_are_the_same() -> None:
-    values = Values(WINDOW, own=(["127.0.0.1:1234"], ["127.0.0.1:5678"]))
+    values = ValueComparer(WINDOW, own=(["127.0.0.1:1234"], ["127.0.0.1:5678"]))
     assert values.same("http://127.0.0.1:1234/x", "http://127.0.0.1:5678/x")
     assert not values.same("http://127.0.0.1:5678/x", "http://127.0.0.1:1234/x")
     assert not values.same("http://old.test/x", "http://new.test/x")
@@ -76,13 +76,13 @@ def test_hosts_that_are_the_same() -> None:
 
 def test_hidden_texts_are_counted() -> None:
     hidden = Hidden(re.compile("build-[0-9]+"))
-    values = Values(WINDOW, hidden=[hidden])
+    values = ValueComparer(WINDOW, hidden=[hidden])
     assert values.same("at build-7", "at build-8")
     assert not values.same("at build-7", "in build-8")
     assert hidden.count == 4
 
 
-def test_of_a_long_text_only_what_differs_is_masked(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_text_only_what_differs_is_masked(values: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
     masked: list[str] = []
     mask = values.masked
     monkeypatch.setattr(values, "masked", lambda text, side: masked.append(text) or mask(text, side))

@@ -8,11 +8,11 @@ import pytest
 
 from mockrec.formats.diff.collect import general_path
 from mockrec.formats.diff.compare import xml_tree
-from mockrec.formats.diff.compare.values import Values
+from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.selectors import SelectorError, parse_selector
 
 
-def found(a: str, b: str, values: Values) -> list[tuple[str, str, str, Any, Any]]:
+def found(a: str, b: str, values: ValueComparer) -> list[tuple[str, str, str, Any, Any]]:
     findings = xml_tree.compare(a, b, values, "response")
     assert findings is not None
     return [
@@ -20,7 +20,7 @@ def found(a: str, b: str, values: Values) -> list[tuple[str, str, str, Any, Any]
     ]
 
 
-def paths(a: str, b: str, values: Values) -> list[str]:
+def paths(a: str, b: str, values: ValueComparer) -> list[str]:
     return [f"{kind} {severity} {path}" for kind, severity, path, _, _ in found(a, b, values)]
 
 
@@ -50,11 +50,11 @@ def paths(a: str, b: str, values: Values) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_paths(a: str, b: str, expected: list[str], values: Values) -> None:
+def test_paths(a: str, b: str, expected: list[str], values: ValueComparer) -> None:
     assert paths(a, b, values) == expected
 
 
-def test_values_are_shown_as_xml(values: Values) -> None:
+def test_values_are_shown_as_xml(values: ValueComparer) -> None:
     a, b = '<o><i n="1">a &amp; b<e/></i></o>', "<o/>"
     assert [one[3] for one in found(a, b, values)] == ['<i n="1">a &amp; b<e/></i>']
     (gone, new) = found('<a xmlns="u"/>', '<a xmlns="v"/>', values)
@@ -63,14 +63,14 @@ def test_values_are_shown_as_xml(values: Values) -> None:
     assert len(long[3]) < 1100
 
 
-def test_what_changes_by_nature_is_no_difference(values: Values, strict: Values) -> None:
+def test_what_changes_by_nature_is_no_difference(values: ValueComparer, strict: ValueComparer) -> None:
     a = '<a id="550e8400-e29b-41d4-a716-446655440000">2026-01-05T09:00:00Z</a>'
     b = '<a id="650e8400-e29b-41d4-a716-446655440001">2026-01-05T09:00:09Z</a>'
     assert paths(a, b, values) == []
     assert paths(a, b, strict) == ["value changed /a/@id", "value changed /a/text()"]
 
 
-def test_neither_depth_nor_entities_make_work_grow(values: Values) -> None:
+def test_neither_depth_nor_entities_make_work_grow(values: ValueComparer) -> None:
     deep, end = "<a>" * 500, "</a>" * 500
     assert len(paths(f"{deep}x{end}", f"{deep}y{end}", values)) == 1
     nested = "".join([f"<a x='{level}'>" for level in range(501)]) + "</a>" * 501
@@ -98,13 +98,13 @@ def test_neither_depth_nor_entities_make_work_grow(values: Values) -> None:
         ("json:$.o", "<o>1</o>", "<o>2</o>", False),
     ],
 )
-def test_selectors(selector: str, a: str, b: str, hidden: bool, values: Values) -> None:
+def test_selectors(selector: str, a: str, b: str, hidden: bool, values: ValueComparer) -> None:
     findings = xml_tree.compare(a, b, values, "response")
     assert findings is not None
     assert [parse_selector(selector).matches(finding.subject) for finding in findings] == [hidden]
 
 
-def test_the_paths_of_a_report_are_selectors(values: Values) -> None:
+def test_the_paths_of_a_report_are_selectors(values: ValueComparer) -> None:
     a, b = '<o x="1"><i>1</i><i>2</i><!-- --></o>', '<o x="2"><i>1</i><i>3</i></o>'
     findings = xml_tree.compare(a, b, values, "response")
     assert findings is not None
@@ -120,7 +120,7 @@ def test_a_path_that_is_none(path: str) -> None:
 
 
 def test_the_way_to_what_differs_is_written_once_for_all_that_lies_there(
-    values: Values, monkeypatch: pytest.MonkeyPatch
+    values: ValueComparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[Any] = []
     monkeypatch.setattr(xml_tree, "path_of", lambda location: steps.extend(location) or "".join(map(str, location)))
