@@ -295,7 +295,7 @@ of these bytes (`tests/conformance/odd_answers.py`) and asks for them with {vers
 A cell has the status that the client saw, the body unless it is `ok`, the value of the odd field where there is one,
 and ✗ with the error. mockrec follows curl and browsers where an answer can mean one thing only, and refuses with a 502
 that says what is wrong where two readers could see two different messages: [limits.md](limits.md) and the rules
-of [events.md](events.md#odd-servers) say which. Everybody behind it gets the repaired answer, the log also
+of [events.md](events.md#non-conforming-servers) say which. Everybody behind it gets the repaired answer, the log also
 the head as it came (`rawHead`).
 """
 
