@@ -66,8 +66,9 @@ def markdown(content: dict[str, Any]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python tests/benchmarks/run.py --all --write`. Absolute figures belong to the machine below;",
-        "what counts is the ratio, the median of rounds in which all sides took turns.",
+        "This page compares the performance of mockrec with other programs. It is written by",
+        "`python tests/benchmarks/run.py --all --write`. Absolute figures apply to the machine below; the",
+        "relevant result is the ratio: the median of rounds in which the compared programs ran alternately.",
         "",
         f"* Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}",
         f"* Versions: {named}",

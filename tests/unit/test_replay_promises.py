@@ -14,24 +14,24 @@ SENDS = f"{U}send/test_request.py"
 
 # The beginning of a sentence → the tests that hold it, as FILE::NAME.
 PROMISES: dict[str, tuple[str, ...]] = {
-    "Scheme, host and port of each request are replaced": (
+    "The scheme, host and port of each request are replaced": (
         f"{U}send/test_target.py::test_the_host_is_that_of_the_server_unless_it_is_to_stay",
     ),
-    "Everything else goes out as it was recorded": (
+    "Everything else is sent as recorded": (
         f"{R}::test_a_shop_answers_a_replay_as_it_answered_its_test_suite",
         f"{R}::test_bodies_are_encoded_and_framed_as_recorded",
         f"{U}send/test_target.py::test_bodies_are_framed_as_they_were",
         f"{U}send/test_target.py::test_values_that_are_no_latin_1_are_sent_as_utf_8",
     ),
-    "A body that had a content-encoding": (f"{U}send/test_target.py::test_bodies_are_encoded_again",),
-    "What belongs to a connection": (f"{U}send/test_target.py::test_what_belongs_to_a_connection_is_not_copied",),
-    "A session with several hosts": (f"{R}::test_hosts_are_mapped_and_others_are_named",),
-    "**Order.** Every recorded client connection": (f"{U}send/test_sender.py::test_each_connection_is_a_client_of_its_own",),
-    "On it, a request waits for those": (
+    "A body that had a content coding": (f"{U}send/test_target.py::test_bodies_are_encoded_again",),
+    "Header fields that belong to a connection": (f"{U}send/test_target.py::test_what_belongs_to_a_connection_is_not_copied",),
+    "For a session with several hosts": (f"{R}::test_hosts_are_mapped_and_others_are_named",),
+    "**Order.** Each recorded client connection": (f"{U}send/test_sender.py::test_each_connection_is_a_client_of_its_own",),
+    "On a connection, a request waits for the requests": (
         f"{U}send/test_sender.py::test_a_request_waits_for_those_that_were_over_when_it_began",
         f"{R}::test_what_was_concurrent_is_and_concurrency_bounds_it",
     ),
-    "Between connections a request waits only": (
+    "Between connections, a request waits only": (
         f"{R}::test_the_order_within_a_connection_is_kept_and_connections_stay_apart",
         f"{C}::test_a_request_of_another_connection_waits_for_its_value",
     ),
@@ -39,45 +39,45 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`2x` in half the time": (f"{U}send/test_pace.py::test_due", f"{R}::test_the_pace_is_kept_and_said"),
     "`50/s` evenly": (f"{U}send/test_pace.py::test_due", f"{U}send/test_sender.py::test_a_rate_is_kept"),
     "`max` as soon as": (f"{U}send/test_sender.py::test_so_many_at_once",),
-    "At the end the pace that was reached": (f"{R}::test_the_pace_is_kept_and_said", f"{U}send/test_pace.py::test_fidelity"),
+    "At the end, the achieved pace": (f"{R}::test_the_pace_is_kept_and_said", f"{U}send/test_pace.py::test_fidelity"),
     "Requests that depend on each other": (f"{C}::test_a_request_of_another_connection_waits_for_its_value",),
     "**HTTP/2** is offered": (
         f"{R}::test_http2_where_it_was_recorded",
         f"{U}send/test_target.py::test_http2_where_it_was_recorded_and_tls_is_spoken",
     ),
-    "**WebSockets** are held again": (
+    "**WebSockets** are replayed too": (
         f"{R}::test_websocket_messages_wait_for_the_recorded_answers",
         f"{U}send/test_websocket.py::test_the_server_closes_as_it_did",
     ),
-    "What the answers say is for a comparison": (f"{U}send/test_websocket.py::test_messages_wait_for_the_recorded_answers",),
-    "**Clients that left.**": (
+    "The contents of server messages": (f"{U}send/test_websocket.py::test_messages_wait_for_the_recorded_answers",),
+    "**Clients that disconnected.**": (
         f"{R}::test_a_client_that_left_leaves_again",
         f"{SENDS}::test_a_client_that_left_in_the_answer_leaves_again",
     ),
-    "**A part of it.**": (f"{R}::test_only_what_is_looked_for_is_sent_and_compared",),
-    "**Comparing at once.**": (f"{R}::test_differences_are_an_exit_code",),
-    "What was not sent is not": (f"{R}::test_only_what_is_looked_for_is_sent_and_compared",),
-    "Without `-o` the answers": (f"{R}::test_differences_are_an_exit_code",),
+    "**Part of a session.**": (f"{R}::test_only_what_is_looked_for_is_sent_and_compared",),
+    "**Comparison.**": (f"{R}::test_differences_are_an_exit_code",),
+    "Requests that were not sent": (f"{R}::test_only_what_is_looked_for_is_sent_and_compared",),
+    "Without `-o`, the responses": (f"{R}::test_differences_are_an_exit_code",),
     "**The new session**": (f"{R}::test_a_shop_answers_a_replay_as_it_answered_its_test_suite",),
-    "Answers stand in it": (f"{R}::test_a_shop_answers_a_replay_as_it_answered_its_test_suite",),
-    "**Failure.**": (f"{R}::test_slow_servers", f"{R}::test_dead_servers", f"{R}::test_servers_that_reset"),
-    "A server that never stops": (f"{R}::test_servers_that_never_stop",),
-    "Idempotent requests": (
+    "Responses are recorded as": (f"{R}::test_a_shop_answers_a_replay_as_it_answered_its_test_suite",),
+    "**Failures.**": (f"{R}::test_slow_servers", f"{R}::test_dead_servers", f"{R}::test_servers_that_reset"),
+    "A response that never ends": (f"{R}::test_servers_that_never_stop",),
+    "An idempotent request": (
         f"{R}::test_an_idle_connection_that_the_server_closes_is_not_a_failure",
         f"{SENDS}::test_an_idle_connection_may_be_gone",
     ),
-    "A server gives other tokens": (f"{C}::test_another_server_is_visited_with_its_own_values",),
-    "`replay` finds in the recording": (f"{C}::test_another_server_is_visited_with_its_own_values",),
+    "A server issues other tokens": (f"{C}::test_another_server_is_visited_with_its_own_values",),
+    "`replay` *chains* such values": (f"{C}::test_another_server_is_visited_with_its_own_values",),
     "At the end it lists": (f"{C}::test_another_server_is_visited_with_its_own_values",),
-    "`--dry-run` says it": (
+    "`--dry-run` lists the chained values": (
         f"{C}::test_a_dry_run_says_what_would_be_chained",
         f"{C}::test_without_chaining_everything_is_sent_as_recorded",
         f"{P}test_chains.py::test_the_new_value_is_sent_and_told",
     ),
-    "**Where.** In answers": (
+    "**Places.** In responses": (
         f"{P}test_answer_values.py::test_values_of_bodies", f"{P}test_answer_values.py::test_values_of_heads",
     ),
-    "In requests: segments": (
+    "In requests, values are replaced": (
         f"{P}test_slots.py::test_targets", f"{P}test_slots.py::test_headers",
         f"{P}test_slots.py::test_messages_of_websockets",
     ),
@@ -85,48 +85,48 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{P}test_slots.py::test_bodies_keep_everything_else",
         "tests/property/test_chain.py::test_equal_values_change_nothing_that_is_meant",
     ),
-    "**What.** A value is taken": (
+    "**Values.** A value is chained": (
         f"{P}test_plan.py::test_what_the_client_said_first_is_its_own", f"{P}test_plan.py::test_what_came_from_an_answer",
     ),
-    "| something generated": (f"{P}test_names.py::test_what_looks_generated_is_known_wherever_it_stands",),
-    "| `id` of a thing": (
+    "| a generated value": (f"{P}test_names.py::test_what_looks_generated_is_known_wherever_it_stands",),
+    "| an `id`": (
         f"{P}test_plan.py::test_what_came_from_an_answer", f"{P}test_plan.py::test_what_is_equal_by_accident",
     ),
     "| a name that ends in": (f"{P}test_names.py::test_other_values_need_a_name",),
     "| a cookie": (f"{P}test_plan.py::test_what_came_from_an_answer",),
     "| `ETag`": (f"{P}test_plan.py::test_what_came_from_an_answer", f"{P}test_slots.py::test_headers"),
     "| a link": (f"{P}test_chains.py::test_links_are_followed_where_they_lead_to_the_same_kind_of_place",),
-    "So `1`, `true`, `en`": (f"{P}test_plan.py::test_what_is_equal_by_accident",),
-    "Things keep their values": (
+    "Values such as `1`, `true`, `en`": (f"{P}test_plan.py::test_what_is_equal_by_accident",),
+    "An id keeps its recorded value": (
         f"{P}test_chains.py::test_the_same_thing_elsewhere_in_a_list_is_still_the_same_thing",
     ),
-    "What `--header` and `--set` fill": (f"{C}::test_what_somebody_sets_is_not_chained",),
+    "Places that `--header` and `--set` fill": (f"{C}::test_what_somebody_sets_is_not_chained",),
     "**Waiting.**": (
         f"{C}::test_a_request_of_another_connection_waits_for_its_value",
         f"{P}test_chains.py::test_it_does_not_wait_for_ever",
     ),
-    "A value that the new answer": (f"{C}::test_a_value_that_the_new_answer_does_not_have",),
-    "**How much.**": (
+    "If the new response lacks the value": (f"{C}::test_a_value_that_the_new_answer_does_not_have",),
+    "**Limits.**": (
         f"{P}test_plan.py::test_long_bodies_are_not_looked_into",
         f"{P}test_chains.py::test_long_answers_are_looked_through_up_to_a_megabyte",
     ),
     "The 100,000 values": (f"{P}test_plan.py::test_what_is_remembered_is_bounded",),
-    "Nothing is chained of a session from stdin": (f"{C}::test_what_comes_from_stdin_is_not_chained",),
-    "What is made of a value": (f"{P}test_plan.py::test_an_abort_is_no_source",),
-    "Recorded secrets are marks": (f"{U}session/test_editable.py::test_marks_are_found_and_named",),
-    "A mark that stands in an answer": (
+    "Sessions from stdin or a pipe": (f"{C}::test_what_comes_from_stdin_is_not_chained",),
+    "Not chained are values that are computed": (f"{P}test_plan.py::test_an_abort_is_no_source",),
+    "Recorded secrets are placeholders": (f"{U}session/test_editable.py::test_marks_are_found_and_named",),
+    "A placeholder that occurs in a response": (
         f"{C}::test_redacted_values_are_the_new_ones", f"{C}::test_a_value_that_the_new_answer_does_not_have",
     ),
-    "So is one under the name": (f"{P}test_plan.py::test_a_mark_is_known_by_its_name_where_the_answer_shows_the_value",),
+    "A placeholder under the name": (f"{P}test_plan.py::test_a_mark_is_known_by_its_name_where_the_answer_shows_the_value",),
     "Before anything is sent": (f"{R}::test_marks_are_listed_filled_or_left_out",),
     "`--header 'Authorization": (f"{R}::test_marks_are_listed_filled_or_left_out", f"{R}::test_the_host_can_be_said"),
     "Bearer …'` sets a header": (f"{U}session/test_editable.py::test_headers_are_set_added_and_removed", f"{R}::test_wrong_usage"),
     "`--set SELECTOR=VALUE`": (f"{U}session/test_editable.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
-    "`header:NAME`": (f"{U}session/test_editable.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
+    "Selectors are `header:NAME`": (f"{U}session/test_editable.py::test_every_kind_of_selector_fills_what_is_there_and_nothing_else",),
     "In messages of WebSockets": (f"{U}send/test_send.py::test_messages_are_filled_where_that_is_possible",),
-    "What still holds a mark": (f"{R}::test_marks_are_listed_filled_or_left_out",),
-    "Bodies that were cut": (f"{U}session/test_editable.py::test_a_body_that_was_cut_cannot_be_sent",),
-    "A session that comes from stdin": (
+    "Requests that still contain a placeholder": (f"{R}::test_marks_are_listed_filled_or_left_out",),
+    "Requests with truncated bodies": (f"{U}session/test_editable.py::test_a_body_that_was_cut_cannot_be_sent",),
+    "A session from stdin": (
         f"{R}::test_a_session_from_stdin", f"{C}::test_what_comes_from_stdin_is_not_chained",
     ),
 }  # fmt: skip
