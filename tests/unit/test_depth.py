@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, str]]
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in this process; its exit code and what it said on stderr. A defect is raised."""
     defects: list[BaseException] = []
-    monkeypatch.setattr(program, "tell_defect", defects.append)
+    monkeypatch.setattr(program, "report_defect", defects.append)
 
     def command(*arguments: object) -> tuple[int, str]:
         code = program.main([str(argument) for argument in arguments])
