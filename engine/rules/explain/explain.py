@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mockrec.engine.rules.explain.nearest import Distance, nearest
-from mockrec.engine.rules.explain.phrases import printable, shorten, step_words, times_words, when_words
+from mockrec.engine.rules.explain.phrases import step_words, times_words, when_words
 from mockrec.engine.rules.explain.suggest import suggest_rule
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import CompiledRule, RuleSet
 from mockrec.engine.rules.model import Rule
+from mockrec.engine.rules.wording import printable, shorten
 
 MAX_RULES = 30
 MAX_LINE = 300

@@ -7,11 +7,12 @@ with equal matchers and without `times` are no such pair: they take turns (first
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from mockrec.engine.errors import Problem
 from mockrec.engine.rules.matching.select import upgrades_of
+from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.model import Rule, When
 
 Matchers = frozenset[tuple[str, str]]
@@ -64,17 +65,8 @@ def _warning(rule: Rule, message: str) -> Problem:
 
 def _matchers(when: When) -> Matchers:
     """The given matchers, comparable: key and value as text."""
-    found = []
-    for key in when.given:
-        if key == "method":
-            if when.method is not None:
-                found.append((key, " ".join(sorted(when.method))))
-        else:
-            value = when.source[key]
-            if key == "headers" and isinstance(value, Mapping):
-                value = {str(name).lower(): expected for name, expected in value.items()}
-            found.append((key, json.dumps(value, sort_keys=True, default=str)))
-    return frozenset(found)
+    values = {key: MATCHERS[key].canonical(when.source[key]) for key in when.given if key in when.expected}
+    return frozenset((key, json.dumps(value, sort_keys=True, default=str)) for key, value in values.items())
 
 
 def _blockers(matchers: Matchers, endless: dict[Matchers, list[Rule]]) -> Iterator[Rule]:

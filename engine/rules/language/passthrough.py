@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mockrec.engine.rules.language.regex import REGEX
 from mockrec.engine.rules.language.step_entries import DELAY, StepWord, delay_step
 from mockrec.engine.rules.language.upstream import upstream_fields, upstream_keys
 from mockrec.engine.rules.model import (
@@ -24,6 +23,7 @@ from mockrec.engine.rules.yaml.containers import List, OneOrMany
 from mockrec.engine.rules.yaml.context import LoadContext, Rejected, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.regex import REGEX
 from mockrec.engine.rules.yaml.strings import HEADER_NAME, HEADERS, HOST, METHOD, TARGET, File, Handler, Pattern
 from mockrec.engine.rules.yaml.types import AnyJson, Bool, Enum, FirstOf, Int, Schema, Str, ValueType
 from mockrec.engine.wire.urls import split_host

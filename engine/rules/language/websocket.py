@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from mockrec.engine.rules.language.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.language.reply import ANSWER_KEYS, BODY_KEYS, build_reply
 from mockrec.engine.rules.language.step_entries import StepWord, bare_step, record_step
 from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine, SourceLocation
@@ -14,6 +13,7 @@ from mockrec.engine.rules.yaml.containers import ByKind, List
 from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.yaml.strings import Base64
 from mockrec.engine.rules.yaml.types import AnyJson, Duration, FirstOf, Int, Null, Schema, Str, ValueType
 

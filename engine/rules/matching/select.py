@@ -23,6 +23,7 @@ from typing import Any, Final
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.matching.match import AskUser, Handler, ResolveHandler, compile_when
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
+from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.model import Condition, MultipartPart, Rule, When
 from mockrec.engine.wire.urls import normal_path
 
@@ -177,7 +178,7 @@ class _PathIndex:
         self._by_shape: dict[tuple[int, str | None], list[CompiledRule]] = {}
         rest = []
         for rule in ranked:
-            path, template = _exact_path(rule.rule.when), rule.rule.when.path_template
+            path, template = _exact_path(rule.rule.when), rule.rule.when.expected.get("pathTemplate")
             if path is not None:
                 self._by_path.setdefault(path, []).append(rule)
             elif template is not None:
@@ -222,10 +223,11 @@ class _PathIndex:
 
 def _exact_path(when: When) -> str | None:
     """The one path that `when` can match, if it says so."""
-    if when.path is not None:
-        return normal_path(when.path)
-    if when.url is not None and when.url.startswith("/"):
-        return normal_path(when.url.split("#", 1)[0].split("?", 1)[0])
+    path, url = when.expected.get("path"), when.expected.get("url")
+    if path is not None:
+        return normal_path(path)
+    if url is not None and url.startswith("/"):
+        return normal_path(url.split("#", 1)[0].split("?", 1)[0])
     return None
 
 
@@ -264,8 +266,7 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
 def when_key(value: Any) -> Any:
     """A hashable form of a `when` (or of a value in one) that is equal exactly when the meaning is."""
     if isinstance(value, When):
-        nulls = tuple(key for key in ("json", "jsonIncludes") if key in value.given)
-        return (nulls, *(_field_key(name, getattr(value, name)) for name in _WHEN_FIELDS))
+        return frozenset((key, when_key(MATCHERS[key].canonical(item))) for key, item in value.expected.items())
     if isinstance(value, Condition | MultipartPart):
         return (type(value).__name__, *(when_key(getattr(value, name)) for name in value.__slots__))
     if isinstance(value, Mapping):
@@ -275,29 +276,19 @@ def when_key(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
-def _field_key(name: str, value: Any) -> Any:
-    """The order of methods and the case of header names mean nothing."""
-    if value is not None and name == "method":
-        return frozenset(value)
-    if value is not None and name == "headers":
-        value = {header.lower(): expected for header, expected in value.items()}
-    return when_key(value)
-
-
-_WHEN_FIELDS = tuple(name for name in When.__slots__ if name not in ("given", "source"))
-
-
 def upgrades_of(rule: Rule) -> tuple[bool, bool]:
     """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
     if rule.continues:  # it answers nothing, so it is for whatever its conditions are for
-        return rule.when.websocket is not False, rule.when.websocket is True
+        wanted = rule.when.expected.get("websocket")
+        return wanted is not False, wanted is True
     step = rule.steps[-1].name
     only = step in _WEBSOCKET_STEPS
     return only or step in _STEPS_FOR_ANY_UPGRADE or _names_upgrades(rule.when), only
 
 
 def _names_upgrades(when: When) -> bool:
-    return when.websocket is True or any(_names_upgrades(choice) for choice in when.any_of or ())
+    expected = when.expected
+    return expected.get("websocket") is True or any(_names_upgrades(choice) for choice in expected.get("anyOf", ()))
 
 
 def _no_handlers(handler: str) -> Handler:

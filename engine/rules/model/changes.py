@@ -59,7 +59,7 @@ class RequestChanges:
     protocol: str | None = None
     """`http` or `https`, also where the file says `ws` or `wss`."""
     update_host_header: bool | str | None = None
-    """False keeps Host; a text replaces it; True and None set it to the server's name."""
+    """False keeps Host, a text replaces it, True sets it to the server's; None does so if it names another server."""
     match_replace_host: Replacements = ()
     match_replace_path: Replacements = ()
     match_replace_query: Replacements = ()

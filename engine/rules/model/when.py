@@ -1,17 +1,20 @@
-"""What a rule asks of a request."""
+"""What a rule asks of a request: `when`, and the values in it that are more than JSON."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+_WORD = re.compile("_([a-z])")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not asked for.
 
-    A pattern, here and in `When`, is one of RE2 unless it is a `PythonRegex`.
+    `regex`, like every pattern of a `When`, has RE2's syntax unless it is a `PythonRegex`.
     """
 
     equals: Any = None
@@ -31,49 +34,37 @@ Expected = Any
 
 @dataclass(frozen=True, slots=True)
 class MultipartPart:
-    """One entry of `multipart`; given keys must equal those of one part."""
+    """One entry of `multipart`; the given keys must equal those of one part."""
 
     name: str | None = None
     filename: str | None = None
     content: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class When:
-    """All given matchers must match. `None` (or an empty mapping) means not given; see `given`."""
+    """The matchers of a rule; all of them must match a request."""
 
-    method: tuple[str, ...] | None = None
-    """Upper-case names; None also for `ANY`."""
-    url: str | None = None
-    path: str | None = None
-    path_template: str | None = None
-    path_regex: str | None = None
-    url_regex: str | None = None
-    host: str | None = None
-    hostname: str | None = None
-    port: int | None = None
-    protocol: str | None = None
-    headers: Mapping[str, Expected] | None = None
-    query: Mapping[str, Expected] | None = None
-    cookies: Mapping[str, Expected] | None = None
-    form: Mapping[str, Expected] | None = None
-    exact_query: str | None = None
-    multipart: tuple[MultipartPart, ...] | None = None
-    body: str | None = None
-    body_includes: str | None = None
-    body_regex: str | None = None
-    json: Any = None
-    """Only meaningful when `"json"` is in `given` (JSON null is a value)."""
-    json_includes: Any = None
-    json_path: Mapping[str, Expected] | None = None
-    json_schema: Mapping[str, Any] | bool | None = None
-    json_rpc: Mapping[str, Any] | None = None
-    websocket: bool | None = None
-    not_: When | None = None
-    any_of: tuple[When, ...] | None = None
-    python: str | None = None
-    """`handlers.py:name`, the path already made relative to the rule file's folder."""
-    given: tuple[str, ...] = ()
-    """The YAML keys that were given, in file order: `("method", "path")`."""
-    source: Mapping[str, Any] = field(default_factory=dict)
-    """The plain YAML values as given (for explanations and for comparing two `when`s)."""
+    expected: Mapping[str, Any]
+    """Key of the rule language → the value that its matcher expects (`matching/table.py` lists the matchers)."""
+    given: tuple[str, ...]
+    """The keys as given in the file, in file order. One that every request matches (`method: ANY`) has no matcher."""
+    source: Mapping[str, Any]
+    """The plain YAML values as given, for comparing two `when`s."""
+
+    def __init__(
+        self, *, given: tuple[str, ...] = (), source: Mapping[str, Any] | None = None, **expected: Any
+    ) -> None:
+        """`expected`: values by key, in the language's case or Python's (`path_template`, `not_`).
+
+        None means no matcher, unless `given` holds the key: JSON null can be a value to compare with.
+        """
+        values = {_WORD.sub(_upper, key).rstrip("_"): value for key, value in expected.items()}
+        values = {key: value for key, value in values.items() if value is not None or key in given}
+        object.__setattr__(self, "expected", values)
+        object.__setattr__(self, "given", given)
+        object.__setattr__(self, "source", {} if source is None else source)
+
+
+def _upper(found: re.Match[str]) -> str:
+    return found[1].upper()

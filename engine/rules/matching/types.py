@@ -1,0 +1,129 @@
+"""Value types of matchers that are more than a text or a number: conditions, JSON Schemas, parts, JSON-RPC calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mockrec.engine.rules.model import Condition, Expected, MultipartPart
+from mockrec.engine.rules.yaml.containers import ByKind, List, Named
+from mockrec.engine.rules.yaml.context import LoadContext
+from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode
+from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
+from mockrec.engine.rules.yaml.regex import REGEX_KEYS, regex_values
+from mockrec.engine.rules.yaml.schema_check import schema_fault
+from mockrec.engine.rules.yaml.types import TEXT_TYPES, AnyJson, Bool, Number, Schema, Str, ValueType
+
+# ── values and conditions ──────────────────────────────────────────────────────────────────────────
+
+
+class _PlainList(ValueType[tuple[Any, ...]]):
+    """A list of any JSON data."""
+
+    expects = "a list"
+
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Any, ...]:
+        return tuple(reading.plain(node, where))
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"type": "array"}
+
+
+class _PlainScalar(AnyJson):
+    """Text, a number, a boolean or null."""
+
+    expects = "a value"
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"type": list(TEXT_TYPES)}
+
+
+def _condition(given: ParsedMapping) -> Expected:
+    values = regex_values(given)
+    if "absent" in given and len(values) > 1:
+        raise given.reject("absent", "what is absent cannot be tested further")
+    if "equals" in given and values["equals"] is None:
+        if len(values) > 1:
+            raise given.reject("equals", "what is null cannot be tested further")
+        return None
+    return Condition(**values)
+
+
+def _condition_record(equals: ValueType[Any]) -> Record[Expected]:
+    keys = {
+        "equals": Key(equals, "The whole value."),
+        **REGEX_KEYS,
+        "includes": Key(Str(), "Text that it contains."),
+        "absent": Key(Bool(only=True), "It is not there at all."),
+        "present": Key(Bool(only=True), "It is there, whatever its value."),
+        "gt": Key(Number(), "A number above this one."),
+        "gte": Key(Number(), "A number above or equal to this one."),
+        "lt": Key(Number(), "A number below this one."),
+        "lte": Key(Number(), "A number below or equal to this one."),
+    }
+    return Record(keys, _condition, some_of=[tuple(key for key in keys if key != "syntax")])
+
+
+TEXT: Final = Named(
+    "expectedText",
+    lambda: _TEXT,
+    "text, a list or a condition",
+)
+_TEXT: Final[ByKind] = ByKind(scalar=Str(), items=List(Str(), at_least=1), mapping=_condition_record(Str()))
+VALUE: Final = Named("expectedValue", lambda: _VALUE, "a value, a list or a condition")
+_VALUE: Final[ByKind] = ByKind(scalar=_PlainScalar(), items=_PlainList(), mapping=_condition_record(AnyJson()))
+
+# ── JSON Schema ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSchema:
+    """A checked JSON Schema, and the schema or file name as written in the rule file."""
+
+    schema: Mapping[str, Any] | bool
+    source: Any
+
+
+class JsonSchema(ValueType[LoadedSchema]):
+    """A JSON Schema, inline or in a file."""
+
+    expects = "a JSON Schema or the name of a file that holds one"
+
+    def read(self, node: AnyNode, where: str, reading: LoadContext) -> LoadedSchema:
+        source = reading.plain(node, where)
+        schema = source
+        if isinstance(source, str) and isinstance(node, ScalarNode):
+            content = reading.content(source, node, where)
+            try:
+                schema = json.loads(content)
+            except (ValueError, RecursionError) as error:
+                raise reading.reject(node, where, f"the file {source} is not JSON: {error}") from None
+        if not isinstance(schema, Mapping | bool):
+            raise self.unexpected(node, where, reading)
+        if fault := schema_fault(schema):
+            raise reading.reject(node, where, f"not a JSON Schema: {fault}")
+        return LoadedSchema(schema, source)
+
+    def schema(self, defs: dict[str, Schema]) -> Schema:
+        return {"type": ["string", "object", "boolean"]}
+
+
+# ── multipart and JSON-RPC ─────────────────────────────────────────────────────────────────────────
+
+PART: Final = Record(
+    {
+        "name": Key(Str(), "The part's name."),
+        "filename": Key(Str(), "The part's file name."),
+        "content": Key(Str(), "The part's content as text."),
+    },
+    lambda given: MultipartPart(**given.values),
+)
+JSON_RPC: Final = Record(
+    {
+        "method": Key(Str(empty=False), "The method that is called."),
+        "params": Key(AnyJson(), "Parameters; those given must be there."),
+    },
+    lambda given: dict(given.values),
+)
