@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules.matching.match import AskUser, Handler, ResolveHandler, compile_when
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
@@ -196,11 +197,7 @@ class _PathIndex:
         exact = self._by_path.get(path)
         if exact is None:
             return self._of_shape(path) if self._by_shape else self._rest
-        merged = self._merge(exact, self._of_shape(path))
-        if len(self._memo) >= MEMO_SIZE:
-            self._memo.clear()
-        self._memo[path] = merged
-        return merged
+        return remember(self._memo, path, self._merge(exact, self._of_shape(path)), MEMO_SIZE)
 
     def _of_shape(self, path: str) -> tuple[CompiledRule, ...]:
         """Templates with as many segments and the same first one, and the rules that no index holds."""
@@ -211,10 +208,7 @@ class _PathIndex:
             templates = [*self._by_shape.get((count, None), ())]
             if shape[1] is not None:
                 templates += self._by_shape[shape]
-            known = self._merge(templates, self._rest)
-            if len(self._shape_memo) >= MEMO_SIZE:
-                self._shape_memo.clear()
-            self._shape_memo[shape] = known
+            known = remember(self._shape_memo, shape, self._merge(templates, self._rest), MEMO_SIZE)
         return known
 
     def _merge(self, some: Sequence[CompiledRule], others: Sequence[CompiledRule]) -> tuple[CompiledRule, ...]:
