@@ -55,7 +55,7 @@ def load_rules(
     absolute path and raises OSError, and so does `probe`, which only tries whether a file can be read
     (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
     """
-    reading = LoadContext(path, folder, env, read_file, probe)
+    context = LoadContext(path, folder, env, read_file, probe)
     if (words := session_words(text)) is not None:
         raise RuleFileError([Problem(path, 1, 1, "", words)])
     root = parse(text, path)
@@ -63,14 +63,14 @@ def load_rules(
         empty = "the file is empty; a rule file begins with `version: 1` and `rules:`"
         raise RuleFileError([Problem(path, 1, 1, "", empty)])
     try:
-        found = _FILE.read(root, "", reading)
+        found = _FILE.read(root, "", context)
     except Rejected:
         found = {}
-    if reading.problems:
-        raise RuleFileError(sorted(reading.problems, key=_by_line))
+    if context.problems:
+        raise RuleFileError(sorted(context.problems, key=_by_line))
     rule_file = RuleFile(path=path, folder=folder, sha256=hashlib.sha256(text).hexdigest(), **found)
-    warnings = [*reading.warnings, *reach_warnings(rule_file.rules)]
-    return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(reading.secrets))
+    warnings = [*context.warnings, *reach_warnings(rule_file.rules)]
+    return Loaded(rule_file, tuple(sorted(warnings, key=_by_line)), tuple(context.secrets))
 
 
 _SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started"|"log"\s*:\s*\{)')
@@ -111,7 +111,7 @@ def _rule_values(given: ParsedMapping) -> dict[str, Any]:
     steps: tuple[Step, ...] = values["then"]
     values["continues"] = values.pop("continue", False)
     if values["continues"]:
-        _check_continuing(steps, given.reading)
+        _check_continuing(steps, given.context)
     else:
         _check_answering(steps, given)
     if "times" in values:
@@ -121,14 +121,14 @@ def _rule_values(given: ParsedMapping) -> dict[str, Any]:
     return values
 
 
-def _check_continuing(steps: tuple[Step, ...], reading: LoadContext) -> None:
+def _check_continuing(steps: tuple[Step, ...], context: LoadContext) -> None:
     """A rule that goes on only changes: another one answers. Raises Rejected."""
     for step in steps:
         if step.final:
             changes = (
                 "; write its `request` and `response` as the step `change`" if isinstance(step, Passthrough) else ""
             )
-            raise reading.reject_at(
+            raise context.reject_at(
                 step.place,
                 f'"{step.name}" answers, and a rule with `continue: true` lets a later one answer; it can have'
                 f" {', '.join(_CONTINUING)}{changes}",
@@ -139,7 +139,7 @@ def _check_answering(steps: tuple[Step, ...], given: ParsedMapping) -> None:
     """Every other rule ends with a step that answers. Raises Rejected."""
     change = next((step for step in steps if isinstance(step, Change)), None)
     if change is not None:
-        raise given.reading.reject_at(
+        raise given.context.reject_at(
             change.place,
             '"change" is a step of rules with `continue: true`; `passthrough` and `forward` have `request` and'
             " `response` of their own",
@@ -177,9 +177,9 @@ class _Rules(ValueType[tuple[Rule, ...]]):
 
     expects = "a list of rules"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Rule, ...]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[Rule, ...]:
         if not isinstance(node, ListNode):
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         rules: list[Rule] = []
         lines: dict[str, int] = {}
         good = True
@@ -188,14 +188,14 @@ class _Rules(ValueType[tuple[Rule, ...]]):
             written = _written_id(item)
             name = written.text if written is not None else f"rule-{position + 1}"
             try:
-                values = _NAMED_RULE.read(item, here, reading)
+                values = _NAMED_RULE.read(item, here, context)
                 name = values.get("id", name)
-                rules.append(_rule(name, values, position, reading.place(item, here)))
+                rules.append(_rule(name, values, position, context.place(item, here)))
             except Rejected:
                 good = False
             if name in lines:
                 message = f"the id {quoted(name)} is already used by the rule in line {lines[name]}"
-                reading.reject(written or item, f"{here}.id", message)
+                context.reject(written or item, f"{here}.id", message)
                 good = False
             lines.setdefault(name, item.line)
         if not good:

@@ -56,25 +56,25 @@ class _Replacement(ValueType[tuple[str, str]]):
 
     expects = "a pattern and its replacement"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[str, str]:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[str, str]:
         if not isinstance(node, ListNode):
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         if len(node.items) != 2:
-            raise reading.reject(node, where, f"expected {self.expects}, got a list of {len(node.items)}")
+            raise context.reject(node, where, f"expected {self.expects}, got a list of {len(node.items)}")
         first, second = node.items
         try:
-            pattern = REGEX.read(first, f"{where}[0]", reading)
+            pattern = REGEX.read(first, f"{where}[0]", context)
         except Rejected:
-            _TEXT.read(second, f"{where}[1]", reading)
+            _TEXT.read(second, f"{where}[1]", context)
             raise
-        replacement = _TEXT.read(second, f"{where}[1]", reading)
+        replacement = _TEXT.read(second, f"{where}[1]", context)
         try:
             replacer(pattern, replacement)
         except RegexError as error:
             # The error may quote the text, and a variable's value may be a secret.
             hidden = isinstance(second, ScalarNode) and "${" in second.text
             why = "" if hidden else f": {error}"
-            raise reading.reject(second, f"{where}[1]", f"not a replacement for this pattern{why}") from None
+            raise context.reject(second, f"{where}[1]", f"not a replacement for this pattern{why}") from None
         return pattern, replacement
 
     def schema(self, defs: dict[str, Schema]) -> Schema:

@@ -127,7 +127,7 @@ def build_reply(given: ParsedMapping, place: SourceLocation, *, may_lie: bool = 
     if not good:
         raise Rejected
     if reply.status in BODILESS_STATUSES and any(key in given for key in BODY_KEYS):
-        given.reading.warn(reply.body.place or place, f"an answer with {reply.status} has no body; it is not sent")
+        given.context.warn(reply.body.place or place, f"an answer with {reply.status} has no body; it is not sent")
     return reply
 
 
@@ -171,7 +171,7 @@ def _body_length(given: ParsedMapping, reply: Reply) -> int | None:
     """Bytes of the body as it will be sent; None where only the answer tells."""
     body = reply.body
     if body.file is not None:
-        return len(given.reading.content(body.file, given.nodes["file"], f"{given.where}.file"))
+        return len(given.context.content(body.file, given.nodes["file"], f"{given.where}.file"))
     if body.data is not None:
         return len(body.data)
     if reply.template:
@@ -197,7 +197,7 @@ def _warn_of_templates(given: ParsedMapping, texts: Iterable[tuple[str, Any]]) -
     for key, value in texts:
         if value and _LOOKS_LIKE_TEMPLATE.search(value if isinstance(value, str) else json.dumps(value, default=str)):
             message = "`{{ … }}` is sent as it stands; say `template: true` beside it, or `false` if that is meant"
-            given.reading.warn(given.place(key), message)
+            given.context.warn(given.place(key), message)
             return
 
 
@@ -208,14 +208,14 @@ def _check_templates(given: ParsedMapping, reply: Reply) -> bool:
         if "template" not in given:
             _warn_of_templates(given, [*texts, ("headers", dict(reply.headers)), ("trailers", dict(reply.trailers))])
         return True
-    reading, good = given.reading, True
+    context, good = given.context, True
     if reply.body.text is not None:
-        good = check_text(reply.body.text, given.place("body"), reading)
+        good = check_text(reply.body.text, given.place("body"), context)
     elif reply.body.is_json:
-        good = check_tree(given.nodes["json"], f"{given.where}.json", reading)
+        good = check_tree(given.nodes["json"], f"{given.where}.json", context)
     for key, pairs in (("headers", reply.headers), ("trailers", reply.trailers)):
         if pairs:
-            good = check_headers(pairs, given.place(key), reading) and good
+            good = check_headers(pairs, given.place(key), context) and good
     return good
 
 

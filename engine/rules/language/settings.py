@@ -76,9 +76,9 @@ class _NewFile(ValueType[str | None]):
 
     expects = "the name of a file or null"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str | None:
-        name = _FILE_NAME.read(node, where, reading)
-        return None if name is None else reading.absolute(name)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str | None:
+        name = _FILE_NAME.read(node, where, context)
+        return None if name is None else context.absolute(name)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return _FILE_NAME.schema(defs)

@@ -19,12 +19,12 @@ Make = Callable[[Any, SourceLocation], Step]
 class StepWord:
     """One step of the language: the shape of its options, and how its value becomes a `model.Step`."""
 
-    __slots__ = ("about", "bare", "final", "make", "shape")
+    __slots__ = ("about", "bare", "final", "make", "value_type")
 
     def __init__(
         self,
         about: str,
-        shape: ValueType[Any],
+        value_type: ValueType[Any],
         make: Make,
         *,
         final: bool = True,
@@ -32,7 +32,7 @@ class StepWord:
     ) -> None:
         """`bare`: the step has no options, and may stand as a word of its own."""
         self.about = about
-        self.shape = shape
+        self.value_type = value_type
         self.make = make
         self.final = final
         self.bare = bare
@@ -43,13 +43,13 @@ class NoOptions(ValueType[None]):
 
     expects = "no options"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> None:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> None:
         if isinstance(node, ScalarNode) and node.plain:
             value = core_value(node.text)
             if value is None or value is True:
                 return
         if not isinstance(node, MapNode) or node.pairs:
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"anyOf": [{"type": "null"}, {"const": True}, {"type": "object", "maxProperties": 0}]}

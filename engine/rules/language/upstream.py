@@ -22,10 +22,10 @@ class _Script(ValueType[str]):
 
     expects = "a file or a URL such as http://wpad/wpad.dat"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> str:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> str:
         if isinstance(node, ScalarNode) and node.text.startswith(("http://", "https://")):
-            return Str().read(node, where, reading)
-        return File().read(node, where, reading)
+            return Str().read(node, where, context)
+        return File().read(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return File().schema(defs)

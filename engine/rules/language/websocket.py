@@ -73,10 +73,10 @@ class _ScriptLine(ValueType[ScriptLine]):
 
     expects = "a mapping with one of send, expect, wait, ping, close"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> ScriptLine:
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> ScriptLine:
         if not isinstance(node, MapNode) or len(node.pairs) != 1:
-            raise self.unexpected(node, where, reading)
-        return _LINE.read(node, where, reading)
+            raise self.unexpected(node, where, context)
+        return _LINE.read(node, where, context)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {**_LINE.schema(defs), "minProperties": 1, "maxProperties": 1}

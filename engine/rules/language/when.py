@@ -30,7 +30,7 @@ def _when(given: ParsedMapping) -> When:
     for key, value in given.values.items():
         spec = MATCHERS[key]
         if warning := spec.warning(value):
-            given.reading.warn(given.place(key), warning)
+            given.context.warn(given.place(key), warning)
         found = spec.expected_of(value)
         if found is not None or value is None:
             expected[key] = found

@@ -52,7 +52,7 @@ def url_check(url: str) -> Check:
 
 
 def _authority(hostname: str, port: int | None) -> Check:
-    """The host's name, and its port: the given one, else the default of the request's protocol."""
+    """A check of the host name, and of the port: `port`, or the default of the request's protocol."""
     return lambda request: (
         request.port == (DEFAULT_PORTS.get(request.protocol) if port is None else port)
         and normal_hostname(request.hostname) == hostname
@@ -75,7 +75,7 @@ def hostname_check(pattern: str) -> Check:
             return False
         position, end = len(first), len(name) - len(last)
         for piece in between:
-            # The first place is the best: it leaves most for the pieces that follow.
+            # The first occurrence is the best: it leaves most for the pieces that follow.
             position = name.find(piece, position, end) + len(piece)
             if position < len(piece):
                 return False
@@ -85,17 +85,17 @@ def hostname_check(pattern: str) -> Check:
 
 
 def template_names(template: str) -> tuple[str, ...]:
-    """The `{name}`s of a `pathTemplate`, in order."""
+    """The names in braces of a `pathTemplate`, in order."""
     return tuple(_SEGMENT_NAME.findall(template))
 
 
 def path_template_check(template: str) -> Check:
-    """`{name}` stands for one or more characters within a segment; literal parts compare as `path` does."""
+    """A check of a template: `{name}` matches one or more characters in a segment, literal parts are as in `path`."""
     pieces = _SEGMENT_NAME.split(template)
     names = pieces[1::2]
     literals = [re.escape(normal_path(piece)) for piece in pieces[0::2]]
     pattern = "([^/]+)".join(literals)
-    # Where a segment holds one name, no part of the path is tried twice; where it holds more, Python's `re` would.
+    # With one name to a segment, `re` takes linear time; with several it would backtrack.
     several = any(segment.count("{") > 1 for segment in template.split("/"))
     fits = (re2 if several else re).compile(pattern).fullmatch
 
@@ -120,7 +120,7 @@ def url_regex_check(pattern: str) -> Check:
 
 
 def header_check(name: str, expected: Expected) -> Check:
-    """A header sent in several lines matches by any of them, or by all of them joined."""
+    """A check of a header; one sent in several lines matches by any of them, or by all of them joined."""
     lower = name.lower()
     check = text_check(expected)
 

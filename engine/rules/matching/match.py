@@ -1,8 +1,8 @@
-"""A `when` → its matchers, and whether a request matches them.
+"""Compilation of a `when` into matchers, and their evaluation.
 
-Matchers are of two tiers. *Head* matchers need only the request's head and run first. *Body* matchers need
-the complete body. `not` and `anyOf` may hold both, so they answer None while only the body could tell.
-Each entry of a mapping (`headers`, `query` …) is a matcher of its own, so that an explanation can name it.
+Matchers that need only the head of a request are checked first; the others need the complete body. `not` and `anyOf`
+may hold both kinds; their checks return None while the result depends on the body. Each entry of a mapping (`headers`,
+`query` …) is a matcher of its own, so that an explanation can name it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ ResolveHandler = Callable[[str], Handler]
 Check = Callable[[RequestView], bool | None]
 
 QUICK_HEAD = 64 * 1024
-"""Characters of a head that matchers take at once, but for patterns in Python's syntax; `limits.head` by default."""
+"""Characters of a head up to which checks are not deferred, but for patterns in Python's syntax; the default of
+`limits.head`."""
 
 
 class MatcherError(Exception):
-    """A user's `python` matcher raised, or returned something that is neither true nor false."""
+    """A user's `python` matcher raised, or returned something other than True and False."""
 
     def __init__(self, rule_id: str, exception: BaseException, failure: Failure | None = None) -> None:
         self.rule_id = rule_id
@@ -41,14 +42,14 @@ class MatcherError(Exception):
 
 
 class AskUser(Exception):
-    """A `python` matcher has to be asked, which may take its time: raised by its check, and returned by
-    `RuleSet.select`, which is to be called again with the function's answer in `RequestView.answers`."""
+    """A user's function has to be called, which may take its time. Raised by the check of a `python` matcher, and
+    returned by `RuleSet.select`, which is to be called again with the result in `RequestView.answers`."""
 
     def __init__(self, rule_id: str, function: Handler, key: object) -> None:
         self.rule_id = rule_id
         self.function = function
         self.key = key
-        """Where the answer belongs in `RequestView.answers`."""
+        """The key of the result in `RequestView.answers`."""
         super().__init__(rule_id)
 
 
@@ -58,7 +59,7 @@ class Tier(IntEnum):
     HEAD = 0
     """At once: the head is enough."""
     LATE = 1
-    """The head is enough, but the check may be put off."""
+    """The head is enough, but the check may be deferred."""
     MIXED = 2
     """A combination of matchers, some of which need the body."""
     BODY = 3
@@ -109,9 +110,9 @@ class CompiledWhen:
         """Whether a match may set `RequestView.params`."""
 
     def match(self, request: RequestView) -> bool | None:
-        """Whether all matchers match; None while only the request's body, or what was put off, could tell.
+        """Whether all matchers match; None while that depends on the request's body, or on deferred checks.
 
-        Raises MatcherError if a `python` matcher fails.
+        Raises MatcherError if a `python` matcher fails, and AskUser if its function has to be called.
         """
         for check in self._heads:
             if not check(request):
@@ -132,7 +133,7 @@ class CompiledWhen:
             if answer is False:
                 return False
             unknown = unknown or answer is None
-        # A user's function is called once, and only where nothing else rules the request out.
+        # A user's function is called once, and only if every other matcher matches.
         return None if unknown else all(check(request) for check in self._user)
 
 
@@ -170,14 +171,14 @@ def sets_of(spec: NestedSpec, expected: Any) -> tuple[When, ...]:
 
 
 def check_of(key: str, name: str | None, expected: Any) -> Check:
-    """The check of a `Question`, which is answered at once."""
+    """The check of a `Question`, which answers at once."""
     spec = MATCHERS[key]
     if isinstance(spec, EntriesSpec) and name is not None:
         check = spec.check(name, expected)
     elif isinstance(spec, ValueSpec):
         check = spec.check(expected)
     else:
-        raise ValueError(f"{key}: no matcher that can be put off")
+        raise ValueError(f"{key}: the check of this matcher is never deferred")
     return _readable(check) if spec.reads_body else check
 
 
@@ -189,7 +190,7 @@ def reads_body(key: str) -> bool:
 def _of_question(
     question: Question, spec: ValueSpec | EntriesSpec, check: Check, *, sets_params: bool = False
 ) -> Matcher:
-    """The matcher of a check that is put off where it could take long."""
+    """The matcher of a check, which is deferred where it could take long."""
     key, name, expected = question.key, question.name, question.expected
     quick = _quick_size(spec, name, expected)
     if spec.reads_body:
@@ -247,7 +248,7 @@ def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
             return judged(answers[check], rule_id)
         try:
             answer = handler(request)
-        except BaseException as error:  # nothing of ours is called there
+        except BaseException as error:  # only the user's code runs there
             raise MatcherError(rule_id, error) from error
         return judged(answer, rule_id)
 
@@ -255,10 +256,10 @@ def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
 
 
 def judged(answer: Any, rule_id: str) -> bool:
-    """What a `python` matcher has answered. Raises MatcherError where that is no answer."""
+    """The result of a `python` matcher as a bool. Raises MatcherError for one that is neither True, False nor None."""
     if answer is None or isinstance(answer, bool):
         return bool(answer)
     if inspect.iscoroutine(answer):
-        answer.close()  # nobody will await it
+        answer.close()  # it is never awaited
     error = TypeError(f"a matcher must return True or False, not {type(answer).__name__}")
     raise MatcherError(rule_id, error)

@@ -1,4 +1,4 @@
-"""Which rule answers a request: priority, file order, how often, sequences, and an index over paths.
+"""Selection of the rule for a request: priority, file order, `times`, sequences, and an index over paths.
 
 Theory. Rules are ranked by priority (highest first), then by their place in the file. The first in rank whose
 matchers all match, and which is not used up, answers. Rules without `times` that stand at the same priority
@@ -9,8 +9,9 @@ first member of a sequence is ever matched, and `use` moves the sequence on.
 The index is only a prefilter: it leaves out rules that cannot match a path, and the rest is matched in rank
 order, so an indexed choice is the choice of a plain scan.
 
-A rule that *continues* is chosen as any other, but answers nothing: whoever chose it lets it change the request, and
-asks again for the rules after it. It is in no sequence, and one that changes requests ends those before it.
+A rule that *continues* is selected like any other, but does not answer: the caller lets it change the request, and
+selects again among the rules after it. It is in no sequence, and one that changes requests ends the sequences before
+it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _STEPS_FOR_ANY_UPGRADE = frozenset({"passthrough", "forward", "replay", "close",
 
 
 class NeedBody(Enum):
-    """The answer of `RuleSet.select` while the rule that could win next needs the request's body."""
+    """The result of `RuleSet.select` while the next candidate needs the request's body."""
 
     NEED_BODY = "need body"
 
@@ -44,7 +45,7 @@ NEED_BODY: Final = NeedBody.NEED_BODY
 
 
 class CompiledRule:
-    """A rule of a running engine: its matchers, how often it was used, and the engine's own `plan` for it."""
+    """A rule of a running engine: its matchers, its count of uses, and the engine's compiled steps (`plan`)."""
 
     __slots__ = (
         "following",
@@ -68,24 +69,24 @@ class CompiledRule:
         self.has_params = self.when.has_params
         self.limit = rule.times if isinstance(rule.times, int) else None
         self.turns: float = math.inf if rule.times == "always" else 1 if self.limit is None else self.limit
-        """How often it answers before the next member of its sequence does."""
+        """The number of times it answers before the next member of its sequence does."""
         self.used = 0
         self.following: CompiledRule | None = None
         """The next member of its sequence, if it is in one and not the last."""
         self.plan: Any = None
-        """For the engine: what it makes of the rule's steps."""
+        """For the engine: the compiled steps."""
         self.takes_upgrades, self.only_upgrades = upgrades_of(rule)
         self.rank = 0
-        """Its place in the order in which rules are asked."""
+        """Its position in `RuleSet.ranked`."""
 
     @property
     def continues(self) -> bool:
-        """Whether rules after it are asked too."""
+        """Whether the rules after it are evaluated too."""
         return self.rule.continues
 
     @property
     def pending(self) -> bool:
-        """Not used as often as it says; without `times` and with `always`, not used at all."""
+        """Whether it was used less often than its `times` says; without a number, whether it was never used."""
         return self.used < (1 if self.limit is None else self.limit)
 
     @property
@@ -93,16 +94,16 @@ class CompiledRule:
         return self.limit is not None and self.used >= self.limit
 
     def sees(self, request: RequestView) -> bool:
-        """Whether the rule is for this kind of request at all: an upgrade to WebSocket, or not."""
+        """Whether the rule applies to this kind of request: an upgrade to WebSocket, or not."""
         return self.takes_upgrades if request.websocket else not self.only_upgrades
 
     def match(self, request: RequestView) -> bool | None:
-        """Whether the rule matches, however often it was used; None while only the body could tell."""
+        """Whether the rule matches, regardless of its uses; None while that depends on the body."""
         return self.when.match(request) if self.sees(request) else False
 
 
 class RuleSet:
-    """The rules of one rule file and how often each was used. Raises what `compile_when` raises."""
+    """The rules of one rule file, with their counts of uses. Raises what `compile_when` raises."""
 
     def __init__(self, rules: Iterable[Rule], resolve_handler: ResolveHandler | None = None) -> None:
         self.asks_user = False
@@ -115,22 +116,22 @@ class RuleSet:
         self.rules: tuple[CompiledRule, ...] = tuple(CompiledRule(rule, resolve) for rule in rules)
         """In file order."""
         self.defers = any(rule.when.defers for rule in self.rules)
-        """Whether matchers may be put off (`deferral.py`)."""
+        """Whether checks may be deferred (`deferral.py`)."""
         self.ranked: tuple[CompiledRule, ...] = tuple(
             sorted(self.rules, key=lambda one: (-one.rule.priority, one.rule.position))
         )
-        """In the order in which they are asked."""
+        """In the order in which they are evaluated."""
         for rank, rule in enumerate(self.ranked):
             rule.rank = rank
         self._index = _PathIndex(_link_sequences(self.ranked))
 
     def select(self, request: RequestView, after: int = -1) -> CompiledRule | NeedBody | AskUser | None:
-        """The rule that answers now, or goes on (`continues`); None if no rule does. Where one goes on, ask again for
-        those `after` its rank.
+        """The first rule with a rank above `after` that matches and is not used up; None if there is none.
 
-        NEED_BODY while that depends on the body, or on what was put off (`deferral.py`); AskUser where the request
-        holds the answers of `python` matchers and one is missing: to be called again then. Choosing does not count as
-        a use: call `use` with the rule. Raises MatcherError.
+        After a rule that continues, select again with its rank as `after`. NEED_BODY while the result depends on the
+        body, or on deferred checks (`deferral.py`). AskUser where the request holds results of `python` matchers and
+        one is missing. Call again in both cases. Selecting does not count as a use: call `use` with the rule. Raises
+        MatcherError.
         """
         try:
             for candidate in self._index.candidates(request.path):
@@ -153,25 +154,25 @@ class RuleSet:
                         rule = rule.following
                     return rule
         except AskUser as missing:
-            return missing  # the function sees the parameters of the path that its rule has matched
+            return missing  # the function gets the path parameters of its rule
         return None
 
     def use(self, rule: CompiledRule) -> None:
-        """Counts a use. To be called as soon as the rule is chosen, before anything is awaited."""
+        """Count a use. Call it as soon as the rule is selected, before anything is awaited."""
         rule.used += 1
 
     @property
     def used(self) -> dict[str, int]:
-        """Rule id → how often it was used, in file order."""
+        """Rule id → count of uses, in file order."""
         return {rule.rule.id: rule.used for rule in self.rules}
 
     def pending(self) -> tuple[CompiledRule, ...]:
-        """The rules that have not been used as often as they say, in file order."""
+        """The rules that were used less often than their `times` say, in file order."""
         return tuple(rule for rule in self.rules if rule.pending)
 
 
 class _PathIndex:
-    """Path → the rules that may match it, in rank order."""
+    """An index: path → the rules that may match it, in rank order."""
 
     def __init__(self, ranked: Sequence[CompiledRule]) -> None:
         self._rank = {id(rule): rank for rank, rule in enumerate(ranked)}
@@ -200,7 +201,7 @@ class _PathIndex:
         return remember(self._memo, path, self._merge(exact, self._of_shape(path)), MEMO_SIZE)
 
     def _of_shape(self, path: str) -> tuple[CompiledRule, ...]:
-        """Templates with as many segments and the same first one, and the rules that no index holds."""
+        """The rules with a template of the same number of segments and the same first one, and those without a path."""
         count, first = path.count("/"), path[1:].partition("/")[0]
         shape = (count, first if (count, first) in self._by_shape else None)
         known = self._shape_memo.get(shape)
@@ -216,7 +217,7 @@ class _PathIndex:
 
 
 def _exact_path(when: When) -> str | None:
-    """The one path that `when` can match, if it says so."""
+    """The only path that a `when` can match; None if there may be several."""
     path, url = when.expected.get("path"), when.expected.get("url")
     if path is not None:
         return normal_path(path)
@@ -226,21 +227,21 @@ def _exact_path(when: When) -> str | None:
 
 
 def _template_shape(template: str) -> tuple[int, str | None]:
-    """How many slashes, and the first segment if it is literal."""
+    """The number of slashes, and the first segment if it is literal."""
     path = normal_path(template)
     first = path[1:].partition("/")[0]
     return path.count("/"), None if "{" in first else first
 
 
 def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
-    """Links the members of each sequence; returns the first of each, and the rules that are in none."""
+    """Link the members of each sequence. Returns the first rule of each, and the rules that are in none."""
     lasts: dict[Any, CompiledRule] = {}
     between: dict[Any, list[CompiledRule]] = {}
     members: set[CompiledRule] = set()
     for rule in ranked:
-        if rule.continues:  # it takes nobody's turn
+        if rule.continues:  # it is in no sequence
             if rule.rule.edits_request:
-                lasts.clear()  # behind it, the same `when` asks about another request
+                lasts.clear()  # from here on, the same `when` is evaluated for a changed request
             continue
         key = (rule.rule.priority, rule.only_upgrades, rule.takes_upgrades, when_key(rule.rule.when))
         last = lasts.get(key)
@@ -258,7 +259,7 @@ def _link_sequences(ranked: Sequence[CompiledRule]) -> list[CompiledRule]:
 
 
 def when_key(value: Any) -> Any:
-    """A hashable form of a `when` (or of a value in one) that is equal exactly when the meaning is."""
+    """A hashable form of a `when` (or of a value in it); equal exactly if the meaning is equal."""
     if isinstance(value, When):
         return frozenset((key, when_key(MATCHERS[key].canonical(item))) for key, item in value.expected.items())
     if isinstance(value, Condition | MultipartPart):
@@ -271,8 +272,8 @@ def when_key(value: Any) -> Any:
 
 
 def upgrades_of(rule: Rule) -> tuple[bool, bool]:
-    """Whether a rule sees upgrades to WebSocket, and whether it sees nothing else."""
-    if rule.continues:  # it answers nothing, so it is for whatever its conditions are for
+    """Whether a rule applies to upgrades to WebSocket, and whether to nothing else."""
+    if rule.continues:  # it does not answer, so only its matchers decide
         wanted = rule.when.expected.get("websocket")
         return wanted is not False, wanted is True
     step = rule.steps[-1].name

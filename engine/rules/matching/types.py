@@ -24,8 +24,8 @@ class _PlainList(ValueType[tuple[Any, ...]]):
 
     expects = "a list"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> tuple[Any, ...]:
-        return tuple(reading.plain(node, where))
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> tuple[Any, ...]:
+        return tuple(context.plain(node, where))
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
         return {"type": "array"}
@@ -91,19 +91,19 @@ class JsonSchema(ValueType[LoadedSchema]):
 
     expects = "a JSON Schema or the name of a file that holds one"
 
-    def read(self, node: AnyNode, where: str, reading: LoadContext) -> LoadedSchema:
-        source = reading.plain(node, where)
+    def read(self, node: AnyNode, where: str, context: LoadContext) -> LoadedSchema:
+        source = context.plain(node, where)
         schema = source
         if isinstance(source, str) and isinstance(node, ScalarNode):
-            content = reading.content(source, node, where)
+            content = context.content(source, node, where)
             try:
                 schema = json.loads(content)
             except (ValueError, RecursionError) as error:
-                raise reading.reject(node, where, f"the file {source} is not JSON: {error}") from None
+                raise context.reject(node, where, f"the file {source} is not JSON: {error}") from None
         if not isinstance(schema, Mapping | bool):
-            raise self.unexpected(node, where, reading)
+            raise self.unexpected(node, where, context)
         if fault := schema_fault(schema):
-            raise reading.reject(node, where, f"not a JSON Schema: {fault}")
+            raise context.reject(node, where, f"not a JSON Schema: {fault}")
         return LoadedSchema(schema, source)
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
