@@ -1,4 +1,4 @@
-"""Which rule came nearest to a request that no rule matched, and which of its matchers failed how."""
+"""The rule that is nearest to a request which no rule matched, and the matchers of it that failed."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.wording import expected_words, handler_words, printable, short, shorten, shown
 
 MAX_COMPARED = 500
-"""Rules that are looked at, first in rank: a miss must not cost more than the answer is worth."""
+"""Rules that are compared, first in rank: an explanation must not cost more than it is worth."""
 
 _PATH_WEIGHT, _METHOD_WEIGHT, _DETAILS_WEIGHT = 8.0, 4.0, 3.0
-"""What a match of the path, of the method, and of everything else together counts at most."""
+"""Scores of a matching path, of a matching method, and of everything else together."""
 _SEVERITY = {Weight.PATH: _PATH_WEIGHT, Weight.METHOD: _METHOD_WEIGHT, Weight.DETAIL: 1.0}
 _SIMILAR_WEIGHT = 3.0
-"""What a path counts at most that is not the rule's, but looks like it."""
+"""Highest score of a path that differs from the rule's, but resembles it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How near a rule is to a request."""
+    """The distance of a rule from a request."""
 
     rule: CompiledRule
     score: float
-    """Of what matches; infinite where everything does."""
+    """The score of what matches; infinite if everything does."""
     failures: tuple[tuple[str, str, str], ...]
-    """What failed: the matcher's name, what it expected, what it found."""
+    """For each failure: the matcher's name, what it expected, what it found."""
     failed: tuple[Matcher, ...] = ()
     """The matchers that failed."""
 
     @property
     def decisive(self) -> tuple[Matcher, ...]:
-        """The matchers that rule it out for a request whose path and method it is for."""
+        """The failed matchers of a rule whose path and method match; otherwise none."""
         is_near = all(_weight(one) is Weight.DETAIL for one in self.failed)
         return self.failed if is_near else ()
 
 
 Failure = Matcher | tuple[str, str, str]
-"""A matcher that failed, or what is told of something else that did."""
+"""A matcher that failed, or the words for another reason: name, expected, found."""
 
 
 def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | None:
-    """The rule of which most matches, the path and the method above all; among equals the one of which least fails,
-    and then the first in rank. None where no rule answers anything."""
+    """The rule with the highest score; of equal ones the one with the least severe failures, then the first in rank.
+    None if there is no rule that answers."""
     best: tuple[tuple[float, float], CompiledRule, list[Failure]] | None = None
     for rule in [one for one in ranked if not one.continues][:MAX_COMPARED]:
         score, failures = _score(rule, request)
@@ -60,13 +60,13 @@ def nearest(request: RequestView, ranked: Sequence[CompiledRule]) -> Distance | 
     if best is None:
         return None
     (score, _), rule, failures = best
-    # Only now, for one rule: what was found may be a long text, or the answer to a query.
-    told = tuple(one if isinstance(one, tuple) else _told(one, request) for one in failures)
-    return Distance(rule, score, told, tuple(one for one in failures if not isinstance(one, tuple)))
+    # Only for this rule, because what was found may be a long text, or the result of a query.
+    described = tuple(one if isinstance(one, tuple) else _described(one, request) for one in failures)
+    return Distance(rule, score, described, tuple(one for one in failures if not isinstance(one, tuple)))
 
 
 def _severity(failure: Failure) -> float:
-    """How much a failure counts against a rule."""
+    """The weight of a failure against a rule."""
     return 1.0 if isinstance(failure, tuple) else _SEVERITY[_weight(failure)]
 
 
@@ -74,7 +74,7 @@ def _weight(matcher: Matcher) -> Weight:
     return MATCHERS[matcher.key].weight
 
 
-def _told(matcher: Matcher, request: RequestView) -> tuple[str, str, str]:
+def _described(matcher: Matcher, request: RequestView) -> tuple[str, str, str]:
     return printable(matcher.label), _expected(matcher), _found(matcher, request)
 
 
@@ -109,17 +109,17 @@ def _score(rule: CompiledRule, request: RequestView) -> tuple[float, list[Failur
 
 def _failed(matcher: Matcher, request: RequestView) -> bool:
     if matcher.tier is Tier.BODY and not request.body_complete:
-        return False  # nobody waited for the body, because something else failed first
+        return False  # the body was not awaited, because another matcher failed first
     try:
         return matcher.check(request) is False
     except AskUser:
-        return False  # inside of `not` or `anyOf`, where something else has failed first
+        return False  # inside of `not` or `anyOf`; another matcher has failed first
     except MatcherError:
         return True
 
 
 def _similarity(expected: str, path: str) -> float:
-    """The share of characters that both have at their start and end, from 0 to 1."""
+    """The share of characters at the start and at the end that both have, from 0 to 1."""
     shorter = min(len(expected), len(path))
     start = 0
     while start < shorter and expected[start] == path[start]:

@@ -72,7 +72,7 @@ def seconds(value: float) -> str:
 
 
 def step_words(step: Step) -> str:
-    """What a step does, as a phrase: `reply 200`, `wait 100ms`."""
+    """A phrase for a step: `reply 200`, `wait 100ms`."""
     match step:
         case Reply(body=BodySource(folder=str(folder))):
             return f"reply from the folder {short(folder.rpartition('/')[2])}"
@@ -131,7 +131,7 @@ def _passing_words(step: Passthrough) -> str:
 
 
 def _change_words(step: Passthrough | Change) -> str:
-    """`the request (method, body) and the response (headers)`; empty where nothing is changed."""
+    """`the request (method, body) and the response (headers)`; empty if the step changes nothing."""
     changes = []
     for name, changed in (
         ("request", _changed_in_request(step.request)),
@@ -173,7 +173,7 @@ def _changed_in_response(changes: ResponseChanges) -> list[str]:
 
 
 def times_words(rule: Rule) -> str:
-    """How often a rule answers; empty where the rule does not say."""
+    """The number of times that a rule answers; empty if it has no `times`."""
     if rule.times is None:
         return ""
     return "always" if rule.times == "always" else _TIMES.get(int(rule.times), f"{rule.times} times")

@@ -15,16 +15,16 @@ from mockrec.engine.rules.yaml.scalars import double_quoted, mapping_key
 if TYPE_CHECKING:
     from mockrec.engine.rules.matching.match import Matcher
 
-# What needs no quotes, so that common suggestions read like the documentation. Everything else is quoted.
+# Texts without quotes, so that common suggestions look like the documentation. Everything else is quoted.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9/_.~-]*")
 _PLAIN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"})
 _MOST_DETAILS = 5
 
 
 def suggest_rule(request: RequestView, decisive: Sequence[Matcher] = ()) -> str:
-    """A list of one rule, by method and path, and by what the request has where `decisive` matchers look.
+    """A list of one rule that matches the method, the path, and the request's values of the `decisive` matchers.
 
-    The language has upper-case methods only, so another one is left out, as is a target such as `*`.
+    The language has upper-case methods only, so any other is left out, as is a target such as `*`.
     """
     when = []
     if request.method == request.method.upper():

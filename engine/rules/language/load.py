@@ -1,7 +1,7 @@
-"""A rule file's bytes → `RuleFile`, or every problem with its line and column.
+"""The bytes of a rule file → `RuleFile`, or all of its problems with their lines and columns.
 
-The whole language is declared in the `*_language.py` files and `settings.py`; here they are put together,
-and what concerns several rules at once is checked. Pure: files and the environment come in as arguments.
+The modules of this package declare the parts of the language. This one composes them, and checks what concerns a whole
+rule, or several. Pure: files and the environment come in as arguments.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _DEFAULT_PRIORITY: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A rule file that can be used."""
+    """A valid rule file."""
 
     rule_file: RuleFile
     warnings: tuple[Problem, ...]
-    """What is allowed but cannot be meant, in file order."""
+    """Problems that do not make the file invalid, in file order: hardly intended."""
     secrets: tuple[str, ...]
-    """The values that came from the environment: they have to be redacted wherever they appear."""
+    """The values of environment variables in the file: they have to be redacted wherever they occur."""
 
 
 def load_rules(
@@ -49,11 +49,11 @@ def load_rules(
     env: Mapping[str, str],
     probe: Callable[[str], None] | None = None,
 ) -> Loaded:
-    """Reads and checks a whole rule file.
+    """Load and check a whole rule file.
 
-    `path` is the file's name in messages; names in the file are joined to `folder`. `read_file` gets an
-    absolute path and raises OSError, and so does `probe`, which only tries whether a file can be read
-    (without it, `read_file` does). Raises RuleFileError with all problems, sorted by line.
+    `path` is the file's name in messages; names in the file are joined to `folder`. `read_file` gets an absolute path
+    and raises OSError, and so does `probe`, which only checks whether a file can be read (by default, `read_file`
+    does). Raises RuleFileError with all problems, sorted by line.
     """
     context = LoadContext(path, folder, env, read_file, probe)
     if (words := session_words(text)) is not None:
@@ -77,7 +77,7 @@ _SESSION: Final = re.compile(rb'\s*\{\s*("seq"\s*:|"type"\s*:\s*"session-started
 
 
 def session_words(start: bytes) -> str | None:
-    """What to say of a file that begins like this, where that is a recorded session (JSON Lines, HAR, Parquet)."""
+    """The message for a file with this start that is a recorded session (JSON Lines, HAR, Parquet); None otherwise."""
     if not (start.startswith((b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")) or _SESSION.match(start[:1000])):
         return None
     return (
@@ -87,7 +87,7 @@ def session_words(start: bytes) -> str | None:
 
 
 def json_schema() -> Schema:
-    """JSON Schema (draft 2020-12) of a rule file, for editors; from the same shapes that read the file."""
+    """JSON Schema (draft 2020-12) of a rule file, for editors, from the value types that load it."""
     defs: dict[str, Schema] = {}
     schema = _FILE.schema(defs)
     return {
@@ -122,7 +122,7 @@ def _rule_values(given: ParsedMapping) -> dict[str, Any]:
 
 
 def _check_continuing(steps: tuple[Step, ...], context: LoadContext) -> None:
-    """A rule that goes on only changes: another one answers. Raises Rejected."""
+    """Check that a rule with `continue` has no step that answers. Raises Rejected."""
     for step in steps:
         if step.final:
             changes = (
@@ -136,7 +136,7 @@ def _check_continuing(steps: tuple[Step, ...], context: LoadContext) -> None:
 
 
 def _check_answering(steps: tuple[Step, ...], given: ParsedMapping) -> None:
-    """Every other rule ends with a step that answers. Raises Rejected."""
+    """Check that any other rule ends with a step that answers. Raises Rejected."""
     change = next((step for step in steps if isinstance(step, Change)), None)
     if change is not None:
         raise given.context.reject_at(
@@ -161,7 +161,7 @@ _RULE: Final = Record(
         ),
         "continue": Key(
             Bool(),
-            "Whether rules after it are asked too (false): it has steps that do not answer, and a later one answers.",
+            "Whether later rules are evaluated too (false): it has steps that do not answer, and a later one answers.",
         ),
         "priority": Key(
             FirstOf(Enum("fallback"), Number(), expects="a number or fallback"),
@@ -173,7 +173,7 @@ _RULE: Final = Record(
 
 
 class _Rules(ValueType[tuple[Rule, ...]]):
-    """The list of rules, each with its position and an id that no other has."""
+    """The list of rules, each with its position and a unique id."""
 
     expects = "a list of rules"
 
@@ -207,7 +207,7 @@ class _Rules(ValueType[tuple[Rule, ...]]):
 
 
 def _written_id(node: AnyNode) -> ScalarNode | None:
-    """The id as it stands in a rule, also in one that cannot be read."""
+    """The node of a rule's id, also in a rule with problems."""
     for key, value in node.pairs if isinstance(node, MapNode) else ():
         if isinstance(key, ScalarNode) and key.text == "id" and isinstance(value, ScalarNode):
             return value

@@ -1,4 +1,4 @@
-"""The words of the steps that pass requests on, `passthrough` and `forward`, with the changes made on the way."""
+"""The steps that pass requests on, `passthrough` and `forward`, and the changes of messages, also of `change`."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ _HEADER_CHANGES = {
 
 
 def _body(given: ParsedMapping) -> BodyChange | None:
-    """The change of the body, of which the record lets through at most one."""
+    """The change of the body; the record accepts at most one."""
     key = next((key for key in _BODY_CHANGES if key in given), None)
     if key is None:
         return None
@@ -202,7 +202,7 @@ _PASSTHROUGH_KEYS = {
 
 
 def _fields(given: ParsedMapping) -> dict[str, Any]:
-    """What both steps have."""
+    """The fields that both steps have."""
     named = {"upstream": upstream_fields(given), **given.fields("request", "response")}
     if "delay" in given:
         named["delay"] = delay_step(given.get("delay"), given.place("delay"))
@@ -210,7 +210,7 @@ def _fields(given: ParsedMapping) -> dict[str, Any]:
 
 
 def _passthrough(given: ParsedMapping | None, place: SourceLocation) -> Passthrough:
-    """`given` is None where the step is a bare word."""
+    """`given` is None for the step without options."""
     return Passthrough(place) if given is None else Passthrough(place, **_fields(given))
 
 
@@ -241,7 +241,7 @@ PASSTHROUGH_STEPS: Final[dict[str, StepWord]] = {
         "Changes the request for later rules, and the answer that one of them gives; for rules with `continue: true`.",
         Record(
             {
-                "request": Key(_REQUEST_CHANGES, "Changes of the request, before later rules are asked."),
+                "request": Key(_REQUEST_CHANGES, "Changes of the request, before later rules are evaluated."),
                 "response": Key(_RESPONSE_CHANGES, "Changes of the answer, whatever rule gives it."),
             },
             lambda given: given,

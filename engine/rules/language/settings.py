@@ -1,4 +1,4 @@
-"""The words of `server`, `tls` and `record`, read into the types of `engine/config.py`."""
+"""The keys of `server`, `tls` and `record`, loaded into the types of `engine/config.py`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from mockrec.engine.rules.yaml.types import (
 
 
 class Port(ScalarType[tuple[int, int]]):
-    """A port, 0 for any free one, or `8000-8100` for the first free one → first and last."""
+    """A port, 0 for any free port, or `8000-8100` for the first free port in it → first and last port."""
 
     expects = "a port, 0 for any free one, or a range such as 8000-8100"
 
@@ -72,7 +72,7 @@ class _Positive(Duration):
 
 
 class _NewFile(ValueType[str | None]):
-    """The name of a file that need not exist, relative to the rule file's folder → absolute path; or null."""
+    """The name of a file, which need not exist, relative to the rule file's folder → absolute path; or null."""
 
     expects = "the name of a file or null"
 

@@ -1,4 +1,4 @@
-"""What the entries of the step table are made of: the entry itself, steps without options, delays."""
+"""Entries of the step table: the entry, options of steps that have none, delays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Make = Callable[[Any, SourceLocation], Step]
 
 
 class StepWord:
-    """One step of the language: the shape of its options, and how its value becomes a `model.Step`."""
+    """One step of the language: the value type of its options, and the function that makes a `model.Step` of them."""
 
     __slots__ = ("about", "bare", "final", "make", "value_type")
 
@@ -30,7 +30,7 @@ class StepWord:
         final: bool = True,
         bare: bool = False,
     ) -> None:
-        """`bare`: the step has no options, and may stand as a word of its own."""
+        """`bare`: the step needs no options; its name alone is enough."""
         self.about = about
         self.value_type = value_type
         self.make = make
@@ -39,7 +39,7 @@ class StepWord:
 
 
 class NoOptions(ValueType[None]):
-    """`close:`, `close: true` or `close: {}`."""
+    """The options of a step that has none: `close:`, `close: true` or `close: {}`."""
 
     expects = "no options"
 
@@ -99,7 +99,7 @@ def record_step(
     final: bool = True,
     **groups: Any,
 ) -> StepWord:
-    """A step whose options are a record, built from what was given; `groups` as for `Record`."""
+    """A step whose options are a record; `make` gets the given keys, `groups` are arguments of `Record`."""
     return StepWord(about, Record(keys, lambda given: given, **groups), make, final=final)
 
 

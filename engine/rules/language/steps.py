@@ -1,4 +1,4 @@
-"""The words of `then`: the table of all steps, and the shape of a step and of a list of them."""
+"""`then`: the table of all steps, and the value types of a step and of a list of steps."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ BARE_STEPS: Final = tuple(name for name, word in STEPS.items() if word.bare)
 
 
 class StepShape(ValueType[Step]):
-    """One step: a mapping whose only key is the step's name, or the bare name where it needs no options."""
+    """One step: a mapping with the step's name as its only key, or the bare name if the step needs no options."""
 
     expects = "a step"
 
@@ -194,7 +194,7 @@ _MEANT: Final = {
     **dict.fromkeys(("abort", "drop", "disconnect"), "close"),
     **dict.fromkeys(("function", "handler", "callback", "script.py"), "python"),
 }
-"""What other tools, or people, call a step."""
+"""Names that other tools, or users, have for a step → the step."""
 
 
 def _unknown(name: str) -> str:
@@ -205,7 +205,7 @@ def _unknown(name: str) -> str:
 
 
 class Then(ValueType[tuple[Step, ...]]):
-    """`then`: one step or a list; only the last one may answer. Whether it has to is for the rule to say."""
+    """`then`: one step or a list; only the last may answer. `load.py` checks whether it has to."""
 
     expects = "a step or a list of steps"
 

@@ -1,4 +1,4 @@
-"""The words of the steps that speak WebSocket: echo, listen, reject, script."""
+"""The steps for WebSocket connections: `echo`, `listen`, `reject`, `script`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mockrec.engine.rules.yaml.strings import Base64
 from mockrec.engine.rules.yaml.types import AnyJson, Duration, FirstOf, Int, Null, Schema, Str, ValueType
 
 _FORBIDDEN = 403
-"""The status of a rejection that names none."""
+"""The default status of a rejection."""
 
 
 def _options(given: ParsedMapping) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ def _line(given: ParsedMapping) -> ScriptLine:
 
 
 class _ScriptLine(ValueType[ScriptLine]):
-    """One line of a script: a mapping with exactly one of its words."""
+    """One line of a script: a mapping with exactly one key."""
 
     expects = "a mapping with one of send, expect, wait, ping, close"
 

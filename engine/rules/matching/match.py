@@ -245,17 +245,17 @@ def _python(handler: Handler, rule_id: str) -> Callable[[RequestView], bool]:
         if answers is not None:
             if check not in answers:
                 raise AskUser(rule_id, handler, check)
-            return judged(answers[check], rule_id)
+            return verdict_of(answers[check], rule_id)
         try:
             answer = handler(request)
         except BaseException as error:  # only the user's code runs there
             raise MatcherError(rule_id, error) from error
-        return judged(answer, rule_id)
+        return verdict_of(answer, rule_id)
 
     return check
 
 
-def judged(answer: Any, rule_id: str) -> bool:
+def verdict_of(answer: Any, rule_id: str) -> bool:
     """The result of a `python` matcher as a bool. Raises MatcherError for one that is neither True, False nor None."""
     if answer is None or isinstance(answer, bool):
         return bool(answer)

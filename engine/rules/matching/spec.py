@@ -1,4 +1,4 @@
-"""What there is to know about one matcher of the rule language: the row of `table.py`.
+"""The rows of `table.py`: everything that the program knows about one matcher of the rule language.
 
 The loader, the JSON Schema, the reference page, the compiler (`match.py`) and the explanations (`explain/`) are
 derived from the rows. There are four kinds: a matcher of one value, one whose value is a mapping of entries that
@@ -32,7 +32,7 @@ class Slot(IntEnum):
 
 
 class Weight(Enum):
-    """What a matcher counts when the rule nearest to an unmatched request is chosen (`explain/nearest.py`)."""
+    """The importance of a matcher in the search for the rule nearest to an unmatched request (`explain/nearest.py`)."""
 
     PATH = "path"
     METHOD = "method"
@@ -45,7 +45,7 @@ def _itself(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MatcherSpec:
-    """What all kinds have."""
+    """The fields of all kinds."""
 
     key: str
     """The key of the rule language."""
@@ -60,11 +60,11 @@ class MatcherSpec:
     expected_of: Callable[[Any], Any] = _itself
     """The value as loaded → the expected value; None where every request matches."""
     canonical: Callable[[Any], Any] = _itself
-    """The expected value, or its plain YAML → a value that is equal where the meaning is."""
+    """The expected value, or its plain YAML → a value that is equal for equal meanings."""
     warning: Callable[[Any], str | None] = lambda _: None
-    """The value as loaded → what `check` says about one that is allowed, but hardly meant."""
+    """The value as loaded → a warning about a value that is valid, but hardly intended."""
     suggestion: Callable[[RequestView], Sequence[str]] | None = None
-    """Keys and values in YAML that would match the request: `exactQuery: "?a=1"`."""
+    """Request → keys and values in YAML that would match it: `exactQuery: "?a=1"`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,9 +83,9 @@ class ValueSpec(MatcherSpec):
     phrase: Callable[[Any], str]
     """Expected value → its part of the sentence that explains a rule; may be empty."""
     expected: Callable[[Any], str] = expected_words
-    """Expected value → what follows "expected" where it did not match."""
+    """Expected value → the text after "expected" in the explanation of a mismatch."""
     found: Callable[[RequestView], str]
-    """What follows "found" where it did not match. May raise ValueError for a body that cannot be read."""
+    """Request → the text after "found" there. May raise ValueError for a body that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +99,7 @@ class EntriesSpec(MatcherSpec):
     quick_size: Callable[[str], int] | None = None
     """An entry's name → as in `ValueSpec`."""
     noun: str
-    """What an entry is: `header`."""
+    """The name for an entry in the sentence: `header`."""
     values: Callable[[RequestView, str], Sequence[Any]]
     """The request's values of a name. May raise ValueError for a body that cannot be read."""
     can_match: Callable[[RequestView], bool] = lambda _: True
@@ -117,11 +117,11 @@ class NestedSpec(MatcherSpec):
     sets_params: bool = False
     """Whether parameters of a set that matches count."""
     phrase: str
-    """Its part of the sentence that explains a rule, with `{}` for the sets."""
+    """The matcher's part of the sentence that explains a rule, with `{}` for the sets."""
     expected: str
-    """What follows "expected" where it did not match, with `{}` for the sets."""
+    """The text after "expected" in the explanation of a mismatch, with `{}` for the sets."""
     found: str
-    """What follows "found" where it did not match."""
+    """The text after "found" there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,7 +1,7 @@
-"""Every matcher of the rule language, a row each, in the order of the reference page.
+"""The table of all matchers of the rule language, in the order of the reference page.
 
-The loader (`language/when.py`), the JSON Schema, the compiler (`match.py`) and the explanations (`explain/`) know
-matchers from here only; `spec.py` says what a row holds.
+The loader (`language/when.py`), the JSON Schema, the compiler (`match.py`) and the explanations (`explain/`) are
+derived from it; `spec.py` describes the fields of a row.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _SEGMENT: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
 def _method_names(value: str | Sequence[str]) -> tuple[str, ...]:
-    """The methods in an order of our own: that of the file means nothing."""
+    """The methods in alphabetical order: their order in the file has no meaning."""
     return tuple(sorted({value} if isinstance(value, str) else set(value)))
 
 
 def _in_lower_case(headers: Any) -> Any:
-    """The mapping with names in lower case: header names have no case."""
+    """The mapping with names in lower case: header names are case-insensitive."""
     if not isinstance(headers, Mapping):
         return headers
     return {str(name).lower(): expected for name, expected in headers.items()}

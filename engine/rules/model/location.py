@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where something stands in the rule file; line and column count from 1."""
+    """A place in the rule file; line and column count from 1."""
 
     file: str
     line: int

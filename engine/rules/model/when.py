@@ -1,4 +1,4 @@
-"""What a rule asks of a request: `when`, and the values in it that are more than JSON."""
+"""`when`: the matchers of a rule, and the expected values that are more than JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORD = re.compile("_([a-z])")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not asked for.
+    """`{equals, regex, includes, absent, present, gt, gte, lt, lte}`; None means not tested.
 
     `regex`, like every pattern of a `When`, has RE2's syntax unless it is a `PythonRegex`.
     """

@@ -1,4 +1,4 @@
-"""Templates of a rule file are compiled while it is read, so that a malformed one is told with its line."""
+"""Checks of templates while a rule file is loaded, so that a malformed one is reported with its line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mockrec.engine.rules.yaml.nodes import AnyNode, ListNode, ScalarNode
 
 
 def check_text(text: str, place: SourceLocation, context: LoadContext) -> bool:
-    """Whether a text is a template; if it is a broken one, that is noted."""
+    """Whether a text is a valid template; otherwise, report the problem."""
     try:
         compile_template(text, place)
     except TemplateError as error:
@@ -32,7 +32,7 @@ def check_headers(pairs: HeaderPairs, place: SourceLocation, context: LoadContex
 
 
 def check_tree(node: AnyNode, where: str, context: LoadContext) -> bool:
-    """As `check_text`, for every text in free data that was read without a problem."""
+    """As `check_text`, for every text in JSON data that was loaded without a problem."""
     good = True
     for text, path in _texts(node, where):
         good = check_text(context.text(text, path), context.place(text, path), context) and good
