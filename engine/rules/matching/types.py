@@ -1,20 +1,64 @@
-"""Value types of matchers that are more than a text or a number: conditions, JSON Schemas, parts, JSON-RPC calls."""
+"""Value types of matchers: URLs and paths, conditions, JSON Schemas, parts, JSON-RPC calls."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.rules.model import Condition, Expected, MultipartPart
 from mockrec.engine.rules.yaml.containers import ByKind, List, Named
-from mockrec.engine.rules.yaml.context import LoadContext
+from mockrec.engine.rules.yaml.context import LoadContext, quoted
 from mockrec.engine.rules.yaml.nodes import AnyNode, ScalarNode
 from mockrec.engine.rules.yaml.records import Key, ParsedMapping, Record
 from mockrec.engine.rules.yaml.regex import REGEX_KEYS, regex_values
 from mockrec.engine.rules.yaml.schema_check import schema_fault
-from mockrec.engine.rules.yaml.types import TEXT_TYPES, AnyJson, Bool, Number, Schema, Str, ValueType
+from mockrec.engine.rules.yaml.strings import URL_SCHEMES, Pattern, check_authority
+from mockrec.engine.rules.yaml.types import TEXT_TYPES, AnyJson, Bool, InvalidValue, Number, Schema, Str, ValueType
+
+# ── URLs and paths ─────────────────────────────────────────────────────────────────────────────────
+
+_SEGMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+
+
+def _url(text: str) -> str:
+    """Check `url`: `/path`, `http://host/path` or `host/path`, without a query."""
+    if "?" in text:
+        raise InvalidValue("a URL here has no query; match it with `query` or `exactQuery`")
+    if text.startswith("/"):
+        return text
+    scheme, found, rest = text.partition("://")
+    if found and scheme.lower() not in URL_SCHEMES:
+        raise InvalidValue(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
+    check_authority((rest if found else text).partition("/")[0])
+    return text
+
+
+def _path(text: str) -> str:
+    if "?" in text:
+        raise InvalidValue("a path has no query; match it with `query` or `exactQuery`")
+    return text
+
+
+def _path_template(text: str) -> str:
+    names = _SEGMENT.findall(_path(text))
+    if any(brace in _SEGMENT.sub("", text) for brace in "{}"):
+        raise InvalidValue("a name in braces is letters, digits, _ and -, for example /users/{id}")
+    if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise InvalidValue(f"the name {{{repeated[0]}}} is used twice")
+    return text
+
+
+URL: Final = Pattern("a URL or a path", r"[^\s]+(?: [^\s]+)*", _url)
+PATH: Final = Pattern('a path that begins with "/"', r"\*|/[^\r\n]*", _path)
+PATH_TEMPLATE: Final = Pattern('a path that begins with "/"', r"/[^\r\n]*", _path_template)
+HOSTNAME: Final = Pattern(
+    "a host name without a port (* stands for any text)",
+    r"[^\s/?#@:\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?",
+)
+EXACT_QUERY: Final = Pattern('a query that begins with "?", or nothing', r"(?:\?[^\r\n]*)?")
 
 # ── values and conditions ──────────────────────────────────────────────────────────────────────────
 

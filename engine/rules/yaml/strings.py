@@ -20,7 +20,6 @@ from mockrec.engine.wire.syntax import TOKEN_PATTERN
 from mockrec.formats.text.regex import RegexError
 
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-_SEGMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _HOST_LABELS = re.compile(r"[^\s/?#@:\[\]\\]+|\[[0-9A-Fa-f:.]+\]")
 _HANDLER = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
 URL_SCHEMES: Final = ("http", "https", "ws", "wss")
@@ -207,20 +206,7 @@ class HeaderValue(ScalarType[str]):
         return {"type": list(TEXT_TYPES), "pattern": r"^[\t\x20-\x7e\x80-\xff]*$"}
 
 
-def _url(text: str) -> str:
-    """Check `url`: `/path`, `http://host/path` or `host/path`, without a query."""
-    if "?" in text:
-        raise InvalidValue("a URL here has no query; match it with `query` or `exactQuery`")
-    if text.startswith("/"):
-        return text
-    scheme, found, rest = text.partition("://")
-    if found and scheme.lower() not in URL_SCHEMES:
-        raise InvalidValue(f"the scheme is http, https, ws or wss, got {quoted(scheme)}")
-    _authority((rest if found else text).partition("/")[0])
-    return text
-
-
-def _authority(text: str) -> str:
+def check_authority(text: str) -> str:
     """Check `host` or `host:port`; an IPv6 address is in brackets."""
     if text.count(":") > 1 and not text.startswith("["):
         raise InvalidValue("an IPv6 address stands in brackets")
@@ -229,21 +215,6 @@ def _authority(text: str) -> str:
         raise InvalidValue(f"not a host: {quoted(host)}")
     if colon and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         raise InvalidValue(f"not a port: {quoted(port)}")
-    return text
-
-
-def _path(text: str) -> str:
-    if "?" in text:
-        raise InvalidValue("a path has no query; match it with `query` or `exactQuery`")
-    return text
-
-
-def _path_template(text: str) -> str:
-    names = _SEGMENT.findall(_path(text))
-    if any(brace in _SEGMENT.sub("", text) for brace in "{}"):
-        raise InvalidValue("a name in braces is letters, digits, _ and -, for example /users/{id}")
-    if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
-        raise InvalidValue(f"the name {{{repeated[0]}}} is used twice")
     return text
 
 
@@ -266,7 +237,7 @@ def _target(text: str) -> str:
     rest = rest if found else text
     if any(character in rest.rstrip("/") for character in "/?#"):
         raise InvalidValue("a server has no path; the request's own path is kept")
-    _authority(rest.rstrip("/"))
+    check_authority(rest.rstrip("/"))
     return text
 
 
@@ -289,14 +260,6 @@ HEADER_NAME: Final = Pattern("a header name (letters, digits and -)", TOKEN_PATT
 HEADER_VALUE: Final = HeaderValue()
 HEADERS: Final = Headers()
 METHOD: Final = Pattern("a method such as GET", TOKEN_PATTERN, str.upper)
-URL: Final = Pattern("a URL or a path", r"[^\s]+(?: [^\s]+)*", _url)
-PATH: Final = Pattern('a path that begins with "/"', r"\*|/[^\r\n]*", _path)
-PATH_TEMPLATE: Final = Pattern('a path that begins with "/"', r"/[^\r\n]*", _path_template)
-HOST: Final = Pattern("a host, with its port unless it is the default", r"[^\s/?#@]+", _authority)
-HOSTNAME: Final = Pattern(
-    "a host name without a port (* stands for any text)",
-    r"[^\s/?#@:\[\]]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?",
-)
-EXACT_QUERY: Final = Pattern('a query that begins with "?", or nothing', r"(?:\?[^\r\n]*)?")
+HOST: Final = Pattern("a host, with its port unless it is the default", r"[^\s/?#@]+", check_authority)
 WEBHOOK_URL: Final = Pattern("an absolute http or https URL", r"[Hh][Tt][Tt][Pp][Ss]?://[^\s]+", _webhook_url)
 TARGET: Final = Pattern("a server such as http://localhost:3000", r"[^\s]+", _target)

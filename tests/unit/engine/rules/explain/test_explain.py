@@ -1,4 +1,4 @@
-"""Rules in words, and the text that says why no rule matched."""
+"""The sentence for a rule, and the text that explains why no rule matched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A matcher is one row of the table: everything that knows matchers learns a new one from there."""
+"""A matcher is one row of the table; the loader, the schema, the compiler and the explanations are derived from it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ IP = ValueSpec(
     phrase="for address {}".format,
     found=lambda request: request.hostname,
 )
-"""The row that a matcher `ip` would be."""
+"""The row of a made-up matcher `ip`."""
 
 
 @pytest.fixture
@@ -93,14 +93,14 @@ def test_a_new_row_is_nested_compared_and_checked_as_others_are(request_of: Call
 @pytest.mark.parametrize(
     ("key", "files"),
     [
-        ("pathTemplate", {"rules/matching/table.py", "rules/matching/select.py"}),  # the index over paths
-        ("urlRegex", {"rules/matching/table.py"}),
-        ("bodyIncludes", {"rules/matching/table.py"}),
-        ("jsonSchema", {"rules/matching/table.py"}),
+        ("pathTemplate", {"rules/matching/head_rows.py", "rules/matching/select.py"}),  # the index over paths
+        ("urlRegex", {"rules/matching/head_rows.py"}),
+        ("bodyIncludes", {"rules/matching/body_rows.py"}),
+        ("jsonSchema", {"rules/matching/body_rows.py"}),
     ],
 )
 def test_a_matcher_stands_in_one_file(key: str, files: set[str]) -> None:
-    """The row, and no other module, names a matcher."""
+    """Only the module with the row names a matcher."""
     snake = re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key)
     word = re.compile(rf"[\"'.](?:{key}|{snake})\b")
     found = {str(path.relative_to(ENGINE)) for path in ENGINE.rglob("*.py") if word.search(path.read_text("utf-8"))}

@@ -1,4 +1,4 @@
-"""Lists, mappings and choices: every part is read, and the schema says the same."""
+"""Lists, mappings and choices: every part is loaded, and the schema accepts the same values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment, files and free data of a rule file; what a problem says about a node."""
+"""The environment, files and JSON data of a rule file; descriptions of nodes in problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records: known keys, groups of keys, and what this version does not have yet."""
+"""Records: known keys, groups of keys, and keys that this version does not support yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scalar shapes: what they take, what they say, and that their schema says the same."""
+"""Scalar types: the texts that they accept, their messages, and that their schema accepts the same."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_SUCH = FileNotFoundError(2, "No such file or directory")
 
 
 def read(value_type: ValueType[Any], text: str, env: dict[str, str] | None = None) -> tuple[Any, list[str]]:
-    """The value and the problems, of which only one of them is there."""
+    """The value, or the problems."""
 
     def no_files(path: str) -> bytes:
         raise NO_SUCH
