@@ -25,7 +25,14 @@ ENGINE = Path(__file__).parents[5] / "engine"
 
 def ip_check(network: str) -> Callable[[RequestView], bool]:
     wanted = ip_network(network)
-    return lambda request: ip_address(request.hostname) in wanted
+
+    def check(request: RequestView) -> bool:
+        try:
+            return ip_address(request.hostname) in wanted
+        except ValueError:  # the URL has a name
+            return False
+
+    return check
 
 
 IP = ValueSpec(
@@ -67,6 +74,7 @@ def test_a_new_row_is_loaded_described_compiled_and_explained(request_of: Callab
     assert rules.select(away) is None
     assert '  ip: expected "10.0.0.0/8", found 192.168.0.1\n' in explain_miss(away, rules)
     assert check_of("ip", None, "10.0.0.0/8")(away) is False
+    assert rules.select(request_of(url="http://a.test/a")) is None
 
 
 @pytest.mark.usefixtures("_ip")

@@ -67,7 +67,7 @@ def test_nothing_but_values_can_be_reached(text: str) -> None:
 
 
 def test_all_of_them_together_need_little_memory_and_time() -> None:
-    """Rendered in a process with limits of 400 MB of address space and a minute: without a budget, each took far more."""
+    """Rendered in a process with limits of 400 MB of address space and a minute: without a budget, one took far more."""
     script = (
         "import json, resource, sys\n"
         "from mockrec.engine.rules.model import SourceLocation\n"
