@@ -192,9 +192,9 @@ class _PathIndex:
         self._shape_memo: dict[tuple[int, str | None], tuple[CompiledRule, ...]] = {}
 
     def candidates(self, path: str) -> tuple[CompiledRule, ...]:
-        known = self._memo.get(path)
-        if known is not None:
-            return known
+        cached = self._memo.get(path)
+        if cached is not None:
+            return cached
         exact = self._by_path.get(path)
         if exact is None:
             return self._of_shape(path) if self._by_shape else self._rest
@@ -204,13 +204,13 @@ class _PathIndex:
         """The rules with a template of the same number of segments and the same first one, and those without a path."""
         count, first = path.count("/"), path[1:].partition("/")[0]
         shape = (count, first if (count, first) in self._by_shape else None)
-        known = self._shape_memo.get(shape)
-        if known is None:
+        cached = self._shape_memo.get(shape)
+        if cached is None:
             templates = [*self._by_shape.get((count, None), ())]
             if shape[1] is not None:
                 templates += self._by_shape[shape]
-            known = remember(self._shape_memo, shape, self._merge(templates, self._rest), MEMO_SIZE)
-        return known
+            cached = remember(self._shape_memo, shape, self._merge(templates, self._rest), MEMO_SIZE)
+        return cached
 
     def _merge(self, some: Sequence[CompiledRule], others: Sequence[CompiledRule]) -> tuple[CompiledRule, ...]:
         return tuple(sorted([*some, *others], key=lambda rule: self._rank[id(rule)]))

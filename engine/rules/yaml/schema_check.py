@@ -27,9 +27,9 @@ def schema_fault(schema: Any) -> str:
         values = list(_keywords(schema))
     except RecursionError:
         return "nested too deeply"
-    known = {value.rstrip("#") for name, value in values if name in ("$id", "id")}
+    ids = {value.rstrip("#") for name, value in values if name in ("$id", "id")}
     for name, value in values:
-        if name in _REFERENCES and not _is_local(value, known):
+        if name in _REFERENCES and not _is_local(value, ids):
             return f"{name} {value}: references to other documents are not fetched"
     try:
         schema_validator(schema)
@@ -91,9 +91,9 @@ def _words(error: Any) -> str:
     return f"{place.lstrip('.')}: {message}" if place else message
 
 
-def _is_local(reference: str, known: set[str]) -> bool:
+def _is_local(reference: str, ids: set[str]) -> bool:
     document = reference.partition("#")[0]
-    return not document or document.startswith(_META_SCHEMAS) or any(one.endswith(document) for one in known)
+    return not document or document.startswith(_META_SCHEMAS) or any(one.endswith(document) for one in ids)
 
 
 def _keywords(schema: Any) -> Iterator[tuple[str, str]]:
