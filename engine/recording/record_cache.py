@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.redaction.redactor import Redactor
@@ -68,9 +69,7 @@ class RecordCache:
                 part, known = self._redactor.head(part, side)
             told = _encoded(part), known
             if len(plain) <= _LARGEST:
-                if len(self._told) >= _MOST:
-                    self._told.clear()  # what is said now is not what was said then
-                self._told[plain] = told
+                remember(self._told, plain, told, _MOST)
         return told
 
 

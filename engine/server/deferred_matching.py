@@ -8,9 +8,8 @@ from typing import Any
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import Helpers, TooLong
-from mockrec.engine.rules.matching.body import is_body_key
 from mockrec.engine.rules.matching.deferral import Check, Deferral, Question
-from mockrec.engine.rules.matching.match import check_of
+from mockrec.engine.rules.matching.match import check_of, reads_body
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.wire.content import codings as content
 
@@ -42,7 +41,7 @@ class Judge:
     async def answer(self, exchange: Exchange, deferral: Deferral) -> None:
         """Answer what is wanted. What cannot be answered within the limit is False, and the exchange gets a tag."""
         questions, deferral.wanted = deferral.wanted, []
-        with_body = any(is_body_key(question.key) for question in questions)
+        with_body = any(reads_body(question.key) for question in questions)
         edits = exchange.edited.edits if exchange.edited is not None else 0
         subject = (f"{exchange.id}{'+' if with_body else ''}{edits or ''}", partial(_asked, exchange, with_body))
         plain = [(question.key, question.name, question.expected) for question in questions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.rules.matching.match import AskUser, MatcherError, judged
+from mockrec.engine.rules.matching.match import AskUser, MatcherError, verdict_of
 from mockrec.engine.rules.matching.request import NO_PARAMS, RequestView
 from mockrec.engine.rules.matching.select import NEED_BODY, CompiledRule, NeedBody
 from mockrec.engine.server import cors
@@ -97,4 +97,4 @@ async def _ask(asked: AskUser, view: RequestView) -> bool:
         answer = await call(asked.function, view)
     except UserError as failed:
         raise MatcherError(asked.rule_id, failed.error, failed.failure) from failed.error
-    return judged(answer, asked.rule_id)
+    return verdict_of(answer, asked.rule_id)

@@ -52,9 +52,10 @@ def _functions(step: Step) -> Iterator[str]:
 
 
 def _matchers(when: When) -> Iterator[str]:
-    if when.python is not None:
-        yield when.python
-    for inner in (*([when.not_] if when.not_ is not None else ()), *(when.any_of or ())):
+    expected = when.expected
+    if "python" in expected:
+        yield expected["python"]
+    for inner in (*([expected["not"]] if "not" in expected else ()), *expected.get("anyOf", ())):
         yield from _matchers(inner)
 
 

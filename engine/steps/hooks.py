@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.rules.explain.suggest import quoted
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.model import BodyChange, HeaderChanges, RequestChanges, ResponseChanges
+from mockrec.engine.rules.yaml.scalars import double_quoted
 from mockrec.engine.rules.yaml.types import nearest_hint
 from mockrec.engine.steps.python import answered, body_of, is_token, pairs_of
 from mockrec.engine.steps.python_stream import Streamed
@@ -165,7 +165,7 @@ def _response_edit(result: Any) -> ResponseEdit | str | None:
 
 def _mapping(result: Any, keys: tuple[str, ...], expected: str) -> Mapping[str, Any]:
     if not isinstance(result, Mapping):
-        shown = f" {quoted(result[:40])}" if isinstance(result, str) else ""
+        shown = f" {double_quoted(result[:40])}" if isinstance(result, str) else ""
         raise TypeError(f"expected {expected}, not {type(result).__name__}{shown}")
     for key in result:
         if key not in keys:

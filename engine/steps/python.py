@@ -14,8 +14,8 @@ from typing import Any
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.rules.explain.suggest import quoted
 from mockrec.engine.rules.matching.match import MatcherError
+from mockrec.engine.rules.yaml.scalars import double_quoted
 from mockrec.engine.rules.yaml.types import nearest_hint
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
@@ -121,7 +121,7 @@ def answer_of(result: Any) -> PreparedResponse:
     if not isinstance(result, Mapping):
         raise TypeError(
             f'expected a mapping with the keys of reply, "close" or "reset", not {type(result).__name__}'
-            + (f" {quoted(result[:40])}" if isinstance(result, str) else "")
+            + (f" {double_quoted(result[:40])}" if isinstance(result, str) else "")
         )
     for key in result:
         if key not in _KEYS:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from mockrec.engine.bounded_cache import remember
+
 
 def local_endpoints(host: str, port: int) -> Callable[[str, int], bool]:
     """A function that knows whether an address, or a name for this machine, and a port are where we listen.
@@ -20,11 +22,8 @@ def local_endpoints(host: str, port: int) -> Callable[[str, int], bool]:
         if other_port != port:
             return False
         name = name.rstrip(".").lower()
-        if name not in known:
-            if len(known) > 1024:
-                known.clear()
-            known[name] = name == host or _is_here(name, host)
-        return known[name]
+        found = known.get(name)
+        return remember(known, name, name == host or _is_here(name, host), 1024) if found is None else found
 
     return is_own
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mockrec.engine import clock
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.upstream.errors import PROXY_FAILED, UpstreamError
 from mockrec.engine.upstream.options import ProxyAddress
@@ -51,7 +52,5 @@ class ProxyScripts:
                 ) from None
             except ValueError as error:
                 raise UpstreamError(PROXY_FAILED, str(error)) from None
-            if len(self._found) >= _MOST:
-                self._found.clear()
-            self._found[source, url] = clock.now(), proxies
+            remember(self._found, (source, url), (clock.now(), proxies), _MOST)
         return proxies

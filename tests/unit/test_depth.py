@@ -211,7 +211,7 @@ ALLOWED = {
     "engine/replay/serve/store.py": "a record that this program has put there",
     "formats/diff/spool.py": "what this program has put there",
     "formats/text/json.py": "`parse` itself",
-    "engine/rules/language/when.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
+    "engine/rules/matching/types.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
     "formats/diff/baseline.py": "a file of the user's; it says its name, and RecursionError is caught",
     "formats/diff/compare/documents.py": "with numbers kept by value; RecursionError is caught",
     "formats/diff/compare/volatile.py": "RecursionError is caught",

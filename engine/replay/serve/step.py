@@ -21,7 +21,7 @@ from mockrec.engine.replay.serve.variants import request_fields
 from mockrec.engine.replay.serve.websocket import converse
 from mockrec.engine.replay.session.editable import pairs_of, raw_headers
 from mockrec.engine.replay.session.recorded import is_bare_redirect
-from mockrec.engine.rules.explain.phrases import printable, shorten
+from mockrec.engine.rules.wording import printable, shorten
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.plan import StepHandler

@@ -13,6 +13,7 @@ import codecs
 import re
 from typing import Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
 from mockrec.engine.wire.syntax import TOKEN_BYTES
 
@@ -72,9 +73,7 @@ def read_head(raw: bytes) -> RequestHead | Fault:
         return fault
     head = _build(lines, raw)
     if isinstance(head, RequestHead) and len(raw) <= _CACHED_HEAD_SIZE:
-        if len(_heads) >= _CACHED_HEADS:
-            _heads.clear()
-        _heads[raw] = head
+        remember(_heads, raw, head, _CACHED_HEADS)
     return head
 
 

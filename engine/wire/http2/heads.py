@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.wire.fault_phrases import quoted
 from mockrec.engine.wire.http1.request_head import is_text, odd_parts
 from mockrec.engine.wire.http2.fields import (
@@ -50,9 +51,7 @@ def read_request(fields: Fields, ended: bool) -> tuple[RequestHead, int] | str:
         return head
     size = list_size(fields)
     if size <= _CACHED_HEAD_SIZE:
-        if len(_heads) >= _CACHED_HEADS:
-            _heads.clear()
-        _heads[key] = (head, size)
+        remember(_heads, key, (head, size), _CACHED_HEADS)
     return head, size
 
 

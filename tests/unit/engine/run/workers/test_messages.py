@@ -40,5 +40,7 @@ async def test_rules_arrive_with_their_read_only_views(rule_files: Any) -> None:
     loaded = rule_files.load("rules:\n  - {when: {path: /a, headers: {x: y}}, then: {reply: {json: {a: [1]}}}}\n")
     (message,) = await received(packed(Reload(loaded, 3)))
     assert message == Reload(loaded, 3)
-    headers = message.loaded.rule_file.rules[0].when.headers
-    assert type(headers) is type(loaded.rule_file.rules[0].when.headers) or isinstance(headers, MappingProxyType)
+    headers = message.loaded.rule_file.rules[0].when.expected["headers"]
+    assert type(headers) is type(loaded.rule_file.rules[0].when.expected["headers"]) or isinstance(
+        headers, MappingProxyType
+    )

@@ -1,4 +1,4 @@
-"""The words of a regular expression: a text in RE2's syntax, or a mapping that says the syntax."""
+"""Regular expressions of the rule language: a text in RE2's syntax, or a mapping with its `syntax`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ REGEX_KEYS: Final[dict[str, Key]] = {
     "regex": Key(Str(), "A regular expression that is found in it."),
     "syntax": SYNTAX,
 }
-"""`regex` and its `syntax`, where a mapping has other keys beside them; `regex_values` reads them."""
+"""`regex` and its `syntax`, for mappings with further keys; `regex_values` combines the two."""
 
 
 def regex_values(given: ParsedMapping) -> dict[str, Any]:
-    """The given values, with `regex` and `syntax` made one: a text, or a PythonRegex. Raises Rejected."""
+    """The given values, with `regex` and `syntax` combined into a text or a PythonRegex. Raises Rejected."""
     values = dict(given.values)
     syntax = values.pop("syntax", "re2")
     if "regex" not in values:
