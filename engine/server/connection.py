@@ -79,7 +79,7 @@ class Connection:
         """End what waits for the client for too long."""
         if self.deadline < now:
             self.deadline = math.inf
-            self._stream.expire()
+            self._stream.set_expired()
         for connection in list(self._inside):
             connection.look_at_clock(now)
 

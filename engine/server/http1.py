@@ -175,11 +175,11 @@ class Http1Connection:
 
     async def _run_while_watching(self, plan: CompiledSteps, exchange: Exchange) -> None:
         """Run the rule; the client's leaving ends it, and the conversation. Pipelined requests wait unread."""
-        self._pipe.watch(self._scope.cancel)
+        self._pipe.on_disconnect(self._scope.cancel)
         try:
             await plan.run(exchange)
         finally:
-            self._pipe.watch(None)
+            self._pipe.on_disconnect(None)
 
     async def _run_while_reading(self, plan: CompiledSteps, exchange: Exchange) -> None:
         """Run the rule while the request body goes on; the client's leaving ends it."""
@@ -196,9 +196,9 @@ class Http1Connection:
                     while self._codec.buffered <= _MOST_PIPELINED:
                         self._take(await self._receive())
                         if exchange.reader is not None and exchange.reader.full:
-                            self._pipe.watch(left)  # nobody reads meanwhile
+                            self._pipe.on_disconnect(left)  # nobody reads meanwhile
                             await exchange.reader.wait_for_room()
-                            self._pipe.watch(None)
+                            self._pipe.on_disconnect(None)
                 except (Gone, _Broken) as end:
                     if plan.never_blocks and isinstance(end, Gone) and exchange.request_body.complete:
                         return  # it may have closed its side only, and the answer is about to be there
@@ -211,7 +211,7 @@ class Http1Connection:
             except Exception as error:
                 failed.append(error)
             group.cancel_scope.cancel()
-        self._pipe.watch(None)
+        self._pipe.on_disconnect(None)
         if ended and not exchange.finished:
             raise ended[0]
         if failed:
@@ -263,7 +263,7 @@ class Http1Connection:
         except TimeoutError:
             if not (begun or codec.reading_body):
                 raise Gone from None
-            self._pipe.unexpire()
+            self._pipe.clear_expired()
             raise _Broken(Fault(TIMEOUT, status=408, raw=codec.pending)) from None
         self._watched.deadline = math.inf
         if not begun and self._exchange is None:

@@ -76,7 +76,7 @@ class H1Channel:
 
     async def accept_websocket(self, head: ResponseHead) -> tuple[ByteStream, bytes]:
         self.ended = True
-        self._stream.watch(None)  # from now on the frames tell when the client leaves
+        self._stream.on_disconnect(None)  # from now on the frames tell when the client leaves
         await self._stream.send(self._codec.send_switch(head))
         return self._stream, self._codec.take_rest()
 

@@ -181,7 +181,7 @@ class Http2Connection:
             except anyio.ClosedResourceError:
                 return None
             except TimeoutError:
-                self.pipe.unexpire()
+                self.pipe.clear_expired()
                 if self._idle and not self.codec.inside_head:
                     self.codec.close()
                     await self.writer.flush_quietly()

@@ -61,9 +61,9 @@ async def _both_ways(
                     if half_closed:
                         group.cancel_scope.deadline = anyio.current_time() + seconds
                     tunnel.data("received" if received else "sent", data)
-                    source.watch(left)  # nobody reads it meanwhile
+                    source.on_disconnect(left)  # nobody reads it meanwhile
                     await sink.send(data)
-                    source.watch(None)
+                    source.on_disconnect(None)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 if not errors:
                     errors.append(RESET)

@@ -106,11 +106,11 @@ class H2StreamPipe:
 
     async def send(self, item: bytes) -> None:
         """Write; waits until most of it has found room in the window."""
-        await self.room()
-        self.put(item)
-        await self.room()
+        await self.wait_writable()
+        self.write_nowait(item)
+        await self.wait_writable()
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         """See `ByteStream`."""
         while True:
             if self._finished or self._closed or self._gone or not self._codec.is_open(self._stream):
@@ -120,7 +120,7 @@ class H2StreamPipe:
             await self._writer.wait_for_window(self._stream)
         await self._writer.flush()
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         """See `ByteStream`."""
         if data and not (self._finished or self._closed or self._gone):
             self._writer.queue(self._stream, data)
@@ -162,18 +162,18 @@ class H2StreamPipe:
         self._writer.push()
         self._tell()
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         """See `ByteStream`."""
         self._expired = True
         self._tell()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         """See `ByteStream`."""
         self._expired = False
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """See `ByteStream`."""
-        self._watcher = ended
+        self._watcher = callback
         if self._ended or self._gone:
             self._tell_watcher()
 

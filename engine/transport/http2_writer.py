@@ -69,13 +69,13 @@ class StreamWriter:
 
     async def flush(self) -> None:
         """Write what the codec has to say, as soon as there is room."""
-        await self._pipe.room()
+        await self._pipe.wait_writable()
         self.push()
 
     def push(self) -> None:
         """Write it now, for those who cannot wait."""
         if self._codec.pending:
-            self._pipe.put(self._codec.outgoing())
+            self._pipe.write_nowait(self._codec.outgoing())
 
     async def flush_quietly(self) -> None:
         """Write, if anybody is still there."""

@@ -122,12 +122,12 @@ class TransportStream(ByteStream, asyncio.Protocol):
         if watcher is not None:
             watcher()
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
-        """Call `ended` when the peer ends its direction or the connection is gone."""
-        self._watcher = ended
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
+        """Call `callback` when the peer ends its direction or the connection is gone."""
+        self._watcher = callback
         if self._eof or self._gone:
             self._tell_watcher()
-        elif self._paused_reading and ended is not None and self._size <= _WATCHED_AHEAD:
+        elif self._paused_reading and callback is not None and self._size <= _WATCHED_AHEAD:
             self._read_on()
 
     def _read_on(self) -> None:
@@ -141,7 +141,7 @@ class TransportStream(ByteStream, asyncio.Protocol):
         """All bytes that have arrived (`max_bytes` is not a bound here: nobody reads less than there is).
 
         Raises EndOfStream at the peer's end, BrokenResourceError when the connection was reset or closed
-        here, and TimeoutError after `expire`.
+        here, and TimeoutError after `set_expired`.
         """
         while not self._chunks:
             if self._expired:
@@ -180,14 +180,14 @@ class TransportStream(ByteStream, asyncio.Protocol):
         if self._gone:
             raise anyio.BrokenResourceError from self._lost
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         """See `Pipe`."""
         if self._writable is not None:
             await self._drained()
         if self._gone or self._transport.is_closing():
             raise anyio.BrokenResourceError from self._lost
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         """Write without waiting for room, and without a word if it is too late."""
         if not (self._gone or self._transport.is_closing()):
             self._write(data)
@@ -257,13 +257,13 @@ class TransportStream(ByteStream, asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
         self._transport.abort()
 
-    def expire(self) -> None:
-        """Let a waiting `receive` raise TimeoutError, and every later one that would wait, until `unexpire`."""
+    def set_expired(self) -> None:
+        """Let a waiting `receive` raise TimeoutError, and every later one that would wait, until `clear_expired`."""
         self._expired = True
         self._wake_reader()
 
-    def unexpire(self) -> None:
-        """Take `expire` back."""
+    def clear_expired(self) -> None:
+        """Take `set_expired` back."""
         self._expired = False
 
     @property

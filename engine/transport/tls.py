@@ -108,15 +108,15 @@ class TlsPipe:
             raise anyio.BrokenResourceError
         if item:
             # Half a record that is lost when a sender is cancelled would be the end of the connection.
-            await self.below.room()
-            self.below.put(self._encrypted(item))
-            await self.below.room()
+            await self.below.wait_writable()
+            self.below.write_nowait(self._encrypted(item))
+            await self.below.wait_writable()
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         """See `ByteStream`."""
         if self._closed:
             raise anyio.BrokenResourceError
-        await self.below.room()
+        await self.below.wait_writable()
 
     def _encrypted(self, data: bytes) -> bytes:
         try:
@@ -134,21 +134,21 @@ class TlsPipe:
         return data if len(data) < size else data + self._outgoing(_ROOM)
 
     async def _flush(self, size: int) -> None:
-        await self.below.room()
+        await self.below.wait_writable()
         data = self._outgoing(size)
         if data:
-            self.below.put(data)
+            self.below.write_nowait(data)
 
     def _last_words(self) -> None:
         data = self._outgoing(_ROOM)
         if data:
-            self.below.put(data)
+            self.below.write_nowait(data)
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         """Write without waiting; see `ByteStream`."""
         if not self._closed:
             try:
-                self.below.put(self._encrypted(data))
+                self.below.write_nowait(self._encrypted(data))
             except TlsError:
                 pass
 
@@ -180,17 +180,17 @@ class TlsPipe:
         self._closed = True
         self.below.reset()
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         """See `ByteStream`."""
-        self.below.expire()
+        self.below.set_expired()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         """See `ByteStream`."""
-        self.below.unexpire()
+        self.below.clear_expired()
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """See `ByteStream`; a close_notify without FIN is not noticed."""
-        self.below.watch(ended)
+        self.below.on_disconnect(callback)
 
     @property
     def readable(self) -> bool:

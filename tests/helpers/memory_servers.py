@@ -57,14 +57,14 @@ class MemoryPipe:
 
     reset = close
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         self._expired = True
         self._news.set()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         self._expired = False
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """Nobody ends it in these tests while nobody reads."""
 
     @property

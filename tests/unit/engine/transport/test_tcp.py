@@ -164,7 +164,7 @@ async def test_the_end_is_noticed_by_who_watches_though_nobody_reads(pair: Pair)
     await pair.client.send(bytes(32 * KIB))
     await pair.receive(32 * KIB)
     ended = anyio.Event()
-    pair.stream.watch(ended.set)
+    pair.stream.on_disconnect(ended.set)
     await pair.client.send(bytes(32 * KIB))
     pair.client.end()
     await ended.wait()
@@ -408,7 +408,7 @@ async def test_a_stream_that_was_never_connected_can_be_closed() -> None:
 async def test_a_waiting_receive_can_expire(pair: Pair) -> None:
     async def expire() -> None:
         await wait_all_tasks_blocked()
-        pair.stream.expire()
+        pair.stream.set_expired()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expire)
@@ -417,23 +417,23 @@ async def test_a_waiting_receive_can_expire(pair: Pair) -> None:
 
 
 async def test_an_expired_stream_does_not_wait_until_it_is_taken_back(pair: Pair) -> None:
-    pair.stream.expire()
+    pair.stream.set_expired()
     for _ in range(2):
         with pytest.raises(TimeoutError):
             await pair.stream.receive()
-    pair.stream.unexpire()
+    pair.stream.clear_expired()
     await pair.client.send(b"in time")
     assert await pair.receive(7) == b"in time"
 
 
 async def test_an_expired_stream_still_gives_what_it_has(pair: Pair) -> None:
     pair.stream.data_received(b"here")
-    pair.stream.expire()
+    pair.stream.set_expired()
     assert await pair.stream.receive() == b"here"
 
 
 async def test_an_expired_stream_can_still_send(pair: Pair) -> None:
-    pair.stream.expire()
+    pair.stream.set_expired()
     await pair.stream.send(b"too late")
     await pair.stream.aclose()
     assert await pair.client.receive_all() == b"too late"
