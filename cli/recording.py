@@ -191,8 +191,8 @@ def _what_answers(settings: RunSettings) -> str:
     """`3 rules`, and what else answers."""
     rules = settings.loaded.rule_file.rules
     words = [printing.plural(len(rules), "rule")] if rules or settings.loaded.rule_file.path else []
-    if settings.before is not None:
-        protocol, host, port = settings.before
+    if settings.reverse_target is not None:
+        protocol, host, port = settings.reverse_target
         words.append(f"before {protocol}://{f'[{host}]' if ':' in host else host}:{port}")
     if settings.unmatched == "passthrough":
         words.append("passing on the rest" if words else "passing everything on")

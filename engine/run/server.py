@@ -40,9 +40,10 @@ from mockrec.engine.tls.keylog import KeyLog
 from mockrec.engine.tls.server import NoProtocol, ServerContexts
 from mockrec.engine.tls.trust import ca_folder, ensure_ca, load_ca
 from mockrec.engine.transport.connector import Connector
-from mockrec.engine.transport.local_addresses import is_loopback, local_endpoints
+from mockrec.engine.transport.local_addresses import LocalEndpoints, is_loopback
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
+from mockrec.engine.upstream.proxy_scripts import ProxyScripts
 from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.wire.socks.server import AuthMethod
 
@@ -75,17 +76,17 @@ class Server:
         self._key_log = KeyLog(settings.tls.key_log_file) if settings.tls.key_log_file else None
         contexts = ClientContexts(self._key_log)
         connector = Connector()
+        self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
+        self._endpoints = LocalEndpoints(settings.server.host)
         self._upstream_client = UpstreamClient(
-            Dialer(connector.connect, contexts, self._is_own),
+            Dialer(connector.connect, contexts, self._endpoints.is_local, ProxyScripts(self._helpers)),
             self._match_limit,
             SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size),
+            helpers=self._helpers,
+            reverse_target=settings.reverse_target,
+            report_defect=hooks.defect,
         )
-        self._upstream_client.before = settings.before
-        self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
-        self._upstream_client.helpers = self._helpers
-        self._upstream_client.dialer.scripts.helpers = self._helpers
         self._options = options_of(settings.upstream, self._upstream_client)
-        self._is_own_address: Callable[[str, int], bool] = lambda host, port: False
         self.ca: str | None = None
         """Path of the authority's certificate."""
         self.ca_problem: ConfigError | None = None
@@ -100,9 +101,6 @@ class Server:
     @property
     def _match_limit(self) -> int:
         return max(self._settings.record.max_body_size, _LEAST_MATCHED)
-
-    def _is_own(self, host: str, port: int) -> bool:
-        return self._is_own_address(host, port)
 
     def _tools(self, handlers: Handlers, replays: Replays) -> CompileContext:
         return CompileContext(
@@ -150,7 +148,7 @@ class Server:
     def build(self, sockets: list[socket.socket], recording: Recording, kept: frozenset[str]) -> Listener:
         """What will accept on bound sockets, and note records of the types `kept` in `recording`."""
         settings = self._settings
-        self._is_own_address = local_endpoints(settings.server.host, sockets[0].getsockname()[1])
+        self._endpoints.add(sockets[0].getsockname()[1])
         site = self._site = self._build_site(recording, kept)
         self.listener = Listener(sockets, settings.server.host, site)
         return self.listener
@@ -193,7 +191,7 @@ class Server:
             self._upstream_client.limits.open.leave()
             await self.listener.stop()
             await self._webhooks.wait()
-        self._upstream_client.stopping = True
+        self._upstream_client.begin_shutdown()
         serving.cancel_scope.cancel()
 
     def close(self) -> None:
@@ -210,8 +208,6 @@ class Server:
         notes = recording.notes(kept)
         notes.ended = self._hooks.exchange_ended
         server, defect = settings.server, self._hooks.defect
-        self._upstream_client.backpressure = recorder
-        self._upstream_client.report_defect = defect
         return ServerContext(
             rules=self._rules,
             unmatched=self._unmatched_plan(),
@@ -228,7 +224,7 @@ class Server:
             options=self._options,
             interception=Interception(settings.tls, self._server_contexts),
             connection_notes=ConnectionLog(recording.log, kept, recording.bodies, keeps_data=settings.record.raw_data),
-            is_own=self._is_own,
+            is_own=self._endpoints.is_local,
             refusals=Refusals(self._hooks.warn),
             judge=Judge(self._helpers),
             socks=_socks_methods(server.socks),
@@ -236,17 +232,19 @@ class Server:
             lenient=server.lenient,
             passes_unknown="unknown-protocol" in server.passthrough,
             auth=_user_and_password(server.auth),
-            is_reverse=settings.before is not None,
+            is_reverse=settings.reverse_target is not None,
             shows_failures=settings.upstream.simulate_connection_errors and settings.unmatched == "passthrough",
         )
 
     def _unmatched_plan(self) -> CompiledSteps:
         settings = self._settings
         others = settings.unmatched == "passthrough"
-        if not others and settings.before is None:
+        if not others and settings.reverse_target is None:
             return explain_plan(lambda: self._rules)
         tools = self._tools(Handlers(), self.replays)
-        return passing_plan(lambda: self._rules, tools, self._is_own, others=others, upstream=settings.before)
+        return passing_plan(
+            lambda: self._rules, tools, self._endpoints.is_local, others=others, upstream=settings.reverse_target
+        )
 
 
 def alpn_of(http2: str) -> Callable[[list[bytes]], bytes | None]:

@@ -25,8 +25,8 @@ class RunSettings:
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     unmatched: str = "reject"
     """`reject` or `passthrough`."""
-    before: tuple[str, str, int] | None = None
-    """Protocol, host and port of the server that we stand before (a reverse proxy)."""
+    reverse_target: tuple[str, str, int] | None = None
+    """Protocol, host and port of the origin server, if this is a reverse proxy."""
     is_open: bool = False
     """Whether everybody may use the proxy without a password, also from other machines."""
     outputs: tuple[str, ...] = ()

@@ -116,8 +116,7 @@ class Connection:
         except Exception as error:
             self._site.report_defect(error)
         finally:
-            if self._peer.pool is not None:
-                self._peer.pool.close()
+            self._site.upstream_client.close_pool(self._peer)
             await self._pipe.aclose()
 
     async def _serve(self) -> None:
@@ -171,7 +170,7 @@ class Connection:
 
     async def _serve_inside(self, pipe: ByteStream, opened: tunnel.Opened) -> None:
         """A tunnel through a stream of HTTP/2: a connection of its own, of the same client."""
-        peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None, pool=None)
+        peer = replace(self._peer, tags=tuple(dict.fromkeys((*self._peer.tags, *opened.tags))), tls=None)
         times = self._times.entered(clock.now())
         connection = Connection(pipe, self._site, peer, ConnectionContext("http", opened.target), times, self._layers)
         self._inside.add(connection)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mockrec.engine.config import Cors, Limits, Timeouts
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import TargetUri
+from mockrec.engine.recording.backpressure import Backpressure
 from mockrec.engine.recording.connection_log import ConnectionLog
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.matching.select import RuleSet
@@ -16,7 +17,7 @@ from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
 from mockrec.engine.server.tunnel import is_allowed
 from mockrec.engine.steps.plan import CompiledSteps
-from mockrec.engine.upstream.client import Backpressure, UpstreamClient
+from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.usercode.failure import Failure
 from mockrec.engine.wire.socks.server import AuthMethod

@@ -85,12 +85,18 @@ class UpstreamTransport:
 class Dialer:
     """One for a run."""
 
-    def __init__(self, connect: Connect, contexts: ClientContexts, is_own: Callable[[str, int], bool]) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        contexts: ClientContexts,
+        is_own: Callable[[str, int], bool],
+        scripts: ProxyScripts | None = None,
+    ) -> None:
         """`is_own` knows the addresses that we listen on ourselves."""
         self._connect = connect
         self._contexts = contexts
         self._is_own = is_own
-        self.scripts = ProxyScripts()
+        self.scripts = scripts or ProxyScripts()
         self._made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
         """Both ends of each connection: one port may serve several connections to different servers."""
 

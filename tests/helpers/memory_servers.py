@@ -90,7 +90,7 @@ class MemoryGateway:
         """Why nothing can be reached."""
         self.pipes: list[MemoryPipe] = []
         self.kept: dict[str, list[Http1UpstreamConnection]] = {}
-        self.backpressure: Any = NoBackpressure()
+        self.closed_pools = 0
 
     def idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
         kept = self.kept.get(peer.connection_id)
@@ -105,6 +105,9 @@ class MemoryGateway:
         return Http1UpstreamConnection(UpstreamTransport(pipe), lambda connection: None)  # type: ignore[arg-type]
 
     connect_websocket = connect
+
+    def close_pool(self, peer: Any) -> None:
+        self.closed_pools += 1
 
     def keep(self, peer: Any, route: Any, carrier: Http1UpstreamConnection) -> None:
         self.kept.setdefault(peer.connection_id, []).append(carrier)

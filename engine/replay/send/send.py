@@ -110,10 +110,9 @@ class ReplayRun:
         )
         self._options = UpstreamOptions(upstream)
         self._upstream_client = UpstreamClient(
-            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0
+            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0, report_defect=defect
         )
         self._upstream_client.dialer.check(self._options)
-        self._upstream_client.report_defect = defect
         # Who names the host in so many words wants it sent.
         named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
@@ -142,7 +141,6 @@ class ReplayRun:
         recording = Recording(settings, redactor, self._recording_failed)
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
-        self._upstream_client.backpressure = recording.recorder
         notes = recording.notes(kept)
         tools = SendContext(self._upstream_client, notes, settings.timeout, limit, self._upstream_client.limits.message)
         ending = Ending("failed", 70)
@@ -153,7 +151,7 @@ class ReplayRun:
                 with anyio.CancelScope() as self._scope:
                     for _ in range(settings.repeat):
                         await self._send(tools)
-                self._upstream_client.stopping = True
+                self._upstream_client.begin_shutdown()
                 group.cancel_scope.cancel()
             ending = settle(Ending("replayed"))
         finally:
