@@ -7,8 +7,9 @@ from anyio.abc import TaskGroup
 from mockrec.engine.run.run import Run, kept_types
 from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks, RunSettings
-from mockrec.engine.server.listener import Listener, bind
+from mockrec.engine.server.listener import Listener
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.transport.sockets import bind
 
 
 class Single(Run):

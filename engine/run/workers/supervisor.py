@@ -23,8 +23,8 @@ from mockrec.engine.run.workers.merger import Merge
 from mockrec.engine.run.workers.messages import Assignment, Message
 from mockrec.engine.run.workers.process import WorkerProcess
 from mockrec.engine.run.workers.stateful_rules import check_memory
-from mockrec.engine.server.listener import bind_shared, url_of
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.transport.sockets import bind_shared, url_of
 from mockrec.formats.schema.errors import OutputError
 
 _PATIENCE = 0.5
