@@ -23,8 +23,9 @@ from mockrec.cli.replay_summary import replay_words, tell_replays
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import has_uvloop, tune_garbage_collection
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.run.run import Run, check_callbacks
-from mockrec.engine.run.settings import Ending, Hooks, RunSettings
+from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.run.single import Single
 from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.rules.language.load import Loaded, load_rules, session_words
-from mockrec.engine.rules.model import RuleFile
+from mockrec.engine.rules.language.load import Loaded, load_rules, no_rules, session_words
 from mockrec.formats.files.small_file import RULES_LIMIT, read_small
 
 
@@ -59,5 +57,5 @@ def _probe(path: str) -> None:
 
 
 def no_file() -> Loaded:
-    """What a run without a rule file has: the defaults, and no rule."""
-    return Loaded(RuleFile(path="", folder=os.getcwd(), sha256=hashlib.sha256(b"").hexdigest()), (), ())
+    """The rules of a run without a rule file."""
+    return no_rules(os.getcwd())

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.recording.callbacks import callbacks_of
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.exchange_log import wanted_types
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.recording.session_records import Listening, rules_reloaded, session_started
@@ -26,7 +27,7 @@ from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.rulefile import reload_file
 from mockrec.engine.run.server import Server
-from mockrec.engine.run.settings import Ending, Hooks, RunSettings
+from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.usercode.calls import own_call
 from mockrec.engine.usercode.watch import left_behind, watch_functions

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.summary import Ended
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.usercode.failure import Failure
@@ -42,14 +43,6 @@ class RunSettings:
     """Leave records out where the disk is too slow, instead of slowing the traffic down."""
     grace: float = 2.0
     command: tuple[str, ...] | None = None
-
-
-@dataclass(slots=True)
-class Ending:
-    """Why a run ends, and with which exit code."""
-
-    reason: str
-    exit_code: int = 0
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from mockrec.engine.config import RecordSettings, UpstreamSettings
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.exchange_log import wanted_types
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.recording.recording import Recording
@@ -29,10 +30,8 @@ from mockrec.engine.replay.session.editable import EditableRequest, fill, set_he
 from mockrec.engine.replay.session.only import ExchangeFilter, judge
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
 from mockrec.engine.replay.session.selectors import RequestSelector
-from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.language.load import Loaded, no_rules
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.run.rulefile import no_file
-from mockrec.engine.run.settings import Ending
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.transport.connector import Connector
 from mockrec.engine.upstream.client import UpstreamClient
@@ -68,7 +67,7 @@ class SendSettings:
     """Which exchanges are sent; None: all."""
     trusted_cas: tuple[str, ...] = ()
     insecure: bool = False
-    loaded: Loaded = field(default_factory=no_file)
+    loaded: Loaded = field(default_factory=lambda: no_rules(os.getcwd()))
     record: RecordSettings = field(default_factory=RecordSettings)
     outputs: tuple[str, ...] = ()
     output_format: str | None = None

@@ -13,11 +13,12 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.session_records import Listening
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.run.run import Run, kept_types
 from mockrec.engine.run.server import Server
-from mockrec.engine.run.settings import Ending, Hooks, RunSettings
+from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.run.workers import messages
 from mockrec.engine.run.workers.merger import Merge
 from mockrec.engine.run.workers.messages import Assignment, Message
