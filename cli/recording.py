@@ -26,7 +26,7 @@ from mockrec.engine.process import has_uvloop, tune_garbage_collection
 from mockrec.engine.recording.ending import Ending
 from mockrec.engine.run.run import Run, check_callbacks
 from mockrec.engine.run.settings import Hooks, RunSettings
-from mockrec.engine.run.single import Single
+from mockrec.engine.run.single import SingleProcessRun
 from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures
 from mockrec.formats.files.outfile import STDOUT_NAME
@@ -125,7 +125,7 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
 
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> Run:
     if workers == 1:
-        return Single(settings, hooks)
+        return SingleProcessRun(settings, hooks)
     from mockrec.engine.run.workers.supervisor import (
         WorkerPool,  # only where it is wanted: a run starts sooner without it
     )

@@ -89,12 +89,14 @@ class Helpers:
             raise done.error
         return done.result
 
-    def tell(self, tag: Callable[[str], None], name: str, place: str, why: str, result: str = "failed") -> None:
-        """Tag an exchange, and tell the user once: `name` is the key of the rule language that is at its limit."""
+    def report_limit(
+        self, tag: Callable[[str], None], name: str, place: str, reason: str, result: str = "failed"
+    ) -> None:
+        """Tag an exchange, and warn the user once for each `place`; `name` is the key of the rule language."""
         tag(f"{TAG}:{name}")
         if place not in self._warned:
             self._warned.add(place)
-            self._warn(f"{place} {why}, so it {result} (server.limits.matchTime)")
+            self._warn(f"{place} {reason}, so it {result} (server.limits.matchTime)")
 
     # ── who is free ────────────────────────────────────────────────────────────────────────────────
 

@@ -25,8 +25,8 @@ from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.replay.serve.cassettes import Replays
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
+from mockrec.engine.run.responder import Responder
 from mockrec.engine.run.rulefile import reload_file
-from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.steps.handlers import Handlers
 from mockrec.engine.usercode.calls import own_call
@@ -60,7 +60,7 @@ class Run(ABC):
         self.redactor = Redactor.of(settings.record.redact, os.environ, settings.loaded.secrets, key)
         """What keeps secrets out of the log; None where they stay."""
         handlers = Handlers()
-        self._server = self._make_server(handlers)
+        self._responder = self._make_responder(handlers)
         self._callbacks = callbacks_of(settings.record, handlers.resolve, hooks.failure)
         self._drop = drop
         self._patience = anyio.CancelScope()
@@ -74,12 +74,12 @@ class Run(ABC):
     @property
     def ca(self) -> str | None:
         """Path of the authority's certificate."""
-        return self._server.ca
+        return self._responder.ca.certificate
 
     @property
     def ca_problem(self) -> ConfigError | None:
         """Why there is no authority: only TLS needs one."""
-        return self._server.ca_problem
+        return self._responder.ca.problem
 
     @property
     def url(self) -> str:
@@ -93,12 +93,12 @@ class Run(ABC):
     @property
     def rules(self) -> RuleSet:
         """The rule set in force, and how often each was used."""
-        return self._server.rules
+        return self._responder.rules
 
     @property
     def replays(self) -> Replays:
         """The sessions that rules answer from."""
-        return self._server.replays
+        return self._responder.replays
 
     @property
     def unlocked(self) -> Sequence[str]:
@@ -107,9 +107,9 @@ class Run(ABC):
 
     # ── who answers ────────────────────────────────────────────────────────────────────────────────
 
-    @abstractmethod
-    def _make_server(self, handlers: Handlers) -> Server:
-        """What answers by the rules of the settings."""
+    def _make_responder(self, handlers: Handlers) -> Responder:
+        """Compile the rules of the settings. Raises ConfigError."""
+        return Responder(self.settings, self.hooks, handlers)
 
     @abstractmethod
     def _listen(self) -> Listening:
@@ -122,6 +122,10 @@ class Run(ABC):
     @abstractmethod
     async def _stop(self, serving: TaskGroup) -> None:
         """Let what runs in `serving` end, with the grace that exchanges have."""
+
+    @abstractmethod
+    async def _use(self, loaded: Loaded) -> None:
+        """Answer by other rules from now on. Raises what `Responder.use` raises, and keeps the present rules then."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -163,7 +167,7 @@ class Run(ABC):
                     await self._finish_callbacks()
                     await recording.close(lambda: self._last_record(ending), self._hurry, settings.grace)
                     await self._finish_callbacks()  # one may wait for the last record
-                self._server.close()
+                self._responder.close()
                 self._tell_left_behind()
                 self._background.cancel_scope.cancel()
         return ending
@@ -190,7 +194,7 @@ class Run(ABC):
     async def reload(self) -> Loaded:
         """Read the rule file again. Raises ConfigError or RuleFileError, and keeps the rules there are."""
         loaded = await own_call(reload_file, self.settings.loaded)
-        await self._server.use(loaded)
+        await self._use(loaded)
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
         told = rules_reloaded(loaded.rule_file)

@@ -1,4 +1,4 @@
-"""Accepts connections, each a task, and ends those whose client takes too long."""
+"""Accepts connections, each served by a task, and ends those whose client takes too long."""
 
 from __future__ import annotations
 
@@ -14,55 +14,56 @@ from mockrec.engine.process import connections_that_fit, keep_from_forks
 from mockrec.engine.server.connection import Connection
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.transport.sockets import BACKLOG, url_of
-from mockrec.engine.transport.tcp import TransportStream
+from mockrec.engine.transport.tcp import TcpStream
 from mockrec.engine.transport.write_batch import WriteCoalescer
 
-_MOST_REFUSED = 64
-"""Clients that get the time to read why they are turned away, and keep a descriptor so long; others may not hear it."""
+_MOST_LINGERING = 64
+"""Refused clients that get the time to read why, and use a descriptor meanwhile; others may not receive the reason."""
 
 
 class Listener:
-    """The listening sockets of a run, all on one port."""
+    """The listening sockets of a server, all on one port."""
 
-    def __init__(self, sockets: list[socket.socket], host: str, site: ServerContext) -> None:
+    def __init__(self, sockets: list[socket.socket], host: str, context: ServerContext) -> None:
         self._sockets = sockets
-        self._site = site
+        self._context = context
         self._servers: list[asyncio.Server] = []
-        self._connections: dict[Connection, TransportStream] = {}
+        self._connections: dict[Connection, TcpStream] = {}
         self._refused = 0
-        """How many of them are being turned away."""
+        """The connections among them that are being refused."""
         self._empty = anyio.Event()
+        """Set when the last connection has ended."""
         self._stopping = False
         self.host = host
         self.port: int = sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
-        """Where clients on this machine find us."""
+        """The URL at which clients on this machine reach the server."""
         return url_of(self.host, self.port)
 
     async def start(self, group: TaskGroup) -> None:
         """Accept from now on; connections are tasks of `group`."""
 
-        def opened(stream: TransportStream) -> None:
+        def accepted(stream: TcpStream) -> None:
             if self._stopping:
                 stream.close()
                 return
-            connection = Connection(stream, self._site)
-            crowded = len(self._connections) - self._refused >= most
-            self._refused += crowded
+            connection = Connection(stream, self._context)
+            is_refused = len(self._connections) - self._refused >= most
+            self._refused += is_refused
             self._connections[connection] = stream
-            group.start_soon(self._serve, connection, crowded, self._refused <= most_refused)
+            group.start_soon(self._serve, connection, is_refused, self._refused <= most_lingering)
 
         loop = asyncio.get_running_loop()
-        outbox = WriteCoalescer()
-        most = min(self._site.limits.connections, connections_that_fit())
-        most_refused = min(_MOST_REFUSED, max(4, most // 4))
-        # What comes at once is accepted at once, and all of it takes descriptors before any of it is turned away.
+        coalescer = WriteCoalescer()
+        most = min(self._context.limits.connections, connections_that_fit())
+        most_lingering = min(_MOST_LINGERING, max(4, most // 4))
+        # The event loop accepts the whole backlog at once: all of that uses descriptors before any of it is refused.
         backlog = max(16, min(BACKLOG, most))
         for sock in self._sockets:
             self._servers.append(
-                await loop.create_server(lambda: TransportStream(opened, outbox), sock=sock, backlog=backlog)
+                await loop.create_server(lambda: TcpStream(accepted, coalescer), sock=sock, backlog=backlog)
             )
         group.start_soon(self._watch_deadlines)
         keep_from_forks(self._descriptors)
@@ -73,21 +74,21 @@ class Listener:
         for stream in self._connections.values():
             yield stream.descriptor
 
-    async def _serve(self, connection: Connection, crowded: bool, patient: bool) -> None:
+    async def _serve(self, connection: Connection, is_refused: bool, linger: bool) -> None:
         try:
-            if crowded:
-                await connection.refuse(patient=patient)
+            if is_refused:
+                await connection.refuse(linger=linger)
             else:
                 await connection.serve()
         finally:
-            self._refused -= crowded
+            self._refused -= is_refused
             del self._connections[connection]
             if not self._connections:
                 self._empty.set()
 
     async def _watch_deadlines(self) -> None:
-        """One look over all connections instead of a timer for each read."""
-        timeouts = self._site.timeouts
+        """Check the deadlines of all connections now and then, instead of a timer for each read."""
+        timeouts = self._context.timeouts
         shortest = min(timeouts.head, timeouts.body_idle, timeouts.keep_alive, timeouts.handshake, timeouts.send_idle)
         send_idle = timeouts.send_idle * 1000.0
         pause = max(0.01, min(0.5, shortest / 4))
@@ -95,13 +96,13 @@ class Listener:
             await anyio.sleep(pause)
             now = clock.now()
             for connection, stream in self._connections.items():
-                connection.look_at_clock(now)
-                if stream.stalled(now) >= send_idle:
+                connection.check_deadline(now)
+                if stream.stalled_for(now) >= send_idle:
                     connection.stalled = True
                     stream.reset()
 
     async def stop(self) -> None:
-        """Accept no more; return when what is under way has ended."""
+        """Accept no more; return when every connection has ended."""
         self._stopping = True
         for server in self._servers:
             server.close()
@@ -112,12 +113,12 @@ class Listener:
             await self._empty.wait()
 
     def give_up(self, error: dict[str, str]) -> None:
-        """The process ends now: abort what is open. May be called while the event loop is held up."""
+        """Abort every open exchange: the process ends now. May be called while the event loop is blocked."""
         for connection in list(self._connections):
             connection.give_up(error)
 
     def close(self) -> None:
-        """Close sockets that were bound and never used."""
+        """Close the sockets, also if `start` was never called."""
         for server in self._servers:
             server.close()
         for sock in self._sockets:

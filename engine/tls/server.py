@@ -37,6 +37,23 @@ class NoProtocol(SSL.Error):
     """
 
 
+def alpn_selector(http2: str) -> Callable[[list[bytes]], bytes | None]:
+    """Return the choice among the protocols that a client offers (RFC 7301, 3.2), for a value of `server.http2`."""
+    ours = {"true": (b"h2", b"http/1.1"), "fallback": (b"http/1.1", b"h2")}.get(http2, (b"http/1.1",))
+
+    def choose(offers: list[bytes]) -> bytes | None:
+        for protocol in ours:
+            if protocol in offers:
+                return protocol
+        others = [protocol for protocol in offers if protocol != b"h2"]
+        if not others:
+            raise NoProtocol  # the client speaks HTTP/2 alone, which is switched off
+        # An unknown protocol may still turn out to be HTTP, or be relayed; a client that gets none may leave.
+        return others[0]
+
+    return choose
+
+
 class ServerContexts:
     """The TLS of one listener: one OpenSSL context for all names, and a certificate for each."""
 

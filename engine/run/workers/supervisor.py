@@ -16,8 +16,8 @@ from mockrec.engine.errors import ConfigError
 from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.session_records import Listening
 from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.run.responder import Responder
 from mockrec.engine.run.run import Run, kept_types
-from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.run.workers import messages
 from mockrec.engine.run.workers.merger import Merge
@@ -68,9 +68,9 @@ class WorkerPool(Run):
         self._answering = True
         self._truncated = self._redactions = 0
 
-    def _make_server(self, handlers: Handlers) -> Server:
-        """It answers nothing here: it says whether those of the workers will."""
-        return Server(self.settings, self.hooks, handlers, check_memory)
+    def _make_responder(self, handlers: Handlers) -> Responder:
+        """Compile the rules as the workers will. This process answers nothing, but it counts how often each is used."""
+        return Responder(self.settings, self.hooks, handlers, check_memory)
 
     def _listen(self) -> Listening:
         host, port = self.settings.server.host, self._sockets[0][0].getsockname()[1]
@@ -159,8 +159,8 @@ class WorkerPool(Run):
         limits = settings.server.limits
         share = replace(limits, connections=-(-limits.connections // count))
         tls = settings.tls
-        if self._server.ca is not None:
-            tls = replace(tls, ca_cert=self._server.ca, ca_key=self._server.ca_key)
+        if self.ca is not None:
+            tls = replace(tls, ca_cert=self.ca, ca_key=self._responder.ca.key)
         its_settings = replace(
             settings,
             loaded=self._loaded,
@@ -222,6 +222,9 @@ class WorkerPool(Run):
         self._version += 1
         self._tell_all(messages.Reload(self._loaded, self._version))
         return self._loaded
+
+    async def _use(self, loaded: Loaded) -> None:
+        await self._responder.use(loaded)
 
     def _give_up(self, error: dict[str, str]) -> None:
         for hand in self._hands.values():

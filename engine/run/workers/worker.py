@@ -22,6 +22,7 @@ from mockrec.engine.process import has_uvloop, keep_from_forks, tune_garbage_col
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.run.responder import Responder
 from mockrec.engine.run.server import Server
 from mockrec.engine.run.settings import Hooks
 from mockrec.engine.run.workers import batches, messages
@@ -57,14 +58,14 @@ class Worker:
         self._stop = anyio.Event()
         self._reloading = anyio.Lock()
         hooks = Hooks(self._tally.ended, self._defect, failure=self._failure, warn=self._warn)
-        self._server = Server(settings, hooks, Handlers())
+        self._responder = Responder(settings, hooks, Handlers())
         sinks = [LinkSink(link)] if assignment.kept else []
         self._recording = Recording(
             settings, self._redactor, self._failed, drop=settings.drop, sinks=sinks, pack=batches.pack
         )
         self._left_out = LeftOutNotes()
         self._recording.recorder.on_left_out = self._left_out.add
-        self._listener = self._server.build(sockets, self._recording, assignment.kept)
+        self._server = Server(self._responder, hooks, sockets, self._recording, assignment.kept)
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Until the parent says stop, or is gone."""
@@ -82,9 +83,9 @@ class Worker:
             background.cancel_scope.cancel()
         for sentence in left_behind():
             self._warn(sentence)
-        self._listener.close()
+        self._server.listener.close()
         await self._recording.close(None)
-        self._server.close()
+        self._responder.close()
         self._tell_progress()
         with contextlib.suppress(ConnectionError):  # the parent may be gone
             await self._writer.drain()
@@ -126,7 +127,7 @@ class Worker:
             self._tell_progress()
 
     def _tell_progress(self) -> None:
-        progress = self._tally.progress(self._server.rules, self._recording.bodies)
+        progress = self._tally.progress(self._responder.rules, self._recording.bodies)
         if progress is not None:
             self._send(progress)
         left_out = self._left_out.take()

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from mockrec.engine.transport.http2_stream import H2StreamPipe
+from mockrec.engine.transport.http2_stream import Http2ByteStream
 from mockrec.engine.transport.http2_writer import StreamWriter
 from mockrec.engine.wire.parts import Data, End, ResetPart
 
@@ -80,7 +80,7 @@ class Made:
     def __init__(self) -> None:
         self.codec, self.below = Codec(), Below()
         self.writer = StreamWriter(self.codec, self.below)  # type: ignore[arg-type]
-        self.pipe = H2StreamPipe(self.codec, self.writer, self.below, STREAM, CONNECT_ERROR)  # type: ignore[arg-type]
+        self.pipe = Http2ByteStream(self.codec, self.writer, self.below, STREAM, CONNECT_ERROR)  # type: ignore[arg-type]
 
 
 # ── the pipe ───────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from mockrec.engine.transport.tcp import TransportStream
+from mockrec.engine.transport.tcp import TcpStream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20)]
 
@@ -63,7 +63,7 @@ class Client:
 class Pair:
     """An accepted stream and its client."""
 
-    def __init__(self, stream: TransportStream, client: Client) -> None:
+    def __init__(self, stream: TcpStream, client: Client) -> None:
         self.stream = stream
         self.client = client
 
@@ -79,16 +79,16 @@ class Pair:
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
     loop = asyncio.get_running_loop()
-    opened: asyncio.Future[TransportStream] = loop.create_future()
+    opened: asyncio.Future[TcpStream] = loop.create_future()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = await loop.create_server(lambda: TransportStream(opened.set_result), sock=listening)
+    server = await loop.create_server(lambda: TcpStream(opened.set_result), sock=listening)
     client = Client()
     await client.connect(listening.getsockname())
     stream = await opened
     yield Pair(stream, client)
     client.socket.close()
     stream.reset()
-    while not stream._gone:
+    while not stream._lost:
         await checkpoint()
     server.close()
     await server.wait_closed()
@@ -250,16 +250,16 @@ async def test_send_waits_for_a_slow_client(pair: Pair) -> None:
 
 async def test_a_client_that_takes_nothing_is_told_from_a_slow_one(pair: Pair) -> None:
     stream, left = pair.stream, len(MUCH)
-    assert stream.stalled(0.0) == 0.0
+    assert stream.stalled_for(0.0) == 0.0
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stream.send, MUCH)
         await wait_all_tasks_blocked()
-        assert [stream.stalled(now) for now in (1000.0, 1000.5, 4000.0)] == [0.0, 0.5, 3000.0]
-        while stream.stalled(5000.0):
+        assert [stream.stalled_for(now) for now in (1000.0, 1000.5, 4000.0)] == [0.0, 0.5, 3000.0]
+        while stream.stalled_for(5000.0):
             left -= len(await pair.client.receive())
         while left:
             left -= len(await pair.client.receive())
-    assert stream.stalled(9000.0) == 0.0
+    assert stream.stalled_for(9000.0) == 0.0
 
 
 async def test_a_client_that_reads_in_time_is_not_waited_for(pair: Pair) -> None:
@@ -399,7 +399,7 @@ async def test_a_reset_stays_a_reset_whatever_is_called_next(pair: Pair) -> None
 
 
 async def test_a_stream_that_was_never_connected_can_be_closed() -> None:
-    await TransportStream(lambda stream: None).aclose()
+    await TcpStream(lambda stream: None).aclose()
 
 
 # ── running out of time ────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.transport.tls import TlsError, TlsPipe, reason_of
+from mockrec.engine.transport.tls import TlsError, TlsStream, reason_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
 
@@ -132,16 +132,16 @@ def context(*, server: bool, version: int | None = None) -> SSL.Context:
     return made
 
 
-def tls_pipe(below: ByteStream, using: SSL.Context, *, server: bool, received: bytes = b"") -> TlsPipe:
+def tls_pipe(below: ByteStream, using: SSL.Context, *, server: bool, received: bytes = b"") -> TlsStream:
     tls = SSL.Connection(using, None)
     if server:
         tls.set_accept_state()
     else:
         tls.set_connect_state()
-    return TlsPipe(below, tls, received)
+    return TlsStream(below, tls, received)
 
 
-async def shake_hands(client: TlsPipe, server: TlsPipe) -> None:
+async def shake_hands(client: TlsStream, server: TlsStream) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(client.handshake)
         group.start_soon(server.handshake)
@@ -149,7 +149,7 @@ async def shake_hands(client: TlsPipe, server: TlsPipe) -> None:
 
 async def connected(
     version: int | None = None, step: int | None = None, below: tuple[ByteStream, ByteStream] | None = None
-) -> tuple[TlsPipe, TlsPipe]:
+) -> tuple[TlsStream, TlsStream]:
     """Both ends of a TLS connection."""
     below_client, below_server = below or memory_pipes(step)
     client = tls_pipe(below_client, context(server=False, version=version), server=False)
@@ -158,12 +158,12 @@ async def connected(
     return client, server
 
 
-def memory(pipe: TlsPipe) -> MemoryPipe:
+def memory(pipe: TlsStream) -> MemoryPipe:
     assert isinstance(pipe.below, MemoryPipe)
     return pipe.below
 
 
-async def exactly(pipe: TlsPipe, size: int) -> bytes:
+async def exactly(pipe: TlsStream, size: int) -> bytes:
     out = bytearray()
     while len(out) < size:
         out += await pipe.receive()
@@ -171,7 +171,7 @@ async def exactly(pipe: TlsPipe, size: int) -> bytes:
     return bytes(out)
 
 
-async def to_the_end(pipe: TlsPipe) -> bytes:
+async def to_the_end(pipe: TlsStream) -> bytes:
     out = bytearray()
     try:
         while True:
@@ -180,11 +180,11 @@ async def to_the_end(pipe: TlsPipe) -> bytes:
         return bytes(out)
 
 
-async def both_ways(client: TlsPipe, server: TlsPipe, up: bytes, down: bytes) -> None:
+async def both_ways(client: TlsStream, server: TlsStream, up: bytes, down: bytes) -> None:
     """Data goes in both directions at once and arrives as it was sent."""
     got: dict[str, bytes] = {}
 
-    async def take(pipe: TlsPipe, size: int, name: str) -> None:
+    async def take(pipe: TlsStream, size: int, name: str) -> None:
         got[name] = await exactly(pipe, size)
 
     async with anyio.create_task_group() as group:
@@ -393,7 +393,7 @@ async def test_versions_that_differ_are_told_to_both() -> None:
     server = tls_pipe(below_server, context(server=True, version=SSL.TLS1_3_VERSION), server=True)
     reasons: dict[str, str] = {}
 
-    async def shake(name: str, pipe: TlsPipe) -> None:
+    async def shake(name: str, pipe: TlsStream) -> None:
         with pytest.raises(TlsError) as caught:
             await pipe.handshake()
         reasons[name] = caught.value.reason
