@@ -130,7 +130,7 @@ def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> R
         WorkerPool,  # only where it is wanted: a run starts sooner without it
     )
 
-    return WorkerPool(settings, hooks, workers, tells_exchanges=live.terminal)
+    return WorkerPool(settings, hooks, workers, reports_exchanges=live.terminal)
 
 
 def is_stdout_gone(failure: FormatError) -> bool:
