@@ -49,9 +49,8 @@ def _close_in_child() -> None:
         try:
             for number in numbers():
                 if number > 2:
-                    os.dup2(
-                        null, number, inheritable=False
-                    )  # replaced, not closed: objects of the child still refer to the number
+                    # Replaced, not closed: objects of the child still refer to the number.
+                    os.dup2(null, number, inheritable=False)
         except OSError:
             pass  # it is closed already
     os.close(null)

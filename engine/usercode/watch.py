@@ -22,25 +22,26 @@ _POLL_SECONDS: Final = 0.5
 async def watch_functions(warn: Callable[[str], None]) -> None:
     """Check the running functions until cancelled, and call `warn` with a sentence for each that takes too long."""
     warned: set[str] = set()
-    answered = asked = time.monotonic()
+    pinged = ponged = time.monotonic()
+    """When the event loop of `async` functions was asked for a sign of life, and when it gave one."""
 
-    def answer() -> None:
-        nonlocal answered
-        answered = time.monotonic()
+    def pong() -> None:
+        nonlocal ponged
+        ponged = time.monotonic()
 
     while True:
         await anyio.sleep(_POLL_SECONDS)
         found, now = running(), time.monotonic()
         if any(one.is_async for one in found):
-            if asked <= answered:
-                asked = now
-                user_loop.loop.call_soon_threadsafe(answer)
-            elif now - asked > HELD_UP_SECONDS:
+            if pinged <= ponged:
+                pinged = now
+                user_loop.loop.call_soon_threadsafe(pong)
+            elif now - pinged > HELD_UP_SECONDS:
                 place = place_in(sys._current_frames().get(user_loop.thread or 0))
                 if place is not None and place not in warned:
                     warned.add(place)
                     warn(
-                        f"{place} has blocked for {now - asked:.0f} s: other `async` functions"
+                        f"{place} has blocked for {now - pinged:.0f} s: other `async` functions"
                         " wait for it; use `await`, or a plain `def`, which has a thread of its own"
                     )
         for one in found:
