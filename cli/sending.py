@@ -24,9 +24,9 @@ from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.signals import Signals
 from mockrec.engine.process import has_uvloop
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.send.send import ReplayRun, SendSettings
-from mockrec.engine.run.settings import Ending
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.send.survey import Survey, SurveyedRequest

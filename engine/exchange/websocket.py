@@ -208,7 +208,7 @@ class WebSocketSession:
         if not (self._writing or self._codec.close_sent):
             leaving = CloseFrame(_GOING_AWAY, "mockrec is stopping")
             self._first = leaving if self._close is None else None
-            self._pipe.put(self._codec.send_close(leaving.code, leaving.reason))
+            self._pipe.write_nowait(self._codec.send_close(leaving.code, leaving.reason))
 
     @property
     def close_sent(self) -> bool:
@@ -227,7 +227,7 @@ class WebSocketSession:
 
     def watch(self, left: Callable[[], None] | None) -> None:
         """Call `left` when the client leaves, while nobody receives."""
-        self._pipe.watch(left)
+        self._pipe.on_disconnect(left)
 
     def give_up(self) -> None:
         """The client has not answered our close frame."""
@@ -265,7 +265,7 @@ class WebSocketSession:
     async def _fail(self, fault: WsFault) -> None:
         """The client has broken RFC 6455: it is told the code, and the log what was wrong."""
         code = f"WS_ERR_{fault.code}"
-        self._pipe.put(self._codec.send_close(fault.code, fault.reason))
+        self._pipe.write_nowait(self._codec.send_close(fault.code, fault.reason))
         exchange = self._exchange
         exchange.notes.client_error(
             exchange.peer,

@@ -10,7 +10,7 @@ from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import ResponseHead
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ClientConnection:
     """The client end of a connection, as every event of the connection names it, and what is kept for it."""
 
@@ -23,8 +23,6 @@ class ClientConnection:
     """What tunnels have said of the client (`socket-metadata:…`)."""
     tls: dict[str, Any] | None = None
     """`tlsMetadata` of the innermost TLS connection."""
-    pool: Any = None
-    """Its connections to servers; made and known by `upstream/`."""
 
 
 class Channel(Protocol):

@@ -16,6 +16,7 @@ from mockrec.engine.ids import new_id
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
+from mockrec.engine.recording.backpressure import Backpressure
 from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, Taken, trailer_fields
 from mockrec.engine.recording.body_spill import Spill
 from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher, Piece
@@ -53,6 +54,10 @@ class Log(Protocol):
         """Let go of what was added: it is large."""
 
 
+class BoundedLog(Log, Backpressure, Protocol):
+    """A log that can fall behind the traffic."""
+
+
 def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
     """The event types that `record.events` means."""
     if events == "default":
@@ -65,7 +70,7 @@ class ExchangeLog:
 
     def __init__(
         self,
-        log: Log,
+        log: BoundedLog,
         types: frozenset[str],
         bodies: BodyLogger,
         redactor: Redactor | None = None,
@@ -80,6 +85,8 @@ class ExchangeLog:
         self._repeated = RecordCache(redactor)
         self._looks_everywhere = redactor is not None and redactor.looks_everywhere
         self.flush = log.flush
+        self.backpressure: Backpressure = log
+        """What relayed bodies wait for while the log is behind."""
         self._bodies = bodies
         self._request_initiated = "request-initiated" in types
         self._request_data = "request-body-data" in types

@@ -29,7 +29,7 @@ async def in_helper(
     try:
         result: T = await helpers.call(function, *arguments)
     except TooLong as why:
-        helpers.tell(exchange.tag, name, place, str(why))
+        helpers.report_limit(exchange.tag, name, place, str(why))
         raise
     return result
 

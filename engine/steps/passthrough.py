@@ -58,7 +58,8 @@ def passthrough_act(
 
     async def act(exchange: Exchange) -> None:
         try:
-            request = await build_request(exchange, step, options, upstream_client.before, upstream_client.helpers)
+            reverse_target, helpers = upstream_client.reverse_target, upstream_client.helpers
+            request = await build_request(exchange, step, options, reverse_target, helpers)
             peer = exchange.peer
             if upstream_client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
@@ -361,11 +362,8 @@ class HttpPassthrough:
 
     async def _relay(self, carrier: UpstreamStream, parts: Sequence[Part]) -> RawHeaders:
         """The body to the client, piece by piece; its trailers."""
-        exchange, backpressure, seconds = (
-            self._exchange,
-            self._upstream_client.backpressure,
-            self._settings.body_idle_timeout,
-        )
+        exchange, seconds = self._exchange, self._settings.body_idle_timeout
+        backpressure = exchange.notes.backpressure
         while True:
             for part in parts:
                 if type(part) is Data:

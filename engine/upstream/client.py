@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -23,39 +22,39 @@ from mockrec.engine.upstream.pool import Dialing, Pool
 from mockrec.engine.upstream.protocols import NEVER
 from mockrec.engine.upstream.stream import UpstreamStream
 
-
-class Backpressure(Protocol):
-    """Says when the log cannot keep up, so that traffic has to wait for it."""
-
-    @property
-    def behind(self) -> bool: ...
-
-    async def wait_for_room(self) -> None: ...
+ReverseTarget = tuple[str, str, int]
+"""Protocol, host and port of the origin server behind a reverse proxy."""
 
 
-class _NoLog:
-    behind = False
-
-    async def wait_for_room(self) -> None:
-        """Nothing is recorded."""
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class UpstreamClient:
-    """One for a run."""
+    """The client side of a run: the connections to servers, pooled for each client connection."""
 
-    def __init__(self, dialer: Dialer, body_limit: int, limits: SocketSettings | None = None) -> None:
-        """`body_limit`: the longest body that a transform is given, in bytes."""
+    def __init__(
+        self,
+        dialer: Dialer,
+        body_limit: int,
+        limits: SocketSettings | None = None,
+        *,
+        helpers: Helpers | None = None,
+        reverse_target: ReverseTarget | None = None,
+        report_defect: Callable[[Exception], None] = _raise,
+    ) -> None:
+        """`body_limit`: the longest body that a transform is given, in bytes. `helpers` do the work that could take
+        long; without them it is done at once. `report_defect` gets exceptions that must not happen."""
         self.dialer = dialer
         self.limits = limits or SocketSettings()
         self.body_limit = body_limit
-        self.backpressure: Backpressure = _NoLog()
-        self.helpers: Helpers | None = None
-        """What could take long is done there; None: at once."""
-        self.before: tuple[str, str, int] | None = None
-        """Protocol, host and port of the server that we stand before."""
+        self.helpers = helpers
+        self.reverse_target = reverse_target
         self.stopping = False
-        """Whether the run is ending, so that what is cut off now is not the client's doing."""
-        self.report_defect: Callable[[Exception], None] = _raise
+        """Whether the run is ending: connections that are cut off from now on were not cut off by the client."""
+        self._report_defect = report_defect
+        self._pools: dict[ClientConnection, Pool] = {}
+        """The pool of each client connection (or tunnel in it) that has asked for a server and has not ended."""
         self._watched: set[UpstreamStream] = set()
         self._shortest = math.inf
         """Of the timeouts that connections are under, in seconds."""
@@ -72,9 +71,25 @@ class UpstreamClient:
                     carrier.deadline = math.inf
                     carrier.expire()
 
+    def begin_shutdown(self) -> None:
+        """The run is ending; see `stopping`."""
+        self.stopping = True
+
+    def close_pool(self, peer: ClientConnection) -> None:
+        """Close the connections that are kept for a client connection, which has ended."""
+        pool = self._pools.pop(peer, None)
+        if pool is not None:
+            pool.close()
+
+    def _pool_of(self, peer: ClientConnection) -> Pool:
+        pool = self._pools.get(peer)
+        if pool is None:
+            pool = self._pools[peer] = Pool()
+        return pool
+
     def idle(self, peer: ClientConnection, route: Route) -> UpstreamStream | None:
         """A connection of this client that stands open, or a stream on one."""
-        pool: Pool | None = peer.pool
+        pool = self._pools.get(peer)
         if pool is None:
             return None
         shared = pool.shared(route)
@@ -85,7 +100,7 @@ class UpstreamClient:
 
         Requests that come together share the first connection if it turns out to be HTTP/2. Raises UpstreamError.
         """
-        pool = _pool_of(peer)
+        pool = self._pool_of(peer)
         while HTTP2 in route.alpn and route not in pool.plain:
             dialing = pool.dialing.get(route)
             if dialing is None:
@@ -173,7 +188,7 @@ class UpstreamClient:
 
     async def connect_websocket(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamStream:
         """A new connection for a WebSocket; a stream where a server knows HTTP/2 alone. Raises UpstreamError."""
-        shared = _pool_of(peer).shared(route)
+        shared = self._pool_of(peer).shared(route)
         return self._stream(shared) if shared is not None else await self.connect(peer, route, to_self=to_self)
 
     async def _dial(self, peer: ClientConnection, route: Route, *, to_self: bool) -> UpstreamTransport:
@@ -207,7 +222,7 @@ class UpstreamClient:
         try:
             await connection.hold()
         except Exception as error:
-            self.report_defect(error)
+            self._report_defect(error)
 
     def _lost(self, pool: Pool, route: Route, connection: Http2UpstreamConnection) -> None:
         pool.unshare(route, connection)
@@ -220,17 +235,6 @@ class UpstreamClient:
     def keep(self, peer: ClientConnection, route: Route, carrier: UpstreamStream) -> None:
         """The exchange is complete: keep the connection for the client's next request, if it can carry one."""
         if isinstance(carrier, Http1UpstreamConnection):
-            _pool_of(peer).give(route, carrier)
+            self._pool_of(peer).give(route, carrier)
         else:
             carrier.close()
-
-
-def _pool_of(peer: ClientConnection) -> Pool:
-    if peer.pool is None:
-        peer.pool = Pool()
-    pool: Pool = peer.pool
-    return pool
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -16,7 +16,7 @@ import anyio
 from mockrec.engine import clock
 from mockrec.engine.tls.client import WRONG_NAME, CertificateVerdict, ClientContexts, check_name, client_connection
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.transport.tls import TlsError, TlsPipe
+from mockrec.engine.transport.tls import TlsError, TlsStream
 from mockrec.engine.upstream.errors import (
     LOOP,
     NOT_FOUND,
@@ -85,12 +85,18 @@ class UpstreamTransport:
 class Dialer:
     """One for a run."""
 
-    def __init__(self, connect: Connect, contexts: ClientContexts, is_own: Callable[[str, int], bool]) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        contexts: ClientContexts,
+        is_own: Callable[[str, int], bool],
+        scripts: ProxyScripts | None = None,
+    ) -> None:
         """`is_own` knows the addresses that we listen on ourselves."""
         self._connect = connect
         self._contexts = contexts
         self._is_own = is_own
-        self.scripts = ProxyScripts()
+        self.scripts = scripts or ProxyScripts()
         self._made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
         """Both ends of each connection: one port may serve several connections to different servers."""
 
@@ -264,7 +270,7 @@ class Dialer:
         options: UpstreamOptions,
         alpn: tuple[bytes, ...] = (),
         received: bytes = b"",
-    ) -> TlsPipe:
+    ) -> TlsStream:
         """TLS with a server that has to be who it should be; `received` has been read of the pipe below already.
 
         Raises UpstreamError, TlsError and what pipes raise.
@@ -274,7 +280,7 @@ class Dialer:
             options.trusted_cas, verify=verify, certificate=options.certificate_for(name, port)
         )
         verdict = CertificateVerdict()
-        pipe = TlsPipe(below, client_connection(context, name, verdict, list(alpn)), received)
+        pipe = TlsStream(below, client_connection(context, name, verdict, list(alpn)), received)
         try:
             await pipe.handshake()
         except TlsError:

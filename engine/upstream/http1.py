@@ -106,7 +106,7 @@ class Http1UpstreamConnection:
                 raise UpstreamError("HPE_INVALID_CONSTANT", "it speaks HTTP/2 alone (upstream.http2: prior-knowledge)")
             parts = self.codec.receive(data)
         except TimeoutError:
-            self.pipe.unexpire()
+            self.pipe.clear_expired()
             what = "no more of its answer" if self.codec.answered else "no answer"
             raise UpstreamError(TIMED_OUT, f"{what} within {self._allowed:g}s") from None
         except anyio.EndOfStream:
@@ -147,7 +147,7 @@ class Http1UpstreamConnection:
     def expire(self) -> None:
         """The deadline is over."""
         self.deadline = math.inf
-        self.pipe.expire()
+        self.pipe.set_expired()
 
     @property
     def reusable(self) -> bool:

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.transport.http2_stream import CANCEL, H2StreamPipe
+from mockrec.engine.transport.http2_stream import CANCEL, Http2ByteStream
 from mockrec.engine.transport.http2_writer import StreamWriter
 from mockrec.engine.transport.tls import TlsError
 from mockrec.engine.upstream.dialer import UpstreamTransport
@@ -218,7 +218,7 @@ class H2Stream:
         self._error: UpstreamError | None = None
         self._complete = False
         self._closed = False
-        self._tunnel: H2StreamPipe | None = None
+        self._tunnel: Http2ByteStream | None = None
         """Where its data goes once it carries a WebSocket."""
         self._news: anyio.Event | None = None
 
@@ -329,7 +329,7 @@ class H2Stream:
     def upgraded(self, parts: Sequence[Part]) -> tuple[ByteStream, bytes]:
         """See `Carrier`."""
         connection = self.connection
-        self._tunnel = H2StreamPipe(connection.codec, connection.writer, self.pipe, self._number, CANCEL)
+        self._tunnel = Http2ByteStream(connection.codec, connection.writer, self.pipe, self._number, CANCEL)
         for part in self._parts:
             self._tunnel.take(part)
         self._parts = []

@@ -42,7 +42,7 @@ class Pool:
         while idle:
             connection = idle.pop()
             self._order.pop(connection, None)
-            connection.pipe.watch(None)
+            connection.pipe.on_disconnect(None)
             if connection.reusable:
                 return connection
             connection.close()
@@ -74,7 +74,7 @@ class Pool:
                 self._drop(next(iter(self._order)))
             self._idle.setdefault(route, []).append(connection)
             self._order[connection] = route
-            connection.pipe.watch(lambda: self._drop(connection))  # when the server ends it, so do we
+            connection.pipe.on_disconnect(lambda: self._drop(connection))  # when the server ends it, so do we
 
     def _drop(self, connection: Http1UpstreamConnection) -> None:
         route = self._order.pop(connection, None)
@@ -83,7 +83,7 @@ class Pool:
             idle.remove(connection)
             if not idle:
                 del self._idle[route]
-        connection.pipe.watch(None)
+        connection.pipe.on_disconnect(None)
         connection.close()
 
     def close(self) -> None:

@@ -24,8 +24,9 @@ Proxies = list[ProxyAddress | None]
 class ProxyScripts:
     """Asks scripts in helper processes, once a minute for each server."""
 
-    def __init__(self) -> None:
-        self.helpers: Helpers | None = None
+    def __init__(self, helpers: Helpers | None = None) -> None:
+        """Without `helpers`, no script can be run."""
+        self._helpers = helpers
         self._found: dict[tuple[str, str], tuple[float, Proxies]] = {}
         """Script and URL → when it was asked, and what it said."""
 
@@ -42,10 +43,10 @@ class ProxyScripts:
         url = f"{scheme}://{route.name if route.port == default else route}/"
         asked_at, proxies = self._found.get((source, url), (0.0, []))
         if not proxies or clock.now() - asked_at > _FRESH_MS:
-            if self.helpers is None:
+            if self._helpers is None:
                 raise UpstreamError(PROXY_FAILED, f"the proxy script {source} cannot be run here")
             try:
-                proxies = read_answer(await self.helpers.call(find_proxies, source, url, route.name))
+                proxies = read_answer(await self._helpers.call(find_proxies, source, url, route.name))
             except TooLong as why:
                 raise UpstreamError(
                     PROXY_FAILED, f"the proxy script {source} {why} (server.limits.matchTime)"

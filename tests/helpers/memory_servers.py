@@ -57,14 +57,14 @@ class MemoryPipe:
 
     reset = close
 
-    def expire(self) -> None:
+    def set_expired(self) -> None:
         self._expired = True
         self._news.set()
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         self._expired = False
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """Do nothing: in these tests no connection ends while it is not read."""
 
     @property
@@ -90,7 +90,7 @@ class MemoryGateway:
         """The error of every attempt to connect."""
         self.pipes: list[MemoryPipe] = []
         self.kept: dict[str, list[Http1UpstreamConnection]] = {}
-        self.backpressure: Any = NoBackpressure()
+        self.closed_pools = 0
 
     def idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
         kept = self.kept.get(peer.connection_id)
@@ -105,6 +105,9 @@ class MemoryGateway:
         return Http1UpstreamConnection(UpstreamTransport(pipe), lambda connection: None)  # type: ignore[arg-type]
 
     connect_websocket = connect
+
+    def close_pool(self, peer: Any) -> None:
+        self.closed_pools += 1
 
     def keep(self, peer: Any, route: Any, carrier: Http1UpstreamConnection) -> None:
         self.kept.setdefault(peer.connection_id, []).append(carrier)

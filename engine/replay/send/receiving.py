@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.upstream.client import Backpressure
+from mockrec.engine.recording.backpressure import Backpressure
 from mockrec.engine.upstream.errors import TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponsePart

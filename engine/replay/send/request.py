@@ -193,7 +193,7 @@ class Sending:
         exchange, body, timeout = self._exchange, self._body, self._tools.timeout
         if exchange is None:
             exchange = self._begin(http2=carrier.dialed.is_http2)
-        receiving = Receiving(carrier, exchange, timeout, self._tools.upstream_client.backpressure)
+        receiving = Receiving(carrier, exchange, timeout, exchange.notes.backpressure)
         # So much had the recorded client read when it left.
         enough = math.inf if self._left is None else self._left.size or 0
 

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from mockrec.engine.config import RecordSettings, UpstreamSettings
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.exchange_log import wanted_types
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.recording.recording import Recording
@@ -29,10 +30,8 @@ from mockrec.engine.replay.session.editable import EditableRequest, fill, set_he
 from mockrec.engine.replay.session.only import ExchangeFilter, judge
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
 from mockrec.engine.replay.session.selectors import RequestSelector
-from mockrec.engine.rules.language.load import Loaded
+from mockrec.engine.rules.language.load import Loaded, no_rules
 from mockrec.engine.rules.matching.select import RuleSet
-from mockrec.engine.run.rulefile import no_file
-from mockrec.engine.run.settings import Ending
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.transport.connector import Connector
 from mockrec.engine.upstream.client import UpstreamClient
@@ -68,7 +67,7 @@ class SendSettings:
     """Which exchanges are sent; None: all."""
     trusted_cas: tuple[str, ...] = ()
     insecure: bool = False
-    loaded: Loaded = field(default_factory=no_file)
+    loaded: Loaded = field(default_factory=lambda: no_rules(os.getcwd()))
     record: RecordSettings = field(default_factory=RecordSettings)
     outputs: tuple[str, ...] = ()
     output_format: str | None = None
@@ -110,10 +109,9 @@ class ReplayRun:
         )
         self._options = UpstreamOptions(upstream)
         self._upstream_client = UpstreamClient(
-            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0
+            Dialer(Connector().connect, ClientContexts(), lambda host, port: False), 0, report_defect=defect
         )
         self._upstream_client.dialer.check(self._options)
-        self._upstream_client.report_defect = defect
         # Who names the host in so many words wants it sent.
         named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
@@ -142,7 +140,6 @@ class ReplayRun:
         recording = Recording(settings, redactor, self._recording_failed)
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
-        self._upstream_client.backpressure = recording.recorder
         notes = recording.notes(kept)
         tools = SendContext(self._upstream_client, notes, settings.timeout, limit, self._upstream_client.limits.message)
         ending = Ending("failed", 70)
@@ -153,7 +150,7 @@ class ReplayRun:
                 with anyio.CancelScope() as self._scope:
                     for _ in range(settings.repeat):
                         await self._send(tools)
-                self._upstream_client.stopping = True
+                self._upstream_client.begin_shutdown()
                 group.cancel_scope.cancel()
             ending = settle(Ending("replayed"))
         finally:

@@ -143,7 +143,7 @@ class Sender:
                     talk.script.end()
         finally:
             for line in self._lines.values():
-                _close(line)
+                self._tools.upstream_client.close_pool(line.peer)
             self._lines.clear()
             self._talks.clear()
 
@@ -290,10 +290,5 @@ class Sender:
         surplus = len(self._lines) - _IDLE_LINES
         for connection, line in list(islice(self._lines.items(), surplus)):
             if not line.running:
-                _close(line)
+                self._tools.upstream_client.close_pool(line.peer)
                 del self._lines[connection]
-
-
-def _close(line: ConnectionSender) -> None:
-    if line.peer.pool is not None:
-        line.peer.pool.close()

@@ -155,7 +155,7 @@ class WebSocketReplay:
         return exchange
 
     async def _hold(self, carrier: UpstreamStream, exchange: Exchange) -> str:
-        receiving = Receiving(carrier, exchange, self._tools.timeout, self._tools.upstream_client.backpressure)
+        receiving = Receiving(carrier, exchange, self._tools.timeout, exchange.notes.backpressure)
         await carrier.ask_for_websocket(self._request)
         response, parts = await receiving.head()
         if not carrier.accepts(response.head.status):

@@ -40,6 +40,11 @@ class Loaded:
     """The values of environment variables in the file: they have to be redacted wherever they occur."""
 
 
+def no_rules(folder: str) -> Loaded:
+    """The rules of a command without a rule file: none, and the default settings."""
+    return Loaded(RuleFile(path="", folder=folder, sha256=hashlib.sha256(b"").hexdigest()), (), ())
+
+
 def load_rules(
     text: bytes,
     *,

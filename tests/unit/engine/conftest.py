@@ -98,7 +98,9 @@ def rule_files() -> RuleFiles:
 
 
 class ListLog:
-    """A log in memory. Each record is encoded when it is added, as nobody may change it afterwards."""
+    """A log in memory that is never behind. Each record is encoded when it is added: no code may change it later."""
+
+    behind = False
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []

@@ -44,10 +44,10 @@ class FakePipe:
     def close(self) -> None:
         self.closed += 1
 
-    def unexpire(self) -> None:
+    def clear_expired(self) -> None:
         self.unexpired += 1
 
-    def watch(self, ended: Callable[[], None] | None) -> None:
+    def on_disconnect(self, ended: Callable[[], None] | None) -> None:
         self.watcher = ended
 
     def end(self) -> None:

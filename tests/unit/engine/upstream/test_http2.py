@@ -40,14 +40,14 @@ class Pipe:
         self.closed = 0
         self.stuck = False
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         if self.stuck:
             await anyio.sleep_forever()
 
     def reset(self) -> None:
         self.say(anyio.ClosedResourceError())
 
-    def put(self, data: bytes) -> None:
+    def write_nowait(self, data: bytes) -> None:
         self.said += [part for part in self.server.receive(data) if isinstance(part, StreamPart)]
         self.news.set()
 

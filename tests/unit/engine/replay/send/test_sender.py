@@ -213,22 +213,9 @@ async def test_a_session_is_read_no_further_than_it_is_sent(replayed: Replayed) 
 
 async def test_connections_that_nobody_uses_are_closed(replayed: Replayed) -> None:
     upstream_client = MemoryGateway(answering(OK))
-    closed: list[str] = []
-
-    class Pool:
-        def close(self) -> None:
-            closed.append("")
-
-    connect = upstream_client.connect
-
-    async def connected(peer: Any, route: Any, *, to_self: bool) -> Any:
-        peer.pool = Pool()
-        return await connect(peer, route, to_self=to_self)
-
-    upstream_client.connect = connected  # type: ignore[method-assign]
     calls: list[RecordedRequest | RecordedMessage] = [
         replayed.call(number, connection=str(number)) for number in range(200)
     ]
     await replayed.send(calls, upstream_client, concurrency=1)
     assert (replayed.progress.sent, replayed.progress.failed, len(upstream_client.pipes)) == (200, 0, 200)
-    assert len(closed) == 200
+    assert upstream_client.closed_pools == 200
