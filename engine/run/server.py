@@ -29,11 +29,13 @@ from mockrec.engine.server.deferred_matching import Judge
 from mockrec.engine.server.listener import Listener
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
-from mockrec.engine.steps.compile import CompileContext, compile_rules, options_of
+from mockrec.engine.steps.compile import compile_rules
 from mockrec.engine.steps.handlers import Handlers, loaded_handlers
 from mockrec.engine.steps.plan import CompiledSteps
+from mockrec.engine.steps.spec import CompileContext
 from mockrec.engine.steps.unmatched import explain_plan, passing_plan
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.upstream_options import options_of
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.authority import Authority
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.tls.keylog import KeyLog
@@ -70,18 +72,18 @@ class Server:
         self._check = check
         if settings.command is None:
             process.allow(settings.server.limits.connections)
-        self._webhooks = Webhooks()
         self._grace = anyio.CancelScope()
         check_openness(settings, settings.loaded)
         self._key_log = KeyLog(settings.tls.key_log_file) if settings.tls.key_log_file else None
         contexts = ClientContexts(self._key_log)
         connector = Connector()
+        self._webhooks = Webhooks(Dialer(connector.connect, contexts, lambda host, port: False))
+        self._websocket = SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size)
         self._helpers = Helpers(settings.server.limits.match_time, hooks.warn)
         self._endpoints = LocalEndpoints(settings.server.host)
         self._upstream_client = UpstreamClient(
             Dialer(connector.connect, contexts, self._endpoints.is_local, ProxyScripts(self._helpers)),
             self._match_limit,
-            SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size),
             helpers=self._helpers,
             reverse_target=settings.reverse_target,
             report_defect=hooks.defect,
@@ -110,6 +112,7 @@ class Server:
             self._options,
             replay=replays.act,
             limits=self._settings.server.limits,
+            websocket=self._websocket,
             report_failure=self._hooks.failure,
         )
 
@@ -168,7 +171,7 @@ class Server:
             self._site.rules = self._rules
 
     def _compile(self, loaded: Loaded, handlers: Handlers) -> None:
-        replays = Replays(self._upstream_client.limits)
+        replays = Replays(self._websocket)
         self._replays_read.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._tools(handlers, replays))
         self._check(rules)
@@ -188,7 +191,7 @@ class Server:
     async def stop(self, serving: TaskGroup) -> None:
         """Give running exchanges the grace they have, then cancel `serving`."""
         with self._grace, anyio.move_on_after(self._settings.grace):
-            self._upstream_client.limits.open.leave()
+            self._websocket.open.leave()
             await self.listener.stop()
             await self._webhooks.wait()
         self._upstream_client.begin_shutdown()

@@ -8,13 +8,14 @@ from functools import partial
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.matching.select import CompiledRule
-from mockrec.engine.rules.model import RequestChanges, ResponseChanges, SourceLocation
+from mockrec.engine.rules.model import Change, Passthrough, RequestChanges, ResponseChanges, SourceLocation
 from mockrec.engine.steps.answer_changes import AnswerChanges, Layer
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.hooks import Hook, RequestEdit
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.python import reply_with, user_failed
 from mockrec.engine.steps.request_changes import edited_request, needs_body
+from mockrec.engine.steps.spec import CompileContext
 from mockrec.engine.steps.transform import TransformError
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.usercode.failure import UserError
@@ -58,13 +59,13 @@ class Around:
             exchange.edit(await edited_request(exchange, edit.changes, where, self.upstream_client, edit.path))
             return None
 
-        async def act(exchange: Exchange) -> None:
+        async def handle(exchange: Exchange) -> None:
             try:
                 await reply_with(hook.function, exchange, edit)
             except UserError as failed:
                 await user_failed(exchange, failed, hook.report)
 
-        return act
+        return handle
 
     def change_answer(self, exchange: Exchange, rule: CompiledRule | None) -> None:
         """Have the answer changed when it comes."""
@@ -73,3 +74,12 @@ class Around:
                 exchange.changing = AnswerChanges(self.upstream_client)
             assert isinstance(exchange.changing, AnswerChanges)
             exchange.changing.add(Layer(self.place, self.response, self.response_hook), rule)
+
+
+def around(step: Change | Passthrough, context: CompileContext) -> Around:
+    """The changes of a step, with its functions loaded. Raises ConfigError."""
+    request_hook, response_hook = [
+        None if name is None else Hook(context.handlers.resolve(name), context.report_failure)
+        for name in (step.request.python, step.response.python)
+    ]
+    return Around(step.place, step.request, step.response, context.upstream_client, request_hook, response_hook)

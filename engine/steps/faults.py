@@ -8,12 +8,13 @@ import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.rules.model import Malformed, Reply
+from mockrec.engine.rules.model import Close, Malformed, Reply, Reset, Timeout
 from mockrec.engine.rules.templates.template import TemplateError
-from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import StepHandler
-from mockrec.engine.steps.reply import answering
+from mockrec.engine.steps.reply import answering, reads_file
+from mockrec.engine.steps.spec import StepSpec
+from mockrec.engine.steps.template_scope import TemplateScopes
 from mockrec.engine.wire.parts import ResponseHead, header_table
 
 _STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?")
@@ -31,29 +32,29 @@ async def reset(exchange: Exchange) -> None:
     exchange.channel.reset()
 
 
-async def never_answer(exchange: Exchange) -> None:
+async def never_respond(exchange: Exchange) -> None:
     """Waits until the client leaves."""
     await anyio.sleep_forever()
 
 
-def malformed_act(step: Malformed, contexts: Contexts) -> StepHandler:
+def malformed_handler(step: Malformed, scopes: TemplateScopes) -> StepHandler:
     """Sends what breaks the protocol, and closes."""
     if step.reply is not None:
-        return _cut_act(step.reply, step.truncate_after or 0, contexts)
+        return _cut_handler(step.reply, step.truncate_after or 0, scopes)
     data = step.raw or b""
     head, body = _as_answer(data)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         await exchange.send_past_protocol(data, head, body)
         exchange.abort(_malformed(f"{len(data)} raw bytes sent by rule"))
 
-    return act
+    return handle
 
 
-def _cut_act(reply: Reply, count: int, contexts: Contexts) -> StepHandler:
-    answer_for = answering(reply, contexts)
+def _cut_handler(reply: Reply, count: int, scopes: TemplateScopes) -> StepHandler:
+    answer_for = answering(reply, scopes)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         try:
             answer = await answer_for(exchange)
         except TemplateError as error:
@@ -75,7 +76,7 @@ def _cut_act(reply: Reply, count: int, contexts: Contexts) -> StepHandler:
         await exchange.channel.send_cut(piece)
         exchange.abort(_malformed(f"answer cut off by rule after {len(piece)} bytes of its body"))
 
-    return act
+    return handle
 
 
 def _malformed(message: str) -> dict[str, str]:
@@ -93,3 +94,16 @@ def _as_answer(data: bytes) -> tuple[ResponseHead | None, bytes]:
     raw = [[name, value.strip(" \t")] for name, colon, value in pairs if colon]
     reason = (found[2] or b"").decode("latin-1")
     return ResponseHead(int(found[1]), reason, raw, header_table(raw)), body
+
+
+STEPS = (
+    StepSpec(Close, lambda step, context: close, never_blocks=True, needs_body=False),
+    StepSpec(Reset, lambda step, context: reset, never_blocks=True, needs_body=False),
+    StepSpec(Timeout, lambda step, context: never_respond, never_blocks=False, needs_body=False),
+    StepSpec(
+        Malformed,
+        lambda step, context: malformed_handler(step, context.scopes),
+        never_blocks=lambda step: step.reply is None or not reads_file(step.reply),
+        needs_body=lambda step: step.reply is not None and step.reply.template,
+    ),
+)

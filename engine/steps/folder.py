@@ -65,13 +65,13 @@ class FoundFile:
     """Its `ETag`."""
 
 
-def folder_act(step: Reply) -> StepHandler:
+def folder_handler(step: Reply) -> StepHandler:
     """Answers GET and HEAD with files of the folder."""
     folder = step.body.folder
     assert folder is not None
     root = folder
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         if exchange.method not in ("GET", "HEAD"):
             await _say(exchange, 405, "only GET and HEAD are answered from a folder", (("Allow", "GET, HEAD"),))
             return
@@ -92,7 +92,7 @@ def folder_act(step: Reply) -> StepHandler:
             finally:
                 found.file.close()
 
-    return act
+    return handle
 
 
 async def _say(exchange: Exchange, status: int, text: str, headers: HeaderPairs = ()) -> None:

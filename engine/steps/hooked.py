@@ -27,7 +27,7 @@ def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passt
     elsewhere = Passthrough(step.place, upstream=step.upstream, response=response, delay=step.delay)
     to_other = plain(elsewhere) if around.request_hook is not None else inner
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         goes_on = inner
         if around.request_hook is not None:
             await exchange.wait_for_body(ahead=True)
@@ -45,4 +45,4 @@ def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passt
         except ChangeFailed as failed:
             await failed.answer(exchange)
 
-    return act
+    return handle

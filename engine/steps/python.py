@@ -16,12 +16,14 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.explain.suggest import quoted
 from mockrec.engine.rules.matching.match import MatcherError
+from mockrec.engine.rules.model import Python
 from mockrec.engine.rules.yaml.types import nearest_hint
 from mockrec.engine.steps import faults
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.plan import CompiledSteps, StepHandler
 from mockrec.engine.steps.python_stream import Streamed, is_stream
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
+from mockrec.engine.steps.spec import StepSpec
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure, UserError, described
 from mockrec.engine.wire.content import codings as content
@@ -35,10 +37,10 @@ def _untold(failure: Failure) -> None:
     """Nobody wants to hear it."""
 
 
-def python_act(function: Callable[..., Any], report: Callable[[Failure], None] = _untold) -> StepHandler:
+def python_handler(function: Callable[..., Any], report: Callable[[Failure], None] = _untold) -> StepHandler:
     """Answers what `function` returns; what it raises is a 500, a rule-event with the traceback, and `report`ed."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         await exchange.wait_for_body()
         try:
             answer = await call(function, exchange.view, then=answered)
@@ -46,7 +48,7 @@ def python_act(function: Callable[..., Any], report: Callable[[Failure], None] =
         except UserError as failed:
             await user_failed(exchange, failed, report)
 
-    return act
+    return handle
 
 
 async def user_failed(exchange: Exchange, failed: UserError, report: Callable[[Failure], None]) -> None:
@@ -104,14 +106,14 @@ def failed_words(failure: Failure) -> str:
 def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _untold) -> CompiledSteps:
     """The answer where a `python` matcher raised: nobody can tell which rule was meant."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         data = {"error": described(error.exception)}
         exchange.notes.rule_event(exchange, "python-error", data, rule_id=error.rule_id)
         report(error.failure)
         frames = "".join(f"\n  {frame}" for frame in error.failure.frames)
         await reply_failure(exchange, f"the python matcher of {error}{frames}")
 
-    return CompiledSteps([act], never_blocks=True)
+    return CompiledSteps([handle], never_blocks=True)
 
 
 def answer_of(result: Any) -> PreparedResponse:
@@ -187,3 +189,13 @@ def pairs_of(headers: Any, what: str) -> tuple[tuple[str, str], ...]:
         if not TOKEN.fullmatch(name) or _NOT_IN_VALUES.search(value):
             raise ValueError(f"{what}: no message can hold the field {name!r}: {value!r}")
     return tuple(pairs)
+
+
+STEPS = (
+    StepSpec(
+        Python,
+        lambda step, context: python_handler(context.handlers.resolve(step.handler), context.report_failure),
+        never_blocks=False,
+        needs_body=True,
+    ),
+)

@@ -18,10 +18,11 @@ from mockrec.engine.rules.templates.template import (
     compile_template,
     compile_tree,
 )
-from mockrec.engine.steps.context import Contexts, let_others
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
-from mockrec.engine.steps.folder import folder_act
+from mockrec.engine.steps.folder import folder_handler
 from mockrec.engine.steps.plan import StepHandler
+from mockrec.engine.steps.spec import StepSpec
+from mockrec.engine.steps.template_scope import TemplateScopes, let_others
 from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
@@ -29,23 +30,23 @@ _PIECE = 64 * 1024
 """Longer files are read piece by piece, as the client takes them: so much of one is in memory."""
 
 
-def reply_act(step: Reply, contexts: Contexts) -> StepHandler:
+def reply_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
     """Answers as the step says."""
     if step.body.folder is not None:
-        return folder_act(step)
+        return folder_handler(step)
     if step.body.file is not None:
-        return _file_act(step, step.body.file, contexts)
+        return _file_handler(step, step.body.file, scopes)
     if step.template:
-        return _template_act(step, contexts)
+        return _template_handler(step, scopes)
     answer = _fixed(step)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         await exchange.reply(answer)
 
-    return act
+    return handle
 
 
-def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
+def answering(step: Reply, scopes: TemplateScopes) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
     """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
@@ -59,7 +60,7 @@ def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable
         if render is None:
             result = _fixed(step)
         else:
-            scope = contexts.of(exchange)
+            scope = scopes.of(exchange)
             try:
                 result = render(scope)
             finally:
@@ -69,6 +70,11 @@ def answering(step: Reply, contexts: Contexts) -> Callable[[Exchange], Awaitable
         return result
 
     return answer
+
+
+def reads_file(step: Reply) -> bool:
+    """Whether the body comes from a file, which may have to be waited for."""
+    return step.body.file is not None or step.body.folder is not None
 
 
 def _fixed(step: Reply) -> PreparedResponse:
@@ -101,10 +107,10 @@ def json_bytes(value: Any) -> bytes:
 # ── templates ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _template_act(step: Reply, contexts: Contexts) -> StepHandler:
-    answer = answering(step, contexts)
+def _template_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
+    answer = answering(step, scopes)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         try:
             await exchange.reply(await answer(exchange))
         except TemplateError as error:
@@ -112,7 +118,7 @@ def _template_act(step: Reply, contexts: Contexts) -> StepHandler:
         except ValueError as error:
             await unsendable_head(exchange, step.place, error)
 
-    return act
+    return handle
 
 
 def _rendering(step: Reply) -> Callable[[Scope], PreparedResponse]:
@@ -147,17 +153,17 @@ def _body_rendering(source: BodySource, place: SourceLocation) -> Callable[[Scop
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _file_act(step: Reply, path: str, contexts: Contexts) -> StepHandler:
+def _file_handler(step: Reply, path: str, scopes: TemplateScopes) -> StepHandler:
     """The file is read for every answer, so that it can be edited while mockrec runs."""
     headers = compile_headers(step.headers, step.place) if step.template else None
     trailers = compile_headers(step.trailers, step.place) if step.template else None
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         pairs, fields = step.headers, step.trailers
         if headers is not None and trailers is not None:
             await exchange.wait_for_body()
             try:
-                context = contexts.of(exchange)
+                context = scopes.of(exchange)
                 pairs, fields = headers.render(context), trailers.render(context)
             except TemplateError as error:
                 await template_failed(exchange, step.place, error)
@@ -169,7 +175,7 @@ def _file_act(step: Reply, path: str, contexts: Contexts) -> StepHandler:
         except ValueError as error:
             await unsendable_head(exchange, step.place, error)
 
-    return act
+    return handle
 
 
 async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) -> None:
@@ -203,3 +209,13 @@ async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) ->
             exchange.channel.close()
             return
         await exchange.finish()
+
+
+STEPS = (
+    StepSpec(
+        Reply,
+        lambda step, context: reply_handler(step, context.scopes),
+        never_blocks=lambda step: not reads_file(step),
+        needs_body=lambda step: step.template,
+    ),
+)

@@ -7,14 +7,15 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.model import Stream
 from mockrec.engine.steps.plan import StepHandler
+from mockrec.engine.steps.spec import StepSpec
 from mockrec.engine.steps.timing import sleep_until
 
 
-def stream_act(step: Stream) -> StepHandler:
+def stream_handler(step: Stream) -> StepHandler:
     """Sends the head at once, then the pieces."""
     answer = PreparedResponse(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         await exchange.begin(answer)
         due = clock.now()
         for chunk in step.chunks:
@@ -24,4 +25,7 @@ def stream_act(step: Stream) -> StepHandler:
             await exchange.send(chunk.data)
         await exchange.finish()
 
-    return act
+    return handle
+
+
+STEPS = (StepSpec(Stream, lambda step, context: stream_handler(step), never_blocks=False, needs_body=False),)

@@ -9,10 +9,10 @@ from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.rules.explain.explain import explain_miss
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.rules.model import Forward, Passthrough, SourceLocation
-from mockrec.engine.steps.compile import CompileContext
 from mockrec.engine.steps.failures import TEXT_TYPE
-from mockrec.engine.steps.passthrough import passthrough_act
+from mockrec.engine.steps.passthrough import passthrough_handler
 from mockrec.engine.steps.plan import CompiledSteps, StepHandler
+from mockrec.engine.steps.spec import CompileContext
 
 UNMATCHED = "unmatched"
 UPSTREAM = "upstream"
@@ -27,7 +27,7 @@ def explain_plan(rules: Callable[[], RuleSet]) -> CompiledSteps:
 
 def passing_plan(
     rules: Callable[[], RuleSet],
-    tools: CompileContext,
+    context: CompileContext,
     is_own: Callable[[str, int], bool],
     *,
     others: bool,
@@ -36,31 +36,30 @@ def passing_plan(
     """Requests for this recorder go to `upstream` (protocol, host, port), or get the 503 if there is none; those for
     other servers go there if `others` says so, or get the 503."""
     explain = _explaining(rules)
-    dice, upstream_client, options = tools.random, tools.upstream_client, tools.options
     to_others = explain
     if others:
         step = Passthrough(_NOWHERE)
-        to_others = passthrough_act(step, options, upstream_client, dice, name=UNMATCHED, on_loop=explain)
+        to_others = passthrough_handler(step, context, context.options, rule_id=UNMATCHED, on_loop=explain)
     for_us = explain
     if upstream is not None:
         protocol, host, port = upstream
         forward = Forward(_NOWHERE, to_protocol=protocol, to_host=host, to_port=port)
-        for_us = passthrough_act(forward, options, upstream_client, dice, name=UPSTREAM)
+        for_us = passthrough_handler(forward, context, context.options, rule_id=UPSTREAM)
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         address = exchange.asked
         direct = not address.is_absolute and address.origin.tunnel is None
         # Before a server, everything that is not said to a proxy is for us, whatever name clients have for us.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)
         await (for_us if ours else to_others)(exchange)
 
-    return CompiledSteps([act], never_blocks=False, streams_body=True, needs_body=False)
+    return CompiledSteps([handle], never_blocks=False, streams_body=True, needs_body=False)
 
 
 def _explaining(rules: Callable[[], RuleSet]) -> StepHandler:
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         exchange.unmatched = True
         text = explain_miss(exchange.view, rules(), exchange.continued)
         await exchange.reply(PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
-    return act
+    return handle

@@ -13,13 +13,14 @@ from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
 from mockrec.engine.rules.matching.values import json_equal, json_includes
-from mockrec.engine.rules.model import Reject, Script, ScriptLine
+from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine
 from mockrec.engine.rules.patterns import quick_length, searcher
-from mockrec.engine.steps.context import Contexts
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import StepHandler
-from mockrec.engine.steps.reply import json_bytes, reply_act
+from mockrec.engine.steps.reply import json_bytes, reply_handler
+from mockrec.engine.steps.spec import StepSpec
+from mockrec.engine.steps.template_scope import TemplateScopes
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, WebSocket
 from mockrec.engine.wire.websocket.handshake import BAD_VERSION, check_upgrade, negotiate, offered_protocols
 from mockrec.formats.text.json import parse
@@ -56,28 +57,28 @@ async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | N
     return WebSocketSession(exchange, pipe, codec, first, limits.logged)
 
 
-def echo_act(limits: SocketSettings) -> StepHandler:
+def echo_handler(limits: SocketSettings) -> StepHandler:
     """Sends every message back, in the fragments in which it comes."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
         if session is not None:
             with limits.open.hold(session):
                 await listen(session, session.send_fragment)
 
-    return act
+    return handle
 
 
-def listen_act(limits: SocketSettings) -> StepHandler:
+def listen_handler(limits: SocketSettings) -> StepHandler:
     """Takes every message and says nothing."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
         if session is not None:
             with limits.open.hold(session):
                 await listen(session)
 
-    return act
+    return handle
 
 
 async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
@@ -97,19 +98,19 @@ async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitab
         return
 
 
-def reject_act(step: Reject, contexts: Contexts) -> StepHandler:
+def reject_handler(step: Reject, scopes: TemplateScopes) -> StepHandler:
     """Refuses with an ordinary answer."""
     assert step.reply is not None
-    return reply_act(step.reply, contexts)
+    return reply_handler(step.reply, scopes)
 
 
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
+def script_handler(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
     """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
 
-    async def act(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         session = await accepted(exchange, limits)
         if session is None:
             return
@@ -125,7 +126,7 @@ def script_act(step: Script, limits: SocketSettings, helpers: Helpers | None = N
         with limits.open.hold(session):
             await listen(session)
 
-    return act
+    return handle
 
 
 class _ScriptDriver:
@@ -232,3 +233,16 @@ def message_fits(data: bytes, expected: Any) -> bool:
         and conditions.get("includes", "") in text
         and searcher(conditions.get("regex", ""))(text)
     )
+
+
+STEPS = (
+    StepSpec(Echo, lambda step, context: echo_handler(context.websocket), never_blocks=False, needs_body=True),
+    StepSpec(Listen, lambda step, context: listen_handler(context.websocket), never_blocks=False, needs_body=True),
+    StepSpec(Reject, lambda step, context: reject_handler(step, context.scopes), never_blocks=True, needs_body=True),
+    StepSpec(
+        Script,
+        lambda step, context: script_handler(step, context.websocket, context.upstream_client.helpers),
+        never_blocks=False,
+        needs_body=True,
+    ),
+)

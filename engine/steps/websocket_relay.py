@@ -6,7 +6,7 @@ one does not come, or a side is lost, the other side is told and does not wait f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -14,7 +14,10 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import CLOSING_SECONDS, WebSocketLost, WebSocketSession
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.upstream.errors import RESET, UpstreamError
+from mockrec.engine.upstream.stream import UpstreamStream
+from mockrec.engine.wire.parts import Part, ResponseHead
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, Ping, Pong, WebSocket, WsFault
+from mockrec.engine.wire.websocket.handshake import Deflate, agreed
 
 _UNEXPECTED = 1011
 _BAD_GATEWAY = 1014  # registered with IANA for exactly this
@@ -23,10 +26,12 @@ _BAD_GATEWAY = 1014  # registered with IANA for exactly this
 class ServerEnd:
     """The server's end."""
 
-    def __init__(self, pipe: ByteStream, first: bytes, codec: WebSocket) -> None:
-        """`first`: what has come behind the head already."""
+    def __init__(self, pipe: ByteStream, first: bytes, deflate: Deflate | None, message_limit: int) -> None:
+        """`first`: what was received after the head."""
         self._pipe = pipe
-        self.codec = codec
+        self.deflate = deflate
+        """The compression that the server has agreed to."""
+        self.codec = codec = WebSocket("client", deflate=deflate, message_limit=message_limit, check_text=False)
         self.stuck = False
         """Whether it is being written to, and has not taken all of it."""
         self._parts = codec.receive(first)
@@ -61,6 +66,19 @@ class ServerEnd:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
         self.stuck = False
+
+
+def take_over(
+    stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part], offer: str, message_limit: int
+) -> ServerEnd:
+    """The server's end of a WebSocket that it has accepted with this head; `parts` were received with it, `offer` are
+    the extensions that it was offered. Raises UpstreamError."""
+    extensions = head.headers.get("sec-websocket-extensions", "")
+    try:
+        deflate = agreed(extensions, offer) if extensions else None
+    except ValueError as error:
+        raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
+    return ServerEnd(*stream.upgraded(parts), deflate, message_limit)
 
 
 class SocketRelay:

@@ -11,7 +11,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.upstream.dialer import HTTP2, HTTP2_ONLY, Dialer, Route, UpstreamTransport
@@ -37,7 +36,6 @@ class UpstreamClient:
         self,
         dialer: Dialer,
         body_limit: int,
-        limits: SocketSettings | None = None,
         *,
         helpers: Helpers | None = None,
         reverse_target: ReverseTarget | None = None,
@@ -46,7 +44,6 @@ class UpstreamClient:
         """`body_limit`: the longest body that a transform is given, in bytes. `helpers` do the work that could take
         long; without them it is done at once. `report_defect` gets exceptions that must not happen."""
         self.dialer = dialer
-        self.limits = limits or SocketSettings()
         self.body_limit = body_limit
         self.helpers = helpers
         self.reverse_target = reverse_target

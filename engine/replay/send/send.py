@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from mockrec.engine.config import RecordSettings, UpstreamSettings
+from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.exchange_log import wanted_types
 from mockrec.engine.recording.outputs import Rotate
@@ -22,7 +23,7 @@ from mockrec.engine.replay.chain.in_time import in_time
 from mockrec.engine.replay.chain.plan import ChainPlan as ChainPlan
 from mockrec.engine.replay.chain.plan import ChainSurvey as ChainSurvey
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.sender import Sender, SendProgress, Sends
 from mockrec.engine.replay.send.survey import Survey, SurveyedRequest, survey
 from mockrec.engine.replay.send.target import Server, Targets
@@ -141,7 +142,7 @@ class ReplayRun:
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
         notes = recording.notes(kept)
-        tools = SendContext(self._upstream_client, notes, settings.timeout, limit, self._upstream_client.limits.message)
+        tools = SendContext(self._upstream_client, notes, settings.timeout, limit, SocketSettings().message)
         ending = Ending("failed", 70)
         try:
             recording.log.add(self._started(kept, recording.redaction))

@@ -23,7 +23,8 @@ from mockrec.engine.ids import new_id
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.chain.chains import Chains
 from mockrec.engine.replay.send.pace import Pace, PacingReport
-from mockrec.engine.replay.send.request import SendContext, Sending
+from mockrec.engine.replay.send.recorded_exchange import SendContext
+from mockrec.engine.replay.send.request import RequestReplay
 from mockrec.engine.replay.send.survey import ClientAbort, SurveyedRequest, judge
 from mockrec.engine.replay.send.target import Server, Targets, outgoing
 from mockrec.engine.replay.send.websocket import WebSocketReplay
@@ -66,7 +67,7 @@ class _Job:
     size: int
     judged: SurveyedRequest
     server: Server
-    one: Sending | WebSocketReplay | None = None
+    one: RequestReplay | WebSocketReplay | None = None
     what: str = ""
     problem: str = ""
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -165,8 +166,8 @@ class Sender:
         job = _Job(call, line, due, self._before(call, line), len(judged.draft.body), judged, server)
         is_wanted = self._sends.chains.expect(call.id)
         self._make(job)
-        if isinstance(job.one, Sending):
-            job.one.keeps_answer = is_wanted
+        if isinstance(job.one, RequestReplay):
+            job.one.keeps_response = is_wanted
         line.running[call.id] = job.over
         line.last.append(job.over)
         self._waiting += 1
@@ -199,7 +200,7 @@ class Sender:
                 self._tools, job.line.peer, request, call.id, sends.pace, self._fill_message, sends.folder
             )
         else:
-            job.one = Sending(self._tools, job.line.peer, request, body, call.id, sends.left.get(call.id))
+            job.one = RequestReplay(self._tools, job.line.peer, request, body, call.id, sends.left.get(call.id))
 
     async def _fill_message(self, data: bytes, record: Mapping[str, Any]) -> bytes:
         data = self._sends.fill_message(data)
@@ -216,7 +217,7 @@ class Sender:
             self._make(job)
 
     async def _take_answer(self, job: _Job) -> None:
-        answer = job.one.answer if isinstance(job.one, Sending) and job.one.keeps_answer else None
+        answer = job.one.response if isinstance(job.one, RequestReplay) and job.one.keeps_response else None
         if answer is not None:
             await self._sends.chains.take(job.call.id, job.judged.draft.target, *answer)
 

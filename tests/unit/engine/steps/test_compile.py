@@ -12,9 +12,10 @@ from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.rules import model
 from mockrec.engine.rules.model import BodySource, Malformed, Reply, SourceLocation
-from mockrec.engine.steps.compile import CompileContext, _reads_request, compile_rules, plan_of
+from mockrec.engine.steps.compile import SPECS, compile_rules, plan_of
 from mockrec.engine.steps.handlers import Handlers
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.spec import CompileContext
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.dialer import Dialer
@@ -48,7 +49,8 @@ def tools(tmp_path: Path) -> CompileContext:
 
     async def replayed(exchange: Any) -> None: ...
 
-    return CompileContext(Handlers(), Webhooks(), *offline(), replay=lambda step: replayed)
+    client, options = offline()
+    return CompileContext(Handlers(), Webhooks(client.dialer), client, options, replay=lambda step: replayed)
 
 
 def test_the_language_has_these_steps() -> None:
@@ -130,4 +132,4 @@ def test_a_function_that_is_missing_is_told_before_anything_starts(
 )
 async def test_who_looks_at_the_request_body(step: model.Step, needs_body: bool) -> None:
     """For the others, a long one is not held in memory."""
-    assert _reads_request(step) is needs_body
+    assert SPECS[type(step)].reads_body(step) is needs_body

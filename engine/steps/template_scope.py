@@ -18,7 +18,7 @@ _LONG = 50_000
 """Steps after which others get their turn."""
 
 
-class Contexts:
+class TemplateScopes:
     """Makes what templates can name for one exchange, within the limits of the run."""
 
     def __init__(self, dice: random.Random, limits: Limits | None = None) -> None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from mockrec.engine.upstream.errors import REFUSED, RESET, TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.retry import PIECE, may_repeat, send_whole, while_sending
+from mockrec.engine.upstream.request_loop import PIECE, may_repeat, send_whole, while_sending
 
 pytestmark = pytest.mark.anyio
 
