@@ -12,7 +12,7 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.response import REASONS, PreparedResponse
+from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.model import BodyChange, Forward, Passthrough
 from mockrec.engine.steps.around import around
@@ -28,17 +28,18 @@ from mockrec.engine.steps.passthrough_log import (
     log_unchanged_body,
     tag_odd,
 )
+from mockrec.engine.steps.passthrough_response import FRAMING, client_response, content_length
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.request_changes import needs_body
 from mockrec.engine.steps.spec import CompileContext, StepSpec
 from mockrec.engine.steps.timing import delay_handler
-from mockrec.engine.steps.transform import TransformError, changed_headers
+from mockrec.engine.steps.transform import TransformError
 from mockrec.engine.steps.upstream_options import step_options
 from mockrec.engine.steps.upstream_request import build_request
 from mockrec.engine.steps.websocket_passthrough import WebSocketPassthrough
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, RESET, TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_chunks, with_length, without
+from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, sendable, with_length, without
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.request_loop import RequestBody, perform
@@ -47,7 +48,6 @@ from mockrec.engine.wire.parts import Data, End, Part, RawHeaders, ResponseHead
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _BAD_GATEWAY = "Error communicating with upstream server"
-_FRAMING = ("content-length", "transfer-encoding")
 
 
 def passthrough_handler(
@@ -256,7 +256,7 @@ class HttpPassthrough:
         """Pass an interim response on, except 100: this recorder sends its own (RFC 9110, 10.1.1)."""
         tag_odd(self._exchange, head.odd)
         if head.status != 100 and self._exchange.head.version != "1.0":
-            fields = sendable(without(end_to_end(head.raw_headers), ":status", *_FRAMING))
+            fields = sendable(without(end_to_end(head.raw_headers), ":status", *FRAMING))
             await self._exchange.inform(head.status, [(name, value) for name, value in fields])
 
     async def respond(self, stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part]) -> bool:
@@ -279,49 +279,17 @@ class HttpPassthrough:
             body = b"".join([part.data for part in parts if type(part) is Data])
             tag_odd(exchange, parts[-1].odd)
             trailers = end_to_end_trailers(parts[-1].trailers)
-            response = self._response(head, len(body), trailers=bool(trailers))
+            response = client_response(exchange, step.response, head, len(body), trailers=bool(trailers))
             response.body = body
             response.trailers = tuple((name, value) for name, value in trailers)
             await exchange.reply(response)
             return True
-        length = _content_length(head)
-        await exchange.begin(self._response(head, length, trailers="trailer" in head.headers), length)
+        length = content_length(head)
+        await exchange.begin(
+            client_response(exchange, step.response, head, length, trailers="trailer" in head.headers), length
+        )
         await exchange.finish(await self._relay(stream, parts))
         return True
-
-    def _response(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> PreparedResponse:
-        """The response without its body, as the client gets it; `length` is that of the body, where it is known."""
-        changes = self._step.response
-        status = changes.status or head.status
-        raw_headers, reason = head.raw_headers, head.reason
-        if head.version == "2.0":
-            raw_headers = [pair for pair in raw_headers if pair[0] != ":status"]
-        if head.version == "2.0" or changes.status is not None:
-            reason = REASONS.get(status, "")
-        raw_headers = changed_headers(end_to_end(raw_headers), changes.headers)
-        raw_headers = self._framed(raw_headers, head, status, length, trailers)
-        headers = tuple([(name, value) for name, value in raw_headers])
-        return PreparedResponse(status, headers, reason=reason, relayed=True)
-
-    def _framed(
-        self, raw_headers: list[list[str]], head: ResponseHead, status: int, length: int | None, trailers: bool
-    ) -> list[list[str]]:
-        """The fields with the framing of the body that is sent, whatever a rule has made of the framing fields. Where
-        no body is sent, they keep what the server says about the body that a GET would get."""
-        chunked = "transfer-encoding" in head.headers
-        if head.version == "2.0" and self._step.response.body is None:
-            length = _content_length(head)
-            # A client of HTTP/1 gets trailers only after chunks (RFC 9112, 7.1.2); HTTP/2 needs no framing.
-            chunked = self._exchange.head.version != "2.0" and (length is None or trailers)
-        if self._exchange.channel.bodiless or status in BODILESS_STATUSES:
-            length = _content_length(head) if self._step.response.body is None else None
-            chunked = "transfer-encoding" in head.headers and self._step.response.body is None
-        if chunked:
-            return with_chunks(raw_headers)
-        if length is None:
-            return without(raw_headers, *_FRAMING)
-        framing = [(name.lower(), value) for name, value in raw_headers if name.lower() in _FRAMING]
-        return raw_headers if framing == [("content-length", str(length))] else with_length(raw_headers, length)
 
     async def _relay(self, stream: UpstreamStream, parts: Sequence[Part]) -> RawHeaders:
         """Pass the body on to the client as it arrives; return its trailers."""
@@ -356,7 +324,7 @@ class HttpPassthrough:
             parts = await stream.receive(self.body_timeout)
         tag_odd(exchange, parts[-1].odd)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
-        response = self._response(head, len(original))
+        response = client_response(exchange, self._step.response, head, len(original))
         log_changed_body(exchange, self._rule_id, "response", original, head.raw_headers)
         if change is None:
             response.body = original
@@ -375,12 +343,6 @@ class HttpPassthrough:
         """A body after a change, in the content coding that its head names then. Raises TransformError and TooLong."""
         place = f"{self._step.place.where}.{side}"
         return await body_after(self._exchange, body, encoding, raw_headers, change, self._upstream_client, place)
-
-
-def _content_length(head: ResponseHead) -> int | None:
-    """The length that a server announces for a body that is not chunked; the field may repeat the same number."""
-    length = head.headers.get("content-length")
-    return int(length.partition(",")[0]) if length and "transfer-encoding" not in head.headers else None
 
 
 def _compile(step: Passthrough, context: CompileContext) -> StepHandler:

@@ -12,6 +12,7 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings, WebSocketSession
 from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.steps.passthrough_log import log_abort, log_websocket
+from mockrec.engine.steps.passthrough_response import content_length
 from mockrec.engine.steps.websocket_relay import SocketRelay, take_over
 from mockrec.engine.upstream.client import UpstreamClient
 from mockrec.engine.upstream.errors import LOOP, UpstreamError
@@ -117,8 +118,7 @@ class WebSocketPassthrough:
             response.body = b"".join([part.data for part in parts if type(part) is Data])
             await exchange.reply(response)
             return
-        length = head.headers.get("content-length") if "transfer-encoding" not in head.headers else None
-        await exchange.begin(response, int(length.partition(",")[0]) if length else None)
+        await exchange.begin(response, content_length(head))
         while True:
             for part in parts:
                 if type(part) is Data:
