@@ -24,7 +24,7 @@ from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.server.relay import relay
 from mockrec.engine.server.unverified import find_tls_failure
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.dialer import Route
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks.server import SocksServer

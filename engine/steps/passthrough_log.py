@@ -47,9 +47,9 @@ def log_response_head(
     exchange: Exchange, rule_id: str | None, stream: UpstreamStream, head: ResponseHead, first_byte: float
 ) -> None:
     """Log the head of the final response; `first_byte`: milliseconds from the request to it."""
-    timings = {**(stream.dialed.timings if stream.used == 1 else {})}
+    timings = {**(stream.transport.timings if stream.request_number == 1 else {})}
     timings["firstByte"] = round(first_byte, 4)
-    ip, port = stream.pipe.peer
+    ip, port = stream.byte_stream.peer
     data = {
         "statusCode": head.status,
         "statusMessage": head.reason,
@@ -60,7 +60,7 @@ def log_response_head(
     }
     if head.odd:
         data["rawHead"] = head.raw.decode("latin-1")
-    if stream.used > 1:
+    if stream.request_number > 1:
         data["reused"] = True
     measured = {"timings": timings}
     exchange.notes.passing_event(exchange, "passthrough-response-head", "response", data, measured, rule_id=rule_id)

@@ -16,12 +16,13 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.upstream.dialer import Dialer, Route
+from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.errors import TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.request_loop import RequestBody, attempt
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.upstream.stream import UpstreamStream
 from mockrec.engine.wire.parts import Part, ResponseHead
 from mockrec.engine.wire.urls import DEFAULT_PORTS
@@ -88,7 +89,7 @@ async def post(dialer: Dialer, url: str, body: bytes) -> int:
     try:
         with anyio.fail_after(_SECONDS):
             transport = await dialer.dial(delivery.request.route)
-            connection = Http1UpstreamConnection(transport, lambda closed: dialer.forget(closed.pipe))
+            connection = Http1UpstreamConnection(transport, lambda closed: dialer.forget(closed.byte_stream))
             try:
                 await attempt(connection, delivery)
             finally:

@@ -59,7 +59,7 @@ class WebSocketPassthrough:
         try:
             stream = await self._upstream_client.connect_websocket(exchange.peer, request.route, to_self=True)
             try:
-                self._log_request(http2=stream.dialed.is_http2)
+                self._log_request(http2=stream.transport.is_http2)
                 await open_websocket(stream, request, self)
             finally:
                 stream.close()
@@ -101,7 +101,7 @@ class WebSocketPassthrough:
     async def respond(self, stream: UpstreamStream, head: ResponseHead, parts: list[Part]) -> bool:
         """Accept the client's WebSocket and relay, or pass the refusal on."""
         self._exchange.tag(*odd_tags(head.odd))
-        if stream.accepts(head.status):
+        if stream.accepts_websocket(head.status):
             await self._relay(stream, head, parts)
         else:
             await self._refuse(stream, head, parts)
@@ -144,7 +144,7 @@ class WebSocketPassthrough:
                 await SocketRelay(exchange, session, server, self._server_lost).run()
         finally:
             if server.stuck:
-                stream.abandon()
+                stream.abort()
 
     def _server_lost(self, error: UpstreamError) -> None:
         self._log_abort(error)

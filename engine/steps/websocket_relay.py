@@ -78,7 +78,7 @@ def take_over(
         deflate = agreed(extensions, offer) if extensions else None
     except ValueError as error:
         raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
-    return ServerEnd(*stream.upgraded(parts), deflate, message_limit)
+    return ServerEnd(*stream.upgrade(parts), deflate, message_limit)
 
 
 class SocketRelay:

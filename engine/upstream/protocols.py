@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mockrec.engine.upstream.dialer import HTTP1_ONLY, HTTP2_FIRST, HTTP2_ONLY
+from mockrec.engine.upstream.route import HTTP1_ONLY, HTTP2_FIRST, HTTP2_ONLY
 
 NEVER = "false"
 PRIOR_KNOWLEDGE = "prior-knowledge"

@@ -11,7 +11,7 @@ from mockrec.engine.upstream.options import ProxyAddress
 from mockrec.engine.upstream.pac import find_proxies, read_answer
 
 if TYPE_CHECKING:
-    from mockrec.engine.upstream.dialer import Route
+    from mockrec.engine.upstream.route import Route
 
 _FRESH_MS = 60_000.0
 _MOST = 1024

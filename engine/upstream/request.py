@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import unsendable
 from mockrec.engine.upstream.headers import without
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.http2.fields import plain_fields
 from mockrec.engine.wire.parts import header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS

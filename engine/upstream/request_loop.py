@@ -85,7 +85,7 @@ async def perform(
     UpstreamError, and what the exchange's methods raise.
     """
     route = exchange.request.route
-    stream = client.idle(connection, route)
+    stream = client.take_idle(connection, route)
     for attempts_left in range(ATTEMPTS - 1, -1, -1):
         is_new = stream is None
         if stream is None:
@@ -104,7 +104,7 @@ async def perform(
             if reusable:
                 client.keep(connection, route, stream)
             else:
-                stream.abandon()
+                stream.abort()
         stream = None
 
 
@@ -114,10 +114,10 @@ async def attempt(stream: UpstreamStream, exchange: UpstreamExchange) -> bool:
     fields = stream.fields(request)
     body, trailers, has_body = exchange.start(stream, fields)
     at_once = body if body is not None and len(body) <= AT_ONCE else None
-    sent = await stream.ask(request, fields, at_once, trailers, more=has_body)
+    sent = await stream.send_request(request, fields, at_once, trailers, more=has_body)
     if sent:
         if exchange.head_timeout is not None:
-            stream.allow(exchange.head_timeout)
+            stream.set_deadline(exchange.head_timeout)
         return await _receive(stream, exchange)
 
     async def send() -> None:
@@ -127,17 +127,17 @@ async def attempt(stream: UpstreamStream, exchange: UpstreamExchange) -> bool:
         else:
             await send_whole(stream, body, trailers, exchange.body_timeout)
             sent = True
-        if sent and exchange.head_timeout is not None and not stream.answered:
-            stream.allow(exchange.head_timeout)
+        if sent and exchange.head_timeout is not None and not stream.responded:
+            stream.set_deadline(exchange.head_timeout)
 
     return await while_sending(send, partial(_receive, stream, exchange)) and sent
 
 
 async def open_websocket(stream: UpstreamStream, request: UpstreamRequest, handler: ResponseHandler) -> None:
     """Send the request of a WebSocket's opening handshake, and have its response handled. Raises as `perform` does."""
-    await stream.ask_for_websocket(request)
+    await stream.send_websocket_request(request)
     if handler.head_timeout is not None:
-        stream.allow(handler.head_timeout)
+        stream.set_deadline(handler.head_timeout)
     await _receive(stream, handler)
 
 
@@ -158,7 +158,7 @@ def may_repeat(stream: UpstreamStream, error: UpstreamError, method: str, *, is_
     (RFC 9113, 8.7), or closed the idle connection while the request was on its way (RFC 9112, 9.3.1)."""
     if error.code == REFUSED:
         return True
-    lost = error.code in (RESET, "EPIPE") and not (stream.answered or stream.informed)
+    lost = error.code in (RESET, "EPIPE") and not (stream.responded or stream.interim_received)
     return lost and not is_new and method in _IDEMPOTENT
 
 

@@ -21,7 +21,7 @@ class ResponseRecorder:
 
     def __init__(self, stream: UpstreamStream, exchange: Exchange, seconds: float, backpressure: Backpressure) -> None:
         """The whole response has `seconds` from now."""
-        stream.allow(seconds)
+        stream.set_deadline(seconds)
         self._stream = stream
         self._exchange = exchange
         self._seconds = seconds

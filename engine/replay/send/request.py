@@ -108,8 +108,8 @@ class RequestReplay:
 
     def start(self, stream: UpstreamStream, fields: list[list[str]]) -> RequestBody:
         """See `UpstreamExchange`."""
-        self._peer.ip, self._peer.port = stream.pipe.local
-        exchange = self._exchange or self._begin(http2=stream.dialed.is_http2)
+        self._peer.ip, self._peer.port = stream.byte_stream.local
+        exchange = self._exchange or self._begin(http2=stream.transport.is_http2)
         self._recorder = ResponseRecorder(stream, exchange, self._context.timeout, exchange.notes.backpressure)
         return self._body or None, (), bool(self._body)
 

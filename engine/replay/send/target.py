@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mockrec.engine.replay.session.editable import EditableRequest
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.http1.request_head import sent_target
 from mockrec.engine.wire.urls import DEFAULT_PORTS

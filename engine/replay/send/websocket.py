@@ -132,8 +132,8 @@ class WebSocketReplay:
             if not request.route.secure:
                 self._begin(http2=False)
             stream = await context.upstream_client.connect_websocket(self._peer, request.route, to_self=True)
-            self._peer.ip, self._peer.port = stream.pipe.local
-            exchange = self._exchange or self._begin(http2=stream.dialed.is_http2)
+            self._peer.ip, self._peer.port = stream.byte_stream.local
+            exchange = self._exchange or self._begin(http2=stream.transport.is_http2)
             self._recorder = ResponseRecorder(stream, exchange, context.timeout, exchange.notes.backpressure)
             await open_websocket(stream, request, self)
             return self._problem
@@ -179,7 +179,7 @@ class WebSocketReplay:
         """Replay the messages if the server accepts the WebSocket, or record its refusal."""
         assert self._recorder is not None
         assert self._exchange is not None
-        if not stream.accepts(head.status):
+        if not stream.accepts_websocket(head.status):
             return await self._recorder.record(head, parts)
         stream.deadline = float("inf")
         exchange, context = self._exchange, self._context

@@ -23,14 +23,14 @@ def head(status: int, *fields: Sequence[str]) -> ResponseHead:
 
 
 class Said:
-    """A carrier that has these parts to give, and then the last ones for ever."""
+    """A stream that has these parts to give, and then the last ones for ever."""
 
     def __init__(self, *parts: list[Part]) -> None:
         self.parts = list(parts)
         self.allowed = 0.0
         self.received = 0
 
-    def allow(self, seconds: float) -> None:
+    def set_deadline(self, seconds: float) -> None:
         self.allowed = seconds
 
     async def receive(self, seconds: float | None) -> list[Part]:
@@ -39,17 +39,17 @@ class Said:
         return self.parts.pop(0) if len(self.parts) > 1 else self.parts[0]
 
 
-def recorder(stage: Any, carrier: Said, seconds: float = 60.0) -> ResponseRecorder:
-    return ResponseRecorder(carrier, stage.exchange(), seconds, NoBackpressure())  # type: ignore[arg-type]
+def recorder(stage: Any, stream: Said, seconds: float = 60.0) -> ResponseRecorder:
+    return ResponseRecorder(stream, stage.exchange(), seconds, NoBackpressure())  # type: ignore[arg-type]
 
 
 async def test_interim_heads_are_recorded(stage: Any) -> None:
     early = head(103, (":status", "103"), ("link", "</a>"))
-    carrier = Said([])
-    made = recorder(stage, carrier, 7.0)
+    stream = Said([])
+    made = recorder(stage, stream, 7.0)
     for _ in range(2):
         await made.interim(early)
-    assert carrier.allowed == 7.0
+    assert stream.allowed == 7.0
     assert stage.channel.done == [("interim", 103, "Early Hints", [("link", "</a>")])] * 2
 
 
@@ -67,9 +67,9 @@ async def test_an_answer_in_pieces(stage: Any) -> None:
 
 @pytest.mark.parametrize(("enough", "received"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)])
 async def test_no_more_is_read_than_the_recorded_client_has(stage: Any, enough: int, received: int) -> None:
-    carrier = Said([Data(b"xy")])
-    assert not await recorder(stage, carrier).record(head(200), [Data(b"a")], enough)
-    assert carrier.received == received
+    stream = Said([Data(b"xy")])
+    assert not await recorder(stage, stream).record(head(200), [Data(b"a")], enough)
+    assert stream.received == received
 
 
 async def test_one_that_never_stops_talking_runs_out_of_time(stage: Any) -> None:
@@ -85,11 +85,11 @@ async def test_one_that_never_stops_talking_runs_out_of_time(stage: Any) -> None
 
 
 async def test_one_that_never_stops_talking_can_be_stopped(stage: Any) -> None:
-    carrier = Said([Data(b"x")])
+    stream = Said([Data(b"x")])
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await recorder(stage, carrier, math.inf).record(head(200), [])
-    assert scope.cancelled_caught and carrier.received == 0
+        await recorder(stage, stream, math.inf).record(head(200), [])
+    assert scope.cancelled_caught and stream.received == 0
 
 
 async def test_a_log_that_is_behind_is_waited_for(stage: Any) -> None:
@@ -101,6 +101,6 @@ async def test_a_log_that_is_behind_is_waited_for(stage: Any) -> None:
             self.waited += 1
 
     behind = Behind()
-    carrier: Any = Said([Data(b"a")], [End([])])
-    assert await ResponseRecorder(carrier, stage.exchange(), 60.0, behind).record(head(200), [])
+    stream: Any = Said([Data(b"a")], [End([])])
+    assert await ResponseRecorder(stream, stage.exchange(), 60.0, behind).record(head(200), [])
     assert behind.waited == 2

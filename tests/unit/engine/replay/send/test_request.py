@@ -23,7 +23,7 @@ LOST = anyio.BrokenResourceError()
 @pytest.fixture
 def request_to(targets: Any) -> Any:
     """`request_to("GET", "/a")`: as it goes out."""
-    from mockrec.engine.upstream.dialer import Route
+    from mockrec.engine.upstream.route import Route
 
     route = Route(False, "shop.test", 80, "shop.test", targets({}).options, ())
 
