@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from mockrec.engine.config import UpstreamSettings
 from mockrec.engine.exchange.exchange import Exchange
+from mockrec.engine.tls.client import CERTIFICATE_CODES
 from mockrec.engine.upstream.dialer import Dialer
 from mockrec.engine.upstream.errors import TIMED_OUT, UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
@@ -94,6 +95,11 @@ async def post(dialer: Dialer, url: str, body: bytes) -> int:
                 await attempt(connection, delivery)
             finally:
                 connection.close()
+    except UpstreamError as error:
+        if error.code not in CERTIFICATE_CODES:
+            raise
+        text = str(error).partition("; ")[0]  # then follow options that webhooks do not obey
+        raise UpstreamError(error.code, text) from None
     except TimeoutError:
         raise UpstreamError(TIMED_OUT, f"no answer within {_SECONDS:g}s") from None
     except ValueError as error:
