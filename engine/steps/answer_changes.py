@@ -1,7 +1,7 @@
-"""Changes of the answer to an exchange, whatever gives it: those of rules that went on, and of functions around a
-server. The rule that was asked first has the last word, as the outermost of them.
+"""Changes of the response to an exchange, whatever step gives it: by rules with `continue: true`, and by functions
+around a server. The rule that matched first is the outermost layer: its changes are made last.
 
-Only a change that needs the whole body holds a body that comes in pieces; all others let it pass as it comes.
+Only a change that needs the whole body holds a body that arrives in pieces; with all others it is sent as it arrives.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _OF_SOCKETS = ("connection", "upgrade", "sec-websocket-accept", "sec-websocket-p
 
 
 class ChangeFailed(Exception):
-    """An answer cannot be changed as a rule wants. No change is made any more, so that this can be answered."""
+    """A response cannot be changed as a rule wants. No further change is made, so that the failure can be sent."""
 
     def __init__(self, rule: CompiledRule | None, message: str, instead: StepHandler | None = None) -> None:
-        """`instead`: what is done in place of an answer; without it, the client is told the message."""
+        """`instead` handles the exchange in place of a response; without it, the client gets the message."""
         super().__init__(message)
         self.rule = rule
         self.message = message
         self._instead = instead
 
     async def answer(self, exchange: Exchange) -> None:
-        """Tell the client, and the log, unless the exchange is over."""
+        """Respond with the failure, and log it, unless the exchange is over."""
         if exchange.finished:
             return
         exchange.acting = self.rule
@@ -54,12 +54,12 @@ class ChangeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one step makes of an answer."""
+    """The changes that one step makes to a response."""
 
     place: SourceLocation
     changes: ResponseChanges
     hook: Hook | None = None
-    """A function that sees the answer after the changes."""
+    """A function that gets the response after the changes."""
 
     @property
     def reads_body(self) -> bool:
@@ -67,7 +67,7 @@ class Layer:
 
 
 class AnswerChanges:
-    """All changes of the answer to one exchange (`exchange/changing.py`)."""
+    """All changes of the response to one exchange (`exchange/changing.py`)."""
 
     __slots__ = ("_answer", "_layers", "_pieces", "_size", "_upstream_client", "holds")
 
@@ -80,16 +80,16 @@ class AnswerChanges:
         self.holds = False
 
     def add(self, layer: Layer, rule: CompiledRule | None) -> None:
-        """Change by this first: it stands nearer to what answers than those there are."""
+        """Add the innermost layer: its changes are made before those of the layers added so far."""
         self._layers.insert(0, (layer, rule))
 
     @property
     def reads_body(self) -> bool:
-        """Whether the whole body is needed, where there is one."""
+        """Whether a layer needs the whole body, if there is one."""
         return any(layer.reads_body for layer, _ in self._layers)
 
     async def whole(self, exchange: Exchange, answer: PreparedResponse) -> PreparedResponse:
-        """Raises ChangeFailed."""
+        """The complete response after all changes. Raises ChangeFailed."""
         for layer, rule in self._layers:
             try:
                 answer = await self._changed(exchange, layer, answer, is_whole=True)
@@ -102,7 +102,7 @@ class AnswerChanges:
     async def _hooked(
         self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, answer: PreparedResponse
     ) -> PreparedResponse:
-        """The answer after the layer's function has seen it. Raises ChangeFailed."""
+        """The response after the layer's function. Raises ChangeFailed."""
         hook = layer.hook
         if hook is None or answer.is_own:
             return answer
@@ -118,8 +118,8 @@ class AnswerChanges:
             answer = await self._changed(exchange, Layer(layer.place, edit.changes), answer, is_whole=True)
         except UserError as failed:
             exchange.changing = None
-            told = partial(user_failed, failed=failed, report=hook.report)
-            raise ChangeFailed(rule, str(failed), told) from None
+            instead = partial(user_failed, failed=failed, report=hook.report)
+            raise ChangeFailed(rule, str(failed), instead) from None
         except (TransformError, TooLong) as error:
             exchange.changing = None
             raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
@@ -130,7 +130,8 @@ class AnswerChanges:
     async def begun(
         self, exchange: Exchange, answer: PreparedResponse, length: int | None
     ) -> tuple[PreparedResponse, int | None] | None:
-        """Raises ChangeFailed."""
+        """The head of a response whose body follows, and its length, after all changes; None if the body is held until
+        it is complete. Raises ChangeFailed."""
         if self.reads_body and not (exchange.channel.bodiless or answer.status in BODILESS_STATUSES):
             if length is not None and length > self._upstream_client.body_limit:
                 exchange.changing = None
@@ -140,11 +141,11 @@ class AnswerChanges:
             return None
         for layer, rule in self._layers:
             answer = await self._changed(exchange, layer, answer, is_whole=False)
-            answer = await self._hooked(exchange, layer, rule, answer)  # here only where there is no body
+            answer = await self._hooked(exchange, layer, rule, answer)  # only for a response without a body
         return answer, length
 
     def take(self, data: bytes) -> None:
-        """Raises ChangeFailed."""
+        """Hold a piece of the body. Raises ChangeFailed."""
         self._size += len(data)
         if self._size > self._upstream_client.body_limit:
             self.holds = False
@@ -155,7 +156,7 @@ class AnswerChanges:
         self._pieces.append(data)
 
     async def complete(self, exchange: Exchange, trailers: Sequence[Sequence[str]]) -> None:
-        """Raises ChangeFailed."""
+        """Send the response whose body was held. Raises ChangeFailed."""
         held = self._answer
         assert held is not None
         self.holds = False
@@ -172,7 +173,8 @@ class AnswerChanges:
         await exchange.reply(whole)
 
     def upgrade(self, fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """The handshake's own fields stay as they are (RFC 6455, 4.2.2)."""
+        """The fields of a WebSocket's 101 after all changes, which do not touch those of the handshake (RFC 6455,
+        4.2.2)."""
         for layer, _ in self._layers:
             own = [pair for pair in fields if pair[0].lower() in _OF_SOCKETS]
             others = [pair for pair in fields if pair[0].lower() not in _OF_SOCKETS]
@@ -183,7 +185,7 @@ class AnswerChanges:
     async def _changed(
         self, exchange: Exchange, layer: Layer, answer: PreparedResponse, *, is_whole: bool
     ) -> PreparedResponse:
-        """Raises TransformError and TooLong."""
+        """The response after the changes of one layer. Raises TransformError and TooLong."""
         changes = layer.changes
         if answer.is_own:
             changes = ResponseChanges(headers=changes.headers)
@@ -191,7 +193,7 @@ class AnswerChanges:
         fields = _changed_fields(answer, changes.headers)
         body, change = answer.body, changes.body
         if change is not None and (exchange.channel.bodiless or status in BODILESS_STATUSES):
-            fields = without(fields, *_FRAMING)  # they tell of another body than there would be
+            fields = without(fields, *_FRAMING)  # they describe another body than the changed one
         elif change is not None and is_whole:
             encoding = ", ".join(value for name, value in answer.headers if name.lower() == "content-encoding")
             place = f"{layer.place.where}.response"
@@ -209,7 +211,7 @@ class AnswerChanges:
 
 
 def _changed_fields(answer: PreparedResponse, changes: HeaderChanges) -> list[list[str]]:
-    """The fields after their changes; those that frame the body are what they were."""
+    """The fields after their changes; those that frame the body are not changed."""
     if changes == HeaderChanges():
         return [list(pair) for pair in answer.headers]
     fields = without(changed_headers(answer.headers, changes), *_FRAMING)
@@ -217,7 +219,8 @@ def _changed_fields(answer: PreparedResponse, changes: HeaderChanges) -> list[li
 
 
 def framed(fields: list[list[str]], answer: PreparedResponse, length: int) -> list[list[str]]:
-    """The fields for another body. What a server said is framed by them, all else when it is sent."""
+    """The fields for a body of another length. Those of a server's response frame it; other responses are framed when
+    they are sent."""
     if not answer.relayed:
         return without(fields, *_FRAMING)
     return with_chunks(fields) if answer.trailers else with_length(fields, length)

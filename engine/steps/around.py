@@ -1,4 +1,5 @@
-"""What a step changes around whatever answers: the request before, the answer after, each also by a function."""
+"""The changes that a step makes around the step that responds: to the request before it, to the response after it, each
+also by a function of the user's."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Around:
         return needs_body(self.request.body) or self.request_hook is not None
 
     async def edit_request(self, exchange: Exchange) -> StepHandler | None:
-        """Let what comes later see another request; what answers where that fails, or where a function answers."""
+        """Change the request for later rules and servers. Return the handler that responds if that fails, or if the
+        user's function gives a response; None otherwise."""
         try:
             if replace(self.request, python=None) != RequestChanges():
                 exchange.edit(await edited_request(exchange, self.request, self.place.where, self.upstream_client))
@@ -50,7 +52,7 @@ class Around:
             return partial(user_failed, failed=failed, report=self.request_hook.report)
 
     async def _hooked(self, hook: Hook, exchange: Exchange) -> StepHandler | None:
-        """Raises TransformError, TooLong and UserError."""
+        """Change the request by the user's function. Raises TransformError, TooLong and UserError."""
         edit = await hook.of_request(exchange.view)
         if edit is None:
             return None
@@ -68,7 +70,7 @@ class Around:
         return handle
 
     def change_answer(self, exchange: Exchange, rule: CompiledRule | None) -> None:
-        """Have the answer changed when it comes."""
+        """Have the response changed when it is sent."""
         if self.response != ResponseChanges():
             if exchange.changing is None:
                 exchange.changing = AnswerChanges(self.upstream_client)

@@ -1,4 +1,4 @@
-"""The step `emit`: a rule-event of the user's own."""
+"""The step `emit`: logs a rule-event of the user's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mockrec.engine.steps.template_scope import TemplateScopes, let_others
 
 
 def emit_handler(step: Emit, scopes: TemplateScopes) -> StepHandler:
-    """Records the event; a template that fails is recorded instead, and the rule goes on."""
+    """Log the event; if a template fails, log that instead, and let the rule continue."""
     kind = compile_template(step.type, step.place)
     data = compile_tree(step.data, step.place)
     is_static = kind.is_static and data.is_static

@@ -1,4 +1,4 @@
-"""Steps that answer wrongly or not at all: close, reset, timeout, malformed."""
+"""Steps that respond wrongly or not at all: close, reset, timeout, malformed."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?")
 
 
 async def close(exchange: Exchange) -> None:
-    """Ends the connection with FIN, without an answer."""
+    """End the connection in order (FIN), without a response."""
     exchange.abort({"name": "AbortError", "code": "E_RULE_CLOSE", "message": "Connection closed intentionally by rule"})
     exchange.channel.close()
 
 
 async def reset(exchange: Exchange) -> None:
-    """Ends the connection with RST."""
+    """End the connection with a reset (RST)."""
     exchange.abort({"name": "AbortError", "code": "E_RULE_RESET", "message": "Connection reset intentionally by rule"})
     exchange.channel.reset()
 
 
 async def never_respond(exchange: Exchange) -> None:
-    """Waits until the client leaves."""
+    """Wait until the client leaves."""
     await anyio.sleep_forever()
 
 
 def malformed_handler(step: Malformed, scopes: TemplateScopes) -> StepHandler:
-    """Sends what breaks the protocol, and closes."""
+    """Send bytes that break the protocol, and close the connection."""
     if step.reply is not None:
         return _cut_handler(step.reply, step.truncate_after or 0, scopes)
     data = step.raw or b""
-    head, body = _as_answer(data)
+    head, body = _as_response(data)
 
     async def handle(exchange: Exchange) -> None:
         await exchange.send_past_protocol(data, head, body)
@@ -72,7 +72,7 @@ def _cut_handler(reply: Reply, count: int, scopes: TemplateScopes) -> StepHandle
         assert exchange.response_body is not None
         piece = body[:count]
         exchange.response_body.add(piece)
-        # Past the protocol: the head may promise any length.
+        # Not checked by the codec: the head may promise any length.
         await exchange.channel.send_cut(piece)
         exchange.abort(_malformed(f"answer cut off by rule after {len(piece)} bytes of its body"))
 
@@ -83,8 +83,8 @@ def _malformed(message: str) -> dict[str, str]:
     return {"name": "AbortError", "code": "E_RULE_MALFORMED", "message": message}
 
 
-def _as_answer(data: bytes) -> tuple[ResponseHead | None, bytes]:
-    """What a client would take for a head, and what is behind it."""
+def _as_response(data: bytes) -> tuple[ResponseHead | None, bytes]:
+    """The head and the body that a client would read in the bytes; no head if they do not begin with a status line."""
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     found = _STATUS_LINE.fullmatch(first)

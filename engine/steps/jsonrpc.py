@@ -1,4 +1,4 @@
-"""The step `jsonRpc`: the answer to a JSON-RPC 2.0 call, with the caller's id (JSON-RPC 2.0, section 5)."""
+"""The step `jsonRpc`: responds to a JSON-RPC 2.0 call, with the caller's id (JSON-RPC 2.0, section 5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mockrec.engine.wire.content import codings as content
 
 
 def json_rpc_handler(step: JsonRpc, helpers: Helpers | None = None) -> StepHandler:
-    """Answers a call; a request that is none gets a 500. `helpers` read a long one."""
+    """Respond to a call, or with 500 to a request that is not a call. `helpers` parse a long body."""
     outcome = {"error": step.error} if step.error is not None else {"result": step.result}
 
     async def handle(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""The step `reply`: a whole answer, the same for everybody, rendered for one request, or from a file."""
+"""The step `reply`: a complete response, the same for all requests, rendered for each, or with a body from a file."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from mockrec.formats.files.small_file import BODY_LIMIT, read_small
 
 JSON_TYPE = ("Content-Type", "application/json")
 _PIECE = 64 * 1024
-"""Longer files are read piece by piece, as the client takes them: so much of one is in memory."""
+"""Longer files are read piece by piece, as the client takes them; one piece is in memory."""
 
 
 def reply_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
-    """Answers as the step says."""
+    """Respond as the step says."""
     if step.body.folder is not None:
         return folder_handler(step)
     if step.body.file is not None:
@@ -47,7 +47,7 @@ def reply_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
 
 
 def answering(step: Reply, scopes: TemplateScopes) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
-    """A function that gives the step's answer to an exchange, whole. It raises TemplateError and OSError."""
+    """A function that returns the step's complete response to an exchange. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
     path = step.body.file
@@ -84,14 +84,14 @@ def _fixed(step: Reply) -> PreparedResponse:
 
 
 def headers_of(step: Reply) -> HeaderPairs:
-    """The step's headers; JSON names its type unless the rule does."""
+    """The step's headers, with the content type of JSON unless the rule names one."""
     if step.body.is_json and not any(name.lower() == "content-type" for name, _ in step.headers):
         return (*step.headers, JSON_TYPE)
     return step.headers
 
 
 def body_bytes(source: BodySource) -> bytes:
-    """A body that is in the rule file."""
+    """A body that the rule file contains."""
     if source.is_json:
         return json_bytes(source.json)
     if source.data is not None:
@@ -154,7 +154,7 @@ def _body_rendering(source: BodySource, place: SourceLocation) -> Callable[[Scop
 
 
 def _file_handler(step: Reply, path: str, scopes: TemplateScopes) -> StepHandler:
-    """The file is read for every answer, so that it can be edited while mockrec runs."""
+    """The file is read for each response, so that it can be edited while mockrec runs."""
     headers = compile_headers(step.headers, step.place) if step.template else None
     trailers = compile_headers(step.trailers, step.place) if step.template else None
 
@@ -179,7 +179,7 @@ def _file_handler(step: Reply, path: str, scopes: TemplateScopes) -> StepHandler
 
 
 async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) -> None:
-    """`answer` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
+    """Send `answer` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
     try:
         file = await anyio.open_file(path, "rb")
     except OSError as error:

@@ -1,6 +1,6 @@
 """A step is one row: how a step of the rule language is compiled, and what dispatch must know before it runs.
 
-Each module of steps declares its rows beside its code, as `STEPS`; `compile.py` looks them up.
+Each module of steps declares its rows next to its code, as `STEPS`; `compile.py` looks them up.
 """
 
 from __future__ import annotations

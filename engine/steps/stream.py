@@ -1,4 +1,4 @@
-"""The step `stream`: a body that is sent piece by piece, each when it falls due; also server-sent events."""
+"""The step `stream`: a body that is sent piece by piece, each at its time; also server-sent events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mockrec.engine.steps.timing import sleep_until
 
 
 def stream_handler(step: Stream) -> StepHandler:
-    """Sends the head at once, then the pieces."""
+    """Send the head at once, then the pieces."""
     answer = PreparedResponse(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
 
     async def handle(exchange: Exchange) -> None:

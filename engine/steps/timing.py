@@ -1,4 +1,4 @@
-"""Steps that let time pass, or say something before the answer: delay, waitForBody, informational."""
+"""Steps before the response: delay, waitForBody, informational."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mockrec.engine.steps.spec import StepSpec
 
 
 async def sleep_until(due: float) -> None:
-    """Return at `due` (monotonic milliseconds) or later, never before: event loops wake up a little early."""
+    """Return at `due` (monotonic milliseconds) or later, never before it: event loops wake up a little early."""
     while (left := due - clock.now()) > 0:  # noqa: ASYNC110
         await anyio.sleep(left / 1000.0)
 
 
 def delay_handler(step: Delay, dice: random.Random) -> StepHandler:
-    """Waits as long as the step says, drawn anew for each exchange."""
+    """Wait as long as the step says; a random delay is drawn for each exchange."""
 
     async def handle(exchange: Exchange) -> None:
         await sleep_until(clock.now() + _seconds(step, dice) * 1000.0)
@@ -39,12 +39,12 @@ def _seconds(step: Delay, dice: random.Random) -> float:
 
 
 async def wait_for_body(exchange: Exchange) -> None:
-    """Goes on when the request is complete."""
+    """Return when the request is complete."""
     await exchange.wait_for_body(ahead=True)
 
 
 def informational_handler(step: Informational) -> StepHandler:
-    """Sends an interim answer; HTTP/1.0 clients know none (RFC 9110, 15.2)."""
+    """Send an interim response, except to HTTP/1.0 clients, which do not know them (RFC 9110, 15.2)."""
 
     async def handle(exchange: Exchange) -> None:
         if exchange.head.version != "1.0":

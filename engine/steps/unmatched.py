@@ -1,4 +1,4 @@
-"""What happens to a request that no rule matches: a 503 that says why and what would match, or it is passed on."""
+"""Requests that no rule matches: they get a 503 that says why and what would match, or are passed on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mockrec.engine.steps.spec import CompileContext
 
 UNMATCHED = "unmatched"
 UPSTREAM = "upstream"
-"""What stands for a rule's id in the log where none says that a request is passed on."""
+"""The id in the log instead of a rule's, for requests that are passed on without a rule."""
 _NOWHERE = SourceLocation("", 0, 0, "")
 
 
 def explain_plan(rules: Callable[[], RuleSet]) -> CompiledSteps:
-    """`rules` gives the rules in force at the moment of the miss."""
+    """The plan that responds 503. `rules` returns the rules in force at that moment."""
     return CompiledSteps([_explaining(rules)], never_blocks=True)
 
 
@@ -33,8 +33,8 @@ def passing_plan(
     others: bool,
     upstream: tuple[str, str, int] | None,
 ) -> CompiledSteps:
-    """Requests for this recorder go to `upstream` (protocol, host, port), or get the 503 if there is none; those for
-    other servers go there if `others` says so, or get the 503."""
+    """The plan that passes requests on. Those for this recorder go to `upstream` (protocol, host, port), or get the 503
+    if there is none; those for other servers go there if `others` is true, or get the 503."""
     explain = _explaining(rules)
     to_others = explain
     if others:
@@ -49,7 +49,7 @@ def passing_plan(
     async def handle(exchange: Exchange) -> None:
         address = exchange.asked
         direct = not address.is_absolute and address.origin.tunnel is None
-        # Before a server, everything that is not said to a proxy is for us, whatever name clients have for us.
+        # A reverse proxy takes every request that is not made to a proxy, whatever name the client has for it.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)
         await (for_us if ours else to_others)(exchange)
 

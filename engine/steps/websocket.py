@@ -1,4 +1,4 @@
-"""The steps that speak WebSocket: echo, listen, reject, script. None of them knows what carries the frames."""
+"""The WebSocket steps: echo, listen, reject, script. They do not depend on the HTTP version that carries the frames."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ _VERSIONS = ("Sec-WebSocket-Version", "13")
 _NORMAL = 1000
 
 
-async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | None = None) -> WebSocketSession | None:
-    """Accept the upgrade with what the client offers first, or refuse what is none (RFC 6455, 4.2).
+async def accepted(
+    exchange: Exchange, settings: SocketSettings, protocol: str | None = None
+) -> WebSocketSession | None:
+    """Accept the upgrade with the first of the client's offers, or refuse a handshake that is wrong (RFC 6455, 4.2).
 
     `protocol`: agree to this subprotocol if it is offered, and to no other; empty: to none.
     """
@@ -53,36 +55,36 @@ async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | N
         deflate, answer = found
         fields.append(("Sec-WebSocket-Extensions", answer))
     pipe, first = await exchange.accept_websocket(fields)
-    codec = WebSocket("server", deflate=deflate, message_limit=limits.message)
-    return WebSocketSession(exchange, pipe, codec, first, limits.logged)
+    codec = WebSocket("server", deflate=deflate, message_limit=settings.message)
+    return WebSocketSession(exchange, pipe, codec, first, settings.logged)
 
 
-def echo_handler(limits: SocketSettings) -> StepHandler:
-    """Sends every message back, in the fragments in which it comes."""
+def echo_handler(settings: SocketSettings) -> StepHandler:
+    """Send every message back, in the fragments in which it arrives."""
 
     async def handle(exchange: Exchange) -> None:
-        session = await accepted(exchange, limits)
+        session = await accepted(exchange, settings)
         if session is not None:
-            with limits.open.hold(session):
+            with settings.open.hold(session):
                 await listen(session, session.send_fragment)
 
     return handle
 
 
-def listen_handler(limits: SocketSettings) -> StepHandler:
-    """Takes every message and says nothing."""
+def listen_handler(settings: SocketSettings) -> StepHandler:
+    """Receive every message and send none."""
 
     async def handle(exchange: Exchange) -> None:
-        session = await accepted(exchange, limits)
+        session = await accepted(exchange, settings)
         if session is not None:
-            with limits.open.hold(session):
+            with settings.open.hold(session):
                 await listen(session)
 
     return handle
 
 
 async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
-    """Take what comes until the client closes; `answer` gets each fragment."""
+    """Receive until the client closes; `answer` gets each fragment."""
     try:
         while True:
             part = await session.receive()
@@ -99,7 +101,7 @@ async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitab
 
 
 def reject_handler(step: Reject, scopes: TemplateScopes) -> StepHandler:
-    """Refuses with an ordinary answer."""
+    """Refuse the WebSocket with an ordinary response."""
     assert step.reply is not None
     return reply_handler(step.reply, scopes)
 
@@ -107,40 +109,40 @@ def reject_handler(step: Reject, scopes: TemplateScopes) -> StepHandler:
 # ── scripts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def script_handler(step: Script, limits: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
-    """Goes through the lines; what is expected and does not come is told in the log, and the script goes on."""
+def script_handler(step: Script, settings: SocketSettings, helpers: Helpers | None = None) -> StepHandler:
+    """Run the lines. If an expected message does not arrive, log it and continue."""
 
     async def handle(exchange: Exchange) -> None:
-        session = await accepted(exchange, limits)
+        session = await accepted(exchange, settings)
         if session is None:
             return
-        talk = _ScriptDriver(exchange, session, helpers)
+        driver = _ScriptDriver(exchange, session, helpers)
         for line in step.lines:
             try:
-                if not await talk.do(line):
+                if not await driver.do(line):
                     return
             except WebSocketLost:
                 if line.kind == "expect":
-                    talk.missed(line, None)
+                    driver.missed(line, None)
                 return
-        with limits.open.hold(session):
+        with settings.open.hold(session):
             await listen(session)
 
     return handle
 
 
 class _ScriptDriver:
-    """A script under way."""
+    """Runs a script on one WebSocket."""
 
     def __init__(self, exchange: Exchange, session: WebSocketSession, helpers: Helpers | None) -> None:
         self._exchange = exchange
         self._helpers = helpers
         self._session = session
         self._waiting: list[tuple[bytes, bool]] = []
-        """Messages that have come while nobody expected any."""
+        """Messages that have arrived while none was expected."""
 
     async def do(self, line: ScriptLine) -> bool:
-        """Do one line; False if the WebSocket is closed after it."""
+        """Run one line; return False if the WebSocket is closed after it."""
         session, value = self._session, line.value
         if line.kind == "send":
             data, is_binary = _message(value)
@@ -177,7 +179,7 @@ class _ScriptDriver:
             return False
 
     async def _wait(self, seconds: float) -> bool:
-        """Pings are answered, and a close is noticed, meanwhile."""
+        """Wait; meanwhile answer pings, and return False if the client closes."""
         with anyio.move_on_after(seconds):
             while True:
                 message = await self._session.message()
@@ -187,14 +189,14 @@ class _ScriptDriver:
         return True
 
     def missed(self, line: ScriptLine, message: tuple[bytes, bool] | None) -> None:
-        """Tell the log that something else has come, or the client has gone."""
+        """Log that another message has arrived, or the client has left."""
         notes = self._exchange.notes
-        told: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _told(line.value)}
+        data: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _conditions(line.value)}
         if message is None:
-            told["closed"] = True
+            data["closed"] = True
         else:
-            told["received"] = notes.piece(message[0], self._exchange, "request")
-        notes.rule_event(self._exchange, "script-mismatch", told)
+            data["received"] = notes.piece(message[0], self._exchange, "request")
+        notes.rule_event(self._exchange, "script-mismatch", data)
 
 
 def _message(value: Any) -> tuple[bytes, bool]:
@@ -205,12 +207,12 @@ def _message(value: Any) -> tuple[bytes, bool]:
     return json_bytes(value["json"]), False
 
 
-def _told(value: Any) -> dict[str, Any]:
+def _conditions(value: Any) -> dict[str, Any]:
     return {"equals": value} if isinstance(value, str) else dict(value)
 
 
 def _quick_message(expected: Any) -> int:
-    """Bytes of a message up to which `message_fits` takes some milliseconds at most."""
+    """The length of a message, in bytes, up to which `message_fits` takes a few milliseconds at most."""
     regex = None if isinstance(expected, str) else expected.get("regex")
     return QUICK_BODY if regex is None else min(QUICK_BODY, quick_length(regex))
 
@@ -218,7 +220,7 @@ def _quick_message(expected: Any) -> int:
 def message_fits(data: bytes, expected: Any) -> bool:
     """Whether a message is the expected one."""
     text = data.decode("utf-8", "replace")
-    conditions = _told(expected)
+    conditions = _conditions(expected)
     if "json" in conditions or "jsonIncludes" in conditions:
         try:
             document = parse(data)

@@ -28,7 +28,7 @@ class SendContext:
     """What all requests of a replay share."""
 
     upstream_client: UpstreamClient
-    notes: ExchangeLog
+    log: ExchangeLog
     timeout: float
     """Seconds from a request to the end of its response, and to each message that a WebSocket waits for."""
     body_limit: int
@@ -60,9 +60,9 @@ def recorded_exchange(
     address = read_address(head, request.route.port, origin)
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
-    exchange = Exchange(head, address, peer, NULL_CHANNEL, context.notes, context.body_limit, context.body_limit)
+    exchange = Exchange(head, address, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)
     exchange.tag(f"{REPLAY_OF}{recorded_id}", *tags)
-    context.notes.request_initiated(exchange)
+    context.log.request_initiated(exchange)
     if body:
         head.has_body = True
         exchange.take_data(body)

@@ -14,7 +14,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.rules.matching.match import MatcherError
-from mockrec.engine.steps.python import answer_of, matcher_failed, pairs_of, python_handler
+from mockrec.engine.steps.python import matcher_failed, pairs_of, python_handler, response_of
 
 pytestmark = pytest.mark.anyio
 
@@ -50,22 +50,22 @@ JSON = ("Content-Type", "application/json")
     ],
 )
 def test_what_a_result_stands_for(result: Any, status: int, headers: Any, body: bytes) -> None:
-    answer = answer_of(result)
+    answer = response_of(result)
     assert (answer.status, answer.headers, answer.body, answer.trailers) == (status, headers, body, ())
 
 
 def test_text_and_json_are_encoded_as_their_header_says() -> None:
     headers = {"Content-Encoding": "gzip"}
-    assert gzip.decompress(answer_of({"body": "äb", "headers": headers}).body) == "äb".encode()
-    assert gzip.decompress(answer_of({"json": [1], "headers": headers}).body) == b"[1]"
+    assert gzip.decompress(response_of({"body": "äb", "headers": headers}).body) == "äb".encode()
+    assert gzip.decompress(response_of({"json": [1], "headers": headers}).body) == b"[1]"
     with pytest.raises(ValueError, match="x-none"):
-        answer_of({"body": "a", "headers": {"Content-Encoding": "x-none"}})
+        response_of({"body": "a", "headers": {"Content-Encoding": "x-none"}})
 
 
 def test_reason_and_trailers_of_a_result() -> None:
-    answer = answer_of({"statusMessage": "Fine", "trailers": {"Sum": 7}})
+    answer = response_of({"statusMessage": "Fine", "trailers": {"Sum": 7}})
     assert (answer.reason, answer.trailers) == ("Fine", (("Sum", "7"),))
-    assert answer_of({"status": 404}).reason == "Not Found"
+    assert response_of({"status": 404}).reason == "Not Found"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_reason_and_trailers_of_a_result() -> None:
 )
 def test_what_stands_for_nothing(result: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        answer_of(result)
+        response_of(result)
     assert message in str(caught.value)
 
 
