@@ -10,12 +10,12 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.offload.pool import TooLong
 from mockrec.engine.rules.matching.select import CompiledRule
 from mockrec.engine.rules.model import Change, Passthrough, RequestChanges, ResponseChanges, SourceLocation
-from mockrec.engine.steps.answer_changes import AnswerChanges, Layer
 from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.hooks import Hook, RequestEdit
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.python import reply_with, user_failed
 from mockrec.engine.steps.request_changes import edited_request, needs_body
+from mockrec.engine.steps.response_layers import Layer, ResponseLayers
 from mockrec.engine.steps.spec import CompileContext
 from mockrec.engine.steps.transform import TransformError
 from mockrec.engine.upstream.client import UpstreamClient
@@ -69,12 +69,12 @@ class Around:
 
         return handle
 
-    def change_answer(self, exchange: Exchange, rule: CompiledRule | None) -> None:
+    def change_response(self, exchange: Exchange, rule: CompiledRule | None) -> None:
         """Have the response changed when it is sent."""
         if self.response != ResponseChanges():
             if exchange.changing is None:
-                exchange.changing = AnswerChanges(self.upstream_client)
-            assert isinstance(exchange.changing, AnswerChanges)
+                exchange.changing = ResponseLayers(self.upstream_client)
+            assert isinstance(exchange.changing, ResponseLayers)
             exchange.changing.add(Layer(self.place, self.response, self.response_hook), rule)
 
 

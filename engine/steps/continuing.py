@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.matching.select import CompiledRule
-from mockrec.engine.steps.answer_changes import ChangeFailed
 from mockrec.engine.steps.around import Around
 from mockrec.engine.steps.plan import CompiledSteps, StepHandler
+from mockrec.engine.steps.response_layers import ChangeFailed
 
 More = Callable[[], Awaitable[None]]
 
@@ -44,7 +44,7 @@ class ContinuingPlan:
             instead = await step.edit_request(exchange)
             if instead is not None:
                 return CompiledSteps([instead], never_blocks=False)
-            step.change_answer(exchange, rule)
+            step.change_response(exchange, rule)
         exchange.continued = (*exchange.continued, rule)
         return None
 
@@ -70,7 +70,7 @@ def stacked(continued: Sequence[CompiledRule], plan: CompiledSteps) -> CompiledS
             exchange.acting = None
             await plan.run(exchange)
         except ChangeFailed as failed:
-            await failed.answer(exchange)
+            await failed.respond(exchange)
 
     never_blocks = plan.never_blocks and all(one.never_blocks for one in plans)
     needs_body = plan.needs_body or any(one.needs_body for one in plans)

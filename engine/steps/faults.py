@@ -12,7 +12,7 @@ from mockrec.engine.rules.model import Close, Malformed, Reply, Reset, Timeout
 from mockrec.engine.rules.templates.template import TemplateError
 from mockrec.engine.steps.failures import reply_failure, template_failed, unsendable_head
 from mockrec.engine.steps.plan import StepHandler
-from mockrec.engine.steps.reply import answering, reads_file
+from mockrec.engine.steps.reply import reads_file, responder
 from mockrec.engine.steps.spec import StepSpec
 from mockrec.engine.steps.template_scope import TemplateScopes
 from mockrec.engine.wire.parts import ResponseHead, header_table
@@ -52,20 +52,20 @@ def malformed_handler(step: Malformed, scopes: TemplateScopes) -> StepHandler:
 
 
 def _cut_handler(reply: Reply, count: int, scopes: TemplateScopes) -> StepHandler:
-    answer_for = answering(reply, scopes)
+    respond = responder(reply, scopes)
 
     async def handle(exchange: Exchange) -> None:
         try:
-            answer = await answer_for(exchange)
+            response = await respond(exchange)
         except TemplateError as error:
             await template_failed(exchange, reply.place, error)
             return
         except OSError as error:
             await reply_failure(exchange, f"cannot read {error.filename}: {error.strerror or error}")
             return
-        body = answer.body
+        body = response.body
         try:
-            await exchange.begin(PreparedResponse(answer.status, answer.headers, reason=answer.reason), len(body))
+            await exchange.begin(PreparedResponse(response.status, response.headers, reason=response.reason), len(body))
         except ValueError as error:
             await unsendable_head(exchange, reply.place, error)
             return

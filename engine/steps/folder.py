@@ -192,19 +192,19 @@ async def _send(exchange: Exchange, step: Reply, found: FoundFile) -> None:
         await _send_bytes(exchange, PreparedResponse(206, (*headers, content_range)), found, start, end)
 
 
-async def _send_bytes(exchange: Exchange, answer: PreparedResponse, found: FoundFile, start: int, end: int) -> None:
+async def _send_bytes(exchange: Exchange, response: PreparedResponse, found: FoundFile, start: int, end: int) -> None:
     if exchange.channel.bodiless:
-        await exchange.begin(answer, end - start)
+        await exchange.begin(response, end - start)
         await exchange.finish()
         return
     found.file.seek(start)
     left = end - start
     data = await to_thread.run_sync(found.file.read, min(_PIECE, left)) if left else b""
     if len(data) == left:
-        answer.body = data
-        await exchange.reply(answer)
+        response.body = data
+        await exchange.reply(response)
         return
-    await exchange.begin(answer, left)
+    await exchange.begin(response, left)
     while data:
         await exchange.send(data)
         left -= len(data)

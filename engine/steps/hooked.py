@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.model import Passthrough, RequestChanges, ResponseChanges
-from mockrec.engine.steps.answer_changes import ChangeFailed
 from mockrec.engine.steps.around import Around
 from mockrec.engine.steps.plan import StepHandler
+from mockrec.engine.steps.response_layers import ChangeFailed
 
 
 def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passthrough], StepHandler]) -> StepHandler:
@@ -40,9 +40,9 @@ def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passt
                 pass_on = to_other
         try:
             if around.response_hook is not None:
-                around.change_answer(exchange, exchange.rule)
+                around.change_response(exchange, exchange.rule)
             await pass_on(exchange)
         except ChangeFailed as failed:
-            await failed.answer(exchange)
+            await failed.respond(exchange)
 
     return handle

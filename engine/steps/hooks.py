@@ -81,9 +81,11 @@ class ResponseView:
 
     __slots__ = ("_limit", "_wire", "headers", "raw_headers", "status", "status_message")
 
-    def __init__(self, answer: PreparedResponse, fields: list[list[str]], status: int, body: bytes, limit: int) -> None:
+    def __init__(
+        self, response: PreparedResponse, fields: list[list[str]], status: int, body: bytes, limit: int
+    ) -> None:
         self.status = status
-        self.status_message = answer.reason
+        self.status_message = response.reason
         self.raw_headers = fields
         self.headers: dict[str, str] = {}
         for name, value in fields:

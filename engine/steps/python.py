@@ -44,8 +44,8 @@ def python_handler(function: Callable[..., Any], report: Callable[[Failure], Non
     async def handle(exchange: Exchange) -> None:
         await exchange.wait_for_body()
         try:
-            answer = await call(function, exchange.view, then=to_response)
-            await reply_with(function, exchange, answer)
+            response = await call(function, exchange.view, then=to_response)
+            await reply_with(function, exchange, response)
         except UserError as failed:
             await user_failed(exchange, failed, report)
 
@@ -73,27 +73,27 @@ def to_response(result: Any) -> PreparedResponse | Streamed | str:
 
 
 async def reply_with(
-    function: Callable[..., Any], exchange: Exchange, answer: PreparedResponse | Streamed | str
+    function: Callable[..., Any], exchange: Exchange, response: PreparedResponse | Streamed | str
 ) -> None:
     """Send a function's response. Raises UserError for a head that no message can hold."""
-    if isinstance(answer, str):
-        await (faults.close if answer == "close" else faults.reset)(exchange)
+    if isinstance(response, str):
+        await (faults.close if response == "close" else faults.reset)(exchange)
         return
     try:
-        if isinstance(answer, Streamed):
-            await _send_pieces(function, exchange, answer)
+        if isinstance(response, Streamed):
+            await _send_pieces(function, exchange, response)
         else:
-            await exchange.reply(answer)
+            await exchange.reply(response)
     except ValueError as error:
         if exchange.answering:
             raise
         raise UserError(function, error) from error
 
 
-async def _send_pieces(function: Callable[..., Any], exchange: Exchange, answer: Streamed) -> None:
+async def _send_pieces(function: Callable[..., Any], exchange: Exchange, response: Streamed) -> None:
     """Send a body in pieces. Raises UserError that names the function which returned the generator."""
     try:
-        await answer.send(exchange)
+        await response.send(exchange)
     except UserError as failed:
         raise UserError(function, failed.error) from failed.error
 

@@ -28,7 +28,7 @@ def is_stream(body: Any) -> bool:
 class Streamed:
     """A response whose body is still to be generated."""
 
-    answer: PreparedResponse
+    response: PreparedResponse
     pieces: Iterator[Any] | AsyncIterator[Any]
 
     async def send(self, exchange: Exchange) -> None:
@@ -37,11 +37,11 @@ class Streamed:
         Raises UserError for what the generator raises, and ValueError for a head that no message can hold.
         """
         try:
-            if exchange.channel.bodiless or self.answer.status in BODILESS_STATUSES:
-                await exchange.begin(self.answer)
+            if exchange.channel.bodiless or self.response.status in BODILESS_STATUSES:
+                await exchange.begin(self.response)
             else:
                 data = await self._next()
-                await exchange.begin(self.answer)
+                await exchange.begin(self.response)
                 while data is not _END:
                     await exchange.send(data)
                     data = await self._next()
@@ -68,7 +68,7 @@ class Streamed:
             return bytes(piece)
         if not isinstance(piece, str):
             raise TypeError(f"a body in pieces: expected text or bytes, got {type(piece).__name__}")
-        if any(name.lower() == "content-encoding" for name, _ in self.answer.headers):
+        if any(name.lower() == "content-encoding" for name, _ in self.response.headers):
             raise ValueError("a body in pieces with a content-encoding has to be bytes that are encoded already")
         return piece.encode()
 

@@ -38,21 +38,21 @@ def reply_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
         return _file_handler(step, step.body.file, scopes)
     if step.template:
         return _template_handler(step, scopes)
-    answer = _fixed(step)
+    response = _fixed(step)
 
     async def handle(exchange: Exchange) -> None:
-        await exchange.reply(answer)
+        await exchange.reply(response)
 
     return handle
 
 
-def answering(step: Reply, scopes: TemplateScopes) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
+def responder(step: Reply, scopes: TemplateScopes) -> Callable[[Exchange], Awaitable[PreparedResponse]]:
     """A function that returns the step's complete response to an exchange. It raises TemplateError and OSError."""
     fixed = None if step.template or step.body.file is not None else _fixed(step)
     render = _rendering(step) if step.template else None
     path = step.body.file
 
-    async def answer(exchange: Exchange) -> PreparedResponse:
+    async def respond(exchange: Exchange) -> PreparedResponse:
         if fixed is not None:
             return fixed
         if render is not None:
@@ -69,7 +69,7 @@ def answering(step: Reply, scopes: TemplateScopes) -> Callable[[Exchange], Await
             result.body = await anyio.to_thread.run_sync(read_small, path, BODY_LIMIT)
         return result
 
-    return answer
+    return respond
 
 
 def reads_file(step: Reply) -> bool:
@@ -108,11 +108,11 @@ def json_bytes(value: Any) -> bytes:
 
 
 def _template_handler(step: Reply, scopes: TemplateScopes) -> StepHandler:
-    answer = answering(step, scopes)
+    respond = responder(step, scopes)
 
     async def handle(exchange: Exchange) -> None:
         try:
-            await exchange.reply(await answer(exchange))
+            await exchange.reply(await respond(exchange))
         except TemplateError as error:
             await template_failed(exchange, step.place, error)
         except ValueError as error:
@@ -178,8 +178,8 @@ def _file_handler(step: Reply, path: str, scopes: TemplateScopes) -> StepHandler
     return handle
 
 
-async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) -> None:
-    """Send `answer` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
+async def _send_file(exchange: Exchange, path: str, response: PreparedResponse) -> None:
+    """Send `response` with the file's content as its body. Raises ValueError for a head that cannot be sent."""
     try:
         file = await anyio.open_file(path, "rb")
     except OSError as error:
@@ -194,10 +194,10 @@ async def _send_file(exchange: Exchange, path: str, answer: PreparedResponse) ->
             await reply_failure(exchange, f"cannot read {path}: {error.strerror or error}")
             return
         if len(data) <= _PIECE:
-            answer.body = data
-            await exchange.reply(answer)
+            response.body = data
+            await exchange.reply(response)
             return
-        await exchange.begin(answer, size)
+        await exchange.begin(response, size)
         left = size
         while data:
             # A file that grows meanwhile must not break the length that was promised.

@@ -13,10 +13,10 @@ from mockrec.engine.steps.timing import sleep_until
 
 def stream_handler(step: Stream) -> StepHandler:
     """Send the head at once, then the pieces."""
-    answer = PreparedResponse(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
+    response = PreparedResponse(step.status, step.headers, reason=step.status_message, trailers=step.trailers)
 
     async def handle(exchange: Exchange) -> None:
-        await exchange.begin(answer)
+        await exchange.begin(response)
         due = clock.now()
         for chunk in step.chunks:
             if chunk.after:

@@ -52,8 +52,8 @@ async def accepted(
     deflate = None
     found = negotiate(exchange.address.headers.get("sec-websocket-extensions", ""))
     if found is not None:
-        deflate, answer = found
-        fields.append(("Sec-WebSocket-Extensions", answer))
+        deflate, extension = found
+        fields.append(("Sec-WebSocket-Extensions", extension))
     pipe, first = await exchange.accept_websocket(fields)
     codec = WebSocket("server", deflate=deflate, message_limit=settings.message)
     return WebSocketSession(exchange, pipe, codec, first, settings.logged)
@@ -83,14 +83,14 @@ def listen_handler(settings: SocketSettings) -> StepHandler:
     return handle
 
 
-async def listen(session: WebSocketSession, answer: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
-    """Receive until the client closes; `answer` gets each fragment."""
+async def listen(session: WebSocketSession, on_fragment: Callable[[Fragment], Awaitable[None]] | None = None) -> None:
+    """Receive until the client closes; `on_fragment` gets each fragment."""
     try:
         while True:
             part = await session.receive()
             if type(part) is Fragment:
-                if answer is not None:
-                    await answer(part)
+                if on_fragment is not None:
+                    await on_fragment(part)
             elif type(part) is Ping:
                 await session.pong(part.data)
             elif type(part) is CloseFrame:

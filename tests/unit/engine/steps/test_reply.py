@@ -11,7 +11,7 @@ import pytest
 
 from mockrec.engine.rules.model import BodySource, Reply, SourceLocation
 from mockrec.engine.rules.templates.template import TemplateError
-from mockrec.engine.steps.reply import answering, body_bytes, headers_of, json_bytes, reply_handler
+from mockrec.engine.steps.reply import responder, body_bytes, headers_of, json_bytes, reply_handler
 from mockrec.engine.steps.template_scope import TemplateScopes
 
 pytestmark = pytest.mark.anyio
@@ -135,15 +135,15 @@ async def test_the_answer_of_another_step_is_whole(stage: Any, tmp_path: Path) -
     (tmp_path / "body").write_bytes(b"from the file")
     exchange = stage.exchange()
     contexts = TemplateScopes(random.Random(1))
-    assert (await answering(Reply(PLACE, body=BodySource(text="a")), contexts)(exchange)).body == b"a"
-    assert (await answering(from_file(tmp_path / "body"), contexts)(exchange)).body == b"from the file"
+    assert (await responder(Reply(PLACE, body=BodySource(text="a")), contexts)(exchange)).body == b"a"
+    assert (await responder(from_file(tmp_path / "body"), contexts)(exchange)).body == b"from the file"
     template = Reply(PLACE, body=BodySource(text="{{ request.method }}"), template=True)
-    assert (await answering(template, contexts)(exchange)).body == b"GET"
+    assert (await responder(template, contexts)(exchange)).body == b"GET"
     with pytest.raises(OSError, match="No such file"):
-        await answering(from_file(tmp_path / "none"), contexts)(exchange)
+        await responder(from_file(tmp_path / "none"), contexts)(exchange)
     wrong = Reply(PLACE, body=BodySource(text="{{ request.params.id }}"), template=True)
     with pytest.raises(TemplateError):
-        await answering(wrong, contexts)(exchange)
+        await responder(wrong, contexts)(exchange)
 
 
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────

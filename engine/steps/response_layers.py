@@ -41,7 +41,7 @@ class ChangeFailed(Exception):
         self.message = message
         self._instead = instead
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def respond(self, exchange: Exchange) -> None:
         """Respond with the failure, and log it, unless the exchange is over."""
         if exchange.finished:
             return
@@ -66,15 +66,15 @@ class Layer:
         return self.changes.body is not None or self.hook is not None
 
 
-class AnswerChanges:
+class ResponseLayers:
     """All changes of the response to one exchange (`exchange/changing.py`)."""
 
-    __slots__ = ("_answer", "_layers", "_pieces", "_size", "_upstream_client", "holds")
+    __slots__ = ("_layers", "_pieces", "_response", "_size", "_upstream_client", "holds")
 
     def __init__(self, upstream_client: UpstreamClient) -> None:
         self._upstream_client = upstream_client
         self._layers: list[tuple[Layer, CompiledRule | None]] = []
-        self._answer: PreparedResponse | None = None
+        self._response: PreparedResponse | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self.holds = False
@@ -88,34 +88,34 @@ class AnswerChanges:
         """Whether a layer needs the whole body, if there is one."""
         return any(layer.reads_body for layer, _ in self._layers)
 
-    async def whole(self, exchange: Exchange, answer: PreparedResponse) -> PreparedResponse:
+    async def whole(self, exchange: Exchange, response: PreparedResponse) -> PreparedResponse:
         """The complete response after all changes. Raises ChangeFailed."""
         for layer, rule in self._layers:
             try:
-                answer = await self._changed(exchange, layer, answer, is_whole=True)
+                response = await self._changed(exchange, layer, response, is_whole=True)
             except (TransformError, TooLong) as error:
                 exchange.changing = None
                 raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
-            answer = await self._hooked(exchange, layer, rule, answer)
-        return answer
+            response = await self._hooked(exchange, layer, rule, response)
+        return response
 
     async def _hooked(
-        self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, answer: PreparedResponse
+        self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, response: PreparedResponse
     ) -> PreparedResponse:
         """The response after the layer's function. Raises ChangeFailed."""
         hook = layer.hook
-        if hook is None or answer.is_own:
-            return answer
-        fields = [list(pair) for pair in answer.headers]
-        seen = ResponseView(answer, fields, answer.status, answer.body, self._upstream_client.body_limit)
+        if hook is None or response.is_own:
+            return response
+        fields = [list(pair) for pair in response.headers]
+        seen = ResponseView(response, fields, response.status, response.body, self._upstream_client.body_limit)
         try:
             edit = await hook.of_response(seen, exchange.view)
             if edit is None:
-                return answer
+                return response
             if isinstance(edit, str):
                 exchange.changing = None
                 raise ChangeFailed(rule, edit, faults.close if edit == "close" else faults.reset)
-            answer = await self._changed(exchange, Layer(layer.place, edit.changes), answer, is_whole=True)
+            response = await self._changed(exchange, Layer(layer.place, edit.changes), response, is_whole=True)
         except UserError as failed:
             exchange.changing = None
             instead = partial(user_failed, failed=failed, report=hook.report)
@@ -124,25 +124,25 @@ class AnswerChanges:
             exchange.changing = None
             raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
         if edit.reason is not None:
-            answer.reason = edit.reason
-        return answer
+            response.reason = edit.reason
+        return response
 
     async def begun(
-        self, exchange: Exchange, answer: PreparedResponse, length: int | None
+        self, exchange: Exchange, response: PreparedResponse, length: int | None
     ) -> tuple[PreparedResponse, int | None] | None:
         """The head of a response whose body follows, and its length, after all changes; None if the body is held until
         it is complete. Raises ChangeFailed."""
-        if self.reads_body and not (exchange.channel.bodiless or answer.status in BODILESS_STATUSES):
+        if self.reads_body and not (exchange.channel.bodiless or response.status in BODILESS_STATUSES):
             if length is not None and length > self._upstream_client.body_limit:
                 exchange.changing = None
                 raise ChangeFailed(self._layers[0][1], too_long("response", length, self._upstream_client.body_limit))
             self.holds = True
-            self._answer = answer
+            self._response = response
             return None
         for layer, rule in self._layers:
-            answer = await self._changed(exchange, layer, answer, is_whole=False)
-            answer = await self._hooked(exchange, layer, rule, answer)  # only for a response without a body
-        return answer, length
+            response = await self._changed(exchange, layer, response, is_whole=False)
+            response = await self._hooked(exchange, layer, rule, response)  # only for a response without a body
+        return response, length
 
     def take(self, data: bytes) -> None:
         """Hold a piece of the body. Raises ChangeFailed."""
@@ -157,7 +157,7 @@ class AnswerChanges:
 
     async def complete(self, exchange: Exchange, trailers: Sequence[Sequence[str]]) -> None:
         """Send the response whose body was held. Raises ChangeFailed."""
-        held = self._answer
+        held = self._response
         assert held is not None
         self.holds = False
         fields = held.trailers or tuple((name, value) for name, value in trailers)
@@ -183,44 +183,44 @@ class AnswerChanges:
         return fields
 
     async def _changed(
-        self, exchange: Exchange, layer: Layer, answer: PreparedResponse, *, is_whole: bool
+        self, exchange: Exchange, layer: Layer, response: PreparedResponse, *, is_whole: bool
     ) -> PreparedResponse:
         """The response after the changes of one layer. Raises TransformError and TooLong."""
         changes = layer.changes
-        if answer.is_own:
+        if response.is_own:
             changes = ResponseChanges(headers=changes.headers)
-        status = changes.status or answer.status
-        fields = _changed_fields(answer, changes.headers)
-        body, change = answer.body, changes.body
+        status = changes.status or response.status
+        fields = _changed_fields(response, changes.headers)
+        body, change = response.body, changes.body
         if change is not None and (exchange.channel.bodiless or status in BODILESS_STATUSES):
             fields = without(fields, *_FRAMING)  # they describe another body than the changed one
         elif change is not None and is_whole:
-            encoding = ", ".join(value for name, value in answer.headers if name.lower() == "content-encoding")
+            encoding = ", ".join(value for name, value in response.headers if name.lower() == "content-encoding")
             place = f"{layer.place.where}.response"
             body = await body_after(exchange, body, encoding, fields, change, self._upstream_client, place)
-            fields = with_type(framed(fields, answer, len(body)), change)
+            fields = with_type(framed(fields, response, len(body)), change)
         return PreparedResponse(
             status,
             tuple([(name, value) for name, value in fields]),
             body,
-            reason=answer.reason if changes.status is None else REASONS.get(status, ""),
-            trailers=answer.trailers,
-            relayed=answer.relayed,
-            is_own=answer.is_own,
+            reason=response.reason if changes.status is None else REASONS.get(status, ""),
+            trailers=response.trailers,
+            relayed=response.relayed,
+            is_own=response.is_own,
         )
 
 
-def _changed_fields(answer: PreparedResponse, changes: HeaderChanges) -> list[list[str]]:
+def _changed_fields(response: PreparedResponse, changes: HeaderChanges) -> list[list[str]]:
     """The fields after their changes; those that frame the body are not changed."""
     if changes == HeaderChanges():
-        return [list(pair) for pair in answer.headers]
-    fields = without(changed_headers(answer.headers, changes), *_FRAMING)
-    return [*fields, *([name, value] for name, value in answer.headers if name.lower() in _FRAMING)]
+        return [list(pair) for pair in response.headers]
+    fields = without(changed_headers(response.headers, changes), *_FRAMING)
+    return [*fields, *([name, value] for name, value in response.headers if name.lower() in _FRAMING)]
 
 
-def framed(fields: list[list[str]], answer: PreparedResponse, length: int) -> list[list[str]]:
+def framed(fields: list[list[str]], response: PreparedResponse, length: int) -> list[list[str]]:
     """The fields for a body of another length. Those of a server's response frame it; other responses are framed when
     they are sent."""
-    if not answer.relayed:
+    if not response.relayed:
         return without(fields, *_FRAMING)
-    return with_chunks(fields) if answer.trailers else with_length(fields, length)
+    return with_chunks(fields) if response.trailers else with_length(fields, length)
