@@ -90,7 +90,7 @@ def _link_bodies(bodies: Path | None, path: Path) -> None:
 
 def _only_sent(session: str, again: str, folder: Path) -> str:
     """Return the session without unsent requests, whose responses cannot be compared; itself if all were sent."""
-    from mockrec.engine.replay.send.request import REPLAY_OF
+    from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
     from mockrec.formats.files.jsonl import encode_lines
     from mockrec.formats.sessions.session import open_session
     from mockrec.formats.sessions.units import SESSION_TYPES

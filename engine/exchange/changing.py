@@ -1,4 +1,4 @@
-"""What an exchange needs of whoever changes its answers; `steps/answer_changes.py` does that."""
+"""What an exchange needs of whoever changes its answers; `steps/response_layers.py` does that."""
 
 from __future__ import annotations
 

@@ -15,11 +15,13 @@ from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.ca import RunAuthority
 from mockrec.engine.run.open_proxy import check_open_proxy
 from mockrec.engine.run.settings import Hooks, RunSettings
-from mockrec.engine.steps.compile import CompileContext, compile_rules, options_of
+from mockrec.engine.steps.compile import compile_rules
 from mockrec.engine.steps.handlers import Handlers, loaded_handlers
 from mockrec.engine.steps.plan import CompiledSteps
+from mockrec.engine.steps.spec import CompileContext
 from mockrec.engine.steps.unmatched import explain_plan, passing_plan
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.upstream_options import options_of
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.tls.keylog import KeyLog
 from mockrec.engine.tls.server import ServerContexts, alpn_selector
@@ -62,13 +64,13 @@ class Responder:
         self.match_limit = max(settings.record.max_body_size, _LEAST_MATCHED)
         """Bytes of a body that are kept for matchers, templates and handlers."""
         self.endpoints = LocalEndpoints(settings.server.host)
-        self.webhooks = Webhooks()
+        self.websocket = SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size)
         self.helpers = Helpers(settings.server.limits.match_time, hooks.warn)
         connector, contexts = Connector(), ClientContexts(self._key_log)
+        self.webhooks = Webhooks(Dialer(connector.connect, contexts, lambda host, port: False))
         self.upstream_client = UpstreamClient(
             Dialer(connector.connect, contexts, self.endpoints.is_local, ProxyScripts(self.helpers)),
             self.match_limit,
-            SocketSettings(settings.server.limits.ws_message, settings.record.max_body_size),
             helpers=self.helpers,
             reverse_target=settings.reverse_target,
             report_defect=hooks.defect,
@@ -81,7 +83,7 @@ class Responder:
 
     def _compile(self, loaded: Loaded, handlers: Handlers) -> tuple[RuleSet, Replays]:
         """Compile rules, and open the sessions that they replay."""
-        replays = Replays(self.upstream_client.limits)
+        replays = Replays(self.websocket)
         self._all_replays.append(replays)
         rules = compile_rules(loaded.rule_file.rules, self._compile_context(handlers, replays))
         self._check_rules(rules)
@@ -95,6 +97,7 @@ class Responder:
             self.options,
             replay=replays.act,
             limits=self.settings.server.limits,
+            websocket=self.websocket,
             report_failure=self._hooks.failure,
         )
 

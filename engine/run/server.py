@@ -60,7 +60,7 @@ class Server:
         """Give running exchanges the grace of the settings, then cancel `serving`."""
         upstream_client = self._responder.upstream_client
         with self._grace, anyio.move_on_after(self._responder.settings.grace):
-            upstream_client.limits.open.leave()
+            self._responder.websocket.open.leave()
             await self.listener.stop()
             await self._responder.webhooks.wait()
         upstream_client.begin_shutdown()

@@ -25,7 +25,7 @@ from mockrec.engine.server.relay import relay
 from mockrec.engine.server.tls import HandshakeFailed, ReceivedHello, read_hello, rejection_cause, tls_metadata
 from mockrec.engine.server.tls_failures import find_tls_failure
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.dialer import Route
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.engine.wire.sniff import sniff
 from mockrec.engine.wire.socks.server import SocksServer

@@ -7,8 +7,8 @@ import anyio
 from mockrec.engine.recording.connection_log import TunnelLog
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import RESET, TIMED_OUT, UpstreamError
+from mockrec.engine.upstream.route import Route
 
 
 async def relay(context: ServerContext, client: ByteStream, first: bytes, route: Route, log: TunnelLog) -> None:
@@ -19,7 +19,7 @@ async def relay(context: ServerContext, client: ByteStream, first: bytes, route:
     try:
         if dialer.is_ours(client.peer, client.local):
             raise UpstreamError("ERR_PASSTHROUGH_LOOP", "that is this recorder itself")
-        server = (await dialer.dial(route, client.peer[0])).pipe
+        server = (await dialer.dial(route, client.peer[0])).byte_stream
         log.data("received", first)
         await server.send(first)
         await _copy_both(context, client, server, log, errors)

@@ -11,9 +11,9 @@ from mockrec.engine.message.target_uri import ConnectionContext
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.tls import ReceivedHello
 from mockrec.engine.tls.client import CERTIFICATE_CODES
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import TLS_FAILED, UpstreamError
 from mockrec.engine.upstream.protocols import offered
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 _TLS_CODES = CERTIFICATE_CODES | {TLS_FAILED}

@@ -1,4 +1,4 @@
-"""Changes of a request that later rules are to see: the request that rules are asked about, and servers are sent."""
+"""Changes of a request for later rules and servers: later rules are matched against it, and it is passed on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FRAMING = ("content-length", "transfer-encoding")
 
 
 def needs_body(change: BodyChange | None) -> bool:
-    """Whether what becomes of a body depends on the body there was."""
+    """Whether the new body depends on the old one."""
     return change is not None and change.data is None and change.file is None
 
 
@@ -33,7 +33,7 @@ async def edited_request(
 ) -> EditedRequest:
     """The request after these changes; `new_path` is another path with its query. Raises TransformError and TooLong.
 
-    The client's body has to be complete where the changes ask for it (`needs_body`); `place` is the step's.
+    The client's body has to be complete if a change needs it (`needs_body`); `place` is the step's.
     """
     before = exchange.edited
     address, helpers = exchange.asked, upstream_client.helpers
@@ -82,7 +82,7 @@ async def _server(
 def _with_server(
     address: TargetUri, changes: RequestChanges, hostname: str, port: int, protocol: str, *, moved: bool
 ) -> list[list[str]]:
-    """The fields with what names the server, which follows it unless the rule says otherwise."""
+    """The fields, with `Host` and `:authority` naming the new server unless the rule says otherwise."""
     update = changes.update_host_header
     if update is False or not (moved or isinstance(update, str)):
         return [list(pair) for pair in address.raw_headers]
@@ -95,7 +95,7 @@ def _with_server(
 
 
 def _changed_fields(fields: list[list[str]], changes: RequestChanges) -> list[list[str]]:
-    """The fields after their changes; pseudo-fields and what frames the body are what they were."""
+    """The fields after their changes; pseudo-fields and framing fields are not changed."""
     pseudo = [pair for pair in fields if pair[0].startswith(":")]
     plain = [pair for pair in fields if not pair[0].startswith(":")]
     framing = [pair for pair in plain if pair[0].lower() in _FRAMING]

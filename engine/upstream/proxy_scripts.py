@@ -1,4 +1,4 @@
-"""Which proxies are on the way to a server: the one of the options, or those that a script names (`pac.py`)."""
+"""The proxies for a server: the one of the options, or those that a proxy script names (`pac.py`)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mockrec.engine.upstream.options import ProxyAddress
 from mockrec.engine.upstream.pac import find_proxies, read_answer
 
 if TYPE_CHECKING:
-    from mockrec.engine.upstream.dialer import Route
+    from mockrec.engine.upstream.route import Route
 
 _FRESH_MS = 60_000.0
 _MOST = 1024
 
 Proxies = list[ProxyAddress | None]
-"""In the order in which they are tried; None is the direct way."""
+"""In the order in which they are tried; None is a direct connection."""
 
 
 class ProxyScripts:
-    """Asks scripts in helper processes, once a minute for each server."""
+    """Runs proxy scripts in helper processes, once a minute for each server."""
 
     def __init__(self, helpers: Helpers | None = None) -> None:
         """Without `helpers`, no script can be run."""
         self._helpers = helpers
         self._found: dict[tuple[str, str], tuple[float, Proxies]] = {}
-        """Script and URL → when it was asked, and what it said."""
+        """Script and URL → when the script was run, and its result."""
 
     async def proxies_for(self, route: Route) -> Proxies:
-        """The proxies on the way to a server. Raises UpstreamError for a script that cannot be used."""
+        """The proxies for a server. Raises UpstreamError for a script that cannot be used."""
         options, secure = route.options, route.secure or route.raw
         source = options.settings.pac
         if source is None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
+from mockrec.engine.upstream.route import UpstreamTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -92,7 +92,7 @@ class MemoryGateway:
         self.kept: dict[str, list[Http1UpstreamConnection]] = {}
         self.closed_pools = 0
 
-    def idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
+    def take_idle(self, peer: Any, route: Any) -> Http1UpstreamConnection | None:
         kept = self.kept.get(peer.connection_id)
         return kept.pop() if kept else None
 
@@ -109,8 +109,8 @@ class MemoryGateway:
     def close_pool(self, peer: Any) -> None:
         self.closed_pools += 1
 
-    def keep(self, peer: Any, route: Any, carrier: Http1UpstreamConnection) -> None:
-        self.kept.setdefault(peer.connection_id, []).append(carrier)
+    def keep(self, peer: Any, route: Any, stream: Http1UpstreamConnection) -> None:
+        self.kept.setdefault(peer.connection_id, []).append(stream)
 
 
 def answering(*answers: bytes | Exception) -> Server:

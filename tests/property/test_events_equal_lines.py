@@ -23,10 +23,11 @@ from mockrec.engine.server.connection import Connection
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.refusal import Refusals
 from mockrec.engine.server.tls import Interception
-from mockrec.engine.steps.compile import CompileContext, compile_rules
+from mockrec.engine.steps.compile import compile_rules
 from mockrec.engine.steps.handlers import Handlers
+from mockrec.engine.steps.spec import CompileContext
 from mockrec.engine.steps.unmatched import explain_plan
-from mockrec.engine.steps.webhook import Webhooks
+from mockrec.engine.steps.webhook_delivery import Webhooks
 from mockrec.engine.tls.client import ClientContexts
 from mockrec.engine.transport.tcp import TcpStream
 from mockrec.engine.upstream.client import UpstreamClient
@@ -102,7 +103,7 @@ class Place:
         self.defects: list[BaseException] = []
         exchange_log = ExchangeLog(self.log, frozenset(types), BodyLogger("decoded", 1000))
         upstream_client, options = offline()
-        tools = CompileContext(Handlers(), Webhooks(), upstream_client, options, random.Random(1))
+        tools = CompileContext(Handlers(), Webhooks(upstream_client.dialer), upstream_client, options, random.Random(1))
         self.context = ServerContext(
             rules=compile_rules(self.rules, tools),
             unmatched=explain_plan(lambda: self.context.rules),

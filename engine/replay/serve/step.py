@@ -10,7 +10,7 @@ from mockrec.engine import clock
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.replay.send.request import REPLAY_OF
+from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
 from mockrec.engine.replay.send.target import without_framing
 from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchange
 from mockrec.engine.replay.serve.chunk_times import ticks
@@ -62,7 +62,7 @@ class NoCoding(Unservable):
         self.decoded = decoded
 
 
-def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
+def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
     """Answers from the cassette; `latency` says how long that takes."""
     answers: dict[tuple[int, bool], PreparedResponse] = {}
 
@@ -270,6 +270,6 @@ async def _break_off(
         await exchange.send(data)
     await sleep_until(asked_at + end_after)
     if not error:
-        await faults.never_answer(exchange)  # events: the client leaves when it has heard enough, as then
+        await faults.never_respond(exchange)  # events: the client leaves when it has heard enough, as then
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from mockrec.engine.upstream.dialer import UpstreamTransport
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.http1 import Http1UpstreamConnection
+from mockrec.engine.upstream.route import UpstreamTransport
 
 
 class FakePipe:

@@ -12,7 +12,7 @@ from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 from mockrec.engine.replay.chain.chains import Chained, Chains
 from mockrec.engine.replay.chain.plan import ChainPlan
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.sender import Sender, SendProgress, Sends
 from mockrec.engine.replay.session.editable import EditableRequest, set_header
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest

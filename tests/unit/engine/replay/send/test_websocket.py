@@ -11,11 +11,11 @@ from memory_servers import OK, MemoryGateway, MemoryPipe, answering
 
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.replay.send.pace import Pace
-from mockrec.engine.replay.send.request import SendContext
+from mockrec.engine.replay.send.recorded_exchange import SendContext
 from mockrec.engine.replay.send.websocket import RecordedScript, WebSocketReplay
-from mockrec.engine.upstream.dialer import Route
 from mockrec.engine.upstream.errors import UpstreamError
 from mockrec.engine.upstream.request import UpstreamRequest
+from mockrec.engine.upstream.route import Route
 from mockrec.engine.wire.websocket.connection import CloseFrame, Fragment, WebSocket
 
 pytestmark = pytest.mark.anyio

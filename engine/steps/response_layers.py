@@ -1,7 +1,7 @@
-"""Changes of the answer to an exchange, whatever gives it: those of rules that went on, and of functions around a
-server. The rule that was asked first has the last word, as the outermost of them.
+"""Changes of the response to an exchange, whatever step gives it: by rules with `continue: true`, and by functions
+around a server. The rule that matched first is the outermost layer: its changes are made last.
 
-Only a change that needs the whole body holds a body that comes in pieces; all others let it pass as it comes.
+Only a change that needs the whole body holds a body that arrives in pieces; with all others it is sent as it arrives.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _OF_SOCKETS = ("connection", "upgrade", "sec-websocket-accept", "sec-websocket-p
 
 
 class ChangeFailed(Exception):
-    """An answer cannot be changed as a rule wants. No change is made any more, so that this can be answered."""
+    """A response cannot be changed as a rule wants. No further change is made, so that the failure can be sent."""
 
     def __init__(self, rule: CompiledRule | None, message: str, instead: StepHandler | None = None) -> None:
-        """`instead`: what is done in place of an answer; without it, the client is told the message."""
+        """`instead` handles the exchange in place of a response; without it, the client gets the message."""
         super().__init__(message)
         self.rule = rule
         self.message = message
         self._instead = instead
 
-    async def answer(self, exchange: Exchange) -> None:
-        """Tell the client, and the log, unless the exchange is over."""
+    async def respond(self, exchange: Exchange) -> None:
+        """Respond with the failure, and log it, unless the exchange is over."""
         if exchange.finished:
             return
         exchange.acting = self.rule
@@ -54,97 +54,98 @@ class ChangeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one step makes of an answer."""
+    """The changes that one step makes to a response."""
 
     place: SourceLocation
     changes: ResponseChanges
     hook: Hook | None = None
-    """A function that sees the answer after the changes."""
+    """A function that gets the response after the changes."""
 
     @property
     def reads_body(self) -> bool:
         return self.changes.body is not None or self.hook is not None
 
 
-class AnswerChanges:
-    """All changes of the answer to one exchange (`exchange/changing.py`)."""
+class ResponseLayers:
+    """All changes of the response to one exchange (`exchange/changing.py`)."""
 
-    __slots__ = ("_answer", "_layers", "_pieces", "_size", "_upstream_client", "holds")
+    __slots__ = ("_layers", "_pieces", "_response", "_size", "_upstream_client", "holds")
 
     def __init__(self, upstream_client: UpstreamClient) -> None:
         self._upstream_client = upstream_client
         self._layers: list[tuple[Layer, CompiledRule | None]] = []
-        self._answer: PreparedResponse | None = None
+        self._response: PreparedResponse | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self.holds = False
 
     def add(self, layer: Layer, rule: CompiledRule | None) -> None:
-        """Change by this first: it stands nearer to what answers than those there are."""
+        """Add the innermost layer: its changes are made before those of the layers added so far."""
         self._layers.insert(0, (layer, rule))
 
     @property
     def reads_body(self) -> bool:
-        """Whether the whole body is needed, where there is one."""
+        """Whether a layer needs the whole body, if there is one."""
         return any(layer.reads_body for layer, _ in self._layers)
 
-    async def whole(self, exchange: Exchange, answer: PreparedResponse) -> PreparedResponse:
-        """Raises ChangeFailed."""
+    async def whole(self, exchange: Exchange, response: PreparedResponse) -> PreparedResponse:
+        """The complete response after all changes. Raises ChangeFailed."""
         for layer, rule in self._layers:
             try:
-                answer = await self._changed(exchange, layer, answer, is_whole=True)
+                response = await self._changed(exchange, layer, response, is_whole=True)
             except (TransformError, TooLong) as error:
                 exchange.changing = None
                 raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
-            answer = await self._hooked(exchange, layer, rule, answer)
-        return answer
+            response = await self._hooked(exchange, layer, rule, response)
+        return response
 
     async def _hooked(
-        self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, answer: PreparedResponse
+        self, exchange: Exchange, layer: Layer, rule: CompiledRule | None, response: PreparedResponse
     ) -> PreparedResponse:
-        """The answer after the layer's function has seen it. Raises ChangeFailed."""
+        """The response after the layer's function. Raises ChangeFailed."""
         hook = layer.hook
-        if hook is None or answer.is_own:
-            return answer
-        fields = [list(pair) for pair in answer.headers]
-        seen = ResponseView(answer, fields, answer.status, answer.body, self._upstream_client.body_limit)
+        if hook is None or response.is_own:
+            return response
+        fields = [list(pair) for pair in response.headers]
+        seen = ResponseView(response, fields, response.status, response.body, self._upstream_client.body_limit)
         try:
             edit = await hook.of_response(seen, exchange.view)
             if edit is None:
-                return answer
+                return response
             if isinstance(edit, str):
                 exchange.changing = None
                 raise ChangeFailed(rule, edit, faults.close if edit == "close" else faults.reset)
-            answer = await self._changed(exchange, Layer(layer.place, edit.changes), answer, is_whole=True)
+            response = await self._changed(exchange, Layer(layer.place, edit.changes), response, is_whole=True)
         except UserError as failed:
             exchange.changing = None
-            told = partial(user_failed, failed=failed, report=hook.report)
-            raise ChangeFailed(rule, str(failed), told) from None
+            instead = partial(user_failed, failed=failed, report=hook.report)
+            raise ChangeFailed(rule, str(failed), instead) from None
         except (TransformError, TooLong) as error:
             exchange.changing = None
             raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
         if edit.reason is not None:
-            answer.reason = edit.reason
-        return answer
+            response.reason = edit.reason
+        return response
 
     async def begun(
-        self, exchange: Exchange, answer: PreparedResponse, length: int | None
+        self, exchange: Exchange, response: PreparedResponse, length: int | None
     ) -> tuple[PreparedResponse, int | None] | None:
-        """Raises ChangeFailed."""
-        if self.reads_body and not (exchange.channel.bodiless or answer.status in BODILESS_STATUSES):
+        """The head of a response whose body follows, and its length, after all changes; None if the body is held until
+        it is complete. Raises ChangeFailed."""
+        if self.reads_body and not (exchange.channel.bodiless or response.status in BODILESS_STATUSES):
             if length is not None and length > self._upstream_client.body_limit:
                 exchange.changing = None
                 raise ChangeFailed(self._layers[0][1], too_long("response", length, self._upstream_client.body_limit))
             self.holds = True
-            self._answer = answer
+            self._response = response
             return None
         for layer, rule in self._layers:
-            answer = await self._changed(exchange, layer, answer, is_whole=False)
-            answer = await self._hooked(exchange, layer, rule, answer)  # here only where there is no body
-        return answer, length
+            response = await self._changed(exchange, layer, response, is_whole=False)
+            response = await self._hooked(exchange, layer, rule, response)  # only for a response without a body
+        return response, length
 
     def take(self, data: bytes) -> None:
-        """Raises ChangeFailed."""
+        """Hold a piece of the body. Raises ChangeFailed."""
         self._size += len(data)
         if self._size > self._upstream_client.body_limit:
             self.holds = False
@@ -155,8 +156,8 @@ class AnswerChanges:
         self._pieces.append(data)
 
     async def complete(self, exchange: Exchange, trailers: Sequence[Sequence[str]]) -> None:
-        """Raises ChangeFailed."""
-        held = self._answer
+        """Send the response whose body was held. Raises ChangeFailed."""
+        held = self._response
         assert held is not None
         self.holds = False
         fields = held.trailers or tuple((name, value) for name, value in trailers)
@@ -172,7 +173,8 @@ class AnswerChanges:
         await exchange.reply(whole)
 
     def upgrade(self, fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """The handshake's own fields stay as they are (RFC 6455, 4.2.2)."""
+        """The fields of a WebSocket's 101 after all changes, which do not touch those of the handshake (RFC 6455,
+        4.2.2)."""
         for layer, _ in self._layers:
             own = [pair for pair in fields if pair[0].lower() in _OF_SOCKETS]
             others = [pair for pair in fields if pair[0].lower() not in _OF_SOCKETS]
@@ -181,43 +183,44 @@ class AnswerChanges:
         return fields
 
     async def _changed(
-        self, exchange: Exchange, layer: Layer, answer: PreparedResponse, *, is_whole: bool
+        self, exchange: Exchange, layer: Layer, response: PreparedResponse, *, is_whole: bool
     ) -> PreparedResponse:
-        """Raises TransformError and TooLong."""
+        """The response after the changes of one layer. Raises TransformError and TooLong."""
         changes = layer.changes
-        if answer.is_own:
+        if response.is_own:
             changes = ResponseChanges(headers=changes.headers)
-        status = changes.status or answer.status
-        fields = _changed_fields(answer, changes.headers)
-        body, change = answer.body, changes.body
+        status = changes.status or response.status
+        fields = _changed_fields(response, changes.headers)
+        body, change = response.body, changes.body
         if change is not None and (exchange.channel.bodiless or status in BODILESS_STATUSES):
-            fields = without(fields, *_FRAMING)  # they tell of another body than there would be
+            fields = without(fields, *_FRAMING)  # they describe another body than the changed one
         elif change is not None and is_whole:
-            encoding = ", ".join(value for name, value in answer.headers if name.lower() == "content-encoding")
+            encoding = ", ".join(value for name, value in response.headers if name.lower() == "content-encoding")
             place = f"{layer.place.where}.response"
             body = await body_after(exchange, body, encoding, fields, change, self._upstream_client, place)
-            fields = with_type(framed(fields, answer, len(body)), change)
+            fields = with_type(framed(fields, response, len(body)), change)
         return PreparedResponse(
             status,
             tuple([(name, value) for name, value in fields]),
             body,
-            reason=answer.reason if changes.status is None else REASONS.get(status, ""),
-            trailers=answer.trailers,
-            relayed=answer.relayed,
-            is_own=answer.is_own,
+            reason=response.reason if changes.status is None else REASONS.get(status, ""),
+            trailers=response.trailers,
+            relayed=response.relayed,
+            is_own=response.is_own,
         )
 
 
-def _changed_fields(answer: PreparedResponse, changes: HeaderChanges) -> list[list[str]]:
-    """The fields after their changes; those that frame the body are what they were."""
+def _changed_fields(response: PreparedResponse, changes: HeaderChanges) -> list[list[str]]:
+    """The fields after their changes; those that frame the body are not changed."""
     if changes == HeaderChanges():
-        return [list(pair) for pair in answer.headers]
-    fields = without(changed_headers(answer.headers, changes), *_FRAMING)
-    return [*fields, *([name, value] for name, value in answer.headers if name.lower() in _FRAMING)]
+        return [list(pair) for pair in response.headers]
+    fields = without(changed_headers(response.headers, changes), *_FRAMING)
+    return [*fields, *([name, value] for name, value in response.headers if name.lower() in _FRAMING)]
 
 
-def framed(fields: list[list[str]], answer: PreparedResponse, length: int) -> list[list[str]]:
-    """The fields for another body. What a server said is framed by them, all else when it is sent."""
-    if not answer.relayed:
+def framed(fields: list[list[str]], response: PreparedResponse, length: int) -> list[list[str]]:
+    """The fields for a body of another length. Those of a server's response frame it; other responses are framed when
+    they are sent."""
+    if not response.relayed:
         return without(fields, *_FRAMING)
-    return with_chunks(fields) if answer.trailers else with_length(fields, length)
+    return with_chunks(fields) if response.trailers else with_length(fields, length)

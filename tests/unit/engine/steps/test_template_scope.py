@@ -9,7 +9,7 @@ from typing import Any
 
 from mockrec.engine.rules.model import SourceLocation
 from mockrec.engine.rules.templates.template import compile_template
-from mockrec.engine.steps.context import template_context
+from mockrec.engine.steps.template_scope import template_context
 
 PLACE = SourceLocation("rules.yaml", 1, 1, "")
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from mockrec.engine.upstream.errors import REFUSED, RESET, TIMED_OUT, UpstreamError
-from mockrec.engine.upstream.retry import PIECE, may_repeat, send_whole, while_sending
+from mockrec.engine.upstream.request_loop import PIECE, may_repeat, send_whole, while_sending
 
 pytestmark = pytest.mark.anyio
 
@@ -21,17 +21,17 @@ pytestmark = pytest.mark.anyio
         ("EPIPE", "DELETE", False, "", True),
         (RESET, "GET", True, "", False),
         (RESET, "POST", False, "", False),
-        (RESET, "GET", False, "answered", False),
-        (RESET, "GET", False, "informed", False),
+        (RESET, "GET", False, "responded", False),
+        (RESET, "GET", False, "interim", False),
         (TIMED_OUT, "GET", False, "", False),
-        (REFUSED, "POST", True, "informed", True),
+        (REFUSED, "POST", True, "interim", True),
     ],
 )
 def test_only_what_no_server_has_looked_at_is_sent_again(
     code: str, method: str, is_new: bool, said: str, repeated: bool
 ) -> None:
-    carrier: Any = SimpleNamespace(answered=said == "answered", informed=said == "informed")
-    assert may_repeat(carrier, UpstreamError(code, "lost"), method, is_new=is_new) is repeated
+    stream: Any = SimpleNamespace(responded=said == "responded", interim_received=said == "interim")
+    assert may_repeat(stream, UpstreamError(code, "lost"), method, is_new=is_new) is repeated
 
 
 async def _forever() -> None:
@@ -84,6 +84,6 @@ async def test_a_body_goes_in_pieces() -> None:
     async def send_end(trailers: Any, seconds: float) -> None:
         sent.append((trailers, seconds))
 
-    carrier: Any = SimpleNamespace(send_data=send_data, send_end=send_end)
-    await send_whole(carrier, b"x" * (PIECE + 1), (("A", "1"),), 3.0)
+    stream: Any = SimpleNamespace(send_data=send_data, send_end=send_end)
+    await send_whole(stream, b"x" * (PIECE + 1), (("A", "1"),), 3.0)
     assert sent == [(PIECE, 3.0), (1, 3.0), ((("A", "1"),), 3.0)]

@@ -1,4 +1,4 @@
-"""What templates can name besides the request: count, now, uuid, random."""
+"""The names that templates can use: request, count, now, uuid, random."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.rules.templates.template import Scope
 
 _LONG = 50_000
-"""Steps after which others get their turn."""
+"""Steps of a rendering after which other tasks run first."""
 
 
-class Contexts:
-    """Makes what templates can name for one exchange, within the limits of the run."""
+class TemplateScopes:
+    """Makes the scopes in which templates are rendered, within the limits of the run."""
 
     def __init__(self, dice: random.Random, limits: Limits | None = None) -> None:
         limits = limits or Limits()
@@ -28,12 +28,12 @@ class Contexts:
         self._size = limits.template_size
 
     def of(self, exchange: Exchange) -> Scope:
-        """For one step of an exchange."""
+        """The scope for one step of an exchange."""
         return Scope(template_context(exchange, self._dice), steps=self._steps, size=self._size)
 
 
 async def let_others(scope: Scope) -> None:
-    """Give way after a rendering that took long: several in a row must not add up."""
+    """Let other tasks run after a rendering that took long: several in a row must not add up."""
     if scope.used > _LONG:
         await anyio.lowlevel.checkpoint()
 
@@ -42,7 +42,7 @@ class _Now(datetime):
     """The present time in UTC; as text ISO 8601 with milliseconds and `Z`."""
 
     in_templates = True
-    """What a template may call."""
+    """Whether templates may call it."""
 
     def __str__(self) -> str:
         return self.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.microsecond // 1000:03d}Z"
@@ -52,7 +52,7 @@ class _Now(datetime):
 
 
 class _Uuid:
-    """A random UUID (version 4), another one each time it is written."""
+    """A random UUID (version 4), a new one each time it is rendered."""
 
     in_templates = True
 
@@ -81,7 +81,7 @@ class _Random(float):
 
 
 def template_context(exchange: Exchange, dice: random.Random) -> dict[str, Any]:
-    """The names of one rendering. `count` is how often the rule has been used, this time included."""
+    """The names of one rendering. `count` is how often the rule has been used, including this time."""
     rule = exchange.acting or exchange.rule
     return {
         "request": exchange.view,
