@@ -23,14 +23,11 @@ _CONTROLS_IN_BYTES = re.compile(_CONTROLS.pattern.encode())
 _VISIBLE = re.compile(rb"[^\x00-\x20\x7f-\xff]+")
 
 
-def read_lenient_head(raw: bytes) -> tuple[RequestHead, bytes] | Fault:
-    """Read a complete head, the empty line included; the head, and its bytes as they should have been.
-
-    The result is shared where the head is good: never change it.
-    """
+def read_lenient_head(raw: bytes) -> RequestHead | Fault:
+    """Read a complete head, the empty line included. The result is shared where the head is good: never change it."""
     head = read_head(raw)
     if isinstance(head, RequestHead):
-        return head, raw
+        return head
     lines = raw.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
     read = read_fields(lines[1:], _HOST_AND_FRAMING)
     if isinstance(read, str):
@@ -43,7 +40,7 @@ def read_lenient_head(raw: bytes) -> tuple[RequestHead, bytes] | Fault:
     mended = read_head(good)
     if isinstance(mended, Fault) or not kinds:
         return head
-    return _with(mended, fields, kinds), good
+    return _with(mended, fields, kinds)
 
 
 def lenient_partial_fault(buffer: bytes) -> Fault | None:

@@ -1,7 +1,4 @@
-"""Heads of HTTP/1 as they are written: status lines, fields in the order and case given, and the framing in them.
-
-h11 would put `Host` first and knows only names that are tokens. So heads are written here; h11 sees the framing alone.
-"""
+"""HTTP/1 response heads as bytes (RFC 9112, 4 and 5): status line, and fields in the order and case given."""
 
 from __future__ import annotations
 
@@ -9,37 +6,35 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-import h11
-
 from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN
 
-_FRAMING = ("content-length", "transfer-encoding")
+_DIGITS = re.compile(r"[0-9]{1,19}")
 _ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
 _BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
-class Wire:
-    """What `send_head` needs of a head: its bytes, and for h11 no more than the framing in them."""
+class EncodedHead:
+    """The bytes of a final head, and what `H1Server` must know of its framing to send the content (RFC 9112, 6)."""
 
-    __slots__ = ("_framing", "_status", "bodiless", "chunked", "close", "length", "text")
+    __slots__ = ("bodiless", "chunked", "close", "length", "text")
 
     def __init__(self, status: int, reason: str, raw_headers: list[list[str]], close: bool, *, odd: bool) -> None:
-        """`odd`: see `field_lines`."""
+        """`close`: the connection ends with the response. `odd`: see `field_lines`."""
         self.text = head_bytes(status, reason, raw_headers, odd=odd)
-        framing = [(b"connection", b"close")] if close else []
-        framing += [(name.encode(), value.encode()) for name, value in raw_headers if name.lower() in _FRAMING]
-        self._status = status
-        self._framing = framing
         self.close = close
         self.bodiless = status in BODILESS_STATUSES
-        self.chunked = any(name.lower() == b"transfer-encoding" for name, _ in framing)
-        lengths = [value for name, value in framing if name.lower() == b"content-length"]
-        self.length = int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() else None
+        names = {name.lower() for name, _ in raw_headers}
+        self.chunked = "transfer-encoding" in names
+        self.length = _declared_length(raw_headers) if "content-length" in names and not self.chunked else None
+        """Bytes of content; None where chunks or the end of the connection delimit it. -1, which no content has, where
+        Content-Length is no number."""
 
-    @property
-    def event(self) -> h11.Response:
-        """What h11 has to know of the head; most answers go out without it."""
-        return h11.Response(status_code=self._status, headers=self._framing)
+
+def _declared_length(raw_headers: list[list[str]]) -> int:
+    lines = [value for name, value in raw_headers if name.lower() == "content-length"]
+    lengths = {text.strip(" \t") for line in lines for text in line.split(",")}
+    length = lengths.pop()
+    return int(length) if not lengths and _DIGITS.fullmatch(length) else -1
 
 
 def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
