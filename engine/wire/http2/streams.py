@@ -46,9 +46,9 @@ class StreamPart:
 class StreamState:
     """What h2 does not tell of an open stream."""
 
-    __slots__ = ("endless", "left", "method", "mute", "reading", "sending")
+    __slots__ = ("bypasses_h2", "endless", "left", "method", "mute", "reading", "sending")
 
-    def __init__(self, method: str, reading: bool = True, sending: bool = True) -> None:
+    def __init__(self, method: str, reading: bool = True, sending: bool = True, *, bypasses_h2: bool = False) -> None:
         self.method = method
         self.reading = reading
         """Whether the peer's message is not complete."""
@@ -60,6 +60,8 @@ class StreamState:
         """Whether the peer's body is thrown away."""
         self.endless = False
         """Whether the peer's trailers do not end the stream."""
+        self.bypasses_h2 = bypasses_h2
+        """Whether h2 does not know the stream (`fast_path.py`)."""
 
 
 class H2Streams:
