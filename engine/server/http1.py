@@ -27,8 +27,8 @@ from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.steps.plan import CompiledSteps
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.fault_phrases import fault_words
-from mockrec.engine.wire.http1.odd_fields import client_odd_tags
 from mockrec.engine.wire.http1.server import H1Server
+from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestHead, RequestPart
 
 TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT"

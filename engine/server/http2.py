@@ -29,11 +29,11 @@ from mockrec.engine.server.refusal import refusal_body, refusal_fields
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.http2_stream import CONNECT_ERROR, H2StreamPipe
 from mockrec.engine.transport.http2_writer import StreamWriter
+from mockrec.engine.wire.fault_codes import EARLY_EOF
 from mockrec.engine.wire.fault_phrases import fault_words
-from mockrec.engine.wire.http1.odd_fields import client_odd_tags
-from mockrec.engine.wire.http1.request_head import EARLY_EOF
 from mockrec.engine.wire.http2.connection import code_name, stream_fault
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
+from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, RequestHead, RequestPart, ResetPart, ResponseHead
 
 _NO_ERROR, _PROTOCOL_ERROR, _REFUSED_STREAM, _CANCEL = 0, 1, 7, 8

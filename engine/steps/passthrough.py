@@ -34,9 +34,9 @@ from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.retry import ATTEMPTS, PIECE, may_repeat, send_whole, while_sending
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.http1.odd_fields import odd_tags
-from mockrec.engine.wire.http1.request_head import target_text
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, RawHeaders, ResponseHead, ResponsePart
+from mockrec.engine.wire.request_line import target_text
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
 
 _BAD_GATEWAY = "Error communicating with upstream server"

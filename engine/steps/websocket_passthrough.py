@@ -18,9 +18,9 @@ from mockrec.engine.upstream.errors import LOOP, UpstreamError
 from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, with_upgrade
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.http1.odd_fields import odd_tags
-from mockrec.engine.wire.http1.request_head import target_text
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Interim, Part, ResponseHead, ResponsePart
+from mockrec.engine.wire.request_line import target_text
 from mockrec.engine.wire.websocket.connection import WebSocket
 from mockrec.engine.wire.websocket.handshake import agreed, offered_protocols, without_others
 

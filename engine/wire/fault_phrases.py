@@ -10,15 +10,15 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from mockrec.engine.wire.http1 import request_head as heads
+from mockrec.engine.wire import fault_codes as codes
 from mockrec.engine.wire.parts import Fault
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.request_line import METHODS, is_text
+from mockrec.engine.wire.syntax import FIELD_LINE, TOKEN_BYTES, WHITESPACE
 
 _QUOTED: Final = 64
 """Characters of what is quoted. Nothing is cut: half of a secret would not be known as one."""
 _TOO_EARLY = "the client closed the connection in the middle of a request"
 _OTHER_PROTOCOL = "another protocol than HTTP is passed on only"
-BLANKS: Final = b" \t"
 _WORD = re.compile(rb"[!-~]{1,64}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -75,7 +75,7 @@ def _words_of_line(fault: Fault) -> list[bytes]:
 
 def _method(fault: Fault) -> str:
     word = _words_of_line(fault)[0]
-    if word.upper() in heads.METHODS and word not in heads.METHODS:
+    if word.upper() in METHODS and word not in METHODS:
         return f"the method {quoted(word)} has to be written {word.upper().decode()}: methods are case-sensitive"
     if word == b"PRI":
         return "the method PRI begins a connection of HTTP/2, not a request"
@@ -95,7 +95,7 @@ def _target(fault: Fault) -> str:
         return (
             f"the target has the control character 0x{bad[0][0]:02X} at position {bad.start() + 1}; percent-encode it"
         )
-    if not heads.is_text(target):
+    if not is_text(target):
         return "the target holds bytes that are not UTF-8, or control characters; percent-encode them"
     if words[0] == b"CONNECT":
         return "the target of CONNECT is not host:port"
@@ -117,7 +117,7 @@ def _version(fault: Fault) -> str:
 def _field_line(fault: Fault) -> str:
     lines = fault.raw.split(b"\r\n")
     for number, line in enumerate(lines[1:], 2):
-        if line and heads.HEADER_LINE.fullmatch(line) is None:
+        if line and FIELD_LINE.fullmatch(line) is None:
             return f"line {number} of the head {_bad_line(line)}"
     return "a field of the trailers is malformed; expected name: value and CR LF"
 
@@ -132,7 +132,7 @@ def _bad_line(line: bytes) -> str:
         return "has a blank before the colon; expected name: value"
     if not name or TOKEN_BYTES.fullmatch(name) is None:
         return f"has the name {quoted(name)}; expected letters, digits and !#$%&'*+-.^_`|~"
-    return f"has a value that {bad_value(value.strip(BLANKS))}"
+    return f"has a value that {bad_value(value.strip(WHITESPACE))}"
 
 
 def _field(fault: Fault, name: str) -> list[str]:
@@ -180,18 +180,18 @@ def _port(fault: Fault) -> str:
 
 
 _WORDS: Final[dict[str, str | Callable[[Fault], str]]] = {
-    heads.INVALID_METHOD: _method,
-    heads.INVALID_URL: _target,
-    heads.INVALID_CONSTANT: "HTTP/1.1 or HTTP/1.0 has to follow the target; a blank in a target is %20",
-    heads.INVALID_VERSION: _version,
-    heads.INVALID_HEADER: _field_line,
-    heads.INVALID_LENGTH: _length,
-    heads.REPEATED_LENGTH: _lengths,
-    heads.INVALID_CODING: _coding,
-    heads.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal, CR LF, the bytes, CR LF",
-    heads.OVERFLOW: "the head, or the trailers, are larger than server.limits.head allows",
-    heads.EARLY_EOF: _TOO_EARLY,
-    heads.BAD_HOST: _host,
+    codes.INVALID_METHOD: _method,
+    codes.INVALID_URL: _target,
+    codes.INVALID_CONSTANT: "HTTP/1.1 or HTTP/1.0 has to follow the target; a blank in a target is %20",
+    codes.INVALID_VERSION: _version,
+    codes.INVALID_HEADER: _field_line,
+    codes.INVALID_LENGTH: _length,
+    codes.REPEATED_LENGTH: _lengths,
+    codes.INVALID_CODING: _coding,
+    codes.INVALID_CHUNK: "the chunked body is malformed; expected a size in hexadecimal, CR LF, the bytes, CR LF",
+    codes.OVERFLOW: "the head, or the trailers, are larger than server.limits.head allows",
+    codes.EARLY_EOF: _TOO_EARLY,
+    codes.BAD_HOST: _host,
     "PREPROCESSING_FAILED": _port,
     "ECONNRESET": "the client reset the connection in the middle of a request",
     "ERR_HTTP_REQUEST_TIMEOUT": "the request was not complete in time (server.timeouts.head, server.timeouts.bodyIdle)",

@@ -62,6 +62,14 @@ class RequestHead:
         """The tags of what is unusual in it, and good."""
         self.address: Any = None
 
+    def with_fields(self, raw_headers: list[list[str]], odd: tuple[str, ...]) -> RequestHead:
+        """A copy that keeps everything else that was read, for fields that had to be repaired to be read."""
+        head = RequestHead(self.method, self.target, self.version, raw_headers, header_table(raw_headers))
+        for name in ("chunked", "content_length", "expects_continue", "has_body", "keep_alive", "upgrade"):
+            setattr(head, name, getattr(self, name))
+        head.odd = odd
+        return head
+
 
 @dataclass(slots=True)
 class RequestPart:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from mockrec.engine.wire.http1.request_head import METHODS
+from mockrec.engine.wire.request_line import METHODS
+from mockrec.engine.wire.syntax import SCHEME_PATTERN
 
 Opening = Literal["tls", "socks4", "socks5", "h2", "http1", "unknown", "more"]
 """`more`: several of them are still possible. `unknown`: none, and an HTTP/1 codec would say what is wrong."""
@@ -22,8 +23,8 @@ _HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1
 _SOCKS_COMMANDS = (1, 2)  # CONNECT and BIND; the refusal of BIND is the codec's
 _REQUEST_STARTS = tuple(method + b" " for method in METHODS)
 # Other methods are in capitals where other protocols could be meant, and what follows must look like a target.
-_OTHER_START = re.compile(rb"(?!PRI )[A-Z][A-Z0-9_-]* (?:/|\* |[A-Za-z][A-Za-z0-9+.-]*://)")
-_OTHER_BEGUN = re.compile(rb"(?!PRI )[A-Z][A-Z0-9_-]*(?: (?:\*|[A-Za-z][A-Za-z0-9+.-]*(?::/?)?)?)?")
+_OTHER_START = re.compile(rf"(?!PRI )[A-Z][A-Z0-9_-]* (?:/|\* |{SCHEME_PATTERN}://)".encode())
+_OTHER_BEGUN = re.compile(rf"(?!PRI )[A-Z][A-Z0-9_-]*(?: (?:\*|{SCHEME_PATTERN}(?::/?)?)?)?".encode())
 
 
 def sniff(first: bytes | bytearray, *, socks: bool) -> Opening:

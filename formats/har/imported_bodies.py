@@ -27,6 +27,7 @@ from mockrec.formats.har.imported_repairs import EntryNotes
 from mockrec.formats.har.imported_values import size_of
 from mockrec.formats.schema.body import encode_body
 from mockrec.formats.text.charsets import codec_of
+from mockrec.formats.text.syntax import BODILESS_STATUSES, TOKEN
 
 Record = dict[str, Any]
 Headers = list[list[str]]
@@ -39,7 +40,7 @@ _NO_CODINGS = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-
 _STILL_CODED = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _TEXTUAL = ("text/", "json", "javascript", "ecmascript", "xml", "x-www-form-urlencoded", "graphql", "csv", "yaml")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BODILESS = frozenset({204, 205, 304})
+_BODILESS = BODILESS_STATUSES | {205}
 _SHORTEST_UNMARKED = 24
 """Characters: a shorter text may be base64 by chance."""
 
@@ -104,7 +105,7 @@ class BodyReader:
 
     def _with_boundary(self, headers: Headers, kind: str, boundary: str) -> Headers:
         self._notes.repaired("boundary", "request.headers", kind)
-        quoted = boundary if re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", boundary) else f'"{boundary}"'
+        quoted = boundary if TOKEN.fullmatch(boundary) else f'"{boundary}"'
         typed = f"{kind.rstrip('; ')}; boundary={quoted}"
         return [[name, typed if name.lower() == "content-type" else value] for name, value in headers]
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 
-from mockrec.engine.wire.http1.odd_fields import CHUNK_LF, CHUNK_PADDED, read_fields
-from mockrec.engine.wire.http1.request_head import HEADER_LINE, INVALID_CHUNK, INVALID_HEADER, OVERFLOW
+from mockrec.engine.wire.fault_codes import INVALID_CHUNK, INVALID_HEADER, OVERFLOW
+from mockrec.engine.wire.odd_fields import CHUNK_LF, CHUNK_PADDED, read_fields
 from mockrec.engine.wire.parts import Data, End, Fault, Part
+from mockrec.engine.wire.syntax import FIELD_LINE
 
 # The size, then extensions, which nobody reads (RFC 9112, 7.1.1); white space stands only before a semicolon.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
@@ -116,7 +117,7 @@ class ChunkedBody:
         if not line:
             return End(self._trailers, tuple(self._odd)) if self._odd else End(self._trailers)
         self._limit -= len(line) + 2
-        matched = HEADER_LINE.fullmatch(line)
+        matched = FIELD_LINE.fullmatch(line)
         if matched is None and self._forgiving:
             read = read_fields((line,))  # a folded line has nothing before it here, so it is refused
             if isinstance(read, str):

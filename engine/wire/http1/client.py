@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mockrec.engine.wire.fault_codes import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
 from mockrec.engine.wire.http1.chunked import ChunkedBody
-from mockrec.engine.wire.http1.request_head import EARLY_EOF, INVALID_CONSTANT, OVERFLOW
 from mockrec.engine.wire.http1.response_head import (
     CHUNKED,
     UNTIL_CLOSE,

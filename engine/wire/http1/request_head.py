@@ -9,55 +9,30 @@ The codes are those of llhttp and Node's HTTP server (RFC 9112 sections stand be
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import Final
 
+from mockrec.engine.wire.fault_codes import (
+    BAD_HOST,
+    INVALID_CODING,
+    INVALID_CONSTANT,
+    INVALID_HEADER,
+    INVALID_LENGTH,
+    INVALID_METHOD,
+    INVALID_URL,
+    INVALID_VERSION,
+    REPEATED_LENGTH,
+)
 from mockrec.engine.wire.parts import Fault, RequestHead, header_table
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.request_line import METHODS, NO_HOST, is_method, is_text, unusual_parts
+from mockrec.engine.wire.syntax import FIELD_LINE, SCHEME_PATTERN, TOKEN_BYTES, content_length
 
-INVALID_METHOD = "HPE_INVALID_METHOD"
-INVALID_URL = "HPE_INVALID_URL"
-INVALID_CONSTANT = "HPE_INVALID_CONSTANT"
-INVALID_VERSION = "HPE_INVALID_VERSION"
-INVALID_HEADER = "HPE_INVALID_HEADER_TOKEN"
-INVALID_LENGTH = "HPE_INVALID_CONTENT_LENGTH"
-REPEATED_LENGTH = "HPE_UNEXPECTED_CONTENT_LENGTH"
-INVALID_CODING = "HPE_INVALID_TRANSFER_ENCODING"
-INVALID_CHUNK = "HPE_INVALID_CHUNK_SIZE"
-OVERFLOW = "HPE_HEADER_OVERFLOW"
-EARLY_EOF = "HPE_INVALID_EOF_STATE"
-BAD_HOST = "ERR_INVALID_URL"
-
-NO_HOST: Final = "client-odd:no-host"
-"""Tag: a request of HTTP/1.1 that names its host in the request line only."""
-RAW_TARGET: Final = "client-odd:raw-target"
-"""Tag: the target holds UTF-8 that is not percent-encoded."""
-UNKNOWN_METHOD: Final = "client-odd:unknown-method"
-"""Tag: the method is not registered."""
-
-METHODS = frozenset(
-    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL"
-    b" MOVE NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE"
-    b" SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
-)
-"""The registered ones. Any other token is a method too."""
-
-# The value may hold tabs and everything from 0x80 up (obs-text), no other control character.
-HEADER_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)[ \t]*"
-)
 _BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
-# Control characters above ASCII, and what ends a line for readers of Unicode.
-_BAD_CHARACTER = re.compile("[\x80-\x9f\u2028\u2029]")
-_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://")
+_ABSOLUTE_FORM = re.compile(SCHEME_PATTERN.encode() + rb"://")
 _AUTHORITY_FORM = re.compile(rb"[^/?#@]+")
-LARGEST_LENGTH = (1 << 63) - 1
-"""A larger one is negative to a reader that counts with 64 bits."""
-_DIGITS = re.compile(r"[0-9]{1,19}")
 
-_CACHED_HEADS = 1024
-_CACHED_HEAD_SIZE = 4096
+_CACHED_HEADS: Final = 1024
+_CACHED_HEAD_SIZE: Final = 4096
 _heads: dict[bytes, RequestHead] = {}
 
 
@@ -91,36 +66,6 @@ def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
     if fault is None and b"\n" in rest:
         return Fault(INVALID_VERSION, raw=buffer)
     return fault
-
-
-def is_method(word: bytes) -> bool:
-    """Whether a word is a method (RFC 9110, 9.1): any token, but for one that is a registered method in other letters,
-    which servers read differently, and for the start of HTTP/2 (RFC 9113, 3.4)."""
-    return word in METHODS or (
-        TOKEN_BYTES.fullmatch(word) is not None and word.upper() not in METHODS and word != b"PRI"
-    )
-
-
-def is_text(target: bytes, *, complete: bool = True) -> bool:
-    """Whether the bytes of a target are UTF-8 without control characters. If they are not `complete`, the last
-    character may be cut."""
-    if target.isascii():
-        return True
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(target, complete)
-    except UnicodeDecodeError:
-        return False
-    return _BAD_CHARACTER.search(text) is None
-
-
-def target_text(target: str) -> str:
-    """The text of a request target (latin-1, so that it can be sent again byte by byte) that is UTF-8."""
-    return target if target.isascii() else target.encode("latin-1").decode("utf-8", "replace")
-
-
-def sent_target(text: str) -> str:
-    """The other way: a target as text → as it is sent."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _target_fault(target: bytes, *, complete: bool) -> str:
@@ -157,7 +102,7 @@ def _syntax_fault(lines: list[bytes], raw: bytes) -> Fault | None:
 
 
 def _header_fault(lines: list[bytes], raw: bytes) -> Fault | None:
-    match = HEADER_LINE.fullmatch
+    match = FIELD_LINE.fullmatch
     for line in lines:
         if match(line) is None:
             # A bare LF is a line break to some readers and not to others: the classic smuggling gap.
@@ -197,21 +142,15 @@ def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
     method, target, version = lines[0].decode("latin-1").split(" ")
     raw_headers: list[list[str]] = []
     for line in lines[1:]:
-        matched = HEADER_LINE.fullmatch(line)
+        matched = FIELD_LINE.fullmatch(line)
         assert matched is not None  # _syntax_fault has seen every line
         raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
     head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))
     code = _read_framing(head)
     if code:
         return Fault(code, raw=raw)
-    head.odd += odd_parts(method, target)
+    head.odd += unusual_parts(method, target)
     return head
-
-
-def odd_parts(method: str, target: str) -> tuple[str, ...]:
-    """The tags of what is unusual in a request line, and good."""
-    tags = () if method.encode("latin-1") in METHODS else (UNKNOWN_METHOD,)
-    return tags if target.isascii() else (*tags, RAW_TARGET)
 
 
 def _read_framing(head: RequestHead) -> str:
@@ -227,12 +166,11 @@ def _read_framing(head: RequestHead) -> str:
             return INVALID_CODING
         head.chunked = head.has_body = True
     elif lengths:
-        if not _DIGITS.fullmatch(headers["content-length"]):
+        length = content_length(headers["content-length"])
+        if length is None:
             return INVALID_LENGTH
-        head.content_length = int(headers["content-length"])
-        if head.content_length > LARGEST_LENGTH:
-            return INVALID_LENGTH
-        head.has_body = head.content_length > 0
+        head.content_length = length
+        head.has_body = length > 0
     hosts = names.count("host")
     if hosts > 1:
         return BAD_HOST  # RFC 9112, 3.2

@@ -11,16 +11,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mockrec.engine.wire.http1 import odd_fields
-from mockrec.engine.wire.http1.request_head import (
-    INVALID_CODING,
-    INVALID_CONSTANT,
-    INVALID_HEADER,
-    INVALID_LENGTH,
-    LARGEST_LENGTH,
-)
+from mockrec.engine.wire import odd_fields
+from mockrec.engine.wire.fault_codes import INVALID_CODING, INVALID_CONSTANT, INVALID_HEADER, INVALID_LENGTH
 from mockrec.engine.wire.parts import Fault, ResponseHead, header_table
-from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, content_length
 
 UNTIL_CLOSE: Final = -1
 CHUNKED: Final = -2
@@ -31,7 +25,6 @@ _ODD_STATUS_LINE = re.compile(
 )
 """As curl and browsers read it: small letters, more blanks, a newer minor version (RFC 9110, 6.2), and what servers say
 that know their version better than their connection's. See docs/tolerances.md."""
-_DIGITS = re.compile(r"[0-9]{1,19}")
 _STILL_KEPT = frozenset((odd_fields.BARE_LF, odd_fields.REPEATED_LENGTH))
 """Oddities behind which a connection is certain to go on where it should."""
 
@@ -91,10 +84,11 @@ def body_length(head: ResponseHead, method: str) -> int | Fault:
     headers, status = head.headers, head.status
     if method == "CONNECT" and 200 <= status < 300:
         return 0  # a tunnel begins, whatever the fields say
-    length = headers.get("content-length")
-    if length is not None:
-        lengths = {text.strip(" \t") for text in length.split(",")}
-        if len(lengths) > 1 or not _DIGITS.fullmatch(length := lengths.pop()) or int(length) > LARGEST_LENGTH:
+    length = None
+    if "content-length" in headers:
+        lengths = {text.strip(" \t") for text in headers["content-length"].split(",")}
+        length = content_length(lengths.pop())
+        if lengths or length is None:
             return Fault(INVALID_LENGTH, detail=f"its Content-Length is {headers['content-length'][:60]!a}")
     if method == "HEAD" or status < 200 or status in BODILESS_STATUSES:
         return 0
@@ -103,7 +97,7 @@ def body_length(head: ResponseHead, method: str) -> int | Fault:
         if coding.lower() == "chunked":
             return CHUNKED
         return Fault(INVALID_CODING, detail=f"its Transfer-Encoding is {coding[:60]!a}; only chunked is known")
-    return UNTIL_CLOSE if length is None else int(length)
+    return UNTIL_CLOSE if length is None else length
 
 
 def keeps_alive(head: ResponseHead) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mockrec.engine.wire.fault_codes import EARLY_EOF, OVERFLOW
 from mockrec.engine.wire.http1.chunked import ChunkedBody
 from mockrec.engine.wire.http1.lenient_head import lenient_partial_fault, read_lenient_head
-from mockrec.engine.wire.http1.request_head import EARLY_EOF, OVERFLOW, partial_fault, read_head
+from mockrec.engine.wire.http1.request_head import partial_fault, read_head
 from mockrec.engine.wire.http1.response_head import head_end
 from mockrec.engine.wire.http1.states import (
     REQUEST_STATES,
@@ -37,9 +38,7 @@ from mockrec.engine.wire.parts import (
     ResponseHead,
     header_table,
 )
-from mockrec.engine.wire.syntax import BODILESS_STATUSES
-
-_FRAMING_NAMES = frozenset(("content-length", "transfer-encoding"))
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 
 class FramingError(Exception):
@@ -241,7 +240,7 @@ class H1Server:
         if status in BODILESS_STATUSES:
             # No framing but the Content-Length of a 304, which is that of the 200 it stands for (RFC 9110, 8.6).
             raw = without(raw, "transfer-encoding", *(("content-length",) if status == 204 else ()))
-        elif not date and self.bodiless and not names & _FRAMING_NAMES:
+        elif not date and self.bodiless and not names & FRAMING_NAMES:
             pass  # another server's response to HEAD may leave the length out (RFC 9110, 9.3.2)
         elif length is None or "transfer-encoding" in names:
             raw = without(raw, "content-length")

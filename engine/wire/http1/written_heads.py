@@ -6,11 +6,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, BREAKS_VALUE, TOKEN, content_length
 
-_DIGITS = re.compile(r"[0-9]{1,19}")
 _ODD_NAME = re.compile(r"[^\x00-\x20\x7f:](?:[^\x00-\x1f\x7f:]*[^\x00-\x20\x7f:])?")
-_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
 
 
 class EncodedHead:
@@ -33,8 +31,8 @@ class EncodedHead:
 def _declared_length(raw_headers: list[list[str]]) -> int:
     lines = [value for name, value in raw_headers if name.lower() == "content-length"]
     lengths = {text.strip(" \t") for line in lines for text in line.split(",")}
-    length = lengths.pop()
-    return int(length) if not lengths and _DIGITS.fullmatch(length) else -1
+    length = content_length(lengths.pop())
+    return -1 if lengths or length is None else length
 
 
 def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
@@ -56,7 +54,7 @@ def without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
 
 
 def head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
-    if _BREAKS_HEAD.search(reason):
+    if BREAKS_VALUE.search(reason):
         raise ValueError(f"a status line cannot hold {reason!r}")
     return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers, odd=odd)
 
@@ -71,7 +69,7 @@ def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes
     lines = len(headers) + 1
     is_whole = text.count("\n") == lines and text.count("\r") == lines and "\0" not in text
     for name, value in headers:
-        if not (_is_name(name, odd) and (is_whole or not _BREAKS_HEAD.search(value))):
+        if not (_is_name(name, odd) and (is_whole or not BREAKS_VALUE.search(value))):
             raise ValueError(f"no head can hold the field {name!r}: {value!r}")
     return text.encode("latin-1")
 

@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 from h2.events import Event, InformationalResponseReceived, RequestReceived, ResponseReceived
 from h2.settings import SettingCodes
 
-from mockrec.engine.wire.http1.request_head import OVERFLOW
+from mockrec.engine.wire.fault_codes import OVERFLOW
 from mockrec.engine.wire.http2.connection import H2Side
 from mockrec.engine.wire.http2.fields import list_size
 from mockrec.engine.wire.http2.frames import Violation

@@ -82,8 +82,8 @@ def introduce(connection: H2Connection, stream: int) -> None:
     the call, and restored:
 
     * `highest_inbound_stream_id`: h2 refuses a stream that is not above it (RFC 9113, 5.1.1); later ones may be open.
-    * `incoming_buffer`: h2 refuses a frame between HEADERS and CONTINUATION (RFC 9113, 6.10); the field block of another
-      stream may be incomplete.
+    * `incoming_buffer`: h2 refuses a frame between HEADERS and CONTINUATION (RFC 9113, 6.10); the field block of
+      another stream may be incomplete.
     """
     highest, buffer = connection.highest_inbound_stream_id, connection.incoming_buffer
     connection.highest_inbound_stream_id = stream - 2

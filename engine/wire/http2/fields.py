@@ -11,18 +11,14 @@ from collections.abc import Iterable, Sequence
 from hpack.struct import NeverIndexedHeaderTuple
 
 from mockrec.engine.wire.fault_phrases import bad_value, quoted
-from mockrec.engine.wire.http1.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
-from mockrec.engine.wire.http1.request_head import LARGEST_LENGTH
-from mockrec.engine.wire.syntax import LOWERCASE_TOKEN_BYTES, TOKEN_BYTES
+from mockrec.engine.wire.odd_fields import FRAMING, ODD_NAME, PADDED, value_kind
+from mockrec.engine.wire.syntax import BREAKS_VALUE, CONTROLS, LOWERCASE_TOKEN_BYTES, TOKEN_BYTES, content_length
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
 _ODD_NAME = re.compile(rb"[^\x00-\x20A-Z:\x7f-\xff]+")
 """What RFC 9113 (8.2.1) lets pass where a recipient looks for no more than it must."""
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
-_LENGTH = re.compile(rb"[0-9]{1,19}")
-_BREAKS_HEAD = re.compile(r"[\r\n\x00]")
-_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONNECTION_FIELDS = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )  # RFC 9113, 8.2.2
@@ -121,10 +117,10 @@ def plain_fields(headers: Iterable[Sequence[str]], *, odd: bool = False) -> list
             if odd:
                 continue
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
-        if _BREAKS_HEAD.search(raw_value):
+        if BREAKS_VALUE.search(raw_value):
             raise ValueError(f"no head can hold the field {raw_name!r}: {raw_value!r}")
         if odd:
-            raw_value = _CONTROLS.sub(" ", raw_value)
+            raw_value = CONTROLS.sub(" ", raw_value)
         name, value = raw_name.lower(), raw_value.strip(" \t")
         if name.encode() in _CONNECTION_FIELDS or (name == "te" and value.lower() != "trailers"):
             continue
@@ -137,7 +133,7 @@ def declared_length(fields: Fields, allowed: int) -> int | str:
     lengths = [value for name, value in fields if name == b"content-length"]
     if not lengths:
         return -1
-    if len(lengths) > allowed or len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
-        return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits"
-    length = int(lengths[0])
-    return length if length <= LARGEST_LENGTH else f"content-length is {length}; expected a number below 2^63"
+    length = content_length(lengths[0].decode("latin-1"))
+    if len(lengths) > allowed or len(set(lengths)) > 1 or length is None:
+        return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits, below 2^63"
+    return length

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from mockrec.engine.wire.fault_phrases import quoted
-from mockrec.engine.wire.http1.request_head import is_text, odd_parts
 from mockrec.engine.wire.http2.fields import (
     Fields,
     as_text,
@@ -19,11 +18,12 @@ from mockrec.engine.wire.http2.fields import (
     repaired,
 )
 from mockrec.engine.wire.parts import RequestHead, ResponseHead, header_table
-from mockrec.engine.wire.syntax import BODILESS_STATUSES, TOKEN_BYTES
+from mockrec.engine.wire.request_line import is_text, unusual_parts
+from mockrec.engine.wire.syntax import BODILESS_STATUSES, SCHEME_PATTERN, TOKEN_BYTES
 
 PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 AUTHORITY = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@\\]*")
-SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
+SCHEME = re.compile(SCHEME_PATTERN.encode())
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
@@ -90,7 +90,7 @@ def _build(fields: Fields, ended: bool) -> RequestHead | str:
     raw_headers = as_text(fields)
     target = (authority if tunnel else path).decode("latin-1")
     head = RequestHead(method.decode("ascii"), target, "2.0", raw_headers, header_table(raw_headers))
-    head.odd = odd_parts(head.method, target)
+    head.odd = unusual_parts(head.method, target)
     head.content_length = length if length >= 0 else None
     head.has_body = not ended
     head.expects_continue = head.headers.get("expect", "").lower() == "100-continue"

@@ -13,9 +13,8 @@ from h2.events import Event, RequestReceived
 from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes
 
+from mockrec.engine.wire.fault_codes import OVERFLOW
 from mockrec.engine.wire.fault_phrases import library_words
-from mockrec.engine.wire.http1.lenient_head import read_lenient_request
-from mockrec.engine.wire.http1.request_head import OVERFLOW
 from mockrec.engine.wire.http2.connection import H2Side
 from mockrec.engine.wire.http2.fast_path import FastPath, introduce
 from mockrec.engine.wire.http2.fields import plain_fields, shown
@@ -30,6 +29,7 @@ from mockrec.engine.wire.http2.frames import (
     Violation,
 )
 from mockrec.engine.wire.http2.heads import final_head, read_request, response_head
+from mockrec.engine.wire.http2.lenient_head import read_lenient_request
 from mockrec.engine.wire.http2.limits import HEADER_OVERFLOW
 from mockrec.engine.wire.http2.streams import StreamPart, StreamState
 from mockrec.engine.wire.parts import End, Fault, RequestHead, RequestPart, ResponseHead

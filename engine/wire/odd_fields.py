@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from mockrec.engine.wire.http1.request_head import HEADER_LINE
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.syntax import CONTROLS_BYTES, FIELD_LINE, FRAMING_NAMES, TOKEN_BYTES, WHITESPACE
 
 FOLDED: Final = "folded-field"
 SPACE_BEFORE_COLON: Final = "space-before-colon"
@@ -35,10 +34,8 @@ CLIENT_ODD_TAG: Final = "client-odd:"
 """The same for a client that `server.lenient` accepts."""
 
 _NEVER = re.compile(rb"[\x00\r\n]")
-_CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_LETTERS = re.compile(rb"[^a-z]+")
-_BLANKS = b" \t"
-FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+FRAMING: Final = frozenset(name.encode() for name in FRAMING_NAMES)
 _LIKE_FRAMING: Final = (b"contentlength", b"transferencoding")
 
 Fields = list[list[str]]
@@ -57,14 +54,14 @@ def client_odd_tags(kinds: Sequence[str]) -> list[str]:
 def is_like_framing(name: bytes, framing: frozenset[bytes] = FRAMING) -> bool:
     """Whether some reader could take a name that is none for one that frames: whatever is dropped from it."""
     lower = name.lower()
-    return lower.strip(_BLANKS) in framing or _NO_LETTERS.sub(b"", lower).startswith(_LIKE_FRAMING)
+    return lower.strip(WHITESPACE) in framing or _NO_LETTERS.sub(b"", lower).startswith(_LIKE_FRAMING)
 
 
 def value_kind(value: bytes) -> str | None:
     """What is odd about a value, or nothing; None if no head can hold it."""
     if _NEVER.search(value):
         return None
-    return CONTROL if _CONTROLS.search(value) else ""
+    return CONTROL if CONTROLS_BYTES.search(value) else ""
 
 
 def read_fields(lines: Sequence[bytes], framing: frozenset[bytes] = FRAMING) -> tuple[Fields, tuple[str, ...]] | str:
@@ -75,7 +72,7 @@ def read_fields(lines: Sequence[bytes], framing: frozenset[bytes] = FRAMING) -> 
     fields: list[tuple[bytes, list[bytes]]] = []
     odd: dict[str, None] = {}
     for line in lines:
-        matched = HEADER_LINE.fullmatch(line)
+        matched = FIELD_LINE.fullmatch(line)
         if matched is not None:
             fields.append((matched[1], [matched[2]]))
             continue
@@ -97,8 +94,8 @@ def _field(
     raw_name, colon, raw_value = line.partition(b":")
     if not colon:
         return f"the line {_shown(line)} has no colon"
-    name, value = raw_name.rstrip(_BLANKS), raw_value.strip(_BLANKS)
-    if _NEVER.search(name) or _CONTROLS.search(name) or b"\t" in name:
+    name, value = raw_name.rstrip(WHITESPACE), raw_value.strip(WHITESPACE)
+    if _NEVER.search(name) or CONTROLS_BYTES.search(name) or b"\t" in name:
         return f"the name of a field holds a control character: {_shown(line)}"
     kind = value_kind(value)
     if kind is None:
@@ -121,7 +118,7 @@ def _folded(
     line: bytes, fields: list[tuple[bytes, list[bytes]]], odd: dict[str, None], framing: frozenset[bytes]
 ) -> str:
     """A line that goes on with the field before it (obs-fold); what is wrong with it, if it cannot be read."""
-    rest = line.strip(_BLANKS)
+    rest = line.strip(WHITESPACE)
     if not fields:
         return f"the first line behind the status line begins with a blank: {_shown(line)}"
     if not rest:
