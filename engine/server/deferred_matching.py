@@ -12,7 +12,7 @@ from mockrec.engine.rules.matching.body import is_body_key
 from mockrec.engine.rules.matching.deferral import Check, Deferral, Question
 from mockrec.engine.rules.matching.match import check_of
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mockrec.engine.steps.failures import reply_failure
 from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 
 
 def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> StepHandler:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mockrec.formats.text.fields import header_table as header_table
+
 RawHeaders = Sequence[Sequence[str]]
 
 
@@ -178,18 +180,3 @@ class ResponsePart:
 
 
 Part = RequestPart | Interim | ResponsePart | Data | End | Fault
-
-
-def header_table(raw_headers: RawHeaders) -> dict[str, Any]:
-    """Lower-case name → value. Repeated fields are joined with `, ` (RFC 9110, 5.3), cookies with `; `
-    (RFC 9113, 8.2.3); `set-cookie` cannot be joined and is always a list."""
-    table: dict[str, Any] = {}
-    for raw_name, value in raw_headers:
-        name = raw_name.lower()
-        if name == "set-cookie":
-            table.setdefault(name, []).append(value)
-        elif name in table:
-            table[name] += ("; " if name == "cookie" else ", ") + value
-        else:
-            table[name] = value
-    return table

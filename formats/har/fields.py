@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 
+from mockrec.formats.text.fields import header_table
 from mockrec.formats.text.syntax import BREAKS_VALUE, TOKEN
 from mockrec.formats.text.urls import DEFAULT_PORTS
 
@@ -86,20 +87,9 @@ def raw_headers(headers: Any) -> list[list[str]]:
     return found
 
 
-def header_table(raw: list[list[str]]) -> dict[str, Any]:
-    """`rawHeaders` → `headers`, as the recorder joins them."""
-    table: dict[str, Any] = {}
-    for raw_name, value in raw:
-        name = raw_name.lower()
-        if name.startswith(":"):
-            continue
-        if name == "set-cookie":
-            table.setdefault(name, []).append(value)
-        elif name in table:
-            table[name] += ("; " if name == "cookie" else ", ") + value
-        else:
-            table[name] = value
-    return table
+def named_headers(raw: list[list[str]]) -> dict[str, Any]:
+    """`rawHeaders` → `headers` without pseudo-headers (RFC 9113, 8.3), which a HAR keeps elsewhere."""
+    return header_table([pair for pair in raw if not pair[0].startswith(":")])
 
 
 def shown_headers(headers: list[dict[str, str]]) -> tuple[list[dict[str, str]], dict[str, Any]]:

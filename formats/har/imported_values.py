@@ -216,7 +216,7 @@ def url_of(request: Mapping[str, Any], notes: EntryNotes, headers: list[list[str
 
 
 def _whole(url: str, headers: list[list[str]], notes: EntryNotes) -> str:
-    table = fields.header_table([[name.lstrip(":"), value] for name, value in headers])
+    table = fields.named_headers([[name.lstrip(":"), value] for name, value in headers])
     host = "" if url.startswith("//") else text(table.get("authority")) or text(table.get("host"))
     if not host and not url.startswith("//"):
         return url
