@@ -1,6 +1,6 @@
-"""What is wrong with a request, in words: what was found, what was expected, and the likely fix.
+"""Error messages for faults of clients: what was found, what was expected, and the likely fix.
 
-The words are worked out of the bytes when a request is refused, so that good requests cost nothing. They go to the
+A message is derived from the bytes when a request is refused, so that valid requests cost nothing. It goes to the
 client, to the log (`errorMessage`) and to stderr. Values of fields and targets, which may be secret, are not repeated.
 """
 
@@ -16,7 +16,7 @@ from mockrec.engine.wire.request_line import METHODS, is_text
 from mockrec.engine.wire.syntax import FIELD_LINE, TOKEN_BYTES, WHITESPACE
 
 _QUOTED: Final = 64
-"""Characters of what is quoted. Nothing is cut: half of a secret would not be known as one."""
+"""The most characters that are quoted. A longer text is not cut: redaction would not recognize half of a secret."""
 _TOO_EARLY = "the client closed the connection in the middle of a request"
 _OTHER_PROTOCOL = "another protocol than HTTP is passed on only"
 _WORD = re.compile(rb"[!-~]{1,64}")
@@ -24,7 +24,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def fault_words(fault: Fault) -> str:
-    """The words for a fault of a client; empty where its code says everything."""
+    """Return the message for a fault of a client; empty if there is nothing to add to its code."""
     if fault.detail:
         return fault.detail
     words = _WORDS.get(fault.code)
@@ -32,7 +32,7 @@ def fault_words(fault: Fault) -> str:
 
 
 def quoted(data: bytes | str) -> str:
-    """What a client has sent, in double quotes, with escapes for what is not printable; its size if it is long."""
+    """Return bytes of a peer in double quotes, with escapes for what is not printable; only their number if many."""
     text = data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
     if len(text) > _QUOTED:
         return f"(a text of {len(text)} characters)"
@@ -40,7 +40,7 @@ def quoted(data: bytes | str) -> str:
 
 
 def bad_value(value: bytes) -> str:
-    """What makes a field's value one that no head can hold."""
+    """Return why a field value is invalid (RFC 9110, 5.5), as a predicate."""
     found = _CONTROL.search(value)
     if found is not None:
         return f"has the control character 0x{found[0][0]:02X} at position {found.start() + 1}"
@@ -52,7 +52,7 @@ _OF_PYTHON: Final = re.compile(r"[0-9]*|.*(?:\bb?'|<|__|object|argument).*", re.
 
 
 def library_words(error: Exception) -> str:
-    """What a library has found wrong with bytes of a peer, without words of its own language."""
+    """Return the message of a library's exception about a peer's bytes, without the names of Python's types."""
     text = str(error)
     state = _STATES.search(text)
     if state is not None:
@@ -80,7 +80,7 @@ def _method(fault: Fault) -> str:
     if word == b"PRI":
         return "the method PRI begins a connection of HTTP/2, not a request"
     expected = "expected a method, a target and a version, as in GET / HTTP/1.1"
-    # Another protocol's first bytes may hold a password (SOCKS).
+    # The first bytes of another protocol may hold a password (SOCKS).
     found = f"; found {quoted(word)}" if _WORD.fullmatch(word) else ""
     return f"the request does not begin as HTTP: {expected}{found}"
 
@@ -110,7 +110,7 @@ def _version(fault: Fault) -> str:
     words = _words_of_line(fault)
     if len(words) < 3:
         return "the request line has no version; expected a method, a target and a version, as in GET / HTTP/1.1"
-    # How much of it has come when it is refused depends on how the bytes were cut, so it is not quoted.
+    # It is not quoted: how much of it was received when it is refused depends on how the bytes were cut.
     return "the version, or what follows it in the request line, is not HTTP/1.1 or HTTP/1.0"
 
 
@@ -136,7 +136,7 @@ def _bad_line(line: bytes) -> str:
 
 
 def _field(fault: Fault, name: str) -> list[str]:
-    """The values of a field of the head, as far as there is one."""
+    """Return the values of a field of the head, as far as the head was read."""
     lines = fault.raw.decode("latin-1").split("\r\n")[1:]
     pairs = fault.raw_headers or [line.partition(":")[::2] for line in lines]
     return [pair[1].strip(" \t") for pair in pairs if pair[0].lower() == name]
@@ -154,7 +154,7 @@ def _lengths(fault: Fault) -> str:
 
 def _coding(fault: Fault) -> str:
     found = quoted(", ".join(_field(fault, "transfer-encoding")))
-    return f"Transfer-Encoding is {found}; expected chunked alone, in HTTP/1.1, and no Content-Length beside it"
+    return f"Transfer-Encoding is {found}; expected chunked alone, in HTTP/1.1, and no Content-Length with it"
 
 
 def _host(fault: Fault) -> str:
@@ -197,6 +197,6 @@ _WORDS: Final[dict[str, str | Callable[[Fault], str]]] = {
     "ERR_HTTP_REQUEST_TIMEOUT": "the request was not complete in time (server.timeouts.head, server.timeouts.bodyIdle)",
     "ERR_TOO_MANY_CONNECTIONS": "as many connections are open as server.limits.connections allows",
     "ERR_PROXY_AUTH_REQUIRED": "the user and the password of server.auth have to be in Proxy-Authorization",
-    "UNKNOWN_PROTOCOL_NO_DESTINATION": f"{_OTHER_PROTOCOL} in a tunnel (CONNECT, SOCKS), which says where to",
+    "UNKNOWN_PROTOCOL_NO_DESTINATION": f"{_OTHER_PROTOCOL} in a tunnel (CONNECT, SOCKS), which names the destination",
     "UNKNOWN_PROTOCOL_NO_DESTINATION_PORT": f"{_OTHER_PROTOCOL} in a tunnel that names a port",
 }

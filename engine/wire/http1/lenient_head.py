@@ -1,7 +1,7 @@
-"""Request heads as servers' are read (`server.lenient`): what is odd and means one thing only is repaired and named.
+"""HTTP/1 request heads with `server.lenient`: what breaks the rules and has one meaning is repaired and named.
 
-A head that `head.py` takes is taken as it is. Any other is repaired line by line (`odd_fields.py`), and what has become
-of it has to pass `head.py` after all, so that nothing is taken here whose framing is not beyond doubt.
+A head that `request_head.py` accepts is accepted as it is. Any other is repaired line by line (`odd_fields.py`), and
+the repaired head must pass `request_head.py`: no head is accepted whose framing is not certain (RFC 9112, 11.2).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from mockrec.engine.wire.parts import Fault, RequestHead
 from mockrec.engine.wire.syntax import CONTROLS, TOKEN
 
 _HOST_AND_FRAMING = FRAMING | {b"host"}
-"""A request is also sent astray by its host (RFC 9112, 3.2)."""
+"""Host decides where a request goes (RFC 9112, 3.2), so it is not repaired either."""
 
 
 def read_lenient_head(raw: bytes) -> RequestHead | Fault:
-    """Read a complete head, the empty line included. The result is shared where the head is good: never change it."""
+    """Read a complete head, the empty line included. A valid head is cached and shared: it must not be changed."""
     head = read_head(raw)
     if isinstance(head, RequestHead):
         return head
@@ -37,7 +37,7 @@ def read_lenient_head(raw: bytes) -> RequestHead | Fault:
 
 
 def lenient_partial_fault(buffer: bytes) -> Fault | None:
-    """The fault that a head must end in, although it is not complete yet: only its first line can tell."""
+    """Return the fault that an incomplete head has already, which only its first line can show; or None."""
     line, end, _ = buffer.partition(b"\n")
     fault = partial_fault(line.removesuffix(b"\r") + b"\r\n" if end else line)
     return None if fault is None else Fault(fault.code, fault.status, buffer)

@@ -1,10 +1,7 @@
-"""HTTP/1 request heads: from bytes to `RequestHead`, or the fault in them.
+"""HTTP/1 request heads (RFC 9112, 3 and 5): bytes → `RequestHead`, or the fault in them.
 
-h11 forgives what a recorder must not (bare line feeds, folded lines) and names no error codes, so every
-head passes here first. The checks run in the order of the bytes, lines first and framing after them;
-that way a head gives the same fault however it was cut on its way.
-
-The codes are those of llhttp and Node's HTTP server (RFC 9112 sections stand beside the checks).
+The checks run in the order of the bytes, line by line, and the framing is checked after the lines: a head gives the
+same fault however its bytes were cut. Each check names its section of RFC 9112.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ _heads: dict[bytes, RequestHead] = {}
 
 
 def read_head(raw: bytes) -> RequestHead | Fault:
-    """Read a complete head, the empty line included. The result is shared: never change it."""
+    """Read a complete head, the empty line included. The result is cached and shared: it must not be changed."""
     known = _heads.get(raw)
     if known is not None:
         return known
@@ -54,9 +51,9 @@ def read_head(raw: bytes) -> RequestHead | Fault:
 
 
 def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
-    """The fault that a head must end in, although it is not complete yet; None while it may become good.
+    """Return the fault that an incomplete head has already; None while the head may become valid.
 
-    The first `checked` bytes were found good before; the lines that end in them are not read again.
+    The first `checked` bytes were found without fault before; the lines that end in them are not read again.
     """
     line_end = buffer.rfind(b"\r\n", 0, checked)
     *lines, rest = buffer[line_end + 2 if line_end >= 0 else 0 :].split(b"\r\n")
@@ -69,7 +66,7 @@ def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
 
 
 def _target_fault(target: bytes, *, complete: bool) -> str:
-    """The code of the first fault among the characters of a target, or nothing."""
+    """Return the code of the first fault in the characters of a target (RFC 9112, 3.2), or empty."""
     bad = _BAD_TARGET.search(target)
     good = target if bad is None else target[: bad.start()]
     if not is_text(good, complete=complete or bad is not None):
@@ -82,14 +79,14 @@ def _target_fault(target: bytes, *, complete: bool) -> str:
 def _partial_request_line_fault(line: bytes, raw: bytes) -> Fault | None:
     method, space, target = line.partition(b" ")
     if not space:
-        # A CR may be half of the line's end, also of an empty line's.
+        # A CR may be half of the end of this line, or of an empty line (RFC 9112, 2.2).
         if line in (b"", b"\r") or TOKEN_BYTES.fullmatch(line.removesuffix(b"\r")):
             return None
         return Fault(INVALID_METHOD, raw=raw)
     if not is_method(method):
         return Fault(INVALID_METHOD, raw=raw)
     target, space, version = target.partition(b" ")
-    # A line that can still become `… HTTP/1.x` waits for its end.
+    # A line that may become `… HTTP/1.x` has no fault before its end.
     waits_for_version = b"HTTP/1.".startswith(version[:7]) and b" " not in version and b"\n" not in version
     bad = _target_fault(target if space else target.removesuffix(b"\r"), complete=bool(space))
     if not bad and (waits_for_version or not space):
@@ -105,7 +102,7 @@ def _header_fault(lines: list[bytes], raw: bytes) -> Fault | None:
     match = FIELD_LINE.fullmatch
     for line in lines:
         if match(line) is None:
-            # A bare LF is a line break to some readers and not to others: the classic smuggling gap.
+            # A bare LF ends a line for some recipients and not for others (RFC 9112, 2.2): request smuggling.
             return Fault(INVALID_VERSION if b"\n" in line else INVALID_HEADER, raw=raw)
     return None
 
@@ -143,7 +140,7 @@ def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
     raw_headers: list[list[str]] = []
     for line in lines[1:]:
         matched = FIELD_LINE.fullmatch(line)
-        assert matched is not None  # _syntax_fault has seen every line
+        assert matched is not None  # _syntax_fault has checked every line
         raw_headers.append([matched[1].decode("latin-1"), matched[2].decode("latin-1")])
     head = RequestHead(method, target, version[5:], raw_headers, header_table(raw_headers))
     code = _read_framing(head)
@@ -154,14 +151,14 @@ def _build(lines: list[bytes], raw: bytes) -> RequestHead | Fault:
 
 
 def _read_framing(head: RequestHead) -> str:
-    """Fill in what the headers say about the message; the error code if they contradict themselves."""
+    """Set what the fields say about the message; return the code of a fault, or empty."""
     names = [name.lower() for name, _ in head.raw_headers]
     headers = head.headers
     lengths = names.count("content-length")
     if lengths > 1:
         return REPEATED_LENGTH
     if "transfer-encoding" in headers:
-        # RFC 9112, 6.1 and 6.3: both lengths at once, or a coding we cannot undo, is an attack or a mistake.
+        # RFC 9112, 6.1 and 6.3: both framings at once, or a coding that is not known, is an attack or a mistake.
         if lengths or headers["transfer-encoding"].lower() != "chunked" or head.version == "1.0":
             return INVALID_CODING
         head.chunked = head.has_body = True
@@ -176,7 +173,7 @@ def _read_framing(head: RequestHead) -> str:
         return BAD_HOST  # RFC 9112, 3.2
     if hosts == 0 and head.version == "1.1":
         if head.method != "CONNECT" and head.target.startswith(("/", "*")):
-            return BAD_HOST  # nothing else names it
+            return BAD_HOST  # the target names no host either
         head.odd = (NO_HOST,)
     connection = [token.strip() for token in headers.get("connection", "").lower().split(",")]
     head.keep_alive = head.version == "1.1" and "close" not in connection

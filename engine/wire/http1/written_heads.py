@@ -36,7 +36,7 @@ def _declared_length(raw_headers: list[list[str]]) -> int:
 
 
 def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
-    """Another server may repeat its length; it must not be passed on so (RFC 9112, 6.3)."""
+    """Return the fields with one Content-Length, which another server may have repeated (RFC 9112, 6.3)."""
     lengths = [pair for pair in raw_headers if pair[0].lower() == "content-length"]
     if len(lengths) == 1 and "," not in lengths[0][1]:
         return raw_headers
@@ -46,24 +46,27 @@ def with_one_length(raw_headers: list[list[str]]) -> list[list[str]]:
 
 
 def is_chunked(raw_headers: list[list[str]]) -> bool:
+    """Whether Transfer-Encoding is `chunked` alone (RFC 9112, 6.1)."""
     return [value.lower() for name, value in raw_headers if name.lower() == "transfer-encoding"] == ["chunked"]
 
 
 def without(raw_headers: list[list[str]], *names: str) -> list[list[str]]:
+    """Return the fields except those with one of these lower-case names."""
     return [pair for pair in raw_headers if pair[0].lower() not in names]
 
 
 def head_bytes(status: int, reason: str, headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
+    """Return a response head (RFC 9112, 4). Raises ValueError for what no head can hold. `odd`: see `field_lines`."""
     if BREAKS_VALUE.search(reason):
         raise ValueError(f"a status line cannot hold {reason!r}")
     return f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1") + field_lines(headers, odd=odd)
 
 
 def field_lines(headers: Sequence[Sequence[str]], *, odd: bool = False) -> bytes:
-    """Header or trailer fields in the order and case given, and the empty line behind them.
+    """Return header or trailer fields (RFC 9112, 5) in the order and case given, and the empty line after them.
 
-    `odd`: a name may be one that is no token, because a peer has sent it so; everybody finds the same colon behind it.
-    Raises ValueError for what no head can hold.
+    `odd`: a name may be no token, because a peer sent it so; every recipient finds the same colon after it. Raises
+    ValueError for what no head can hold.
     """
     text = "".join([f"{name}: {value}\r\n" for name, value in headers]) + "\r\n"
     lines = len(headers) + 1

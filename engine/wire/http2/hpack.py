@@ -1,7 +1,7 @@
-"""Header compression (RFC 7541) that goes past h2.
+"""Header compression (RFC 7541) that keeps the fields from h2.
 
-h2 ends the connection for a bad field where RFC 9113 (8.1.1) wants only the stream to end, and goes through every
-list of fields many times. So it is shown next to nothing, and the fields stay here.
+h2 ends the connection for a malformed field where RFC 9113 (8.1.1) asks for a stream error, and iterates over every
+list of fields many times. So h2 is shown at most `:status`, and the fields stay here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CACHED_BLOCK_SIZE: Final = 4096
 
 
 class _Table(HeaderTable):
-    """A compression table that tells whether it changed: while it does not, equal bytes are equal fields."""
+    """A dynamic table (RFC 7541, 2.3.2) that counts its changes: without any, equal bytes are equal fields."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Table(HeaderTable):
 
 
 class FieldDecoder(Decoder):
-    """Keeps the fields of the last block in `fields`, and shows h2 no more than `shown` of them if it is `:status`."""
+    """Keeps the fields of the last block in `fields`; h2 sees the first `shown` of them, if the first is `:status`."""
 
     def __init__(self, limit: int, shown: int) -> None:
         super().__init__(limit)
@@ -57,7 +57,7 @@ class FieldDecoder(Decoder):
             fields = tuple(super().decode(data, raw=True))
         except OversizedHeaderListError as error:
             raise DenialOfServiceError(str(error)) from error
-        except Exception as error:  # the table is lost: RFC 9113, 4.3
+        except Exception as error:  # the state of the table is unknown: a connection error (RFC 9113, 4.3)
             broken = ProtocolError(f"The header block cannot be decoded: {library_words(error)}")
             broken.error_code = ErrorCodes.COMPRESSION_ERROR
             raise broken from error
@@ -70,7 +70,7 @@ class FieldDecoder(Decoder):
 
 
 class FieldEncoder(Encoder):
-    """Encodes `fields`, whatever h2 gives it."""
+    """Encodes `fields` instead of what h2 passes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,11 +84,11 @@ class FieldEncoder(Encoder):
 
     @header_table_size.setter
     def header_table_size(self, value: int) -> None:
-        # A table as large as the peer likes would be our memory, and is searched entry by entry.
+        # A larger table, which the peer may allow, would take our memory, and is searched entry by entry.
         value = min(value, _TABLE_SIZE)
         if value != self.header_table.maxsize:
             self.header_table.maxsize = value
-            # The smallest and the last are all that may be told (RFC 7541, 4.2).
+            # Only the smallest and the last size are signalled (RFC 7541, 4.2).
             smallest = min(self.table_size_changes, default=value)
             self.table_size_changes[:] = [value] if smallest >= value else [smallest, value]
             self._blocks.clear()
@@ -99,7 +99,7 @@ class FieldEncoder(Encoder):
             return known
         self.header_table.resized = resized = bool(self.table_size_changes)
         changes = self._table.changes
-        # Huffman coding in Python costs more time than it saves bytes.
+        # Huffman coding in Python costs more time than the bytes it saves.
         block = super().encode(self.fields, huffman=False)
         if resized or self._table.changes != changes or len(self._blocks) >= _CACHED_BLOCKS:
             self._blocks.clear()

@@ -1,7 +1,7 @@
-"""Request heads of HTTP/2 with `server.lenient`: what is odd and has one meaning is repaired and named.
+"""HTTP/2 request heads with `server.lenient`: what breaks the rules and has one meaning is repaired and named.
 
-A list of fields that `heads.py` takes is taken as it is. Any other is repaired field by field (`odd_fields.py`), and
-the repaired list must pass `heads.py`.
+A list of fields that `heads.py` accepts is accepted as it is. Any other is repaired field by field (RFC 9113, 8.2.1),
+and the repaired list must pass `heads.py`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def read_lenient_request(fields: Fields, ended: bool) -> tuple[RequestHead, int]
     if not kinds or any(pair not in fields for pair in mended if pair[0] == b"host"):
         return read
     if any(value_kind(value) is None for _, value in mended):
-        return read  # also under a name that is left out below
+        return read  # even if the name is left out below
     plain: list[tuple[bytes, bytes]] = []
     for name, value in mended:
         if name in FRAMING or not LOWERCASE_TOKEN_BYTES.fullmatch(name):
-            # What is a name to nobody goes; pseudo-fields, capitals and what frames have to pass as they are.
+            # An invalid name is left out; pseudo-headers, upper case and fields that frame must pass as they are.
             if name.startswith(b":") or name != name.lower() or name in FRAMING or not _VISIBLE.fullmatch(name):
                 plain.append((name, value))
         else:

@@ -1,6 +1,7 @@
-"""HTTP/2, server side (RFC 9113): bytes of one connection in, parts of its streams out; answers in, bytes out.
+"""HTTP/2, server side (RFC 9113): bytes of one connection in, parts of its streams out; responses in, bytes out.
 
-The twin of `H2Client` in `client.py`; what both do stands in `connection.py`.
+The counterpart of `H2Client` in `client.py`; `connection.py` has what both share, `fast_path.py` the streams that
+bypass h2.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ from mockrec.engine.wire.parts import End, Fault, RequestHead, RequestPart, Resp
 
 __all__ = ["H2Server", "StreamPart"]
 
-# What h2 is shown in place of the fields: it must know an interim response from a final one.
+# The fields that h2 is shown: it must distinguish interim responses from final ones.
 _INTERIM = ((b":status", b"100"),)
 _FINAL = ((b":status", b"200"),)
 
 
 class H2Server(H2Side):
-    """One HTTP/2 connection seen from the server."""
+    """The server's side of one HTTP/2 connection."""
 
     def __init__(self, *, head_limit: int, streams: int, lenient: bool = False) -> None:
-        """`lenient`: what is odd in a request and means one thing only is repaired (`lenient_head.py`)."""
+        """`streams`: how many may be open at once. `lenient`: repair what has one meaning (`lenient_head.py`)."""
         self._limit = streams
         self._read_request = read_lenient_request if lenient else read_request
         settings = {SettingCodes.MAX_CONCURRENT_STREAMS: streams, SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
@@ -141,11 +142,11 @@ class H2Server(H2Side):
         length: int | None,
         date: str,
     ) -> ResponseHead:
-        """A final head as a stream must send it; see `final_head`. HTTP/2 has no reasons."""
+        """Return a final head as a stream must send it; see `final_head`. HTTP/2 has no reasons (RFC 9113, 8.3.2)."""
         return final_head(status, headers, length, date)
 
     def send_interim(self, stream: int, status: int, headers: Sequence[Sequence[str]]) -> None:
-        """A 1xx head. Raises ValueError for what no head can hold."""
+        """Send a 1xx head (RFC 9113, 8.1). Raises ValueError for what no head can hold."""
         if not 100 <= status <= 199 or status == 101:  # RFC 9113, 8.6
             raise ValueError(f"no interim head can have the status {status}")
         head = response_head(status, plain_fields(headers))
@@ -164,7 +165,7 @@ class H2Server(H2Side):
         return True
 
     def send_head(self, stream: int, head: ResponseHead, *, end: bool) -> None:
-        """A final head made by `frame`."""
+        """Send a final head made by `frame`. `end`: no content follows."""
         state = self._state(stream)
         if state is None:
             return

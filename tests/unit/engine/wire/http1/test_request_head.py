@@ -74,7 +74,7 @@ FAULTS = [
     (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tfolded\r\n|\r\n", "HPE_INVALID_HEADER_TOKEN"),
 ]
 
-# What only the whole head tells.
+# Faults that only the whole head shows.
 CONTRADICTIONS = [
     ([b"Content-Length: abc"], "HPE_INVALID_CONTENT_LENGTH"),
     ([b"Content-Length: -1"], "HPE_INVALID_CONTENT_LENGTH"),

@@ -34,7 +34,7 @@ GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":pa
 
 @pytest.fixture
 def peer(new_peer: NewPeer) -> Any:
-    """A connection with one request behind it, so that h2 has seen one."""
+    """A connection that has carried one request, so that h2 has seen one."""
     made = new_peer(streams=3)
     made.ask(1)
     made.server.send_head(1, answer(made, 204), end=True)
@@ -80,8 +80,8 @@ def test_many_at_once_keep_their_order_and_the_table_of_fields(peer: Any) -> Non
     for stream in (7, 3):
         assert peer.server.send_whole(stream, answer(peer, 200, [("x-n", str(stream))]), b"")
     peer.server.send_head(5, answer(peer, 200, [("x-n", "5")]), end=True)
-    told = [(frame.stream_id, dict(peer.fields(frame))["x-n"]) for frame in peer.heard()]
-    assert told == [(7, "7"), (3, "3"), (5, "5")]
+    sent = [(frame.stream_id, dict(peer.fields(frame))["x-n"]) for frame in peer.heard()]
+    assert sent == [(7, "7"), (3, "3"), (5, "5")]
 
 
 def test_a_body_larger_than_the_windows_is_for_h2(new_peer: NewPeer) -> None:
@@ -222,7 +222,7 @@ def test_a_frame_inside_the_head_of_another_stream_is_a_fault(peer: Any) -> None
 
 @pytest.fixture
 def h2_server() -> H2Connection:
-    """h2 as the codec configures it, with stream 1 behind it and stream 9 begun."""
+    """h2 as the codec configures it, after requests on streams 1 and 9."""
     config = H2Configuration(client_side=False, validate_inbound_headers=False, normalize_inbound_headers=False)
     made = H2Connection(config)
     made.decoder = FieldDecoder(1000, shown=0)
