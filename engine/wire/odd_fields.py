@@ -52,7 +52,10 @@ def client_odd_tags(kinds: Sequence[str]) -> list[str]:
 
 
 def is_like_framing(name: bytes, framing: frozenset[bytes] = FRAMING) -> bool:
-    """Whether a recipient that drops invalid characters could read an invalid name as one in `framing`."""
+    """Whether a recipient that drops invalid characters could read an invalid name as one in `framing`.
+
+    RFC 9112, 11.2: request smuggling.
+    """
     lower = name.lower()
     return lower.strip(WHITESPACE) in framing or _NO_LETTERS.sub(b"", lower).startswith(_LIKE_FRAMING)
 
@@ -122,7 +125,7 @@ def _folded(
     if not fields:
         return f"the first line after the start line begins with a blank: {_shown(line)}"
     if not rest:
-        return "a line holds only blanks, which some recipients read as the end of the head"
+        return "a line holds blanks alone, which some recipients read as the end of the head"
     if fields[-1][0].lower() in framing:
         return f"the field {_shown(fields[-1][0])} frames, and is folded"
     name, colon, _ = rest.partition(b":")

@@ -76,7 +76,7 @@ class RequestHead:
 
 @dataclass(slots=True)
 class RequestPart:
-    """A complete request head was received."""
+    """A complete request head was received (RFC 9110, 6.2)."""
 
     head: RequestHead
 
@@ -174,7 +174,7 @@ class Interim:
 
 @dataclass(slots=True)
 class ResponsePart:
-    """A complete final response head was received."""
+    """A complete final response head was received (RFC 9110, 15)."""
 
     head: ResponseHead
     keep_alive: bool = True

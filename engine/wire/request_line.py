@@ -52,16 +52,16 @@ def is_text(target: bytes, *, complete: bool = True) -> bool:
 
 
 def target_text(target: str) -> str:
-    """The target of a head (latin-1, so that it can be sent again byte by byte) as text: it is UTF-8."""
+    """Return the target of a head, which is latin-1 so that it can be sent again, as text: UTF-8 (RFC 3986, 2.5)."""
     return target if target.isascii() else target.encode("latin-1").decode("utf-8", "replace")
 
 
 def sent_target(text: str) -> str:
-    """The inverse of `target_text`: a target as heads have it."""
+    """Return a target that is text as heads have it: the inverse of `target_text`."""
     return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def unusual_parts(method: str, target: str) -> tuple[str, ...]:
-    """The tags for what is valid in method and target, and unusual."""
+    """Return the tags for what is valid in method and target, and unusual (RFC 9110, 16.1; RFC 3986, 2.1)."""
     tags = () if method.encode("latin-1") in METHODS else (UNKNOWN_METHOD,)
     return tags if target.isascii() else (*tags, RAW_TARGET)

@@ -29,12 +29,12 @@ class UndecodableError(ValueError):
 
 
 def longest_of(encoded: int) -> int:
-    """How many bytes a body of `encoded` bytes may have when it is decoded."""
+    """Return how many bytes a body of `encoded` bytes may have when it is decoded."""
     return max(encoded * _RATIO, _ALWAYS)
 
 
 def codings_of(content_encoding: str) -> list[str]:
-    """The codings that change the bytes, in the order in which they were applied."""
+    """Return the codings of a Content-Encoding that change bytes, in the order of application (RFC 9110, 8.4)."""
     names = [name.strip().lower() for name in content_encoding.split(",")]
     return [name for name in names if name not in IDENTITIES]
 

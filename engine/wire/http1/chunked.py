@@ -23,7 +23,7 @@ _HEX_DIGITS = b"0123456789ABCDEFabcdef"
 
 
 class ChunkedBody:
-    """The content of one message. `limit`: bytes of a size line, and of all trailers together, line ends included."""
+    """The chunks of one message (RFC 9112, 7.1). `limit`: bytes of a size line, and of all trailers, with line ends."""
 
     __slots__ = ("_awaits_crlf", "_buffer", "_forgiving", "_in_trailers", "_left", "_limit", "_odd", "_trailers")
 
@@ -41,11 +41,11 @@ class ChunkedBody:
 
     @property
     def rest(self) -> bytes:
-        """The bytes that follow the end of the content."""
+        """The bytes that follow the end of the content (RFC 9112, 9.3.2: of the next message)."""
         return bytes(self._buffer)
 
     def receive(self, data: bytes) -> list[Part]:
-        """Return the parts that `data` completes; nothing follows an `End` or a `Fault`."""
+        """Return the parts that `data` completes; nothing follows an `End` or a `Fault` (RFC 9112, 7.1)."""
         buffer = self._buffer
         buffer += data
         parts: list[Part] = []

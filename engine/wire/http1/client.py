@@ -36,7 +36,7 @@ _BREAKS_REQUEST_LINE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class H1Client:
-    """The client's side of one HTTP/1 connection: one exchange after another, without pipelining."""
+    """The client's side of one HTTP/1 connection (RFC 9112, 9.3): one exchange after another, without pipelining."""
 
     def __init__(self, head_limit: int) -> None:
         self._head_limit = head_limit
@@ -106,7 +106,10 @@ class H1Client:
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> list[Part]:
-        """Return the parts that these bytes from the server complete. Nothing follows a `Fault` or an `End`."""
+        """Return the parts that these bytes from the server complete. Nothing follows a `Fault` or an `End`.
+
+        RFC 9112, 4 to 7.
+        """
         if self._over:
             self._buffer += data
             return []
@@ -135,7 +138,7 @@ class H1Client:
 
     @property
     def informed(self) -> bool:
-        """Whether an interim response to the current request was received."""
+        """Whether an interim response to the current request was received (RFC 9110, 15.2)."""
         return self._interims > 0
 
     @property
@@ -145,7 +148,7 @@ class H1Client:
 
     @property
     def rest(self) -> bytes:
-        """The bytes that follow the end of the response."""
+        """The bytes that follow the end of the response: after a 101, of the protocol switched to (RFC 9110, 7.8)."""
         return bytes(self._buffer)
 
     def _heads(self) -> list[Part]:

@@ -17,7 +17,7 @@ _HOST_AND_FRAMING = FRAMING | {b"host"}
 
 
 def read_lenient_head(raw: bytes) -> RequestHead | Fault:
-    """Read a complete head, the empty line included. A valid head is cached and shared: it must not be changed."""
+    """Read a complete head (RFC 9112, 2.1), the empty line included. A valid head is shared: it must not be changed."""
     head = read_head(raw)
     if isinstance(head, RequestHead):
         return head
@@ -37,7 +37,7 @@ def read_lenient_head(raw: bytes) -> RequestHead | Fault:
 
 
 def lenient_partial_fault(buffer: bytes) -> Fault | None:
-    """Return the fault that an incomplete head has already, which only its first line can show; or None."""
+    """Return the fault that an incomplete head has already, or None: only its request line shows one (RFC 9112, 3)."""
     line, end, _ = buffer.partition(b"\n")
     fault = partial_fault(line.removesuffix(b"\r") + b"\r\n" if end else line)
     return None if fault is None else Fault(fault.code, fault.status, buffer)

@@ -34,7 +34,7 @@ _heads: dict[bytes, RequestHead] = {}
 
 
 def read_head(raw: bytes) -> RequestHead | Fault:
-    """Read a complete head, the empty line included. The result is cached and shared: it must not be changed."""
+    """Read a complete head (RFC 9112, 2.1), the empty line included. The result is shared: it must not be changed."""
     known = _heads.get(raw)
     if known is not None:
         return known
@@ -51,7 +51,7 @@ def read_head(raw: bytes) -> RequestHead | Fault:
 
 
 def partial_fault(buffer: bytes, checked: int = 0) -> Fault | None:
-    """Return the fault that an incomplete head has already; None while the head may become valid.
+    """Return the fault that an incomplete head has already (RFC 9112, 3 and 5); None while it may become valid.
 
     The first `checked` bytes were found without fault before; the lines that end in them are not read again.
     """

@@ -42,7 +42,7 @@ def head_end(buffer: bytes | bytearray, start: int) -> int:
 
 
 def read_response_head(raw: bytes) -> ResponseHead | Fault:
-    """Read a complete head, the empty line included."""
+    """Read a complete head (RFC 9112, 2.1), the empty line included."""
     lines = raw.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
     odd: list[str] = [] if raw.count(b"\n") == raw.count(b"\r\n") else [odd_fields.BARE_LF]
     first = next((at for at, line in enumerate(lines) if line), 0)

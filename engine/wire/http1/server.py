@@ -42,11 +42,11 @@ from mockrec.engine.wire.syntax import BODILESS_STATUSES, FRAMING_NAMES
 
 
 class FramingError(Exception):
-    """The caller sends what the state of the response, or the length that its head declares, does not allow."""
+    """The caller sends what the state of the response, or the length in its head (RFC 9112, 6.2), does not allow."""
 
 
 class H1Server:
-    """The server's side of one HTTP/1 connection."""
+    """The server's side of one HTTP/1 connection (RFC 9112, 9.3)."""
 
     def __init__(self, head_limit: int, *, lenient: bool = False) -> None:
         """`head_limit`: bytes of a head, or of trailers. `lenient`: repair what has one meaning (`lenient_head.py`)."""
@@ -76,7 +76,10 @@ class H1Server:
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> list[Part]:
-        """Return the parts that these bytes from the client complete. After a `Fault`, all bytes are ignored."""
+        """Return the parts that these bytes from the client complete. After a `Fault`, all bytes are ignored.
+
+        RFC 9112, 2.2 and 6.
+        """
         state = self._request
         if state == "content":
             return self._content(data)
@@ -111,29 +114,29 @@ class H1Server:
         return self._request == "complete" and self._response == "complete"
 
     def take_rest(self) -> bytes:
-        """Remove and return what follows the request: the first bytes of a tunnel or of the protocol switched to."""
+        """Remove and return the bytes after the request: of a tunnel (RFC 9110, 9.3.6) or another protocol (7.8)."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
 
     @property
     def buffered(self) -> int:
-        """Bytes of pipelined requests, or of a head that is not complete."""
+        """Bytes of pipelined requests (RFC 9112, 9.3.2), or of an incomplete head."""
         return len(self._buffer)
 
     @property
     def pending(self) -> bytes:
-        """The part of an incomplete head that has been received."""
+        """The received part of an incomplete head (RFC 9112, 2.1)."""
         return bytes(self._buffer) if self._head is None else b""
 
     @property
     def head_begun(self) -> bool:
-        """Whether a head has begun that is not complete."""
+        """Whether the buffer has the start of an incomplete head (RFC 9112, 2.1)."""
         return self._head is None and bool(self._buffer)
 
     @property
     def reading_body(self) -> bool:
-        """Whether content of the request is still to be received."""
+        """Whether content of the request is still to be received (RFC 9112, 6)."""
         return self._request == "content"
 
     def _next_head(self) -> list[Part]:
@@ -262,7 +265,7 @@ class H1Server:
 
     @property
     def framing_key(self) -> tuple[bool, str]:
-        """What of the request decides the framing of its response, besides the response itself."""
+        """The properties of the request that decide the framing of a response (RFC 9112, 6.3 and 9.6)."""
         assert self._head is not None
         return self._head.keep_alive, self._head.version
 
@@ -286,7 +289,7 @@ class H1Server:
         return text
 
     def send_whole(self, head: ResponseHead, body: bytes, trailers: Sequence[Sequence[str]] = ()) -> bytes:
-        """Return the bytes of a whole response: a head made by `frame`, its content and its end."""
+        """Return the bytes of a whole response (RFC 9112, 2.1): a head made by `frame`, its content and its end."""
         wire: EncodedHead = head.wire
         if not trailers and len(body) == (0 if wire.bodiless or self.bodiless else wire.length):
             self._on_response("whole-and-close" if wire.close else "whole")
@@ -297,7 +300,7 @@ class H1Server:
         return data + self.send_end(trailers)
 
     def send_head(self, head: ResponseHead) -> bytes:
-        """Return the bytes of a final head made by `frame`."""
+        """Return the bytes of a final head made by `frame` (RFC 9112, 4)."""
         wire: EncodedHead = head.wire
         self._on_response("head")
         # RFC 9112, 6.3: how many bytes of content must follow.

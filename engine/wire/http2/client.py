@@ -29,7 +29,7 @@ _LAST_STREAM = H2Connection.HIGHEST_ALLOWED_STREAM_ID
 
 
 class H2Client(H2Side):
-    """The client's side of one HTTP/2 connection."""
+    """The client's side of one HTTP/2 connection (RFC 9113, 3)."""
 
     def __init__(self, *, head_limit: int) -> None:
         super().__init__(client=True, head_limit=head_limit, settings={SettingCodes.ENABLE_PUSH: 0})
@@ -53,7 +53,7 @@ class H2Client(H2Side):
 
     @property
     def open_streams(self) -> int:
-        """How many streams are open."""
+        """How many streams are open (RFC 9113, 5.1)."""
         return len(self._streams)
 
     @property

@@ -28,7 +28,7 @@ _OF_A_BLOCK: Final = (frames.HEADERS, frames.CONTINUATION, frames.PUSH_PROMISE)
 
 
 class H2Side(H2Streams):
-    """One end of an HTTP/2 connection, with its receiving side."""
+    """One end of an HTTP/2 connection (RFC 9113, 3), with its receiving side."""
 
     def __init__(self, *, client: bool, head_limit: int, settings: dict[SettingCodes, int]) -> None:
         super().__init__(client=client, head_limit=head_limit, settings=settings)
@@ -209,7 +209,7 @@ class H2Side(H2Streams):
 
 
 def stream_fault(reset: ResetPart) -> Fault:
-    """Return the fault for which the codec reset a stream, for the log."""
+    """Return the fault for which the codec reset a stream (RFC 9113, 5.4.2), for the log."""
     fault = _fault(reset.code, reset.reason)
     fault.raw_headers = reset.raw_headers
     return fault

@@ -35,7 +35,10 @@ class FastPath:
         """Set once h2 has received a request: it sends nothing on a stream before (its connection would be idle)."""
 
     def takes(self, frame: Frame) -> bool:
-        """Whether a HEADERS frame, outside a field block, is a whole request on a stream that it may open."""
+        """Whether a HEADERS frame, outside a field block, is a whole request on a stream that it may open.
+
+        RFC 9113, 5.1.1 and 8.1.
+        """
         return (
             self.enabled
             and frame.flags == _WHOLE
@@ -44,7 +47,7 @@ class FastPath:
         )
 
     def open(self, stream: int) -> None:
-        """The head of a request that `takes` has accepted is decoded: its stream is open, and bypasses h2."""
+        """The head of a request that `takes` has accepted is decoded: its stream bypasses h2 (RFC 9113, 5.1)."""
         self._connection.highest_inbound_stream_id = stream
 
     def respond(self, stream: int, fields: Fields, body: bytes) -> bool:

@@ -39,7 +39,7 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Cuts bytes into frames, and buffers an incomplete one."""
+    """Cuts bytes into frames (RFC 9113, 4.1), and buffers an incomplete one."""
 
     def __init__(self, *, preface: bool) -> None:
         """`preface`: whether the peer must send the client's connection preface (RFC 9113, 3.4)."""
@@ -52,7 +52,7 @@ class FrameReader:
         """Bytes that the buffer must hold before a frame can be complete."""
 
     def receive(self, data: bytes) -> list[Frame | Violation]:
-        """Return the frames that these bytes complete. Nothing follows a violation; `receive` is not called again."""
+        """Return the frames that these bytes complete. Nothing follows a violation (RFC 9113, 3.4, 4.1 and 4.2)."""
         if self._preface:
             size = min(len(data), len(self._preface))
             if data[:size] != self._preface[:size]:
@@ -90,11 +90,11 @@ class FrameReader:
 
     @property
     def inside_head(self) -> bool:
-        """Whether a HEADERS or CONTINUATION frame is incomplete."""
+        """Whether a HEADERS or CONTINUATION frame is incomplete (RFC 9113, 6.2 and 6.10)."""
         return len(self._buffer) > 3 and self._buffer[3] in (HEADERS, CONTINUATION)
 
     def receive_eof(self) -> Violation | None:
-        """The peer will send nothing more: a violation inside preface or frame."""
+        """The peer will send nothing more: a violation inside the preface or a frame (RFC 9113, 3.4)."""
         if self._preface and self._preface != PREFACE:
             return Violation(ErrorCodes.PROTOCOL_ERROR, "the connection ended in its preface", BAD_PREFACE)
         if self._buffer:

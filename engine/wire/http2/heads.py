@@ -37,7 +37,7 @@ _heads: dict[tuple[Fields, bool], tuple[RequestHead, int]] = {}
 
 
 def read_request(fields: Fields, ended: bool) -> tuple[RequestHead, int] | str:
-    """Return a request head and its size, or why it is malformed. The head is cached and shared: do not change it."""
+    """Return a request head and its size, or why it is malformed (RFC 9113, 8.3.1). The head is shared: not to change."""
     key = (fields, ended)
     known = _heads.get(key)
     if known is not None:
@@ -206,6 +206,6 @@ def final_head(
 
 
 def response_head(status: int, fields: list[list[str]]) -> ResponseHead:
-    """Return a head with fields that `plain_fields` returned."""
+    """Return a response head (RFC 9113, 8.3.2) with fields that `plain_fields` returned."""
     raw = [[":status", str(status)], *fields]
     return ResponseHead(status, "", raw, header_table(raw), as_wire(raw), version="2.0")

@@ -30,12 +30,16 @@ class _Table(HeaderTable):
         self.changes = 0
 
     def add(self, name: bytes, value: bytes) -> None:
+        """Add an entry (RFC 7541, 4.4)."""
         self.changes += 1
         super().add(name, value)
 
 
 class FieldDecoder(Decoder):
-    """Keeps the fields of the last block in `fields`; h2 sees the first `shown` of them, if the first is `:status`."""
+    """Keeps the fields of the last block in `fields`; h2 sees `shown` of them if the first is `:status`.
+
+    RFC 7541, 3.2.
+    """
 
     def __init__(self, limit: int, shown: int) -> None:
         super().__init__(limit)
@@ -45,6 +49,7 @@ class FieldDecoder(Decoder):
         self._blocks: dict[bytes, Fields] = {}
 
     def decode(self, data: bytes, raw: bool = False) -> Any:
+        """Decode a field block (RFC 7541, 3.2); return what h2 is shown of it."""
         known = self._blocks.get(data)
         if known is None:
             known = self._decode(data)
@@ -70,7 +75,7 @@ class FieldDecoder(Decoder):
 
 
 class FieldEncoder(Encoder):
-    """Encodes `fields` instead of what h2 passes."""
+    """Encodes `fields` instead of what h2 passes (RFC 7541, 3.1)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,6 +85,7 @@ class FieldEncoder(Encoder):
 
     @property
     def header_table_size(self) -> int:
+        """The maximum size of the dynamic table (RFC 7541, 4.2)."""
         return self.header_table.maxsize
 
     @header_table_size.setter
@@ -94,6 +100,7 @@ class FieldEncoder(Encoder):
             self._blocks.clear()
 
     def encode(self, headers: Any, huffman: bool = True) -> bytes:
+        """Return the field block of `fields` (RFC 7541, 3.1)."""
         known = self._blocks.get(self.fields)
         if known is not None:
             return known

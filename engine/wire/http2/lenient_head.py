@@ -18,7 +18,7 @@ _VISIBLE = re.compile(rb"[^\x00-\x20\x7f-\xff]+")
 
 
 def read_lenient_request(fields: Fields, ended: bool) -> tuple[RequestHead, int] | str:
-    """Return a request head and its size, or what makes it malformed, as `read_request` does."""
+    """Return a request head and its size, or why it is malformed (RFC 9113, 8.3.1), as `read_request` does."""
     read = read_request(fields, ended)
     if not isinstance(read, str):
         return read

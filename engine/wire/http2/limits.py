@@ -21,7 +21,7 @@ SETTINGS_AT_ONCE: Final = 32
 
 
 class PeerLimits:
-    """The counters of one connection. Each method returns the violation, or None."""
+    """The counters of one connection. Each method returns the violation (RFC 9113, 10.5), or None."""
 
     def __init__(self, block_limit: int) -> None:
         self.block_limit = block_limit

@@ -43,7 +43,7 @@ _FINAL = ((b":status", b"200"),)
 
 
 class H2Server(H2Side):
-    """The server's side of one HTTP/2 connection."""
+    """The server's side of one HTTP/2 connection (RFC 9113, 3)."""
 
     def __init__(self, *, head_limit: int, streams: int, lenient: bool = False) -> None:
         """`streams`: how many may be open at once. `lenient`: repair what has one meaning (`lenient_head.py`)."""
@@ -155,8 +155,10 @@ class H2Server(H2Side):
             self._conn.send_headers(stream, _INTERIM)
 
     def send_whole(self, stream: int, head: ResponseHead, body: bytes) -> bool:
-        """Send a whole response past h2: a head made by `frame`, and its content. False, with nothing sent, if that is
-        not possible."""
+        """Send a whole response (RFC 9113, 8.1) past h2: a head made by `frame`, and its content.
+
+        Returns False, with nothing sent, if that is not possible.
+        """
         state = self._streams.get(stream)
         if state is None or not state.bypasses_h2 or not self._fast_path.respond(stream, head.wire, body):
             return False
@@ -165,7 +167,7 @@ class H2Server(H2Side):
         return True
 
     def send_head(self, stream: int, head: ResponseHead, *, end: bool) -> None:
-        """Send a final head made by `frame`. `end`: no content follows."""
+        """Send a final head made by `frame` (RFC 9113, 8.1). `end`: no content follows."""
         state = self._state(stream)
         if state is None:
             return

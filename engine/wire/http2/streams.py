@@ -34,7 +34,7 @@ _GIVEN_UP: Final = 1000
 
 @dataclass(slots=True)
 class StreamPart:
-    """A part that was received on one stream.
+    """A part that was received on one stream (RFC 9113, 5).
 
     A `Fault` is one of this stream alone: its head was read but is too large, and a response can be sent.
     """
@@ -44,7 +44,7 @@ class StreamPart:
 
 
 class StreamState:
-    """The state of an open stream that h2 does not expose."""
+    """The state of an open stream (RFC 9113, 5.1) that h2 does not expose."""
 
     __slots__ = ("bypasses_h2", "endless", "left", "method", "mute", "reading", "sending")
 
@@ -65,7 +65,7 @@ class StreamState:
 
 
 class H2Streams:
-    """The streams of a connection. What is sent on a stream that has ended, or was reset by the peer, is discarded."""
+    """The streams of a connection (RFC 9113, 5). What is sent on a stream that has ended or was reset is discarded."""
 
     def __init__(self, *, client: bool, head_limit: int, settings: dict[SettingCodes, int]) -> None:
         # Fields do not reach h2 (`hpack.py`), so it has nothing to validate or to normalize.
@@ -134,7 +134,7 @@ class H2Streams:
         return max(0, self._conn.local_flow_control_window(stream)) if state is not None and state.sending else 0
 
     def is_open(self, stream: int) -> bool:
-        """Whether one of the two messages is incomplete."""
+        """Whether one of the two messages is incomplete (RFC 9113, 5.1)."""
         return stream in self._streams
 
     def _state(self, stream: int) -> StreamState | None:

@@ -87,7 +87,10 @@ class SocksRequest:
         return _reply4(_V4_GRANTED, bound_host, bound_port)
 
     def refuse(self, reason: Refusal) -> bytes:
-        """Return the reply that refuses the tunnel; the connection is closed after it. SOCKS 4 has no reasons."""
+        """Return the reply that refuses the tunnel (RFC 1928, 6), before the connection is closed.
+
+        SOCKS 4 has no reasons.
+        """
         return _refusal(self.version, reason)
 
 
@@ -118,7 +121,7 @@ class SocksServer:
 
     @property
     def rest(self) -> bytes:
-        """The bytes that follow the request: the first bytes of the tunnel."""
+        """The bytes that follow the request: the first bytes of the tunnel (RFC 1928, 6)."""
         return bytes(self._buffer) if isinstance(self._result, SocksRequest) else b""
 
     def receive(self, data: bytes) -> tuple[bytes, SocksRequest | Fault | None]:
@@ -138,7 +141,7 @@ class SocksServer:
         return out, self._result
 
     def receive_eof(self) -> Fault | None:
-        """The client will send nothing more: a fault in the middle of the handshake."""
+        """The client will send nothing more: a fault inside the handshake (RFC 1928, 3 and 4)."""
         untouched = self._stage is SocksServer._greeting and not self._buffer
         if self._result is not None or untouched:
             return None

@@ -93,7 +93,7 @@ WsPart = Fragment | Ping | Pong | CloseFrame | WsFault
 
 
 class WebSocket:
-    """One connection after its handshake. `message_limit`: decompressed bytes of a message."""
+    """One connection after its handshake (RFC 6455, 5). `message_limit`: decompressed bytes of a message."""
 
     def __init__(self, side: Side, *, deflate: Deflate | None, message_limit: int, check_text: bool = True) -> None:
         client = side == "client"
@@ -119,7 +119,10 @@ class WebSocket:
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> list[WsPart]:
-        """Return the parts of these bytes from the peer. After a `CloseFrame` or a `WsFault`, all bytes are ignored."""
+        """Return the parts of these bytes from the peer. After a `CloseFrame` or a `WsFault`, all bytes are ignored.
+
+        RFC 6455, 5.4 and 5.5.
+        """
         parts: list[WsPart] = []
         if self._over:
             return parts

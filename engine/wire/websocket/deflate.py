@@ -26,7 +26,7 @@ class Inflater:
         """Whether the message has payload: without, it is empty, although RFC 7692, 7.2.3.6 requires a byte."""
 
     def inflate(self, data: bytes, ends: bool, room: int) -> bytes:
-        """Decompress the next piece of a message, to `room` bytes at most. Raises ParseFailed."""
+        """Decompress the next piece of a message, to `room` bytes at most (RFC 7692, 7.2.2). Raises ParseFailed."""
         found: list[bytes] = []
         try:
             # A sender may end its DEFLATE stream inside a message (7.2.3.4), and at each end zlib copies the rest.
@@ -66,7 +66,7 @@ class Deflater:
         self._zlib: zlib._Compress | None = None
 
     def deflate(self, data: bytes, ends: bool) -> bytes:
-        """Compress the next piece of a message, flushed so that the peer can read it at once."""
+        """Compress the next piece of a message, flushed so that the peer can read it at once (RFC 7692, 7.2.1)."""
         # zlib flushes nothing if it was given nothing. An empty message is one byte (7.2.3.6).
         deflated = b""
         if data:

@@ -12,7 +12,7 @@ from mockrec.engine.wire.websocket.deflate import Inflater, too_big
 
 
 class Message(Extension):
-    """The message that is being received. As an extension of wsproto it checks the header of each frame."""
+    """The message that is being received (RFC 6455, 5.4). An extension of wsproto: it checks each frame header."""
 
     name = "message"
 
@@ -62,7 +62,7 @@ class Message(Extension):
         self._size = 0
 
     def read(self, payload: bytes, ends: bool) -> bytes:
-        """Return the next piece of payload, decompressed. Raises ParseFailed with the code to close with."""
+        """Return the next piece of payload, decompressed. Raises ParseFailed with the close code (RFC 6455, 7.4.1)."""
         if self._compressed:
             assert self.inflater is not None
             payload = self.inflater.inflate(payload, ends, self.limit - self._size)
