@@ -137,7 +137,7 @@ def declared_length(fields: Fields, allowed: int) -> int | str:
     lengths = [value for name, value in fields if name == b"content-length"]
     if not lengths:
         return -1
-    length = content_length(lengths[0].decode("latin-1"))
-    if len(lengths) > allowed or len(set(lengths)) > 1 or length is None:
-        return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits, below 2^63"
-    return length
+    if len(lengths) > allowed or len(set(lengths)) > 1 or not lengths[0].isdigit():
+        return f"content-length is {quoted(b', '.join(lengths))}; expected one number in digits"
+    length = content_length(lengths[0].decode())
+    return f"content-length is {quoted(lengths[0])}; expected a number below 2^63" if length is None else length

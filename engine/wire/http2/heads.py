@@ -37,7 +37,7 @@ _heads: dict[tuple[Fields, bool], tuple[RequestHead, int]] = {}
 
 
 def read_request(fields: Fields, ended: bool) -> tuple[RequestHead, int] | str:
-    """Return a request head and its size, or why it is malformed (RFC 9113, 8.3.1). The head is shared: not to change."""
+    """Return a request head and its size, or why it is malformed (RFC 9113, 8.3.1). Do not change the shared head."""
     key = (fields, ended)
     known = _heads.get(key)
     if known is not None:
