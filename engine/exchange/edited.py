@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.target_uri import TargetUri
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.parts import RawHeaders
+from mockrec.formats.content import codings as content
 
 if TYPE_CHECKING:
     from mockrec.engine.recording.body_spill import Spill

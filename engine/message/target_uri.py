@@ -13,8 +13,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import RequestHead, header_table
+from mockrec.engine.wire.request_line import target_text
+from mockrec.engine.wire.syntax import SCHEME_PATTERN
 from mockrec.engine.wire.urls import DEFAULT_PORTS, normal_path
 from mockrec.formats.text.hostnames import to_ascii
 from mockrec.formats.text.urls import normal_target
@@ -25,7 +26,7 @@ BAD_PORT = "PREPROCESSING_FAILED"
 _USERINFO = re.compile(r"[^@/]*@")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?::(.*))?")
 _FORBIDDEN_IN_HOST = re.compile(r'[\x00-\x20#/:<>?@\[\\\]^|%`{}"]')
-_ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_ABSOLUTE = re.compile(rf"({SCHEME_PATTERN})://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED_FOR_PROXIES = frozenset({"proxy-connection", "proxy-authorization"})
 
 

@@ -13,10 +13,10 @@ from mockrec.engine.redaction.backlog import Backlog, TooMuch
 from mockrec.engine.redaction.records import RAW_HEAD
 from mockrec.engine.redaction.redactor import Knows, Redactor, replaced_body
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.content import codings as content
-from mockrec.engine.wire.content.streaming import decoded_size
 from mockrec.engine.wire.multipart import header_parameter
 from mockrec.engine.wire.parts import RawHeaders, header_table
+from mockrec.formats.content import codings as content
+from mockrec.formats.content.streaming import decoded_size
 from mockrec.formats.text.charsets import codec_of
 
 EMPTY_BODY: dict[str, Any] = {"size": 0, "text": ""}

@@ -12,8 +12,8 @@ from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch
 from mockrec.engine.redaction.holdback import HoldBack
 from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.content import codings as content
-from mockrec.engine.wire.content.streaming import ContentDecoder
+from mockrec.formats.content import codings as content
+from mockrec.formats.content.streaming import ContentDecoder
 
 _PIECE = 64 * 1024
 """Bytes of the wire that are gone through at once,"""

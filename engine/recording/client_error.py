@@ -14,9 +14,9 @@ from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_address
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.redaction.redactor import Knows
-from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, header_table
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.request_line import target_text
+from mockrec.engine.wire.syntax import SCHEME_PATTERN, TOKEN_BYTES
 from mockrec.engine.wire.urls import DEFAULT_PORTS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LONGEST_METHOD = 15
 _FOLD = re.compile(r"(?<=.)\n[ \t]++(?![^\s:]++[ \t]*+:)(?=.)")
 _VERSION = re.compile(r"HTTP/([0-9][0-9.]{0,7})")
-_WHOLE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]")
+_WHOLE_URL = re.compile(SCHEME_PATTERN + r"://[^/?#]")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+):([0-9]{1,5})")
 
 

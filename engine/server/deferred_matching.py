@@ -11,7 +11,7 @@ from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import Check, Deferral, Question
 from mockrec.engine.rules.matching.match import check_of, reads_body
 from mockrec.engine.rules.matching.request import RequestView
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ from mockrec.engine.server.proxy_auth import AUTH_REQUIRED, authenticate, proxy_
 from mockrec.engine.server.refusal import http1_refusal
 from mockrec.engine.steps.plan import CompiledSteps
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.wire.http1.odd_fields import client_odd_tags
 from mockrec.engine.wire.http1.server import H1Server
+from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, Part, RequestHead, RequestPart
 
 _MOST_PIPELINED = 256 * 1024

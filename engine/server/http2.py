@@ -17,7 +17,7 @@ from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.http2_faults import NO_ERROR
 from mockrec.engine.server.http2_requests import Http2Requests, ServeTunnel
 from mockrec.engine.transport.byte_stream import ByteStream
-from mockrec.engine.wire.http1.request_head import EARLY_EOF
+from mockrec.engine.wire.fault_codes import EARLY_EOF
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
 from mockrec.engine.wire.parts import Fault
 

@@ -30,9 +30,9 @@ from mockrec.engine.server.proxy_auth import AUTH_REQUIRED, authenticate, proxy_
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.transport.http2_stream import CONNECT_ERROR, Http2ByteStream
 from mockrec.engine.transport.http2_writer import StreamWriter
-from mockrec.engine.wire.http1.odd_fields import client_odd_tags
 from mockrec.engine.wire.http2.connection import code_name, stream_fault
 from mockrec.engine.wire.http2.server import H2Server, StreamPart
+from mockrec.engine.wire.odd_fields import client_odd_tags
 from mockrec.engine.wire.parts import Data, End, Fault, RequestHead, RequestPart, ResetPart
 
 _REFUSED_STREAM = 7

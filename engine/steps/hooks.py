@@ -23,8 +23,8 @@ from mockrec.engine.steps.python import body_of, is_token, pairs_of, to_response
 from mockrec.engine.steps.python_stream import Streamed
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.urls import split_host
+from mockrec.formats.content import codings as content
 from mockrec.formats.text.json import parse
 
 _BODY_KEYS = ("body", "json", "base64")

@@ -17,7 +17,7 @@ from mockrec.engine.steps.offloaded import in_helper
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 from mockrec.engine.steps.spec import StepSpec
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 
 
 def json_rpc_handler(step: JsonRpc, helpers: Helpers | None = None) -> StepHandler:

@@ -26,8 +26,8 @@ from mockrec.engine.steps.reply import JSON_TYPE, json_bytes
 from mockrec.engine.steps.spec import StepSpec
 from mockrec.engine.usercode.calls import call
 from mockrec.engine.usercode.failure import Failure, UserError, described
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.syntax import TOKEN
+from mockrec.formats.content import codings as content
 
 _NOT_IN_VALUES = re.compile(r"[^\x01-\xff]|[\r\n]")
 _KEYS = ("status", "statusMessage", "headers", "body", "json", "base64", "trailers")

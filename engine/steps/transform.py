@@ -13,8 +13,8 @@ from mockrec.engine.rules.patterns import ReplacedTooLong, Replacer, replacer
 from mockrec.engine.rules.yaml.strings import HOST
 from mockrec.engine.rules.yaml.types import InvalidValue
 from mockrec.engine.steps.json_patch import PatchError, apply_patch
-from mockrec.engine.wire.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
 from mockrec.engine.wire.urls import split_host
+from mockrec.formats.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
 from mockrec.formats.text.json import NestedTooDeepError, parse
 
 _MOST_TEXT = 1024 * 1024

@@ -20,7 +20,7 @@ from mockrec.engine.upstream.headers import end_to_end, end_to_end_trailers, wit
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.request_loop import open_websocket
 from mockrec.engine.upstream.stream import UpstreamStream
-from mockrec.engine.wire.http1.odd_fields import odd_tags
+from mockrec.engine.wire.odd_fields import odd_tags
 from mockrec.engine.wire.parts import Data, End, Part, ResponseHead
 from mockrec.engine.wire.websocket.connection import WebSocket
 from mockrec.engine.wire.websocket.handshake import without_others

@@ -6,12 +6,10 @@ other connection too stays where it stands, so that most messages arrive as they
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from mockrec.engine.wire.syntax import TOKEN
+from mockrec.engine.wire.syntax import CONTROLS, TOKEN
 
-_CONTROLS = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 RawHeaders = Sequence[Sequence[str]]
 
 _HOP_BY_HOP = frozenset({"connection", "http2-settings", "keep-alive", "proxy-connection", "upgrade"})
@@ -78,9 +76,9 @@ def end_to_end_trailers(trailers: RawHeaders) -> RawHeaders:
 def sendable(fields: RawHeaders) -> RawHeaders:
     """Fields of trailers and of interim responses as every client accepts them: without those whose names are not
     tokens, as any recipient may do with a trailer (RFC 9110, 6.5.1), and with spaces for control characters."""
-    if all(TOKEN.fullmatch(name) and not _CONTROLS.search(value) for name, value in fields):
+    if all(TOKEN.fullmatch(name) and not CONTROLS.search(value) for name, value in fields):
         return fields
-    return [[name, _CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if TOKEN.fullmatch(name)]
+    return [[name, CONTROLS.sub(" ", value).strip(" ")] for name, value in fields if TOKEN.fullmatch(name)]
 
 
 def with_length(raw_headers: RawHeaders, length: int) -> list[list[str]]:

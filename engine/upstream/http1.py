@@ -15,8 +15,8 @@ from mockrec.engine.upstream.headers import RawHeaders
 from mockrec.engine.upstream.proxy_tunnels import basic
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import UpstreamTransport
+from mockrec.engine.wire.fault_codes import EARLY_EOF
 from mockrec.engine.wire.http1.client import HUNG_UP, H1Client
-from mockrec.engine.wire.http1.request_head import EARLY_EOF
 from mockrec.engine.wire.parts import Fault, Part
 
 _HEAD_LIMIT = 256 * 1024

@@ -16,7 +16,7 @@ from mockrec.engine.replay.serve.cassette import Cassette
 from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.to_rules.yaml_text import yaml_lines
 from mockrec.engine.steps.websocket import message_fits
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 from mockrec.formats.schema.body import Body
 from mockrec.formats.text.json import parse
 

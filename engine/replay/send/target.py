@@ -15,9 +15,9 @@ from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
 from mockrec.engine.upstream.request import UpstreamRequest
 from mockrec.engine.upstream.route import Route
-from mockrec.engine.wire.content import codings as content
-from mockrec.engine.wire.http1.request_head import sent_target
+from mockrec.engine.wire.request_line import sent_target
 from mockrec.engine.wire.urls import DEFAULT_PORTS
+from mockrec.formats.content import codings as content
 from mockrec.formats.text.hostnames import to_ascii
 
 _ORIGIN = re.compile(r"[^/?#]{0,32}//[^/?#]{0,255}(?![^/?#])")

@@ -27,9 +27,9 @@ from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.plan import StepHandler
 from mockrec.engine.steps.timing import sleep_until
 from mockrec.engine.upstream.headers import with_chunks, with_length
-from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.http1.written_heads import field_lines
 from mockrec.engine.wire.syntax import BODILESS_STATUSES
+from mockrec.formats.content import codings as content
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of

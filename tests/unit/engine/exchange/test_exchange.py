@@ -11,7 +11,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from mockrec.engine.message.response import PreparedResponse
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content.codings import UndecodableError
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from mockrec.engine.message.body import MessageBody
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content.codings import UndecodableError
 
 
 def body_of(*pieces: bytes, limit: int = 100) -> MessageBody:

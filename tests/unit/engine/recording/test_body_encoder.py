@@ -12,7 +12,7 @@ import pytest
 
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, trailer_fields
-from mockrec.engine.wire.content import codings as content
+from mockrec.formats.content import codings as content
 from mockrec.formats.schema.body import Body as LoggedBody
 
 GZIP = {"content-encoding": "gzip"}

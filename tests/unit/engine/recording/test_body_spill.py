@@ -18,7 +18,7 @@ from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.engine.redaction.secret_map import SecretMap
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content.codings import UndecodableError
 from mockrec.formats.schema.check import check_body
 
 MARKS = Placeholders(b"k")

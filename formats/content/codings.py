@@ -1,19 +1,25 @@
-"""Content codings (RFC 9110, 8.4): undone for matchers and for the log, in traffic only where a rule changes a body.
+"""Content codings (RFC 9110, 8.4) of whole bodies: decoded within a bound, and encoded.
 
-Decoding is bounded, because a few kilobytes on the wire can unfold into gigabytes.
+The engine decodes for matchers and for the log, and in traffic only where a rule changes a body; the readers of other
+tools' recordings decode bodies that were kept encoded. Decoding is bounded: a few kilobytes can decode to gigabytes.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-_IDENTITY = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
+from mockrec.formats.content import engines
+
+IDENTITIES: Final = frozenset({"", "identity", "none", "text", "binary", "utf8", "utf-8", "amz-1.0"})
+"""Names that change no bytes: `identity` (RFC 9110, 12.5.3), and words that servers send in error."""
+MAGIC: Final = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of data in these codings (RFC 1952, 2.3.1; RFC 8878, 3.1.1). deflate and br have none."""
 _RATIO = 200
 _SLACK = 64 * 1024
 _ALWAYS = 1024 * 1024
-"""Bytes that any body may have: ordinary texts of some hundred kilobytes are packed to a thousandth."""
+"""Bytes that any body may have: ordinary texts of some hundred kilobytes are compressed to a thousandth."""
 _MOST_CODINGS = 8
 _MOST_MEMBERS = 10_000
 
@@ -23,22 +29,22 @@ class UndecodableError(ValueError):
 
 
 def longest_of(encoded: int) -> int:
-    """How many bytes a body of `encoded` bytes on the wire may have when it is decoded."""
+    """Return how many bytes a body of `encoded` bytes may have when it is decoded."""
     return max(encoded * _RATIO, _ALWAYS)
 
 
 def codings_of(content_encoding: str) -> list[str]:
-    """The codings that change the bytes, in the order in which they were applied."""
+    """Return the codings of a Content-Encoding that change bytes, in the order of application (RFC 9110, 8.4)."""
     names = [name.strip().lower() for name in content_encoding.split(",")]
-    return [name for name in names if name not in _IDENTITY]
+    return [name for name in names if name not in IDENTITIES]
 
 
 def decode(data: bytes, codings: Sequence[str], limit: int, *, whole: bool = True) -> tuple[bytes, bool]:
-    """Undo `codings` from the last to the first.
+    """Decode `data`, the last of `codings` first; return the bytes, and whether they are all.
 
-    Stops at `limit` + 64 KiB or at `longest_of` the size of `data`, whichever is less. Returns the bytes and whether
-    that was all of them; with `whole=False` a stream that breaks off is not an error but cut.
-    No bytes at all are an empty body in any coding. Raises UndecodableError.
+    Stops at `limit` + 64 KiB or at `longest_of` the size of `data`, whichever is less. With `whole=False`, data that
+    breaks off is no error: the bytes up to there are returned. No bytes at all are an empty body in any coding. Raises
+    UndecodableError.
     """
     if not data:
         return data, True
@@ -58,7 +64,7 @@ def decode(data: bytes, codings: Sequence[str], limit: int, *, whole: bool = Tru
 
 
 def decoded_whole(data: bytes, codings: Sequence[str], limit: int) -> bytes:
-    """`data` with its codings undone. Raises UndecodableError, also where that is more than `limit` allows."""
+    """Decode all of `data`. Raises UndecodableError, also if the result is longer than `limit` allows."""
     if not codings:
         return data
     decoded, whole = decode(data, codings, limit)
@@ -72,18 +78,18 @@ _Decoded = tuple[bytes, bool, bool]
 
 
 def _members(
-    data: bytes, bound: int, new_engine: Callable[[], Any], error: type[Exception], piece: int, most: int
+    data: bytes, bound: int, new_engine: Callable[[bytes], Any], error: type[Exception], piece: int, most: int
 ) -> _Decoded:
-    """Undo up to `most` members (or frames) that follow one another.
+    """Decode up to `most` members (or frames) that follow one another.
 
-    The engines have no bound of their own, or leave what is behind a member as a copy of all of it. Small
-    pieces bound both: what is unfolded too much, and what is copied for each member.
+    The engines have no bound of their own, or return what follows a member as a copy of all of it. Small pieces bound
+    both: the bytes decoded beyond `bound`, and the bytes copied for each member.
     """
     out = bytearray()
     view = memoryview(data)
     position = 0
     for _ in range(most):
-        engine = new_engine()
+        engine = new_engine(data)
         while position < len(data) and not engine.eof:
             part = view[position : position + piece]
             try:
@@ -100,13 +106,11 @@ def _members(
 
 def _gzip(data: bytes, bound: int) -> _Decoded:
     """gzip data may be several members one after another (RFC 1952, 2.2)."""
-    return _members(data, bound, lambda: zlib.decompressobj(31), zlib.error, 1024, _MOST_MEMBERS)
+    return _members(data, bound, engines.gzip, zlib.error, 1024, _MOST_MEMBERS)
 
 
 def _deflate(data: bytes, bound: int) -> _Decoded:
-    """The coding named deflate is zlib's format, but many senders leave out its wrapper (RFC 9110, 8.4.1.2)."""
-    wrapped = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-    return _members(data, bound, lambda: zlib.decompressobj(15 if wrapped else -15), zlib.error, 1024, 1)
+    return _members(data, bound, engines.deflate, zlib.error, 1024, 1)
 
 
 def _brotli(data: bytes, bound: int) -> _Decoded:
@@ -131,9 +135,8 @@ def _brotli(data: bytes, bound: int) -> _Decoded:
 def _zstd(data: bytes, bound: int) -> _Decoded:
     import zstandard
 
-    decompressor = zstandard.ZstdDecompressor(max_window_size=2**27)
-    # Four bytes can unfold into 128 KiB, hence the smaller pieces.
-    return _members(data, bound, decompressor.decompressobj, zstandard.ZstdError, 128, _MOST_MEMBERS)
+    # Four bytes can decode to 128 KiB, hence the smaller pieces.
+    return _members(data, bound, engines.zstd, zstandard.ZstdError, 128, _MOST_MEMBERS)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], _Decoded]] = {
@@ -144,19 +147,21 @@ _DECODERS: dict[str, Callable[[bytes, int], _Decoded]] = {
     "br": _brotli,
     "zstd": _zstd,
 }
+CODINGS: Final = frozenset(_DECODERS)
+"""The names of the codings that change bytes and can be decoded (RFC 9110, 8.4.1; RFC 7932; RFC 8878)."""
 
-# ── the other way ──────────────────────────────────────────────────────────────────────────────────
+# ── encoding ───────────────────────────────────────────────────────────────────────────────────────
 
 _LEVEL = 1
-"""A changed body is made once and sent once: speed counts for more than size."""
+"""A changed body is encoded once and sent once: speed counts for more than size."""
 
 
 class UnencodableError(ValueError):
-    """There is no such coding, or there are too many."""
+    """A coding is unknown, or there are too many."""
 
 
 def encode(data: bytes, codings: list[str]) -> bytes:
-    """Apply `codings` from the first to the last. The same bytes give the same result. Raises UnencodableError."""
+    """Encode `data`, the first of `codings` first; equal bytes give equal results. Raises UnencodableError."""
     if len(codings) > _MOST_CODINGS:
         raise UnencodableError(f"more than {_MOST_CODINGS} content codings")
     for name in codings:
@@ -168,7 +173,7 @@ def encode(data: bytes, codings: list[str]) -> bytes:
 
 
 def _to_gzip(data: bytes) -> bytes:
-    """zlib's own header has no time in it."""
+    """The header that zlib writes has no time in it (RFC 1952, 2.3.1: MTIME)."""
     return zlib.compress(data, _LEVEL, wbits=31)
 
 

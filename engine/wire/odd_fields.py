@@ -1,8 +1,8 @@
-"""Field lines that break the rules and still say one thing only: what they say, and what is odd about them.
+"""Field lines that break the rules and have one meaning: they are repaired, and each kind of fault is named.
 
-RFC 9112 (2.2, 5.1, 5.2) and RFC 9110 (5.5) let a reader of responses repair much, and curl and browsers do. What is
-repaired here reads the same to everybody who reads it at all; what two readers could take for two different framings
-is refused: any oddity of a field that frames, a NUL, a bare CR, a line without a colon.
+RFC 9112 (2.2, 5.1, 5.2) and RFC 9110 (5.5) let a recipient of responses repair much, and curl and browsers do. A fault
+is repaired if all recipients that accept it read it the same way. What two recipients could read as two different
+framings is refused: any fault in a field that frames, a NUL, a bare CR, a line without a colon.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from mockrec.engine.wire.http1.request_head import HEADER_LINE
-from mockrec.engine.wire.syntax import TOKEN_BYTES
+from mockrec.engine.wire.syntax import CONTROLS_BYTES, FIELD_LINE, FRAMING_NAMES, TOKEN_BYTES, WHITESPACE
 
 FOLDED: Final = "folded-field"
 SPACE_BEFORE_COLON: Final = "space-before-colon"
@@ -20,7 +19,7 @@ ODD_NAME: Final = "odd-name"
 NO_NAME: Final = "empty-name"
 CONTROL: Final = "control-character"
 PADDED: Final = "padded-value"
-"""Of HTTP/2 alone: a blank around a value (RFC 9113, 8.2.1). In HTTP/1 it belongs to the syntax."""
+"""In HTTP/2 only: whitespace around a value (RFC 9113, 8.2.1). In HTTP/1 it is allowed (RFC 9112, 5)."""
 BARE_LF: Final = "bare-lf"
 EMPTY_LINES: Final = "empty-lines"
 STATUS_LINE: Final = "status-line"
@@ -30,75 +29,76 @@ CHUNK_LF: Final = "chunk-bare-lf"
 CHUNK_PADDED: Final = "chunk-padded-size"
 
 ODD_TAG: Final = "upstream-odd:"
-"""Before the kind, in the tags of an exchange whose server was odd."""
+"""Prefix of the tag for a kind of fault in a server's message."""
 CLIENT_ODD_TAG: Final = "client-odd:"
-"""The same for a client that `server.lenient` accepts."""
+"""Prefix of the tag for a kind of fault in a client's message, which `server.lenient` accepts."""
 
 _NEVER = re.compile(rb"[\x00\r\n]")
-_CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_LETTERS = re.compile(rb"[^a-z]+")
-_BLANKS = b" \t"
-FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+FRAMING: Final = frozenset(name.encode() for name in FRAMING_NAMES)
 _LIKE_FRAMING: Final = (b"contentlength", b"transferencoding")
 
 Fields = list[list[str]]
 
 
 def odd_tags(kinds: Sequence[str]) -> list[str]:
-    """The tags of an exchange whose server was odd in these ways."""
+    """Return the tags of an exchange for these kinds of faults in the server's message."""
     return [f"{ODD_TAG}{kind}" for kind in kinds]
 
 
 def client_odd_tags(kinds: Sequence[str]) -> list[str]:
-    """The same of one whose client was odd."""
+    """Return the tags of an exchange for these kinds of faults in the client's message."""
     return [f"{CLIENT_ODD_TAG}{kind}" for kind in kinds]
 
 
 def is_like_framing(name: bytes, framing: frozenset[bytes] = FRAMING) -> bool:
-    """Whether some reader could take a name that is none for one that frames: whatever is dropped from it."""
+    """Whether a recipient that drops invalid characters could read an invalid name as one in `framing`.
+
+    RFC 9112, 11.2: request smuggling.
+    """
     lower = name.lower()
-    return lower.strip(_BLANKS) in framing or _NO_LETTERS.sub(b"", lower).startswith(_LIKE_FRAMING)
+    return lower.strip(WHITESPACE) in framing or _NO_LETTERS.sub(b"", lower).startswith(_LIKE_FRAMING)
 
 
 def value_kind(value: bytes) -> str | None:
-    """What is odd about a value, or nothing; None if no head can hold it."""
+    """Return the kind of fault in a value (RFC 9110, 5.5), or empty; None if no head can hold the value."""
     if _NEVER.search(value):
         return None
-    return CONTROL if _CONTROLS.search(value) else ""
+    return CONTROL if CONTROLS_BYTES.search(value) else ""
 
 
 def read_fields(lines: Sequence[bytes], framing: frozenset[bytes] = FRAMING) -> tuple[Fields, tuple[str, ...]] | str:
-    """The fields of these lines and the kinds of oddities among them, or what cannot be read.
+    """Return the fields of these lines and the kinds of faults in them, or why they cannot be read (RFC 9112, 5).
 
-    Names in `framing` are taken as they should be or not at all. The work grows with the bytes alone.
+    Fields with names in `framing` are read only without faults. Takes time in proportion to the bytes.
     """
     fields: list[tuple[bytes, list[bytes]]] = []
     odd: dict[str, None] = {}
     for line in lines:
-        matched = HEADER_LINE.fullmatch(line)
+        matched = FIELD_LINE.fullmatch(line)
         if matched is not None:
             fields.append((matched[1], [matched[2]]))
             continue
         fault = _folded(line, fields, odd, framing) if line[:1] in (b" ", b"\t") else _field(line, fields, odd, framing)
         if fault:
             return fault
-    if FOLDED in odd:  # RFC 9112, 5.2: one or more blanks stand for the fold
+    if FOLDED in odd:  # RFC 9112, 5.2: a fold is replaced by one or more SP
         joined = [(name, b" ".join([piece for piece in pieces if piece])) for name, pieces in fields]
     else:
         joined = [(name, pieces[0]) for name, pieces in fields]
-    # What has no name cannot be passed on; nobody reads a framing in it.
+    # A field without a name cannot be passed on; no recipient reads a framing in it.
     return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in joined if name], tuple(odd)
 
 
 def _field(
     line: bytes, fields: list[tuple[bytes, list[bytes]]], odd: dict[str, None], framing: frozenset[bytes]
 ) -> str:
-    """One line that is no good field line; what is wrong with it, if it cannot be read."""
+    """Repair one invalid field line; return why it cannot be read, or empty."""
     raw_name, colon, raw_value = line.partition(b":")
     if not colon:
         return f"the line {_shown(line)} has no colon"
-    name, value = raw_name.rstrip(_BLANKS), raw_value.strip(_BLANKS)
-    if _NEVER.search(name) or _CONTROLS.search(name) or b"\t" in name:
+    name, value = raw_name.rstrip(WHITESPACE), raw_value.strip(WHITESPACE)
+    if _NEVER.search(name) or CONTROLS_BYTES.search(name) or b"\t" in name:
         return f"the name of a field holds a control character: {_shown(line)}"
     kind = value_kind(value)
     if kind is None:
@@ -120,12 +120,12 @@ def _field(
 def _folded(
     line: bytes, fields: list[tuple[bytes, list[bytes]]], odd: dict[str, None], framing: frozenset[bytes]
 ) -> str:
-    """A line that goes on with the field before it (obs-fold); what is wrong with it, if it cannot be read."""
-    rest = line.strip(_BLANKS)
+    """Append a folded line (obs-fold; RFC 9112, 5.2) to its field; return why it cannot be read, or empty."""
+    rest = line.strip(WHITESPACE)
     if not fields:
-        return f"the first line behind the status line begins with a blank: {_shown(line)}"
+        return f"the first line after the start line begins with a blank: {_shown(line)}"
     if not rest:
-        return "a line holds blanks alone, which some take for the end of the head"
+        return "a line holds blanks alone, which some recipients read as the end of the head"
     if fields[-1][0].lower() in framing:
         return f"the field {_shown(fields[-1][0])} frames, and is folded"
     name, colon, _ = rest.partition(b":")
@@ -142,6 +142,6 @@ def _folded(
 
 
 def _shown(text: bytes) -> str:
-    """For people: short, in one line."""
+    """Return the start of `text` for an error message, on one line."""
     shown = ascii(text[:60].decode("latin-1"))
     return shown if len(text) <= 60 else f"{shown}…"

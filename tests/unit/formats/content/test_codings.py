@@ -11,7 +11,8 @@ import brotli
 import pytest
 import zstandard
 
-from mockrec.engine.wire.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
+from mockrec.formats.content import codings
+from mockrec.formats.content.codings import UndecodableError, UnencodableError, codings_of, decode, encode
 
 KIB = 1024
 NOISE = random.Random(1).randbytes(100 * KIB)
@@ -256,3 +257,7 @@ def test_an_unknown_coding_and_too_many_are_not_applied() -> None:
         encode(TEXT, ["gzip", "rot13"])
     with pytest.raises(UnencodableError, match="more than 8 content codings"):
         encode(TEXT, ["gzip"] * 9)
+
+
+def test_what_can_be_decoded_can_be_encoded() -> None:
+    assert set(codings._ENCODERS) == codings.CODINGS

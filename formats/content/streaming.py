@@ -1,4 +1,4 @@
-"""Content codings undone piece by piece, for bodies that are not held in memory."""
+"""Content codings (RFC 9110, 8.4) decoded piece by piece, for bodies that are not held in memory."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from mockrec.engine.wire.content.codings import UndecodableError
+from mockrec.formats.content import engines
+from mockrec.formats.content.codings import UndecodableError
 
 _PIECE: Final = 1024
-"""Bytes that are unfolded at once: the engines have no bound of their own."""
+"""Bytes that are decoded at once: the engines have no bound of their own."""
 _MOST_UNFOLDED: Final = 8 * 1024 * 1024
-"""Bytes that such a piece may become; gzip and zstd stay below that."""
+"""Bytes that such a piece may decode to; gzip and zstd stay below."""
 
 
 class ContentDecoder:
-    """Undoes codings. After an error or the end of the data, what comes is ignored."""
+    """Decodes a body that arrives in pieces. After an error or the end of the data, further pieces are ignored."""
 
     def __init__(self, codings: Sequence[str]) -> None:
         """Raises UndecodableError for a coding that is not known."""
         self._layers = [_Layer(name) for name in reversed(codings)]
 
     def feed(self, data: bytes) -> bytes:
-        """What the next bytes unfold into. Raises UndecodableError."""
+        """Return what the next bytes decode to. Raises UndecodableError."""
         for layer in self._layers:
             data = layer.feed(data)
         return data
@@ -34,8 +35,8 @@ class ContentDecoder:
 
 
 def decoded_size(data: bytes, codings: Sequence[str], most: int) -> int:
-    """How long `data` is with its codings undone, up to about `most`; nothing of it is kept. Where the data cannot be
-    undone any more, the count ends."""
+    """How many bytes `data` decodes to, up to `most`; none of them are kept. Counting ends at data that cannot be
+    decoded."""
     decoder, size = ContentDecoder(codings), 0
     for start in range(0, len(data), _PIECE):
         try:
@@ -55,7 +56,7 @@ class _Layer:
         self._new, self._many = found
         self._engine: Any = None
         self._begun = b""
-        """The beginning of a member, as long as it is too short to tell its kind."""
+        """The first byte of a member whose second byte, which shows its format, has not been received."""
         self._ended = False
         self.complete = True
 
@@ -88,14 +89,14 @@ class _Layer:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What the engines raise; imported only where something is wrong."""
+    """The exceptions of the engines; zstandard is imported only when one is raised."""
     import zstandard
 
     return zlib.error, zstandard.ZstdError
 
 
 class _Brotli:
-    """Brotli in the words of zlib."""
+    """A brotli decompressor (RFC 7932) with zlib's interface."""
 
     unused_data = b""
 
@@ -120,28 +121,12 @@ class _Brotli:
         return bool(self._engine.is_finished())
 
 
-def _gzip(_: bytes) -> Any:
-    return zlib.decompressobj(31)
-
-
-def _deflate(first: bytes) -> Any:
-    """See `content._deflate`."""
-    wrapped = len(first) > 1 and first[0] & 0x0F == 8 and (first[0] << 8 | first[1]) % 31 == 0
-    return zlib.decompressobj(15 if wrapped else -15)
-
-
-def _zstd(_: bytes) -> Any:
-    import zstandard
-
-    return zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
-
-
-# Coding → a new engine for data that begins so, and whether several members may follow one another.
+# Coding → a function that returns a new engine for data that begins so, and whether several members may follow.
 _ENGINES: dict[str, tuple[Callable[[bytes], Any], bool]] = {
-    "gzip": (_gzip, True),
-    "x-gzip": (_gzip, True),
-    "deflate": (_deflate, False),
-    "x-deflate": (_deflate, False),
+    "gzip": (engines.gzip, True),
+    "x-gzip": (engines.gzip, True),
+    "deflate": (engines.deflate, False),
+    "x-deflate": (engines.deflate, False),
     "br": (lambda _: _Brotli(), False),
-    "zstd": (_zstd, True),
+    "zstd": (engines.zstd, True),
 }

@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from mockrec.engine.wire.content.codings import UndecodableError, decode, encode
-from mockrec.engine.wire.content.streaming import ContentDecoder
+from mockrec.formats.content.codings import UndecodableError, decode, encode
+from mockrec.formats.content.streaming import ContentDecoder
 
 DATA = random.Random(1).randbytes(30_000) * 3
 
