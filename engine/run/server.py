@@ -74,7 +74,7 @@ class Server:
 def _server_context(responder: Responder, hooks: Hooks, recording: Recording, types: frozenset[str]) -> ServerContext:
     settings = responder.settings
     server = settings.server
-    exchange_log = recording.notes(types)
+    exchange_log = recording.exchange_log(types)
     exchange_log.ended = hooks.exchange_ended
     return ServerContext(
         rules=responder.rules,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.summary import Ended
+from mockrec.engine.message.summary import ExchangeSummary
 from mockrec.engine.recording.ending import Ending
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
@@ -54,7 +54,9 @@ class Hooks:
     """An exception that must not happen."""
     failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """A function of the user's has failed."""
-    progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
+    progress: Callable[[int, int, Sequence[ExchangeSummary]], None] = field(
+        default=lambda exchanges, unmatched, ended: None
+    )
     """Exchanges that ended in workers: how many, how many matched no rule, and a description of each."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which one and why, and how many exchanges and tunnels it had open."""

@@ -12,7 +12,7 @@ _ANY = ("*",)
 
 def prepare(exchange: Exchange, settings: Cors) -> bool:
     """Add the headers to the response of `exchange`. Return True for a preflight, which `PREFLIGHT` answers."""
-    headers = exchange.address.headers
+    headers = exchange.target.headers
     origin = headers.get("origin")
     if origin is None:
         return False

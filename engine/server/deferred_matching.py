@@ -30,7 +30,7 @@ def deferral_of(exchange: Exchange) -> Deferral:
     edited = exchange.edited
     if edited is not None:
         return Deferral(partial(edited.fits, client=exchange.request_body))
-    return Deferral(partial(exchange.request_body.fits, exchange.address.headers.get("content-encoding", "")))
+    return Deferral(partial(exchange.request_body.fits, exchange.target.headers.get("content-encoding", "")))
 
 
 class DeferredMatcher:
@@ -82,7 +82,7 @@ def _request_data(exchange: Exchange, with_body: bool) -> RequestData:
         *(view.method, view.protocol, view.url, view.hostname, view.port, view.target),
         *(view.headers, view.raw_headers, view.websocket),
     )
-    codings = content.codings_of(exchange.asked.headers.get("content-encoding", "")) if with_body else ()
+    codings = content.codings_of(exchange.effective_target.headers.get("content-encoding", "")) if with_body else ()
     data = exchange.asked_body if with_body else None
     return RequestData(head, data, tuple(codings), exchange.request_body.limit)
 

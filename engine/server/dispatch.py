@@ -28,7 +28,7 @@ async def select_plan(context: ServerContext, exchange: Exchange, read_more: Rea
     `read_more` is only called while a matcher needs the body.
     """
     if exchange.head.expects_continue and not exchange.request_body.complete:
-        await exchange.inform(100)
+        await exchange.send_interim(100)
     if context.cors is not None and cors.prepare(exchange, context.cors):
         exchange.choose(None)
         return cors.PREFLIGHT

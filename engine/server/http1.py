@@ -17,7 +17,7 @@ from mockrec.engine.errors import described
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.exchange.request_stream import RequestBodyStream
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.server import tunnel
 from mockrec.engine.server.client_end import (
     RESET,
@@ -112,7 +112,7 @@ class Http1Connection:
             if self._exchange is not None:
                 if self._holder.stalled:
                     self._exchange.abort(TOOK_NOTHING)
-                self._exchange.leave()
+                self._exchange.client_left()
         return None
 
     async def _serve(self, first: bytes) -> tunnel.OpenedTunnel | None:
@@ -199,8 +199,8 @@ class Http1Connection:
         try:
             while self._codec.buffered <= _MOST_PIPELINED:
                 self._take(await self._receive())
-                if exchange.reader is not None and exchange.reader.full:
-                    await self._wait_for_reader(exchange.reader)
+                if exchange.body_stream is not None and exchange.body_stream.full:
+                    await self._wait_for_reader(exchange.body_stream)
         except ClientLeft as end:
             if plan.never_blocks and exchange.request_body.complete:
                 return None  # it may have closed its own direction only, and the response is about to be sent
@@ -298,7 +298,7 @@ class Http1Connection:
             self._begin_tunnel(head)
             return
         client, context = self._client, self._context
-        target_uri = read_address(head, client.local_port, self._connection_context)
+        target_uri = read_target_uri(head, client.local_port, self._connection_context)
         if isinstance(target_uri, str):
             raise ProtocolViolation(Fault(target_uri, raw=_as_sent(head)))
         log = context.exchange_log
@@ -332,7 +332,7 @@ class Http1Connection:
         """Send an error response, unless another response has begun, and record the client's error."""
         exchange = self._exchange
         answered, body = None, b""
-        if fault.status and not (exchange is not None and (exchange.answering or self._channel.ended)):
+        if fault.status and not (exchange is not None and (exchange.response_started or self._channel.ended)):
             answered, body, encoded = http1_refusal(fault)
             if exchange is not None and exchange.channel.bodiless:
                 encoded, body = encoded.removesuffix(body), b""

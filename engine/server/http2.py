@@ -91,7 +91,7 @@ class Http2Connection:
             for stream in list(requests.streams.values()):
                 if self._holder.stalled:
                     stream.exchange.abort(TOOK_NOTHING)
-                stream.exchange.leave()
+                stream.exchange.client_left()
             requests.streams.clear()
         if fault is not None:
             await self._send_goaway()
@@ -178,7 +178,7 @@ class Http2Connection:
             return
         exchange, answered, body = stream.exchange, None, b""
         fault = Fault(TIMEOUT, status=408)
-        if not exchange.answering:
+        if not exchange.response_started:
             answered, body = requests.faults.send_refusal(number, fault, bodiless=exchange.channel.bodiless)
         self._codec.reset(number, _CANCEL if answered is None else NO_ERROR)
         requests.faults.record(fault, answered=answered, body=body, exchange=exchange)

@@ -16,7 +16,7 @@ from mockrec.engine import clock
 from mockrec.engine.errors import described
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.server import tunnel
 from mockrec.engine.server.client_end import RESET
 from mockrec.engine.server.context import ServerContext
@@ -156,7 +156,7 @@ class Http2Requests:
             return
         exchange = stream.exchange
         exchange.take_data(data)
-        reader = exchange.reader
+        reader = exchange.body_stream
         if reader is not None and reader.full:
             self.deadlines.forget_body(number)
             stream.unacknowledged += len(data)
@@ -185,7 +185,7 @@ class Http2Requests:
         if head.method == "CONNECT" and not head.upgrade:
             self._begin_tunnel(number, head)
             return
-        target_uri = read_address(head, self._client.local_port, self._connection_context)
+        target_uri = read_target_uri(head, self._client.local_port, self._connection_context)
         if isinstance(target_uri, str):
             self.faults.refuse_stream(number, Fault(target_uri, status=400, raw_headers=head.raw_headers))
             return
@@ -249,7 +249,7 @@ class Http2Requests:
         if stream is not None:
             if stream.unacknowledged:
                 self.codec.consumed(number, stream.unacknowledged)
-            stream.exchange.leave()
+            stream.exchange.client_left()
 
     # ── tunnels ────────────────────────────────────────────────────────────────────────────────────
 

@@ -72,10 +72,10 @@ class Around:
     def change_response(self, exchange: Exchange, rule: CompiledRule | None) -> None:
         """Have the response changed when it is sent."""
         if self.response != ResponseChanges():
-            if exchange.changing is None:
-                exchange.changing = ResponseLayers(self.upstream_client)
-            assert isinstance(exchange.changing, ResponseLayers)
-            exchange.changing.add(Layer(self.place, self.response, self.response_hook), rule)
+            if exchange.response_editor is None:
+                exchange.response_editor = ResponseLayers(self.upstream_client)
+            assert isinstance(exchange.response_editor, ResponseLayers)
+            exchange.response_editor.add(Layer(self.place, self.response, self.response_hook), rule)
 
 
 def around(step: Change | Passthrough, context: CompileContext) -> Around:

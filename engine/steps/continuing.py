@@ -64,10 +64,10 @@ def stacked(continued: Sequence[CompiledRule], plan: CompiledSteps) -> CompiledS
     async def run(exchange: Exchange) -> None:
         try:
             for rule, before in zip(continued, plans, strict=True):
-                exchange.acting = rule
+                exchange.acting_rule = rule
                 for handle in before.handlers:
                     await handle(exchange)
-            exchange.acting = None
+            exchange.acting_rule = None
             await plan.run(exchange)
         except ChangeFailed as failed:
             await failed.respond(exchange)

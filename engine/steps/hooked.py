@@ -31,12 +31,12 @@ def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passt
         pass_on = inner
         if around.request_hook is not None:
             await exchange.wait_for_body(ahead=True)
-            before = exchange.asked
+            before = exchange.effective_target
             instead = await around.edit_request(exchange)
             if instead is not None:
                 await instead(exchange)
                 return
-            if (exchange.asked.hostname, exchange.asked.port) != (before.hostname, before.port):
+            if (exchange.effective_target.hostname, exchange.effective_target.port) != (before.hostname, before.port):
                 pass_on = to_other
         try:
             if around.response_hook is not None:

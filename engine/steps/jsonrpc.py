@@ -26,7 +26,7 @@ def json_rpc_handler(step: JsonRpc, helpers: Helpers | None = None) -> StepHandl
 
     async def handle(exchange: Exchange) -> None:
         await exchange.wait_for_body()
-        coding = exchange.asked.headers.get("content-encoding", "")
+        coding = exchange.effective_target.headers.get("content-encoding", "")
         try:
             if helpers is None or exchange.fits(QUICK_BODY):
                 call = _call(exchange.view.json)

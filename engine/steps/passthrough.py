@@ -66,7 +66,7 @@ def passthrough_handler(
     async def handle(exchange: Exchange) -> None:
         try:
             request = await build_request(exchange, step, options, client.reverse_target, client.helpers)
-            peer = exchange.peer
+            peer = exchange.client
             if client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
             if exchange.websocket:
@@ -103,7 +103,7 @@ async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamE
     if route.host != route.name:
         server += f" (at {route.host})"
     text = f"{_BAD_GATEWAY} {server}: {error} [{error.code}]"
-    if not (simulate or exchange.answering):
+    if not (simulate or exchange.response_started):
         body = f"{text}\n".encode("utf-8", "replace")
         await exchange.reply(PreparedResponse(502, (TEXT_TYPE,), body, reason=_BAD_GATEWAY, is_own=True))
         return
@@ -111,7 +111,7 @@ async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamE
     head = exchange.response_head
     framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
     in_order = error.closed
-    if exchange.answering:
+    if exchange.response_started:
         # A FIN would look like the end of a body that the end of the connection delimits. A reset discards data that
         # the client has not read yet, so it only stands for the reset of a server.
         in_order = framed and (error.closed or error.code != RESET or not simulate)
@@ -165,7 +165,7 @@ class HttpPassthrough:
             if not request.route.alpn:  # otherwise the server chooses the protocol, and with it the fields
                 self._log_request(request.for_http1())
             to_self = isinstance(step, Forward) or step.request.host is not None
-            await perform(client, self._exchange.peer, self, to_self=to_self)
+            await perform(client, self._exchange.client, self, to_self=to_self)
         except UpstreamError as error:
             self._log_abort(error, by_client=False)
             raise
@@ -196,23 +196,23 @@ class HttpPassthrough:
         if change is None and edited is None:
             return None
         if change is None:
-            if exchange.reader is not None:
-                exchange.reader.drop()
+            if exchange.body_stream is not None:
+                exchange.body_stream.drop()
             return edited
         original = b""
         if edited is not None:
             original = edited
         elif change.data is None and change.file is None:
             body = exchange.request_body
-            if exchange.reader is not None:
-                await exchange.reader.hold(self._upstream_client.body_limit)
+            if exchange.body_stream is not None:
+                await exchange.body_stream.hold(self._upstream_client.body_limit)
             if body.size > self._upstream_client.body_limit:
                 raise TransformError(too_long("request", body.size, self._upstream_client.body_limit))
             original = body.kept
-        encoding = exchange.asked.headers.get("content-encoding", "")
+        encoding = exchange.effective_target.headers.get("content-encoding", "")
         changed = await self._changed(original, encoding, request.raw_headers, change, "request")
-        if exchange.reader is not None:
-            exchange.reader.drop()
+        if exchange.body_stream is not None:
+            exchange.body_stream.drop()
         request.raw_headers = with_type(with_length(request.raw_headers, len(changed)), change)
         return changed
 
@@ -225,7 +225,7 @@ class HttpPassthrough:
         if self._new_body is not None:
             return self._new_body, (), True
         trailers = end_to_end_trailers(exchange.request_body.trailers)
-        reader = exchange.reader
+        reader = exchange.body_stream
         if reader is None:
             return None, trailers, False
         if self._client_body is None:
@@ -235,13 +235,13 @@ class HttpPassthrough:
     @property
     def body_consumed(self) -> bool:
         """See `UpstreamExchange`."""
-        reader = self._exchange.reader
+        reader = self._exchange.body_stream
         return self._new_body is None and self._client_body is None and reader is not None and reader.begun
 
     async def send_body(self, stream: UpstreamStream) -> bool:
         """Pass the client's body on as it arrives."""
         exchange = self._exchange
-        reader = exchange.reader
+        reader = exchange.body_stream
         assert reader is not None
         while data := await reader.next():
             await stream.send_data(data, self.body_timeout)
@@ -257,7 +257,7 @@ class HttpPassthrough:
         tag_odd(self._exchange, head.odd)
         if head.status != 100 and self._exchange.head.version != "1.0":
             fields = sendable(without(end_to_end(head.raw_headers), ":status", *FRAMING))
-            await self._exchange.inform(head.status, [(name, value) for name, value in fields])
+            await self._exchange.send_interim(head.status, [(name, value) for name, value in fields])
 
     async def respond(self, stream: UpstreamStream, head: ResponseHead, parts: Sequence[Part]) -> bool:
         """Pass the response on to the client, with the changes of the rule."""
@@ -269,7 +269,7 @@ class HttpPassthrough:
             await self._delay(exchange)
         change = step.response.body
         bodiless = head.status in BODILESS_STATUSES and step.response.status is None
-        changing = exchange.changing
+        changing = exchange.response_editor
         needs_body = change is not None or (changing is not None and changing.reads_body)
         if needs_body and not (bodiless or exchange.channel.bodiless):
             await self._change_body(stream, head, parts, change)
@@ -294,7 +294,7 @@ class HttpPassthrough:
     async def _relay(self, stream: UpstreamStream, parts: Sequence[Part]) -> RawHeaders:
         """Pass the body on to the client as it arrives; return its trailers."""
         exchange, seconds = self._exchange, self.body_timeout
-        backpressure = exchange.notes.backpressure
+        backpressure = exchange.log.backpressure
         while True:
             for part in parts:
                 if type(part) is Data:

@@ -36,7 +36,7 @@ def log_request(
         "path": target_text(request.target),
         "rawHeaders": fields,
     }
-    exchange.notes.passing_event(exchange, "passthrough-request-head", "request", data, {}, rule_id=rule_id)
+    exchange.log.passing_event(exchange, "passthrough-request-head", "request", data, {}, rule_id=rule_id)
     if body is None:
         log_unchanged_body(exchange, rule_id, "request")
     else:
@@ -63,20 +63,20 @@ def log_response_head(
     if stream.request_number > 1:
         data["reused"] = True
     measured = {"timings": timings}
-    exchange.notes.passing_event(exchange, "passthrough-response-head", "response", data, measured, rule_id=rule_id)
+    exchange.log.passing_event(exchange, "passthrough-response-head", "response", data, measured, rule_id=rule_id)
 
 
 def log_unchanged_body(exchange: Exchange, rule_id: str | None, side: str) -> None:
     """Log that the body of the `request` or `response` is passed on as it is received."""
-    exchange.notes.passing_event(exchange, _BODY_EVENTS[side], side, _NOT_CHANGED, {}, rule_id=rule_id)
+    exchange.log.passing_event(exchange, _BODY_EVENTS[side], side, _NOT_CHANGED, {}, rule_id=rule_id)
 
 
 def log_changed_body(exchange: Exchange, rule_id: str | None, side: str, body: bytes, fields: RawHeaders) -> None:
     """Log a body that is not the one in the client's exchange: of the request as the server gets it, of the response
     as the server sent it. `fields` are those of its head."""
-    raw_body = exchange.notes.piece(body, exchange, side, fields)
+    raw_body = exchange.log.wire_content(body, exchange, side, fields)
     data = {"overridden": True, "rawBody": raw_body}
-    exchange.notes.rule_event(exchange, _BODY_EVENTS[side], data, rule_id=rule_id)
+    exchange.log.rule_event(exchange, _BODY_EVENTS[side], data, rule_id=rule_id)
 
 
 def log_websocket(exchange: Exchange, rule_id: str | None, request: UpstreamRequest, *, http2: bool) -> None:
@@ -88,9 +88,9 @@ def log_websocket(exchange: Exchange, rule_id: str | None, request: UpstreamRequ
         "port": str(request.route.port),
         "path": target_text(request.target),
         "rawHeaders": request.websocket_for_http2() if http2 else request.websocket_for_http1(),
-        "subprotocols": list(offered_protocols(exchange.address.headers)),
+        "subprotocols": list(offered_protocols(exchange.target.headers)),
     }
-    exchange.notes.rule_event(exchange, "passthrough-websocket-connect", data, rule_id=rule_id)
+    exchange.log.rule_event(exchange, "passthrough-websocket-connect", data, rule_id=rule_id)
 
 
 def log_abort(exchange: Exchange, rule_id: str | None, error: UpstreamError, *, by_client: bool = False) -> None:
@@ -104,7 +104,7 @@ def log_abort(exchange: Exchange, rule_id: str | None, error: UpstreamError, *, 
     }
     if error.raw_head:
         data["rawHead"] = error.raw_head.decode("latin-1")
-    exchange.notes.rule_event(exchange, "passthrough-abort", data, rule_id=rule_id)
+    exchange.log.rule_event(exchange, "passthrough-abort", data, rule_id=rule_id)
 
 
 def tag_odd(exchange: Exchange, kinds: Sequence[str]) -> None:

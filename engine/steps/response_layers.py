@@ -45,7 +45,7 @@ class ChangeFailed(Exception):
         """Respond with the failure, and log it, unless the exchange is over."""
         if exchange.finished:
             return
-        exchange.acting = self.rule
+        exchange.acting_rule = self.rule
         if self._instead is not None:
             await self._instead(exchange)
         else:
@@ -94,7 +94,7 @@ class ResponseLayers:
             try:
                 response = await self._changed(exchange, layer, response, is_whole=True)
             except (TransformError, TooLong) as error:
-                exchange.changing = None
+                exchange.response_editor = None
                 raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
             response = await self._hooked(exchange, layer, rule, response)
         return response
@@ -113,15 +113,15 @@ class ResponseLayers:
             if edit is None:
                 return response
             if isinstance(edit, str):
-                exchange.changing = None
+                exchange.response_editor = None
                 raise ChangeFailed(rule, edit, faults.close if edit == "close" else faults.reset)
             response = await self._changed(exchange, Layer(layer.place, edit.changes), response, is_whole=True)
         except UserError as failed:
-            exchange.changing = None
+            exchange.response_editor = None
             instead = partial(user_failed, failed=failed, report=hook.report)
             raise ChangeFailed(rule, str(failed), instead) from None
         except (TransformError, TooLong) as error:
-            exchange.changing = None
+            exchange.response_editor = None
             raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
         if edit.reason is not None:
             response.reason = edit.reason
@@ -134,7 +134,7 @@ class ResponseLayers:
         it is complete. Raises ChangeFailed."""
         if self.reads_body and not (exchange.channel.bodiless or response.status in BODILESS_STATUSES):
             if length is not None and length > self._upstream_client.body_limit:
-                exchange.changing = None
+                exchange.response_editor = None
                 raise ChangeFailed(self._layers[0][1], too_long("response", length, self._upstream_client.body_limit))
             self.holds = True
             self._response = response

@@ -48,7 +48,7 @@ def informational_handler(step: Informational) -> StepHandler:
 
     async def handle(exchange: Exchange) -> None:
         if exchange.head.version != "1.0":
-            await exchange.inform(step.status, step.headers)
+            await exchange.send_interim(step.status, step.headers)
 
     return handle
 

@@ -47,7 +47,7 @@ def passing_plan(
         for_us = passthrough_handler(forward, context, context.options, rule_id=UPSTREAM)
 
     async def handle(exchange: Exchange) -> None:
-        address = exchange.asked
+        address = exchange.effective_target
         direct = not address.is_absolute and address.origin.tunnel is None
         # A reverse proxy takes every request that is not made to a proxy, whatever name the client has for it.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)

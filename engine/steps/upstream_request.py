@@ -34,7 +34,7 @@ async def build_request(
 
     Raises TransformError and TooLong.
     """
-    address, changes = exchange.asked, step.request
+    address, changes = exchange.effective_target, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
     host, port = address.destination["hostname"], address.destination["port"]
     name = address.hostname.strip("[]")

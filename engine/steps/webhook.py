@@ -45,8 +45,8 @@ def _request_data(exchange: Exchange) -> dict[str, Any]:
     return {
         "id": exchange.id,
         "method": exchange.head.method,
-        "url": exchange.address.url,
-        "headers": exchange.address.headers,
+        "url": exchange.target.url,
+        "headers": exchange.target.headers,
         **_content(exchange.request_body.trailers, exchange.request_body.kept),
     }
 

@@ -48,7 +48,7 @@ class Webhooks:
 
     def is_own(self, exchange: Exchange) -> bool:
         """Whether a request is one of these deliveries: to deliver that as well would never end."""
-        peer = exchange.peer
+        peer = exchange.client
         return self._dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port))
 
     def run_later(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -81,7 +81,7 @@ class Webhooks:
             error = {"name": "WebhookError", "message": f"the webhook answered {status}"}
         except UpstreamError as failure:
             error = {"name": "WebhookError", "message": str(failure), "code": failure.code}
-        exchange.notes.rule_event(exchange, "webhook-error", {"url": url, "webhookEventType": kind, "error": error})
+        exchange.log.rule_event(exchange, "webhook-error", {"url": url, "webhookEventType": kind, "error": error})
 
 
 async def post(dialer: Dialer, url: str, body: bytes) -> int:

@@ -44,13 +44,13 @@ async def accepted(
         )
         return None
     fields: list[tuple[str, str]] = []
-    protocols = offered_protocols(exchange.address.headers)
+    protocols = offered_protocols(exchange.target.headers)
     if protocol is None and protocols:
         protocol = protocols[0]
     if protocol is not None and protocol in protocols:
         fields.append(("Sec-WebSocket-Protocol", protocol))
     deflate = None
-    found = negotiate(exchange.address.headers.get("sec-websocket-extensions", ""))
+    found = negotiate(exchange.target.headers.get("sec-websocket-extensions", ""))
     if found is not None:
         deflate, extension = found
         fields.append(("Sec-WebSocket-Extensions", extension))
@@ -190,7 +190,7 @@ class _ScriptDriver:
 
     def missed(self, line: ScriptLine, message: tuple[bytes, bool] | None) -> None:
         """Log that another message has arrived, or the client has left."""
-        notes = self._exchange.notes
+        notes = self._exchange.log
         data: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _conditions(line.value)}
         if message is None:
             data["closed"] = True

@@ -49,7 +49,7 @@ class WebSocketPassthrough:
         self._rule_id = rule_id
         self._settings = settings
         self._logged = False
-        self._offer = without_others(exchange.address.headers.get("sec-websocket-extensions", ""))
+        self._offer = without_others(exchange.target.headers.get("sec-websocket-extensions", ""))
         """The extensions that are offered to the server."""
 
     async def run(self) -> None:
@@ -57,7 +57,7 @@ class WebSocketPassthrough:
         exchange, request = self._exchange, self._request
         self._prepare_request()
         try:
-            stream = await self._upstream_client.connect_websocket(exchange.peer, request.route, to_self=True)
+            stream = await self._upstream_client.connect_websocket(exchange.client, request.route, to_self=True)
             try:
                 self._log_request(http2=stream.transport.is_http2)
                 await open_websocket(stream, request, self)

@@ -32,7 +32,7 @@ class ResponseRecorder:
         """Record an interim response. Raises UpstreamError."""
         await self._check()
         pairs = [(name, value) for name, value in head.raw_headers if name != ":status"]
-        await self._exchange.inform(head.status, pairs)
+        await self._exchange.send_interim(head.status, pairs)
 
     async def record(self, head: ResponseHead, parts: Sequence[Part], enough: float = math.inf) -> bool:
         """Record the final response, of which `parts` were received together with the head, up to `enough` bytes of its

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.replay.send.null_channel import NULL_CHANNEL
 from mockrec.engine.upstream.client import UpstreamClient
@@ -57,7 +57,7 @@ def recorded_exchange(
     head = RequestHead(request.method, request.target, "2.0" if http2 else "1.1", fields, header_table(fields))
     head.upgrade = "websocket" if websocket else ""
     origin = ConnectionContext(request.protocol, (request.route.name, request.route.port))
-    address = read_address(head, request.route.port, origin)
+    address = read_target_uri(head, request.route.port, origin)
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
     exchange = Exchange(head, address, peer, NULL_CHANNEL, context.log, context.body_limit, context.body_limit)

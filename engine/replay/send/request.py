@@ -79,7 +79,7 @@ class RequestReplay:
                 await self._perform()
         except UpstreamError as error:
             exchange = self._exchange
-            if self._client_abort and error.code == TIMED_OUT and exchange is not None and exchange.answering:
+            if self._client_abort and error.code == TIMED_OUT and exchange is not None and exchange.response_started:
                 return ""  # it aborts in the middle of the response, as the recorded client did, if at another byte
             abort(exchange or self._begin(http2=False), error)
             return described(error)
@@ -110,7 +110,7 @@ class RequestReplay:
         """See `UpstreamExchange`."""
         self._peer.ip, self._peer.port = stream.byte_stream.local
         exchange = self._exchange or self._begin(http2=stream.transport.is_http2)
-        self._recorder = ResponseRecorder(stream, exchange, self._context.timeout, exchange.notes.backpressure)
+        self._recorder = ResponseRecorder(stream, exchange, self._context.timeout, exchange.log.backpressure)
         return self._body or None, (), bool(self._body)
 
     async def send_body(self, stream: UpstreamStream) -> bool:

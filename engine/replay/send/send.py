@@ -141,7 +141,7 @@ class ReplayRun:
         recording = Recording(settings, redactor, self._recording_failed)
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
-        notes = recording.notes(kept)
+        notes = recording.exchange_log(kept)
         tools = SendContext(self._upstream_client, notes, settings.timeout, limit, SocketSettings().message)
         ending = Ending("failed", 70)
         try:

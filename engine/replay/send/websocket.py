@@ -134,7 +134,7 @@ class WebSocketReplay:
             stream = await context.upstream_client.connect_websocket(self._peer, request.route, to_self=True)
             self._peer.ip, self._peer.port = stream.byte_stream.local
             exchange = self._exchange or self._begin(http2=stream.transport.is_http2)
-            self._recorder = ResponseRecorder(stream, exchange, context.timeout, exchange.notes.backpressure)
+            self._recorder = ResponseRecorder(stream, exchange, context.timeout, exchange.log.backpressure)
             await open_websocket(stream, request, self)
             return self._problem
         except UpstreamError as error:
@@ -186,7 +186,7 @@ class WebSocketReplay:
         server = take_over(stream, head, parts, self._offer, context.message_limit)
         exchange.response_head = head
         exchange.ws_accepted_at = clock.now()
-        exchange.notes.websocket.accepted(exchange)
+        exchange.log.websocket.accepted(exchange)
         driver = WebSocketDriver(exchange, server, context)
         async with anyio.create_task_group() as group:
             group.start_soon(driver.receive)

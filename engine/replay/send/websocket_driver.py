@@ -55,7 +55,7 @@ class WebSocketDriver:
         message = self._message
         message.add(fragment)
         if fragment.ends:
-            log = self._exchange.notes.websocket
+            log = self._exchange.log.websocket
             log.message(self._exchange, "sent", message.data, message.size, message.is_binary)
             message.clear()
             self._received += 1
@@ -72,7 +72,7 @@ class WebSocketDriver:
         exchange.ws_closed_at = clock.now()
         initiator = "server" if self._client_close is None else "client"
         first = self._server_close if self._client_close is None else None
-        exchange.notes.websocket.closed(exchange, close.code, close.reason, initiator, first)
+        exchange.log.websocket.closed(exchange, close.code, close.reason, initiator, first)
 
     def fail(self, error: UpstreamError) -> None:
         """End the WebSocket because of an error."""
@@ -106,7 +106,7 @@ class WebSocketDriver:
             await self._server.send(self._server.codec.send_message(data, is_binary=is_binary))
         if scope.cancelled_caught:
             raise UpstreamError("ETIMEDOUT", f"it has taken no message for {self._timeout:g}s")
-        self._exchange.notes.websocket.message(self._exchange, "received", data, len(data), is_binary)
+        self._exchange.log.websocket.message(self._exchange, "received", data, len(data), is_binary)
 
     async def send_close(self, code: int | None, reason: str) -> None:
         """Send the client's close frame, before the server has sent one."""

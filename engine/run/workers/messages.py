@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockrec.engine.message.summary import Ended
+from mockrec.engine.message.summary import ExchangeSummary
 from mockrec.engine.pickle_frames import LENGTH_BYTES
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.run.settings import RunSettings
@@ -78,7 +78,7 @@ class ProgressMessage:
 
     exchanges: int
     unmatched: int
-    ended: Sequence[Ended]
+    ended: Sequence[ExchangeSummary]
     version: int
     used: Sequence[tuple[int, int]]
     """Index of a rule of that version → how often it was used."""

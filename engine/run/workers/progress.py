@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.summary import Ended, Shown, ended_of
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.workers.messages import ProgressMessage
@@ -21,7 +21,7 @@ class WorkerProgress:
         self._reports_exchanges = reports_exchanges
         self._exchanges = 0
         self._unmatched = 0
-        self._ended: list[Ended] = []
+        self._ended: list[ExchangeSummary] = []
         self._used: list[int] = []
         """How often each rule had been used at the last call of `take`."""
         self._truncated = 0
@@ -32,14 +32,14 @@ class WorkerProgress:
         self._exchanges += 1
         self._unmatched += exchange.unmatched
         if self._reports_exchanges:
-            self._ended.append(ended_of(exchange, self._shown))
+            self._ended.append(summary_of(exchange, self._shown))
 
     def rules_replaced(self, version: int) -> None:
         """Other rules are in force, none of which has been used."""
         self.version = version
         self._used = []
 
-    def take(self, rules: RuleSet, bodies: BodyLogger) -> ProgressMessage | None:
+    def take(self, rules: RuleSet, bodies: BodyEncoder) -> ProgressMessage | None:
         """Return what has happened since the last call; None if nothing has."""
         used = [rule.used for rule in rules.rules]
         before = self._used or [0] * len(used)

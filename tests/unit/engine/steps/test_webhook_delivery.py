@@ -171,8 +171,8 @@ async def test_a_delivery_is_recognized_where_it_comes_in(stage: Any) -> None:
 
     async def serve(stream: SocketStream) -> None:
         await read_request(stream)
-        exchange.peer.ip, exchange.peer.port = stream.extra(SocketAttribute.remote_address)[:2]
-        exchange.peer.local_ip, exchange.peer.local_port = stream.extra(SocketAttribute.local_address)[:2]
+        exchange.client.ip, exchange.client.port = stream.extra(SocketAttribute.remote_address)[:2]
+        exchange.client.local_ip, exchange.client.local_port = stream.extra(SocketAttribute.local_address)[:2]
         found.append(webhooks.is_own(exchange))
         await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
