@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mockrec.cli import printing
 from mockrec.cli.defects import tell_defect
-from mockrec.engine.message.summary import Ended, Shown, ended_of
+from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
 
 if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
@@ -49,9 +49,9 @@ class LiveView:
         if exchange.unmatched:
             self.unmatched += 1
         if self.terminal:
-            self.tell(ended_of(exchange, self._shown))
+            self.tell(summary_of(exchange, self._shown))
 
-    def add(self, exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+    def add(self, exchanges: int, unmatched: int, ended: Sequence[ExchangeSummary]) -> None:
         """So many exchanges of workers are over, of which some are told."""
         self.count += exchanges
         self.unmatched += unmatched
@@ -65,7 +65,7 @@ class LiveView:
             f"{words}; {printing.plural(left_open, 'exchange')} ended with it, and up to 50 ms of records may be lost"
         )
 
-    def tell(self, ended: Ended) -> None:
+    def tell(self, ended: ExchangeSummary) -> None:
         """A line for it, and its part in the summary."""
         took, what = ended.took, ended.what
         self._classes["aborted" if ended.aborted else f"{ended.status // 100}xx"] += 1
@@ -108,7 +108,7 @@ class LiveView:
                 told = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
                 printing.note(f"{told} ({count}×)")
 
-    def _line(self, ended: Ended) -> None:
+    def _line(self, ended: ExchangeSummary) -> None:
         word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
         if ended.aborted:
             word, colour = "abort", "red"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.message.summary import Ended
+    from mockrec.engine.message.summary import ExchangeSummary
     from mockrec.formats.schema.errors import FormatError
 
 
@@ -70,7 +70,7 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
             live.ended(exchange)
             look_at_count()
 
-        def progress(exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+        def progress(exchanges: int, unmatched: int, ended: Sequence[ExchangeSummary]) -> None:
             live.add(exchanges, unmatched, ended)
             look_at_count()
 

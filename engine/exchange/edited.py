@@ -17,7 +17,7 @@ class EditedRequest:
     """What the client's request has become."""
 
     method: str
-    address: TargetUri
+    target: TargetUri
     body: bytes | None = None
     """On the wire, in place of the client's; None: the client's body is as it was."""
     keeps_host: bool = False
@@ -27,7 +27,7 @@ class EditedRequest:
 
     def decoded(self, limit: int) -> bytes:
         """The body with its content codings undone. Raises UndecodableError."""
-        coding = self.address.headers.get("content-encoding", "")
+        coding = self.target.headers.get("content-encoding", "")
         return content.decoded_whole(self.body or b"", content.codings_of(coding), limit)
 
     def fits(self, size: int, client: MessageBody | None = None) -> bool:
@@ -36,4 +36,4 @@ class EditedRequest:
         if self.body is not None or body is None:
             body = MessageBody(len(self.body or b""))
             body.add(self.body or b"")
-        return body.fits(self.address.headers.get("content-encoding", ""), size)
+        return body.fits(self.target.headers.get("content-encoding", ""), size)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mockrec.engine import clock
-from mockrec.engine.exchange.changing import Changing
 from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.request_stream import RequestBodyStream
+from mockrec.engine.exchange.response_editor import ResponseEditor
 from mockrec.engine.ids import new_id
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import Channel, ClientConnection
@@ -38,14 +38,13 @@ class Exchange:
 
     __slots__ = (
         "aborted_at",
-        "acting",
-        "address",
-        "answer",
+        "acting_rule",
         "body_complete",
         "body_received_at",
-        "changing",
+        "body_stream",
         "channel",
         "chosen",
+        "client",
         "continued",
         "edited",
         "extra_headers",
@@ -54,23 +53,24 @@ class Exchange:
         "headers_sent_at",
         "id",
         "known",
-        "notes",
+        "log",
         "on_end",
-        "peer",
-        "reader",
+        "prepared",
         "request_body",
-        "request_noted",
-        "request_pieces",
+        "request_chunks",
+        "request_logged",
         "response_body",
+        "response_chunks",
+        "response_editor",
         "response_head",
         "response_limit",
-        "response_pieces",
         "response_sent_at",
         "response_trailers",
         "rule",
         "start_time",
         "started_at",
         "tags",
+        "target",
         "unmatched",
         "view",
         "waiting",
@@ -85,7 +85,7 @@ class Exchange:
         address: TargetUri,
         peer: ClientConnection,
         channel: Channel,
-        notes: ExchangeLog,
+        log: ExchangeLog,
         request_limit: int,
         response_limit: int,
     ) -> None:
@@ -94,13 +94,13 @@ class Exchange:
         self.start_time = int(clock.wall(self.started_at))
         self.id = new_id()
         self.head = head
-        self.address = address
-        self.peer = peer
+        self.target = address
+        self.client = peer
         self.channel = channel
-        self.notes = notes
+        self.log = log
         self.websocket = address.protocol in ("ws", "wss")
-        self.request_body = MessageBody(request_limit, holds=True, make_spill=partial(notes.request_spill, address))
-        self.reader: RequestBodyStream | None = None
+        self.request_body = MessageBody(request_limit, holds=True, make_spill=partial(log.request_spill, address))
+        self.body_stream: RequestBodyStream | None = None
         """Where the request body goes that is passed on."""
         self.response_limit = response_limit
         self.response_body: MessageBody | None = None
@@ -115,18 +115,18 @@ class Exchange:
         self.rule: CompiledRule | None = None
         self.continued: tuple[CompiledRule, ...] = ()
         """The rules that went on: they have changed something, and `rule` answers."""
-        self.acting: CompiledRule | None = None
+        self.acting_rule: CompiledRule | None = None
         """Which of those acts at the moment; None: the one that answers."""
         self.edited: EditedRequest | None = None
         """What rules have made of the request, for later rules and for servers; None: it is as it came."""
-        self.changing: Changing | None = None
+        self.response_editor: ResponseEditor | None = None
         """What rules make of the answer, whatever gives it."""
         self.chosen = False
         """Whether the rule set has been asked; `rule` stays None where nothing matched."""
-        self.request_noted = False
+        self.request_logged = False
         self.finished = False
         """Whether the terminal record is written."""
-        self.answer: PreparedResponse | None = None
+        self.prepared: PreparedResponse | None = None
         self.response_head: ResponseHead | None = None
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
@@ -140,8 +140,8 @@ class Exchange:
         self.response_trailers: Sequence[Sequence[str]] = ()
         self.on_end: list[Callable[[], None]] | None = None
         """What is to be called when the exchange is over."""
-        self.request_pieces: BodyChunkBatcher | None = None
-        self.response_pieces: BodyChunkBatcher | None = None
+        self.request_chunks: BodyChunkBatcher | None = None
+        self.response_chunks: BodyChunkBatcher | None = None
         self.view = RequestView(
             "GET" if self.websocket else head.method,  # over HTTP/2 an upgrade is a CONNECT (RFC 8441)
             address.protocol,
@@ -159,17 +159,17 @@ class Exchange:
     # ── the request ────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def asked(self) -> TargetUri:
+    def effective_target(self) -> TargetUri:
         """Where the request goes, after the rules that have changed it."""
-        return self.address if self.edited is None else self.edited.address
+        return self.target if self.edited is None else self.edited.target
 
     @property
-    def method(self) -> str:
+    def effective_method(self) -> str:
         """The same of its method."""
         return self.head.method if self.edited is None else self.edited.method
 
     @property
-    def asked_body(self) -> bytes:
+    def effective_body(self) -> bytes:
         """The same of its body, on the wire: what is kept of the client's, or what rules have put in its place."""
         edited = self.edited
         return self.request_body.kept if edited is None or edited.body is None else edited.body
@@ -178,12 +178,12 @@ class Exchange:
         """Whether that body has at most `size` bytes when it is decoded; see `MessageBody.fits`."""
         if self.edited is not None:
             return self.edited.fits(size, self.request_body)
-        return self.request_body.fits(self.address.headers.get("content-encoding", ""), size)
+        return self.request_body.fits(self.target.headers.get("content-encoding", ""), size)
 
     def edit(self, edited: EditedRequest) -> None:
         """Rules and servers see this request from now on."""
         self.edited = edited
-        address, limit = edited.address, self.request_body.limit
+        address, limit = edited.target, self.request_body.limit
         read = (
             partial(self.request_body.decoded, address.headers.get("content-encoding", ""))
             if edited.body is None
@@ -207,10 +207,10 @@ class Exchange:
     def take_data(self, data: bytes) -> None:
         """A piece of the request body has arrived."""
         self.request_body.add(data)
-        if self.reader is not None:
-            self.reader.feed(data)
+        if self.body_stream is not None:
+            self.body_stream.feed(data)
         if self.aborted_at is None:
-            self.notes.request_data(self, data)
+            self.log.request_data(self, data)
 
     def take_end(self, trailers: Sequence[Sequence[str]]) -> None:
         """The request is complete."""
@@ -219,19 +219,19 @@ class Exchange:
         self.view.body_complete = True
         self.body_received_at = clock.now()
         if self.aborted_at is None:
-            self.notes.request_data_end(self)
+            self.log.request_data_end(self)
             if self.chosen:
-                self.notes.request(self)
-        if self.reader is not None:
-            self.reader.end()
+                self.log.request(self)
+        if self.body_stream is not None:
+            self.body_stream.end()
         if self.body_complete is not None:
             self.body_complete.set()
 
     async def wait_for_body(self, *, ahead: bool = False) -> None:
         """Return when the request is complete, or will never be. `ahead`: before anybody passes the body on, so that
         all of it has to be held."""
-        if ahead and self.reader is not None:
-            self.reader.unbound()
+        if ahead and self.body_stream is not None:
+            self.body_stream.unbound()
         if not self.request_body.complete:
             if self.body_complete is None:
                 self.body_complete = anyio.Event()
@@ -245,9 +245,9 @@ class Exchange:
         if self.head.has_body:
             held = self.request_body.release(wanted=needs_body)
             if streams_body:
-                self.reader = RequestBodyStream(held, ended=self.request_body.complete)
+                self.body_stream = RequestBodyStream(held, ended=self.request_body.complete)
         if self.request_body.complete:
-            self.notes.request(self)
+            self.log.request(self)
 
     def tag(self, *tags: str) -> None:
         """Add tags for this and all later records of the exchange."""
@@ -256,7 +256,7 @@ class Exchange:
     # ── the answer ─────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def answering(self) -> bool:
+    def response_started(self) -> bool:
         """Whether the final head has been sent."""
         return self.response_head is not None
 
@@ -265,14 +265,14 @@ class Exchange:
         """What was sent of the answer's body, as far as it is kept."""
         if self.response_body is not None:
             return self.response_body.kept
-        if self.answer is None or self.head.method == "HEAD" or self._status in BODILESS_STATUSES:
+        if self.prepared is None or self.head.method == "HEAD" or self._status in BODILESS_STATUSES:
             return b""
-        return self.answer.body
+        return self.prepared.body
 
     async def reply(self, answer: PreparedResponse) -> None:
         """Send a whole answer and finish the exchange. Raises ValueError for a head that cannot be sent."""
-        if self.changing is not None:
-            answer = await self.changing.whole(self, answer)
+        if self.response_editor is not None:
+            answer = await self.response_editor.whole(self, answer)
         head = self._framed(answer, None, streamed=False)
         body = answer.body
         trailers: Sequence[Sequence[str]] = answer.trailers
@@ -287,13 +287,13 @@ class Exchange:
 
     async def begin(self, answer: PreparedResponse, length: int | None = None) -> None:
         """Send a head whose body follows in pieces; `length` if it is known. Raises ValueError as `reply` does."""
-        if self.changing is not None:
-            changed = await self.changing.begun(self, answer, length)
+        if self.response_editor is not None:
+            changed = await self.response_editor.begun(self, answer, length)
             if changed is None:
                 return  # it is held, and sent when it is whole
             answer, length = changed
         head = self._framed(answer, length, streamed=True)
-        spill = partial(self.notes.response_spill, head, self.known)
+        spill = partial(self.log.response_spill, head, self.known)
         # Only those who wait for the end look at what was sent.
         self.response_body = MessageBody(self.response_limit, wanted=self.on_end is not None, make_spill=spill)
         self._begun(answer, head)
@@ -301,33 +301,33 @@ class Exchange:
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body that `begin` announced."""
-        if self.changing is not None and self.changing.holds:
-            self.changing.take(data)
+        if self.response_editor is not None and self.response_editor.holds:
+            self.response_editor.take(data)
             return
         if not data or self.channel.bodiless or self._status in BODILESS_STATUSES:
             return
         assert self.response_body is not None
         await self.channel.send_data(data)
         self.response_body.add(data)
-        self.notes.response_data(self, data)
+        self.log.response_data(self, data)
 
     async def finish(self, trailers: Sequence[Sequence[str]] = ()) -> None:
         """End the body that `begin` announced, and the exchange; `trailers` if the answer has no own."""
-        if self.changing is not None and self.changing.holds:
-            await self.changing.complete(self, trailers)
+        if self.response_editor is not None and self.response_editor.holds:
+            await self.response_editor.complete(self, trailers)
             return
-        assert self.answer is not None
+        assert self.prepared is not None
         assert self.response_head is not None
-        fields = self.answer.trailers or trailers
+        fields = self.prepared.trailers or trailers
         if fields and not self.channel.bodiless:
             self.response_trailers = self.channel.trailers(self.response_head, fields)
         await self.channel.send_end(self.response_trailers)
         self._sent_everything(None)
 
-    async def inform(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+    async def send_interim(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Send a 1xx."""
         reason = "" if self.head.version == "2.0" else REASONS.get(status, "Information")
-        self.notes.information(self, status, reason, headers)
+        self.log.information(self, status, reason, headers)
         await self.channel.send_interim(status, reason, headers)
 
     async def send_past_protocol(self, data: bytes, head: ResponseHead | None, body: bytes) -> None:
@@ -341,37 +341,37 @@ class Exchange:
 
     async def accept_websocket(self, fields: Sequence[tuple[str, str]]) -> tuple[ByteStream, bytes]:
         """Accept an upgrade, with further head fields; the pipe of its frames, and what has come of them already."""
-        if self.changing is not None:
-            fields = self.changing.upgrade(fields)
+        if self.response_editor is not None:
+            fields = self.response_editor.upgrade(fields)
         head = self.channel.websocket_head(fields)
         self.response_head = head
         self.ws_accepted_at = clock.now()
-        self.notes.websocket.accepted(self)
+        self.log.websocket.accepted(self)
         return await self.channel.accept_websocket(head)
 
     def abort(self, error: Mapping[str, Any] | None) -> None:
         """End the exchange before it is complete; once, and not after the answer is complete."""
         if not self.finished:
             self.aborted_at = clock.now()
-            self.notes.abort(self, error)
+            self.log.abort(self, error)
             if self.body_complete is not None:
                 self.body_complete.set()
-            self.over()
+            self.notify_end()
 
-    def leave(self) -> None:
+    def client_left(self) -> None:
         """The connection has ended: nothing more will come for this exchange."""
         self.abort(None)
-        if self.request_pieces is not None:
-            self.request_pieces.give_up()
+        if self.request_chunks is not None:
+            self.request_chunks.give_up()
         if self.body_complete is not None:
             self.body_complete.set()
-        if self.reader is not None:
-            self.reader.end()
+        if self.body_stream is not None:
+            self.body_stream.end()
 
-    def over(self) -> None:
+    def notify_end(self) -> None:
         """The terminal record has been written: tell who waits for that."""
-        if self.reader is not None:
-            self.reader.drop()
+        if self.body_stream is not None:
+            self.body_stream.drop()
         if self.on_end is not None:
             calls, self.on_end = self.on_end, None
             for call in calls:
@@ -397,15 +397,15 @@ class Exchange:
         return answer.framed(self.channel, length, streamed=streamed)
 
     def _begun(self, answer: PreparedResponse, head: ResponseHead) -> None:
-        self.answer = answer
+        self.prepared = answer
         self.response_head = head
         self.headers_sent_at = clock.now()
-        self.notes.response_initiated(self)
+        self.log.response_initiated(self)
 
     def _sent_everything(self, whole: bytes | None) -> None:
         self.response_sent_at = clock.now()
         if whole:
-            self.notes.response_data(self, whole)
-        self.notes.response_data_end(self)
-        self.notes.response(self, whole)
-        self.over()
+            self.log.response_data(self, whole)
+        self.log.response_data_end(self)
+        self.log.response(self, whole)
+        self.notify_end()

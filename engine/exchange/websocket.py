@@ -239,8 +239,8 @@ class WebSocketSession:
         if not exchange.finished:
             exchange.ws_closed_at = clock.now()
             initiator = "client" if self._first is None else "server"
-            exchange.notes.websocket.closed(exchange, close.code, close.reason, initiator, self._first)
-            exchange.over()
+            exchange.log.websocket.closed(exchange, close.code, close.reason, initiator, self._first)
+            exchange.notify_end()
 
     # ── ends that are none ─────────────────────────────────────────────────────────────────────────
 
@@ -267,10 +267,10 @@ class WebSocketSession:
         code = f"WS_ERR_{fault.code}"
         self._pipe.put(self._codec.send_close(fault.code, fault.reason))
         exchange = self._exchange
-        exchange.notes.client_error(
-            exchange.peer,
+        exchange.log.client_error(
+            exchange.client,
             Fault(code, status=0, detail=fault.reason),
-            exchange.address.origin,
+            exchange.target.origin,
             started_at=exchange.started_at,
             answered=None,
             exchange=exchange,
@@ -279,5 +279,5 @@ class WebSocketSession:
         raise WebSocketLost
 
     def _note(self, direction: str, kept: KeptContent) -> None:
-        self._exchange.notes.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
+        self._exchange.log.websocket.message(self._exchange, direction, kept.data, kept.size, kept.is_binary)
         kept.clear()

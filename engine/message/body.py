@@ -9,7 +9,7 @@ from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.parts import RawHeaders
 
 if TYPE_CHECKING:
-    from mockrec.engine.recording.body_spill import Spill
+    from mockrec.engine.recording.body_spill import BodySpill
 
 SPILLED = 256 * 1024
 """Bytes after which a body goes into the folder beside the log too."""
@@ -37,13 +37,13 @@ class MessageBody:
         *,
         holds: bool = False,
         wanted: bool = True,
-        make_spill: Callable[[], Spill | None] | None = None,
+        make_spill: Callable[[], BodySpill | None] | None = None,
     ) -> None:
         """`holds`: what is over the limit is kept too, until it is known who wants it; see `release`. `wanted`: by
         others than the log; a long body that only the log wants is not held in memory. `make_spill` is called when the
         body has become long; it leads back to nothing that holds the body."""
         self.make_spill = make_spill
-        self.spill: Spill | None = None
+        self.spill: BodySpill | None = None
         """Where the log gets it from, if it is long."""
         self.limit = limit
         self._holds = holds

@@ -11,7 +11,7 @@ Shown = Callable[[str, Exchange | None], str]
 """Leaves secrets out of a text, those of an exchange too."""
 
 
-class Ended(NamedTuple):
+class ExchangeSummary(NamedTuple):
     """What is told of it."""
 
     what: str
@@ -26,11 +26,11 @@ class Ended(NamedTuple):
     unmatched: bool
 
 
-def ended_of(exchange: Exchange, shown: Shown) -> Ended:
+def summary_of(exchange: Exchange, shown: Shown) -> ExchangeSummary:
     """Looks at an exchange once it is over."""
     end = exchange.aborted_at or exchange.response_sent_at or exchange.started_at
-    return Ended(
-        shown(f"{exchange.head.method} {exchange.address.path}", exchange),
+    return ExchangeSummary(
+        shown(f"{exchange.head.method} {exchange.target.path}", exchange),
         exchange.response_head.status if exchange.response_head is not None else 0,
         exchange.aborted_at is not None,
         end - exchange.started_at,

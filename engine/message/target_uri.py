@@ -74,7 +74,7 @@ class TargetUri:
     """The secrets that were replaced in that."""
 
 
-def read_address(head: RequestHead, local_port: int, origin: ConnectionContext = PLAIN) -> TargetUri | str:
+def read_target_uri(head: RequestHead, local_port: int, origin: ConnectionContext = PLAIN) -> TargetUri | str:
     """The address of a request, or the error code of a client-error.
 
     `local_port` serves requests that name no host.
@@ -145,7 +145,7 @@ def _as_asked(absolute: re.Match[str], url: str) -> str:
     return before + normal_path(target_text(absolute[3])) if before.isascii() else url
 
 
-def edited_address(
+def edited_target_uri(
     address: TargetUri,
     protocol: str,
     hostname: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.recording.body_files import INLINE_BYTES, BodyFiles
-from mockrec.engine.recording.body_spill import Spill
+from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.backlog import Backlog, TooMuch
 from mockrec.engine.redaction.records import RAW_HEAD
 from mockrec.engine.redaction.redactor import Knows, Redactor, replaced_body
@@ -27,7 +27,7 @@ _UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 # Codecs between texts, or for names: no character set of a message is meant.
 
 
-class Taken:
+class BodySnapshot:
     """What is in a body at one time. It is taken once: nothing goes to the disk any more."""
 
     __slots__ = ("kept", "size", "spill")
@@ -39,7 +39,7 @@ class Taken:
         body.spill = body.make_spill = None
 
 
-class BodyLogger:
+class BodyEncoder:
     """Makes the log's form of bodies as `record.bodies` and `record.maxBodySize` say."""
 
     def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, spool: BodyFiles | None = None) -> None:
@@ -58,7 +58,7 @@ class BodyLogger:
         self.truncated = 0
         """Bodies that were cut."""
 
-    def unbounded(self, redactor: Redactor) -> BodyLogger:
+    def unbounded(self, redactor: Redactor) -> BodyEncoder:
         """The same with another redactor and a count of its own: for another thread."""
         other = copy(self)
         other._redactor, other.truncated = redactor, 0
@@ -85,11 +85,11 @@ class BodyLogger:
         incomplete: bool = False,
     ) -> dict[str, Any]:
         """A body of which the first bytes were kept. `incomplete`: its end has not come."""
-        return self.taken(Taken(body), headers, side, owner, incomplete=incomplete)
+        return self.taken(BodySnapshot(body), headers, side, owner, incomplete=incomplete)
 
     def taken(
         self,
-        body: Taken,
+        body: BodySnapshot,
         headers: dict[str, Any],
         side: str = "",
         owner: Knows | None = None,
@@ -111,7 +111,7 @@ class BodyLogger:
             raise
         return {**record, "incomplete": True} if incomplete else record
 
-    def spill(self, headers: dict[str, Any], side: str, known: SecretMap | None) -> Spill | None:
+    def spill(self, headers: dict[str, Any], side: str, known: SecretMap | None) -> BodySpill | None:
         """Where a long body goes while it comes; None where it has to be in memory: to be put into the log, to be kept
         as it was on the wire, or to be looked at as a whole."""
         encoding = headers.get("content-encoding")
@@ -124,7 +124,7 @@ class BodyLogger:
         if file is None:
             return None
         try:
-            return Spill(file, headers, self._limit, self._redactor, side, known, self.backlog)
+            return BodySpill(file, headers, self._limit, self._redactor, side, known, self.backlog)
         except content.UndecodableError:
             file.abandon()
             return None

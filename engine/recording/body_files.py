@@ -77,7 +77,7 @@ class BodyFiles:
             if pid.isdecimal() and not _lives(int(pid)):
                 self.sweep(int(pid))
 
-    def open(self) -> SpooledFile | None:
+    def open(self) -> BodyFile | None:
         """A new file; None where bodies cannot be kept (any more)."""
         if self._broken:
             return None
@@ -89,7 +89,7 @@ class BodyFiles:
         except OSError as error:
             self.fail(path, error)
             return None
-        return SpooledFile(self, path, fd)
+        return BodyFile(self, path, fd)
 
     def put(self, data: bytes) -> str | None:
         """Keep a whole body: its hash, or None."""
@@ -143,7 +143,7 @@ class BodyFiles:
             self._made[folder] = os.stat(folder)
 
 
-class SpooledFile:
+class BodyFile:
     """A body on its way into the folder."""
 
     __slots__ = ("_fd", "_hash", "_path", "_spool", "size")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mockrec.engine.recording.body_coding import utf8_of
-from mockrec.engine.recording.body_files import SpooledFile
+from mockrec.engine.recording.body_files import BodyFile
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch
 from mockrec.engine.redaction.holdback import HoldBack
 from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
@@ -21,12 +21,12 @@ _ENCODED_PIECE = 8 * 1024
 """and of what is encoded: some of it becomes a thousand times as long."""
 
 
-class Spill:
+class BodySpill:
     """One body. `feed` takes the bytes of the wire, `finish` gives the form that the log has."""
 
     def __init__(
         self,
-        file: SpooledFile,
+        file: BodyFile,
         headers: dict[str, Any],
         limit: int,
         redactor: Redactor | None,

@@ -19,7 +19,7 @@ _MOST = 1024 * 1024
 
 
 @dataclass(slots=True)
-class Piece:
+class BodyChunk:
     """What is written at once."""
 
     kind: str
@@ -38,7 +38,7 @@ class Piece:
     before: bytes = b""
     """What went out before it and has to be looked at with it."""
 
-    def held(self) -> Piece | None:
+    def held(self) -> BodyChunk | None:
         """What can be written now; None if that is nothing."""
         if self.hold is None:
             return self if self.data or self.is_ended else None
@@ -62,7 +62,7 @@ class Piece:
         return len(self.data) + (self.hold.size if self.hold is not None else 0)
 
 
-Write = Callable[["Exchange", Piece], None]
+Write = Callable[["Exchange", BodyChunk], None]
 
 
 class BodyChunkBatcher:
@@ -111,7 +111,7 @@ class BodyChunkBatcher:
         self._release = None
         known = self._exchange.known
         secrets = () if known is None else tuple(known.marks)
-        self._write(self._exchange, Piece(self._kind, b"", clock.now(), False, False, self._hold, known=secrets))
+        self._write(self._exchange, BodyChunk(self._kind, b"", clock.now(), False, False, self._hold, known=secrets))
 
     def give_up(self) -> None:
         """Nothing more will come, and there is no end: write everything."""
@@ -131,7 +131,7 @@ class BodyChunkBatcher:
         if (is_ended or is_last) and self._release is not None:
             self._release.cancel()
             self._release = None
-        piece = Piece(self._kind, b"".join(self._chunks), self._since, is_ended, is_ended or is_last, self._hold)
+        piece = BodyChunk(self._kind, b"".join(self._chunks), self._since, is_ended, is_ended or is_last, self._hold)
         self._chunks = []
         self._size = 0
         if is_last:

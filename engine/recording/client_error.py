@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_address
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_target_uri
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.redactor import Knows
 from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, header_table
@@ -30,7 +30,7 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]/?#\s]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class FaultyRequest:
     """What is known of a request that is at fault."""
 
     id: str
@@ -46,7 +46,11 @@ class Broken:
 
 
 def partial_request(
-    broken: Broken, bodies: BodyLogger, timing: Mapping[str, Any], tags: Sequence[str], owner: Knows | None = None
+    broken: FaultyRequest,
+    bodies: BodyEncoder,
+    timing: Mapping[str, Any],
+    tags: Sequence[str],
+    owner: Knows | None = None,
 ) -> dict[str, Any]:
     """The `request` of a client-error: of the exchange that was broken, or as much as the fault shows.
 
@@ -55,7 +59,7 @@ def partial_request(
     peer, fault, exchange = broken.peer, broken.fault, broken.exchange
     record: dict[str, Any] = {"id": broken.id}
     if exchange is not None:
-        address = exchange.address
+        address = exchange.target
         record |= {
             "protocol": address.protocol,
             "httpVersion": exchange.head.version,
@@ -85,7 +89,7 @@ def partial_request(
     return record
 
 
-def _read_fields(raw_headers: RawHeaders, broken: Broken) -> dict[str, Any]:
+def _read_fields(raw_headers: RawHeaders, broken: FaultyRequest) -> dict[str, Any]:
     """What the pseudo-headers of HTTP/2 tell, the first of each; a CONNECT has no path (RFC 9113, 8.5)."""
     pseudo: dict[str, str] = {}
     for name, value in raw_headers:
@@ -107,7 +111,7 @@ def _read_fields(raw_headers: RawHeaders, broken: Broken) -> dict[str, Any]:
     return found
 
 
-def _of_connection(broken: Broken, version: str) -> dict[str, Any]:
+def _of_connection(broken: FaultyRequest, version: str) -> dict[str, Any]:
     """What the connection tells of all requests on it."""
     found: dict[str, Any] = {}
     origin = broken.origin
@@ -121,13 +125,13 @@ def _of_connection(broken: Broken, version: str) -> dict[str, Any]:
     return found
 
 
-def _whole(head: RequestHead, broken: Broken) -> dict[str, Any]:
+def _whole(head: RequestHead, broken: FaultyRequest) -> dict[str, Any]:
     """URL, path and destination of a request that says where it was meant to go."""
     origin, headers = broken.origin, head.headers
     names_host = headers.get(":authority") or headers.get("host") or _WHOLE_URL.match(head.target)
     if not (names_host or origin.tunnel or origin.server_name):
         return {}
-    address = read_address(head, broken.peer.local_port, origin)
+    address = read_target_uri(head, broken.peer.local_port, origin)
     if isinstance(address, str):
         return {}
     return {
@@ -151,7 +155,7 @@ def _unfolded(text: str) -> str:
     return _FOLD.sub(" ", text)
 
 
-def _read(raw: bytes, broken: Broken) -> tuple[dict[str, Any], list[list[str]]]:
+def _read(raw: bytes, broken: FaultyRequest) -> tuple[dict[str, Any], list[list[str]]]:
     """Method, target, version and header fields, each as far as the text looks like one."""
     first, *lines = _unfolded(raw.decode("latin-1").replace("\r\n", "\n")).split("\n")
     words = first.split(" ")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mockrec.engine import clock
 from mockrec.engine.ids import new_id
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.exchange_log import Log
 from mockrec.engine.redaction.backlog import Later, TooMuch
@@ -50,7 +50,7 @@ class ConnectionTimes:
 class ConnectionLog:
     """Tells the log what happens to connections."""
 
-    def __init__(self, log: Log, types: frozenset[str], bodies: BodyLogger, *, keeps_data: bool) -> None:
+    def __init__(self, log: Log, types: frozenset[str], bodies: BodyEncoder, *, keeps_data: bool) -> None:
         """`keeps_data`: whether what goes through raw tunnels is kept, or only counted."""
         self._add = log.add
         self._types = types

@@ -19,7 +19,7 @@ def envelope(kind: str, exchange: Exchange, now: float) -> Record:
         "type": kind,
         "timestamp": clock.timestamp(now),
         "id": exchange.id,
-        "connectionId": exchange.peer.connection_id,
+        "connectionId": exchange.client.connection_id,
     }
 
 

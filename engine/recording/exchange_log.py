@@ -16,10 +16,10 @@ from mockrec.engine.ids import new_id
 from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import ConnectionContext, TargetUri
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, Taken, trailer_fields
-from mockrec.engine.recording.body_spill import Spill
-from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher, Piece
-from mockrec.engine.recording.client_error import Broken, partial_request
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder, BodySnapshot, trailer_fields
+from mockrec.engine.recording.body_spill import BodySpill
+from mockrec.engine.recording.chunk_batcher import BodyChunk, BodyChunkBatcher
+from mockrec.engine.recording.client_error import FaultyRequest, partial_request
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
 from mockrec.engine.recording.record_cache import RecordCache
 from mockrec.engine.recording.websocket_log import WebSocketLog
@@ -38,7 +38,7 @@ _LARGE = 32 * 1024
 """Bytes of a body that are not held until a batch is full."""
 
 
-Make = Callable[[BodyLogger], Record]
+Make = Callable[[BodyEncoder], Record]
 Part = tuple[Record, str, Make]
 """Where a body goes, and what makes its form; that may be in another thread."""
 
@@ -67,7 +67,7 @@ class ExchangeLog:
         self,
         log: Log,
         types: frozenset[str],
-        bodies: BodyLogger,
+        bodies: BodyEncoder,
         redactor: Redactor | None = None,
         backlog: Backlog | None = None,
         hold_time: float = 0.1,
@@ -130,14 +130,14 @@ class ExchangeLog:
             except TooMuch:
                 pass
 
-        def spread(redactor: Redactor, _: BodyLogger) -> Record:
+        def spread(redactor: Redactor, _: BodyEncoder) -> Record:
             return record if exchange.known is None else redactor.spread(record, exchange.known)
 
         self._later(exchange, record, parts[made:], spread)
 
     def _add_request(self, record: Record, exchange: Exchange) -> None:
         """The same for one that begins with the head of the request, which knows its own secrets."""
-        is_alone = exchange.known is exchange.address.known and not exchange.waiting
+        is_alone = exchange.known is exchange.target.known and not exchange.waiting
         if is_alone and not (exchange.tags or self._looks_everywhere):
             self._add(record)
         else:
@@ -148,7 +148,7 @@ class ExchangeLog:
         owner: Knows,
         record: Record,
         parts: Sequence[Part],
-        redact: Callable[[Redactor, BodyLogger], Record | None],
+        redact: Callable[[Redactor, BodyEncoder], Record | None],
         size: int = AT_ONCE,
     ) -> None:
         """Make the parts of a record and redact it elsewhere, behind what of its owner is there already."""
@@ -207,11 +207,11 @@ class ExchangeLog:
         if self._request_initiated and not exchange.websocket:
             self._add_request(self._request_head("request-initiated", exchange, exchange.started_at), exchange)
 
-    def request_spill(self, address: TargetUri) -> Spill | None:
+    def request_spill(self, address: TargetUri) -> BodySpill | None:
         """Where a long body of a request with this head goes while it comes."""
         return self._bodies.spill(address.headers, "request", address.known) if self._request else None
 
-    def response_spill(self, head: ResponseHead, known: SecretMap | None) -> Spill | None:
+    def response_spill(self, head: ResponseHead, known: SecretMap | None) -> BodySpill | None:
         """The same for an answer to a request in which `known` was found."""
         return self._bodies.spill(head.headers, "response", known) if self._response else None
 
@@ -222,29 +222,29 @@ class ExchangeLog:
 
     def request_data_end(self, exchange: Exchange) -> None:
         """The request body is complete. An upgrade's end is told after its first record, `websocket-request`."""
-        if self._request_data and (exchange.request_noted or not exchange.websocket):
+        if self._request_data and (exchange.request_logged or not exchange.websocket):
             self._request_pieces(exchange).end()
-            exchange.request_pieces = None  # it leads back to the exchange
+            exchange.request_chunks = None  # it leads back to the exchange
 
     def request(self, exchange: Exchange) -> None:
         """The request is complete, and what answers it is known."""
         if exchange.websocket:
             if self._websocket_request:
                 self._complete_request("websocket-request", exchange)
-            exchange.request_noted = True
+            exchange.request_logged = True
             self.request_data_end(exchange)
         elif self._request:
             self._complete_request("request", exchange)
 
     def _complete_request(self, kind: str, exchange: Exchange) -> None:
-        exchange.request_noted = True
+        exchange.request_logged = True
         body = exchange.request_body
         record = self._request_head(kind, exchange, clock.now())
         record["body"] = EMPTY_BODY
         if body.trailers:
             record.update(trailer_fields(body.trailers))
         if body.size:
-            make = self._taken(body, exchange.address.headers, "request", exchange)
+            make = self._taken(body, exchange.target.headers, "request", exchange)
             (self.add if body.trailers else self.add_known)(record, exchange, (record, "body", make))
         elif body.trailers:
             self.add(record, exchange)
@@ -256,11 +256,11 @@ class ExchangeLog:
     def _taken(
         self, body: MessageBody, headers: dict[str, Any], side: str, exchange: Exchange, *, incomplete: bool = False
     ) -> Make:
-        taken = Taken(body)
+        taken = BodySnapshot(body)
         return lambda bodies: bodies.taken(taken, headers, side, exchange, incomplete=incomplete)
 
     def _request_head(self, kind: str, exchange: Exchange, now: float) -> Record:
-        address, peer = exchange.address, exchange.peer
+        address, peer = exchange.target, exchange.client
         logged = address.logged or self._repeated.request_head(exchange)
         if address.known is not None:
             self._learn(exchange, address.known)
@@ -317,7 +317,7 @@ class ExchangeLog:
         """The response body is complete."""
         if self._response_data:
             self._response_pieces(exchange).end()
-            exchange.response_pieces = None
+            exchange.response_chunks = None
 
     def response(self, exchange: Exchange, whole: bytes | None) -> None:
         """The response is completely sent; `whole` is its body if that was sent in one piece."""
@@ -348,14 +348,14 @@ class ExchangeLog:
             return None
         if not whole:
             return EMPTY_BODY
-        answer = exchange.answer
+        answer = exchange.prepared
         if answer is None or answer.known is not None:
             return None
         form = answer.logged_body
         return None if form is None or "truncated" in form else form
 
     def _response_body(self, exchange: Exchange, whole: bytes | None) -> Make:
-        head, answer = exchange.response_head, exchange.answer
+        head, answer = exchange.response_head, exchange.prepared
         assert head is not None
         headers = head.headers
         if whole is None:
@@ -364,7 +364,7 @@ class ExchangeLog:
         if not whole:
             return lambda bodies: EMPTY_BODY
 
-        def make(bodies: BodyLogger) -> Record:
+        def make(bodies: BodyEncoder) -> Record:
             if answer is None or self._is_told(exchange.known, whole, head):
                 return bodies.whole(whole, headers, "response", exchange)
             if answer.logged_body is None:
@@ -403,7 +403,7 @@ class ExchangeLog:
             "type": kind,
             "timestamp": clock.timestamp(now),
             "id": exchange.id,
-            "connectionId": exchange.peer.connection_id,
+            "connectionId": exchange.client.connection_id,
             **logged,
             "timingEvents": timing_of(exchange),
             "tags": exchange.tags,
@@ -411,7 +411,7 @@ class ExchangeLog:
 
     def ending(self, record: Record, exchange: Exchange, end: float) -> None:
         """What every terminal record carries, so that one line tells the story."""
-        address = exchange.address
+        address = exchange.target
         record["method"] = exchange.head.method
         record["url"] = (address.logged or self._repeated.request_head(exchange))["url"]
         record["host"] = address.host
@@ -426,21 +426,21 @@ class ExchangeLog:
     def abort(self, exchange: Exchange, error: Mapping[str, Any] | None) -> None:
         """The exchange has ended before it was complete."""
         exchange.finished = True
-        for pieces in (exchange.request_pieces, exchange.response_pieces):
+        for pieces in (exchange.request_chunks, exchange.response_chunks):
             if pieces is not None:
                 pieces.give_up()
-        exchange.request_pieces = exchange.response_pieces = None
-        if exchange.websocket and not exchange.request_noted:
+        exchange.request_chunks = exchange.response_chunks = None
+        if exchange.websocket and not exchange.request_logged:
             self.request(exchange)
         if self._abort:
             record = self._request_head("abort", exchange, clock.now())
-            record["host"] = exchange.address.host
+            record["host"] = exchange.target.host
             record["duration"] = round((exchange.aborted_at or exchange.started_at) - exchange.started_at, 4)
             if error:
                 record["error"] = dict(error)
             parts: list[Part] = []
-            if not exchange.request_noted and exchange.request_body.size:
-                body, headers = exchange.request_body, exchange.address.headers
+            if not exchange.request_logged and exchange.request_body.size:
+                body, headers = exchange.request_body, exchange.target.headers
                 record["requestBody"] = EMPTY_BODY
                 make = self._taken(body, headers, "request", exchange, incomplete=not body.complete)
                 parts.append((record, "requestBody", make))
@@ -511,7 +511,7 @@ class ExchangeLog:
                 "tags": tags,
             }
         owner = exchange if exchange is not None else SecretScope()
-        broken = Broken(record["id"], peer, fault, origin, version, exchange)
+        broken = FaultyRequest(record["id"], peer, fault, origin, version, exchange)
         part = record, "request", lambda bodies: partial_request(broken, bodies, timing, tags, owner)
         self.add(record, owner, part)
 
@@ -524,7 +524,7 @@ class ExchangeLog:
             record["eventData"] = data
             self.add(record, exchange)
 
-    def passing_event(
+    def passthrough_event(
         self,
         exchange: Exchange,
         kind: str,
@@ -547,7 +547,7 @@ class ExchangeLog:
 
     def _of_rule(self, exchange: Exchange, rule_id: str | None, kind: str) -> Record | None:
         """A rule-event but for its data; None where nobody wants to know, or no rule says it."""
-        rule = exchange.acting or exchange.rule
+        rule = exchange.acting_rule or exchange.rule
         if rule_id is None and rule is not None:
             rule_id = rule.rule.id
         if not self._rule_event or rule_id is None:
@@ -558,10 +558,12 @@ class ExchangeLog:
         record["eventType"] = kind
         return record
 
-    def piece(self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None) -> Record:
+    def wire_content(
+        self, data: bytes, exchange: Exchange, side: str = "", raw_headers: RawHeaders | None = None
+    ) -> Record:
         """Bytes in the form the log has them, as they stood on the wire; a whole body with its `raw_headers`."""
 
-        def make(bodies: BodyLogger) -> Record:
+        def make(bodies: BodyEncoder) -> Record:
             if raw_headers is None:
                 return bodies.piece(data, side, exchange)
             return bodies.wire(data, header_table(raw_headers), side, exchange)
@@ -576,20 +578,20 @@ class ExchangeLog:
     # ── pieces ─────────────────────────────────────────────────────────────────────────────────────
 
     def _request_pieces(self, exchange: Exchange) -> BodyChunkBatcher:
-        if exchange.request_pieces is None:
-            exchange.request_pieces = self._pieces(exchange, "request-body-data")
-        return exchange.request_pieces
+        if exchange.request_chunks is None:
+            exchange.request_chunks = self._pieces(exchange, "request-body-data")
+        return exchange.request_chunks
 
     def _response_pieces(self, exchange: Exchange) -> BodyChunkBatcher:
-        if exchange.response_pieces is None:
-            exchange.response_pieces = self._pieces(exchange, "response-body-data")
-        return exchange.response_pieces
+        if exchange.response_chunks is None:
+            exchange.response_chunks = self._pieces(exchange, "response-body-data")
+        return exchange.response_chunks
 
     def _pieces(self, exchange: Exchange, kind: str) -> BodyChunkBatcher:
         hold = None if self._redactor is None else self._redactor.hold()
         return BodyChunkBatcher(exchange, kind, self._piece, hold, self._hold_time)
 
-    def _piece(self, exchange: Exchange, piece: Piece) -> None:
+    def _piece(self, exchange: Exchange, piece: BodyChunk) -> None:
         if self._redactor is None or (not exchange.waiting and piece.size <= AT_ONCE):
             held = piece.held()
             if held is not None:
@@ -597,7 +599,7 @@ class ExchangeLog:
                 self.add_known(record, exchange, (record, "content", self._piece_content(exchange, held)))
             return
 
-        def late(redactor: Redactor, bodies: BodyLogger) -> Record | None:
+        def late(redactor: Redactor, bodies: BodyEncoder) -> Record | None:
             held = piece.held()
             if held is None:
                 return None
@@ -607,16 +609,16 @@ class ExchangeLog:
 
         self._later(exchange, {"type": piece.kind}, (), late, piece.size)
 
-    def _piece_record(self, exchange: Exchange, piece: Piece) -> Record:
+    def _piece_record(self, exchange: Exchange, piece: BodyChunk) -> Record:
         record = envelope(piece.kind, exchange, clock.now())
         record["content"] = EMPTY_BODY
         record["isEnded"] = piece.is_ended
         record["eventTimestamp"] = piece.at
         return record
 
-    def _piece_content(self, exchange: Exchange, piece: Piece) -> Make:
+    def _piece_content(self, exchange: Exchange, piece: BodyChunk) -> Make:
         data, side = piece.data, "request" if piece.kind == "request-body-data" else "response"
-        head = exchange.address if side == "request" else exchange.response_head
+        head = exchange.target if side == "request" else exchange.response_head
         if self._redactor is not None and data and head is not None and "content-encoding" in head.headers:
             # Nobody can look into a piece of what is compressed.
             return lambda _: {"size": len(data), "text": "", "truncated": True, "redacted": True}

@@ -36,7 +36,7 @@ class SessionParts:
         self._header = header
         self._log.add(header)
 
-    def know_rules(self, told: Record) -> None:
+    def set_rules(self, told: Record) -> None:
         """The rules were replaced by those of a `rules-reloaded` record."""
         self._header = self._header | {key: told[key] for key in ("rules", "rulesSha256")}
 

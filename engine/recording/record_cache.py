@@ -31,7 +31,7 @@ class RecordCache:
 
     def request_head(self, exchange: Exchange) -> Record:
         """What every record with the head of this request says; it is kept with the head's address."""
-        head, address = exchange.head, exchange.address
+        head, address = exchange.head, exchange.target
         logged: Record = {
             "protocol": address.protocol,
             "httpVersion": head.version,

@@ -13,7 +13,7 @@ import anyio
 
 from mockrec.engine import clock
 from mockrec.engine.config import RecordSettings
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.body_files import BodyFiles, has_folder
 from mockrec.engine.recording.callbacks import Callbacks
 from mockrec.engine.recording.exchange_log import ExchangeLog, Log
@@ -78,8 +78,8 @@ class Recording:
             numbers=pack is None,
             watch=None if spool is None else spool.check,
         )
-        self.spool = spool
-        self.bodies = BodyLogger(record.bodies, record.max_body_size, redactor, spool)
+        self.body_files = spool
+        self.bodies = BodyEncoder(record.bodies, record.max_body_size, redactor, spool)
         self.log: Log = self.recorder
         self._hold_time = record.hold_time
         self._backlog: Backlog | None = None
@@ -89,7 +89,7 @@ class Recording:
             self.log = RedactingLog(self.recorder.add, self.recorder.flush, redactor, self.bodies, self._backlog)
         self.parts = SessionParts(sinks, self.recorder, self.log)
 
-    def notes(self, types: Collection[str]) -> ExchangeLog:
+    def exchange_log(self, types: Collection[str]) -> ExchangeLog:
         """What builds the records of exchanges."""
         return ExchangeLog(self.recorder, frozenset(types), self.bodies, self.redactor, self._backlog, self._hold_time)
 

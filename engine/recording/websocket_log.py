@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mockrec.engine import clock
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder
 from mockrec.engine.recording.envelope import Record, envelope, timing_of
 from mockrec.engine.wire.websocket.connection import CloseFrame
 
@@ -19,7 +19,7 @@ _LARGE = 32 * 1024
 class WebSocketLog:
     """Tells the log what happens on WebSockets."""
 
-    def __init__(self, notes: ExchangeLog, types: frozenset[str], bodies: BodyLogger) -> None:
+    def __init__(self, notes: ExchangeLog, types: frozenset[str], bodies: BodyEncoder) -> None:
         self._notes = notes
         self._bodies = bodies
         self._accepted = "websocket-accepted" in types

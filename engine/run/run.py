@@ -193,7 +193,7 @@ class Run(ABC):
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
         told = rules_reloaded(loaded.rule_file)
-        self._recording.parts.know_rules(told)
+        self._recording.parts.set_rules(told)
         if "rules-reloaded" in kept_types(self.settings):
             self._recording.log.add(told)
         return loaded

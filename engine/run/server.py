@@ -207,7 +207,7 @@ class Server:
 
     def _build_site(self, recording: Recording, kept: frozenset[str]) -> ServerContext:
         settings, recorder = self._settings, recording.recorder
-        notes = recording.notes(kept)
+        notes = recording.exchange_log(kept)
         notes.ended = self._hooks.exchange_ended
         server, defect = settings.server, self._hooks.defect
         self._upstream_client.backpressure = recorder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.summary import Ended
+from mockrec.engine.message.summary import ExchangeSummary
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.usercode.failure import Failure
@@ -60,7 +60,9 @@ class Hooks:
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
     failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """A function of the user's has failed."""
-    progress: Callable[[int, int, Sequence[Ended]], None] = field(default=lambda exchanges, unmatched, ended: None)
+    progress: Callable[[int, int, Sequence[ExchangeSummary]], None] = field(
+        default=lambda exchanges, unmatched, ended: None
+    )
     """The same from workers, now and then: how many have ended, how many matched no rule, and what to tell of them."""
     lost: Callable[[str, int], None] = field(default=lambda words, ended: None)
     """A worker has died: which and why, and how many exchanges and tunnels it had open."""

@@ -12,7 +12,7 @@ _ANY = ("*",)
 
 def prepare(exchange: Exchange, settings: Cors) -> bool:
     """Put the headers on whatever answers `exchange`; True if it is a preflight, to be answered by `PREFLIGHT`."""
-    headers = exchange.address.headers
+    headers = exchange.target.headers
     origin = headers.get("origin")
     if origin is None:
         return False

@@ -30,7 +30,7 @@ def deferral_of(exchange: Exchange) -> Deferral:
     edited = exchange.edited
     if edited is not None:
         return Deferral(partial(edited.fits, client=exchange.request_body))
-    return Deferral(partial(exchange.request_body.fits, exchange.address.headers.get("content-encoding", "")))
+    return Deferral(partial(exchange.request_body.fits, exchange.target.headers.get("content-encoding", "")))
 
 
 class Judge:
@@ -77,8 +77,8 @@ def _asked(exchange: Exchange, with_body: bool) -> Asked:
         *(view.method, view.protocol, view.url, view.hostname, view.port, view.target),
         *(view.headers, view.raw_headers, view.websocket),
     )
-    codings = content.codings_of(exchange.asked.headers.get("content-encoding", "")) if with_body else ()
-    data = exchange.asked_body if with_body else None
+    codings = content.codings_of(exchange.effective_target.headers.get("content-encoding", "")) if with_body else ()
+    data = exchange.effective_body if with_body else None
     return Asked(head, data, tuple(codings), exchange.request_body.limit)
 
 

@@ -28,7 +28,7 @@ async def select_plan(site: ServerContext, exchange: Exchange, more: More) -> Co
     `more` is only called while a matcher needs the body.
     """
     if exchange.head.expects_continue and not exchange.request_body.complete:
-        await exchange.inform(100)
+        await exchange.send_interim(100)
     if site.cors is not None and cors.prepare(exchange, site.cors):
         exchange.choose(None)
         return cors.PREFLIGHT

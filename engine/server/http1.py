@@ -17,7 +17,7 @@ from mockrec.engine import clock
 from mockrec.engine.errors import described
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.server import tunnel
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.dispatch import select_plan
@@ -126,7 +126,7 @@ class Http1Connection:
             if self._exchange is not None:
                 if self._watched.stalled:
                     self._exchange.abort(TOOK_NOTHING)
-                self._exchange.leave()
+                self._exchange.client_left()
         return None
 
     async def _converse(self, first: bytes) -> tunnel.Opened | None:
@@ -195,9 +195,9 @@ class Http1Connection:
                 try:
                     while self._codec.buffered <= _MOST_PIPELINED:
                         self._take(await self._receive())
-                        if exchange.reader is not None and exchange.reader.full:
+                        if exchange.body_stream is not None and exchange.body_stream.full:
                             self._pipe.watch(left)  # nobody reads meanwhile
-                            await exchange.reader.wait_for_room()
+                            await exchange.body_stream.wait_for_room()
                             self._pipe.watch(None)
                 except (Gone, _Broken) as end:
                     if plan.never_blocks and isinstance(end, Gone) and exchange.request_body.complete:
@@ -292,7 +292,7 @@ class Http1Connection:
         if head.method == "CONNECT":
             self._begin_tunnel(head)
             return
-        address = read_address(head, self._peer.local_port, self._origin)
+        address = read_target_uri(head, self._peer.local_port, self._origin)
         if isinstance(address, str):
             raise _Broken(Fault(address, raw=_as_sent(head)))
         site = self._site
@@ -325,7 +325,7 @@ class Http1Connection:
         """Tell the client, if it can still be told, and the log."""
         exchange = self._exchange
         answered, body = None, b""
-        if fault.status and not (exchange is not None and (exchange.answering or self._channel.ended)):
+        if fault.status and not (exchange is not None and (exchange.response_started or self._channel.ended)):
             answered, body, answer = http1_refusal(fault)
             if exchange is not None and exchange.channel.bodiless:
                 answer, body = answer.removesuffix(body), b""

@@ -16,7 +16,7 @@ from mockrec.engine import clock
 from mockrec.engine.errors import described
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.server import tunnel
 from mockrec.engine.server.context import ServerContext
 from mockrec.engine.server.dispatch import select_plan
@@ -143,7 +143,7 @@ class Http2Connection:
             for stream in list(self._streams.values()):
                 if self._watched.stalled:
                     stream.exchange.abort(TOOK_NOTHING)
-                stream.exchange.leave()
+                stream.exchange.client_left()
             self._streams.clear()
         if fault is not None:
             await self._say_goodbye()
@@ -223,7 +223,7 @@ class Http2Connection:
             return
         exchange, answered, body = stream.exchange, None, b""
         fault = Fault(TIMEOUT, status=408)
-        if not exchange.answering:
+        if not exchange.response_started:
             answered, body = self._send_refusal(number, fault, bodiless=exchange.channel.bodiless)
         self.codec.reset(number, _CANCEL if answered is None else _NO_ERROR)
         self._note(fault, answered=answered, body=body, exchange=exchange)
@@ -311,7 +311,7 @@ class Http2Connection:
             return
         exchange = stream.exchange
         exchange.take_data(data)
-        reader = exchange.reader
+        reader = exchange.body_stream
         if reader is not None and reader.full:
             self._deadlines.forget(number)
             stream.owed += len(data)
@@ -337,7 +337,7 @@ class Http2Connection:
         if head.method == "CONNECT" and not head.upgrade:
             self._begin_tunnel(number, head)
             return
-        address = read_address(head, self._peer.local_port, self._origin)
+        address = read_target_uri(head, self._peer.local_port, self._origin)
         if isinstance(address, str):
             self._refuse_stream(number, Fault(address, status=400, raw_headers=head.raw_headers))
             return
@@ -485,7 +485,7 @@ class Http2Connection:
         if stream is not None:
             if stream.owed:
                 self.codec.consumed(number, stream.owed)
-            stream.exchange.leave()
+            stream.exchange.client_left()
 
     def as_pipe(self, number: int) -> H2StreamPipe:
         """What comes on a stream from now on is for its pipe, not for its exchange."""

@@ -45,7 +45,7 @@ class ChangeFailed(Exception):
         """Tell the client, and the log, unless the exchange is over."""
         if exchange.finished:
             return
-        exchange.acting = self.rule
+        exchange.acting_rule = self.rule
         if self._instead is not None:
             await self._instead(exchange)
         else:
@@ -94,7 +94,7 @@ class AnswerChanges:
             try:
                 answer = await self._changed(exchange, layer, answer, is_whole=True)
             except (TransformError, TooLong) as error:
-                exchange.changing = None
+                exchange.response_editor = None
                 raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
             answer = await self._hooked(exchange, layer, rule, answer)
         return answer
@@ -113,15 +113,15 @@ class AnswerChanges:
             if edit is None:
                 return answer
             if isinstance(edit, str):
-                exchange.changing = None
+                exchange.response_editor = None
                 raise ChangeFailed(rule, edit, faults.close if edit == "close" else faults.reset)
             answer = await self._changed(exchange, Layer(layer.place, edit.changes), answer, is_whole=True)
         except UserError as failed:
-            exchange.changing = None
+            exchange.response_editor = None
             told = partial(user_failed, failed=failed, report=hook.report)
             raise ChangeFailed(rule, str(failed), told) from None
         except (TransformError, TooLong) as error:
-            exchange.changing = None
+            exchange.response_editor = None
             raise ChangeFailed(rule, f"the answer cannot be changed: {error}") from None
         if edit.reason is not None:
             answer.reason = edit.reason
@@ -133,7 +133,7 @@ class AnswerChanges:
         """Raises ChangeFailed."""
         if self.reads_body and not (exchange.channel.bodiless or answer.status in BODILESS_STATUSES):
             if length is not None and length > self._upstream_client.body_limit:
-                exchange.changing = None
+                exchange.response_editor = None
                 raise ChangeFailed(self._layers[0][1], too_long("response", length, self._upstream_client.body_limit))
             self.holds = True
             self._answer = answer

@@ -69,7 +69,7 @@ class Around:
     def change_answer(self, exchange: Exchange, rule: CompiledRule | None) -> None:
         """Have the answer changed when it comes."""
         if self.response != ResponseChanges():
-            if exchange.changing is None:
-                exchange.changing = AnswerChanges(self.upstream_client)
-            assert isinstance(exchange.changing, AnswerChanges)
-            exchange.changing.add(Layer(self.place, self.response, self.response_hook), rule)
+            if exchange.response_editor is None:
+                exchange.response_editor = AnswerChanges(self.upstream_client)
+            assert isinstance(exchange.response_editor, AnswerChanges)
+            exchange.response_editor.add(Layer(self.place, self.response, self.response_hook), rule)

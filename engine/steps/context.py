@@ -82,7 +82,7 @@ class _Random(float):
 
 def template_context(exchange: Exchange, dice: random.Random) -> dict[str, Any]:
     """The names of one rendering. `count` is how often the rule has been used, this time included."""
-    rule = exchange.acting or exchange.rule
+    rule = exchange.acting_rule or exchange.rule
     return {
         "request": exchange.view,
         "count": rule.used if rule is not None else 0,

@@ -62,10 +62,10 @@ def stacked(continued: Sequence[CompiledRule], plan: CompiledSteps) -> CompiledS
     async def run(exchange: Exchange) -> None:
         try:
             for rule, before in zip(continued, plans, strict=True):
-                exchange.acting = rule
+                exchange.acting_rule = rule
                 for act in before.acts:
                     await act(exchange)
-            exchange.acting = None
+            exchange.acting_rule = None
             await plan.run(exchange)
         except ChangeFailed as failed:
             await failed.answer(exchange)

@@ -17,14 +17,14 @@ def emit_act(step: Emit, contexts: Contexts) -> StepHandler:
 
     async def act(exchange: Exchange) -> None:
         if is_static:
-            exchange.notes.rule_event(exchange, step.type, step.data)
+            exchange.log.rule_event(exchange, step.type, step.data)
             return
         await exchange.wait_for_body()
         scope = contexts.of(exchange)
         try:
-            exchange.notes.rule_event(exchange, kind.render(scope), data.render(scope))
+            exchange.log.rule_event(exchange, kind.render(scope), data.render(scope))
         except TemplateError as error:
-            exchange.notes.rule_event(
+            exchange.log.rule_event(
                 exchange,
                 "template-error",
                 {"message": error.message, "file": step.place.file, "line": error.place_line},

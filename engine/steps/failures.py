@@ -12,9 +12,9 @@ TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
 
 async def reply_failure(exchange: Exchange, message: str) -> None:
     """Answer 500 with a text, or end the connection where an answer has begun."""
-    rule = exchange.acting or exchange.rule
+    rule = exchange.acting_rule or exchange.rule
     text = f"rule {rule.rule.id} ({rule.rule.place.file}:{rule.rule.place.line}): {message}" if rule else message
-    if exchange.answering:
+    if exchange.response_started:
         exchange.abort({"name": "RuleError", "code": "E_RULE_FAILED", "message": text})
         exchange.channel.close()
         return
@@ -24,7 +24,7 @@ async def reply_failure(exchange: Exchange, message: str) -> None:
 async def template_failed(exchange: Exchange, place: SourceLocation, error: TemplateError) -> None:
     """Answer for a template that failed on this request."""
     where = f"{place.file}:{error.place_line}:{error.column}"
-    exchange.notes.rule_event(
+    exchange.log.rule_event(
         exchange, "template-error", {"message": error.message, "file": place.file, "line": error.place_line}
     )
     await reply_failure(exchange, f"the template in {where} failed: {error.message}")

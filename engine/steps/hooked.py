@@ -31,12 +31,12 @@ def hooked_passthrough(step: Passthrough, around: Around, plain: Callable[[Passt
         goes_on = inner
         if around.request_hook is not None:
             await exchange.wait_for_body(ahead=True)
-            before = exchange.asked
+            before = exchange.effective_target
             answering = await around.edit_request(exchange)
             if answering is not None:
                 await answering(exchange)
                 return
-            if (exchange.asked.hostname, exchange.asked.port) != (before.hostname, before.port):
+            if (exchange.effective_target.hostname, exchange.effective_target.port) != (before.hostname, before.port):
                 goes_on = to_other
         try:
             if around.response_hook is not None:

@@ -25,12 +25,12 @@ def json_rpc_act(step: JsonRpc, helpers: Helpers | None = None) -> StepHandler:
 
     async def act(exchange: Exchange) -> None:
         await exchange.wait_for_body()
-        coding = exchange.asked.headers.get("content-encoding", "")
+        coding = exchange.effective_target.headers.get("content-encoding", "")
         try:
             if helpers is None or exchange.fits(QUICK_BODY):
                 call = _call(exchange.view.json)
             else:
-                arguments = exchange.asked_body, content.codings_of(coding), exchange.request_body.limit
+                arguments = exchange.effective_body, content.codings_of(coding), exchange.request_body.limit
                 call = await in_helper(exchange, helpers, "jsonRpc", step.place.where, call_of, *arguments)
         except (ValueError, TooLong) as error:
             await reply_failure(exchange, f"the request is no JSON-RPC call: {error}")

@@ -59,7 +59,7 @@ def passthrough_act(
     async def act(exchange: Exchange) -> None:
         try:
             request = await build_request(exchange, step, options, upstream_client.before, upstream_client.helpers)
-            peer = exchange.peer
+            peer = exchange.client
             if upstream_client.dialer.is_ours((peer.ip, peer.port), (peer.local_ip, peer.local_port)):
                 raise UpstreamError(LOOP, "that is this recorder itself")
             if exchange.websocket:
@@ -96,7 +96,7 @@ async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamE
     if route.host != route.name:
         server += f" (at {route.host})"
     text = f"{_BAD_GATEWAY} {server}: {error} [{error.code}]"
-    if not (simulate or exchange.answering):
+    if not (simulate or exchange.response_started):
         body = f"{text}\n".encode("utf-8", "replace")
         await exchange.reply(PreparedResponse(502, (TEXT_TYPE,), body, reason=_BAD_GATEWAY, is_own=True))
         return
@@ -104,7 +104,7 @@ async def _failed(exchange: Exchange, request: UpstreamRequest, error: UpstreamE
     head = exchange.response_head
     framed = head is not None and ("content-length" in head.headers or "transfer-encoding" in head.headers)
     in_order = error.closed
-    if exchange.answering:
+    if exchange.response_started:
         # A FIN would look like the end of a body that ends with the connection; a reset would discard what has been
         # sent, so it is for servers that have done so.
         in_order = framed and (error.closed or error.code != RESET or not simulate)
@@ -175,7 +175,7 @@ class HttpPassthrough:
             if self._carrier is None:
                 pass
             elif kept:
-                self._upstream_client.keep(self._exchange.peer, self._request.route, self._carrier)
+                self._upstream_client.keep(self._exchange.client, self._request.route, self._carrier)
             else:
                 self._carrier.abandon()
 
@@ -188,34 +188,34 @@ class HttpPassthrough:
         if change is None and edited is None:
             return None
         if change is None:
-            if exchange.reader is not None:
-                exchange.reader.drop()
+            if exchange.body_stream is not None:
+                exchange.body_stream.drop()
             return edited
         original = b""
         if edited is not None:
             original = edited
         elif change.data is None and change.file is None:
             body = exchange.request_body
-            if exchange.reader is not None:
-                await exchange.reader.hold(self._upstream_client.body_limit)
+            if exchange.body_stream is not None:
+                await exchange.body_stream.hold(self._upstream_client.body_limit)
             if body.size > self._upstream_client.body_limit:
                 raise TransformError(too_long("request", body.size, self._upstream_client.body_limit))
             original = body.kept
-        encoding = exchange.asked.headers.get("content-encoding", "")
+        encoding = exchange.effective_target.headers.get("content-encoding", "")
         changed = await self._changed(original, encoding, request.raw_headers, change, "request")
-        if exchange.reader is not None:
-            exchange.reader.drop()
+        if exchange.body_stream is not None:
+            exchange.body_stream.drop()
         request.raw_headers = with_type(with_length(request.raw_headers, len(changed)), change)
         return changed
 
     async def _pass_on(self) -> None:
         exchange, request, upstream_client = self._exchange, self._request, self._upstream_client
         to_self = isinstance(self._step, Forward) or self._step.request.host is not None
-        carrier = upstream_client.idle(exchange.peer, request.route)
+        carrier = upstream_client.idle(exchange.client, request.route)
         for left in reversed(range(ATTEMPTS)):
             is_new = carrier is None
             if carrier is None:
-                carrier = await upstream_client.connect(exchange.peer, request.route, to_self=to_self)
+                carrier = await upstream_client.connect(exchange.client, request.route, to_self=to_self)
             self._carrier = carrier
             try:
                 await self._converse(carrier)
@@ -228,7 +228,7 @@ class HttpPassthrough:
 
     def _may_repeat(self, carrier: UpstreamStream, error: UpstreamError, *, is_new: bool) -> bool:
         """Whether the request can be sent again, because the server has not looked at it."""
-        reader = self._exchange.reader
+        reader = self._exchange.body_stream
         if self._body is None and self._whole is None and reader is not None and reader.begun:
             return False  # some of the body has gone
         return may_repeat(carrier, error, self._request.method, is_new=is_new)
@@ -239,7 +239,7 @@ class HttpPassthrough:
         fields = carrier.fields(self._request)
         if not self._told:
             self._tell_request(fields)
-        reader = exchange.reader if body is None else None
+        reader = exchange.body_stream if body is None else None
         if reader is not None and self._whole is None:
             self._whole = reader.ready()
         whole = self._whole if reader is not None else body
@@ -265,7 +265,7 @@ class HttpPassthrough:
     async def _send_body(self, carrier: UpstreamStream) -> None:
         """Pass the client's body on as it comes."""
         exchange = self._exchange
-        reader = exchange.reader
+        reader = exchange.body_stream
         assert reader is not None
         while data := await reader.next():
             await carrier.send_data(data, self._settings.body_idle_timeout)
@@ -290,7 +290,7 @@ class HttpPassthrough:
             await self._delay(self._exchange)
         change = self._step.response.body
         has_none = head.status in BODILESS_STATUSES and self._step.response.status is None
-        changing = self._exchange.changing
+        changing = self._exchange.response_editor
         reads = change is not None or (changing is not None and changing.reads_body)
         if reads and not (has_none or self._exchange.channel.bodiless):
             await self._change_body(carrier, head, parts, change)
@@ -323,7 +323,7 @@ class HttpPassthrough:
                     self._tag_odd(part.head.odd)
                 if isinstance(part, Interim) and part.head.status != 100 and self._exchange.head.version != "1.0":
                     fields = sendable(without(end_to_end(part.head.raw_headers), ":status", *_FRAMING))
-                    await self._exchange.inform(part.head.status, [(name, value) for name, value in fields])
+                    await self._exchange.send_interim(part.head.status, [(name, value) for name, value in fields])
 
     def _answer(self, head: ResponseHead, length: int | None, *, trailers: bool = False) -> PreparedResponse:
         """The head as the client gets it; `length` is that of its body, where it is known."""
@@ -396,7 +396,7 @@ class HttpPassthrough:
         self._tag_odd(parts[-1].odd)
         original = b"".join([*pieces, *(part.data for part in parts if type(part) is Data)])
         answer = self._answer(head, len(original))
-        raw_body = self._exchange.notes.piece(original, self._exchange, "response", head.raw_headers)
+        raw_body = self._exchange.log.wire_content(original, self._exchange, "response", head.raw_headers)
         self._tell("passthrough-response-body", {"overridden": True, "rawBody": raw_body})
         if change is None:
             answer.body = original
@@ -420,10 +420,10 @@ class HttpPassthrough:
     # ── what the log is told ───────────────────────────────────────────────────────────────────────
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
-        self._exchange.notes.rule_event(self._exchange, kind, data, rule_id=self._name)
+        self._exchange.log.rule_event(self._exchange, kind, data, rule_id=self._name)
 
     def _tell_often(self, kind: str, side: str, data: dict[str, Any], **measured: Any) -> None:
-        self._exchange.notes.passing_event(self._exchange, kind, side, data, measured, rule_id=self._name)
+        self._exchange.log.passthrough_event(self._exchange, kind, side, data, measured, rule_id=self._name)
 
     def _tell_request(self, raw_headers: list[list[str]]) -> None:
         request, body = self._request, self._body
@@ -443,7 +443,7 @@ class HttpPassthrough:
         if body is None:
             self._tell_often("passthrough-request-body", "request", _NOT_CHANGED)
         else:
-            raw_body = self._exchange.notes.piece(body, self._exchange, "request", raw_headers)
+            raw_body = self._exchange.log.wire_content(body, self._exchange, "request", raw_headers)
             self._tell("passthrough-request-body", {"overridden": True, "rawBody": raw_body})
 
     def _tell_head(self, carrier: UpstreamStream, head: ResponseHead) -> None:

@@ -54,7 +54,7 @@ async def user_failed(exchange: Exchange, failed: UserError, report: Callable[[F
     report(failed.failure)
     if exchange.finished:
         return  # the client has gone meanwhile
-    exchange.notes.rule_event(exchange, "python-error", {"error": described(failed.error)})
+    exchange.log.rule_event(exchange, "python-error", {"error": described(failed.error)})
     await reply_failure(exchange, failed_words(failed.failure))
 
 
@@ -82,7 +82,7 @@ async def reply_with(
         else:
             await exchange.reply(answer)
     except ValueError as error:
-        if exchange.answering:
+        if exchange.response_started:
             raise
         raise UserError(function, error) from error
 
@@ -106,7 +106,7 @@ def matcher_failed(error: MatcherError, report: Callable[[Failure], None] = _unt
 
     async def act(exchange: Exchange) -> None:
         data = {"error": described(error.exception)}
-        exchange.notes.rule_event(exchange, "python-error", data, rule_id=error.rule_id)
+        exchange.log.rule_event(exchange, "python-error", data, rule_id=error.rule_id)
         report(error.failure)
         frames = "".join(f"\n  {frame}" for frame in error.failure.frames)
         await reply_failure(exchange, f"the python matcher of {error}{frames}")

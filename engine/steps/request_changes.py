@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mockrec.engine.exchange.edited import EditedRequest
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.target_uri import TargetUri, edited_address
+from mockrec.engine.message.target_uri import TargetUri, edited_target_uri
 from mockrec.engine.offload.pool import Helpers
 from mockrec.engine.rules.model import BodyChange, RequestChanges
 from mockrec.engine.steps.message_change import body_after, too_long, with_type
@@ -36,7 +36,7 @@ async def edited_request(
     The client's body has to be complete where the changes ask for it (`needs_body`); `place` is the step's.
     """
     before = exchange.edited
-    address, helpers = exchange.asked, upstream_client.helpers
+    address, helpers = exchange.effective_target, upstream_client.helpers
     where = f"{place}.request"
     protocol, hostname, port = await _server(exchange, address, changes, helpers, where)
     moved = (hostname, port) != (address.hostname.strip("[]"), address.port)
@@ -48,7 +48,7 @@ async def edited_request(
         path = await in_helper(exchange, helpers, key, f"{where}.{key}", changed_path, path, changes)
     fields = _with_server(address, changes, hostname, port, protocol, moved=moved)
     fields = _changed_fields(fields, changes)
-    method = changes.method or exchange.method
+    method = changes.method or exchange.effective_method
     body = None if before is None else before.body
     if changes.body is not None:
         body = await _changed_body(exchange, changes.body, fields, upstream_client, where)
@@ -56,7 +56,7 @@ async def edited_request(
     update = changes.update_host_header
     keeps = update is False or isinstance(update, str) or (before is not None and before.keeps_host and not moved)
     edits = 1 if before is None else before.edits + 1
-    new = edited_address(address, protocol, hostname, port, path, fields, moved=moved)
+    new = edited_target_uri(address, protocol, hostname, port, path, fields, moved=moved)
     return EditedRequest(method, new, body, keeps, edits)
 
 
@@ -115,5 +115,5 @@ async def _changed_body(
             raise TransformError(too_long("request", exchange.request_body.size, limit))
         else:
             original = exchange.request_body.kept
-    encoding = exchange.asked.headers.get("content-encoding", "")
+    encoding = exchange.effective_target.headers.get("content-encoding", "")
     return await body_after(exchange, original, encoding, fields, change, upstream_client, where)

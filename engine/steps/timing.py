@@ -47,6 +47,6 @@ def informational_act(step: Informational) -> StepHandler:
 
     async def act(exchange: Exchange) -> None:
         if exchange.head.version != "1.0":
-            await exchange.inform(step.status, step.headers)
+            await exchange.send_interim(step.status, step.headers)
 
     return act

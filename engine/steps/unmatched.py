@@ -48,7 +48,7 @@ def passing_plan(
         for_us = passthrough_act(forward, options, upstream_client, dice, name=UPSTREAM)
 
     async def act(exchange: Exchange) -> None:
-        address = exchange.asked
+        address = exchange.effective_target
         direct = not address.is_absolute and address.origin.tunnel is None
         # Before a server, everything that is not said to a proxy is for us, whatever name clients have for us.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)

@@ -34,7 +34,7 @@ async def build_request(
 
     Raises TransformError and TooLong.
     """
-    address, changes = exchange.asked, step.request
+    address, changes = exchange.effective_target, step.request
     protocol = _PLAIN.get(address.protocol, address.protocol)
     host, port = address.destination["hostname"], address.destination["port"]
     name = address.hostname.strip("[]")
@@ -93,7 +93,7 @@ async def build_request(
         websocket=exchange.websocket,
     )
     route = Route(secure, host, port, name, options, alpn)
-    method = changes.method or exchange.method
+    method = changes.method or exchange.effective_method
     raw_headers = changed_headers(raw_headers, changes.headers)
     target = address.target.partition("#")[0]  # a fragment is the client's own affair
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):

@@ -33,7 +33,7 @@ class Webhooks:
 
     def is_own(self, exchange: Exchange) -> bool:
         """Whether a request is one of our posts: posting that as well would never end."""
-        return (exchange.peer.ip, exchange.peer.port, exchange.peer.local_port) in self._own
+        return (exchange.client.ip, exchange.client.port, exchange.client.local_port) in self._own
 
     def later(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a task beside the exchange."""
@@ -67,7 +67,7 @@ class Webhooks:
             error = {"name": "WebhookError", "message": str(failure)}
             if failure.code:
                 error["code"] = failure.code
-        exchange.notes.rule_event(exchange, "webhook-error", {"url": url, "webhookEventType": kind, "error": error})
+        exchange.log.rule_event(exchange, "webhook-error", {"url": url, "webhookEventType": kind, "error": error})
 
 
 def webhook_act(step: Webhook, webhooks: Webhooks) -> StepHandler:
@@ -102,8 +102,8 @@ def _request_data(exchange: Exchange) -> dict[str, Any]:
     return {
         "id": exchange.id,
         "method": exchange.head.method,
-        "url": exchange.address.url,
-        "headers": exchange.address.headers,
+        "url": exchange.target.url,
+        "headers": exchange.target.headers,
         **_message(exchange.request_body.trailers, exchange.request_body.kept),
     }
 

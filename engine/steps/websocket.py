@@ -41,13 +41,13 @@ async def accepted(exchange: Exchange, limits: SocketSettings, protocol: str | N
         )
         return None
     fields: list[tuple[str, str]] = []
-    protocols = offered_protocols(exchange.address.headers)
+    protocols = offered_protocols(exchange.target.headers)
     if protocol is None and protocols:
         protocol = protocols[0]
     if protocol is not None and protocol in protocols:
         fields.append(("Sec-WebSocket-Protocol", protocol))
     deflate = None
-    found = negotiate(exchange.address.headers.get("sec-websocket-extensions", ""))
+    found = negotiate(exchange.target.headers.get("sec-websocket-extensions", ""))
     if found is not None:
         deflate, answer = found
         fields.append(("Sec-WebSocket-Extensions", answer))
@@ -187,12 +187,12 @@ class _ScriptDriver:
 
     def missed(self, line: ScriptLine, message: tuple[bytes, bool] | None) -> None:
         """Tell the log that something else has come, or the client has gone."""
-        notes = self._exchange.notes
+        notes = self._exchange.log
         told: dict[str, Any] = {"line": line.place.line, "where": line.place.where, "expected": _told(line.value)}
         if message is None:
             told["closed"] = True
         else:
-            told["received"] = notes.piece(message[0], self._exchange, "request")
+            told["received"] = notes.wire_content(message[0], self._exchange, "request")
         notes.rule_event(self._exchange, "script-mismatch", told)
 
 

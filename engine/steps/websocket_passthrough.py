@@ -45,7 +45,7 @@ class WebSocketPassthrough:
         self._name = name
         self._limits = limits
         self._told = False
-        self._offer = without_others(exchange.address.headers.get("sec-websocket-extensions", ""))
+        self._offer = without_others(exchange.target.headers.get("sec-websocket-extensions", ""))
 
     async def run(self) -> None:
         """Raises UpstreamError as long as nothing has been answered."""
@@ -58,7 +58,7 @@ class WebSocketPassthrough:
 
     async def _pass_on(self) -> None:
         exchange, request = self._exchange, self._request
-        carrier = await self._upstream_client.connect_websocket(exchange.peer, request.route, to_self=True)
+        carrier = await self._upstream_client.connect_websocket(exchange.client, request.route, to_self=True)
         try:
             self._tell(http2=carrier.dialed.is_http2)
             await carrier.ask_for_websocket(request)
@@ -97,9 +97,9 @@ class WebSocketPassthrough:
             "port": str(request.route.port),
             "path": target_text(request.target),
             "rawHeaders": request.websocket_for_http2() if http2 else request.websocket_for_http1(),
-            "subprotocols": list(offered_protocols(self._exchange.address.headers)),
+            "subprotocols": list(offered_protocols(self._exchange.target.headers)),
         }
-        self._exchange.notes.rule_event(self._exchange, "passthrough-websocket-connect", told, rule_id=self._name)
+        self._exchange.log.rule_event(self._exchange, "passthrough-websocket-connect", told, rule_id=self._name)
 
     async def _head(self, carrier: UpstreamStream) -> tuple[ResponsePart, list[Part]]:
         seconds = self._request.route.options.settings.head_timeout
@@ -172,7 +172,7 @@ class WebSocketPassthrough:
             "tags": [*exchange.tags, *error.tags],
             "error": {"name": "UpstreamError", "code": error.code, "message": str(error)},
         }
-        exchange.notes.rule_event(exchange, "passthrough-abort", told, rule_id=self._name)
+        exchange.log.rule_event(exchange, "passthrough-abort", told, rule_id=self._name)
 
 
 def _fields(head: ResponseHead) -> list[list[str]]:

@@ -15,7 +15,7 @@ import pytest
 
 from mockrec.engine.config import Limits, Timeouts, TlsSettings, UpstreamSettings
 from mockrec.engine.errors import ConfigError
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.connection_log import ConnectionLog
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.language.load import load_rules
@@ -100,7 +100,7 @@ class Place:
         self.rules = loaded.rule_file.rules
         self.log = ListLog()
         self.defects: list[BaseException] = []
-        notes = ExchangeLog(self.log, frozenset(types), BodyLogger("decoded", 1000))
+        notes = ExchangeLog(self.log, frozenset(types), BodyEncoder("decoded", 1000))
         upstream_client, options = offline()
         tools = CompileContext(Handlers(), Webhooks(), upstream_client, options, random.Random(1))
         self.site = ServerContext(
@@ -117,7 +117,7 @@ class Place:
             upstream_client=upstream_client,
             options=options,
             interception=Interception(TlsSettings(), _no_certificates),
-            connection_notes=ConnectionLog(self.log, frozenset(types), BodyLogger("decoded", 1000), keeps_data=False),
+            connection_notes=ConnectionLog(self.log, frozenset(types), BodyEncoder("decoded", 1000), keeps_data=False),
             is_own=lambda host, port: False,
             refusals=Refusals(lambda text: None),
         )

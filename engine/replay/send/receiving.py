@@ -37,7 +37,7 @@ class Receiving:
                     return part, parts[index + 1 :]
                 if isinstance(part, Interim):
                     pairs = [(name, value) for name, value in part.head.raw_headers if name != ":status"]
-                    await self._exchange.inform(part.head.status, pairs)
+                    await self._exchange.send_interim(part.head.status, pairs)
 
     async def rest(self, response: ResponsePart, parts: Sequence[Part], enough: float = math.inf) -> bool:
         """The answer with this head, as far as so many bytes of its body; whether that was all of it."""

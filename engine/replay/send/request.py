@@ -10,7 +10,7 @@ import anyio
 
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import ConnectionContext, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, read_target_uri
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.replay.send.null_channel import SILENT
 from mockrec.engine.replay.send.receiving import Receiving
@@ -63,7 +63,7 @@ def begin(
     )
     head.upgrade = "websocket" if websocket else ""
     origin = ConnectionContext(request.protocol, (request.route.name, request.route.port))
-    address = read_address(head, request.route.port, origin)
+    address = read_target_uri(head, request.route.port, origin)
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
     exchange = Exchange(head, address, peer, SILENT, tools.notes, tools.body_limit, tools.body_limit)
@@ -141,7 +141,12 @@ class Sending:
             else:
                 await self._send()
         except UpstreamError as error:
-            if self._left is not None and error.code == TIMED_OUT and self._exchange and self._exchange.answering:
+            if (
+                self._left is not None
+                and error.code == TIMED_OUT
+                and self._exchange
+                and self._exchange.response_started
+            ):
                 return ""  # it leaves in the middle too, only not at the same byte
             failed(self._exchange or self._begin(http2=False), error)
             return sentence(error)

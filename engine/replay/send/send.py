@@ -143,7 +143,7 @@ class ReplayRun:
         kept = wanted_types(settings.record.events) if settings.outputs else frozenset[str]()
         limit = settings.record.max_body_size
         self._upstream_client.backpressure = recording.recorder
-        notes = recording.notes(kept)
+        notes = recording.exchange_log(kept)
         tools = SendContext(self._upstream_client, notes, settings.timeout, limit, self._upstream_client.limits.message)
         ending = Ending("failed", 70)
         try:

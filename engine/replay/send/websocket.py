@@ -169,7 +169,7 @@ class WebSocketReplay:
             raise UpstreamError("WS_ERR_EXTENSION", f"it agrees to what nobody offered: {error}") from None
         exchange.response_head = response.head
         exchange.ws_accepted_at = clock.now()
-        exchange.notes.websocket.accepted(exchange)
+        exchange.log.websocket.accepted(exchange)
         limit = self._tools.message_limit
         codec = WebSocket("client", deflate=deflate, message_limit=limit, check_text=False)
         talk = _WebSocketDriver(exchange, ServerEnd(*carrier.upgraded(parts), codec), self._tools)
@@ -268,7 +268,7 @@ class _WebSocketDriver:
         kept = self._received
         kept.add(fragment)
         if fragment.ends:
-            notes = self._exchange.notes.websocket
+            notes = self._exchange.log.websocket
             notes.message(self._exchange, "sent", kept.data, kept.size, kept.is_binary)
             kept.clear()
             self._heard += 1
@@ -284,7 +284,7 @@ class _WebSocketDriver:
         exchange.ws_closed_at = clock.now()
         initiator = "server" if self._ours is None else "client"
         first = self._theirs if self._ours is None else None
-        exchange.notes.websocket.closed(exchange, said.code, said.reason, initiator, first)
+        exchange.log.websocket.closed(exchange, said.code, said.reason, initiator, first)
 
     def failed(self, error: UpstreamError) -> None:
         """It goes on no more."""
@@ -319,7 +319,7 @@ class _WebSocketDriver:
             await self._server.send(codec.send_message(data, is_binary=is_binary))
         if scope.cancelled_caught:
             raise UpstreamError("ETIMEDOUT", f"it has taken no message for {self._timeout:g}s")
-        notes = self._exchange.notes.websocket
+        notes = self._exchange.log.websocket
         notes.message(self._exchange, "received", data, len(data), is_binary)
 
     async def close(self, code: int | None, reason: str) -> None:

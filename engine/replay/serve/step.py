@@ -70,7 +70,7 @@ def replay_act(cassette: Cassette, latency: Latency, limits: SocketSettings) -> 
         if cassette.match.needs_body:
             await exchange.wait_for_body()
         asked_at = clock.now()
-        address = exchange.asked
+        address = exchange.effective_target
         proxied = address.is_absolute or address.origin.tunnel is not None
         host = address.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
@@ -108,9 +108,9 @@ def _tell(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> No
     last = cassette.last
     if last.guess:
         exchange.tag(GUESSED)
-        exchange.notes.rule_event(exchange, GUESSED, {"recording": found.id, "message": last.guess})
+        exchange.log.rule_event(exchange, GUESSED, {"recording": found.id, "message": last.guess})
     if last.ignored:
-        exchange.notes.rule_event(exchange, IGNORED, {"recording": found.id, "places": [*last.ignored]})
+        exchange.log.rule_event(exchange, IGNORED, {"recording": found.id, "places": [*last.ignored]})
 
 
 async def _refuse(exchange: Exchange, text: str) -> None:
@@ -131,7 +131,7 @@ async def _answer(
         if interim["type"] == "response-information" and type(status) is int and 101 < status < 200:
             fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
             _checked(fields)
-            await exchange.inform(status, fields)
+            await exchange.send_interim(status, fields)
     key = found.number, exchange.channel.bodiless
     answer = answers.get(key)
     if answer is None:

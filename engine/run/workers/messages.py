@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from mockrec.engine.message.summary import Ended
+from mockrec.engine.message.summary import ExchangeSummary
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.run.settings import RunSettings
 from mockrec.engine.usercode.failure import Failure
@@ -83,7 +83,7 @@ class ProgressMessage:
 
     exchanges: int
     unmatched: int
-    ended: Sequence[Ended]
+    ended: Sequence[ExchangeSummary]
     version: int
     used: Sequence[tuple[int, int]]
     """Place of a rule of that version in the file → how often it was used."""

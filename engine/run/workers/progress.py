@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mockrec.engine.exchange.exchange import Exchange
-from mockrec.engine.message.summary import Ended, Shown, ended_of
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.workers.messages import ProgressMessage
@@ -21,7 +21,7 @@ class WorkerProgress:
         self._tells_exchanges = tells_exchanges
         self._exchanges = 0
         self._unmatched = 0
-        self._ended: list[Ended] = []
+        self._ended: list[ExchangeSummary] = []
         self._used: list[int] = []
         self._truncated = 0
         self._redactions = 0
@@ -31,14 +31,14 @@ class WorkerProgress:
         self._exchanges += 1
         self._unmatched += exchange.unmatched
         if self._tells_exchanges:
-            self._ended.append(ended_of(exchange, self._shown))
+            self._ended.append(summary_of(exchange, self._shown))
 
     def renew(self, version: int) -> None:
         """Other rules are in force, and none of them has been used."""
         self.version = version
         self._used = []
 
-    def progress(self, rules: RuleSet, bodies: BodyLogger) -> ProgressMessage | None:
+    def progress(self, rules: RuleSet, bodies: BodyEncoder) -> ProgressMessage | None:
         """What has happened since this was called last; None if that is nothing."""
         used = [rule.used for rule in rules.rules]
         before = self._used or [0] * len(used)

@@ -125,8 +125,8 @@ class WorkerPool(Run):
             if not words and self._stopping:
                 return
             ended = merge.lost(self._recording.log.add)
-            if self._recording.spool is not None and hand.pid is not None:
-                self._recording.spool.sweep(hand.pid)
+            if self._recording.body_files is not None and hand.pid is not None:
+                self._recording.body_files.sweep(hand.pid)
             self.hooks.lost(f"{hand} {words or 'ended unasked'}", ended)
             failed_starts = 0 if hand.ready else failed_starts + 1
             if failed_starts >= _MOST_FAILED_STARTS:

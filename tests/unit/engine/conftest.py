@@ -14,8 +14,8 @@ import pytest
 from mockrec.engine.errors import RuleFileError
 from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.message.target_uri import read_address
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.message.target_uri import read_target_uri
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.rules.language.load import Loaded, load_rules
 from mockrec.engine.rules.matching.select import CompiledRule
@@ -196,14 +196,14 @@ class Stage:
 
     def __init__(self) -> None:
         self.log = ListLog()
-        self.bodies = BodyLogger("decoded", 1024)
+        self.bodies = BodyEncoder("decoded", 1024)
         self.notes = ExchangeLog(self.log, frozenset(EVENT_TYPES), self.bodies)
         self.channel = ChannelLog()
         self.limit = 1024
 
     def record(self, *types: str, mode: str = "decoded", limit: int = 1024) -> None:
         """Record only these types (none given: all), and bodies in this way."""
-        self.bodies = BodyLogger(mode, limit)
+        self.bodies = BodyEncoder(mode, limit)
         self.limit = limit
         self.notes = ExchangeLog(self.log, frozenset(types or EVENT_TYPES), self.bodies)
 
@@ -221,7 +221,7 @@ class Stage:
         lines = [f"{start} HTTP/{version}", *(f"{name}: {value}" for name, value in fields), "", ""]
         head = read_head("\r\n".join(lines).encode("latin-1"))
         assert isinstance(head, RequestHead), head
-        address = read_address(head, 8000)
+        address = read_target_uri(head, 8000)
         assert not isinstance(address, str), address
         self.channel.bodiless = head.method == "HEAD"
         peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)

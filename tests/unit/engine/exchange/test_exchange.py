@@ -18,10 +18,10 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_whole_answer_is_one_write(stage: Any) -> None:
     exchange = stage.exchange()
-    assert not exchange.answering
+    assert not exchange.response_started
     await exchange.reply(PreparedResponse(200, (("X", "y"),), b"hello"))
     assert stage.channel.done == [("whole", 200, [("X", "y"), ("Content-Length", "5")], b"hello", ())]
-    assert exchange.answering
+    assert exchange.response_started
     assert exchange.finished
     assert exchange.started_at <= exchange.headers_sent_at <= exchange.response_sent_at
 
@@ -62,7 +62,7 @@ async def test_nothing_is_told_of_an_answer_that_cannot_be_sent(stage: Any) -> N
     for send in (exchange.reply, exchange.begin):
         with pytest.raises(ValueError, match="no head"):
             await send(PreparedResponse(200, (("X", "a\nb"),)))
-    assert not exchange.answering
+    assert not exchange.response_started
     assert stage.log.types == ["request-initiated", "request-body-data", "request"]
     await exchange.reply(PreparedResponse(500))
     assert stage.log.only("response")["statusCode"] == 500
@@ -168,7 +168,7 @@ async def test_matchers_see_the_body_decoded_and_whole(stage: Any) -> None:
 async def test_what_breaks_the_protocol_is_kept_as_far_as_it_is_an_answer(stage: Any) -> None:
     exchange = stage.exchange()
     await exchange.send_past_protocol(b"junk", None, b"")
-    assert not exchange.answering
+    assert not exchange.response_started
     assert stage.channel.done == [("raw", b"junk")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.message.target_uri import ConnectionContext, TargetUri, read_address
+from mockrec.engine.message.target_uri import ConnectionContext, TargetUri, read_target_uri
 from mockrec.engine.wire.http1.request_head import read_head
 from mockrec.engine.wire.parts import RequestHead
 
@@ -20,7 +20,7 @@ def head_of(target: str, *fields: bytes, version: str = "1.1") -> RequestHead:
 
 def located(target: str, host: bytes | str = b"a.test", *fields: bytes) -> TargetUri | str:
     host = host.encode() if isinstance(host, str) else host
-    return read_address(head_of(target, b"Host: " + host, *fields), LOCAL_PORT)
+    return read_target_uri(head_of(target, b"Host: " + host, *fields), LOCAL_PORT)
 
 
 def address(target: str, host: bytes | str = b"a.test", *fields: bytes) -> TargetUri:
@@ -58,17 +58,17 @@ def test_the_default_port_is_not_shown(host: str, port: int, shown: str) -> None
 
 
 def test_the_default_port_is_the_protocols() -> None:
-    found = read_address(head_of("/", b"Host: a.test:443"), LOCAL_PORT, ConnectionContext("https"))
+    found = read_target_uri(head_of("/", b"Host: a.test:443"), LOCAL_PORT, ConnectionContext("https"))
     assert isinstance(found, TargetUri)
     assert (found.url, found.port) == ("https://a.test/", 443)
-    found = read_address(head_of("/", b"Host: a.test"), LOCAL_PORT, ConnectionContext("https"))
+    found = read_target_uri(head_of("/", b"Host: a.test"), LOCAL_PORT, ConnectionContext("https"))
     assert isinstance(found, TargetUri)
     assert (found.url, found.port) == ("https://a.test/", 443)
 
 
 @pytest.mark.parametrize("fields", [(), (b"Host:",), (b"Host: ",)])
 def test_no_host_is_this_server(fields: tuple[bytes, ...]) -> None:
-    found = read_address(head_of("/x", *fields, version="1.0"), LOCAL_PORT)
+    found = read_target_uri(head_of("/x", *fields, version="1.0"), LOCAL_PORT)
     assert isinstance(found, TargetUri)
     assert (found.url, found.destination) == ("http://localhost:8000/x", {"hostname": "localhost", "port": 8000})
 
@@ -76,7 +76,7 @@ def test_no_host_is_this_server(fields: tuple[bytes, ...]) -> None:
 def test_the_server_named_for_no_host_is_the_one_that_was_asked() -> None:
     head = head_of("/x", version="1.0")
     for port in (8000, 9000):
-        found = read_address(head, port)
+        found = read_target_uri(head, port)
         assert isinstance(found, TargetUri)
         assert found.port == port
 
@@ -118,7 +118,7 @@ def test_a_target_is_normal_in_the_url_and_as_it_came_in_the_path(target: str, n
 def test_a_tunnel_goes_where_its_target_says() -> None:
     head = read_head(b"CONNECT B.test:443 HTTP/1.1\r\nHost: other.test\r\n\r\n")
     assert isinstance(head, RequestHead)
-    found = read_address(head, LOCAL_PORT)
+    found = read_target_uri(head, LOCAL_PORT)
     assert isinstance(found, TargetUri)
     assert found.destination == {"hostname": "b.test", "port": 443}
     assert (found.url, found.path) == ("http://b.test:443", "B.test:443")
@@ -265,7 +265,7 @@ def test_a_server_is_told_what_was_meant_for_a_proxy() -> None:
 
 def test_the_head_itself_is_not_changed() -> None:
     head = head_of("http://b.test/", b"Host: b.test", b"Proxy-Connection: a")
-    read_address(head, LOCAL_PORT)
+    read_target_uri(head, LOCAL_PORT)
     assert head.headers == {"host": "b.test", "proxy-connection": "a"}
 
 
@@ -276,7 +276,7 @@ UPGRADE = (b"Connection: Upgrade", b"Upgrade: WebSocket")
 
 @pytest.mark.parametrize(("spoken", "protocol"), [("http", "ws"), ("https", "wss")])
 def test_a_websocket_upgrade_has_its_own_protocol(spoken: str, protocol: str) -> None:
-    found = read_address(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, ConnectionContext(spoken))
+    found = read_target_uri(head_of("/chat", b"Host: a.test", *UPGRADE), LOCAL_PORT, ConnectionContext(spoken))
     assert isinstance(found, TargetUri)
     assert (found.protocol, found.url) == (protocol, f"{protocol}://a.test/chat")
     assert found.port == (443 if spoken == "https" else 80)
@@ -292,7 +292,7 @@ def test_an_upgrade_with_a_body_is_a_plain_request() -> None:
 
 def test_equal_heads_are_located_once() -> None:
     head = head_of("/", b"Host: a.test")
-    assert read_address(head, LOCAL_PORT) is read_address(head, LOCAL_PORT)
+    assert read_target_uri(head, LOCAL_PORT) is read_target_uri(head, LOCAL_PORT)
 
 
 def test_equal_heads_of_other_connections_are_located_again() -> None:
@@ -300,7 +300,7 @@ def test_equal_heads_of_other_connections_are_located_again() -> None:
     urls = [
         found.url
         for spoken in ("http", "https", "http")
-        if isinstance(found := read_address(head, 1, ConnectionContext(spoken)), TargetUri)
+        if isinstance(found := read_target_uri(head, 1, ConnectionContext(spoken)), TargetUri)
     ]
     assert urls == ["http://a.test/", "https://a.test/", "http://a.test/"]
 
@@ -321,7 +321,7 @@ def through(
     """The address of a request that came through a tunnel, inside TLS or not."""
     lines = () if host is None else (f"Host: {host}".encode(),)
     head = head_of(target, *lines, *fields, version="1.1" if host is not None else "1.0")
-    return read_address(head, LOCAL_PORT, ConnectionContext("https" if tls else "http", tunnel, sni))
+    return read_target_uri(head, LOCAL_PORT, ConnectionContext("https" if tls else "http", tunnel, sni))
 
 
 V4, V6 = "192.0.2.7", "2001:db8::7"
@@ -425,7 +425,7 @@ def test_equal_heads_in_other_tunnels_are_located_again() -> None:
         ConnectionContext(),
         ConnectionContext("http", (V4, 80)),
     ]
-    found = [read_address(head, 1, origin) for origin in (*origins, origins[0])]
+    found = [read_target_uri(head, 1, origin) for origin in (*origins, origins[0])]
     assert [one.url for one in found if isinstance(one, TargetUri)] == [
         "http://t.test/",
         "http://u.test/",
@@ -437,11 +437,11 @@ def test_equal_heads_in_other_tunnels_are_located_again() -> None:
 
 def test_equal_heads_without_a_host_are_located_by_each_connections_name() -> None:
     head = head_of("/", version="1.0")
-    found = [read_address(head, 1, ConnectionContext("https", None, name)) for name in ("a.test", "b.test", None)]
+    found = [read_target_uri(head, 1, ConnectionContext("https", None, name)) for name in ("a.test", "b.test", None)]
     assert [one.hostname for one in found if isinstance(one, TargetUri)] == ["a.test", "b.test", "localhost"]
 
 
 def test_equal_origins_are_one() -> None:
     head = head_of("/", b"Host: h.test")
-    first, second = (read_address(head, 1, ConnectionContext("https", ("t.test", 1), "s")) for _ in range(2))
+    first, second = (read_target_uri(head, 1, ConnectionContext("https", ("t.test", 1), "s")) for _ in range(2))
     assert first is second

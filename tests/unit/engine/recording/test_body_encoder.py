@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.message.body import MessageBody
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyLogger, trailer_fields
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder, trailer_fields
 from mockrec.engine.wire.content import codings as content
 from mockrec.formats.schema.body import Body as LoggedBody
 
@@ -35,13 +35,13 @@ def logged(
     """The form of a body of which `kept` bytes are there."""
     body = MessageBody(limit if kept is None else kept)
     body.add(data)
-    return BodyLogger(mode, limit).kept(body, headers or {}, incomplete=incomplete)
+    return BodyEncoder(mode, limit).kept(body, headers or {}, incomplete=incomplete)
 
 
 @pytest.mark.parametrize("mode", ["decoded", "raw", "both"])
 def test_an_empty_body(mode: str) -> None:
     assert logged(b"", GZIP, mode=mode) == {"size": 0, "text": ""} == EMPTY_BODY
-    assert BodyLogger(mode, 10).whole(b"", GZIP) == EMPTY_BODY
+    assert BodyEncoder(mode, 10).whole(b"", GZIP) == EMPTY_BODY
     assert logged(b"", incomplete=True) == {"size": 0, "text": "", "incomplete": True}
     assert "incomplete" not in EMPTY_BODY
 
@@ -59,8 +59,8 @@ def test_an_empty_body(mode: str) -> None:
 )
 def test_text_where_it_is_utf_8_and_base64_where_not(mode: str, data: bytes, form: dict[str, Any]) -> None:
     assert logged(data, mode=mode) == {"size": len(data), **form}
-    assert BodyLogger(mode, 1000).whole(data, {}) == {"size": len(data), **form}
-    assert BodyLogger(mode, 1000).piece(data) == {"size": len(data), **form}
+    assert BodyEncoder(mode, 1000).whole(data, {}) == {"size": len(data), **form}
+    assert BodyEncoder(mode, 1000).piece(data) == {"size": len(data), **form}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_not_complete_is_decoded_as_far_as_it_goes() -> None:
 @pytest.mark.parametrize("size", [999, 1000, 1001, 5000])
 def test_what_is_longer_than_the_limit_is_cut_and_marked(size: int) -> None:
     data = b"x" * size
-    logger = BodyLogger("decoded", 1000)
+    logger = BodyEncoder("decoded", 1000)
     body = MessageBody(1000)
     body.add(data)
     for record in (logger.kept(body, {}), logger.whole(data, {}), logger.piece(data)):
@@ -151,7 +151,7 @@ def test_what_is_longer_than_the_limit_is_cut_and_marked(size: int) -> None:
 @pytest.mark.parametrize("limit", range(8))
 def test_a_cut_inside_a_character_leaves_text(limit: int) -> None:
     data = "a€b€".encode()
-    record = BodyLogger("decoded", limit).whole(data, {})
+    record = BodyEncoder("decoded", limit).whole(data, {})
     assert record["text"] == data[:limit].decode(errors="ignore")
     assert record["truncated"] is True
     assert record["size"] == len(data)
@@ -159,7 +159,7 @@ def test_a_cut_inside_a_character_leaves_text(limit: int) -> None:
 
 def test_a_decoded_body_that_is_longer_than_the_limit() -> None:
     wire = gzip.compress(b"x" * 5000)
-    logger = BodyLogger("decoded", 1000)
+    logger = BodyEncoder("decoded", 1000)
     record = logger.whole(wire, GZIP)
     assert record["text"] == "x" * 1000
     assert record["truncated"] is True
@@ -169,7 +169,7 @@ def test_a_decoded_body_that_is_longer_than_the_limit() -> None:
 
 def test_a_cut_and_encoded_body_is_marked_once() -> None:
     wire = gzip.compress(b"".join(b"%d " % number for number in range(2000)))
-    logger = BodyLogger("both", 1000)
+    logger = BodyEncoder("both", 1000)
     body = MessageBody(1000)
     body.add(wire)
     record = logger.kept(body, GZIP)
@@ -193,7 +193,7 @@ def test_the_size_is_that_of_the_whole_body_when_not_all_of_it_is_kept(coding: s
     body = random.Random(1).randbytes(200) * 1000  # 200,000 bytes, in less than 100 times fewer
     noise = random.Random(2).randbytes(2000)
     encoded = content.encode(body + noise, [coding])
-    logger = BodyLogger("decoded", 1000)
+    logger = BodyEncoder("decoded", 1000)
     record = logger.whole(encoded, {"content-encoding": coding})
     assert (record["size"], record["encodedSize"]) == (202_000, len(encoded))
     assert record["truncated"] is True and len(base64.b64decode(record["base64"])) == 1000
@@ -202,5 +202,5 @@ def test_the_size_is_that_of_the_whole_body_when_not_all_of_it_is_kept(coding: s
 
 def test_counting_ends_with_what_a_body_may_unfold_into() -> None:
     bomb = content.encode(bytes(50_000_000), ["gzip"])
-    record = BodyLogger("decoded", 1000).whole(bomb, {"content-encoding": "gzip"})
+    record = BodyEncoder("decoded", 1000).whole(bomb, {"content-encoding": "gzip"})
     assert record["size"] == 1000 + 8 * 1024 * 1024

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mockrec.engine.message.body import SPILLED, MessageBody
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.body_files import BodyFiles
-from mockrec.engine.recording.body_spill import Spill
+from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
@@ -31,7 +31,7 @@ class Stage:
     ) -> None:
         self.folder = folder / "s.bodies"
         redactor = Redactor(policy or Policy(), MARKS)
-        self.logger = BodyLogger(mode, limit, redactor, BodyFiles([str(folder / "s")]))
+        self.logger = BodyEncoder(mode, limit, redactor, BodyFiles([str(folder / "s")]))
         self.owner = SecretScope()
 
     def kept(
@@ -221,7 +221,7 @@ def test_what_has_to_be_gone_through_is_not_done_where_requests_are_served(
     spool, backlog = BodyFiles([str(tmp_path / "s")]), _Count()
     file = spool.open()
     assert file is not None
-    spill = Spill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
+    spill = BodySpill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
     body = piece * (300_000 // len(piece))
     spill.feed(body)
     spill.abandon()

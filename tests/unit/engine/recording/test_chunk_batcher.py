@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher, Piece
+from mockrec.engine.recording.chunk_batcher import BodyChunk, BodyChunkBatcher
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
@@ -50,7 +50,7 @@ def written() -> Written:
 
 @pytest.fixture
 def batch(timers: Timers, written: Written) -> BodyChunkBatcher:
-    def write(exchange: Any, piece: Piece) -> None:
+    def write(exchange: Any, piece: BodyChunk) -> None:
         assert piece.kind == "request-body-data"
         written.append((piece.data, piece.is_ended))
 
@@ -101,7 +101,7 @@ def test_a_fast_body_is_not_held_in_memory(batch: BodyChunkBatcher, timers: Time
 async def test_in_the_log_they_have_the_time_of_their_first_byte(stage: Any) -> None:
     exchange = stage.exchange("POST /", ("Content-Length", "3"), complete=False)
     exchange.take_data(b"a")
-    began = exchange.request_pieces._since
+    began = exchange.request_chunks._since
     exchange.take_data(b"b")
     while "request-body-data" not in stage.log.types:
         await asyncio.sleep(0.005)
@@ -114,11 +114,11 @@ async def test_in_the_log_they_have_the_time_of_their_first_byte(stage: Any) -> 
 
 
 def test_what_is_held_goes_out_after_the_hold_time(timers: Timers) -> None:
-    pieces: list[Piece] = []
+    pieces: list[BodyChunk] = []
     exchange = type("E", (), {"known": None})()
     hold = Redactor(Policy(), Placeholders(b"k")).hold()
 
-    def write(_: Any, piece: Piece) -> None:
+    def write(_: Any, piece: BodyChunk) -> None:
         held = piece.held()
         if held is not None:
             pieces.append(held)

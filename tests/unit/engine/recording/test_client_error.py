@@ -9,8 +9,8 @@ import pytest
 
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext
-from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.recording.client_error import Broken, partial_request
+from mockrec.engine.recording.body_encoder import BodyEncoder
+from mockrec.engine.recording.client_error import FaultyRequest, partial_request
 from mockrec.engine.wire.parts import Fault
 
 PEER = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
@@ -27,8 +27,8 @@ def told(
     tls: Any = None,
 ) -> dict[str, Any]:
     peer = replace(PEER, tls=tls)
-    broken = Broken("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
-    return partial_request(broken, BodyLogger("decoded", 64), {}, ["t"])
+    broken = FaultyRequest("i", peer, Fault("X", raw=raw, raw_headers=fields), origin, version, exchange)
+    return partial_request(broken, BodyEncoder("decoded", 64), {}, ["t"])
 
 
 @pytest.mark.parametrize(

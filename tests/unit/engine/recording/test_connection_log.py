@@ -8,7 +8,7 @@ import pytest
 
 from mockrec.engine import clock
 from mockrec.engine.message.channel import ClientConnection
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.connection_log import ConnectionLog, ConnectionTimes, FailureCause, Kind, TunnelLog
 from mockrec.formats.schema.events import EVENT_TYPES
 
@@ -20,7 +20,7 @@ HELLO = {"sniHostname": "a.test", "clientAlpn": ["h2"], "ja3Fingerprint": "e7d7"
 
 def notes(stage: Any, *types: str, keeps_data: bool = True, limit: int = 8) -> ConnectionLog:
     kept = frozenset(types or EVENT_TYPES)
-    return ConnectionLog(stage.log, kept, BodyLogger("decoded", limit), keeps_data=keeps_data)
+    return ConnectionLog(stage.log, kept, BodyEncoder("decoded", limit), keeps_data=keeps_data)
 
 
 def tunnel(to: ConnectionLog, kind: Kind = "raw-passthrough", peer: ClientConnection = PEER) -> TunnelLog:

@@ -69,9 +69,9 @@ async def test_the_head_of_a_request(stage: Any, compiled: Any) -> None:
 
 async def test_a_request_with_no_fields_at_all_has_no_empty_object(stage: Any) -> None:
     exchange = stage.exchange("GET /", version="1.0")
-    exchange.address.headers = {}
-    exchange.address.raw_headers = []
-    exchange.address.logged = None
+    exchange.target.headers = {}
+    exchange.target.raw_headers = []
+    exchange.target.logged = None
     stage.notes.request_initiated(exchange)
     assert "headers" not in stage.log.records[-1]
     assert stage.log.records[-1]["rawHeaders"] == []
@@ -90,7 +90,7 @@ async def test_a_record_knows_only_what_has_happened(stage: Any) -> None:
 async def test_tags_are_those_of_the_moment(stage: Any) -> None:
     exchange = stage.exchange()
     exchange.tag("a", "b")
-    await exchange.inform(103)
+    await exchange.send_interim(103)
     exchange.tag("c")
     exchange.abort(None)
     assert [record.get("tags") for record in stage.log.records if "tags" in record] == [
@@ -171,7 +171,7 @@ async def test_an_upgrade_is_told_also_when_it_is_aborted_first(stage: Any) -> N
 
 async def test_interim_answers(stage: Any) -> None:
     exchange = stage.exchange()
-    await exchange.inform(103, (("Link", "a"), ("link", "b")))
+    await exchange.send_interim(103, (("Link", "a"), ("link", "b")))
     record = stage.log.only("response-information")
     assert (record["statusCode"], record["statusMessage"]) == (103, "Early Hints")
     assert record["headers"] == {"link": "a, b"}
@@ -272,7 +272,7 @@ async def test_only_types_that_were_asked_for_are_written(stage: Any, compiled: 
     stage.record(kind)
     rule = compiled("id: it\nthen: close")
     exchange = stage.exchange("POST /", body=b"a", rule=rule)
-    await exchange.inform(102)
+    await exchange.send_interim(102)
     stage.notes.rule_event(exchange, "t", {})
     await exchange.reply(PreparedResponse(200, (), b"b"))
     stage.exchange("GET /", *UPGRADE, rule=rule).abort(None)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mockrec.engine.exchange.exchange import Exchange
 
 
-class Changing(Protocol):
+class ResponseEditor(Protocol):
     """Changes the answer to one exchange, whatever gives it. All of it may raise ValueError (`TransformError`)."""
 
     holds: bool
