@@ -34,8 +34,8 @@ from mockrec.formats.schema.errors import FormatError, OutputClosedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mockrec.engine.exchange.exchange import Exchange
     from mockrec.engine.message.summary import ExchangeSummary
+    from mockrec.engine.recording.logged_exchange import LoggedExchange
     from mockrec.formats.schema.errors import FormatError
 
 
@@ -61,12 +61,12 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:
-        def shown(text: str, exchange: Exchange | None) -> str:
+        def shown(text: str, exchange: LoggedExchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
         live = LiveView(shown)
 
-        def ended(exchange: Exchange) -> None:
+        def ended(exchange: LoggedExchange) -> None:
             live.ended(exchange)
             look_at_count()
 

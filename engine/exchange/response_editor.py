@@ -1,4 +1,4 @@
-"""What an exchange needs of whoever changes its answers; `steps/answer_changes.py` does that."""
+"""What `Exchange` needs of the object that changes its response; implemented by `steps/answer_changes.py`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ if TYPE_CHECKING:
 
 
 class ResponseEditor(Protocol):
-    """Changes the answer to one exchange, whatever gives it. All of it may raise ValueError (`TransformError`)."""
+    """Changes the response of one exchange, whichever step gives it. All methods may raise ValueError
+    (`TransformError`)."""
 
     holds: bool
-    """Whether pieces of a body are kept until it is whole, because the change needs that."""
+    """Whether it keeps the pieces of the body until the body is whole, because the change needs all of it."""
 
     @property
     def reads_body(self) -> bool:
-        """Whether it needs the whole body, where there is one."""
+        """Whether it needs the whole body, if there is one."""
 
     async def whole(self, exchange: Exchange, answer: PreparedResponse) -> PreparedResponse:
-        """The answer that is sent instead of a whole one."""
+        """Return the response that is sent instead of a whole one."""
 
     async def begun(
         self, exchange: Exchange, answer: PreparedResponse, length: int | None
     ) -> tuple[PreparedResponse, int | None] | None:
-        """The same for a head whose body follows in pieces; None where it `holds` them from now on."""
+        """Return the head and length that are sent instead of those of a body in pieces; None if it `holds` the
+        response from now on."""
 
     def take(self, data: bytes) -> None:
-        """A piece of a body that is held."""
+        """Keep a piece of a body that it holds."""
 
     async def complete(self, exchange: Exchange, trailers: Sequence[Sequence[str]]) -> None:
-        """The body that was held is whole: change it, and send it."""
+        """The body that it holds is whole: change it, and send the response."""
 
     def upgrade(self, fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """The fields of a head that accepts a WebSocket."""
+        """Return the fields that are sent in a head that accepts a WebSocket."""

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from mockrec.engine.config import RecordSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.recording.callbacks import callbacks_of
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.recording.session_records import Listening, rules_reloaded, session_started
 from mockrec.engine.redaction.redactor import Redactor

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
-from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.summary import ExchangeSummary
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.usercode.failure import Failure
@@ -56,7 +56,7 @@ class Ending:
 class Hooks:
     """What the command line wants to hear."""
 
-    exchange_ended: Callable[[Exchange], None] | None = None
+    exchange_ended: Callable[[LoggedExchange], None] | None = None
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
     failure: Callable[[Failure], None] = field(default=lambda failure: None)
     """A function of the user's has failed."""

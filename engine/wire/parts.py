@@ -17,11 +17,10 @@ class RequestHead:
     """A request head as read, with the tables that everybody needs decoded once.
 
     Clients of a test suite send the same head again and again, so heads are shared between exchanges
-    (see `http1/request_head.py`). Nobody may change one; `address` is filled once by the exchange.
+    (see `http1/request_head.py`). They are never changed, except for the slot `target_uri`.
     """
 
     __slots__ = (
-        "address",
         "chunked",
         "content_length",
         "expects_continue",
@@ -32,6 +31,7 @@ class RequestHead:
         "odd",
         "raw_headers",
         "target",
+        "target_uri",
         "upgrade",
         "version",
     )
@@ -60,7 +60,8 @@ class RequestHead:
         """The lower-case protocol of an `Upgrade` that `Connection` names, or empty."""
         self.odd: tuple[str, ...] = ()
         """The tags of what is unusual in it, and good."""
-        self.address: Any = None
+        self.target_uri: object = None
+        """Opaque here: the `TargetUri` of this head. Filled and read only by `message/target_uri.py`."""
 
 
 @dataclass(slots=True)
@@ -147,10 +148,8 @@ class ResponseHead:
     raw: bytes = field(default=b"", compare=False, repr=False, kw_only=True)
     """The head as it came, where something was odd."""
     wire: Any = field(default=None, compare=False, repr=False)
-    logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
-    """How it stands in the log; filled by the notes."""
-    known: Any = field(default=None, compare=False, repr=False)
-    """The secrets that were replaced in that."""
+    log_form: object = field(default=None, compare=False, repr=False)
+    """Opaque here: how the head is written to the log. Filled and read only by `recording/record_cache.py`."""
 
 
 @dataclass(slots=True)

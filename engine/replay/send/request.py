@@ -66,11 +66,11 @@ def begin(
     address = read_target_uri(head, request.route.port, origin)
     if isinstance(address, str):
         raise ValueError(f"{request.url} is no URL that can be asked for ({address})")
+    head.has_body = bool(body)
     exchange = Exchange(head, address, peer, SILENT, tools.notes, tools.body_limit, tools.body_limit)
     exchange.tag(f"{REPLAY_OF}{identity}", *tags)
     tools.notes.request_initiated(exchange)
     if body:
-        head.has_body = True
         exchange.take_data(body)
     exchange.take_end(())
     exchange.choose(None)

@@ -15,9 +15,11 @@ from typing import Any, Final
 
 import orjson
 
+from mockrec.engine.recording.recorder import UNNUMBERED
+
 Record = dict[str, Any]
 
-HEAD: Final = b'{"seq":0'
+HEAD: Final = UNNUMBERED
 """What every line of a worker begins with."""
 _SIZES: Final = struct.Struct(">IQ")
 ENDS_OF: Final = {

@@ -164,7 +164,7 @@ async def test_a_client_waits_until_there_is_room(relief: str) -> None:
             one.end()
             assert len(one.ready() or b"") == len(MUCH) + 1
         elif relief == "unbound":
-            one.unbound()
+            one.lift_limit()
         else:
             one.drop()
         await wait_all_tasks_blocked()
@@ -197,7 +197,7 @@ async def test_a_slow_reader_holds_a_fast_client_back() -> None:
 
 async def test_unbound_nothing_is_ever_full() -> None:
     one = reader()
-    one.unbound()
+    one.lift_limit()
     for _ in range(3):
         one.feed(MUCH)
     assert not one.full

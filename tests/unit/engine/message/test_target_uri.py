@@ -14,7 +14,7 @@ LOCAL_PORT = 8000
 def head_of(target: str, *fields: bytes, version: str = "1.1") -> RequestHead:
     head = read_head(b"\r\n".join([f"GET {target} HTTP/{version}".encode(), *fields, b"", b""]))
     assert isinstance(head, RequestHead), head
-    head.address = None  # heads are shared between tests
+    head.target_uri = None  # heads are shared between tests
     return head
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mockrec.engine.message.body import MessageBody
-from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder, trailer_fields
+from mockrec.engine.recording.body_encoder import EMPTY_BODY, BodyEncoder, BodySnapshot
+from mockrec.engine.recording.exchange_records import trailer_fields
 from mockrec.engine.wire.content import codings as content
 from mockrec.formats.schema.body import Body as LoggedBody
 
@@ -35,7 +36,7 @@ def logged(
     """The form of a body of which `kept` bytes are there."""
     body = MessageBody(limit if kept is None else kept)
     body.add(data)
-    return BodyEncoder(mode, limit).kept(body, headers or {}, incomplete=incomplete)
+    return BodyEncoder(mode, limit).snapshot(BodySnapshot(body), headers or {}, incomplete=incomplete)
 
 
 @pytest.mark.parametrize("mode", ["decoded", "raw", "both"])
@@ -60,7 +61,7 @@ def test_an_empty_body(mode: str) -> None:
 def test_text_where_it_is_utf_8_and_base64_where_not(mode: str, data: bytes, form: dict[str, Any]) -> None:
     assert logged(data, mode=mode) == {"size": len(data), **form}
     assert BodyEncoder(mode, 1000).whole(data, {}) == {"size": len(data), **form}
-    assert BodyEncoder(mode, 1000).piece(data) == {"size": len(data), **form}
+    assert BodyEncoder(mode, 1000).chunk(data) == {"size": len(data), **form}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_what_is_longer_than_the_limit_is_cut_and_marked(size: int) -> None:
     logger = BodyEncoder("decoded", 1000)
     body = MessageBody(1000)
     body.add(data)
-    for record in (logger.kept(body, {}), logger.whole(data, {}), logger.piece(data)):
+    for record in (logger.snapshot(BodySnapshot(body), {}), logger.whole(data, {}), logger.chunk(data)):
         assert record["size"] == size
         assert record["text"] == "x" * min(size, 1000)
         assert record.get("truncated") == (True if size > 1000 else None)
@@ -172,7 +173,7 @@ def test_a_cut_and_encoded_body_is_marked_once() -> None:
     logger = BodyEncoder("both", 1000)
     body = MessageBody(1000)
     body.add(wire)
-    record = logger.kept(body, GZIP)
+    record = logger.snapshot(BodySnapshot(body), GZIP)
     assert record["truncated"] is True
     assert record["text"].startswith("0 1 2 3 ")
     assert record["encodedSize"] == len(wire)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.message.body import SPILLED, MessageBody
-from mockrec.engine.recording.body_encoder import BodyEncoder
+from mockrec.engine.recording.body_encoder import BodyEncoder, BodySnapshot
 from mockrec.engine.recording.body_files import BodyFiles
 from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.placeholders import Placeholders
@@ -37,11 +37,11 @@ class Stage:
     def kept(
         self, data: bytes, headers: dict[str, Any], *, incomplete: bool = False, known: SecretMap | None = None
     ) -> dict[str, Any]:
-        body = MessageBody(1 << 30, make_spill=lambda: self.logger.spill(headers, "response", known))
+        body = MessageBody(1 << 30, open_spill=lambda: self.logger.spill(headers, "response", known))
         for start in range(0, len(data), 50_000):
             body.add(data[start : start + 50_000])
         self.was_spilled = body.spill is not None
-        record = self.logger.kept(body, headers, "response", self.owner, incomplete=incomplete)
+        record = self.logger.snapshot(BodySnapshot(body), headers, "response", self.owner, incomplete=incomplete)
         assert check_body(record, "body") == []
         return record
 
@@ -69,7 +69,7 @@ def test_a_long_body(stage: Stage) -> None:
 
 def test_one_that_is_there_at_once(stage: Stage) -> None:
     assert stage.content(stage.logger.whole(LONG, {})) == LONG
-    assert stage.content(stage.logger.piece(LONG)) == LONG
+    assert stage.content(stage.logger.chunk(LONG)) == LONG
     latin = b"\xe4" * 300_000
     record = stage.logger.whole(latin, {"content-type": "text/plain; charset=latin-1"})
     assert stage.content(record) == latin
@@ -147,19 +147,19 @@ def test_paths_need_the_whole(tmp_path: Path) -> None:
 
 
 def test_only_the_log_wants_it(stage: Stage) -> None:
-    body = MessageBody(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, wanted=False, open_spill=lambda: stage.logger.spill({}, "", None))
     for _ in range(20):
         body.add(bytes(1024 * 1024))
     assert body.kept == b""
     with pytest.raises(UndecodableError, match="not held in memory"):
         body.decoded("")
-    assert stage.logger.kept(body, {})["size"] == 20 * 1024 * 1024
+    assert stage.logger.snapshot(BodySnapshot(body), {})["size"] == 20 * 1024 * 1024
 
 
 def test_a_short_one_that_only_the_log_wants(stage: Stage) -> None:
-    body = MessageBody(1 << 30, wanted=False, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, wanted=False, open_spill=lambda: stage.logger.spill({}, "", None))
     body.add(b"ab")
-    assert stage.logger.kept(body, {}) == {"size": 2, "text": "ab"}
+    assert stage.logger.snapshot(BodySnapshot(body), {}) == {"size": 2, "text": "ab"}
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -167,18 +167,18 @@ def test_a_short_one_that_only_the_log_wants(stage: Stage) -> None:
 def test_a_request_that_a_rule_wants_is_held_up_to_the_limit(stage: Stage, before: int, wanted: bool) -> None:
     """However much of it had come when the rule was chosen."""
     piece = bytes(range(256)) * 4096
-    body = MessageBody(1 << 30, holds=True, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, holds=True, open_spill=lambda: stage.logger.spill({}, "", None))
     for _ in range(before):
         body.add(piece)
     assert b"".join(body.release(wanted=wanted)) == piece * before
     for _ in range(15 - before):
         body.add(piece)
     assert body.kept == (piece * 15 if wanted else b"")
-    assert stage.content(stage.logger.kept(body, {})) == piece * 15
+    assert stage.content(stage.logger.snapshot(BodySnapshot(body), {})) == piece * 15
 
 
 def test_one_that_nobody_logs_leaves_nothing(stage: Stage) -> None:
-    body = MessageBody(1 << 30, make_spill=lambda: stage.logger.spill({}, "", None))
+    body = MessageBody(1 << 30, open_spill=lambda: stage.logger.spill({}, "", None))
     body.add(LONG)
     assert len(list(stage.folder.iterdir())) == 1
     del body

@@ -119,7 +119,7 @@ def test_what_is_held_goes_out_after_the_hold_time(timers: Timers) -> None:
     hold = Redactor(Policy(), Placeholders(b"k")).hold()
 
     def write(_: Any, piece: BodyChunk) -> None:
-        held = piece.held()
+        held = piece.released()
         if held is not None:
             pieces.append(held)
 

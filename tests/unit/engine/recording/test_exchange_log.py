@@ -9,7 +9,8 @@ import pytest
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.message.target_uri import PLAIN
-from mockrec.engine.recording.exchange_log import ALWAYS, ExchangeLog, wanted_types
+from mockrec.engine.recording.event_log import ALWAYS, wanted_types
+from mockrec.engine.recording.exchange_log import ExchangeLog
 from mockrec.engine.wire.parts import Fault, ResponseHead
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES
 
@@ -71,7 +72,7 @@ async def test_a_request_with_no_fields_at_all_has_no_empty_object(stage: Any) -
     exchange = stage.exchange("GET /", version="1.0")
     exchange.target.headers = {}
     exchange.target.raw_headers = []
-    exchange.target.logged = None
+    exchange.target.log_form = None
     stage.notes.request_initiated(exchange)
     assert "headers" not in stage.log.records[-1]
     assert stage.log.records[-1]["rawHeaders"] == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.config import RecordSettings
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.session_records import session_ended, session_started
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.formats.schema.events import DEFAULT_EVENTS, check_record
