@@ -13,7 +13,7 @@ SPILLED = 256 * 1024
 
 
 class BodySink(Protocol):
-    """Where the log wants a long body to be written while it arrives: `recording/body_spill.py`."""
+    """The destination of a long body while it arrives: a spill file (`recording/body_spill.py`)."""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body, as they were on the wire."""

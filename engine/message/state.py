@@ -62,7 +62,7 @@ class ExchangeState:
         self.id = new_id()
         self.head = head
         self.target = target
-        """As the client asked for it. Rules may change where the request goes; records show this."""
+        """The target URI of the client's request, which records show even if a rule has changed the request."""
         self.client = client
         self.websocket = target.protocol in ("ws", "wss")
         self.request_body = request_body

@@ -43,13 +43,13 @@ class BodySnapshot:
 
 
 class BodyEncoder:
-    """Makes the log forms of bodies, as `record.bodies` and `record.maxBodySize` say."""
+    """Makes the log forms of bodies as `record.bodies` and `record.maxBodySize` require."""
 
     def __init__(self, mode: str, limit: int, redactor: Redactor | None = None, files: BodyFiles | None = None) -> None:
         """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay in the log;
         without `files`, long bodies are written into the log itself.
 
-        In all methods, `owner` remembers the secrets that are found, and those that it knows are replaced too; `side`
+        In all methods, `owner` remembers the secrets that are found, and its earlier ones are replaced too; `side`
         is `request` or `response`. They raise TooMuch if the redactor is bounded and the body is longer.
         """
         self._mode = mode

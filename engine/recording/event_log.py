@@ -18,7 +18,7 @@ from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES
 
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
-"""Event types that every log has, whatever `record.events` lists: they delimit the session and its gaps."""
+"""Event types that are recorded even if `record.events` does not list them: they delimit the session and its gaps."""
 
 MakeBody = Callable[[BodyEncoder], Record]
 """Makes the log form of a body, in the event loop or in the thread of the `Backlog`. May raise TooMuch."""
@@ -91,8 +91,8 @@ class EventLog:
             self._remember(owner, own)
         # Tags may hold secrets (a client may have set them), and an expression of `record.redact` may match any field.
         redacted = redacted and not (owner.tags or self._looks_everywhere)
-        # Most records need no more work. `learn` keeps the first object that it gets until other secrets join it. So if
-        # the owner knows no more than the object of this head, the head does not hold it any more (or both are None).
+        # Most records need no more work: the owner knows no secrets, or only those of this head, where they have been
+        # replaced. (`learn` keeps the first object that it gets, until other secrets join it.)
         if redacted and owner.known is own and not parts and not owner.waiting:
             self._write(record)
         else:

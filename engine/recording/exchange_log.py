@@ -1,8 +1,8 @@
 """The log of exchanges: which record is written when something happens to an exchange.
 
 `Exchange` calls a method of `ExchangeLog` at the moment of each cause. The method builds the record
-(`exchange_records.py`, with heads from `RecordCache`) and adds it (`EventLog.add`). Records of types that were not
-asked for are not built at all.
+(`exchange_records.py`, with heads from `RecordCache`) and adds it (`EventLog.add`). Records of types that
+are not recorded are not built at all.
 """
 
 from __future__ import annotations

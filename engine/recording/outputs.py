@@ -74,7 +74,9 @@ def _open(path: str, settings: OutputSettings) -> Sink:
     rotate = settings.rotate
     if not may_have_parts(path, settings.output_format):
         if rotate is not None:
-            raise FormatError(f"{path}: only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) go on in a next file")
+            raise FormatError(
+                f"{path}: only JSON Lines in files (.jsonl, .jsonl.gz, .jsonl.zst) can continue in a new file"
+            )
         return open_one(path, settings.force)
 
     def open_file(name: str, force: bool) -> FileSink:
@@ -117,7 +119,7 @@ def _check_names(path: str, real: str) -> None:
         except FileNotFoundError:
             pass
         except OSError as error:
-            hint = "" if name == path else f" (there may be a {os.path.basename(name)[-30:]} beside it)"
+            hint = "" if name == path else f" (the folder {os.path.basename(name)[-30:]} may be made next to it)"
             raise OutputError(path, f"{error.strerror or error}{hint}") from None
 
 

@@ -48,7 +48,7 @@ class SessionParts:
         return ([] if taken else [sink.path for sink in moved]), taken
 
     def _begin_after(self, after: int) -> None:
-        """Begin the part after part `after`, once: several outputs may have asked for it."""
+        """Begin the part after part `after`, once: several outputs may be due for it."""
         if after == self.number:
             self._switch(again=False)
 

@@ -139,7 +139,7 @@ class RecordCache:
         return form.fields
 
     def _holds_secrets_of(self, known: SecretMap | None, body: bytes, head: ResponseHead) -> bool:
-        """Whether a shared body may hold secrets that only this exchange knows, so that its shared form will not do."""
+        """Return whether a shared body may hold secrets of this exchange, so that it needs a log form of its own."""
         if known is None or self._redactor is None:
             return False
         return "content-encoding" in head.headers or known.occurs(body)

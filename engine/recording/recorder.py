@@ -30,11 +30,11 @@ BATCH_RECORDS = 256
 BATCH_SECONDS = 0.04
 QUEUE_BYTES = 16 * 1024 * 1024
 """Bytes that may wait for the disk before traffic waits, unless a sink allows fewer."""
+UNNUMBERED: Final = b'{"seq":0'
+"""The beginning of a line whose record has no number yet: see `Recorder.add_lines`."""
 
 _LOOK_SECONDS = 0.25
 """How often `close` checks that a writer makes progress."""
-UNNUMBERED: Final = b'{"seq":0'
-"""The beginning of a line whose record has no number yet: see `Recorder.add_lines`."""
 _NEVER_LEFT_OUT = frozenset({"session-started", "session-ended", "gap"})
 
 _type_of = itemgetter("type")
@@ -166,10 +166,6 @@ class Recorder:
         for writer, _ in self._writers:
             writer.then(act)
 
-    def call_soon(self, act: Callable[[], None]) -> None:
-        """Call `act` in the event loop; for the threads of writers."""
-        self._call(act)
-
     def _write(self, batch: bytes) -> None:
         self._queued += len(batch)
         for writer, _ in self._writers:
@@ -222,15 +218,15 @@ class Recorder:
     def _wrote(self) -> None:
         if self._waiting and not self._is_full():
             self._waiting = False
-            self._call(lambda: self._room.set())  # not `_room.set`: a later event may be waited for by then
+            self.call_soon(lambda: self._room.set())  # not `_room.set`: a later event may be waited for by then
         if self._dropped and not self._is_full():
-            self._call(self._add_gap)  # the next record may be long in coming
+            self.call_soon(self._add_gap)  # the next record may be long in coming
 
     def _failed(self, error: FormatError) -> None:
-        self._call(lambda: self._on_failure(error))
+        self.call_soon(lambda: self._on_failure(error))
 
-    def _call(self, act: Callable[[], None]) -> None:
-        """Call `act` in the event loop, from the thread of a writer."""
+    def call_soon(self, act: Callable[[], None]) -> None:
+        """Call `act` in the event loop; for the threads of writers."""
         try:
             self._loop.call_soon_threadsafe(act)
         except RuntimeError:
@@ -282,7 +278,7 @@ class Recorder:
     async def _await_writer(self, writer: Writer, hurry: anyio.Event | None, patience: float) -> None:
         """Return when the writer has ended, or takes too long: the reader of a pipe may have stopped reading."""
         done = anyio.Event()
-        writer.on_end(lambda: self._call(done.set))
+        writer.on_end(lambda: self.call_soon(done.set))
         progress, since = writer.progress, anyio.current_time()
         while not done.is_set():
             with anyio.move_on_after(_LOOK_SECONDS):

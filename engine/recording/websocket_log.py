@@ -67,7 +67,7 @@ class WebSocketLog:
         server_close: CloseFrame | None = None,
     ) -> None:
         """Log that both close frames have passed. `code` and `reason` are the client's; `server_close` is the server's
-        close frame if that came first: the client may answer with another code."""
+        close frame if that came first: the client's may have another code."""
         exchange.finished = True
         if self._close:
             end = exchange.ws_closed_at or clock.now()

@@ -24,8 +24,8 @@ Act = Callable[[Sink], None]
 
 
 def _pieces(lines: bytes, size: int) -> Iterator[bytes]:
-    """Split a batch into whole lines of about `size` bytes, so that a slow reader of a pipe can be told from one that
-    hangs."""
+    """Split a batch into whole lines of about `size` bytes, so that a slow reader of a pipe can be distinguished from
+    one that hangs."""
     start = 0
     while len(lines) - start > size:
         end = lines.find(b"\n", start + size) + 1 or len(lines)

@@ -67,7 +67,7 @@ class Layer:
 
 
 class AnswerChanges:
-    """All changes of the answer to one exchange (`exchange/changing.py`)."""
+    """All changes of the answer to one exchange (`exchange/response_editor.py`)."""
 
     __slots__ = ("_answer", "_layers", "_pieces", "_size", "_upstream_client", "holds")
 

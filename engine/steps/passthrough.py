@@ -381,7 +381,7 @@ class HttpPassthrough:
         self, carrier: UpstreamStream, head: ResponseHead, parts: Sequence[Part], change: BodyChange | None
     ) -> None:
         """Read the whole body, change it, and answer with what has become of it; without a `change`, others do that
-        (`exchange/changing.py`)."""
+        (`exchange/response_editor.py`)."""
         pieces: list[bytes] = []
         size, limit = 0, self._upstream_client.body_limit
         seconds = self._settings.body_idle_timeout

@@ -1,4 +1,4 @@
-"""How bodies stand in the log."""
+"""The log forms of bodies."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_empty_body(mode: str) -> None:
         ("ö".encode()[:1], {"base64": "ww=="}),
     ],
 )
-def test_text_where_it_is_utf_8_and_base64_where_not(mode: str, data: bytes, form: dict[str, Any]) -> None:
+def test_utf_8_is_text_and_other_bytes_are_base64(mode: str, data: bytes, form: dict[str, Any]) -> None:
     assert logged(data, mode=mode) == {"size": len(data), **form}
     assert BodyEncoder(mode, 1000).whole(data, {}) == {"size": len(data), **form}
     assert BodyEncoder(mode, 1000).chunk(data) == {"size": len(data), **form}
@@ -107,7 +107,7 @@ def test_content_encodings_are_undone(encoding: str, wire: bytes) -> None:
     assert raw == {"size": len(wire), "base64": b64(wire)}
 
 
-def test_identity_is_no_encoding() -> None:
+def test_identity_is_not_a_content_coding() -> None:
     assert logged(b"hello", {"content-encoding": "identity"}) == {"size": 5, "text": "hello"}
 
 
@@ -119,7 +119,7 @@ def test_charset_inside_an_encoding() -> None:
 
 @pytest.mark.parametrize("mode", ["decoded", "both"])
 @pytest.mark.parametrize(("encoding", "wire"), [("gzip", b"no gzip"), ("unheard-of", b"abc"), ("gzip", PACKED[:-4])])
-def test_what_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: bytes) -> None:
+def test_a_body_that_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: bytes) -> None:
     record = logged(wire, {"content-encoding": encoding}, mode=mode)
     assert record["undecodable"] is True
     assert record["size"] == len(wire)
@@ -127,7 +127,7 @@ def test_what_cannot_be_decoded_keeps_its_bytes(mode: str, encoding: str, wire: 
     assert "contentEncoding" not in record
 
 
-def test_what_is_not_complete_is_decoded_as_far_as_it_goes() -> None:
+def test_an_incomplete_body_is_decoded_as_far_as_it_arrived() -> None:
     wire = zlib.compress(bytes(range(256)) * 8)
     record = logged(wire[: len(wire) // 2], {"content-encoding": "deflate"}, incomplete=True, limit=5000)
     assert record["incomplete"] is True
@@ -137,16 +137,16 @@ def test_what_is_not_complete_is_decoded_as_far_as_it_goes() -> None:
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1001, 5000])
-def test_what_is_longer_than_the_limit_is_cut_and_marked(size: int) -> None:
+def test_a_body_over_the_limit_is_truncated(size: int) -> None:
     data = b"x" * size
-    logger = BodyEncoder("decoded", 1000)
+    encoder = BodyEncoder("decoded", 1000)
     body = MessageBody(1000)
     body.add(data)
-    for record in (logger.snapshot(BodySnapshot(body), {}), logger.whole(data, {}), logger.chunk(data)):
+    for record in (encoder.snapshot(BodySnapshot(body), {}), encoder.whole(data, {}), encoder.chunk(data)):
         assert record["size"] == size
         assert record["text"] == "x" * min(size, 1000)
         assert record.get("truncated") == (True if size > 1000 else None)
-    assert logger.truncated == (3 if size > 1000 else 0)
+    assert encoder.truncated == (3 if size > 1000 else 0)
 
 
 @pytest.mark.parametrize("limit", range(8))
@@ -160,25 +160,25 @@ def test_a_cut_inside_a_character_leaves_text(limit: int) -> None:
 
 def test_a_decoded_body_that_is_longer_than_the_limit() -> None:
     wire = gzip.compress(b"x" * 5000)
-    logger = BodyEncoder("decoded", 1000)
-    record = logger.whole(wire, GZIP)
+    encoder = BodyEncoder("decoded", 1000)
+    record = encoder.whole(wire, GZIP)
     assert record["text"] == "x" * 1000
     assert record["truncated"] is True
     assert record["encodedSize"] == len(wire)
-    assert logger.truncated == 1
+    assert encoder.truncated == 1
 
 
-def test_a_cut_and_encoded_body_is_marked_once() -> None:
+def test_a_truncated_body_with_a_coding_is_counted_once() -> None:
     wire = gzip.compress(b"".join(b"%d " % number for number in range(2000)))
-    logger = BodyEncoder("both", 1000)
+    encoder = BodyEncoder("both", 1000)
     body = MessageBody(1000)
     body.add(wire)
-    record = logger.snapshot(BodySnapshot(body), GZIP)
+    record = encoder.snapshot(BodySnapshot(body), GZIP)
     assert record["truncated"] is True
     assert record["text"].startswith("0 1 2 3 ")
     assert record["encodedSize"] == len(wire)
     assert base64.b64decode(record["raw"]) == wire[:1000]
-    assert logger.truncated == 1
+    assert encoder.truncated == 1
 
 
 def test_trailers() -> None:
@@ -194,14 +194,14 @@ def test_the_size_is_that_of_the_whole_body_when_not_all_of_it_is_kept(coding: s
     body = random.Random(1).randbytes(200) * 1000  # 200,000 bytes, in less than 100 times fewer
     noise = random.Random(2).randbytes(2000)
     encoded = content.encode(body + noise, [coding])
-    logger = BodyEncoder("decoded", 1000)
-    record = logger.whole(encoded, {"content-encoding": coding})
+    encoder = BodyEncoder("decoded", 1000)
+    record = encoder.whole(encoded, {"content-encoding": coding})
     assert (record["size"], record["encodedSize"]) == (202_000, len(encoded))
     assert record["truncated"] is True and len(base64.b64decode(record["base64"])) == 1000
-    assert logger.truncated == 1
+    assert encoder.truncated == 1
 
 
-def test_counting_ends_with_what_a_body_may_unfold_into() -> None:
+def test_counting_ends_at_the_longest_possible_body() -> None:
     bomb = content.encode(bytes(50_000_000), ["gzip"])
     record = BodyEncoder("decoded", 1000).whole(bomb, {"content-encoding": "gzip"})
     assert record["size"] == 1000 + 8 * 1024 * 1024

@@ -106,7 +106,7 @@ def test_the_command_is_kept(rule_files: Any) -> None:
         ({"CI": "true", "GITHUB_SHA": "abc"}, None),
     ],
 )
-def test_the_ci_run_is_told(
+def test_the_ci_run_is_recorded(
     rule_files: Any, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ci: dict[str, str] | None
 ) -> None:
     for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_SHA"):
