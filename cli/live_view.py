@@ -14,7 +14,7 @@ from mockrec.cli.defects import report_defect
 from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
 
 if TYPE_CHECKING:
-    from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.recording.logged_exchange import LoggedExchange
     from mockrec.engine.rules.matching.select import RuleSet
     from mockrec.engine.usercode.failure import Failure
 
@@ -29,7 +29,7 @@ _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 class LiveView:
     """Counts exchanges that end, and prints them if stderr is a terminal."""
 
-    def __init__(self, shown: Shown = lambda text, _: text) -> None:
+    def __init__(self, shown: Shown[LoggedExchange] = lambda text, _: text) -> None:
         """`shown` removes secrets from a text, including those found in an exchange."""
         self._shown = shown
         self.count = 0
@@ -43,7 +43,7 @@ class LiveView:
         self._missed: Counter[str] = Counter()
         self._slowest: list[tuple[float, int, str]] = []
 
-    def ended(self, exchange: Exchange) -> None:
+    def ended(self, exchange: LoggedExchange) -> None:
         """Count and print an exchange that has ended."""
         self.count += 1
         if exchange.unmatched:

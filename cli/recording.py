@@ -24,6 +24,7 @@ from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import has_uvloop, tune_garbage_collection
 from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.run.run import Run, check_callbacks
 from mockrec.engine.run.settings import Hooks, RunSettings
 from mockrec.engine.run.single import SingleProcessRun
@@ -35,7 +36,6 @@ from mockrec.formats.schema.errors import FormatError, OutputClosedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mockrec.engine.exchange.exchange import Exchange
     from mockrec.engine.message.summary import ExchangeSummary
     from mockrec.formats.schema.errors import FormatError
 
@@ -62,12 +62,12 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:
-        def shown(text: str, exchange: Exchange | None) -> str:
+        def shown(text: str, exchange: LoggedExchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
         live = LiveView(shown)
 
-        def ended(exchange: Exchange) -> None:
+        def ended(exchange: LoggedExchange) -> None:
             live.ended(exchange)
             look_at_count()
 

@@ -18,7 +18,7 @@ from mockrec.engine.config import RecordSettings
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.recording.callbacks import callbacks_of
 from mockrec.engine.recording.ending import Ending
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.recording.session_records import Listening, rules_reloaded, session_started
 from mockrec.engine.redaction.redactor import Redactor
@@ -199,7 +199,7 @@ class Run(ABC):
         if self.redactor is not None:
             self.redactor.learn_values(loaded.secrets)
         record = rules_reloaded(loaded.rule_file)
-        self._recording.parts.know_rules(record)
+        self._recording.parts.set_rules(record)
         if "rules-reloaded" in kept_types(self.settings):
             self._recording.log.add(record)
         return loaded

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mockrec.engine.config import RecordSettings, ServerSettings, TlsSettings, UpstreamSettings
-from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.summary import ExchangeSummary
 from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.usercode.failure import Failure
@@ -49,7 +49,7 @@ class RunSettings:
 class Hooks:
     """Functions of the command line that a recording calls."""
 
-    exchange_ended: Callable[[Exchange], None] | None = None
+    exchange_ended: Callable[[LoggedExchange], None] | None = None
     defect: Callable[[BaseException], None] = field(default=lambda error: None)
     """An exception that must not happen."""
     failure: Callable[[Failure], None] = field(default=lambda failure: None)

@@ -83,7 +83,7 @@ def _request_data(exchange: Exchange, with_body: bool) -> RequestData:
         *(view.headers, view.raw_headers, view.websocket),
     )
     codings = content.codings_of(exchange.effective_target.headers.get("content-encoding", "")) if with_body else ()
-    data = exchange.asked_body if with_body else None
+    data = exchange.effective_body if with_body else None
     return RequestData(head, data, tuple(codings), exchange.request_body.limit)
 
 

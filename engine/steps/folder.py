@@ -72,7 +72,7 @@ def folder_handler(step: Reply) -> StepHandler:
     root = folder
 
     async def handle(exchange: Exchange) -> None:
-        if exchange.method not in ("GET", "HEAD"):
+        if exchange.effective_method not in ("GET", "HEAD"):
             await _say(exchange, 405, "only GET and HEAD are answered from a folder", (("Allow", "GET, HEAD"),))
             return
         path = exchange.view.path
@@ -181,7 +181,7 @@ async def _send(exchange: Exchange, step: Reply, found: FoundFile) -> None:
         kept = tuple(pair for pair in headers if pair[0].lower() not in ("content-type", "accept-ranges"))
         await exchange.reply(PreparedResponse(304, kept))
         return
-    part = wanted_range(ask, found) if exchange.method == "GET" else None
+    part = wanted_range(ask, found) if exchange.effective_method == "GET" else None
     if part is None:
         await _send_bytes(exchange, PreparedResponse(200, headers), found, 0, found.size)
     elif part == (0, 0):

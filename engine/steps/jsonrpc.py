@@ -31,7 +31,7 @@ def json_rpc_handler(step: JsonRpc, helpers: Helpers | None = None) -> StepHandl
             if helpers is None or exchange.fits(QUICK_BODY):
                 call = _call(exchange.view.json)
             else:
-                arguments = exchange.asked_body, content.codings_of(coding), exchange.request_body.limit
+                arguments = exchange.effective_body, content.codings_of(coding), exchange.request_body.limit
                 call = await in_helper(exchange, helpers, "jsonRpc", step.place.where, call_of, *arguments)
         except (ValueError, TooLong) as error:
             await reply_failure(exchange, f"the request is no JSON-RPC call: {error}")

@@ -205,7 +205,7 @@ class HttpPassthrough:
         elif change.data is None and change.file is None:
             body = exchange.request_body
             if exchange.body_stream is not None:
-                await exchange.body_stream.hold(self._upstream_client.body_limit)
+                await exchange.body_stream.wait_until_buffered(self._upstream_client.body_limit)
             if body.size > self._upstream_client.body_limit:
                 raise TransformError(too_long("request", body.size, self._upstream_client.body_limit))
             original = body.kept

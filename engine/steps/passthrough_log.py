@@ -36,7 +36,7 @@ def log_request(
         "path": target_text(request.target),
         "rawHeaders": fields,
     }
-    exchange.log.passing_event(exchange, "passthrough-request-head", "request", data, {}, rule_id=rule_id)
+    exchange.log.passthrough_event(exchange, "passthrough-request-head", "request", data, {}, rule_id=rule_id)
     if body is None:
         log_unchanged_body(exchange, rule_id, "request")
     else:
@@ -63,12 +63,12 @@ def log_response_head(
     if stream.request_number > 1:
         data["reused"] = True
     measured = {"timings": timings}
-    exchange.log.passing_event(exchange, "passthrough-response-head", "response", data, measured, rule_id=rule_id)
+    exchange.log.passthrough_event(exchange, "passthrough-response-head", "response", data, measured, rule_id=rule_id)
 
 
 def log_unchanged_body(exchange: Exchange, rule_id: str | None, side: str) -> None:
     """Log that the body of the `request` or `response` is passed on as it is received."""
-    exchange.log.passing_event(exchange, _BODY_EVENTS[side], side, _NOT_CHANGED, {}, rule_id=rule_id)
+    exchange.log.passthrough_event(exchange, _BODY_EVENTS[side], side, _NOT_CHANGED, {}, rule_id=rule_id)
 
 
 def log_changed_body(exchange: Exchange, rule_id: str | None, side: str, body: bytes, fields: RawHeaders) -> None:

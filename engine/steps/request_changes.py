@@ -48,7 +48,7 @@ async def edited_request(
         path = await in_helper(exchange, helpers, key, f"{where}.{key}", changed_path, path, changes)
     fields = _with_server(address, changes, hostname, port, protocol, moved=moved)
     fields = _changed_fields(fields, changes)
-    method = changes.method or exchange.method
+    method = changes.method or exchange.effective_method
     body = None if before is None else before.body
     if changes.body is not None:
         body = await _changed_body(exchange, changes.body, fields, upstream_client, where)

@@ -93,7 +93,7 @@ async def build_request(
         websocket=exchange.websocket,
     )
     route = Route(secure, host, port, name, options, alpn)
-    method = changes.method or exchange.method
+    method = changes.method or exchange.effective_method
     raw_headers = changed_headers(raw_headers, changes.headers)
     target = address.target.partition("#")[0]  # a fragment is not sent (RFC 9110, 7.1)
     if helpers is None or replaces_quickly(changes.match_replace_path + changes.match_replace_query, target):

@@ -195,7 +195,7 @@ class _ScriptDriver:
         if message is None:
             data["closed"] = True
         else:
-            data["received"] = notes.piece(message[0], self._exchange, "request")
+            data["received"] = notes.wire_content(message[0], self._exchange, "request")
         notes.rule_event(self._exchange, "script-mismatch", data)
 
 

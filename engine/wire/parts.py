@@ -18,12 +18,11 @@ RawHeaders = Sequence[Sequence[str]]
 class RequestHead:
     """A request head (RFC 9110, 6.2) as read, with what its fields say of the message.
 
-    Clients of a test suite send the same head again and again, so heads are cached and shared between exchanges (see
-    `http1/request_head.py`): they must not be changed. Only `address` is set later, once, by the exchange.
+    Clients of a test suite send the same head again and again, so heads are shared between exchanges
+    (see `http1/request_head.py`). They are never changed, except for the slot `target_uri`.
     """
 
     __slots__ = (
-        "address",
         "chunked",
         "content_length",
         "expects_continue",
@@ -34,6 +33,7 @@ class RequestHead:
         "odd",
         "raw_headers",
         "target",
+        "target_uri",
         "upgrade",
         "version",
     )
@@ -63,7 +63,8 @@ class RequestHead:
         `:protocol` (RFC 8441, 4)."""
         self.odd: tuple[str, ...] = ()
         """The tags for what is unusual in the head, or was repaired."""
-        self.address: Any = None
+        self.target_uri: object = None
+        """Opaque here: the `TargetUri` of this head. Filled and read only by `message/target_uri.py`."""
 
     def with_fields(self, raw_headers: list[list[str]], odd: tuple[str, ...]) -> RequestHead:
         """Return a copy with other fields, for a head that could be read only after its fields were repaired."""
@@ -159,10 +160,8 @@ class ResponseHead:
     """The bytes of the head as received, if something was repaired."""
     wire: Any = field(default=None, compare=False, repr=False)
     """The encoded form, if it is sent: an `EncodedHead` of HTTP/1, fields of HTTP/2."""
-    logged: dict[str, Any] | None = field(default=None, compare=False, repr=False)
-    """The redacted form that records have; filled by the log."""
-    known: Any = field(default=None, compare=False, repr=False)
-    """The secrets that were replaced in `logged`."""
+    log_form: object = field(default=None, compare=False, repr=False)
+    """Opaque here: how the head is written to the log. Filled and read only by `recording/record_cache.py`."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import anyio
 from mockrec.engine.config import RecordSettings, UpstreamSettings
 from mockrec.engine.exchange.websocket import SocketSettings
 from mockrec.engine.recording.ending import Ending
-from mockrec.engine.recording.exchange_log import wanted_types
+from mockrec.engine.recording.event_log import wanted_types
 from mockrec.engine.recording.outputs import Rotate
 from mockrec.engine.recording.recording import Recording
 from mockrec.engine.recording.session_records import session_started

@@ -19,9 +19,11 @@ from typing import Any, Final
 
 import orjson
 
+from mockrec.engine.recording.recorder import UNNUMBERED
+
 Record = dict[str, Any]
 
-_UNNUMBERED: Final = b'{"seq":0'
+_UNNUMBERED: Final = UNNUMBERED
 """The beginning of every line of a worker."""
 _SIZES: Final = struct.Struct(">IQ")
 ENDS_OF: Final = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mockrec.engine.exchange.exchange import Exchange
 from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
 from mockrec.engine.recording.body_encoder import BodyEncoder
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.workers.messages import ProgressMessage
@@ -17,7 +17,7 @@ class WorkerProgress:
         self.version = 0
         """The version of the rules whose uses are counted."""
         self._redactor = redactor
-        self._shown: Shown = (lambda text, _: text) if redactor is None else redactor.text
+        self._shown: Shown[LoggedExchange] = (lambda text, _: text) if redactor is None else redactor.text
         self._reports_exchanges = reports_exchanges
         self._exchanges = 0
         self._unmatched = 0
@@ -27,7 +27,7 @@ class WorkerProgress:
         self._truncated = 0
         self._redactions = 0
 
-    def exchange_ended(self, exchange: Exchange) -> None:
+    def exchange_ended(self, exchange: LoggedExchange) -> None:
         """Count an exchange."""
         self._exchanges += 1
         self._unmatched += exchange.unmatched

@@ -125,8 +125,8 @@ class WorkerPool(Run):
             if not words and self._stopping:
                 return
             ended = merger.lost(self._recording.log.add)
-            if self._recording.spool is not None and worker.pid is not None:
-                self._recording.spool.sweep(worker.pid)
+            if self._recording.body_files is not None and worker.pid is not None:
+                self._recording.body_files.sweep(worker.pid)
             self.hooks.lost(f"{worker} {words or 'ended unasked'}", ended)
             failed_starts = 0 if worker.ready else failed_starts + 1
             if failed_starts >= _MOST_FAILED_STARTS:

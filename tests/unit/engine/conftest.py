@@ -199,7 +199,7 @@ class Stage:
     def __init__(self) -> None:
         self.log = ListLog()
         self.bodies = BodyEncoder("decoded", 1024)
-        self.notes = ExchangeLog(self.log, frozenset(EVENT_TYPES), self.bodies)
+        self.exchange_log = ExchangeLog(self.log, frozenset(EVENT_TYPES), self.bodies)
         self.channel = ChannelLog()
         self.limit = 1024
 
@@ -207,7 +207,7 @@ class Stage:
         """Record only these types (none given: all), and bodies in this way."""
         self.bodies = BodyEncoder(mode, limit)
         self.limit = limit
-        self.notes = ExchangeLog(self.log, frozenset(types or EVENT_TYPES), self.bodies)
+        self.exchange_log = ExchangeLog(self.log, frozenset(types or EVENT_TYPES), self.bodies)
 
     def exchange(
         self,
@@ -227,8 +227,8 @@ class Stage:
         assert not isinstance(address, str), address
         self.channel.bodiless = head.method == "HEAD"
         peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 50000, 8000)
-        exchange = Exchange(head, address, peer, self.channel, self.notes, 1 << 20, self.limit)
-        self.notes.request_initiated(exchange)
+        exchange = Exchange(head, address, peer, self.channel, self.exchange_log, 1 << 20, self.limit)
+        self.exchange_log.request_initiated(exchange)
         if body:
             exchange.take_data(body)
         if complete:

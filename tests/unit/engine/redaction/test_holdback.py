@@ -107,7 +107,7 @@ def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
         nonlocal given, told
         given += data
         if data:
-            told += logger.piece(data, "request", owner, before=hold.before)["text"]
+            told += logger.chunk(data, "request", owner, before=hold.before)["text"]
 
     for start in range(0, len(body), size):
         write(hold.feed(body[start : start + size]))

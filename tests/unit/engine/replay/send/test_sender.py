@@ -29,7 +29,7 @@ class Replayed:
         stage.record("request", "response", "abort")
         self.recorded = recorded
         self.log = stage.log
-        self.notes = stage.notes
+        self.notes = stage.exchange_log
         self.targets = targets({"": HERE})
         self.progress = SendProgress()
 

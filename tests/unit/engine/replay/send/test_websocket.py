@@ -82,7 +82,7 @@ class Held:
     ) -> str:
         """`left`: the session does not tell how it ended."""
         request = UpstreamRequest(self.route, "http", "GET", "/ws", [["Host", "shop.test"]], ())
-        tools = SendContext(self.upstream_client, self.stage.notes, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
+        tools = SendContext(self.upstream_client, self.stage.exchange_log, timeout, 1024, 1 << 20)  # type: ignore[arg-type]
         peer = ClientConnection("01890a5d-ac00-7000-8000-000000000001", "127.0.0.1", 0, 0)
 
         async def filled(data: bytes, record: Any) -> bytes:
