@@ -11,9 +11,10 @@ from mockrec.formats.query.field import Field
 from mockrec.formats.query.fields import resolve
 from mockrec.formats.query.predicate import field_values
 from mockrec.formats.query.tokens import Reader
+from mockrec.formats.schema.lifecycle import ENDING_TYPES
 from mockrec.formats.select.loading import load_record
 from mockrec.formats.select.selection import SelectedLine
-from mockrec.formats.sessions.units import ENDING_TYPES, SESSION
+from mockrec.formats.sessions.units import SESSION
 
 Row = list[Any]
 """A value for each field; None where there is none, a list where a field has several."""

@@ -3,41 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any
 
 from mockrec.engine.rules.yaml.context import quoted
 from mockrec.engine.rules.yaml.strings import HEADER_NAME, JsonPath, RegexType
 from mockrec.engine.rules.yaml.types import InvalidValue, ScalarType, Schema, nearest_hint
-
-EVENT_TYPES: Final = (
-    "session-started",
-    "session-ended",
-    "request-initiated",
-    "request-body-data",
-    "request",
-    "response-initiated",
-    "response-information",
-    "response-body-data",
-    "response",
-    "abort",
-    "websocket-request",
-    "websocket-accepted",
-    "websocket-message-received",
-    "websocket-message-sent",
-    "websocket-close",
-    "tls-client-error",
-    "client-error",
-    "tls-passthrough-opened",
-    "tls-passthrough-closed",
-    "raw-passthrough-opened",
-    "raw-passthrough-closed",
-    "raw-passthrough-data",
-    "rule-event",
-    "gap",
-    "rules-reloaded",
-    "callback-error",
-)
-"""What a record's `type` can be. The log's package has the same list and may not be imported here."""
+from mockrec.formats.schema.lifecycle import EVENT_TYPES
 
 SELECTOR_KINDS = "header|cookie|query|form|json|name|text"
 """What a selector can name, as an expression."""

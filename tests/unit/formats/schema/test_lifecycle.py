@@ -35,12 +35,12 @@ def test_records_of_the_session_belong_to_no_connection(kind: str) -> None:
 
 
 def test_what_may_end_an_exchange_or_a_tunnel() -> None:
-    assert ENDS_OF == {
+    assert {
         "request-initiated": {"response", "abort"},
         "websocket-request": {"response", "abort", "websocket-close"},
         "tls-passthrough-opened": {"tls-passthrough-closed"},
         "raw-passthrough-opened": {"raw-passthrough-closed"},
-    }
+    } == ENDS_OF
 
 
 @pytest.mark.parametrize("unit", [Unit.SESSION, Unit.EXCHANGE, Unit.TLS_TUNNEL, Unit.RAW_TUNNEL])
