@@ -127,7 +127,7 @@ class _Comparison:
         self._pairing = self._pair()
 
     def _pair(self) -> Pairing:
-        queries = {rule.selector.name: rule for rule in self._filters.rules if _is_about_query(rule)}
+        queries = {rule.selector.value: rule for rule in self._filters.rules if _is_about_query(rule)}
         keys = Keys(frozenset(queries), self._values.masked)
         for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
             for digest in folded.digests:
@@ -237,7 +237,7 @@ def _endpoint(digest: Digest) -> Endpoint:
 
 def _is_about_query(rule: IgnoreRule) -> bool:
     """Whether a rule leaves a query parameter out of account when exchanges are paired."""
-    return rule.selector.area == "query" and not rule.endpoint and rule.selector.message != "response"
+    return rule.selector.kind == "query" and not rule.endpoint and rule.selector.is_about("request")
 
 
 def _near(name: str, names: Mapping[str, None]) -> str:
