@@ -1,4 +1,4 @@
-"""Options that several commands share, each once, and how durations and sizes are written."""
+"""Options that several commands share, each once, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mockrec.formats.text.quantities import bytes_of, seconds_of
 
 @dataclass
 class Invocation:
-    """How mockrec was called, beyond what options can say."""
+    """The parts of the command line that no option holds."""
 
     command: list[str] | None = None
-    """What stood after the first `--`; None when there was none."""
+    """The arguments after the first `--`; None without it."""
 
 
 invocation = Invocation()
-"""Filled in by `main` before a command runs."""
+"""Set by `main` before a command runs."""
 
 
 class OutputShape(StrEnum):
@@ -35,7 +35,7 @@ class OutputShape(StrEnum):
 
 
 def duration(value: str | float) -> float:
-    """`100ms`, `2s`, `1.5m`, `1h` → seconds. For `typer.Option(parser=duration)`; a default is seconds."""
+    """Return the seconds of `100ms`, `2s`, `1.5m`, `1h`. For `typer.Option(parser=duration)`; a default is seconds."""
     if isinstance(value, (int, float)):
         return float(value)
     try:
@@ -45,7 +45,7 @@ def duration(value: str | float) -> float:
 
 
 def size(value: str | int) -> int:
-    """`64KiB`, `10MB`, `512` → bytes. For `typer.Option(parser=size)`; a default is bytes."""
+    """Return the bytes of `64KiB`, `10MB`, `512`. For `typer.Option(parser=size)`; a default is bytes."""
     if isinstance(value, int):
         return value
     try:
@@ -55,7 +55,7 @@ def size(value: str | int) -> int:
 
 
 def port(value: str) -> tuple[int, int]:
-    """`8000`, `0`, `8000-8100` → first and last port to try. For `typer.Option(parser=port)`."""
+    """Return the first and the last port to try of `8000`, `0`, `8000-8100`. For `typer.Option(parser=port)`."""
     match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", value.strip())
     if match:
         first, last = int(match[1]), int(match[2] or match[1])
@@ -65,12 +65,12 @@ def port(value: str) -> tuple[int, int]:
 
 
 def server_url(value: str) -> tuple[str, str, int]:
-    """`http://localhost:3000` → protocol, host, port. For `typer.Option(parser=server_url)`."""
+    """Return protocol, host and port of `http://localhost:3000`. For `typer.Option(parser=server_url)`."""
     text = value.strip()
     match = re.fullmatch(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(\d{1,5}))?/?", text, re.IGNORECASE)
     if match is None or not 0 < int(match[3] or 1) < 65536:
         hint = "; a path, query or password cannot be given" if match is None and "://" in text else ""
-        shown = re.sub(r"[^/]*@", "…@", value, count=1)  # what stands before it may be a password
+        shown = re.sub(r"[^/]*@", "…@", value, count=1)  # the user information may be a password
         raise typer.BadParameter(f"expected a server such as http://localhost:3000, got {shown!r}{hint}")
     protocol, name = (match[1] or "http").lower(), match[2].strip("[]").lower()
     if not name.isascii():
@@ -84,7 +84,7 @@ def server_url(value: str) -> tuple[str, str, int]:
 
 
 def file_mode(value: str | int) -> int:
-    """`0600`, `640` → the mode. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
+    """Return the mode of `0600`, `640`. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
     if isinstance(value, int):
         return value
     if re.fullmatch(r"(?:0o?)?[0-7]{3}", value):
@@ -93,7 +93,7 @@ def file_mode(value: str | int) -> int:
 
 
 def one_output_each(given: list[str] | None) -> tuple[str, ...]:
-    """The outputs of `-o`; none where it is not given, and for `none`."""
+    """Return the outputs of `-o`; empty without it, and for `none`."""
     given = given or []
     if given == ["none"]:
         return ()
@@ -106,7 +106,7 @@ def one_output_each(given: list[str] | None) -> tuple[str, ...]:
 
 
 def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "-o") -> None:
-    """Refuse to write a file that is being read: --force would have emptied it."""
+    """Refuse to write a file that is one of the inputs: --force would empty it before it is read."""
     read = [path for path in map(Path, inputs) if path.exists()]
     for output in outputs:
         if output != "-" and Path(output).exists() and any(path.samefile(output) for path in read):
@@ -114,7 +114,7 @@ def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str], option: str = "
 
 
 def check_word(option: str, word: str | None, known: tuple[str, ...]) -> None:
-    """Refuse what is none of the known words."""
+    """Refuse a word that is not among the known ones."""
     if word is not None and word not in known:
         raise typer.BadParameter(f"expected {' or '.join(known)}, got {word!r}", param_hint=option)
 

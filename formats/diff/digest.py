@@ -59,7 +59,7 @@ class DigestBuilder:
         self._exchanges = Assembler[_Open | Digest | Initiated | Record]()
         """A `request-initiated` stands here as it is until more of it is needed, a plain request as its digest."""
         self._open = self._exchanges.current
-        # Where header fields of requests are needed, requests are read as mappings.
+        # If header fields of requests are needed, requests are decoded as mappings.
         self._read_plain = None if options.pair_header else plain_decoder(requests=not options.requests)
         self._keys = PlainKeys(options.strict)
         self._ended: list[Digest] = []
