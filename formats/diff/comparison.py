@@ -22,9 +22,11 @@ from mockrec.formats.diff.compare.values import Hidden, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.digest import DigestBuilder
 from mockrec.formats.diff.ignore import IgnoreRule
-from mockrec.formats.diff.model import DifferenceKind, DiffOptions, Digest, Endpoint, Finding, Severity, Subject
+from mockrec.formats.diff.model.exchange import Digest, Endpoint
+from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.result import Result, Side
-from mockrec.formats.diff.spool import ContentSpool
 from mockrec.formats.sessions.live import told
 from mockrec.formats.sessions.session import Session, open_session
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mockrec.formats.diff.model import Item, Location, Subject
+from mockrec.formats.diff.model.finding import Item, Location, Subject
 from mockrec.formats.schema.errors import FormatError
 from mockrec.formats.text.regex import compile_regex, regex_fault
 

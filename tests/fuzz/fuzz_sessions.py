@@ -18,7 +18,7 @@ from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import Filters
 from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import read_rules
-from mockrec.formats.diff.model import DiffOptions
+from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.report import github as report_github
 from mockrec.formats.diff.report import json as report_json
 from mockrec.formats.diff.report import junit as report_junit
