@@ -93,7 +93,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
 
 
 def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
-    from mockrec.formats.files.jsonl import open_sink
+    from mockrec.formats.sessions.outputs import open_sink
 
     await_readers((str(path),))
     return open_sink(path, force=force, file_mode=file_mode)

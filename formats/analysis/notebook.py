@@ -8,13 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.query import parse
 from mockrec.formats.schema.base import Event
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import LogObject
 from mockrec.formats.schema.errors import RecordError
 from mockrec.formats.schema.events import parse_event
-from mockrec.formats.select.loading import load_record
 from mockrec.formats.select.selection import Selection
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mockrec.formats.query.extract import Context, destination, host, path
-from mockrec.formats.select.selection import SelectedLine
+from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.endpoints import template
 
 SLOWEST = 10

@@ -1,23 +1,16 @@
-"""JSON Lines: records → lines, and the sink a recorder writes them to."""
+"""JSON Lines: records → lines and back, and the sink to which a recorder writes lines."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from mockrec.formats.files.frames import FrameSink, Sink, gzip_member, zstd_frames
-from mockrec.formats.files.outfile import STDOUT, OutFile, open_output
-from mockrec.formats.parquet.paths import is_uri
+from mockrec.formats.files.outfile import OutFile
 from mockrec.formats.schema.body import encode_body
-from mockrec.formats.schema.errors import FormatError
-
-OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har", "parquet")
-_EXTENSIONS = {".jsonl": "jsonl", ".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
+from mockrec.formats.schema.errors import SessionError
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -100,6 +93,22 @@ def _digits(value: int) -> str:
         return hex(value)
 
 
+def load_record(raw: bytes) -> dict[str, Any]:
+    """The record. `SessionError` for a line with something in it that is no JSON, such as `1e999`."""
+    try:
+        record = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _not_a_record(raw, str(error)) from None
+    if not isinstance(record, dict):
+        raise _not_a_record(raw, "it is no object")
+    return record
+
+
+def _not_a_record(raw: bytes, why: str) -> SessionError:
+    start = ascii(raw[:80].decode("utf-8", "replace"))
+    return SessionError("the session", f"expected a record, found {start} ({why}); mockrec verify names its line")
+
+
 class JsonlSink:
     """Appends whole lines to a file, a device or stdout; each batch is handed to the system at once."""
 
@@ -130,60 +139,3 @@ class JsonlSink:
     def discard(self) -> None:
         """Close the file and remove it."""
         self.file.discard()
-
-
-def open_sink(
-    path: str | Path,
-    *,
-    force: bool = False,
-    file_mode: int = 0o600,
-    output_format: str | None = None,
-    live: bool = False,
-) -> Sink:
-    """Open the output of a recording, or of a conversion. `-` is stdout.
-
-    `live`: what is written has to be readable at any moment, also after a crash.
-
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, `.parquet` or a
-    folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
-    for a format that cannot be written.
-    """
-    chosen = output_format or format_of(str(path))
-    if chosen not in OUTPUT_FORMATS:
-        raise FormatError(
-            f"{path}: writing {chosen} is not available in this version, only {', '.join(OUTPUT_FORMATS)}"
-        )
-    if str(path) == "-":
-        if chosen != "jsonl":
-            raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
-        return JsonlSink(OutFile(STDOUT, "stdout"))
-    if chosen == "har":
-        # Imported here, like all that follows: only such outputs need it.
-        from mockrec.formats.har.sink import open_har
-
-        return open_har(Path(path), force=force, file_mode=file_mode)
-    if chosen == "parquet" and live:
-        from mockrec.formats.parquet.journal import open_journal_sink
-
-        return open_journal_sink(str(path), force=force, file_mode=file_mode)
-    if chosen == "parquet":
-        from mockrec.formats.parquet.sink import open_table_sink
-
-        return open_table_sink(str(path), force=force, file_mode=file_mode)
-    if is_uri(str(path)):
-        raise FormatError(f"{path}: only Parquet can be written to object stores (NAME.parquet, or a folder)")
-    file = open_output(Path(path), force=force, file_mode=file_mode)
-    if chosen == "jsonl.gz":
-        return FrameSink(file, gzip_member)
-    if chosen == "jsonl.zst":
-        return FrameSink(file, zstd_frames())
-    return JsonlSink(file)
-
-
-def format_of(path: str) -> str:
-    """The format that a file's name asks for."""
-    lower = (path.partition("?")[0] if is_uri(path) else path).lower()
-    if lower.endswith("/") or os.path.isdir(path):  # which takes names that are too long
-        return "parquet"
-    other = "parquet" if is_uri(path) else "jsonl"
-    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

@@ -26,7 +26,7 @@ Piece = tuple[int, str]
 
 
 class TableSource:
-    """An open session; see `formats/files/reader.py`. Iterate it once."""
+    """An open session; see `Lines` in `formats/files/reader.py`. Iterate it once."""
 
     def __init__(self, name: str) -> None:
         """Raises `SessionError` where there is no session."""

@@ -21,7 +21,7 @@ SPARED = 256 * _CHUNK
 
 
 class SpooledTable:
-    """A session that is read once, when everything has come; see `formats/files/reader.py`, `Lines`."""
+    """A session that is read once, when everything has come; see `Lines` in `formats/files/reader.py`."""
 
     def __init__(
         self,

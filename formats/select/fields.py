@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.query.errors import FilterError
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import Field
 from mockrec.formats.query.fields import resolve
 from mockrec.formats.query.predicate import field_values
 from mockrec.formats.query.tokens import Reader
-from mockrec.formats.select.loading import load_record
-from mockrec.formats.select.selection import SelectedLine
+from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.units import ENDING_TYPES, SESSION
 
 Row = list[Any]

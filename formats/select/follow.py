@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 
-from mockrec.formats.files.reader import Source, is_lines, open_part
 from mockrec.formats.parquet.paths import is_table_place
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.query.checks import compile_any
@@ -26,8 +25,10 @@ from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.selection import EVERYTHING, SelectedLine
+from mockrec.formats.select.inputs import EVERYTHING, SelectedLine
+from mockrec.formats.sessions.inputs import Source, open_part
 from mockrec.formats.sessions.parts import ROTATED, find_part
+from mockrec.formats.sessions.recognise import is_lines
 from mockrec.formats.sessions.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
 
 POLL_SECONDS = 0.1

@@ -18,14 +18,14 @@ from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.paths import session_name
-from mockrec.formats.query.answers import ProbedRecord
 from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.pruning import may_match, possible_tests
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.selection import SelectedLine
+from mockrec.formats.select.answers import ProbedRecord
+from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.blocks import Progress, no_progress
 from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
 

@@ -16,10 +16,10 @@ from typing import IO, Any
 import orjson
 
 from mockrec.formats.files.line_blocks import MAX_LINE
-from mockrec.formats.files.reader import open_source
 from mockrec.formats.har.atomic_file import may_grow
 from mockrec.formats.parquet.paths import has_segments
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.session import check_version
 
 _IN_MEMORY = 32 * 1024 * 1024

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import orjson
 
+from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.schema.body import Body, encode_body, own_file
 from mockrec.formats.schema.errors import OutputError, SessionError
-from mockrec.formats.select.loading import load_record
 
 _FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
 

@@ -18,9 +18,9 @@ from mockrec.engine.errors import MockrecError
 from mockrec.engine.rules.language.load import load_rules
 from mockrec.formats.analysis.verify import Audit
 from mockrec.formats.files.frames import gzip_member
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.errors import FormatError, RecordError
 from mockrec.formats.schema.events import parse_event, to_record
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.rows import fold
 from mockrec.formats.sessions.session import Session
 

@@ -22,11 +22,11 @@ from mockrec.cli.exchange_report import story
 from mockrec.formats.analysis.verify import Audit
 from mockrec.formats.files.frames import gzip_member, zstd_frames
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.body import Body, encode_body
 from mockrec.formats.schema.codec import FreeData, Headers, LogObject, RawHeaders, specs, write_shape
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.events import EVENT_CLASSES, Event, UnknownEvent, check_record, parse_event, to_record
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.rows import fold
 from mockrec.formats.sessions.session import Session
 

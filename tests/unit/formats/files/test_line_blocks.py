@@ -8,8 +8,8 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session
 
 STARTED = b'{"seq":0,"type":"session-started","schemaVersion":1}\n'

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from waiting import until
 
-from mockrec.formats.files.jsonl import encode_lines, open_sink
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.files.locks import lock
 from mockrec.formats.parquet import helper, recover
 from mockrec.formats.parquet import journal as journal_module
@@ -28,6 +28,7 @@ from mockrec.formats.parquet.paths import own_journal, segment_name
 from mockrec.formats.parquet.recover import finish_journal
 from mockrec.formats.parquet.worker import Helper
 from mockrec.formats.schema.errors import OutputError, OutputExistsError
+from mockrec.formats.sessions.outputs import open_sink
 
 Record = dict[str, Any]
 Read = Callable[[Path | str], list[Record]]
@@ -384,7 +385,7 @@ def test_whose_journal_it_is(tmp_path: Path) -> None:
 def test_recording_needs_no_pyarrow(tmp_path: Path) -> None:
     """Only its helper does."""
     program = (
-        "import sys\nfrom mockrec.formats.files.jsonl import open_sink\n"
+        "import sys\nfrom mockrec.formats.sessions.outputs import open_sink\n"
         f"sink = open_sink({str(tmp_path / 's.parquet')!r}, live=True)\n"
         "sink.write(b'{}\\n')\nsink.close()\n"
         "assert 'pyarrow' not in sys.modules\n"

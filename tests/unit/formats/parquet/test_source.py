@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.files.reader import open_source
 from mockrec.formats.parquet.paths import journal_of, part_name, segment_name, session_name
 from mockrec.formats.query import parse
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.select.parquet_input import TableInput
+from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.session import open_session
 
 Record = dict[str, Any]

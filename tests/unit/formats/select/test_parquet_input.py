@@ -9,12 +9,13 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.query import parse
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select.inputs import Input
 from mockrec.formats.select.parquet_input import TableInput
-from mockrec.formats.select.selection import Input, Selection
+from mockrec.formats.select.selection import Selection
+from mockrec.formats.sessions.outputs import open_sink
 
 EXPRESSIONS = [
     "status >= 500",
