@@ -149,7 +149,7 @@ class Input:
                 number += 1
                 if plan.decide(bits(record)):
                     yield SelectedLine(line, number, source)
-                elif record.a0 in SESSION_TYPES:
+                elif record.type in SESSION_TYPES:
                     yield SelectedLine(line, SESSION, source)
         self._note_end(answerer)
 

@@ -39,11 +39,11 @@ class Units:
         self._counts: dict[int, dict[int, int]] = {number: {} for number in counted}
 
     def add(self, records: Iterable[Any], answer: Callable[[Any], int]) -> None:
-        """The next records; `a0` and `a1` of each are its type and id."""
+        """The next records, each with its `type` and `id`."""
         known, bits, ended = self._open, self.bits, self._ended
         add = self.of_record.append
         for record in records:
-            kind, identity, answered = record.a0, record.a1, answer(record)
+            kind, identity, answered = record.type, record.id, answer(record)
             unit = known.get(identity) if type(identity) is str else None
             if unit is not None:
                 bits[unit] |= answered

@@ -24,7 +24,7 @@ _FIELDS = f"{_LINES} | [.id, .url] | @csv"
 _SEARCH = """
 import sys, time
 import orjson
-from mockrec.formats import table_input
+from mockrec.formats.select import parquet_input
 from mockrec.formats.query import parse
 from mockrec.formats.select.selection import Selection
 started = time.perf_counter()
