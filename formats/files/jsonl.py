@@ -19,7 +19,7 @@ _MAX_DEPTH = 200
 
 
 def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """A line for each record. No record is lost: what JSON has no form for is converted, see `_plain`."""
+    """One line for each record. No record is lost: values that JSON cannot hold are converted, see `_plain`."""
     dumps = orjson.dumps
     try:
         return [dumps(record, None, _LINE) for record in records]
@@ -28,7 +28,7 @@ def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
 
 
 def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """The lines of all of them."""
+    """The lines of all records, joined."""
     return b"".join(encode_each(records))
 
 
@@ -40,10 +40,10 @@ def _encode_one(record: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any, inside: frozenset[int]) -> Any:
-    """A value JSON can hold: lone surrogates become U+FFFD, integers beyond 64 bit their digits as text,
-    bytes the form of a body, everything else what orjson makes of it, or its `str()`.
+    """Convert a value to one that JSON can hold.
 
-    `inside` has the containers the value is in, by identity.
+    Lone surrogates become U+FFFD, integers beyond 64 bits a text with their digits, bytes a body in the log's form, and
+    any other object what orjson makes of it, or its `str()`. `inside`: the containers around the value, by identity.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -77,7 +77,7 @@ def _plain_collection(value: Collection[Any], inside: frozenset[int]) -> Any:
 def _text(value: Any) -> str:
     try:
         return _whole_text(str(value))
-    except Exception:  # whatever an object's own __str__ does: the record is worth more
+    except Exception:  # an object's own __str__ may raise anything; the record must not be lost
         return f"({type(value).__name__})"
 
 
@@ -89,12 +89,12 @@ def _digits(value: int) -> str:
     try:
         return str(value)
     except ValueError:
-        # Python refuses to write very long integers in decimal (it takes quadratic time), never in hex.
+        # Python refuses to convert very long integers to decimal, which takes quadratic time, but not to hex.
         return hex(value)
 
 
 def load_record(raw: bytes) -> dict[str, Any]:
-    """The record. `SessionError` for a line with something in it that is no JSON, such as `1e999`."""
+    """The record of a line that may have been checked only in part. Raises `SessionError` for invalid JSON: `1e999`."""
     try:
         record = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -110,25 +110,25 @@ def _not_a_record(raw: bytes, why: str) -> SessionError:
 
 
 class JsonlSink:
-    """Appends whole lines to a file, a device or stdout; each batch is handed to the system at once."""
+    """Appends whole lines to a file, a device or stdout; each batch is given to the system at once."""
 
     def __init__(self, file: OutFile) -> None:
         self.name = file.name
         self.locked = file.locked
         """False where the file system has no locks."""
         self.file = file
-        """The file itself."""
+        """The file that is written."""
 
     def write(self, data: bytes) -> None:
         """Append whole lines. After a failure the file ends with its last whole line.
 
-        Raises `OutputError` (disk full, file too large), `OutputClosedError` for a closed pipe; after
-        a failure each further call raises it again.
+        Raises `OutputError` (disk full, file too large), or `OutputClosedError` for a closed pipe. After a failure each
+        further call raises the same error.
         """
         self.file.write(data, lines=True)
 
     def sync_point(self, now: float | None = None) -> None:
-        """Nothing waits here, but the file may be gone; see `Sink`."""
+        """Check that the file still exists; no line is waiting. See `Sink`."""
         if now is not None:
             self.file.check(now)
 
