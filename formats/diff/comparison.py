@@ -27,7 +27,7 @@ from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.result import Result, Side
-from mockrec.formats.sessions.live import told
+from mockrec.formats.sessions.live import warning_for
 from mockrec.formats.sessions.session import Session, open_session
 
 _PROBLEMS = 20
@@ -184,7 +184,7 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
-        notes = [f"{letter}: {told(side.cut_off)}" for side, letter in sides if side.cut_off]
+        notes = [f"{letter}: {warning_for(side.cut_off)}" for side, letter in sides if side.cut_off]
         notes += [f"{letter}: {problem}" for side, letter in sides for problem in side.problems[:_PROBLEMS]]
         for side, letter in sides:
             if (more := len(side.problems) - _PROBLEMS) > 0:

@@ -57,7 +57,7 @@ class DigestBuilder:
 
     def of_session(self, session: Session) -> list[Digest]:
         """The digests of all exchanges of a session, in the order of the ends; what never ended comes last."""
-        for _, record in session.others(self._take, decode):
+        for _, record in session.not_consumed(self._take, decode):
             self._ended.extend(self._read(record))
         self._ended.extend(self._rest())
         return self._ended

@@ -10,7 +10,7 @@ from mockrec.formats.schema.errors import SessionError
 MAX_LINE = 512 * 1024 * 1024
 """A line longer than this is no record: limits the memory that a wrong file can take."""
 _PIECE = 16 * 1024
-"""Bytes of lines that `left_by` offers at once. If they are refused, each of their lines is offered alone."""
+"""Bytes of lines that `not_consumed` offers at once. If they are refused, each of their lines is offered alone."""
 
 
 class LineBlocks:
@@ -33,7 +33,7 @@ class LineBlocks:
                 return
             self._current = iter(block.split(b"\n"))
 
-    def left_by(self, take: Callable[[bytes], bool]) -> Iterator[bytes]:
+    def not_consumed(self, take: Callable[[bytes], bool]) -> Iterator[bytes]:
         """The lines that `take` does not consume.
 
         `take` is called with one or more whole lines and returns True if it has consumed all of them. Otherwise it is

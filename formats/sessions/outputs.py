@@ -25,10 +25,10 @@ def open_sink(
 ) -> Sink:
     """Open the output of a recording, or of a conversion. `-` is stdout.
 
-    `live`: what is written has to be readable at any moment, also after a crash.
+    `live` is True for a recording: the output must be readable at any moment, also after a crash.
 
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, `.parquet` or a
-    folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
+    `output_format` is one of `OUTPUT_FORMATS`. Without it the extension decides: `.gz`, `.zst`, `.har`, `.parquet`, or
+    a folder for a data set; otherwise plain JSON Lines. Raises `OutputExistsError`, `OutputError`, or `FormatError`
     for a format that cannot be written.
     """
     chosen = output_format or format_of(str(path))
@@ -41,7 +41,7 @@ def open_sink(
             raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
         return JsonlSink(OutFile(STDOUT, "stdout"))
     if chosen == "har":
-        # Imported here, like all that follows: only such outputs need it.
+        # Imported here, as the modules below: only such outputs need it.
         from mockrec.formats.har.sink import open_har
 
         return open_har(Path(path), force=force, file_mode=file_mode)
@@ -64,9 +64,9 @@ def open_sink(
 
 
 def format_of(path: str) -> str:
-    """The format that a file's name asks for."""
+    """The output format that belongs to the extension of a path."""
     lower = (path.partition("?")[0] if is_uri(path) else path).lower()
-    if lower.endswith("/") or os.path.isdir(path):  # which takes names that are too long
+    if lower.endswith("/") or os.path.isdir(path):  # not Path.is_dir, which raises for a name that is too long
         return "parquet"
     other = "parquet" if is_uri(path) else "jsonl"
     return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)
