@@ -19,38 +19,39 @@ from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
 
 EVERYTHING = "type"
-"""An expression that all records match."""
+"""An expression that every record matches."""
 
 
 class SelectedLine(NamedTuple):
-    """A line that is selected."""
+    """A line that was selected."""
 
     raw: bytes
-    """As it stands in the session, without the line end."""
+    """The line as in the session, without its line end."""
     unit: int
-    """Which exchange of that session it belongs to; 0: the session itself."""
+    """The number of its exchange in the session; 0 for records about the session itself."""
     source: int
-    """Which of the sessions."""
+    """The number of the session."""
 
 
 @dataclass(slots=True)
 class Verdicts:
-    """What the first reading of a session finds out."""
+    """The result of the first reading of a session."""
 
     units: Units
     verdicts: bytearray
+    """See `AnyVerdicts`."""
     lines: list[int]
-    """Records in each block."""
+    """The number of records in each block."""
     cut_off: str
-    """Why the session is not complete; empty when it is."""
+    """Why the session is not complete; empty if it is complete."""
 
 
-class AnyJudged(Protocol):
-    """What the first reading of a session finds out."""
+class AnyVerdicts(Protocol):
+    """The result of the first reading of a session."""
 
     @property
     def verdicts(self) -> bytearray:
-        """Unit → whether it is looked for; 0 is the session itself. May be changed while lines are taken."""
+        """For each unit, whether it is selected; unit 0 is the session itself. May change while lines are taken."""
 
 
 class AnyInput(Protocol):
@@ -59,41 +60,41 @@ class AnyInput(Protocol):
     name: str
     context: Context
     cut_off: str
-    """Why the session is not complete; known when it was read."""
+    """Why the session is not complete. Set when it has been read."""
     wanted: frozenset[tuple[str, ...]] | None
-    """Places in the records that will be asked for; others may be left out. None: whole records."""
+    """Paths in the records that the caller needs; other fields may be left out of the lines. None: whole records."""
 
     @property
     def problems(self) -> list[str]:
-        """What had to be left out, a sentence each."""
+        """What was left out, one sentence for each problem."""
 
     def probe(self) -> None:
-        """Raises `SessionError` at once for what is no session; of a stream nothing is known before it is read."""
+        """Raise `SessionError` if it is no session. A stream is not read for this."""
 
     def header(self) -> dict[str, Any] | None:
-        """Its `session-started` record, where that can be known before it is read."""
+        """Its `session-started` record; None for a stream, which cannot be read ahead."""
 
     def judge(self, plan: Plan) -> Any:
-        """The first reading: an `AnyJudged`."""
+        """The first reading: decide which exchanges are selected. Returns an `AnyVerdicts`."""
 
     def take(self, judged: Any, source: int = 0) -> Iterator[SelectedLine]:
-        """The second reading: lines whose unit is judged to be kept at that moment."""
+        """The second reading: the lines whose unit is selected by then."""
 
     def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
-        """Single records that match, and the records about the session, in one reading. Each is a unit."""
+        """The single records that match, each a unit, and the records about the session, in one reading."""
 
     def count(self, plan: Plan) -> int:
-        """How many match."""
+        """The number of exchanges (or records) that match."""
 
     def copy(self) -> Iterator[bytes]:
-        """All of it, as whole lines in blocks; a torn last line is left out."""
+        """The whole session, as whole lines in blocks; a torn last line is left out."""
 
     def close(self) -> None:
-        """Forget what was kept of it."""
+        """Remove the copy that was kept of a stream."""
 
 
 class Input:
-    """A session that is read by lines."""
+    """A session that is read line by line."""
 
     def __init__(self, path: str, progress: Progress = no_progress) -> None:
         self.blocks = Blocks(path, progress)
@@ -101,18 +102,18 @@ class Input:
         self.context = Context(None if path == "-" else Path(f"{session_name(path)}.bodies"))
         self.wanted: frozenset[tuple[str, ...]] | None = None
         self.cut_off = ""
-        """Why the session is not complete; known when it was read."""
+        """See `AnyInput`."""
 
     def probe(self) -> None:
-        """Raises `SessionError` for what is no session, unless it is a stream."""
+        """See `AnyInput`."""
         self.blocks.probe()
 
     def header(self) -> dict[str, Any] | None:
-        """Its `session-started` record; None for a stream."""
+        """See `AnyInput`."""
         return self.blocks.probe()
 
     def judge(self, plan: Plan) -> Verdicts:
-        """The first reading."""
+        """See `AnyInput`."""
         units = Units(plan.counted)
         answerer = Answerer(plan, self.blocks, self.context)
         lines = []
@@ -124,7 +125,7 @@ class Input:
         return Verdicts(units, units.judge(plan.decide, tests), lines, self.cut_off)
 
     def take(self, judged: Verdicts, source: int = 0) -> Iterator[SelectedLine]:
-        """The second reading: lines whose unit is judged to be kept at that moment."""
+        """See `AnyInput`."""
         start = 0
         verdicts = judged.verdicts
         for block, count in zip(self.blocks, judged.lines, strict=False):
@@ -135,12 +136,12 @@ class Input:
                 continue
             lines = lines_of(block, count, self.name)
             for line, unit in compress(zip(lines, units, strict=False), wanted):
-                # Asked again: a limit may have been reached since.
+                # Checked again: the caller may have reached its limit since.
                 if verdicts[unit]:
                     yield SelectedLine(line, unit, source)
 
     def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
-        """Single records that match, and the records about the session, in one reading. Each is a unit."""
+        """See `AnyInput`."""
         answerer = Answerer(plan, self.blocks, self.context)
         number = 0
         for block, (records, bits) in answerer:
@@ -154,16 +155,13 @@ class Input:
         self._note_end(answerer)
 
     def count(self, plan: Plan) -> int:
-        """How many exchanges (or records) match."""
+        """See `AnyInput`."""
         if plan.records:
-            return sum(1 for kept in self.match(plan) if kept.unit != SESSION)
+            return sum(1 for line in self.match(plan) if line.unit != SESSION)
         return sum(self.judge(plan).verdicts) - 1
 
     def copy(self) -> Iterator[bytes]:
-        """All of it, as whole lines in blocks; a torn last line is left out.
-
-        Raises `SessionError` for any other line that is no record.
-        """
+        """See `AnyInput`. Raises `SessionError` for a line that is no record, except a torn last one."""
         answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context)
         for block, (records, _) in answerer:
             if answerer.torn:
@@ -173,17 +171,17 @@ class Input:
         self._note_end(answerer)
 
     def close(self) -> None:
-        """Forget what was kept of a stream."""
+        """See `AnyInput`."""
         self.blocks.close()
 
     @property
     def problems(self) -> list[str]:
-        """What had to be left out, a sentence each."""
+        """See `AnyInput`."""
         return self.blocks.problems
 
     @property
     def notes(self) -> list[str]:
-        """What was repaired, a sentence each."""
+        """What was repaired, one sentence for each repair."""
         return self.blocks.notes
 
     def _note_end(self, answerer: Answerer) -> None:

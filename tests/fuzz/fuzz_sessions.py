@@ -28,7 +28,7 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
 from mockrec.formats.schema.errors import FormatError
-from mockrec.formats.select.parquet_input import TableInput
+from mockrec.formats.select.parquet_input import ParquetInput
 from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session, open_session
 
@@ -66,7 +66,7 @@ def parquet(data: bytes, chance: Random) -> None:
         return
     table = None
     try:
-        table = TableInput(str(path), [path])
+        table = ParquetInput(str(path), [path])
         table.probe()
         table.header()
         plan = parse(chance.choice(_EXPRESSIONS))

@@ -37,7 +37,7 @@ def taker(taken: list[bytes]) -> Callable[[bytes], bool]:
 
 def others(data: bytes) -> tuple[list[int], int, Session]:
     session, taken = session_of(data), []
-    numbers = [number for number, _ in session.others(taker(taken), orjson.loads)]
+    numbers = [number for number, _ in session.not_consumed(taker(taken), orjson.loads)]
     return numbers, len(taken), session
 
 
