@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 
-class NewFile:
+class AtomicFile:
     """Write to `stream`, then `publish` or `discard`. Raises `OSError`."""
 
     def __init__(self, filesystem: Any, path: str, file_mode: int, hidden: Path | None = None) -> None:

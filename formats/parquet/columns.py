@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.parquet.arrow_schema import EVENTS, TIME
-from mockrec.formats.parquet.fields import PLACES
+from mockrec.formats.parquet.fields import COLUMN_BY_PATH
 from mockrec.formats.parquet.gc_pause import no_collection
 from mockrec.formats.parquet.header_lists import Pairs
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS, all_columns
@@ -52,9 +52,9 @@ def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
             arrays[name] = _MAKE.get(kind, _plain)(name, values)
     for name, numbers in (("rawHeaders", rows.headers), ("rawTrailers", rows.trailers)):
         if any(numbers):
-            arrays[name] = _pairs(name, rows.heads.pairs).take(pa.array(numbers, pa.int32()))
+            arrays[name] = _pairs(name, rows.header_lists.pairs).take(pa.array(numbers, pa.int32()))
     for name, header in FROM_HEADERS.items():
-        arrays[name] = _header_column(rows.heads.tables, header).take(pa.array(rows.headers, pa.int32()))
+        arrays[name] = _header_column(rows.header_lists.tables, header).take(pa.array(rows.headers, pa.int32()))
     if any(rows.extras.values()):
         arrays[EXTRA] = _extra_column(rows.extras, count)
     return pa.RecordBatch.from_arrays(
@@ -68,7 +68,7 @@ def _merged(rows: RowBatch) -> dict[str, list[Any]]:
     merged: dict[str, list[Any]] = {}
     objects = {key: list(map(attrgetter(key), rows.rows)) for key in rows.kind.absent}
     for path in rows.kind.paths:
-        column = PLACES[path]
+        column = COLUMN_BY_PATH[path]
         if column.kind == "pairs":
             continue
         values = list(map(attrgetter(path[-1]), objects[path[0]] if len(path) == 2 else rows.rows))

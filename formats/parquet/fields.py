@@ -49,9 +49,9 @@ def _always(path: Path) -> frozenset[str]:
     return frozenset.intersection(*(frozenset(spec.key for spec in specs(cls) if spec.required) for cls in shapes))
 
 
-PLACES = _places()
+COLUMN_BY_PATH = _places()
 """Where in a record columns have their values: path → column. Several paths may share a column."""
-NUMBERS = tuple(path for path, column in PLACES.items() if column.kind == "number")
+NUMBERS = tuple(path for path, column in COLUMN_BY_PATH.items() if column.kind == "number")
 BODIES = ("body", "content")
 
 
@@ -69,14 +69,14 @@ class RowType:
     """
 
     def __init__(self, paths: frozenset[Path]) -> None:
-        self.paths = tuple(path for path in PLACES if path in paths)
+        self.paths = tuple(path for path in COLUMN_BY_PATH if path in paths)
         self.absent: dict[str, Any] = {}
         """What a row has where its record has no such object: one that says None to everything."""
         fields: dict[str, tuple[Any, ...]] = {}
         for path in self.paths:
             key = path[0]
             if len(path) == 1:
-                fields[key] = (key, _type(PLACES[path]), None)
+                fields[key] = (key, _type(COLUMN_BY_PATH[path]), None)
             elif key not in fields:
                 struct = self._object(key)
                 self.absent[key] = struct(**dict.fromkeys(struct.__struct_fields__))
@@ -92,7 +92,9 @@ class RowType:
     def _object(self, key: str) -> Any:
         inner = [path for path in self.paths if path[0] == key]
         fields = [
-            (path[1], _type(PLACES[path])) if path[1] in _always(path) else (path[1], _type(PLACES[path]), None)
+            (path[1], _type(COLUMN_BY_PATH[path]))
+            if path[1] in _always(path)
+            else (path[1], _type(COLUMN_BY_PATH[path]), None)
             for path in inner
         ]
         return msgspec.defstruct(f"Row_{key}", fields, forbid_unknown_fields=True, frozen=True, gc=False)
@@ -114,10 +116,10 @@ class RowType:
 @cache
 def row_type(paths: frozenset[Path]) -> RowType:
     """The type with these fields, and those that every type has."""
-    always = {path for path in PLACES if path[0] in _NEEDED}
+    always = {path for path in COLUMN_BY_PATH if path[0] in _NEEDED}
     objects = {path[0] for path in paths if len(path) == 2}
-    always |= {path for path in PLACES if path[0] in objects and path[1:] and path[1] in _always(path)}
+    always |= {path for path in COLUMN_BY_PATH if path[0] in objects and path[1:] and path[1] in _always(path)}
     return RowType(paths | always)
 
 
-FULL = RowType(frozenset(PLACES))
+FULL = RowType(frozenset(COLUMN_BY_PATH))

@@ -30,7 +30,7 @@ def header_table(pairs: Pairs) -> dict[str, Any]:
     return table
 
 
-class Heads:
+class HeaderLists:
     """The different lists of pairs of a batch. Number 0 is that of rows without one."""
 
     def __init__(self) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mockrec.formats.files.locks import held_by
 from mockrec.formats.files.outfile import CHECK_MS, OutFile, open_output
-from mockrec.formats.parquet.conductor import Conductor
+from mockrec.formats.parquet.helper_process import HelperProcess
+from mockrec.formats.parquet.helper_thread import HelperThread
 from mockrec.formats.parquet.journal_lock import RECORDER, Lock, take_lock
 from mockrec.formats.parquet.paths import (
     EVENTS_FOLDER,
@@ -27,7 +28,6 @@ from mockrec.formats.parquet.paths import (
     segment_name,
     segments,
 )
-from mockrec.formats.parquet.worker import Helper
 from mockrec.formats.schema.errors import OutputBusyError, OutputError, OutputExistsError, OutputLostError
 
 SEGMENT_RECORDS = 16_384
@@ -40,7 +40,7 @@ SEGMENT_AGE_MS = 60_000.0
 class JournalSink:
     """Appends whole lines to the current segment. See `formats/files/frames.py`, `Sink`."""
 
-    def __init__(self, path: str, journal: Path, helper: Conductor, *, file_mode: int) -> None:
+    def __init__(self, path: str, journal: Path, helper: HelperThread, *, file_mode: int) -> None:
         self.name = path
         self._journal = journal
         self._helper = helper
@@ -162,14 +162,14 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
         journal.chmod(folder_mode)
     except OSError as error:
         raise OutputError(path, error.strerror or str(error)) from None
-    helper = Helper(path, journal, file_mode=file_mode, force=force)
+    helper = HelperProcess(path, journal, file_mode=file_mode, force=force)
     if is_uri(path):
         try:
             helper.start()  # only it can tell whether there is such a place
         except OutputError:
             shutil.rmtree(journal, ignore_errors=True)
             raise
-    return JournalSink(path, journal, Conductor(helper, path), file_mode=file_mode)
+    return JournalSink(path, journal, HelperThread(helper, path), file_mode=file_mode)
 
 
 def refuse_live_journal(path: str) -> None:

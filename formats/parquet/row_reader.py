@@ -19,7 +19,7 @@ import msgspec
 import orjson
 
 from mockrec.formats.parquet.fields import BODIES, FULL, NUMBERS, Path, RowType, row_type
-from mockrec.formats.parquet.header_lists import Heads
+from mockrec.formats.parquet.header_lists import HeaderLists
 from mockrec.formats.parquet.layout import DERIVED, forbidden_keys
 from mockrec.formats.schema.errors import RecordError
 
@@ -37,7 +37,7 @@ class RowBatch:
 
     kind: RowType
     rows: list[Any]
-    heads: Heads = field(default_factory=Heads)
+    header_lists: HeaderLists = field(default_factory=HeaderLists)
     headers: list[int] = field(default_factory=list)
     """The number of each row's head."""
     trailers: list[int] = field(default_factory=list)
@@ -61,7 +61,7 @@ class RowReader:
                 rows = RowBatch(kind, kind.decode_lines(lines))
             except _UNREADABLE:
                 continue
-            if not _are_usual(rows):
+            if not _have_exact_keys(rows):
                 break
             if kind is FULL:
                 self._seen |= kind.used(rows.rows)
@@ -79,10 +79,10 @@ def read_exactly(lines: bytes) -> RowBatch:
             row = FULL.decode(line)
         except _UNREADABLE:
             row = None
-        if row is None or not _is_usual(row) or not _is_plain(row):
+        if row is None or not _has_exact_keys(row) or not _has_exact_values(row):
             row, rows.extras[len(rows.rows)] = take_apart(line)
         rows.rows.append(row)
-    _are_usual(rows)
+    _have_exact_keys(rows)
     return rows
 
 
@@ -124,7 +124,7 @@ def _exact(fields: Mapping[str, Any], kind: Any) -> Any:
         row = FULL.decode(orjson.dumps(fields))
     except (*_UNREADABLE, orjson.JSONEncodeError):
         return None
-    if not _is_usual(row, kind if isinstance(kind, str) else "") or not _is_plain(row, fields):
+    if not _has_exact_keys(row, kind if isinstance(kind, str) else "") or not _has_exact_values(row, fields):
         return None
     return row
 
@@ -132,17 +132,17 @@ def _exact(fields: Mapping[str, Any], kind: Any) -> Any:
 # ── what the types of the fields do not say ────────────────────────────────────────────────────────
 
 
-def _is_usual(row: Any, kind: str = "") -> bool:
+def _has_exact_keys(row: Any, kind: str = "") -> bool:
     """Whether a row of `FULL` says what its record says, as far as keys go. `kind` where it does not tell its type."""
-    heads = Heads()
+    heads = HeaderLists()
     if heads.number(row.rawHeaders, row.headers) < 0 or heads.number(row.rawTrailers, row.trailers) < 0:
         return False
     return not _is_misplaced(FULL, row.type or kind)(row) and not _has_empty_object(FULL, [row])
 
 
-def _are_usual(rows: RowBatch) -> bool:
+def _have_exact_keys(rows: RowBatch) -> bool:
     """The same for all rows of a batch, whose heads get their numbers."""
-    number = rows.heads.number
+    number = rows.header_lists.number
     rows.headers = [number(row.rawHeaders, row.headers) for row in rows.rows]
     rows.trailers = [number(row.rawTrailers, row.trailers) for row in rows.rows]
     if min(rows.headers, default=0) < 0 or min(rows.trailers, default=0) < 0:
@@ -177,7 +177,7 @@ def _has_empty_object(kind: RowType, rows: list[Any]) -> bool:
     return False
 
 
-def _is_plain(row: Any, fields: Mapping[str, Any] | None = None) -> bool:
+def _has_exact_values(row: Any, fields: Mapping[str, Any] | None = None) -> bool:
     """Whether timestamp, base64 and numbers come back as they are. `fields` is where the row came from, if known."""
     if row.timestamp is not None and not _is_timestamp(row.timestamp):
         return False
@@ -189,7 +189,7 @@ def _is_plain(row: Any, fields: Mapping[str, Any] | None = None) -> bool:
         value = row
         for key in path:
             value = getattr(value, key)
-        if value is not None and abs(value) >= EXACT and not _is_same(fields, path, value):
+        if value is not None and abs(value) >= EXACT and not _is_equal_in(fields, path, value):
             return False
     return True
 
@@ -217,7 +217,7 @@ def decode_base64(text: str) -> bytes | None:
     return data if binascii.b2a_base64(data, newline=False) == text.encode() else None
 
 
-def _is_same(fields: Mapping[str, Any] | None, path: Path, value: float) -> bool:
+def _is_equal_in(fields: Mapping[str, Any] | None, path: Path, value: float) -> bool:
     """Whether the float is what the record says, where floats have holes."""
     said: Any = fields
     for key in path:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.parquet.arrow_schema import footer
-from mockrec.formats.parquet.atomic_file import NewFile
+from mockrec.formats.parquet.atomic_file import AtomicFile
 from mockrec.formats.parquet.files import GROUP_ROWS, new_writer
 
 GROUP_BYTES = 32 * 1024 * 1024
@@ -25,7 +25,7 @@ class TableFile:
     ) -> None:
         self.path = path
         self._table = table
-        self._file = NewFile(filesystem, path, file_mode, hidden)
+        self._file = AtomicFile(filesystem, path, file_mode, hidden)
         self._writer = new_writer(self._file.stream, table)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mockrec-parquet")
         self._writing: Future[None] | None = None

@@ -9,14 +9,14 @@ from __future__ import annotations
 import queue
 import threading
 
-from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.parquet.helper_process import HelperProcess
 from mockrec.formats.schema.errors import FormatError, OutputError
 
 
-class Conductor:
+class HelperThread:
     """`convert` returns at once; what went wrong is raised by the next call of a method. Used by one thread."""
 
-    def __init__(self, helper: Helper, name: str) -> None:
+    def __init__(self, helper: HelperProcess, name: str) -> None:
         """`name` is the output, for errors."""
         self._helper = helper
         self._name = name

@@ -16,7 +16,7 @@ _EXISTS = 4
 _NICENESS = 5
 
 
-class Helper:
+class HelperProcess:
     """`convert` and `finish` say up to which segment the journal is closed. Raises `OutputError`."""
 
     def __init__(self, path: str, journal: Path, *, file_mode: int, force: bool) -> None:
