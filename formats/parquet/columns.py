@@ -22,17 +22,17 @@ _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6
 
 
 class _InexactError(Exception):
-    """A value would not come back as it was: the lines have to be looked at one by one."""
+    """A value would not come back from its column exactly: each line has to be checked."""
 
 
 class TableMaker:
-    """Makes tables of the lines of one session."""
+    """Makes batches of rows of one session's lines."""
 
     def __init__(self) -> None:
         self._reader = RowReader()
 
     def table(self, lines: bytes) -> pa.RecordBatch:
-        """Whole lines as a batch of rows, in their order. Raises `RecordError` for a line that is no object."""
+        """Whole lines as a batch of rows, in order. Raises `RecordError` for a line that is no object."""
         with no_collection():
             try:
                 return _batch(self._reader.read(lines))
@@ -41,7 +41,8 @@ class TableMaker:
 
 
 def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
-    """`exact`: every value was looked at before. Raises `_InexactError` otherwise, where one should be."""
+    """The columns of rows. With `exact`, all values were checked before; otherwise raises `_InexactError` for one that
+    breaks rule 5, 6 or 7 of `row_reader.py`."""
     count = len(rows.rows)
     arrays: dict[str, pa.Array] = {}
     for name, values in _merged(rows).items():
@@ -64,7 +65,7 @@ def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
 
 
 def _merged(rows: RowBatch) -> dict[str, list[Any]]:
-    """Column → its values. A column that several keys share has those of the one that a row has."""
+    """The values of each column. Of several keys that share a column, a row has at most one."""
     merged: dict[str, list[Any]] = {}
     objects = {key: list(map(attrgetter(key), rows.rows)) for key in rows.kind.absent}
     for path in rows.kind.paths:
@@ -94,7 +95,7 @@ def _time(_: str, values: list[Any]) -> pa.Array:
         raise _InexactError
     try:
         return texts.cast(TIME)
-    except pa.ArrowInvalid:  # the 31st of February
+    except pa.ArrowInvalid:  # such as the 31st of February
         raise _InexactError from None
 
 
@@ -106,7 +107,7 @@ def _base64(_: str, values: list[Any]) -> pa.Array:
 
 
 def _pairs(name: str, values: Sequence[Pairs | None]) -> pa.Array:
-    """Built from offsets: several times faster than from a list of dicts."""
+    """A column of lists of pairs, built from offsets: several times faster than from a list of dicts."""
     flat = list(chain.from_iterable(filter(None, values)))
     names, texts = zip(*flat, strict=True) if flat else ((), ())
     items = pa.StructArray.from_arrays(
