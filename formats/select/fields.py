@@ -15,7 +15,7 @@ from mockrec.formats.query.tokens import Reader
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.units import ENDING_TYPES, SESSION
 
-Row = list[Any]
+FieldRow = list[Any]
 """A value for each field: None if it has none, a list if it has several."""
 
 DEFAULT_FIELDS = "time,status,method,url,duration,rule"
@@ -46,9 +46,9 @@ class FieldRows:
         self._counted = {place: field.counted for place, field in enumerate(fields) if field.counted}
         self._last = [place for place, field in enumerate(fields) if field.name == "type"]
         """The fields whose last value counts, not the first."""
-        self._open: dict[tuple[int, int], Row] = {}
+        self._open: dict[tuple[int, int], FieldRow] = {}
 
-    def make(self, lines: Iterable[SelectedLine]) -> Iterator[Row]:
+    def make(self, lines: Iterable[SelectedLine]) -> Iterator[FieldRow]:
         """The rows of ended exchanges, in the order in which they end, then those of exchanges without an end."""
         ended: set[tuple[int, int]] = set()
         for line in lines:
@@ -57,7 +57,7 @@ class FieldRows:
             record = load_record(line.raw)
             key = (line.source, line.unit)
             if self._records:
-                row: Row = [None] * len(self._fields)
+                row: FieldRow = [None] * len(self._fields)
                 self._add(record, line.source, row)
                 yield row
                 continue
@@ -71,7 +71,7 @@ class FieldRows:
                 yield row
         yield from self._open.values()
 
-    def _add(self, record: dict[str, Any], source: int, row: Row) -> None:
+    def _add(self, record: dict[str, Any], source: int, row: FieldRow) -> None:
         for place, values in enumerate(self._values[source]):
             if row[place] is None or place in self._last:
                 found = list(values(record))
@@ -82,13 +82,13 @@ class FieldRows:
                 row[place] = (row[place] or 0) + 1
 
 
-def sort_rows(rows: Iterable[Row], place: int, *, descending: bool) -> list[Row]:
+def sort_rows(rows: Iterable[FieldRow], place: int, *, descending: bool) -> list[FieldRow]:
     """Sort rows by one field: numbers before texts. Rows without a value are last in either direction."""
     every = list(rows)
     present = [row for row in every if row[place] is not None]
     missing = [row for row in every if row[place] is None]
 
-    def key(row: Row) -> tuple[int, Any]:
+    def key(row: FieldRow) -> tuple[int, Any]:
         value = row[place]
         if isinstance(value, (int, float)):
             return (0, value)
