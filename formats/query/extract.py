@@ -17,6 +17,7 @@ import orjson
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
+from mockrec.formats.text.urls import DEFAULT_PORTS
 
 
 @dataclass(slots=True)
@@ -34,7 +35,6 @@ _URL = re.compile(
     r"(?::(\d{1,9})(?!\d))?([^?#]*)(?:\?([^#]*))?",
     re.DOTALL,
 )
-_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def _parts(found: Any) -> re.Match[str] | None:
@@ -47,7 +47,7 @@ def host(found: Any, _: Context) -> Iterable[str]:
     if parts is None:
         return ()
     scheme, name, port = parts[1].lower(), parts[2].lower(), parts[3]
-    return (name if port is None or int(port) == _PORTS.get(scheme) else f"{name}:{int(port)}",)
+    return (name if port is None or int(port) == DEFAULT_PORTS.get(scheme) else f"{name}:{int(port)}",)
 
 
 def hostname(found: Any, _: Context) -> Iterable[str]:
@@ -61,7 +61,7 @@ def port(found: Any, _: Context) -> Iterable[int]:
     parts = _parts(found)
     if parts is None:
         return ()
-    known = int(parts[3]) if parts[3] else _PORTS.get(parts[1].lower())
+    known = int(parts[3]) if parts[3] else DEFAULT_PORTS.get(parts[1].lower())
     return () if known is None else (known,)
 
 
