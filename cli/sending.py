@@ -92,8 +92,8 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
     """A session without what has not been sent, because nobody knows whether that has changed; itself if all was."""
     from mockrec.engine.replay.send.request import REPLAY_OF
     from mockrec.formats.files.jsonl import encode_lines
+    from mockrec.formats.schema.lifecycle import SESSION_TYPES
     from mockrec.formats.sessions.session import open_session
-    from mockrec.formats.sessions.units import SESSION_TYPES
 
     with open_session(again) as sent:
         tags = {tag for _, record in sent for tag in record.get("tags") or () if tag.startswith(REPLAY_OF)}

@@ -1,4 +1,4 @@
-"""For all tests: nobody's own certificate authority is touched."""
+"""Fixtures of all tests: an authority of the test run instead of the user's own, and a validator of HAR files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ settings.load_profile("mockrec")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many processes `-n auto` is: two for each processor, for tests wait as much as they work."""
+    """Return the number of processes of `-n auto`: two for each processor, because tests wait half of their time."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2 * processors, 16)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _authority_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The programs that tests start make their authority in a folder of the test run."""
+    """Make the programs that tests start create their authority in a folder of the test run."""
     before = os.environ.get("MOCKREC_CA_DIR")
     os.environ["MOCKREC_CA_DIR"] = str(tmp_path_factory.mktemp("authority") / "ca")
     yield
@@ -44,7 +44,7 @@ def _authority_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         os.environ["MOCKREC_CA_DIR"] = before
 
 
-# ── what a HAR has to be ───────────────────────────────────────────────────────────────────────────
+# ── valid HAR files ───────────────────────────────────────────────────────────────────────────
 
 
 def _is_moment(value: Any) -> bool:
@@ -65,7 +65,7 @@ def _of_version(version: int) -> Callable[[Any], bool]:
 
 @pytest.fixture(scope="session")
 def har_problems() -> Callable[[Any], list[str]]:
-    """What in a HAR is not as the JSON Schema of HAR 1.2 says, and what no reader takes although the schema does."""
+    """Return a function that lists the violations in a HAR: of the JSON Schema of HAR 1.2, and of further needs of readers."""
     path = Path(__file__).parent / "data" / "har" / "schema.json"
     schemas = {name: schema for name, schema in json.loads(path.read_text("utf-8")).items() if name != "$comment"}
     registry: Registry[Any] = Registry().with_resources(
@@ -83,12 +83,12 @@ def har_problems() -> Callable[[Any], list[str]]:
         found = [f"{error.json_path}: {error.message}"[:300] for error in validator.iter_errors(har)]
         for index, entry in enumerate([] if found else har["log"]["entries"]):
             timings = entry["timings"]
-            # The schema says `min` where it means `minimum`, so these pass it.
+            # The schema has `min` instead of `minimum`, so that negative times pass it.
             found += [
                 f"{index}: timings.{name} is negative" for name in ("send", "wait", "receive") if timings[name] < 0
             ]
             found += [f"{index}: time is negative"] * (entry["time"] < 0)
-            # Chrome and mitmproxy fail without them, haralyzer makes a number of it.
+            # Chrome and mitmproxy fail without `text`; haralyzer converts `connection` to a number.
             found += [f"{index}: postData without text"] * (
                 "text" not in entry["request"].get("postData", {"text": ""})
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -188,33 +189,44 @@ def _verify(connection: SSL.Connection, certificate: object, number: int, depth:
 
 
 def _trust(context: SSL.Context, trusted_cas: tuple[str, ...]) -> None:
-    """The system's roots, or certifi's where there are none, and these files."""
+    """Trust the system's roots, or certifi's if the system has none in files, and the certificates of these files."""
     context.set_default_verify_paths()
     store = context.get_cert_store()
     assert store is not None
     # A file may hold an intermediate, or the very certificate of the server: that is what its owner trusts.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    if not _system_has_roots():
-        import certifi
-
-        context.load_verify_locations(certifi.where())
+    if (roots := _roots_to_load()) is not None:
+        context.load_verify_locations(roots)
     for path in trusted_cas:
         for certificate in _certificates(path, "trustedCAs"):
             store.add_cert(crypto.X509.from_cryptography(certificate))
 
 
-def _system_has_roots() -> bool:
+def _roots_to_load() -> str | None:
+    """Return a file of roots if `set_default_verify_paths` finds none: the bundle of macOS and BSD, or certifi's.
+
+    With the wheels of cryptography it reads the bundles of Linux and the variables SSL_CERT_FILE and SSL_CERT_DIR.
+    """
     import ssl
 
+    bundle = next((path for path in SYSTEM_BUNDLES if Path(path).exists()), None)
+    if bundle == BSD_BUNDLE and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys():
+        return bundle
     paths = ssl.get_default_verify_paths()
-    return bool(paths.cafile or paths.capath) or any(Path(path).exists() for path in SYSTEM_BUNDLES)
+    if bundle is not None or paths.cafile or paths.capath:
+        return None
+    import certifi
+
+    return certifi.where()
 
 
+BSD_BUNDLE = "/etc/ssl/cert.pem"
+"""The bundle of macOS and BSD, which `set_default_verify_paths` does not read."""
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
     "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",  # macOS, BSD
+    BSD_BUNDLE,
 )
 """Where systems keep their roots in one PEM file."""
 

@@ -15,40 +15,29 @@ from typing import Any
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.check import check_shape, size_problem
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import (
+from mockrec.formats.schema.events import UnknownEvent, check_record
+from mockrec.formats.schema.lifecycle import (
     DEFAULT_EVENTS,
-    EVENT_CLASSES,
+    ENDING_TYPES,
+    ENDS_OF,
     FIRST_TYPES,
+    JOINED_TYPES,
+    LATE_TYPES,
+    LIFECYCLE,
+    OPENED_TYPES,
     TERMINAL_TYPES,
-    UnknownEvent,
-    check_record,
+    TUNNEL_TYPES,
+    is_upgrade,
+    types,
 )
 from mockrec.formats.sessions.parts import ROTATED
 
 MAX_FINDINGS = 1000
 """Findings kept; further ones are only counted."""
 
-_AFTER_THE_END = frozenset({"request", "request-body-data", "rule-event"})
-"""What may follow a response that was sent before the request was complete."""
-_OPENERS = {
-    "tls-passthrough-closed": "tls-passthrough-opened",
-    "raw-passthrough-closed": "raw-passthrough-opened",
-}
-_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
-_TUNNEL = frozenset({*_OPENERS, *_CLOSERS, "raw-passthrough-data"})
-_AFTER_ACCEPTANCE = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
-_OUTSIDE = frozenset(
-    {
-        "session-started",
-        "session-ended",
-        "gap",
-        "rules-reloaded",
-        "callback-error",
-        "client-error",
-        "tls-client-error",
-    }
-)
-"""Types that belong to no exchange, or have an id of their own."""
+_AFTER_ACCEPTANCE = types(lambda row: row.websocket and not (row.begins or row.responds))
+_OPENED_OF = {LIFECYCLE[opened].unit: opened for opened in OPENED_TYPES}
+"""Kind of tunnel → the type of its first record."""
 
 
 class Audit:
@@ -107,7 +96,7 @@ class Audit:
         """Look at the next record."""
         kind = record["type"]
         # A type of a later version is no fault of the session: readers skip what they do not know.
-        known = kind in EVENT_CLASSES
+        known = kind in LIFECYCLE
         problems = check_record(record) if known else check_shape(UnknownEvent, record)
         for problem in problems:
             self.report_at(line, f"{kind}: {problem}")
@@ -127,7 +116,7 @@ class Audit:
             self._ended = record
             self._sessions_ended.add(session)
         identity = record.get("id")
-        if isinstance(identity, str) and known and kind not in _OUTSIDE:
+        if isinstance(identity, str) and kind in JOINED_TYPES:
             self._check_order(line, kind, identity)
         if not problems:
             self._check_time(line, record)
@@ -174,8 +163,8 @@ class Audit:
 
     def _records_end_of(self, first: str) -> bool:
         """Whether the end of what began with such a record is recorded at all."""
-        if first in _TUNNEL:
-            return _CLOSERS.get(first, "raw-passthrough-closed") in self._recorded
+        if first in TUNNEL_TYPES:
+            return ENDS_OF[_OPENED_OF[LIFECYCLE[first].unit]] <= self._recorded
         return self._recorded >= TERMINAL_TYPES
 
     def _check_time(self, line: int, record: Mapping[str, Any]) -> None:
@@ -202,15 +191,15 @@ class Audit:
 
     def _check_order(self, line: int, kind: str, identity: str) -> None:
         if identity in self._done:
-            if kind in TERMINAL_TYPES or kind in _OPENERS:
+            if kind in ENDING_TYPES:
                 self.report_at(line, f"{kind}: {identity} has ended before, with {self._done[identity]}")
-            elif kind not in _AFTER_THE_END:
+            elif kind not in LATE_TYPES:
                 self.report_at(line, f"{kind} after the end of {identity}")
             return
         if identity not in self._open:
             self._check_first(line, kind, identity)
             self._open[identity] = kind
-        elif kind in FIRST_TYPES and not self._is_upgrade(kind, identity):
+        elif kind in FIRST_TYPES and not is_upgrade(kind, self._open[identity]):
             self.report_at(line, f"{kind} again for {identity}")
         if kind == "websocket-accepted":
             self._accepted.add(identity)
@@ -218,14 +207,10 @@ class Audit:
             self.report_at(line, f"{kind} of {identity}, which was not accepted")
         if kind == "response" and identity in self._accepted:
             self.report_at(line, f"response of {identity}, which was accepted as a WebSocket")
-        if kind in TERMINAL_TYPES or kind in _OPENERS:
+        if kind in ENDING_TYPES:
             self._done[identity] = kind
             self._open.pop(identity, None)
             self._accepted.discard(identity)
-
-    def _is_upgrade(self, kind: str, identity: str) -> bool:
-        """An upgrade may be announced by its head before `websocket-request` tells what it is."""
-        return kind == "websocket-request" and self._open[identity] == "request-initiated"
 
     def _misses_acceptance(self, identity: str) -> bool:
         recorded = self._has_all and "websocket-accepted" in self._recorded
@@ -239,8 +224,8 @@ class Audit:
     def _check_first(self, line: int, kind: str, identity: str) -> None:
         if not self._has_all:
             return
-        if kind in _TUNNEL:
-            wanted = "raw-passthrough-opened" if kind == "raw-passthrough-data" else _OPENERS.get(kind, kind)
+        if kind in TUNNEL_TYPES:
+            wanted = _OPENED_OF[LIFECYCLE[kind].unit]
             if kind != wanted and wanted in self._recorded:
                 self.report_at(line, f"{kind} is the first record of {identity}, not {wanted}")
         elif kind not in FIRST_TYPES and self._recorded >= FIRST_TYPES:

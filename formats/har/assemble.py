@@ -18,7 +18,16 @@ from mockrec.formats.har.delta import pack
 from mockrec.formats.har.entry import make_entry
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.pages import Pages
-from mockrec.formats.schema.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.schema.lifecycle import (
+    DEFAULT_EVENTS,
+    FIRST_TYPES,
+    REQUEST_HEADS,
+    RESPONSE_HEADS,
+    TERMINAL_TYPES,
+    Unit,
+    is_upgrade,
+    types,
+)
 from mockrec.formats.text.json import dump
 
 Record = dict[str, Any]
@@ -29,25 +38,26 @@ PROVISIONAL_BODY = 64 * 1024
 """Bytes of a body that an exchange shows while it is open."""
 SHOWN_MESSAGES = 100
 
-_HEADS = frozenset({"request-initiated", "request", "websocket-request", "response-initiated", "websocket-accepted"})
-_REQUESTS = frozenset({"request-initiated", "request", "websocket-request", "abort"})
-_ENDLESS = frozenset(
-    {"request-body-data", "response-body-data", "websocket-message-received", "websocket-message-sent", "rule-event"}
-)
+_HEADS = (REQUEST_HEADS | RESPONSE_HEADS) - TERMINAL_TYPES
+_ENDLESS = types(lambda row: row.unit is Unit.EXCHANGE and row.repeats)
 """Types of which an exchange can have any number."""
 _Held = tuple[int, Record, bytes]
 """A place, a record, and its line."""
-_ELSEWHERE = frozenset({"client-error", "tls-client-error", "callback-error"})
+_UNANNOUNCED = types(lambda row: row.ends and row.unit is Unit.EXCHANGE and not row.websocket)
+"""Types that are an entry of their own where no other record of their exchange is in the session."""
+_ELSEWHERE = types(lambda row: row.unit in (Unit.CONNECTION, Unit.CALLBACK))
 """Types that never are part of an entry, whatever their id."""
 
 
 class _Open:
     """An exchange that has not ended."""
 
-    __slots__ = ("context", "endless", "held", "id", "page", "provisional")
+    __slots__ = ("context", "endless", "first", "held", "id", "page", "provisional")
 
-    def __init__(self, identity: Any) -> None:
+    def __init__(self, identity: Any, first: str) -> None:
         self.id = identity
+        self.first = first
+        """The type of the record that began it."""
         self.held: list[_Held] = []
         """What is in no entry yet."""
         self.context: list[Record] = []
@@ -94,7 +104,7 @@ class Assembler:
             return None
         exchange.held.append((place, record, line))
         exchange.provisional = None
-        if exchange.page is None and kind in _REQUESTS:
+        if exchange.page is None and kind in REQUEST_HEADS:
             exchange.page = self.pages.begin(exchange.id, record)
         if kind in TERMINAL_TYPES:
             self._open.pop(identity, None)
@@ -123,12 +133,14 @@ class Assembler:
         if kind in _ELSEWHERE:
             return None
         exchange = self._open.get(identity)
-        if exchange is not None and kind in FIRST_TYPES and not _is_upgrade(kind, exchange):
-            return None  # a second beginning: the first goes on
-        if exchange is None and kind in ("response", "abort"):
-            return _Open(identity)
-        if exchange is None and (kind in FIRST_TYPES or (kind == "request" and self._opens_late)):
-            exchange = self._open[identity] = _Open(identity)
+        if exchange is not None and kind in FIRST_TYPES:
+            if exchange.context or not is_upgrade(kind, exchange.first):
+                return None  # a second beginning: the first exchange goes on
+            exchange.first = kind
+        elif exchange is None and kind in _UNANNOUNCED:
+            return _Open(identity, kind)
+        elif exchange is None and (kind in FIRST_TYPES or (kind == "request" and self._opens_late)):
+            exchange = self._open[identity] = _Open(identity, kind)
         return exchange
 
     def _part(self) -> bytes:
@@ -188,12 +200,6 @@ def _whole(place: int, record: Record, line: bytes) -> Any:
 
 def _is_at(record: Record, place: int) -> bool:
     return type(record.get("seq")) is int and record["seq"] == place
-
-
-def _is_upgrade(kind: str, exchange: _Open) -> bool:
-    """An upgrade may be announced by its head before `websocket-request` tells what it is."""
-    known = {record["type"] for _, record, _ in exchange.held}
-    return kind == "websocket-request" and "websocket-request" not in known and not exchange.context
 
 
 def _shortened(record: Record, most: int = PROVISIONAL_BODY) -> Record:

@@ -16,7 +16,8 @@ Record = dict[str, Any]
 REQUEST_HEADS = ("request", "websocket-request", "request-initiated", "abort")
 """Records with the head of a request, the best source first."""
 RESPONSE_HEADS = ("websocket-accepted", "response", "response-initiated")
-_ENDS = ("response", "websocket-close", "abort")
+"""Records with the head of the final response, the best source first."""
+ENDS = ("response", "websocket-close", "abort")
 VERSIONS = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2.0": "http/2.0"}
 """The spelling of HTTP/2 is the only one that Chrome, mitmproxy and HTTP Toolkit all take for it."""
 
@@ -30,10 +31,10 @@ class _Story:
         for record in records:
             self.of.setdefault(record["type"], []).append(record)
         self.first = records[0]
-        self.request = self._best(REQUEST_HEADS) or self._best(_ENDS) or self.first
+        self.request = self._best(REQUEST_HEADS) or self._best(ENDS) or self.first
         self.abort = self._best(("abort",))
         self.response = self._best(RESPONSE_HEADS) or mapping((self.abort or {}).get("response"))
-        self.end = self._best(_ENDS)
+        self.end = self._best(ENDS)
         last = self.end or self.of.get(records[-1]["type"], [self.first])[-1]
         self.timing = mapping(last.get("timingEvents")) or mapping(self.request.get("timingEvents"))
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, RegexCheck, Text
 from mockrec.formats.query.regex import problem
 from mockrec.formats.query.tokens import Word
-from mockrec.formats.text.quantities import BYTES, SECONDS
+from mockrec.formats.text.quantities import BYTES, MILLISECONDS
 
 ORDER = ("<", "<=", ">", ">=")
 TEXT_OPERATORS = ("contains", "startswith", "endswith")
@@ -47,7 +47,7 @@ class ValueProblem(Exception):
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s?([A-Za-z]*)")
 _CLASS = re.compile(r"([1-5])[xX]{2}")
-_MILLISECONDS = {"": 1} | {unit: round(seconds * 1000) for unit, seconds in SECONDS.items()}
+_MILLISECONDS = {"": 1} | MILLISECONDS
 _BYTES = {"": 1} | BYTES
 _TIME = re.compile(
     r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?)?)?(Z|[+-]\d\d:?\d\d)?"

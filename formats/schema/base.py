@@ -1,4 +1,4 @@
-"""What every record carries, as base classes of the event classes."""
+"""Base classes of the event classes: the keys that several types of records share."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
+from mockrec.formats.schema.lifecycle import LIFECYCLE
 from mockrec.formats.schema.objects import Destination, TimingEvents, TlsMetadata
+
+registered: dict[str, type[Event]] = {}
+"""Event type → the class with its name, in the order of their definitions."""
 
 
 @dataclass(kw_only=True)
 class Event(LogObject):
-    """One record of the log."""
+    """One record of the log. A subclass with a `name` is the class of that event type."""
 
     seq: int
     """0, 1, 2, … without a hole; the order of the causes."""
@@ -19,6 +23,13 @@ class Event(LogObject):
     """One of the types of the schema, for example `request`."""
     timestamp: str
     """ISO 8601 in UTC with six fraction digits and `Z`."""
+
+    def __init_subclass__(cls, *, name: str = "") -> None:
+        super().__init_subclass__()
+        if name:
+            if name not in LIFECYCLE:
+                raise TypeError(f"{cls.__name__}: {name!r} has no row in `lifecycle.LIFECYCLE`")
+            registered[name] = cls
 
 
 @dataclass(kw_only=True)

@@ -15,9 +15,19 @@ from mockrec.formats.schema.objects import (
     TlsMetadata,
 )
 
+__all__ = [
+    "ClientError",
+    "RawPassthroughClosed",
+    "RawPassthroughData",
+    "RawPassthroughOpened",
+    "TlsClientError",
+    "TlsPassthroughClosed",
+    "TlsPassthroughOpened",
+]
+
 
 @dataclass(kw_only=True)
-class TlsClientError(Event):
+class TlsClientError(Event, name="tls-client-error"):
     """A TLS handshake failed, or the client gave up right after it."""
 
     id: str | None = None
@@ -41,7 +51,7 @@ class TlsClientError(Event):
 
 
 @dataclass(kw_only=True)
-class ClientError(ExchangeEvent):
+class ClientError(ExchangeEvent, name="client-error"):
     """A request failed before its head was understood, or its connection broke the protocol."""
 
     exchange_id: str | None = None
@@ -75,7 +85,7 @@ class TunnelEvent(ExchangeEvent):
 
 
 @dataclass(kw_only=True)
-class TlsPassthroughOpened(TunnelEvent):
+class TlsPassthroughOpened(TunnelEvent, name="tls-passthrough-opened"):
     """A TLS connection is passed on unread."""
 
     tls_metadata: TlsMetadata | None = None
@@ -83,7 +93,7 @@ class TlsPassthroughOpened(TunnelEvent):
 
 
 @dataclass(kw_only=True)
-class TlsPassthroughClosed(TlsPassthroughOpened):
+class TlsPassthroughClosed(TlsPassthroughOpened, name="tls-passthrough-closed"):
     """A passed-on TLS connection has ended."""
 
     bytes_received: int
@@ -93,12 +103,12 @@ class TlsPassthroughClosed(TlsPassthroughOpened):
 
 
 @dataclass(kw_only=True)
-class RawPassthroughOpened(TunnelEvent):
+class RawPassthroughOpened(TunnelEvent, name="raw-passthrough-opened"):
     """A connection in another protocol is passed on."""
 
 
 @dataclass(kw_only=True)
-class RawPassthroughClosed(TunnelEvent):
+class RawPassthroughClosed(TunnelEvent, name="raw-passthrough-closed"):
     """A passed-on connection has ended."""
 
     bytes_received: int
@@ -108,7 +118,7 @@ class RawPassthroughClosed(TunnelEvent):
 
 
 @dataclass(kw_only=True)
-class RawPassthroughData(ExchangeEvent):
+class RawPassthroughData(ExchangeEvent, name="raw-passthrough-data"):
     """A piece of what went through a raw tunnel."""
 
     direction: str

@@ -16,29 +16,46 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders
 from mockrec.formats.schema.objects import ErrorInfo, PartialResponse, TimingEvents
 
+__all__ = [
+    "Abort",
+    "Request",
+    "RequestBodyData",
+    "RequestInitiated",
+    "Response",
+    "ResponseBodyData",
+    "ResponseInformation",
+    "ResponseInitiated",
+    "RuleEvent",
+    "WebSocketAccepted",
+    "WebSocketClose",
+    "WebSocketMessageReceived",
+    "WebSocketMessageSent",
+    "WebSocketRequest",
+]
+
 
 @dataclass(kw_only=True)
-class RequestInitiated(RequestEvent):
+class RequestInitiated(RequestEvent, name="request-initiated"):
     """The head of a request is read; its body may still come."""
 
 
 @dataclass(kw_only=True)
-class RequestBodyData(DataPiece):
+class RequestBodyData(DataPiece, name="request-body-data"):
     """A piece of a request's body arrived."""
 
 
 @dataclass(kw_only=True)
-class Request(CompleteRequest):
+class Request(CompleteRequest, name="request"):
     """A request is complete."""
 
 
 @dataclass(kw_only=True)
-class ResponseInitiated(ResponseEvent):
+class ResponseInitiated(ResponseEvent, name="response-initiated"):
     """The final head of a response is sent."""
 
 
 @dataclass(kw_only=True)
-class ResponseInformation(ResponseEvent):
+class ResponseInformation(ResponseEvent, name="response-information"):
     """An interim response (1xx) is sent."""
 
     event_timestamp: float
@@ -46,12 +63,12 @@ class ResponseInformation(ResponseEvent):
 
 
 @dataclass(kw_only=True)
-class ResponseBodyData(DataPiece):
+class ResponseBodyData(DataPiece, name="response-body-data"):
     """A piece of a response's body was sent."""
 
 
 @dataclass(kw_only=True)
-class Response(ResponseEvent):
+class Response(ResponseEvent, name="response"):
     """A response is completely sent: the end of an exchange."""
 
     method: str
@@ -75,7 +92,7 @@ class Response(ResponseEvent):
 
 
 @dataclass(kw_only=True)
-class Abort(RequestEvent):
+class Abort(RequestEvent, name="abort"):
     """An exchange ended before it was complete."""
 
     host: str
@@ -91,12 +108,12 @@ class Abort(RequestEvent):
 
 
 @dataclass(kw_only=True)
-class WebSocketRequest(CompleteRequest):
+class WebSocketRequest(CompleteRequest, name="websocket-request"):
     """A WebSocket upgrade is asked for; it may yet be accepted or refused."""
 
 
 @dataclass(kw_only=True)
-class WebSocketAccepted(ResponseEvent):
+class WebSocketAccepted(ResponseEvent, name="websocket-accepted"):
     """The upgrade is accepted."""
 
     body: Body | None = None
@@ -128,17 +145,17 @@ class WebSocketMessage(ExchangeEvent):
 
 
 @dataclass(kw_only=True)
-class WebSocketMessageReceived(WebSocketMessage):
+class WebSocketMessageReceived(WebSocketMessage, name="websocket-message-received"):
     """A message from the client."""
 
 
 @dataclass(kw_only=True)
-class WebSocketMessageSent(WebSocketMessage):
+class WebSocketMessageSent(WebSocketMessage, name="websocket-message-sent"):
     """A message to the client."""
 
 
 @dataclass(kw_only=True)
-class WebSocketClose(ExchangeEvent):
+class WebSocketClose(ExchangeEvent, name="websocket-close"):
     """A WebSocket was closed with close frames: the end of an exchange."""
 
     stream_id: str
@@ -172,7 +189,7 @@ class WebSocketClose(ExchangeEvent):
 
 
 @dataclass(kw_only=True)
-class RuleEvent(Event):
+class RuleEvent(Event, name="rule-event"):
     """A rule says something: traffic to upstream servers, faults of a rule, `emit` steps."""
 
     id: str

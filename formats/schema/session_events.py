@@ -9,6 +9,15 @@ from mockrec.formats.schema.base import Event
 from mockrec.formats.schema.codec import LogObject
 from mockrec.formats.schema.objects import ErrorInfo
 
+__all__ = [
+    "CallbackError",
+    "Gap",
+    "RulesReloaded",
+    "SessionEnded",
+    "SessionStarted",
+    "UnknownEvent",
+]
+
 
 @dataclass(kw_only=True)
 class Listen(LogObject):
@@ -59,7 +68,7 @@ class Ci(LogObject):
 
 
 @dataclass(kw_only=True)
-class SessionStarted(Event):
+class SessionStarted(Event, name="session-started"):
     """The first record of a session, and of each part of a rotated one."""
 
     schema_version: int
@@ -97,7 +106,7 @@ class SessionStarted(Event):
 
 
 @dataclass(kw_only=True)
-class SessionEnded(Event):
+class SessionEnded(Event, name="session-ended"):
     """The last record of a session. A session without it was cut off."""
 
     reason: str
@@ -117,7 +126,7 @@ class SessionEnded(Event):
 
 
 @dataclass(kw_only=True)
-class Gap(Event):
+class Gap(Event, name="gap"):
     """Records were left out because the disk was too slow and `--on-full drop` was asked for."""
 
     counts: dict[str, int]
@@ -125,7 +134,7 @@ class Gap(Event):
 
 
 @dataclass(kw_only=True)
-class RulesReloaded(Event):
+class RulesReloaded(Event, name="rules-reloaded"):
     """The rules were replaced while recording."""
 
     rules: list[RuleInfo]
@@ -135,7 +144,7 @@ class RulesReloaded(Event):
 
 
 @dataclass(kw_only=True)
-class CallbackError(Event):
+class CallbackError(Event, name="callback-error"):
     """A function of `record.callbacks` raised. This record is handed to no callback."""
 
     id: str | None = None

@@ -12,8 +12,9 @@ from mockrec.formats.query.field import Field
 from mockrec.formats.query.fields import resolve
 from mockrec.formats.query.predicate import field_values
 from mockrec.formats.query.tokens import Reader
+from mockrec.formats.schema.lifecycle import ENDING_TYPES
 from mockrec.formats.select.inputs import SelectedLine
-from mockrec.formats.sessions.units import ENDING_TYPES, SESSION
+from mockrec.formats.sessions.units import SESSION
 
 FieldRow = list[Any]
 """A value for each field: None if it has none, a list if it has several."""

@@ -25,11 +25,12 @@ from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.schema.lifecycle import CONNECTION_TYPES, ENDING_TYPES, SESSION_TYPES
 from mockrec.formats.select.inputs import EVERYTHING, SelectedLine
 from mockrec.formats.sessions.inputs import Source, open_part
 from mockrec.formats.sessions.parts import ROTATED, find_part
 from mockrec.formats.sessions.recognise import is_lines
-from mockrec.formats.sessions.units import ENDING_TYPES, REMEMBERED, SESSION, SESSION_TYPES, SINGLE_TYPES
+from mockrec.formats.sessions.units import REMEMBERED, SESSION
 
 POLL_SECONDS = 0.1
 _OTHER_FORMAT = "only JSON Lines can be followed, also compressed: record with -o NAME.jsonl besides"
@@ -128,7 +129,7 @@ class Follower:
         bits = self._bits(record)
         if kind in SESSION_TYPES and not (self._plan.records and self._plan.decide(bits)):
             yield SelectedLine(raw, SESSION, 0)
-        elif self._plan.records or kind in SINGLE_TYPES or not isinstance(identity, str):
+        elif self._plan.records or kind in CONNECTION_TYPES or not isinstance(identity, str):
             if self._plan.decide(bits):
                 self._units += 1
                 self.found += 1

@@ -13,10 +13,11 @@ from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
+from mockrec.formats.schema.lifecycle import SESSION_TYPES
 from mockrec.formats.select.answers import Answerer, lines_of
 from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
 from mockrec.formats.sessions.live import why_incomplete
-from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
+from mockrec.formats.sessions.units import SESSION, Units
 
 EVERYTHING = "type"
 """An expression that every record matches."""

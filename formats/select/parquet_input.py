@@ -24,10 +24,11 @@ from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.pruning import may_match, possible_tests
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.schema.lifecycle import SESSION_TYPES
 from mockrec.formats.select.answers import ProbedRecord
 from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.blocks import Progress, no_progress
-from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
+from mockrec.formats.sessions.units import SESSION, Units
 
 _SESSION_TYPES = arrays.texts(sorted(SESSION_TYPES))
 _WHOLE_ROWS = 2_048

@@ -7,13 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mockrec.formats.schema.events import TERMINAL_TYPES
+from mockrec.formats.schema.lifecycle import CONNECTION_TYPES, ENDING_TYPES, SESSION_TYPES
 
-SESSION_TYPES = frozenset({"session-started", "session-ended", "gap", "rules-reloaded"})
-"""About the recording as a whole: kept whatever is looked for."""
-SINGLE_TYPES = frozenset({"client-error", "tls-client-error"})
-"""Have an id that no other record has."""
-ENDING_TYPES = TERMINAL_TYPES | {"tls-passthrough-closed", "raw-passthrough-closed"}
 REMEMBERED = 65_536
 """Units that have ended and are remembered for late records (a rule-event, a request whose answer came first)."""
 
@@ -52,7 +47,7 @@ class Units:
             else:
                 unit = len(bits)
                 bits.append(answered)
-                if type(identity) is str and kind not in SINGLE_TYPES:
+                if type(identity) is str and kind not in CONNECTION_TYPES:
                     known[identity] = unit
             if kind in ENDING_TYPES and type(identity) is str:
                 ended.append(identity)

@@ -1,4 +1,4 @@
-"""Sessions that keep the guarantees of the log, for tests."""
+"""Read sessions in tests, with a check of the log's guarantees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 
 def audit(session: Session) -> tuple[list[Record], list[str]]:
-    """All records of an open session, and what in it is not as its guarantees say."""
+    """Return all records of an open session, and the guarantees of the log that it breaks."""
     audit = Audit(session.header, session.bodies_folder)
     records: list[Record] = []
     for line in session.scan():
@@ -24,13 +24,13 @@ def audit(session: Session) -> tuple[list[Record], list[str]]:
 
 
 def audited(session: Session) -> list[Record]:
-    """The records of one in which everything is."""
+    """Return the records of an open session, which must keep all guarantees."""
     records, findings = audit(session)
     assert findings == []
     return records
 
 
 def read(path: Path) -> list[Record]:
-    """The same of a file."""
+    """Return the records of a session's file, which must keep all guarantees."""
     with open_session(path) as session:
         return audited(session)

@@ -1,8 +1,8 @@
-"""Shows a page in the system's Chromium through Playwright, and prints its title when the page has told all:
+"""Show a page in the system's Chromium through Playwright, and print its title once the page has set it:
 
-    python browser_page.py CHROMIUM URL [PROXY] [HAR]    PROXY: "" for none. HAR: all is answered from that file
+    python browser_page.py CHROMIUM URL [PROXY] [HAR]    PROXY: "" for none. HAR: every request is answered from that file
 
-A program of its own: Playwright wants a thread without an event loop.
+It is a separate program because Playwright needs a thread without an event loop.
 """
 
 from __future__ import annotations

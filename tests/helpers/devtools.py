@@ -20,7 +20,7 @@ LOADED = "new Promise(done => document.readyState === 'complete' ? done() : addE
 
 @contextmanager
 def developer_tools(profile: Path) -> Iterator[Callable[[str], Any]]:
-    """A function that evaluates JavaScript in a page of the developer tools, until the end of the block."""
+    """Run Chromium until the end of the block; yield a function that evaluates JavaScript in its developer tools."""
     browser = subprocess.Popen(
         ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
          f"--user-data-dir={profile}", "about:blank"],
@@ -50,7 +50,7 @@ def developer_tools(profile: Path) -> Iterator[Callable[[str], Any]]:
             session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
             def evaluate(script: str) -> Any:
-                # Until the page is there, its modules cannot be imported.
+                # The page's modules can be imported only after it has loaded.
                 call("Runtime.evaluate", session, expression=LOADED, awaitPromise=True)
                 answer = call("Runtime.evaluate", session, expression=script, awaitPromise=True, returnByValue=True)
                 assert "exceptionDetails" not in answer, answer

@@ -1,11 +1,11 @@
-"""Pages of documentation as data: their blocks, and what a shown output has to have in common with a real one.
+"""Parse the fenced blocks of documentation pages, and compare shown output with real output.
 
-<!-- not run: REASON -->        the next block is only read; with a second comment, `<!-- instead: COMMAND -->`,
-                                that command is run in its place
-<!-- given: THING, THING -->    what a reader has who comes to this place, see `newcomer.py`
-```sh                           commands that are run; what they print is not looked at
-```console                      commands behind `$ `, and what they print; `…` stands for anything in a line, a line
-                                with nothing else for any number of lines
+<!-- not run: REASON -->        the next block is not run; with a second comment, `<!-- instead: COMMAND -->`,
+                                that command is run instead
+<!-- given: THING, THING -->    files and servers that the reader already has here, see `newcomer.py`
+```sh                           commands that are run; their output is not compared
+```console                      commands after `$ `, and their output; `…` stands for any text in a line, and alone in a
+                                line for any number of lines
 ```yaml, python, ini, js        a file, where the first line is a comment with its name
 """
 
@@ -30,7 +30,7 @@ _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 
 @dataclass
 class Block:
-    """A fenced block, and the comments that stand before it."""
+    """A fenced block, and the comments before it."""
 
     line: int
     language: str
@@ -39,17 +39,18 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The name of the file that it shows."""
+        """The name of the file that the block shows, if it shows one."""
         found = _FILE.match(self.text)
         return found[1] if found and self.language not in ("sh", "console") else None
 
     def commands(self) -> Iterator[tuple[str, list[str]]]:
-        """Each command with the lines that it prints. In front there may be lines of a program that runs already."""
+        """Yield each command with its shown output. Output before the first command is of a program that already runs."""
         lines = self.text.replace("\\\n", "\\\0").splitlines()
         if self.language == "sh":
             yield from ((line.replace("\\\0", "\\\n"), []) for line in lines if line and not line.startswith("#"))
             return
-        command, shown = "", []
+        command = ""
+        shown: list[str] = []
         for line in [*lines, "$ "]:
             if line.startswith("$ "):
                 if command or shown:
@@ -60,7 +61,7 @@ class Block:
 
 
 def blocks(text: str) -> list[Block]:
-    """The blocks of a page, in their order."""
+    """Return the blocks of a page, in order."""
     found: list[Block] = []
     notes: dict[str, str] = {}
     for piece in _PIECE.finditer(text):
@@ -69,12 +70,12 @@ def blocks(text: str) -> list[Block]:
             continue
         found.append(Block(text.count("\n", 0, piece.start()) + 1, piece["language"], piece["text"], notes))
         notes = {}
-    assert not notes, f"there is no block behind {notes}"
+    assert not notes, f"there is no block after {notes}"
     return found
 
 
 def differences(shown: list[str], real: str) -> str:
-    """Where what a page shows and what a program says are not the same; empty where they are."""
+    """Compare shown with real output; return both if they differ, else an empty text."""
     pattern = "".join(r"(?:.*\n)*?" if line == "…" else rf"{_line(line)}\n" for line in shown)
     said = "\n".join(_plain(line) for line in real.replace("\r\n", "\n").rstrip("\n").split("\n"))
     if re.fullmatch(pattern, f"{said}\n" if said else ""):
@@ -87,6 +88,6 @@ def _line(shown: str) -> str:
 
 
 def _plain(line: str) -> str:
-    """A line without what differs from run to run, and without the width of columns."""
+    """Return a line without the parts that differ from run to run, and with single blanks between columns."""
     line = _UUID.sub("ID", _DURATION.sub("TIME", _COLOUR.sub("", line)))
     return re.sub(r"(?<=\S) +", " ", line).rstrip()

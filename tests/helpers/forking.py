@@ -1,11 +1,11 @@
-"""Starts of the program that cost no imports: a process that has done them once is copied for each.
+"""Start mockrec without its imports: a fork server imports its modules once, and each start is a fork of it.
 
 A start takes nearly half a second of processor time, most of it imports, and the tests start the program more than a
-thousand times. So a process of its own imports what the program imports and forks at each request; the copy is given
-the arguments, environment, folder and streams that a new process would have, and does what `python -m mockrec.cli` does.
+thousand times. A copy gets the arguments, environment, folder and streams that a new process would have, and runs
+`python -m mockrec.cli`.
 
-What Python reads when it starts (PYTHON… in the environment) cannot be given to a copy: such programs are started as
-usual. So are all of them where MOCKREC_TESTS_FORK is 0, or where the system has no pidfd.
+A copy cannot get what Python reads when it starts (PYTHON… in the environment): such programs are started as new
+processes. So are all programs if MOCKREC_TESTS_FORK is 0, or if the system has no pidfd.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _IMPORTED = (
     "mockrec.cli.app", "mockrec.cli.recording", "mockrec.cli.supervise",
     "anyio._backends._asyncio", "encodings.idna", "importlib.metadata", "typer._adapters", "uvloop",
 )  # fmt: skip
-"""What a start imports; a name that is missing makes it slower, and nothing else."""
+"""The modules that a start imports; a missing name makes starts slower, and has no other effect."""
 _STATEFUL = ("mockrec.engine.clock", "mockrec.engine.ids")
-"""Modules that read the clock, or draw a number, when they are imported."""
+"""Modules that read the clock or a random number when they are imported; each copy imports them again."""
 
 
 class Forked:
-    """A program that runs: the part of `subprocess.Popen` that tests use."""
+    """A running copy, with the part of `subprocess.Popen` that tests use."""
 
     def __init__(self, pid: int, status: socket.socket) -> None:
         self.pid = pid
@@ -45,13 +45,13 @@ class Forked:
         self._status = status
 
     def poll(self) -> int | None:
-        """The exit code, if it has ended."""
+        """Return the exit code, or None while it runs."""
         if self.returncode is None and select.select([self._status], [], [], 0)[0]:
             self._end()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired."""
+        """Wait for the exit code. Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
             if not select.select([self._status], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(f"mockrec, process {self.pid}", timeout or 0.0)
@@ -64,21 +64,24 @@ class Forked:
         self._status.close()
 
     def send_signal(self, number: int) -> None:
+        """Send a signal if the copy still runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
+        """Send SIGTERM if the copy still runs."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
+        """Send SIGKILL if the copy still runs."""
         self.send_signal(signal.SIGKILL)
 
 
 class ForkServer:
-    """The process that is copied."""
+    """The process that forks."""
 
     def __init__(self, imported: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
-        """`imported` are further modules that the copies have; `env` is its environment (None: ours)."""
+        """`imported`: further modules to import; `env`: its environment (None: ours)."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -87,11 +90,11 @@ class ForkServer:
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                process_group=0,  # an interrupt from the keyboard is for pytest
+                process_group=0,  # Ctrl-C interrupts pytest, not the fork server
             )
 
     def start(self, argv: Sequence[str | Path], env: Mapping[str, str], cwd: Path, streams: Sequence[int]) -> Forked:
-        """`mockrec ARGV` with these streams for its stdin, stdout and stderr, in a process group of its own."""
+        """Start `mockrec ARGV` in a new process group, with the descriptors `streams` as stdin, stdout and stderr."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             request = {"argv": [str(argument) for argument in argv], "env": dict(env), "cwd": str(cwd)}
@@ -100,6 +103,7 @@ class ForkServer:
         return Forked(int(ours.recv(64)), ours)
 
     def close(self) -> None:
+        """End the fork server."""
         self._control.close()
         self._process.wait(_START_SECONDS)
 
@@ -107,7 +111,7 @@ class ForkServer:
 def started(
     server: ForkServer, argv: Sequence[str | Path], env: Mapping[str, str], cwd: Path, stderr: Path
 ) -> subprocess.Popen[bytes] | Forked:
-    """`mockrec ARGV`, as a copy where that can be, in a process group of its own; what it says goes to a file."""
+    """Start `mockrec ARGV` in a new process group, as a copy where possible; stderr goes to a file."""
     with open(os.devnull, "r+b", buffering=0) as null, stderr.open("wb") as said:
         if can_fork(env):
             return server.start(argv, env, cwd, (null.fileno(), null.fileno(), said.fileno()))
@@ -116,24 +120,24 @@ def started(
 
 
 def can_fork(env: Mapping[str, str]) -> bool:
-    """Whether a program with this environment can be a copy."""
+    """Return whether a program with this environment can be a copy."""
     python = {name for name in {*env, *os.environ} if name.startswith("PYTHON")}
     same = all(env.get(name) == os.environ.get(name) for name in python)
     return same and hasattr(os, "pidfd_open") and os.environ.get("MOCKREC_TESTS_FORK") != "0"
 
 
-# ── the process itself ─────────────────────────────────────────────────────────────────────────────
+# ── the fork server ─────────────────────────────────────────────────────────────────────────────
 
 
 def _import(more: Sequence[str]) -> None:
     for name in (*_IMPORTED, *more):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    gc.freeze()  # what is shared with the copies stays shared
+    gc.freeze()  # memory that is shared with the copies stays shared
 
 
 def _serve(control: socket.socket) -> dict[str, Any]:
-    """Answer requests; return in the copies, with what has been asked for. Ends when nobody can ask any more."""
+    """Fork at each request; return in the copies, with the request. Ends the process when the socket is closed."""
     running: dict[int, tuple[int, socket.socket]] = {}
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -143,7 +147,7 @@ def _serve(control: socket.socket) -> dict[str, Any]:
                 pid, status = running.pop(number)
                 poll.unregister(number)
                 os.close(number)
-                _tell(status, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                _report(status, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                 status.close()
                 continue
             message, descriptors, _, _ = socket.recv_fds(control, _MESSAGE, 4)
@@ -164,19 +168,19 @@ def _serve(control: socket.socket) -> dict[str, Any]:
                 return found
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
-            _tell(status, pid)
+            _report(status, pid)
             pidfd = os.pidfd_open(pid)
             poll.register(pidfd, select.POLLIN)
             running[pidfd] = pid, status
 
 
-def _tell(status: socket.socket, number: int) -> None:
-    with contextlib.suppress(OSError):  # nobody wants to know
+def _report(status: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # the test has already closed its end
         status.send(str(number).encode())
 
 
 def _run(argv: list[str], env: dict[str, str], cwd: str) -> None:
-    """What `python -m mockrec.cli` does."""
+    """Run `python -m mockrec.cli ARGV` in this process."""
     os.setpgid(0, 0)
     os.chdir(cwd)
     os.environ.clear()

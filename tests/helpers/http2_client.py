@@ -1,4 +1,4 @@
-"""A client that speaks HTTP/2 stream by stream, with the package h2, and keeps what it is told until a test asks for it."""
+"""An HTTP/2 client for tests, on the package h2. It keeps received events until a test asks for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import h2.events
 
 
 class Talk:
-    """One connection; `sock` is a socket, or TLS on one."""
+    """One connection; `sock` is a plain or a TLS socket."""
 
     def __init__(self, sock: Any, *, scheme: str = "http", authority: str = "h.test") -> None:
         self.sock = sock
@@ -22,6 +22,7 @@ class Talk:
         self.flush()
 
     def flush(self) -> None:
+        """Send the bytes that h2 has queued."""
         self.sock.sendall(self.conn.data_to_send())
 
     def ask(
@@ -33,7 +34,7 @@ class Talk:
         body: bytes | None = None,
         end: bool = True,
     ) -> int:
-        """The number of the stream of a request: GET, or POST with a body; without `end`, more of the body follows."""
+        """Send a request (GET, or POST with a body) and return its stream; with `end=False` more of the body follows."""
         number: int = self.conn.get_next_available_stream_id()
         method = method or ("GET" if end and body is None else "POST")
         head = [(":method", method), (":scheme", self._scheme), (":path", path)]
@@ -45,29 +46,29 @@ class Talk:
         return number
 
     def tunnel(self, authority: str, *more: tuple[str, str]) -> int:
-        """The number of the stream of a CONNECT."""
+        """Send CONNECT and return its stream."""
         number: int = self.conn.get_next_available_stream_id()
         self.conn.send_headers(number, [(":method", "CONNECT"), (":authority", authority), *more])
         self.flush()
         return number
 
     def send(self, stream: int, data: bytes, *, end: bool = False) -> None:
-        """A piece of a body, as large as the windows allow."""
+        """Send a part of a body; it must fit into the windows."""
         self.conn.send_data(stream, data, end_stream=end)
         self.flush()
 
     def more(self) -> bool:
-        """Read what has come; False at the end."""
+        """Read available bytes and handle their events; False at the end of the connection."""
         data = self.sock.recv(65536)
         self.events += self.conn.receive_data(data) if data else []
         try:
             self.flush()
         except OSError:
-            pass  # the other side has left; what it has said before is still read
+            pass  # the server disconnected; its earlier events are still read
         return bool(data)
 
     def until(self, kind: type | tuple[type, ...], stream: int | None = None) -> Any:
-        """The next event of a kind, on a stream if one is named; the others stay."""
+        """Return the next event of a kind, on `stream` if given; other events stay queued."""
         while True:
             for index, event in enumerate(self.events):
                 if isinstance(event, kind) and stream in (None, getattr(event, "stream_id", None)):
@@ -76,22 +77,22 @@ class Talk:
             assert self.more(), f"the end came before {kind}"
 
     def status(self, stream: int) -> str:
-        """The status of the answer on a stream."""
+        """Return the status of the response on a stream."""
         return str(dict(self.until(h2.events.ResponseReceived, stream).headers)[":status"])
 
     def data(self, stream: int) -> bytes:
-        """What has come of a body so far."""
+        """Return the received part of a body."""
         found = [one for one in self.events if isinstance(one, h2.events.DataReceived) and one.stream_id == stream]
         return b"".join([event.data for event in found])
 
     def answer(self, stream: int) -> tuple[str, bytes]:
-        """The status and body of an answer, once it is over; the status is that of the reset, if one ended it."""
+        """Wait for the end of a response; return its status and body. The status is `reset CODE` after a reset."""
         over = self.until((h2.events.StreamEnded, h2.events.StreamReset), stream)
         reset = isinstance(over, h2.events.StreamReset)
         return f"reset {over.error_code}" if reset else self.status(stream), self.data(stream)
 
     def rest(self) -> list[Any]:
-        """Everything until the end of the connection."""
+        """Return all events until the end of the connection."""
         while self.more():
             pass
         return self.events

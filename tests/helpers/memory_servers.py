@@ -1,4 +1,4 @@
-"""Servers in memory for replays: real connections over pipes that are no sockets, in place of a gateway that dials."""
+"""Origin servers in memory, for tests of replays: real HTTP connections over byte streams that are not sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Server = Callable[["MemoryPipe", bytes], None]
 
 
 class MemoryPipe:
-    """The replay's end of a connection. `server(pipe, data)` is told what was sent, and says what it likes."""
+    """The client's end of a connection. `server(pipe, data)` is called with the sent bytes, and may respond with `say`."""
 
     peer = ("192.0.2.1", 80)
     local = ("192.0.2.2", 5000)
@@ -25,14 +25,14 @@ class MemoryPipe:
         self.server = server
         self.sent = b""
         self.state: Any = None
-        """What the server remembers of the connection."""
+        """State of the connection that the server keeps."""
         self._said: list[bytes | Exception] = []
         self._news = anyio.Event()
         self._expired = False
         self.closed = False
 
     def say(self, *said: bytes | Exception) -> None:
-        """What the server says next, or how the connection ends."""
+        """Add bytes that the server sends next, or the exception that ends the connection."""
         self._said += said
         self._news.set()
 
@@ -65,7 +65,7 @@ class MemoryPipe:
         self._expired = False
 
     def watch(self, ended: Callable[[], None] | None) -> None:
-        """Nobody ends it in these tests while nobody reads."""
+        """Do nothing: in these tests no connection ends while it is not read."""
 
     @property
     def alive(self) -> bool:
@@ -73,21 +73,21 @@ class MemoryPipe:
 
 
 class NoBackpressure:
-    """A log that keeps up."""
+    """The backpressure of a log that never falls behind."""
 
     behind = False
 
     async def wait_for_room(self) -> None:
-        raise AssertionError("nobody waits for a log that keeps up")
+        raise AssertionError("a log that is not behind was waited for")
 
 
 class MemoryGateway:
-    """What replays need of a `Gateway`. Connections are kept for each peer, as its pool would."""
+    """The part of a `Gateway` that replays use. It keeps connections for each client connection, as its pool does."""
 
     def __init__(self, server: Server, *, error: Exception | None = None) -> None:
         self.server = server
         self.error = error
-        """Why nothing can be reached."""
+        """The error of every attempt to connect."""
         self.pipes: list[MemoryPipe] = []
         self.kept: dict[str, list[Http1UpstreamConnection]] = {}
         self.backpressure: Any = NoBackpressure()
@@ -111,11 +111,11 @@ class MemoryGateway:
 
 
 def answering(*answers: bytes | Exception) -> Server:
-    """Answers each request with the next of these, and then with the last."""
+    """Return a server that answers each request with the next of these; further requests with the last."""
     left = list(answers)
 
     def server(pipe: MemoryPipe, data: bytes) -> None:
-        if b"\r\n\r\n" in data:  # a head; the rest of a body needs no answer
+        if b"\r\n\r\n" in data:  # a head; later parts of a body need no response
             pipe.say(left.pop(0) if len(left) > 1 else left[0])
 
     return server

@@ -1,7 +1,7 @@
-"""Somebody who sits at two terminals in an empty folder, and types what a page says.
+"""A reader who types the commands of a documentation page, in an empty folder with two terminals.
 
-What runs until it is stopped (`mockrec run` without COMMAND, `replay --serve`) has the first terminal; it goes on until `^C`
-is typed, until the next such program is started, or until the page ends. Ports 8000 and 3000 of the pages are free ones here.
+Programs that run until they are stopped (`mockrec run` without COMMAND, `replay --serve`) use the first terminal, until the
+page shows `^C`, the next such program starts, or the page ends. Ports 8000 and 3000 of the pages are replaced by free ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STAYS = re.compile(r"""^(?:\w+=(?:"[^"]*"|\S*) )*mockrec (?:run\b(?!.* -- )|rep
 _MAY_SAY_NO = re.compile(r"mockrec (?:diff|verify)\b|--diff\b|--strict\b")
 _OUTPUT = re.compile(r"(?<= )-o (\S+)|(?<=--to-rules )(\S+)|(?<=--repair )(\S+)")
 _SETTING = re.compile(r"proxy|_CERT|(?<!^MOCKREC)_CA_|CAINFO|^PIP_|^JAVA_TOOL|^GIT_|^NODE_", re.IGNORECASE)
-"""Variables by which this machine tells clients what the pages are about to tell them."""
+"""Environment variables that configure proxies and certificates: the pages set them, so the machine must not."""
 _SUITE = """\
 import http.client, os
 
@@ -43,7 +43,7 @@ _LATE_SECONDS = 10.0
 
 
 class Terminal:
-    """A program on a terminal of its own, and what it has printed there."""
+    """A program with its own terminal, and the text that it has printed there."""
 
     def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
         ours, theirs = pty.openpty()
@@ -61,7 +61,7 @@ class Terminal:
         while True:
             try:
                 data = os.read(self._descriptor, 65536)
-            except OSError:  # nobody has the terminal open any more
+            except OSError:  # the last process with this terminal has ended
                 return
             if not data:
                 return
@@ -78,7 +78,7 @@ class Terminal:
             time.sleep(0.005)  # there is no event to wait for
 
     def end(self, number: int | None = None) -> int:
-        """Wait for its end, after a signal if one is given."""
+        """Send a signal, if given, and wait for the end; return the exit code."""
         if number is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)
         try:
@@ -92,12 +92,12 @@ class Terminal:
 
 
 def _outputs(command: str) -> set[str]:
-    """The files that a command writes."""
+    """Return the files that a command writes."""
     return {next(filter(None, found.groups())) for found in _OUTPUT.finditer(command)}
 
 
 class Newcomer:
-    """Types the blocks of a page, one after another."""
+    """Follows the blocks of a page in order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "work"
@@ -123,13 +123,13 @@ class Newcomer:
         self._ports = {"8000": _free_port(), "3000": _free_port()}
         self._first: Terminal | None = None
         self._written: set[str] = set()
-        """What the first terminal's program writes."""
+        """The files that the first terminal's program writes."""
         self._seen = 0
         self._server: http.server.ThreadingHTTPServer | None = None
         self._code = 0
 
     def read(self, block: Block) -> None:
-        """Do what a block says."""
+        """Run the commands of a block, or write the file that it shows."""
         for thing in block.notes.get("given", "").split(", "):
             if thing:
                 self._give(thing)
@@ -148,14 +148,14 @@ class Newcomer:
                     self._look_at_the_first(shown)
 
     def leave(self) -> None:
-        """The end of the page."""
+        """Stop all programs at the end of the page."""
         if self._first is not None:
             self._first.end(signal.SIGINT)
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
 
-    # ── what is there already ──────────────────────────────────────────────────────────────────────
+    # ── files and servers that the reader already has ──────────────────────────────────────────────────────────────────────
 
     def _give(self, thing: str) -> None:
         target = self.folder / thing
@@ -186,7 +186,7 @@ class Newcomer:
     # ── typing ─────────────────────────────────────────────────────────────────────────────────────
 
     def _type(self, command: str, shown: list[str] | None, careful: bool) -> None:
-        if not careful:  # lines of such a block are alternatives: each begins with nothing written yet
+        if not careful:  # lines of such a block are alternatives: the outputs of earlier ones are removed
             for name in _outputs(command) & self._written:
                 self._stop_first()  # a log that is removed while it is recorded ends its run with an error
                 self._written.discard(name)
@@ -208,9 +208,9 @@ class Newcomer:
             self._look_at_the_first(shown)
 
     def _run(self, command: str, shown: list[str] | None, allowed: range | tuple[int, ...]) -> None:
-        """One command, in a shell that knows what the shells before it were told."""
+        """Run one command in a shell with the variables and exit code of the shells before it."""
         script = f"cd {shlex.quote(str(self.folder))}\n. {self._state}\n(exit {self._code})\n{command}\ncode=$?\nexport -p > {self._state}\nexit $code\n"
-        # What somebody types seconds later is in the log that is being written; here it may not be there yet.
+        # A reader types seconds later, when the records are in the log; here they may not be written yet.
         deadline = time.monotonic() + (_LATE_SECONDS if self._first is not None and _READS.match(command) else 0.0)
         while True:
             terminal = Terminal(script, self.folder, self._environment)
@@ -224,7 +224,7 @@ class Newcomer:
         assert not different, f"$ {command}\n{different}"
 
     def _look_at_the_first(self, shown: list[str]) -> None:
-        """What has come on the first terminal since it was looked at, after Ctrl-C if that is in it."""
+        """Compare `shown` with the new output of the first terminal, after Ctrl-C if `shown` contains it."""
         first = self._first
         assert first is not None, "nothing runs there"
         if "^C" in shown:
@@ -260,7 +260,7 @@ class Newcomer:
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
-    """The server of the pages: says yes to everything."""
+    """The server of the pages: answers every request with 200."""
 
     protocol_version = "HTTP/1.1"
 

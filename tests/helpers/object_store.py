@@ -1,6 +1,6 @@
-"""An object store on loopback that speaks as much of S3 as pyarrow's client does. Needs the standard library only.
+"""An object store on loopback with the part of S3 that pyarrow's client uses. Needs the standard library only.
 
-Objects live in memory. Nothing is authenticated: what a client signs is not looked at.
+Objects are in memory. Requests are not authenticated: signatures are ignored.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from itertools import count
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -23,7 +24,7 @@ _PART = re.compile(rb"<PartNumber>(\d+)</PartNumber>")
 
 
 class ObjectStore(ThreadingHTTPServer):
-    """`buckets[bucket][key]` is an object's bytes; `requests` has a method and target for each that was answered."""
+    """`buckets[bucket][key]` is an object's bytes; `requests` has method and target of each answered request."""
 
     daemon_threads = True
 
@@ -36,7 +37,7 @@ class ObjectStore(ThreadingHTTPServer):
         self.port: int = self.server_address[1]
 
     def uri(self, path: str) -> str:
-        """The address of `bucket/key`, as mockrec and pyarrow take it."""
+        """Return the URI of `bucket/key` for mockrec and pyarrow."""
         return f"s3://{path}?region=us-east-1&scheme=http&endpoint_override=127.0.0.1%3A{self.port}"
 
 
@@ -46,12 +47,12 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "NO_PROXY": "127.0.0.1",
 }
-"""What a client's process needs in its environment."""
+"""Environment variables of the process that uses the store."""
 
 
 @contextmanager
 def object_store(*buckets: str) -> Iterator[ObjectStore]:
-    """A store with these empty buckets, until the end of the block."""
+    """Run a store with these empty buckets until the end of the block."""
     with ObjectStore(*buckets) as store:
         thread = threading.Thread(target=store.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -68,9 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: ObjectStore
 
     def handle_expect_100(self) -> bool:
-        going_on = super().handle_expect_100()
+        proceed = super().handle_expect_100()
         self.wfile.flush()
-        return going_on
+        return proceed
 
     def log_request(self, *_: object) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
@@ -79,14 +80,14 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _target(self) -> tuple[dict[str, bytes] | None, str, dict[str, str]]:
-        """The bucket's objects (None: no such bucket), the key, and the query."""
+        """Return the bucket's objects (None: no such bucket), the key, and the query."""
         parts = urlsplit(self.path)
         bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         return self.server.buckets.get(bucket), key, query
 
     def _content(self) -> bytes:
-        """The body. The SDK sends it in its own chunks, each with a signature or the last with a checksum."""
+        """Return the body, decoded from `aws-chunked`: chunks with a signature each, or with a checksum after the last."""
         data = self.rfile.read(int(self.headers["Content-Length"])) if "Content-Length" in self.headers else b""
         if "Transfer-Encoding" in self.headers:
             data = self._unchunked(self.rfile)
@@ -102,20 +103,21 @@ class _Handler(BaseHTTPRequestHandler):
         return data
 
     @staticmethod
-    def _unchunked(file: object) -> bytes:
+    def _unchunked(file: BufferedIOBase) -> bytes:
         found = b""
-        while size := int(file.readline().partition(b";")[0], 16):  # type: ignore[attr-defined]
-            found += file.read(size)  # type: ignore[attr-defined]
-            file.readline()  # type: ignore[attr-defined]
-        while file.readline() not in (b"\r\n", b""):  # type: ignore[attr-defined]
+        while size := int(file.readline().partition(b";")[0], 16):
+            found += file.read(size)
+            file.readline()
+        while file.readline() not in (b"\r\n", b""):
             pass
         return found
 
-    def _answer(self, status: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
+    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        """Send a response; to HEAD without the body, but with its length."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -137,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200)
         else:
             data = objects[key]
-            self._answer(200, length=len(data), ETag=_etag(data), Last_Modified=formatdate(_MODIFIED, usegmt=True))
+            self._answer(200, data, ETag=_etag(data), Last_Modified=formatdate(_MODIFIED, usegmt=True))
 
     def do_GET(self) -> None:
         objects, key, query = self._target()
@@ -157,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(206, data[start : end + 1], Content_Range=f"bytes {start}-{end}/{len(data)}", **headers)
 
     def _list(self, objects: dict[str, bytes], query: dict[str, str]) -> None:
-        """ListObjectsV2, all at once."""
+        """Answer ListObjectsV2 with a single page."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         entries, folders = [], []
         for key, data in sorted(objects.items()):

@@ -1,5 +1,7 @@
-"""How far a process has come, in time and in processor time: what is promised of a program is promised while it gets to
-run, and on a busy machine that is a part of the time."""
+"""Measure the progress of a process in time and in processor time.
+
+A promise such as "within a second" holds while the program gets to run; on a busy machine that is only a part of the time.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,11 @@ from dataclasses import dataclass
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has used of the processors in all its threads; infinite once it is gone. Linux: its clock (see
-    clock_getcpuclockid(3)) is the complement of its pid, shifted by three bits, 2 for all threads."""
+    """Return the processor time of all threads of a process; infinite once it has ended.
+
+    On Linux its clock (see clock_getcpuclockid(3)) is the complement of its pid, shifted by three bits, plus 2 for "all
+    threads".
+    """
     try:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
@@ -27,16 +32,16 @@ class Moment:
 
     @classmethod
     def of(cls, pid: int) -> Moment:
-        """Now."""
+        """Return the present moment of a process."""
         return cls(time.monotonic(), processor_seconds(pid))
 
     def is_before(self, other: Moment, wall: float, processor: float) -> bool:
-        """Whether `other` is later by so much of both."""
+        """Return whether `other` is later by at least `wall` and `processor` seconds."""
         return self.wall < other.wall - wall and self.processor < other.processor - processor
 
 
 def let_run(pid: int, wall: float, processor: float, ended: Callable[[], bool] = lambda: False) -> None:
-    """Wait until a process has had so much of both from now on, or has ended."""
+    """Wait until a process has used both times from now on, or `ended()` is true."""
     began = Moment.of(pid)
     while not ended() and not began.is_before(Moment.of(pid), wall, processor):
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Promises of docs/replay.md as rows: what is recorded, what is asked, and what is given."""
+"""The promises of docs/replay.md as rows: recorded exchanges, requests, and the expected responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARK = "redacted-0123abcd"
 
 @dataclass(frozen=True, slots=True)
 class Taped:
-    """A recorded exchange. `answer` is its body; the fields of the answer follow."""
+    """A recorded exchange: `answer` and `fields` of the response, `asked` and `body` of the request."""
 
     start: str
     answer: bytes | str
@@ -34,16 +34,16 @@ class Taped:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request, and what it is to get: a body (of the recorded status), a status, or both."""
+    """A request, and its expected response: a body (with the recorded status), a status, or both."""
 
     start: str
     gets: bytes | str | int | tuple[int, bytes]
     fields: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     head: tuple[str, str] | None = None
-    """A field that the answer has."""
+    """A field that the response must have."""
     says: str = ""
-    """What a miss says."""
+    """A text that the 503 of a miss must contain."""
     is_guess: bool = False
 
 
@@ -52,6 +52,8 @@ DEFAULT = MatchOptions()
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One promise: the recorded exchanges and the requests that show it."""
+
     promise: str
     tape: tuple[Taped, ...]
     asks: tuple[Ask, ...]
@@ -131,7 +133,7 @@ def write(recorded: Any, row: Row) -> None:
 
 
 async def assert_kept(row: Row, stage: Any, recorded: Any, cassette: Callable[..., Cassette]) -> None:
-    """Record, ask, and look at what was given and said."""
+    """Record the exchanges of a row, send its requests, and check the responses."""
     write(recorded, row)
     tape = cassette(row.match)
     act = replay_act(tape, Latency(), SocketSettings())

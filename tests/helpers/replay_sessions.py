@@ -1,4 +1,4 @@
-"""Sessions for tests of `replay --to`, written by hand."""
+"""Write sessions by hand, for tests of `replay --to`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def session_of(path: Path, *requests: dict[str, Any], apart: float = 0.0) -> Path:
-    """A session with these requests, answered with 200 each; `apart`: seconds between their beginnings."""
+    """Write a session of these requests, each with the response 200; they begin `apart` seconds after each other."""
     lines: list[dict[str, Any]] = []
     for number, given in enumerate(requests):
         identity = f"00000000-0000-7000-8000-{number:012d}"

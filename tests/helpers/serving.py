@@ -17,7 +17,7 @@ from waiting import until_there
 
 
 class Serving:
-    """`mockrec replay --serve`, ready."""
+    """A running `mockrec replay --serve` that accepts connections."""
 
     def __init__(self, process: subprocess.Popen[bytes] | Forked, stderr: Path, url: str, log: Path) -> None:
         self.process = process
@@ -27,19 +27,19 @@ class Serving:
         self.log = log
 
     def stop(self) -> tuple[int, str]:
-        """Exit code, and what was said."""
+        """Stop the program; return its exit code and stderr."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(20), self._stderr.read_text(encoding="utf-8")
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What was recorded, once it has stopped."""
+        """The records of its log, once it has stopped."""
         return read(self.log)
 
 
 @pytest.fixture
 def serve(fork_server: ForkServer, tmp_path: Path) -> Iterator[Callable[..., Serving]]:
-    """`serve(session, *options)`."""
+    """`serve(session, *options)` starts `mockrec replay --serve`; what still runs when the test ends is killed."""
     running: list[subprocess.Popen[bytes] | Forked] = []
 
     def start(session: Path | str, *options: str, env: dict[str, str] | None = None) -> Serving:

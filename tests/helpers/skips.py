@@ -1,6 +1,6 @@
-"""No test is skipped for want of something that can be installed, where MOCKREC_TESTS_SKIP is `none`, as in `.ci/run`.
+"""A pytest plugin: with MOCKREC_TESTS_SKIP=none, as in `.ci/run`, a missing program fails the run instead of skipping tests.
 
-A skip for another reason than those named here ends the run with exit code 1 then, and is listed.
+A skip for a reason that is not listed here is reported, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ALLOWED = {
     "there is no IPv6 on this machine": "a container may have none",
     "this machine has no address but loopback": "a container may have none",
 }
-"""Reasons of skips that no installation mends, and why they may be."""
+"""Reasons of skips that no installation can prevent, and why they are allowed."""
 
 
 def unexpected(reports: Iterable[Any]) -> list[str]:
-    """Where tests were skipped for another reason, and the reason."""
+    """Return place and reason of each skip that is not allowed."""
     found = set()
     for report in reports:
         path, line, reason = report.longrepr if isinstance(report.longrepr, tuple) else (report.nodeid, 0, "no reason")
@@ -38,7 +38,7 @@ def unexpected(reports: Iterable[Any]) -> list[str]:
 
 
 def _skipped(config: pytest.Config) -> list[str]:
-    reporter = config.pluginmanager.get_plugin("terminalreporter")  # the processes of -n have none
+    reporter = config.pluginmanager.get_plugin("terminalreporter")  # workers of -n have none
     if reporter is None or os.environ.get("MOCKREC_TESTS_SKIP") != "none":
         return []
     return unexpected(reporter.stats.get("skipped", []))

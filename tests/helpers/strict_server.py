@@ -1,13 +1,14 @@
-"""A server that is stricter than any: what it takes, nobody can read in another way.
+"""An HTTP/1.1 server that accepts only requests with a single possible reading, for tests of request smuggling.
 
-Its `serve` is what the fixture `upstream` runs for each connection.
+Its `serve` is the function that the fixture `upstream` calls for each connection.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+
+from upstreams import Served
 
 Request = tuple[str, str, bytes]
 """Method, target and body."""
@@ -19,40 +20,42 @@ _NO_TRAILER = re.compile(rb"(?im)^(?:content-length|transfer-encoding|host|conne
 
 @dataclass
 class Seen:
-    """What a connection has brought."""
+    """The requests of one connection."""
 
     requests: list[Request] = field(default_factory=list)
     problem: str = ""
-    """What could be read in another way."""
+    """The first bytes with more than one reading."""
     broken_off: bool = False
-    """Whether it ended in the middle of a message."""
+    """True if the connection ended in the middle of a message."""
 
 
 class _Strange(Exception):
-    """What could be read in another way."""
+    """Bytes with more than one reading."""
 
 
 class _BrokenOff(Exception):
-    """The end in the middle of a message."""
+    """The connection ended in the middle of a message."""
 
 
 class Strict:
-    """Reads requests as RFC 9112 writes them, and calls everything else a problem. Answers with what it has read."""
+    """Accepts requests exactly as RFC 9112 generates them, and answers with their method and target; other bytes are a
+    problem."""
 
     def __init__(self) -> None:
         self.connections: list[Seen] = []
 
     @property
     def requests(self) -> list[Request]:
-        """Of all connections."""
+        """Requests of all connections."""
         return [request for one in self.connections for request in one.requests]
 
     @property
     def problems(self) -> list[str]:
-        """Of all connections."""
+        """Problems of all connections."""
         return [one.problem for one in self.connections if one.problem]
 
-    def serve(self, connection: Any) -> None:
+    def serve(self, connection: Served) -> None:
+        """Handle one connection."""
         seen = Seen()
         self.connections.append(seen)
         try:
@@ -66,14 +69,14 @@ class Strict:
             seen.broken_off = True
 
 
-def _request(connection: Any) -> Request | None:
+def _request(connection: Served) -> Request | None:
     head = connection.until(b"\r\n\r\n")
     if not head:
         if connection.buffer:
             raise _BrokenOff
         return None
     if head == b"PRI * HTTP/2.0\r\n\r\n":
-        return None  # whoever asks by HTTP/2 is told that this is none (RFC 9113, 3.4)
+        return None  # close the connection: the server does not speak HTTP/2 (RFC 9113, 3.4)
     start, *lines = head[:-4].split(b"\r\n")
     matched = [_FIELD.fullmatch(line) for line in lines]
     if not _START.fullmatch(start) or None in matched:
@@ -92,30 +95,29 @@ def _request(connection: Any) -> Request | None:
     return method, target, _chunked(connection) if coding else _exactly(connection, int(length or b"0"))
 
 
-def _chunked(connection: Any) -> bytes:
+def _chunked(connection: Served) -> bytes:
     body = b""
     while (line := _line(connection)) != b"0":
         if not re.fullmatch(rb"[1-9a-f][0-9a-f]*", line):
             raise _Strange(f"the size {line!r}")
         body += _exactly(connection, int(line, 16))
         if _exactly(connection, 2) != b"\r\n":
-            raise _Strange("a chunk that goes on")
+            raise _Strange("a chunk without its end of line")
     while line := _line(connection):
         if not _FIELD.fullmatch(line) or _NO_TRAILER.match(line):
             raise _Strange(f"the trailer {line!r}")
     return body
 
 
-def _line(connection: Any) -> bytes:
-    line: bytes = connection.until(b"\r\n")
+def _line(connection: Served) -> bytes:
+    line = connection.until(b"\r\n")
     if not line:
         raise _BrokenOff
     return line[:-2]
 
 
-def _exactly(connection: Any, size: int) -> bytes:
+def _exactly(connection: Served, size: int) -> bytes:
     while len(connection.buffer) < size:
         if not connection.more():
             raise _BrokenOff
-    found: bytes = connection.exactly(size)
-    return found
+    return connection.exactly(size)

@@ -1,7 +1,7 @@
-"""Templates that want more than anybody should give them, or what is none of their business.
+"""Templates that try to use too much time or memory, or to leave the sandbox.
 
-`AMPLIFIERS` make much out of little: each filter, method, operator and statement of Jinja2 that can, with a small text
-of its own. `ESCAPES` are what lists of template injections try first.
+`AMPLIFIERS` produce large output from a small text, with each filter, method, operator and statement of Jinja2 that can do
+so. `ESCAPES` are the common attempts of template injection.
 """
 
 from __future__ import annotations

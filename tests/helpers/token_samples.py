@@ -1,4 +1,4 @@
-"""Samples of tokens, made of the expressions that describe them. None is written down: forges refuse what looks like one.
+"""Generate sample tokens from the regular expressions that describe them. None is stored: forges refuse files with tokens.
 
 The same seed gives the same samples.
 """
@@ -18,12 +18,12 @@ from mockrec.engine.redaction import tokens as redact_tokens
 
 GITLEAKS = Path(__file__).parents[1] / "data" / "tokens" / "gitleaks.json"
 _MORE = 6
-"""Characters beyond the least that a repetition without an end gets."""
+"""Repetitions beyond the minimum, where the expression has no maximum."""
 _ALNUM = string.ascii_letters + string.digits
 
 
 def made(shape: str, seed: int) -> str:
-    """A text that matches an expression, letters and digits where it lets choose."""
+    """Return a text that matches an expression, of letters and digits where it allows a choice."""
     return _made(_parser.parse(shape, re.ASCII), random.Random(f"{seed} {shape}"), False)
 
 

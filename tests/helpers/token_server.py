@@ -18,7 +18,7 @@ import httpx
 
 
 class Shop:
-    """What one start of the server knows."""
+    """The state of one server."""
 
     def __init__(self, first_id: int) -> None:
         self.next_id = first_id
@@ -27,20 +27,21 @@ class Shop:
         self.asked: list[tuple[str, str, int]] = []
         """Method, target and status of each request."""
         self.hold: Callable[[str], None] = lambda target: None
-        """Called before an answer."""
+        """Called with the target before each response."""
 
     def new(self, kind: str) -> str:
-        """A value that only this server knows."""
+        """Return a new random value, and remember it."""
         value = secrets.token_urlsafe(18) + "0a1"
         self.given.add(f"{kind} {value}")
         return value
 
     def knows(self, kind: str, value: str | None) -> bool:
+        """Return whether the server issued this value."""
         return f"{kind} {value}" in self.given
 
 
 def answer(shop: Shop, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any, list[tuple[str, str]]]:
-    """Status, JSON or text, and further fields."""
+    """Return status, content (JSON or text) and further fields of the response."""
     url = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     form = {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
@@ -90,7 +91,7 @@ def answer(shop: Shop, method: str, target: str, headers: Any, body: bytes) -> t
 
 @contextmanager
 def token_server(first_id: int) -> Iterator[tuple[str, Shop]]:
-    """Its URL, and what it knows."""
+    """Run the server until the end of the block; yield its URL and state."""
     shop = Shop(first_id)
 
     class Handler(BaseHTTPRequestHandler):
@@ -128,7 +129,7 @@ def token_server(first_id: int) -> Iterator[tuple[str, Shop]]:
 
 
 def visit(url: str) -> None:
-    """What a browser, a program and an uploader do with it."""
+    """Send the requests of a browser, an API client and an uploader, each with values of earlier responses."""
     with httpx.Client(base_url=url, timeout=30) as client:
         csrf = re.search('value="([^"]+)"', client.get("/login").text)
         assert csrf is not None

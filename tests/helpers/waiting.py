@@ -1,4 +1,4 @@
-"""Waits for what another process says or writes: there is no event outside of it."""
+"""Wait for output of another process, by polling: the process gives no event that a test could wait for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 60.0  # ends what hangs: on a busy machine things take their time
+_SECONDS = 60.0  # ends a test that hangs, also on a busy machine
 
 
 def until(holds: Callable[[], bool], what: str | Callable[[], str] = "it did not happen") -> None:
-    """Wait until it holds; `what` has not happened if it never does."""
+    """Wait until `holds()` is true; `what` is the error message if it never is."""
     deadline = time.monotonic() + _SECONDS
     while not holds():
         assert time.monotonic() < deadline, what() if callable(what) else what
@@ -20,7 +20,7 @@ def until(holds: Callable[[], bool], what: str | Callable[[], str] = "it did not
 
 
 def until_there(path: Path, process: Any = None, said: Callable[[], str] = str) -> None:
-    """Wait for a file that another program makes; if that is a `process` of ours which ends instead, `said` tells why."""
+    """Wait for a file that another program makes. If `process` ends first, fail with the text of `said`."""
 
     def there() -> bool:
         if path.exists():
@@ -28,26 +28,26 @@ def until_there(path: Path, process: Any = None, said: Callable[[], str] = str) 
         assert process is None or process.poll() is None, said()
         return False
 
-    until(there, f"{path.name} is not there")
+    until(there, f"{path.name} does not exist")
 
 
 def until_said(run: Any, words: str) -> None:
-    """Wait for words on stderr."""
+    """Wait for a text on stderr."""
     until(lambda: words in run.stderr, lambda: str(run.stderr))
 
 
 def until_recorded(run: Any, kind: str, count: int = 1) -> None:
-    """Wait for so many records of a type in the log, which they reach within 50 ms of their cause."""
+    """Wait for `count` records of a type in the log, which they reach within 50 ms of their cause."""
     until_logged(run.log, f'"type":"{kind}"', count)
 
 
 def until_logged(log: Path, words: str, count: int = 1) -> None:
-    """Wait for words to reach the log, so many times."""
+    """Wait until the log contains a text `count` times."""
     until(lambda: log.read_bytes().count(words.encode()) >= count, f"{words} is not in the log")
 
 
 def to_the_end(sock: socket.socket) -> bytes:
-    """All that comes until the other side ends it, in whatever way."""
+    """Return all bytes until the peer closes or resets the connection."""
     said = b""
     try:
         while data := sock.recv(65536):

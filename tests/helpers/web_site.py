@@ -1,4 +1,4 @@
-"""A small site as browsers meet them: a page with everything that a page may ask for, and a server of it."""
+"""A small web site for browsers: a page that makes every kind of request, and its server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 PART = "".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(5000))
-"""So long that it is kept in a file beside the session."""
+"""Long enough to be stored in a file next to the session."""
 PAGE = """<!doctype html>
 <html><head><meta charset="utf-8"><title>loading</title><link rel="icon" href="/icon.png">
 <link rel="stylesheet" href="/site.css"><script type="module" src="/site.js"></script></head>
@@ -74,7 +74,7 @@ TOLD = {
     "font": "Site, sans-serif",
     "cookies": ["first=1", "second=2"],
 }
-"""What the page says when all of it has come."""
+"""The page's title, as JSON, once everything is loaded."""
 _JSON = "application/json"
 _CONTENTS: dict[str, tuple[str, bytes]] = {
     "/": ("text/html; charset=utf-8", PAGE.encode()),
@@ -91,7 +91,7 @@ _CONTENTS: dict[str, tuple[str, bytes]] = {
     "/api/events": ("text/event-stream; charset=utf-8", b"data: one\n\ndata: two\n\n"),
 }
 PATHS = frozenset(_CONTENTS) | {"/start", "/api/post", "/api/moved", "/api/empty"}
-"""What a browser asks for that shows the page."""
+"""The paths that a browser requests to show the page."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def site(tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server of the site on loopback, until the end of the block; its port."""
+    """Serve the site on loopback until the end of the block; yield the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     if tls is not None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mockrec.engine.replay.serve.cassette import Cassette, Miss
@@ -45,6 +45,10 @@ REQUESTS = st.fixed_dictionaries(
         "body": BODIES,
     }
 )
+
+
+def _posted(document: str) -> dict[str, Any]:
+    return {"method": "POST", "path": "/a", "query": "", "tenant": "", "body": ("application/json", document)}
 
 
 def asked(request: dict[str, Any]) -> RequestView:
@@ -95,6 +99,7 @@ def options(text: str) -> MatchOptions | None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(REQUESTS, min_size=1, max_size=4), REQUESTS)
+@example([_posted("[null]")], _posted("[null, false, 1.0]"))
 def test_a_miss_has_a_reason_and_its_options_help(recorded: list[dict[str, Any]], request: dict[str, Any]) -> None:
     view = asked(request)
     with taped(recorded, MatchOptions()) as cassette:

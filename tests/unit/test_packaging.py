@@ -1,4 +1,4 @@
-"""What is installed: every sub-package is listed, and every dependency has its reason."""
+"""The package as it is built: every sub-package is listed, every dependency has its reason, the version is in the changelog."""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ def test_every_dependency_has_its_line() -> None:
     needed = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"]
     names = [re.split(r"[><=;\[ ]", line)[0] for line in needed]
     assert [name for name in names if f"[{name}]" not in page] == []
+
+
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\S+) - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert versions[0] == PROJECT["project"]["version"]

@@ -28,7 +28,6 @@ from mockrec.engine.replay.send.target import Server, Targets
 from mockrec.engine.replay.session.editable import EditableRequest, fill, set_header
 from mockrec.engine.replay.session.only import ExchangeFilter, judge
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
-from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.language.load import Loaded
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.run.rulefile import no_file
@@ -41,6 +40,7 @@ from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.formats.files.outfile import is_pipe
 from mockrec.formats.query import Plan
 from mockrec.formats.schema.errors import FormatError, worse
+from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.sessions.session import Reading, Session, open_session
 
 _AT_ONCE = 100
@@ -58,7 +58,7 @@ class SendSettings:
     pace: Pace = field(default_factory=lambda: Pace(factor=1.0))
     concurrency: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    settings: tuple[tuple[RequestSelector, str], ...] = ()
+    settings: tuple[tuple[Selector, str], ...] = ()
     keep_host: bool = False
     timeout: float = 30.0
     repeat: int = 1
@@ -115,7 +115,7 @@ class ReplayRun:
         self._upstream_client.dialer.check(self._options)
         self._upstream_client.report_defect = defect
         # Who names the host in so many words wants it sent.
-        named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
+        named = [*settings.headers, *((one.value, value) for one, value in settings.settings if one.kind == "header")]
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
         self._targets = Targets(settings.servers, self._options, keep_host)
 

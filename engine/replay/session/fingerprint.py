@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 
 from mockrec.engine.replay.session.editable import MARK, MAX_DEPTH, shallow_json
-from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.wire.multipart import Part, header_parameter, parse_parts
+from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.text.json import is_deeper
 from mockrec.formats.text.regex import compile_regex
 
@@ -41,7 +41,7 @@ class MatchOptions:
 
     by: tuple[str, ...] = DEFAULT_MATCH
     """Words: `method`, `url`, `path`, `query`, `body`, `json`, `host`, `headers:NAME`."""
-    ignore: tuple[RequestSelector, ...] = ()
+    ignore: tuple[Selector, ...] = ()
     strict: bool = False
     """Whether what is volatile by nature counts as well (`volatile.py`)."""
 
@@ -66,9 +66,13 @@ def match_key_of(request: RequestView, match: MatchOptions, *, cut: bool = False
             facts.setdefault("header", {})[name] = request.headers.get(name)
         elif word in ("body", "json") and not request.websocket:
             facts["body"] = ANYTHING if cut else _body(request, as_json=word == "json")
-    for selector in match.ignore:
-        if selector.in_requests:
-            _leave_out(facts, selector)
+    ignored = [selector for selector in match.ignore if selector.is_about("request")]
+    body = facts.get("body")
+    if isinstance(body, dict) and "json" in body:
+        paths = [selector.value for selector in ignored if selector.kind == "json"]
+        body["json"] = _without_paths(body["json"], paths) if paths else body["json"]
+    for selector in ignored:
+        _leave_out(facts, selector)
     return facts
 
 
@@ -224,8 +228,8 @@ def _inside(place: str, name: Any) -> str:
 # ── ignoring ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _leave_out(facts: MatchKey, selector: RequestSelector) -> None:
-    kind, name = selector.kind, selector.name
+def _leave_out(facts: MatchKey, selector: Selector) -> None:
+    kind, name = selector.kind, selector.value
     body = facts.get("body")
     body = body if isinstance(body, dict) else {}
     if kind in ("query", "name") and "query" in facts:
@@ -239,19 +243,18 @@ def _leave_out(facts: MatchKey, selector: RequestSelector) -> None:
         body.get("form", {}).pop(name, None)
         if "part" in body:
             body["part"] = [part for part in body["part"] if part[0] != name]
-    if kind == "json" and "json" in body:
-        body["json"] = _without_path(body["json"], name)
     if kind == "name" and "json" in body:
         body["json"] = _without_name(body["json"], name)
     if kind == "text":
         facts.update(_without_text(facts, compile_regex(name, captures=True)))
 
 
-def _without_path(document: Any, path: str) -> Any:
+def _without_paths(document: Any, paths: Sequence[str]) -> Any:
+    """A copy of a JSON document without the values at these JSONPaths, which all refer to the whole document."""
     document = json.loads(json.dumps(document))  # that of the request must not change
-    nodes = compile_path(path).find(document)
-    # The last first, so that what goes does not move what is still to go.
-    for location in sorted((node.location for node in nodes), key=_from_behind, reverse=True):
+    locations = {node.location for path in paths for node in compile_path(path).find(document)}
+    # The last first: removing one value must not move those that are still to be removed.
+    for location in sorted(locations, key=_from_behind, reverse=True):
         if not location:
             return None
         holder = document

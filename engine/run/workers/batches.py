@@ -15,20 +15,13 @@ from typing import Any, Final
 
 import orjson
 
+from mockrec.formats.schema.lifecycle import ENDING_TYPES, ENDS_OF
+
 Record = dict[str, Any]
 
 HEAD: Final = b'{"seq":0'
 """What every line of a worker begins with."""
 _SIZES: Final = struct.Struct(">IQ")
-ENDS_OF: Final = {
-    "request-initiated": frozenset({"response", "abort"}),
-    "websocket-request": frozenset({"response", "abort", "websocket-close"}),
-    "tls-passthrough-opened": frozenset({"tls-passthrough-closed"}),
-    "raw-passthrough-opened": frozenset({"raw-passthrough-closed"}),
-}
-"""What a record begins → the types of those that may end it."""
-ENDS: Final = frozenset[str]().union(*ENDS_OF.values())
-"""Types that may end something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +52,7 @@ def _open_and_ended(kinds: Iterable[str], records: Iterable[Record]) -> tuple[li
     for place, (kind, record) in enumerate(zip(kinds, records, strict=True)):
         if kind in ENDS_OF:
             opened[record["id"]] = place
-        elif kind in ENDS and opened.pop(record["id"], None) is None:
+        elif kind in ENDING_TYPES and opened.pop(record["id"], None) is None:
             ended.append(record["id"])
     return list(opened.items()), ended
 

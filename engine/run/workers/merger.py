@@ -11,7 +11,8 @@ import orjson
 
 from mockrec.engine import clock
 from mockrec.engine.recording.recorder import Recorder
-from mockrec.engine.run.workers.batches import ENDS_OF, HEAD, Batch, Unpacker
+from mockrec.engine.run.workers.batches import HEAD, Batch, Unpacker
+from mockrec.formats.schema.lifecycle import ENDS_OF
 
 Record = dict[str, Any]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -22,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from mockrec.engine.errors import ConfigError
+from mockrec.engine.tls import client
 from mockrec.engine.tls.client import CertificateVerdict, ClientContexts, check_name, client_connection
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -194,6 +198,23 @@ def test_a_server_of_a_trusted_authority_is_good(root: str) -> None:
     assert (met.outcome, met.verdict.code, met.verdict.text) == ("", "", "")
     assert met.client.get_protocol_version_name() == "TLSv1.3"
     assert met.server.get_servername() == b"a.test"
+
+
+def test_the_bundle_of_macos_and_bsd_is_trusted(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "BSD_BUNDLE", root)
+    monkeypatch.setattr(client, "SYSTEM_BUNDLES", ("/nowhere", root))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    assert meet(GOOD).outcome == ""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")  # replaces the system's roots, as in other programs
+    assert meet(GOOD).failed
+
+
+def test_without_a_bundle_the_roots_are_those_of_certifi(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SYSTEM_BUNDLES", ())
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, capath=None))
+    monkeypatch.setattr(certifi, "where", lambda: root)
+    assert meet(GOOD).outcome == ""
 
 
 def test_an_intermediate_authority_may_stand_between(root: str) -> None:

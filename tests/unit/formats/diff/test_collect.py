@@ -31,6 +31,19 @@ def test_noise_is_values_only(make: Any, compare: Compare, told: Told) -> None:
     assert [kind for kind, _, _ in told(compare(session(1, x=1), session(1), noise=session(1)))] == ["removed"]
 
 
+@pytest.mark.parametrize("host", ["old.test", "old.test:8080"])
+def test_noise_of_a_mapped_host(make: Any, compare: Compare, told: Told, host: str) -> None:
+    """A and its second recording have the host's name in A, in URLs and in bodies."""
+
+    def session(host: str, run: int) -> Any:
+        return [make.exchange(url=f"http://{host}/a", body={"run": run, "self": f"http://{host}/a"})]
+
+    result = compare(session(host, 1), session("new.test", 3), noise=session(host, 2), map_host={host: "new.test"})
+    assert (told(result), result.noise, result.same) == ([], 1, True)
+    result = compare(session(host, 1), session("new.test", 1), noise=session(host, 1), map_host={host: "new.test"})
+    assert (told(result), result.noise, result.same) == ([], 0, True)
+
+
 def test_a_baseline_accepts_what_is_known(make: Any, compare: Compare, told: Told) -> None:
     a = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 1}) for number in range(3)]
     b = [make.exchange(url=f"http://x.test/u/{number}", body={"n": 2}) for number in range(2)]

@@ -126,6 +126,7 @@ def test_what_is_ignored() -> None:
     }
     assert facts(request, *every, ignore=("name:ts",))["body"] == {"json": {"l": [{"n": 2}, {}]}}
     assert facts(request, *every, ignore=("json:$.l[0,1]",))["body"] == {"json": {"ts": 1, "l": []}}
+    assert facts(request, *every, ignore=("json:$.l[0]", "json:$.l[1]"))["body"] == {"json": {"ts": 1, "l": []}}
     assert facts(request, *every, ignore=("json:$",))["body"] == {"json": None}
     assert facts(request, *every, ignore=("response.name:ts",)) == facts(request, *every)
     assert request.json["ts"] == 1

@@ -28,6 +28,18 @@ def test_a_request_without_a_beginning_is_told_by_its_own_record(recorded: Any) 
     assert (one.connection, one.began) == ("a", 5.0)
 
 
+def test_a_request_after_the_end_of_its_exchange_counts_once(recorded: Any) -> None:
+    for kind in ("request-initiated", "response", "request", "request"):
+        recorded.add(kind, "a")
+    assert [one.id for one in recorded_requests(recorded.records)] == ["a"]
+
+
+def test_a_session_merged_with_itself_has_every_request_twice(recorded: Any) -> None:
+    for kind in ("request-initiated", "request", "response") * 2:
+        recorded.add(kind, "a")
+    assert [one.id for one in recorded_requests(recorded.records)] == ["a", "a"]
+
+
 def test_what_is_said_on_websockets_and_aborts_follow(recorded: Any) -> None:
     recorded.add("websocket-request", "w")
     recorded.add("websocket-accepted", "w")
