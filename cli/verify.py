@@ -116,10 +116,10 @@ def _missing_end(session: Session, audit: Audit) -> bytes:
 def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
     if ending := _missing_end(session, audit):
         sink.write(ending)
-    if audit.kept_beside and session.bodies_folder is not None:
+    if audit.body_files and session.bodies_folder is not None:
         folder = printing.escape(str(session.bodies_folder))
         printing.warn(
-            f"files in {folder} belong to the session ({audit.kept_beside} references): "
+            f"files in {folder} belong to the session ({audit.body_files} references): "
             "copy that folder beside the repaired file"
         )
 

@@ -25,7 +25,7 @@ _JSON_NAMES = {
 }
 
 
-def check_shape(cls: type[LogObject], record: Mapping[str, Any], where: str = "") -> list[str]:
+def check_object(cls: type[LogObject], record: Mapping[str, Any], where: str = "") -> list[str]:
     """Every problem of an object, each as `path: problem`."""
     problems: list[str] = []
     for spec in specs(cls):
@@ -119,7 +119,7 @@ def _check(hint: Any, value: Any, where: str) -> list[str]:
         if issubclass(hint, LogObject):
             if not isinstance(value, Mapping):
                 return [_expected(dict, value, where)]
-            return check_shape(hint, value, f"{where}.") if value else [f"{where}: is an empty object"]
+            return check_object(hint, value, f"{where}.") if value else [f"{where}: is an empty object"]
         return [] if _is(hint, value) else [_expected(hint, value, where)]
     origin = get_origin(hint)
     if not isinstance(value, origin):

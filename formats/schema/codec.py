@@ -42,7 +42,7 @@ class FieldSpec:
     """The type without `| None`."""
 
 
-_ShapeT = TypeVar("_ShapeT", bound=LogObject)
+_ObjectT = TypeVar("_ObjectT", bound=LogObject)
 
 
 _specs: dict[type, tuple[FieldSpec, ...]] = {}
@@ -83,7 +83,7 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def read_shape(cls: type[_ShapeT], record: Mapping[str, Any]) -> _ShapeT:
+def read_object(cls: type[_ObjectT], record: Mapping[str, Any]) -> _ObjectT:
     """Make an instance of a class from an object of the log. Raises `RecordError` if a required key is missing."""
     values: dict[str, Any] = {}
     for spec in specs(cls):
@@ -110,7 +110,7 @@ def _read(spec: FieldSpec, value: Any) -> Any:
 def _read_object(key: str, cls: type[LogObject] | type[Body], value: Any) -> LogObject | Body:
     if not isinstance(value, Mapping):
         raise RecordError(f"{key}: expected an object, found {value!r}")
-    return Body.from_record(value) if issubclass(cls, Body) else read_shape(cls, value)
+    return Body.from_record(value) if issubclass(cls, Body) else read_object(cls, value)
 
 
 def element(hint: Any) -> type[LogObject] | None:
@@ -122,7 +122,7 @@ def element(hint: Any) -> type[LogObject] | None:
     return None
 
 
-def write_shape(shape: LogObject) -> dict[str, Any]:
+def write_object(shape: LogObject) -> dict[str, Any]:
     """The object in the log's form: without nulls and without empty objects, except in free data."""
     record: dict[str, Any] = {}
     for spec in specs(type(shape)):
@@ -135,7 +135,7 @@ def write_shape(shape: LogObject) -> dict[str, Any]:
 
 def _write(value: Any) -> Any:
     if isinstance(value, LogObject):
-        return write_shape(value)
+        return write_object(value)
     if isinstance(value, Body):
         return value.to_record()
     if isinstance(value, list):

@@ -16,14 +16,14 @@ from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 from mockrec.formats.schema import assembler
 from mockrec.formats.schema.assembler import Assembler
-from mockrec.formats.sessions.rows import fold
+from mockrec.formats.sessions.rows import rows_of
 
 Record = dict[str, Any]
 Ids = Callable[[list[Record]], list[str]]
 
 
 def shown(records: list[Record]) -> list[str]:
-    return [row.id for row in fold(enumerate(records))]
+    return [row.id for row in rows_of(enumerate(records))]
 
 
 def compared(records: list[Record]) -> list[str]:
