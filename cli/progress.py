@@ -47,7 +47,7 @@ class Progress:
 
 def _size(path: str) -> int:
     """Bytes of a plain log; 0 for what is in another format or has no size: it is not known what comes out of it."""
-    from mockrec.formats.files.reader import is_plain
+    from mockrec.formats.sessions.recognise import is_plain
 
     try:
         if not os.path.isfile(path):

@@ -116,7 +116,8 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import DiffOptions, Severity
+    from mockrec.formats.diff.model.finding import Severity
+    from mockrec.formats.diff.model.options import DiffOptions
 
     result = compare_sessions(session, again, DiffOptions(), Filters(), None)
     result.a.name, result.b.name = names

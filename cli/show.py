@@ -54,10 +54,10 @@ def show(
 
 
 def _list(session: Session, shape: OutputShape) -> None:
-    from mockrec.formats.sessions.rows import fold
+    from mockrec.formats.sessions.rows import rows_of
 
     kinds: Counter[str] = Counter()
-    rows = _counted(fold(session), kinds)
+    rows = _counted(rows_of(session), kinds)
     if shape is OutputShape.json:
         for row in rows:
             printing.data(_json(_row_record(row)))

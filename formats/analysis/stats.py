@@ -17,12 +17,12 @@ import msgspec
 
 from mockrec.formats.query.extract import Context, destination, host, path
 from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES
-from mockrec.formats.select.selection import SelectedLine
+from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.endpoints import template
 
 SLOWEST = 10
 MAX_ENDPOINTS = 10_000
-"""More are counted together, as `(other)`: a crawler's paths must not take the memory."""
+"""Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
 PERCENTILES = (50, 90, 99)
 
@@ -107,12 +107,12 @@ class Stats:
     def add(self, lines: Iterable[SelectedLine]) -> None:
         """Add lines of a session."""
         decode = msgspec.json.Decoder(_Record).decode
-        for kept in lines:
+        for line in lines:
             try:
-                record = decode(kept.raw)
+                record = decode(line.raw)
             except msgspec.ValidationError:
                 # A value of the wrong type: the record is counted; `verify` reports the fault.
-                self.records[_kind(kept.raw)] += 1
+                self.records[_kind(line.raw)] += 1
                 continue
             self.records[record.type] += 1
             if type(record.timestamp) is str:

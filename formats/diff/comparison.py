@@ -22,10 +22,12 @@ from mockrec.formats.diff.compare.values import Hidden, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.digest import DigestBuilder
 from mockrec.formats.diff.ignore import IgnoreRule
-from mockrec.formats.diff.model import DifferenceKind, DiffOptions, Digest, Endpoint, Finding, Severity, Subject
+from mockrec.formats.diff.model.exchange import Digest, Endpoint
+from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.result import Result, Side
-from mockrec.formats.diff.spool import ContentSpool
-from mockrec.formats.sessions.live import told
+from mockrec.formats.sessions.live import warning_for
 from mockrec.formats.sessions.session import Session, open_session
 
 _PROBLEMS = 20
@@ -196,7 +198,7 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
-        notes = [f"{letter}: {told(side.cut_off)}" for side, letter in sides if side.cut_off]
+        notes = [f"{letter}: {warning_for(side.cut_off)}" for side, letter in sides if side.cut_off]
         notes += [f"{letter}: {problem}" for side, letter in sides for problem in side.problems[:_PROBLEMS]]
         for side, letter in sides:
             if (more := len(side.problems) - _PROBLEMS) > 0:

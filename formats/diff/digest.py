@@ -10,9 +10,10 @@ from msgspec import UNSET
 
 from mockrec.formats.diff.compare.keys import host_of
 from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of
-from mockrec.formats.diff.model import DiffOptions, Digest
+from mockrec.formats.diff.model.exchange import Digest
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.records import UNREADABLE, Initiated, PlainRequest, PlainResponse, decode, plain_decoder
-from mockrec.formats.diff.spool import ContentSpool
 from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
 from mockrec.formats.schema.lifecycle import (
@@ -66,7 +67,7 @@ class DigestBuilder:
 
     def of_session(self, session: Session) -> list[Digest]:
         """Return the digests of a session's exchanges, in the order of the ends; those without an end come last."""
-        for _, record in session.others(self._take, decode):
+        for _, record in session.not_consumed(self._take, decode):
             self._ended.extend(self._read(record))
         self._ended.extend(self._rest())
         return self._ended

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mockrec.formats.diff.model import Item, Location, Subject
+from mockrec.formats.diff.model.finding import Item, Location, Subject
 from mockrec.formats.schema import vocabulary
 from mockrec.formats.schema.vocabulary import SELECTOR_KINDS, Selector, SelectorError
 from mockrec.formats.text.regex import compile_regex, regex_fault

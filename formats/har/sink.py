@@ -10,12 +10,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.har.assemble import Assembler, placed
 from mockrec.formats.har.atomic_file import Growing, open_growing
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.schema.errors import OutputError, OutputLostError
 from mockrec.formats.schema.version import mockrec_version
-from mockrec.formats.select.loading import load_record
 from mockrec.formats.text.json import dump
 
 SHOW_MS = 150.0

@@ -44,11 +44,11 @@ _OTHERS = (
     *("rawHeaders", "contentType", "bodySize", "requestBody", "request", "response"),
 )
 COLUMNS = tuple(name for name in EVENTS.names if name in {*_COPIED, *_OTHERS})
-"""The columns of `events` that rows are made of."""
+"""The columns of `events` from which rows are made."""
 
 
 class ExchangeAggregator:
-    """`add` batches of events in their order; `take` the rows that have ended, and at last those that have not."""
+    """Makes rows of exchanges: `add` batches of events in order, `take` rows that have ended, at last all others."""
 
     def __init__(self) -> None:
         self._exchanges = Assembler[Row]()
@@ -56,7 +56,7 @@ class ExchangeAggregator:
         self._done: list[Row] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """The next rows of the events table; columns may be missing."""
+        """Add rows of the events table; columns may be missing."""
         columns = {name: column_values(batch, name) for name in (*_COPIED, *_OTHERS)}
         known = {name: values for name, values in columns.items() if values is not None}
         for values in zip(*known.values(), strict=True):
@@ -149,6 +149,6 @@ def _object(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
-        except orjson.JSONDecodeError:  # a text that stands where an object should
+        except orjson.JSONDecodeError:  # a text in the place of an object
             return {}
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""The event classes of connections: faults below a request, and tunnels that are passed on unread."""
+"""The event classes of connections: faults below a request, and tunnels that are passed on undecrypted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(kw_only=True)
 class TlsClientError(Event, name="tls-client-error"):
-    """A TLS handshake failed, or the client gave up right after it."""
+    """A TLS handshake failed, or the client closed the connection right after it."""
 
     id: str | None = None
     """The record's own id."""
@@ -41,31 +41,31 @@ class TlsClientError(Event, name="tls-client-error"):
     remote_port: int | None = None
     """The client's port."""
     destination: Destination | None = None
-    """Where its tunnel was to go, or the server name."""
+    """The destination of its tunnel, or the server name."""
     tags: list[str]
-    """Marks of the connection; often empty."""
+    """Tags of the connection; often empty."""
     timing_events: TlsFailureTiming
     """Milestones of the connection."""
     tls_metadata: TlsMetadata | None = None
-    """As far as the hello was read."""
+    """The client's hello, as far as it was read."""
 
 
 @dataclass(kw_only=True)
 class ClientError(ExchangeEvent, name="client-error"):
-    """A request failed before its head was understood, or its connection broke the protocol."""
+    """The head of a request could not be parsed, or its connection violated the protocol."""
 
     exchange_id: str | None = None
-    """The exchange that was broken by it, if there was one."""
+    """The exchange that it ended, if there was one."""
     error_code: str | None = None
     """For example `HPE_INVALID_METHOD`."""
     error_message: str | None = None
-    """What was wrong, in words."""
+    """The fault in words."""
     request: PartialRequest | None = None
-    """What could be understood; `raw_head` has the bytes."""
+    """The part of the request that could be parsed; `raw_head` has the bytes."""
     response: PartialResponse | None = None
-    """What was answered."""
+    """The response that was sent."""
     aborted: bool | None = None
-    """True when nothing was answered."""
+    """True if no response was sent."""
 
 
 @dataclass(kw_only=True)
@@ -73,23 +73,23 @@ class TunnelEvent(ExchangeEvent):
     """A record of a connection that is passed on."""
 
     destination: Destination
-    """Where it is passed on to."""
+    """The server to which it is passed on."""
     remote_ip_address: str
     """The client's address."""
     remote_port: int
     """The client's port."""
     tags: list[str]
-    """Marks of the connection; often empty."""
+    """Tags of the connection; often empty."""
     timing_events: ConnectionTiming
     """Milestones of the tunnel."""
 
 
 @dataclass(kw_only=True)
 class TlsPassthroughOpened(TunnelEvent, name="tls-passthrough-opened"):
-    """A TLS connection is passed on unread."""
+    """A TLS connection is passed on undecrypted."""
 
     tls_metadata: TlsMetadata | None = None
-    """What the hello said."""
+    """The client's hello."""
 
 
 @dataclass(kw_only=True)
@@ -119,11 +119,11 @@ class RawPassthroughClosed(TunnelEvent, name="raw-passthrough-closed"):
 
 @dataclass(kw_only=True)
 class RawPassthroughData(ExchangeEvent, name="raw-passthrough-data"):
-    """A piece of what went through a raw tunnel."""
+    """A chunk of the data of a raw tunnel."""
 
     direction: str
     """`received` (from the client) or `sent` (to it)."""
     content: Body
-    """The bytes; kept only with `record.rawData`."""
+    """The bytes; recorded only with `record.rawData`."""
     event_timestamp: float
     """Monotonic milliseconds."""

@@ -1,7 +1,7 @@
 """Schema v1: every event type by name, and the way between records and typed events.
 
-The types and their fields follow Mockttp's events, so that what people know of those carries over. A type's class is
-in one of the modules `*_events`, its part in the life of an exchange in `lifecycle`; everything here follows from both.
+The types and their fields follow those of Mockttp, so that users of Mockttp know them. The class of a type is in one of
+the modules `*_events`, its role in the life of an exchange in `lifecycle`; everything here follows from both.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from mockrec.formats.schema import connection_events, exchange_events, session_events
 from mockrec.formats.schema.base import Event, registered
 from mockrec.formats.schema.body import Body, encode_body
-from mockrec.formats.schema.check import check_shape
-from mockrec.formats.schema.codec import read_shape, write_shape
+from mockrec.formats.schema.check import check_object
+from mockrec.formats.schema.codec import read_object, write_object
 from mockrec.formats.schema.connection_events import *  # noqa: F403
 from mockrec.formats.schema.exchange_events import *  # noqa: F403
 from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES
@@ -46,15 +46,15 @@ __all__ = [
 def parse_event(record: Mapping[str, Any]) -> Event:
     """Return the typed event of a record.
 
-    Unknown keys are kept in `extra`; a record of an unknown type gives an `UnknownEvent`. `RecordError` when a required
-    key is missing or an object is of another type; `check_record` lists every fault.
+    Unknown keys are in `extra`; a record of an unknown type is an `UnknownEvent`. Raises `RecordError` if a required
+    key is missing or a value is no object where one is required; `check_record` lists every fault.
     """
-    return read_shape(EVENT_CLASSES.get(record.get("type", ""), session_events.UnknownEvent), record)
+    return read_object(EVENT_CLASSES.get(record.get("type", ""), session_events.UnknownEvent), record)
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """Return the record of an event: no nulls, no empty objects (the data of `rule-event` excepted)."""
-    return write_shape(event)
+    """Return the record of an event, without nulls and empty objects, except in the data of `rule-event`."""
+    return write_object(event)
 
 
 def check_record(record: Mapping[str, Any]) -> list[str]:
@@ -67,4 +67,4 @@ def check_record(record: Mapping[str, Any]) -> list[str]:
         return ["type: is missing" if name is None else f"type: expected a string, found {name!r}"]
     if name not in EVENT_CLASSES:
         return [f"type: {name!r} is not known"]
-    return check_shape(EVENT_CLASSES[name], record)
+    return check_object(EVENT_CLASSES[name], record)

@@ -31,7 +31,7 @@ class Row:
     """What was unusual, in a few words: the error, the close code, the size of a tunnel."""
 
 
-def fold(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
+def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
     """Yield rows in the order of the ends; exchanges and tunnels without an end come last."""
     exchanges = Assembler[Row]()
     for _, record in records:

@@ -11,7 +11,7 @@ import pytest
 
 from mockrec.formats.diff.baseline import BaselineError, read_baseline
 from mockrec.formats.diff.collect import MOST_TEXT, general_path, shortened, shortened_pair
-from mockrec.formats.diff.model import ABSENT, Severity
+from mockrec.formats.diff.model.finding import ABSENT, Severity
 from mockrec.formats.diff.report.json import report as report_json
 from mockrec.formats.diff.result import Result
 
@@ -127,7 +127,7 @@ def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
 def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import DiffOptions
+    from mockrec.formats.diff.model.options import DiffOptions
 
     result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), DiffOptions(), Filters())
     assert result.same

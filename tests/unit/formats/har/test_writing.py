@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.files.jsonl import encode_lines, open_sink
-from mockrec.formats.files.reader import Source
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.har import assemble
 from mockrec.formats.har.sink import SHOW_MS, HarSink, open_har
 from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.schema.errors import OutputError, OutputExistsError
+from mockrec.formats.sessions.inputs import Source
+from mockrec.formats.sessions.outputs import open_sink
 from mockrec.formats.sessions.session import Session, open_session
 
 Record = dict[str, Any]

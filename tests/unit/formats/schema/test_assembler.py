@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from mockrec.formats.diff.digest import DigestBuilder
-from mockrec.formats.diff.model import DiffOptions
-from mockrec.formats.diff.spool import ContentSpool
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet.columns import TableMaker
 from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 from mockrec.formats.schema import assembler
 from mockrec.formats.schema.assembler import Assembler
-from mockrec.formats.sessions.rows import fold
+from mockrec.formats.sessions.rows import rows_of
 
 Record = dict[str, Any]
 Ids = Callable[[list[Record]], list[str]]
 
 
 def shown(records: list[Record]) -> list[str]:
-    return [row.id for row in fold(enumerate(records))]
+    return [row.id for row in rows_of(enumerate(records))]
 
 
 def compared(records: list[Record]) -> list[str]:
