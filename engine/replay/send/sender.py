@@ -230,12 +230,12 @@ class Sender:
 
     def _before(self, call: RecordedRequest, line: ConnectionSender) -> list[anyio.Event]:
         """What has to be over before a request is sent."""
-        if not call.beside:
+        if not call.overlapping:
             waits, line.last = line.last, []
             return waits
         if len(line.last) > _AHEAD:
             line.last = [over for over in line.last if not over.is_set()]
-        return [over for identity, over in line.running.items() if identity not in call.beside]
+        return [over for identity, over in line.running.items() if identity not in call.overlapping]
 
     async def _run(self, job: _Job) -> None:
         progress = self._progress

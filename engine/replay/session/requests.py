@@ -31,7 +31,7 @@ class RecordedRequest:
     record: Record
     began: float
     """When its head was received, in seconds since the epoch."""
-    beside: frozenset[str] = _ALONE
+    overlapping: frozenset[str] = _ALONE
     """The exchanges of its connection that had not ended when it began."""
     order: int = 0
     """The number of requests before it in the session."""
@@ -63,7 +63,7 @@ class _Exchange:
     """An exchange that has begun, and whose end or complete request is not read yet."""
 
     began: float
-    beside: frozenset[str]
+    overlapping: frozenset[str]
     complete: bool = False
     """Its request was yielded."""
     ended: bool = False
@@ -87,14 +87,14 @@ def recorded_requests(
         exchange = exchanges.current.get(identity)
         if exchange is None:
             if kind in FIRST_TYPES:
-                beside = running.setdefault(connection, set())
-                exchange = _Exchange(time_of(record), frozenset(beside) if beside else _ALONE)
+                overlapping = running.setdefault(connection, set())
+                exchange = _Exchange(time_of(record), frozenset(overlapping) if overlapping else _ALONE)
                 exchanges.current[identity] = exchange
-                beside.add(identity)
+                overlapping.add(identity)
             elif exchanges.is_late(kind, identity):
                 continue
         if kind in COMPLETE_TYPES:
-            began, others = (exchange.began, exchange.beside) if exchange else (0.0, _ALONE)
+            began, others = (exchange.began, exchange.overlapping) if exchange else (0.0, _ALONE)
             if exchange is not None:
                 exchange.complete, exchange.is_websocket = True, LIFECYCLE[kind].websocket
             yield RecordedRequest(identity, connection, record, began or _start_of(record), others, order)

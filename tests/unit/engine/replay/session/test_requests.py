@@ -1,4 +1,4 @@
-"""Records → requests in their order, with what they were beside."""
+"""Records → requests in their order, with the exchanges that they overlapped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_requests_know_when_they_began_and_what_was_not_over(recorded: Any) -> N
     recorded.add("request-initiated", "c")
     recorded.add("request", "c")
     found = [one for one in recorded_requests(recorded.records) if isinstance(one, RecordedRequest)]
-    assert [(one.id, sorted(one.beside)) for one in found] == [("b", ["a"]), ("a", []), ("c", ["b"])]
+    assert [(one.id, sorted(one.overlapping)) for one in found] == [("b", ["a"]), ("a", []), ("c", ["b"])]
     assert found[2].began - found[1].began == 5.0
 
 
