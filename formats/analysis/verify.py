@@ -28,14 +28,14 @@ from mockrec.formats.schema.lifecycle import (
     TERMINAL_TYPES,
     TUNNEL_TYPES,
     is_upgrade,
-    types,
+    types_where,
 )
 from mockrec.formats.sessions.parts import ROTATED
 
 MAX_FINDINGS = 1000
 """How many findings are kept; further ones are only counted."""
 
-_AFTER_ACCEPTANCE = types(lambda row: row.websocket and not (row.begins or row.responds))
+_AFTER_ACCEPTANCE = types_where(lambda row: row.websocket and not (row.begins or row.responds))
 _OPENED_OF = {LIFECYCLE[opened].unit: opened for opened in OPENED_TYPES}
 """Kind of tunnel → the type of its first record."""
 

@@ -26,7 +26,7 @@ from mockrec.formats.schema.lifecycle import (
     TERMINAL_TYPES,
     Unit,
     is_upgrade,
-    types,
+    types_where,
 )
 from mockrec.formats.text.json import dump
 
@@ -39,13 +39,13 @@ PROVISIONAL_BODY = 64 * 1024
 SHOWN_MESSAGES = 100
 
 _HEADS = (REQUEST_HEADS | RESPONSE_HEADS) - TERMINAL_TYPES
-_ENDLESS = types(lambda row: row.unit is Unit.EXCHANGE and row.repeats)
+_ENDLESS = types_where(lambda row: row.unit is Unit.EXCHANGE and row.repeats)
 """Types of which an exchange can have any number."""
 _HeldRecord = tuple[int, Record, bytes]
 """The number of a record in the file, the record, and its line."""
-_UNANNOUNCED = types(lambda row: row.ends and row.unit is Unit.EXCHANGE and not row.websocket)
+_UNANNOUNCED = types_where(lambda row: row.ends and row.unit is Unit.EXCHANGE and not row.websocket)
 """Types that are an entry of their own where no other record of their exchange is in the session."""
-_ELSEWHERE = types(lambda row: row.unit in (Unit.CONNECTION, Unit.CALLBACK))
+_ELSEWHERE = types_where(lambda row: row.unit in (Unit.CONNECTION, Unit.CALLBACK))
 """Types that are part of no entry, whatever their id."""
 
 

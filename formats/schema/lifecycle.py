@@ -1,4 +1,4 @@
-"""The life of exchanges, tunnels and sessions: what each event type does in it, one row a type.
+"""The life of exchanges, tunnels and sessions: one row for each event type, with what its records do there.
 
 The formats, the filter, `verify`, `diff` and the recorder's merge take their sets of types from this table. A new event
 type is one row here and one class of its fields (`*_events.py`). The order of the rows is that of Parquet's columns and
@@ -44,7 +44,7 @@ class Lifecycle:
 
     unit: Unit
     side: Side = Side.NEITHER
-    """Whose message, or part of one, the record holds."""
+    """The message of which the record holds all or a part."""
     begins: bool = False
     """It is the first record of its unit."""
     has_request: bool = False
@@ -54,7 +54,7 @@ class Lifecycle:
     responds: bool = False
     """Its keys are the head of the final response."""
     ends: bool = False
-    """It is the last record of its unit, but for late ones."""
+    """It is the last record of its unit, except for late ones."""
     late: bool = False
     """It may come after the end: a response may be sent before its request is complete."""
     repeats: bool = False
@@ -62,7 +62,7 @@ class Lifecycle:
     websocket: bool = False
     """Only WebSockets have it."""
     by_default: bool = True
-    """It is recorded unless `record.events` says otherwise. Not so what costs much and repeats other records."""
+    """It is recorded unless `record.events` says otherwise; false for types that repeat other records, at a cost."""
 
     @property
     def is_tunnel(self) -> bool:
@@ -103,7 +103,7 @@ LIFECYCLE: Final[Mapping[str, Lifecycle]] = {
 """Event type → its row."""
 
 
-def types(holds: Callable[[Lifecycle], bool]) -> frozenset[str]:
+def types_where(holds: Callable[[Lifecycle], bool]) -> frozenset[str]:
     """The event types whose row has a property."""
     return frozenset(name for name, row in LIFECYCLE.items() if holds(row))
 
@@ -112,34 +112,34 @@ EVENT_TYPES: Final = tuple(LIFECYCLE)
 DEFAULT_EVENTS: Final = tuple(name for name, row in LIFECYCLE.items() if row.by_default)
 """All but the three that repeat what `request` and `response` hold, at a cost."""
 
-SESSION_TYPES: Final = types(lambda row: row.unit is Unit.SESSION)
+SESSION_TYPES: Final = types_where(lambda row: row.unit is Unit.SESSION)
 """Types about the recording as a whole."""
-CONNECTION_TYPES: Final = types(lambda row: row.unit is Unit.CONNECTION)
+CONNECTION_TYPES: Final = types_where(lambda row: row.unit is Unit.CONNECTION)
 """Faults of a connection: their id is their own."""
-TUNNEL_TYPES: Final = types(lambda row: row.is_tunnel)
-JOINED_TYPES: Final = types(lambda row: row.unit is _EXCHANGE or row.is_tunnel)
+TUNNEL_TYPES: Final = types_where(lambda row: row.is_tunnel)
+JOINED_TYPES: Final = types_where(lambda row: row.unit is _EXCHANGE or row.is_tunnel)
 """Types of which several records share an id: those of exchanges and tunnels."""
 
-FIRST_TYPES: Final = types(lambda row: row.unit is _EXCHANGE and row.begins)
+FIRST_TYPES: Final = types_where(lambda row: row.unit is _EXCHANGE and row.begins)
 """An exchange's first record is one of these."""
-COMPLETE_TYPES: Final = types(lambda row: row.completes)
+COMPLETE_TYPES: Final = types_where(lambda row: row.completes)
 """One of these has the whole request of an exchange."""
-TERMINAL_TYPES: Final = types(lambda row: row.unit is _EXCHANGE and row.ends)
+TERMINAL_TYPES: Final = types_where(lambda row: row.unit is _EXCHANGE and row.ends)
 """An exchange ends with exactly one of these."""
-REQUEST_HEADS: Final = types(lambda row: row.has_request)
-RESPONSE_HEADS: Final = types(lambda row: row.responds)
-MESSAGE_TYPES: Final = types(lambda row: row.websocket and row.repeats)
+REQUEST_HEADS: Final = types_where(lambda row: row.has_request)
+RESPONSE_HEADS: Final = types_where(lambda row: row.responds)
+MESSAGE_TYPES: Final = types_where(lambda row: row.websocket and row.repeats)
 """Messages of WebSockets."""
 
-OPENED_TYPES: Final = types(lambda row: row.is_tunnel and row.begins)
-CLOSED_TYPES: Final = types(lambda row: row.is_tunnel and row.ends)
+OPENED_TYPES: Final = types_where(lambda row: row.is_tunnel and row.begins)
+CLOSED_TYPES: Final = types_where(lambda row: row.is_tunnel and row.ends)
 ENDING_TYPES: Final = TERMINAL_TYPES | CLOSED_TYPES
 """Types that end an exchange or a tunnel."""
-LATE_TYPES: Final = types(lambda row: row.late)
+LATE_TYPES: Final = types_where(lambda row: row.late)
 
 
 def _ends_of(first: Lifecycle) -> frozenset[str]:
-    return types(lambda row: row.unit is first.unit and row.ends and (first.websocket or not row.websocket))
+    return types_where(lambda row: row.unit is first.unit and row.ends and (first.websocket or not row.websocket))
 
 
 ENDS_OF: Final = {name: _ends_of(row) for name, row in LIFECYCLE.items() if row.begins and name in JOINED_TYPES}
@@ -147,6 +147,8 @@ ENDS_OF: Final = {name: _ends_of(row) for name, row in LIFECYCLE.items() if row.
 
 
 def is_upgrade(kind: str, first: str) -> bool:
-    """Whether a further record that begins an exchange goes on with it: the head of a WebSocket's handshake may be
-    recorded (`request-initiated`) before `websocket-request`."""
+    """Return whether a second record that begins an exchange belongs to the same exchange.
+
+    It does for a WebSocket: the head of its handshake may be recorded (`request-initiated`) before `websocket-request`.
+    """
     return kind == "websocket-request" and first == "request-initiated"

@@ -205,7 +205,7 @@ class ReplayRun:
         if plan is not None and self._only is None:
             self._only = judge(path, plan)
         with open_session(path) as session:
-            found = recorded_requests(session if self._only is None else self._only.of(session), answers=answers)
+            found = recorded_requests(session if self._only is None else self._only.of(session), responses=answers)
             try:
                 yield session, found
                 self.reading = session.reading

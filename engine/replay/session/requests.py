@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from mockrec.formats.schema.assembler import Assembler
-from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES, types
+from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES, types_where
 
 Record = Mapping[str, Any]
 
-_RELEVANT = FIRST_TYPES | TERMINAL_TYPES | COMPLETE_TYPES | types(lambda row: row.websocket)
+_RELEVANT = FIRST_TYPES | TERMINAL_TYPES | COMPLETE_TYPES | types_where(lambda row: row.websocket)
 _LOGGED_LATER = 20.0
 """Milliseconds that a busy recorder may log a response after its client has read it."""
 _ALONE: frozenset[str] = frozenset()
@@ -71,9 +71,9 @@ class _Exchange:
 
 
 def recorded_requests(
-    records: Iterable[tuple[int, Record]], *, answers: bool = False
+    records: Iterable[tuple[int, Record]], *, responses: bool = False
 ) -> Generator[RecordedRequest | RecordedMessage | RecordedResponse, None, None]:
-    """Yield requests when they are complete, and the records of WebSockets; with `answers` also responses."""
+    """Yield requests when they are complete, and the records of WebSockets; with `responses` also responses."""
     exchanges = Assembler[_Exchange]()
     running: dict[str, set[str]] = {}
     """Connection → its exchanges that have not ended."""
@@ -101,7 +101,7 @@ def recorded_requests(
             order += 1
         elif (exchange is not None and exchange.is_websocket) or kind == "abort":
             yield RecordedMessage(identity, record)
-        elif answers and kind == "response":
+        elif responses and kind == "response":
             yield RecordedResponse(identity, record)
         if kind in TERMINAL_TYPES:
             _end(running, connection, identity)
