@@ -136,7 +136,7 @@ class SecretFinder:
         data = apply(data, made(data, USER, self._user))
         data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
-            if one.of(self.side):
+            if one.is_about(self.side):
                 text = expression.sub(lambda found: self.mark(found[0]), text_of(data))
                 data = bytes_of(text)
         return data

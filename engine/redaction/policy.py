@@ -1,73 +1,52 @@
-"""What is secret: the default list, with the selectors of `record.redact` put over it."""
+"""Which values are secret: the default list of names, and the selectors of `record.redact`, which take precedence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from mockrec.engine.bounded_cache import remember
 from mockrec.engine.redaction.names import is_secret_name
 from mockrec.engine.rules.json_paths import compile_path
-from mockrec.engine.rules.language.names import SELECTOR
+from mockrec.formats.schema.vocabulary import VALUE_KINDS, Selector, parse_selector
 from mockrec.formats.text.regex import compile_regex
 
 _MOST_REMEMBERED = 8192
 
 ANYWHERE: Final = ""
-"""The place of a name of which nothing is known: a field of an event, or `name=value` in a text."""
+"""The place of a name that is in no known part of a message: a field of an event, or `name=value` in a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecretSelector:
-    """One of `record.redact`'s."""
-
-    kind: str
-    value: str
-    side: str
-    """`request`, `response`, or empty for both."""
-
-    def means(self, place: str, name: str, side: str) -> bool:
-        """Whether it selects what has this (lower-case) name there."""
-        if self.value.lower() != name or not self.of(side):
-            return False
-        return self.kind == "name" or self.kind == place or (place == ANYWHERE and self.kind in ("query", "form"))
-
-    def of(self, side: str) -> bool:
-        """Whether it is about this side. What belongs to neither (an event's data) is about both."""
-        return not (self.side and side) or self.side == side
-
-
-def read_selector(text: str) -> SecretSelector:
-    """Raises ValueError."""
-    found = SELECTOR.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a selector such as header:authorization or json:$.token")
-    return SecretSelector(found[2], found[3], found[1] or "")
+def _names(selector: Selector, place: str, name: str, side: str) -> bool:
+    """Return whether a selector names a value with this (lower-case) name at a place."""
+    if selector.value.lower() != name or not selector.is_about(side):
+        return False
+    kind = selector.kind
+    return kind == "name" or kind == place or (place == ANYWHERE and kind in ("query", "form"))
 
 
 class Policy:
-    """Says what is secret. `add` is stronger than the default list, `keep` stronger than both."""
+    """Decides which values are secret. `add` takes precedence over the default list, `keep` over both."""
 
     def __init__(self, add: Iterable[str] = (), keep: Iterable[str] = ()) -> None:
-        """Raises ValueError for a selector that is none."""
+        """Raises ValueError for a text that is not a selector."""
         self.add = tuple(add)
         self.keep = tuple(keep)
-        added, kept = [read_selector(text) for text in self.add], [read_selector(text) for text in self.keep]
+        added, kept = ([parse_selector(text, VALUE_KINDS) for text in texts] for texts in (self.add, self.keep))
         self._add = [one for one in added if one.kind not in ("json", "text")]
         self._keep = [one for one in kept if one.kind not in ("json", "text")]
         self.names = tuple(one.value for one in self._add)
         """Names beyond the default list."""
         self.texts = _expressions(added)
-        """Expressions of what is replaced wherever it matches."""
+        """Expressions whose matches are replaced everywhere."""
         self.kept_texts = _expressions(kept)
-        """Values that one of these matches as a whole are kept."""
+        """Expressions of values that are kept: those that one of them matches as a whole."""
         self.paths = _paths(added)
         self.kept_paths = _paths(kept)
         self._judged: dict[tuple[str, str, str], bool] = {}
 
     def is_secret(self, place: str, name: str, side: str) -> bool:
-        """Whether what has this name is secret at a place: header, cookie, query, form, json, or anywhere."""
+        """Return whether a value of this name is secret at a place: header, cookie, query, form, json, or anywhere."""
         key = (place, side, name)
         judged = self._judged.get(key)
         if judged is None:
@@ -75,12 +54,12 @@ class Policy:
         return judged
 
     def keeps(self, place: str, name: str, side: str) -> bool:
-        """Whether `keep` names it."""
-        return any(one.means(place, name.lower(), side) for one in self._keep)
+        """Return whether a selector of `keep` names the value."""
+        return any(_names(one, place, name.lower(), side) for one in self._keep)
 
     def keeps_value(self, value: str, side: str) -> bool:
-        """Whether a `text:` of `keep` means this very value."""
-        return any(one.of(side) and expression.fullmatch(value) for one, expression in self.kept_texts)
+        """Return whether a `text:` of `keep` matches the whole value."""
+        return any(one.is_about(side) and expression.fullmatch(value) for one, expression in self.kept_texts)
 
     def _judge(self, place: str, name: str, side: str) -> bool:
         if self.keeps(place, name, side):
@@ -88,25 +67,25 @@ class Policy:
         lower = name.lower()
         if place == "cookie" or is_secret_name(name, place):
             return True
-        return any(one.means(place, lower, side) for one in self._add)
+        return any(_names(one, place, lower, side) for one in self._add)
 
     @property
     def told(self) -> dict[str, list[str]]:
-        """What the first record says of it. Expressions may hold what they are to find."""
+        """Return the selectors as `session-started` has them: without expressions, which may contain a secret."""
         given = {"add": self.add, "keep": self.keep}
         return {key: [_shown(text) for text in texts] for key, texts in given.items() if texts}
 
 
 def _shown(text: str) -> str:
-    one = read_selector(text)
+    one = parse_selector(text, VALUE_KINDS)
     return text.removesuffix(one.value) + "…" if one.kind == "text" else text
 
 
-def _expressions(selectors: Sequence[SecretSelector]) -> list[tuple[SecretSelector, Any]]:
+def _expressions(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
     return [(one, compile_regex(one.value, captures=True)) for one in selectors if one.kind == "text"]
 
 
-def _paths(selectors: Sequence[SecretSelector]) -> list[tuple[SecretSelector, Any]]:
+def _paths(selectors: Sequence[Selector]) -> list[tuple[Selector, Any]]:
     if not any(one.kind == "json" for one in selectors):
         return []
     return [(one, compile_path(one.value)) for one in selectors if one.kind == "json"]

@@ -13,18 +13,8 @@ from typing import Any
 from mockrec.formats.diff.compare.documents import dump, is_float
 from mockrec.formats.diff.compare.keys import split
 from mockrec.formats.diff.ignore import IgnoreRule
-from mockrec.formats.diff.model import (
-    ABSENT,
-    Difference,
-    DifferenceKind,
-    Digest,
-    Endpoint,
-    Finding,
-    OnlyIn,
-    Pair,
-    Severity,
-    Subject,
-)
+from mockrec.formats.diff.model.exchange import Digest, Endpoint, Pair
+from mockrec.formats.diff.model.finding import ABSENT, Difference, DifferenceKind, Finding, OnlyIn, Severity, Subject
 from mockrec.formats.sessions.endpoints import former_template
 
 MOST_TEXT = 500

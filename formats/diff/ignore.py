@@ -13,9 +13,11 @@ from datetime import date
 from fnmatch import translate
 from typing import Any
 
-from mockrec.formats.diff.model import Endpoint, Subject
-from mockrec.formats.diff.selectors import DiffSelector, SelectorError, parse_selector
+from mockrec.formats.diff.model.exchange import Endpoint
+from mockrec.formats.diff.model.finding import Subject
+from mockrec.formats.diff.selectors import DiffSelector, parse_selector
 from mockrec.formats.files.small_file import read_small
+from mockrec.formats.schema.vocabulary import SelectorError
 
 _RULE = re.compile(r"(?:(?P<endpoint>(?:[A-Z*]+ )?[^\s:]*/\S*) )?(?P<selector>.+)", re.DOTALL)
 _MAX_DEPTH = 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mockrec.formats.diff.ignore import IgnoreRule
-from mockrec.formats.diff.model import Difference, Endpoint, OnlyIn, Severity
+from mockrec.formats.diff.model.exchange import Endpoint
+from mockrec.formats.diff.model.finding import Difference, OnlyIn, Severity
 
 
 @dataclass

@@ -4,7 +4,7 @@
 * **implied record**: what an entry alone says of one record (`predicted.py`)
 * **residual**: what a record says beyond that (`delta.py`); entry + residuals = the records, exactly
 * **open exchange**: has not ended; its entry is provisional and holds its records whole
-* **homeless record**: belongs to no exchange, so it has no entry
+* **orphan**: a record of no exchange, which has no entry
 
 Writing: lines → `assemble.py` → `entry.py` → `sink.py` → `atomic_file.py`. Reading: bytes → `split.py` → `reading.py`,
 which returns our own records, or those that `imported.py` makes of another tool's entries,

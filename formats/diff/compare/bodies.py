@@ -16,7 +16,7 @@ from mockrec.formats.diff.compare.html import compare_pages
 from mockrec.formats.diff.compare.lines import compare_lines
 from mockrec.formats.diff.compare.sse import events, is_ended
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 

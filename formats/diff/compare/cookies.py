@@ -9,7 +9,7 @@ from typing import Any
 
 from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import looks_like_token
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _LIFETIME_SLACK = 0.01
 _LIFETIME_SLACK_SECONDS = 5.0

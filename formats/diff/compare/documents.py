@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mockrec.formats.diff.model import Location
+from mockrec.formats.diff.model.finding import Location
 from mockrec.formats.text.json import is_deeper
 
 MAX_DEPTH = 500

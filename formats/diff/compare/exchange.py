@@ -11,8 +11,10 @@ from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.bodies import ComparedMessage
 from mockrec.formats.diff.compare.keys import split
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, DiffOptions, Digest, Finding, Pair, Severity, Subject
-from mockrec.formats.diff.spool import ContentSpool
+from mockrec.formats.diff.model.exchange import Digest, Pair
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.schema.body import Body
 
 Content = Mapping[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 
 def _names(text: str) -> frozenset[str]:

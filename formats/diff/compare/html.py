@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mockrec.formats.diff.compare.lines import Pieces, compare_pieces, split_lines
 from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import looks_like_token
-from mockrec.formats.diff.model import Finding
+from mockrec.formats.diff.model.finding import Finding
 
 _KEPT = re.compile(r"<(pre|textarea|script|style|xmp|listing)\b[^<>]*>", re.IGNORECASE)
 """Begins an element in which blanks count, and `<` may mean something else."""

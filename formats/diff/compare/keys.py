@@ -9,7 +9,7 @@ from sys import intern
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from mockrec.formats.diff.model import Digest, Endpoint
+from mockrec.formats.diff.model.exchange import Digest, Endpoint
 from mockrec.formats.sessions.endpoints import template
 
 _URL = re.compile(r"(?:[a-z]+://(?:[^/?#]*@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator
 from urllib.parse import parse_qsl
 
 from mockrec.formats.diff.compare.keys import split
-from mockrec.formats.diff.model import Digest
+from mockrec.formats.diff.model.exchange import Digest
 
 _FLOOR = 0.35
 """Below this two exchanges are strangers."""

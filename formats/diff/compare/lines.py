@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Severity, Subject
 
 _MOST = 20
 """Lines that are told of one text; the rest is a number."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from mockrec.formats.diff.compare.keys import Keys
 from mockrec.formats.diff.compare.likeness import ExchangeLikeness
-from mockrec.formats.diff.model import Digest, Pair
+from mockrec.formats.diff.model.exchange import Digest, Pair
 
 Shape = Callable[[Digest, int], Hashable]
 """What an exchange was answered with, volatile values aside. The number is 0 for A and 1 for B."""

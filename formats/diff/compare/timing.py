@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
-from mockrec.formats.diff.model import DifferenceKind, Endpoint, Finding, Severity, Subject
+from mockrec.formats.diff.model.exchange import Endpoint
+from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
 
 ENOUGH = 10
 """Exchanges on each side, below which nothing is said."""

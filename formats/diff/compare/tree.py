@@ -16,7 +16,7 @@ from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Featu
 from mockrec.formats.diff.compare.digests import Digests
 from mockrec.formats.diff.compare.documents import dump, step, type_name
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Item, Location
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
 """Members that may tell the items of an array apart, the best first."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from mockrec.formats.diff.compare.volatile import MARK, Window, fits_mark, mask, mask_marks, shape_of
-from mockrec.formats.diff.model import AnyOrder
+from mockrec.formats.diff.model.options import AnyOrder
 
 Number = (int, float, Decimal)
 

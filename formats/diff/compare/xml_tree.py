@@ -16,7 +16,7 @@ from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Features, ItemLikeness
 from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.xml import Element, Instruction, Node, local, parse, qualified, shown
-from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Location, Severity, Subject
+from mockrec.formats.diff.model.finding import ABSENT, DifferenceKind, Finding, Location, Severity, Subject
 
 _TEXT = "text()"
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from mockrec.formats.diff.collect import general_path, rendered
 from mockrec.formats.diff.compare.documents import dump
-from mockrec.formats.diff.model import ABSENT, Difference, DifferenceKind, Endpoint, Finding, OnlyIn, Severity
+from mockrec.formats.diff.model.exchange import Endpoint
+from mockrec.formats.diff.model.finding import ABSENT, Difference, DifferenceKind, Finding, OnlyIn, Severity
 from mockrec.formats.diff.result import Result
 
 _EVERYWHERE = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mockrec.formats.diff.model import Severity
+from mockrec.formats.diff.model.finding import Severity
 from mockrec.formats.diff.report.entries import escaped, groups, headline
 from mockrec.formats.diff.result import Result
 

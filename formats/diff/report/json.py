@@ -11,7 +11,7 @@ from typing import Any
 
 from mockrec.formats.diff.collect import general_path
 from mockrec.formats.diff.compare.documents import plain
-from mockrec.formats.diff.model import ABSENT, Difference, OnlyIn
+from mockrec.formats.diff.model.finding import ABSENT, Difference, OnlyIn
 from mockrec.formats.diff.report.entries import rolled_up
 from mockrec.formats.diff.result import Result
 

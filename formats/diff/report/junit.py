@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from mockrec.formats.diff.model import Severity
+from mockrec.formats.diff.model.finding import Severity
 from mockrec.formats.diff.report.entries import Group, escaped, groups, headline, one_line
 from mockrec.formats.diff.result import Result
 

@@ -15,7 +15,7 @@ from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import parse_rule
-from mockrec.formats.diff.model import DiffOptions
+from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.result import Result
 from mockrec.formats.schema.body import encode_body
 

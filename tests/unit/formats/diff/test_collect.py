@@ -11,7 +11,7 @@ import pytest
 
 from mockrec.formats.diff.baseline import BaselineError, read_baseline
 from mockrec.formats.diff.collect import MOST_TEXT, general_path, shortened, shortened_pair
-from mockrec.formats.diff.model import ABSENT, Severity
+from mockrec.formats.diff.model.finding import ABSENT, Severity
 from mockrec.formats.diff.report.json import report as report_json
 from mockrec.formats.diff.result import Result
 
@@ -29,6 +29,19 @@ def test_noise_is_values_only(make: Any, compare: Compare, told: Told) -> None:
     # a status, another type and a field that is missing are never noise
     assert [path for _, _, path in told(compare(session(1), again, noise=again))] == ["status", "response.json:$.n"]
     assert [kind for kind, _, _ in told(compare(session(1, x=1), session(1), noise=session(1)))] == ["removed"]
+
+
+@pytest.mark.parametrize("host", ["old.test", "old.test:8080"])
+def test_noise_of_a_mapped_host(make: Any, compare: Compare, told: Told, host: str) -> None:
+    """A and its second recording have the host's name in A, in URLs and in bodies."""
+
+    def session(host: str, run: int) -> Any:
+        return [make.exchange(url=f"http://{host}/a", body={"run": run, "self": f"http://{host}/a"})]
+
+    result = compare(session(host, 1), session("new.test", 3), noise=session(host, 2), map_host={host: "new.test"})
+    assert (told(result), result.noise, result.same) == ([], 1, True)
+    result = compare(session(host, 1), session("new.test", 1), noise=session(host, 1), map_host={host: "new.test"})
+    assert (told(result), result.noise, result.same) == ([], 0, True)
 
 
 def test_a_baseline_accepts_what_is_known(make: Any, compare: Compare, told: Told) -> None:
@@ -114,7 +127,7 @@ def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
 def test_a_session_that_was_cut_off_is_told(write: Any, make: Any) -> None:
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import DiffOptions
+    from mockrec.formats.diff.model.options import DiffOptions
 
     result = compare_sessions(write([make.exchange()]), write([make.exchange()], ended=False), DiffOptions(), Filters())
     assert result.same

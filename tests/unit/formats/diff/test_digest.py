@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from mockrec.formats.diff.digest import DigestBuilder
-from mockrec.formats.diff.model import DiffOptions, Digest
-from mockrec.formats.diff.spool import ContentSpool
-from mockrec.formats.files.reader import Source
+from mockrec.formats.diff.model.exchange import Digest
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from mockrec.formats.diff.ignore import parse_rule, read_rules
 from mockrec.formats.diff.result import Result
-from mockrec.formats.diff.selectors import SelectorError, parse_selector
+from mockrec.formats.diff.selectors import parse_selector
+from mockrec.formats.schema.vocabulary import SelectorError
 
 Compare = Callable[..., Result]
 
@@ -115,7 +116,7 @@ def test_what_is_no_rule(text: str) -> None:
 
 def test_selectors_keep_their_text() -> None:
     selector = parse_selector("request.json:$.a")
-    assert (selector.text, selector.message, selector.area) == ("request.json:$.a", "request", "json")
+    assert (selector.text, selector.side, selector.kind) == ("request.json:$.a", "request", "json")
 
 
 def file_of(folder: Path, text: str) -> str:
@@ -147,7 +148,7 @@ def test_a_file_of_rules(tmp_path: Path) -> None:
         ("ignore: [7]", "rule 1: expected selector and reason"),
         ("ignore: [{selector: status}]", "rule 1: a reason is needed"),
         ("ignore: [{reason: x}]", "rule 1: a selector is needed"),
-        ("ignore: [{selector: x, reason: y}]", "rule 1: 'x': expected one of"),
+        ("ignore: [{selector: x, reason: y}]", "rule 1: expected a selector: header:NAME, "),
         ("ignore: [{selector: status, reason: y, why: z}]", "'why' is not known"),
         ("ignore: [{selector: status, reason: y, until: soon}]", "until is a day"),
         ("ignore: [{selector: status, reason: y, endpoint: 7}]", "endpoint"),

@@ -16,7 +16,8 @@ from mockrec.formats.diff import collect
 from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import varied
 from mockrec.formats.diff.compare.timing import rank_sum
-from mockrec.formats.diff.model import DifferenceKind, Endpoint, Severity
+from mockrec.formats.diff.model.exchange import Endpoint
+from mockrec.formats.diff.model.finding import DifferenceKind, Severity
 from mockrec.formats.diff.report import json as report_json
 from mockrec.formats.diff.report import junit as report_junit
 from mockrec.formats.diff.report.entries import groups

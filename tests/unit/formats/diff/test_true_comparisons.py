@@ -11,7 +11,7 @@ import pytest
 from mockrec.formats.diff.compare import tree
 from mockrec.formats.diff.compare.documents import MAX_DEPTH, dump, parse, plain
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.model import Subject
+from mockrec.formats.diff.model.finding import Subject
 from mockrec.formats.diff.report.json import report as json_report
 from mockrec.formats.diff.result import Result
 from mockrec.formats.diff.selectors import parse_selector

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from audited import audited
 
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.body import Body
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session, open_session
 
 Record = dict[str, Any]

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.files.reader import Source
 from mockrec.formats.har import split
 from mockrec.formats.har.recognise import names_log
 from mockrec.formats.har.sink import open_har
 from mockrec.formats.har.split import Splitter
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session, open_session
 
 Record = dict[str, Any]

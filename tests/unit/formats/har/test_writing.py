@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.files.jsonl import encode_lines, open_sink
-from mockrec.formats.files.reader import Source
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.har import assemble
 from mockrec.formats.har.sink import SHOW_MS, HarSink, open_har
 from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.schema.errors import OutputError, OutputExistsError
+from mockrec.formats.sessions.inputs import Source
+from mockrec.formats.sessions.outputs import open_sink
 from mockrec.formats.sessions.session import Session, open_session
 
 Record = dict[str, Any]
@@ -149,10 +150,8 @@ def test_a_long_conversation_goes_on_in_further_entries(
     assert har_problems({"log": shown(path)}) == []
 
 
-def test_many_homeless_records_go_along_with_an_entry(
-    tmp_path: Path, story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(assemble, "HOMELESS_BYTES", 3000)
+def test_many_orphans_go_along_with_an_entry(tmp_path: Path, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "ORPHAN_BYTES", 3000)
     path = tmp_path / "s.har"
     sink = open_har(path, force=False, file_mode=0o600)
     for number in range(20):

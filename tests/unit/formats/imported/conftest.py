@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from audited import audited
 
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.body import Body
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.diff.model import Severity
+from mockrec.formats.diff.model.finding import Severity
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mockrec.formats.diff.compare.keys import host_of, split
-from mockrec.formats.diff.model import Severity
+from mockrec.formats.diff.model.finding import Severity
 from mockrec.formats.diff.result import Result
 
 Compare = Callable[..., Result]

@@ -9,7 +9,8 @@ import pytest
 from mockrec.formats.diff.collect import general_path
 from mockrec.formats.diff.compare import xml_tree
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.selectors import SelectorError, parse_selector
+from mockrec.formats.diff.selectors import parse_selector
+from mockrec.formats.schema.vocabulary import SelectorError
 
 
 def found(a: str, b: str, values: ValueComparer) -> list[tuple[str, str, str, Any, Any]]:
