@@ -49,7 +49,7 @@ def passing_plan(
 
     async def act(exchange: Exchange) -> None:
         address = exchange.effective_target
-        direct = not address.is_absolute and address.origin.tunnel is None
+        direct = not address.is_absolute and address.context.tunnel is None
         # Before a server, everything that is not said to a proxy is for us, whatever name clients have for us.
         ours = is_own(address.hostname.strip("[]"), address.port) or (direct and upstream is not None)
         await (for_us if ours else to_others)(exchange)
