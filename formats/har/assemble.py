@@ -1,6 +1,6 @@
 """Records in file order → entries, each when its exchange ends. Remembers only what is open, and not too much of that.
 
-Records that belong to no open exchange are homeless: they stand behind the entries, in `log._mockrec.events`. That part
+Records that belong to no open exchange are orphans: they stand after the entries, in `log._mockrec.events`. That part
 is written again with every flush, so when there are many of them, the next entry takes them along (`_mockrec.others`).
 What is open is written with every flush too, so it is made quickly: its records stand there whole, as they came, and
 only the last `SHOWN_MESSAGES` in the form that viewers show. Long conversations would fill the memory: when open
@@ -24,7 +24,7 @@ from mockrec.formats.text.json import dump
 Record = dict[str, Any]
 
 OPEN_BYTES = 1024 * 1024
-HOMELESS_BYTES = 256 * 1024
+ORPHANS_BYTES = 256 * 1024
 PROVISIONAL_BODY = 64 * 1024
 """Bytes of a body that an exchange shows while it is open."""
 SHOWN_MESSAGES = 100
@@ -64,7 +64,7 @@ class Assembler:
     """`add` records; an entry comes back when one is due. `folder`: where bodies beside the session are."""
 
     def __init__(self, folder: str) -> None:
-        self.homeless: list[tuple[int, Record]] = []
+        self.orphans: list[tuple[int, Record]] = []
         """Records with their places that belong behind the entries."""
         self.started: Record | None = None
         """The `session-started` record, if it is the first."""
@@ -72,7 +72,7 @@ class Assembler:
         self._folder = folder
         self._open: dict[Any, _Open] = {}
         self._count = 0
-        self._homeless_bytes = 0
+        self._orphans_bytes = 0
         self._endless_bytes = 0
         self._opens_late = False
         """Whether `request` is the first that is recorded of an exchange."""
@@ -89,8 +89,8 @@ class Assembler:
             return None
         exchange = self._exchange(kind, identity) if isinstance(identity, str) else None
         if exchange is None:
-            self.homeless.append((place, record))
-            self._homeless_bytes += size
+            self.orphans.append((place, record))
+            self._orphans_bytes += size
             return None
         exchange.held.append((place, record, line))
         exchange.provisional = None
@@ -168,15 +168,15 @@ class Assembler:
         ours["events"] = pack(entry, [(place, record) for place, record, _ in held])
         if state:
             ours[state] = True
-        if self._homeless_bytes > HOMELESS_BYTES and state != "pending":
-            ours["others"] = homes(self.homeless)
-            self.homeless, self._homeless_bytes = [], 0
+        if self._orphans_bytes > ORPHANS_BYTES and state != "pending":
+            ours["others"] = encode_orphans(self.orphans)
+            self.orphans, self._orphans_bytes = [], 0
         return dump(entry)
 
 
-def homes(homeless: list[tuple[int, Record]]) -> list[Record]:
+def encode_orphans(orphans: list[tuple[int, Record]]) -> list[Record]:
     """Whole records; those whose place is not their `seq` say it: `{"at", "record"}`."""
-    return [record if _is_at(record, place) else {"at": place, "record": record} for place, record in homeless]
+    return [record if _is_at(record, place) else {"at": place, "record": record} for place, record in orphans]
 
 
 def _whole(place: int, record: Record, line: bytes) -> Any:

@@ -82,7 +82,7 @@ class Har:
         elif member.key == "_mockrecSession":
             self._begin(mapping(member.value))
         elif member.key == "_mockrec" and self._ours:
-            self._homeless(items(mapping(member.value).get("events")), "log._mockrec.events")
+            self._put_orphans(items(mapping(member.value).get("events")), "log._mockrec.events")
         elif member.key in ("creator", "pages", "_tlsErrors") and not self._ours:
             self._imported().log(member.key, member.value)
 
@@ -120,16 +120,16 @@ class Har:
     def _own(self, entry: dict[str, Any], where: str) -> None:
         ours = mapping(entry.get("_mockrec"))
         if isinstance(ours.get("records"), list):  # of an exchange that was open
-            self._homeless(ours["records"], f"{where}._mockrec.records")
+            self._put_orphans(ours["records"], f"{where}._mockrec.records")
             return
         if not isinstance(ours.get("events"), list):
             raise ValueError("it has no _mockrec.events: somebody else has put it into this file")
         records = list(unpack(entry, ours["events"]))
         for place, record in records:
             self._put(place, record, where)
-        self._homeless(items(ours.get("others")), f"{where}._mockrec.others")
+        self._put_orphans(items(ours.get("others")), f"{where}._mockrec.others")
 
-    def _homeless(self, events: list[Any], where: str) -> None:
+    def _put_orphans(self, events: list[Any], where: str) -> None:
         for number, event in enumerate(events):
             moved = isinstance(event, dict) and "record" in event and "at" in event
             record = event["record"] if moved else event

@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from mockrec.formats.har.assemble import Assembler, homes
+from mockrec.formats.har.assemble import Assembler, encode_orphans
 from mockrec.formats.har.atomic_file import Growing, open_growing
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.schema.errors import OutputError, OutputLostError
@@ -148,13 +148,13 @@ class HarSink:
         """What stands behind the entries; those of what is open come first."""
         joined = b",\n".join(entries)
         before = b",\n" if joined and self._any else b""
-        homeless = self._assembler.homeless
+        orphans = self._assembler.orphans
         # Behind the entries: they are known when the entries are.
         log: dict[str, Any] = {"pages": self._assembler.pages.all}
-        errors = [tls_error(record) for _, record in homeless if record["type"] == "tls-client-error"]
+        errors = [tls_error(record) for _, record in orphans if record["type"] == "tls-client-error"]
         if errors:
             log["_tlsErrors"] = errors
-        log["_mockrec"] = {"events": homes(homeless)}
+        log["_mockrec"] = {"events": encode_orphans(orphans)}
         return before + joined + b"\n]," + dump(log)[1:] + b"}\n"
 
 

@@ -152,7 +152,7 @@ def test_a_long_conversation_goes_on_in_further_entries(
 def test_many_homeless_records_go_along_with_an_entry(
     tmp_path: Path, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assemble, "HOMELESS_BYTES", 3000)
+    monkeypatch.setattr(assemble, "ORPHANS_BYTES", 3000)
     path = tmp_path / "s.har"
     sink = open_har(path, force=False, file_mode=0o600)
     for number in range(20):
