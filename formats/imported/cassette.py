@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from mockrec.formats.har.fields import iso
-from mockrec.formats.har.imported_entry import ForeignEntry
+from mockrec.formats.har.imported_entry import ImportedEntry
 from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.imported.interaction import exchange_of, moment_of
 from mockrec.formats.imported.session import MAX_PROBLEMS, ImportedExchange, ImportedSession
@@ -55,8 +55,8 @@ class CassetteFile:
         try:
             self._read_json() if self._is_json else self._read_yaml()
             self._add_undated(0.0)
-            self._problems += self._session.notes.lost()
-            self._notes += self._session.notes.told()
+            self._problems += self._session.repairs.lost()
+            self._notes += self._session.repairs.repaired()
             self._notes += [f"{what} ({count:,} of {self._index:,})" for what, count in self._guessed.items()]
             self._session.log("creator", {"name": self._creator or "VCR cassette"})
             yield from self._session.records(cut_off=bool(self.torn))
@@ -130,7 +130,7 @@ class CassetteFile:
             self._undated.append((index, where, found))
             self._undated_bytes += len(found.sent) + len(found.answered)
             # Found out now, where the place is known.
-            ForeignEntry(index, {**found.entry, "startedDateTime": iso(0)})
+            ImportedEntry(index, {**found.entry, "startedDateTime": iso(0)})
             return
         if self._latest is None:
             self._add_undated(max(0.0, (moment or 0.0) - len(self._undated)))

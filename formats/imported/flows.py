@@ -53,8 +53,8 @@ class Flows:
             self.torn = self._stream.torn
             for kind, count in sorted(self._left_out.items()):
                 self._tell(_said_of(kind, count))
-            self._problems += self._session.notes.lost()
-            self._notes += self._session.notes.told()
+            self._problems += self._session.repairs.lost()
+            self._notes += self._session.repairs.repaired()
             self._session.log("creator", {"name": "mitmproxy"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:

@@ -9,8 +9,8 @@ from typing import Any
 from mockrec.formats.har.attached import Nowhere
 from mockrec.formats.har.fields import mapping, text
 from mockrec.formats.har.imported import Importer
-from mockrec.formats.har.imported_entry import ForeignEntry
-from mockrec.formats.har.imported_repairs import MISSING, EntryNotes
+from mockrec.formats.har.imported_entry import ImportedEntry
+from mockrec.formats.har.imported_repairs import MISSING, EntryRepairs
 from mockrec.formats.har.spool import LineSpool
 from mockrec.formats.imported.coding import body_record
 
@@ -43,7 +43,7 @@ class ImportedSession(Importer):
 
     def exchange(self, index: int, where: str, found: ImportedExchange) -> None:
         """Make records of an exchange. `ValueError` says why that cannot be."""
-        made = ForeignEntry(index, found.entry, EntryNotes(where))
+        made = ImportedEntry(index, found.entry, EntryRepairs(where))
         records = made.records()
         for _, record in records:
             if record["type"] in ("request", "websocket-request"):
@@ -54,8 +54,8 @@ class ImportedSession(Importer):
                     record["body"]["truncated"] = True
         self._add(records)
         # The entry has no bodies because they are put into the records here.
-        made.notes.found = {key: found for key, found in made.notes.found.items() if key[1] not in MISSING}
-        self.notes.add(made.notes)
+        made.repairs.found = {key: found for key, found in made.repairs.found.items() if key[1] not in MISSING}
+        self.repairs.merge(made.repairs)
 
 
 def _body(message: Mapping[str, Any], data: bytes) -> Record:

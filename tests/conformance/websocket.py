@@ -40,8 +40,8 @@ class Missing(Exception):
 def python2(wished: str | None) -> str:
     """A Python 2.7 that runs; pyenv's stand-ins, which may not, are passed over."""
     wished = wished or os.environ.get("PYTHON2")
-    encode_orphans = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*2.7*/bin/python"))
-    found = [wished] if wished else ["python2.7", *map(str, encode_orphans), "pypy2.7", "pypy"]
+    homes = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*2.7*/bin/python"))
+    found = [wished] if wished else ["python2.7", *map(str, homes), "pypy2.7", "pypy"]
     for name in found:
         path = shutil.which(name)
         if path is not None:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from mockrec.formats.diff.model import Location
-from mockrec.formats.text.json import is_deeper
+from mockrec.formats.text.json import is_deeper, refuse_constant
 
 MAX_DEPTH = 500
 """Levels of a document that is compared by path, whatever Python's own parser takes. Deeper ones are text."""
@@ -35,7 +35,7 @@ def parse(text: str) -> Any:
             object_pairs_hook=_object,
             parse_float=_decimal,
             parse_int=_integer,
-            parse_constant=_refuse,
+            parse_constant=refuse_constant,
         )
     except RecursionError:
         raise TooDeep("nested too deep") from None
@@ -68,10 +68,6 @@ def _decimal(digits: str) -> Decimal:
         return Decimal(digits)
     except InvalidOperation:
         raise ValueError(f"no number: {digits[:40]}") from None
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
 
 
 def plain(value: Any, number: Callable[[Decimal], Any] = str) -> Any:

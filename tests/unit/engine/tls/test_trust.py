@@ -101,10 +101,10 @@ def test_the_folder(monkeypatch: pytest.MonkeyPatch, platform: str, env: dict[st
 
 
 def test_no_home_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def orphans() -> Path:
+    def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(Path, "home", orphans)
+    monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(ConfigError, match="MOCKREC_CA_DIR"):
         ca_folder({})
 

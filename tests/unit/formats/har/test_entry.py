@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.har.bodies import implied_body, implied_request_body
+from mockrec.formats.har.bodies import predicted_body, predicted_request_body
 from mockrec.formats.har.delta import pack, unpack
 from mockrec.formats.har.entry import make_entry, tls_error
 
@@ -121,7 +121,7 @@ def test_a_body_beside_the_session(record_of: RecordOf) -> None:
     request = sent(record_of, {"size": 3, "file": name, "sha256": name[3:]})
     assert request["postData"]["_file"] == f"s.bodies/{name}", "Playwright compares with it"
     assert request["_content"]["encoding"] == "base64", "HTTP Toolkit refuses a whole file without it"
-    assert implied_request_body(request) == {"size": 3, "file": name, "sha256": name[3:]}
+    assert predicted_request_body(request) == {"size": 3, "file": name, "sha256": name[3:]}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_body_that_is_not_whole_says_so(record_of: RecordOf, key: str, comment
 @pytest.mark.parametrize("charset", ["punycode", "hex", "undefined", "\0", ""])
 def test_a_file_that_names_any_charset(charset: str) -> None:
     made = {"size": 4, "text": base64.b64encode(b"x" * 100_000).decode(), "encoding": "base64", "_charset": charset}
-    assert implied_body(made)["base64"] == made["text"]
+    assert predicted_body(made)["base64"] == made["text"]
 
 
 def test_without_an_answer_there_is_a_body_that_is_nowhere(record_of: RecordOf) -> None:

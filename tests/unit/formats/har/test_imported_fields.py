@@ -9,7 +9,7 @@ import pytest
 
 from mockrec.engine.wire.http1.written_heads import field_lines, head_bytes
 from mockrec.formats.har.imported_fields import FieldReader
-from mockrec.formats.har.imported_repairs import LOST, MISSING, REPAIRED, EntryNotes, Repairs
+from mockrec.formats.har.imported_repairs import LOST, MISSING, REPAIRED, EntryRepairs, Repairs
 
 Pairs = list[list[str]]
 
@@ -18,10 +18,10 @@ def fields(
     headers: Any, *, side: str = "response", method: str = "GET", cookies: Any = None
 ) -> tuple[Pairs, list[str]]:
     """The fields that are read, and the kinds of oddities: those that were left out with a minus."""
-    notes = EntryNotes("entries[0]")
-    read = FieldReader(notes, side, method).read(headers, f"{side}.headers", cookies)
+    repairs = EntryRepairs("entries[0]")
+    read = FieldReader(repairs, side, method).read(headers, f"{side}.headers", cookies)
     assert field_lines([pair for pair in read if not pair[0].startswith(":")])
-    return read, [f"-{kind}" if lost else kind for lost, kind in notes.found]
+    return read, [f"-{kind}" if lost else kind for lost, kind in repairs.found]
 
 
 def header(name: Any, value: Any) -> list[dict[str, Any]]:
@@ -180,8 +180,8 @@ def test_what_is_odd_about_an_entry_that_is_left_out_is_not_told(
 
 def test_no_kind_is_told_in_two_ways() -> None:
     assert not ({*REPAIRED} & {*LOST} | {*REPAIRED} & {*MISSING} | {*MISSING} & {*LOST})
-    notes = Repairs()
-    assert (notes.told(), notes.lost()) == ([], [])
+    repairs = Repairs()
+    assert (repairs.repaired(), repairs.lost()) == ([], [])
 
 
 @pytest.mark.parametrize(

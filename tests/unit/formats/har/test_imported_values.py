@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.har.imported_repairs import EntryNotes
+from mockrec.formats.har.imported_repairs import EntryRepairs
 from mockrec.formats.har.imported_values import moment_of, size_of, url_of
 
 NEW_YEAR = 1767225600000.0
@@ -38,9 +38,9 @@ NEW_YEAR = 1767225600000.0
     ],
 )
 def test_dates(told: Any, moment: float, odd: str | None) -> None:
-    notes = EntryNotes("entries[0]")
-    assert moment_of(told, notes) == moment
-    assert [kind for _, kind in notes.found] == ([odd] if odd else [])
+    repairs = EntryRepairs("entries[0]")
+    assert moment_of(told, repairs) == moment
+    assert [kind for _, kind in repairs.found] == ([odd] if odd else [])
 
 
 @pytest.mark.parametrize("told", [None, True, 5, -1, 1e300, "", "Jan", "soon", "1/2/2026 3:04:05 PM", [], "9" * 30])
@@ -82,9 +82,9 @@ def test_sizes(told: Any, size: int | None) -> None:
     ],
 )  # fmt: skip
 def test_urls(request_: Any, url: str, odd: list[str]) -> None:
-    notes = EntryNotes("entries[0]")
-    assert url_of(request_, notes)[0] == url
-    assert [kind for _, kind in notes.found] == odd
+    repairs = EntryRepairs("entries[0]")
+    assert url_of(request_, repairs)[0] == url
+    assert [kind for _, kind in repairs.found] == odd
 
 
 def test_a_target_is_kept_as_it_was_sent(entry: Callable[..., Any], read: Callable[..., Any]) -> None:
@@ -146,9 +146,9 @@ def test_entries_without_a_date_stay_where_they_are(entry: Callable[..., Any], r
     ],
 )
 def test_relative_urls(url: str, headers: list[list[str]], whole: str) -> None:
-    notes = EntryNotes("entries[0]")
-    assert url_of({"url": url}, notes, headers)[0] == whole
-    assert [kind for _, kind in notes.found] == ["relative-url"]
+    repairs = EntryRepairs("entries[0]")
+    assert url_of({"url": url}, repairs, headers)[0] == whole
+    assert [kind for _, kind in repairs.found] == ["relative-url"]
 
 
 @pytest.mark.parametrize(

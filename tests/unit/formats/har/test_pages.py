@@ -114,7 +114,7 @@ def test_what_is_remembered_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask("https://a.test/x", "image", "https://a.test/99") == "", (
         "on a page that is not written, not on an old one"
     )
-    assert len(ask.pages._known) <= 10
+    assert len(ask.pages._page_ids) <= 10
     assert ask("https://a.test/" + "x" * 5000, "script", "https://a.test/99") == ""
 
 
