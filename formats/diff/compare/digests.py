@@ -51,22 +51,22 @@ class Digests:
 
     def _made(self, value: Any, side: int) -> str:
         if type(value) is int and abs(value) < _SMALL:
-            return _hash(f"number {value}")
+            return digest_of_text(f"number {value}")
         text = self._values.whole(value if isinstance(value, str) else dump(value), side)
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and "<" not in text:
             text = _by_value(value)
-        return _hash(f"{type_name(value)} {text}")
+        return digest_of_text(f"{type_name(value)} {text}")
 
     def _of_container(self, value: Any, side: int) -> str:
         if isinstance(value, list):
-            return _hash("array " + " ".join([self._of(item, side) for item in value]))
+            return digest_of_text("array " + " ".join([self._of(item, side) for item in value]))
         members = sorted([f"{self._name(key)} {self._of(item, side)}" for key, item in value.items()])
-        return _hash("object " + " ".join(members))
+        return digest_of_text("object " + " ".join(members))
 
     def _name(self, key: Any) -> str:
         known = self._names.get(key)
         if known is None:
-            known = self._names[key] = _hash(repr(key))
+            known = self._names[key] = digest_of_text(repr(key))
         return known
 
 
@@ -83,5 +83,6 @@ def _by_value(number: int | float | Decimal) -> str:
     return f"{'-' if sign else ''}{short}e{place}"
 
 
-def _hash(text: str) -> str:
+def digest_of_text(text: str) -> str:
+    """Return the digest of a text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()

@@ -16,6 +16,7 @@ from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Featu
 from mockrec.formats.diff.compare.digests import Digests
 from mockrec.formats.diff.compare.documents import dump, step, type_name
 from mockrec.formats.diff.compare.values import ValueComparer
+from mockrec.formats.diff.compare.walk import Pair, Place, walk
 from mockrec.formats.diff.model import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
@@ -33,82 +34,61 @@ class ValueChange(NamedTuple):
     b: Any
 
 
-class _Place:
-    """Where two values stand: the way to it is written down only for what differs, and once for all in a container."""
-
-    __slots__ = ("_way", "a", "above", "b")
-
-    def __init__(self, above: _Place | None, a: Any, b: Any) -> None:
-        self.above = above
-        self.a = a
-        self.b = b
-        self._way: _Way | None = None
-
-    @property
-    def location(self) -> Location:
-        """Where it is in A's document."""
-        return self.way().a
-
-    def way(self) -> _Way:
-        """The whole way to it; kept for all that it lies in, because most differences have siblings."""
-        steps: list[_Place] = []
-        place = self
-        while place._way is None and place.above is not None:
-            steps.append(place)
-            place = place.above
-        way = place._way or _Way("$", (), ())
-        for one in reversed(steps):
-            step_shown = _shown(one.b if one.a is ABSENT else one.a)
-            way = one._way = _Way(way.shown + step_shown, (*way.a, one.a), (*way.b, one.b))
-        return way
-
-    def change(self, kind: DifferenceKind, a: Any, b: Any) -> ValueChange:
-        """A difference at this place; the side that has nothing there has no location."""
-        way = self.way()
-        return ValueChange(kind, way.shown, (None if a is ABSENT else way.a, None if b is ABSENT else way.b), a, b)
-
-
-class _Way(NamedTuple):
-    """The way to a place: as it is shown, and in each document."""
+class _TreePath(NamedTuple):
+    """The path to a place: as it is shown, and the location in each document."""
 
     shown: str
     a: Location
     b: Location
 
 
-class _Couple(NamedTuple):
-    """Two values that are still to be compared."""
+class _TreePlace(Place[_TreePath]):
+    """Where two values are in their documents."""
 
-    a: Any
-    b: Any
-    place: _Place
+    __slots__ = ("a", "b")
+
+    def __init__(self, parent: _TreePlace | None, a: Any, b: Any) -> None:
+        """`a` and `b`: key or index of the value in either container, or `ABSENT`."""
+        self.parent = parent
+        self.known_path = None if parent is not None else _TreePath("$", (), ())
+        self.a = a
+        self.b = b
+
+    def extend(self, path: _TreePath) -> _TreePath:
+        """See `Place`."""
+        shown = _shown(self.b if self.a is ABSENT else self.a)
+        return _TreePath(path.shown + shown, (*path.a, self.a), (*path.b, self.b))
+
+    @property
+    def location(self) -> Location:
+        """The location in A's document."""
+        return self.path().a
+
+    def change(self, kind: DifferenceKind, a: Any, b: Any) -> ValueChange:
+        """Return a difference at this place; a side without a value there has no location."""
+        path = self.path()
+        locations = None if a is ABSENT else path.a, None if b is ABSENT else path.b
+        return ValueChange(kind, path.shown, locations, a, b)
+
+
+_TreePair = Pair[Any, _TreePlace]
+_Found = Iterator[ValueChange | _TreePair]
 
 
 def compare(a: Any, b: Any, values: ValueComparer) -> Iterator[ValueChange]:
-    """The differences between two parsed documents, in A's order."""
-    comparison = _Comparison(values)
-    waiting: list[Iterator[ValueChange | _Couple]] = [iter([_Couple(a, b, _Place(None, None, None))])]
-    while waiting:
-        found = next(waiting[-1], None)
-        if found is None:
-            waiting.pop()
-        elif isinstance(found, ValueChange):
-            yield found
-        else:
-            members = comparison.members(found)
-            if members is not None:
-                waiting.append(members)
+    """Yield the differences between two parsed documents, in A's order."""
+    return walk(Pair(a, b, _TreePlace(None, None, None)), _TreeComparison(values).members)
 
 
-class _Comparison:
+class _TreeComparison:
     def __init__(self, values: ValueComparer) -> None:
         self._values = values
         self._digests = Digests(values)
         self._budget = ComparisonBudget()
 
-    def members(self, couple: _Couple) -> Iterator[ValueChange | _Couple] | None:
+    def members(self, pair: _TreePair) -> _Found | None:
         """What there is to say of two values, and what of them is to be compared; None for equal ones."""
-        a, b, place = couple
+        a, b, place = pair
         if type_name(a) != type_name(b):
             return iter([place.change(DifferenceKind.type, a, b)])
         if isinstance(a, dict):
@@ -117,18 +97,18 @@ class _Comparison:
             return self._arrays(a, b, place)
         return None if self._values.same(a, b) else iter([place.change(DifferenceKind.value, a, b)])
 
-    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _Place) -> Iterator[ValueChange | _Couple]:
+    def _objects(self, a: dict[Any, Any], b: dict[Any, Any], place: _TreePlace) -> _Found:
         partners = self._partners(a, b)
         for key, value in a.items():
             other = key if key in b else partners.get(key, ABSENT)
             if other is ABSENT:
-                yield _Place(place, key, ABSENT).change(DifferenceKind.removed, value, ABSENT)
+                yield _TreePlace(place, key, ABSENT).change(DifferenceKind.removed, value, ABSENT)
             elif value is not b[other]:
-                yield _Couple(value, b[other], _Place(place, key, other))
+                yield Pair(value, b[other], _TreePlace(place, key, other))
         taken = set(partners.values())
         for key, value in b.items():
             if key not in a and key not in taken:
-                yield _Place(place, ABSENT, key).change(DifferenceKind.added, ABSENT, value)
+                yield _TreePlace(place, ABSENT, key).change(DifferenceKind.added, ABSENT, value)
 
     def _partners(self, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
         """Names that change by nature (an object by ids), in A and in B: of one form, each the only one of it."""
@@ -142,7 +122,7 @@ class _Comparison:
         )
         return {name: forms_b[form] for form, name in forms_a.items() if form in forms_b}
 
-    def _arrays(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[ValueChange | _Couple]:
+    def _arrays(self, a: list[Any], b: list[Any], place: _TreePlace) -> _Found:
         key = _key_of(a, b)
         any_order = bool(self._values.any_order) and any(holds(place.location) for holds in self._values.any_order)
         if key is not None:
@@ -156,11 +136,11 @@ class _Comparison:
         for index_a, index_b in self._side_by_side(a, b, digests_a, digests_b):
             if index_a is None:
                 assert index_b is not None
-                yield _Place(place, ABSENT, index_b).change(DifferenceKind.added, ABSENT, b[index_b])
+                yield _TreePlace(place, ABSENT, index_b).change(DifferenceKind.added, ABSENT, b[index_b])
             elif index_b is None:
-                yield _Place(place, index_a, ABSENT).change(DifferenceKind.removed, a[index_a], ABSENT)
+                yield _TreePlace(place, index_a, ABSENT).change(DifferenceKind.removed, a[index_a], ABSENT)
             elif digests_a[index_a] != digests_b[index_b]:
-                yield _Couple(a[index_a], b[index_b], _Place(place, index_a, index_b))
+                yield Pair(a[index_a], b[index_b], _TreePlace(place, index_a, index_b))
 
     def _side_by_side(
         self, a: list[Any], b: list[Any], digests_a: list[str], digests_b: list[str]
@@ -195,7 +175,7 @@ class _Comparison:
             return frozenset([self._digests.of(value, side) for value in item[:FEATURES]])
         return frozenset()
 
-    def _multisets(self, a: list[Any], b: list[Any], place: _Place) -> Iterator[ValueChange | _Couple]:
+    def _multisets(self, a: list[Any], b: list[Any], place: _TreePlace) -> _Found:
         """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
         waiting: dict[str, list[int]] = {}
         for index in reversed(range(len(b))):
@@ -215,13 +195,13 @@ class _Comparison:
         couples = {inner_a[i]: inner_b[j] for i, j in pairs}
         for index in left_a:
             if index in couples:
-                yield _Couple(a[index], b[couples[index]], _Place(place, index, couples[index]))
+                yield Pair(a[index], b[couples[index]], _TreePlace(place, index, couples[index]))
             else:
-                yield _Place(place, index, ABSENT).change(DifferenceKind.removed, a[index], ABSENT)
+                yield _TreePlace(place, index, ABSENT).change(DifferenceKind.removed, a[index], ABSENT)
         taken = set(couples.values())
         for index in left_b:
             if index not in taken:
-                yield _Place(place, ABSENT, index).change(DifferenceKind.added, ABSENT, b[index])
+                yield _TreePlace(place, ABSENT, index).change(DifferenceKind.added, ABSENT, b[index])
 
 
 def _shown(part: Any) -> str:
@@ -239,20 +219,20 @@ def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
     return {form: name for form, name in found.items() if form not in several}
 
 
-def _keyed(a: list[Any], b: list[Any], key: str, place: _Place, *, any_order: bool) -> Iterator[ValueChange | _Couple]:
+def _keyed(a: list[Any], b: list[Any], key: str, place: _TreePlace, *, any_order: bool) -> _Found:
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
         told = f"{key}=={dump(item[key])}"
         other = places_b.get(item[key])
         if other is None:
-            yield _Place(place, Item.of(index, told), ABSENT).change(DifferenceKind.removed, item, ABSENT)
+            yield _TreePlace(place, Item.of(index, told), ABSENT).change(DifferenceKind.removed, item, ABSENT)
         else:
-            yield _Couple(item, b[other], _Place(place, Item.of(index, told), Item.of(other, told)))
+            yield Pair(item, b[other], _TreePlace(place, Item.of(index, told), Item.of(other, told)))
     for index, item in enumerate(b):
         if item[key] not in places_a:
             told = f"{key}=={dump(item[key])}"
-            yield _Place(place, ABSENT, Item.of(index, told)).change(DifferenceKind.added, ABSENT, item)
+            yield _TreePlace(place, ABSENT, Item.of(index, told)).change(DifferenceKind.added, ABSENT, item)
     order_a = [item[key] for item in a if item[key] in places_b]
     order_b = [item[key] for item in b if item[key] in places_a]
     if order_a != order_b and not any_order:
