@@ -72,9 +72,9 @@ class CassetteFile:
                 self._member(key, value, f"line {line}")
             for problem in values.refused:
                 if not (self._problems and self._problems[-1].endswith(problem)):
-                    self._tell(problem)
+                    self._report(problem)
             for place, name in values.repeated:
-                self._tell(f"line {place}: the key {name[:60]} stands twice in one mapping, the last one counts")
+                self._report(f"line {place}: the key {name[:60]} stands twice in one mapping, the last one counts")
             values.refused.clear()
             values.repeated.clear()
         self.torn = values.torn
@@ -115,7 +115,7 @@ class CassetteFile:
             found = exchange_of(interaction)
             self._place(index, where, found, moment_of(interaction, found))
         except ValueError as error:
-            self._tell(f"{where} is left out: {error}")
+            self._report(f"{where} is left out: {error}")
             return
         if interaction.get("recorded_at") is None:
             self._guessed["guessed: the time is that of the Date field, or follows the exchange before"] += 1
@@ -128,7 +128,7 @@ class CassetteFile:
         room = len(self._undated) < _MAX_UNDATED and self._undated_bytes < _MAX_UNDATED_BYTES
         if self._latest is None and moment is None and room:
             self._undated.append((index, where, found))
-            self._undated_bytes += len(found.sent) + len(found.answered)
+            self._undated_bytes += len(found.request_body) + len(found.response_body)
             # Found out now, where the place is known.
             ImportedEntry(index, {**found.entry, "startedDateTime": iso(0)})
             return
@@ -155,8 +155,8 @@ class CassetteFile:
         elif key in _LISTS and not is_null(value):
             raise SessionError(self._name, f"{where}: {key} is no list")
         elif key not in _KNOWN:
-            self._tell(f"{where}: {key[:60]} is not kept")
+            self._report(f"{where}: {key[:60]} is not kept")
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if len(self._problems) < MAX_PROBLEMS and problem not in self._problems[-20:]:
             self._problems.append(problem[:300])

@@ -25,9 +25,9 @@ class ImportedExchange:
     """One exchange on its way: everything but its bodies in the form of a HAR's entry."""
 
     entry: Record
-    sent: bytes = b""
+    request_body: bytes = b""
     """The request's body, as the recording has it."""
-    answered: bytes = b""
+    response_body: bytes = b""
     """The response's."""
     missing: bool = False
     """The recording has no body of the response, though there was one."""
@@ -47,9 +47,9 @@ class ImportedSession(Importer):
         records = made.records()
         for _, record in records:
             if record["type"] in ("request", "websocket-request"):
-                record["body"] = _body(record, found.sent)
+                record["body"] = _body(record, found.request_body)
             elif record["type"] == "response":
-                record["body"] = _body(record, found.answered)
+                record["body"] = _body(record, found.response_body)
                 if found.missing:
                     record["body"]["truncated"] = True
         self._add(records)

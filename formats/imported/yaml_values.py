@@ -22,7 +22,7 @@ MAX_BETWEEN = 128 * 1024 * 1024
 """Bytes that may be read for one value: bounds the memory a wrong file can take."""
 ALIASED_RATIO = 10
 """How many times larger than the file its values may be through aliases."""
-MAX_TOLD = 1000
+MAX_PROBLEMS = 1000
 _ALIASED_FREE = 1024 * 1024
 _NODE = 64
 """What a value counts besides its text."""
@@ -82,7 +82,7 @@ def is_null(value: Any) -> bool:
     return value is None or (isinstance(value, Plain) and value in _NULLS)
 
 
-class _Stream:
+class _FileStream:
     """The file as libyaml asks for it; refuses to go on without end for one value."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -111,7 +111,7 @@ class _Stream:
         return bytes(part)
 
 
-class _Open:
+class _OpenNode:
     """A mapping or sequence that is being read."""
 
     __slots__ = ("anchor", "height", "key", "tag", "value", "weight")
@@ -126,7 +126,7 @@ class _Open:
         """Levels from here on, through aliases too."""
 
 
-_Known = tuple[Any, int, int]
+_Complete = tuple[Any, int, int]
 """A complete value, its weight and its height."""
 
 
@@ -139,10 +139,10 @@ class YamlValues:
         self.repeated: list[tuple[int, str]] = []
         """Keys that stand twice in a mapping, with their lines; whoever reads them forgets them."""
         self._name = name
-        self._stream = _Stream(name, chunks)
+        self._stream = _FileStream(name, chunks)
         self.refused: list[str] = []
         """What was not read, a sentence each; whoever reads them forgets them."""
-        self._anchors: dict[str, _Known] = {}
+        self._anchors: dict[str, _Complete] = {}
         self._aliased = 0
         self._line = 1
 
@@ -154,7 +154,7 @@ class YamlValues:
         try:
             events = iter(yaml.parse(self._stream, Loader=_LOADER))
             for event in events:
-                self._look_at(event)
+                self._track(event)
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._anchors.clear()
                 elif isinstance(event, yaml.SequenceStartEvent):
@@ -166,17 +166,17 @@ class YamlValues:
         except yaml.MarkedYAMLError as error:
             self._fail(error)
         except (yaml.YAMLError, UnicodeDecodeError) as error:  # bytes that are no text, characters that YAML bans
-            raise SessionError(self._name, f"no YAML behind this line: {_said(error)}", self._line) from None
+            raise SessionError(self._name, f"no YAML behind this line: {_message_of(error)}", self._line) from None
 
     def _members(self, start: Any, events: Iterator[Any], lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
-        self._note(start)
+        self._forget_anchor(start)
         for event in events:
-            self._look_at(event)
+            self._track(event)
             if isinstance(event, yaml.MappingEndEvent):
                 return
             key = _key(self._value(event, events))
             event = next(events)
-            self._look_at(event)
+            self._track(event)
             line = self._line
             if key in lists and isinstance(event, yaml.SequenceStartEvent):
                 yield from self._items(key, event, events)
@@ -188,25 +188,25 @@ class YamlValues:
                 raise SessionError(self._name, f"expected a list of {key}, found {_found(value)}", line)
 
     def _items(self, key: str, start: Any, events: Iterator[Any]) -> Iterator[tuple[str, int, Any]]:
-        self._note(start)
+        self._forget_anchor(start)
         for event in events:
-            self._look_at(event)
+            self._track(event)
             if isinstance(event, yaml.SequenceEndEvent):
                 return
             line = self._line
             yield key, line, self._value(event, events)
 
-    def _note(self, event: Any) -> None:
+    def _forget_anchor(self, event: Any) -> None:
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
 
-    def _look_at(self, event: Any) -> None:
+    def _track(self, event: Any) -> None:
         self._line = event.start_mark.line + 1
         self._stream.mark, self._stream.line = self._stream.taken, self._line
 
     def _value(self, event: Any, events: Iterator[Any]) -> Any:
         """One value with everything in it."""
-        opened: list[_Open] = []
+        opened: list[_OpenNode] = []
         while True:
             done = self._step(event, opened)
             if done is not None:
@@ -214,34 +214,34 @@ class YamlValues:
                     return done[0]
                 self._put(opened[-1], *done)
             event = next(events)
-            self._look_at(event)
+            self._track(event)
 
-    def _step(self, event: Any, opened: list[_Open]) -> _Known | None:
+    def _step(self, event: Any, opened: list[_OpenNode]) -> _Complete | None:
         """A value that is complete, or None where one has begun."""
         if isinstance(event, yaml.AliasEvent):
-            known = self._alias(event.anchor or "")
-            self._check_depth(len(opened) + known[2])
-            return known
+            complete = self._alias(event.anchor or "")
+            self._check_depth(len(opened) + complete[2])
+            return complete
         if isinstance(event, yaml.ScalarEvent):
-            known = self._scalar(event), _NODE + len(event.value), 0
+            complete = self._scalar(event), _NODE + len(event.value), 0
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             self._check_depth(len(opened) + 1)
-            self._note(event)
+            self._forget_anchor(event)
             empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-            opened.append(_Open(empty, event.anchor, event.tag))
+            opened.append(_OpenNode(empty, event.anchor, event.tag))
             return None
         else:
             event = opened.pop()
-            known = self._tagged(event.value, event.tag), event.weight, event.height
+            complete = self._tagged(event.value, event.tag), event.weight, event.height
         if event.anchor is not None:
-            self._anchors[event.anchor] = known
-        return known
+            self._anchors[event.anchor] = complete
+        return complete
 
     def _check_depth(self, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise SessionError(self._name, f"refused: nested more than {MAX_DEPTH} levels deep", self._line)
 
-    def _put(self, owner: _Open, value: Any, weight: int, height: int) -> None:
+    def _put(self, owner: _OpenNode, value: Any, weight: int, height: int) -> None:
         owner.weight += weight
         owner.height = max(owner.height, height + 1)
         if isinstance(owner.value, list):
@@ -255,17 +255,17 @@ class YamlValues:
                 owner.value.update({name: one for name, one in value.items() if name not in owner.value})
                 return
             named = _key(key)
-            if named in owner.value and len(self.repeated) < MAX_TOLD:
+            if named in owner.value and len(self.repeated) < MAX_PROBLEMS:
                 self.repeated.append((self._line, named))
             owner.value[named] = value
 
-    def _alias(self, anchor: str) -> _Known:
+    def _alias(self, anchor: str) -> _Complete:
         if anchor not in self._anchors:
             raise SessionError(
                 self._name, f"the alias *{anchor[:60]} names nothing that is complete before it", self._line
             )
-        known = self._anchors[anchor]
-        self._aliased += known[1]
+        complete = self._anchors[anchor]
+        self._aliased += complete[1]
         if self._aliased > _ALIASED_FREE + ALIASED_RATIO * self._stream.taken:
             raise SessionError(
                 self._name,
@@ -273,7 +273,7 @@ class YamlValues:
                 "as it is",
                 self._line,
             )
-        return known
+        return complete
 
     def _scalar(self, event: Any) -> Any:
         if event.tag in _BINARY:
@@ -291,18 +291,18 @@ class YamlValues:
         return self._refuse(f"the tag {shown} is refused: a cassette is read as data, no object is made of it")
 
     def _refuse(self, problem: str) -> UnreadValue:
-        if len(self.refused) < MAX_TOLD:
+        if len(self.refused) < MAX_PROBLEMS:
             self.refused.append(f"line {self._line}: {problem}")
         return UnreadValue(f"line {self._line}: {problem}")
 
     def _fail(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (self._line, 1)
-        said = _said(error)
-        if "end of stream" in said or ("document end" in said and not self._stream.read(1)):
+        message = _message_of(error)
+        if "end of stream" in message or ("document end" in message and not self._stream.read(1)):
             self.torn = f"the file ends in the middle of a value (line {line})"
             return
-        raise SessionError(self._name, f"column {column}: no YAML: {said}", line)
+        raise SessionError(self._name, f"column {column}: no YAML: {message}", line)
 
 
 def _found(value: Any) -> str:
@@ -312,7 +312,7 @@ def _found(value: Any) -> str:
     return "a mapping" if isinstance(value, dict) else f"{value!r:.60}"
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None)
     return " ".join(f"{f'{context}, ' if context else ''}{problem}".split())[:200]

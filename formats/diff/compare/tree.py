@@ -1,7 +1,4 @@
-"""What differs between two JSON documents, by path. Arrays of objects are compared by their ids.
-
-Containers wait in a stack of our own until their members' turn comes: documents may be nested as deep as they like.
-"""
+"""Compare two JSON documents by path. Arrays of objects are compared by the objects' ids."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from mockrec.formats.diff.compare.walk import Pair, Place, walk
 from mockrec.formats.diff.model import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
-"""Members that may tell the items of an array apart, the best first."""
+"""Members that may identify the items of an array, the best first."""
 
 
 class ValueChange(NamedTuple):
@@ -28,7 +25,7 @@ class ValueChange(NamedTuple):
 
     kind: DifferenceKind
     path: str
-    """From A's document, or B's where A has no such place."""
+    """Path in A's document, or in B's if A has no such place."""
     locations: tuple[Location | None, Location | None]
     a: Any
     b: Any
@@ -87,7 +84,7 @@ class _TreeComparison:
         self._budget = ComparisonBudget()
 
     def members(self, pair: _TreePair) -> _Found | None:
-        """What there is to say of two values, and what of them is to be compared; None for equal ones."""
+        """Yield changes of two values, and pairs of their members; None for equal scalars. See `walk`."""
         a, b, place = pair
         if type_name(a) != type_name(b):
             return iter([place.change(DifferenceKind.type, a, b)])
@@ -111,7 +108,8 @@ class _TreeComparison:
                 yield _TreePlace(place, ABSENT, key).change(DifferenceKind.added, ABSENT, value)
 
     def _partners(self, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
-        """Names that change by nature (an object by ids), in A and in B: of one form, each the only one of it."""
+        """Pair volatile names in A and in B, as in an object whose keys are ids. Names are paired if they have the same
+        form, and no other name of their side has it."""
         only_a = [key for key in a if key not in b and isinstance(key, str)]
         only_b = [key for key in b if key not in a and isinstance(key, str)] if only_a else []
         if not only_b:
@@ -145,7 +143,7 @@ class _TreeComparison:
     def _side_by_side(
         self, a: list[Any], b: list[Any], digests_a: list[str], digests_b: list[str]
     ) -> Sequence[tuple[int | None, int | None]]:
-        """The items that belong together. By place, unless less is different when some are taken to be new or gone."""
+        """Pair the items of two arrays: by index, unless fewer members differ if some items are added or removed."""
         by_place = [(index, index) for index in range(len(a))] if len(a) == len(b) else None
         if by_place is not None and sum(map(ne, digests_a, digests_b)) < 2:
             return by_place
@@ -166,17 +164,18 @@ class _TreeComparison:
         return ItemLikeness(lambda i: self._features(a[i], 0), lambda j: self._features(b[j], 1), self._budget)
 
     def _features(self, item: Any, side: int) -> Features:
-        """What an item holds; scalars that differ have nothing in common."""
+        """Return the features of an item; a scalar has none, because unequal scalars are never alike."""
         if isinstance(item, dict):
             named = islice(item.items(), FEATURES)
-            # That it has a member says something, too: objects of one sort are nearer than strangers.
+            # The name alone is a feature too: objects of one type are more alike than others.
             return frozenset([part for key, value in named for part in (key, (key, self._digests.of(value, side)))])
         if isinstance(item, list):
             return frozenset([self._digests.of(value, side) for value in item[:FEATURES]])
         return frozenset()
 
     def _multisets(self, a: list[Any], b: list[Any], place: _TreePlace) -> _Found:
-        """Equal items belong together wherever they stand; scalars are there or not, other items are paired."""
+        """Compare arrays in any order: equal items are paired, then other containers by likeness; scalars without an
+        equal are added or removed."""
         waiting: dict[str, list[int]] = {}
         for index in reversed(range(len(b))):
             waiting.setdefault(self._digests.of(b[index], 1), []).append(index)
@@ -209,7 +208,7 @@ def _shown(part: Any) -> str:
 
 
 def _by_form(names: list[str], forms: list[str]) -> dict[str, str]:
-    """Form → name, of forms that one name alone has."""
+    """Return form → name, for forms that only one name has."""
     found: dict[str, str] = {}
     several = set()
     for name, form in zip(names, forms, strict=True):
@@ -223,16 +222,16 @@ def _keyed(a: list[Any], b: list[Any], key: str, place: _TreePlace, *, any_order
     places_b = {item[key]: index for index, item in enumerate(b)}
     places_a = {item[key]: index for index, item in enumerate(a)}
     for index, item in enumerate(a):
-        told = f"{key}=={dump(item[key])}"
+        label = f"{key}=={dump(item[key])}"
         other = places_b.get(item[key])
         if other is None:
-            yield _TreePlace(place, Item.of(index, told), ABSENT).change(DifferenceKind.removed, item, ABSENT)
+            yield _TreePlace(place, Item.of(index, label), ABSENT).change(DifferenceKind.removed, item, ABSENT)
         else:
-            yield Pair(item, b[other], _TreePlace(place, Item.of(index, told), Item.of(other, told)))
+            yield Pair(item, b[other], _TreePlace(place, Item.of(index, label), Item.of(other, label)))
     for index, item in enumerate(b):
         if item[key] not in places_a:
-            told = f"{key}=={dump(item[key])}"
-            yield _TreePlace(place, ABSENT, Item.of(index, told)).change(DifferenceKind.added, ABSENT, item)
+            label = f"{key}=={dump(item[key])}"
+            yield _TreePlace(place, ABSENT, Item.of(index, label)).change(DifferenceKind.added, ABSENT, item)
     order_a = [item[key] for item in a if item[key] in places_b]
     order_b = [item[key] for item in b if item[key] in places_a]
     if order_a != order_b and not any_order:
@@ -240,9 +239,10 @@ def _keyed(a: list[Any], b: list[Any], key: str, place: _TreePlace, *, any_order
 
 
 def _key_of(a: Sequence[Any], b: Sequence[Any]) -> str | None:
-    """The member by which items are told apart: unique on both sides, and shared by half of the shorter one.
+    """Return the member that identifies the items: unique on both sides, and half of the shorter side's values are on
+    the other side too.
 
-    None for arrays of other things, and where ids are new in each run: then the place decides.
+    None for arrays of other types, and if ids are new in each run: then items are paired by index.
     """
     if not (a and b and isinstance(a[0], dict)) or not all(isinstance(item, dict) for item in (*a, *b)):
         return None

@@ -1,7 +1,4 @@
-"""What differs between two XML documents, by path: `/order/item[2]/@price`.
-
-Elements wait in a stack of our own until their children's turn comes: no nesting takes Python's stack.
-"""
+"""Compare two XML documents by path: `/order/item[2]/@price`."""
 
 from __future__ import annotations
 
@@ -52,7 +49,7 @@ _ElementPair = Pair[Element, _ElementPlace]
 
 
 def compare(text_a: str, text_b: str, values: ValueComparer, side: str) -> Iterator[Finding] | None:
-    """The differences of two texts, in A's order; None where one of them is no XML that is read here."""
+    """Return the differences of two texts, in A's order; None if one of them is not XML, or refused (see `xml.py`)."""
     a, b = parse(text_a), parse(text_b)
     if a is None or b is None:
         return None
@@ -63,12 +60,12 @@ class _XmlComparison:
     def __init__(self, values: ValueComparer, side: str) -> None:
         self._values = values
         self._side = side
-        self._known: dict[tuple[int, int], str] = {}
+        self._digests: dict[tuple[int, int], str] = {}
         """Side and identity of an element → its digest."""
         self._budget = ComparisonBudget()
 
     def findings(self, a: Element, b: Element) -> Iterator[Finding]:
-        """What differs between two documents."""
+        """Yield the differences between two documents."""
         for number, document in enumerate((a, b)):
             self._digest_all(document, number)
         if self._digest(a, 0) == self._digest(b, 1):
@@ -78,10 +75,10 @@ class _XmlComparison:
     def _elements(self, pair: _ElementPair) -> Iterator[Finding | _ElementPair]:
         a, b, place = pair
         for name in (*a.attributes, *(name for name in b.attributes if name not in a.attributes)):
-            there_a, there_b = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
-            if there_a is ABSENT or there_b is ABSENT or not self._values.same_text(str(there_a), str(there_b)):
-                severity = Severity.breaking if there_b is ABSENT else Severity.changed
-                yield self._finding(place.path().to(f"@{local(name)}"), there_a, there_b, severity)
+            value_a, value_b = a.attributes.get(name, ABSENT), b.attributes.get(name, ABSENT)
+            if value_a is ABSENT or value_b is ABSENT or not self._values.same_text(str(value_a), str(value_b)):
+                severity = Severity.breaking if value_b is ABSENT else Severity.changed
+                yield self._finding(place.path().to(f"@{local(name)}"), value_a, value_b, severity)
         yield from self._children(a, b, place)
 
     def _children(self, a: Element, b: Element, place: _ElementPlace) -> Iterator[Finding | _ElementPair]:
@@ -100,7 +97,7 @@ class _XmlComparison:
                     yield self._finding(place.path().to(steps_a[i]), _value(one), _value(other), Severity.changed)
                 continue
             if one is not None and i is not None:
-                # One of several is allowed to be gone, as in a list.
+                # One of several elements with a name may be removed, as in a list.
                 left = names_b[_name(one)] and names_a[_name(one)] > 1
                 severity = Severity.changed if left else Severity.breaking
                 yield self._finding(place.path().to(steps_a[i]), _value(one), ABSENT, severity)
@@ -122,42 +119,42 @@ class _XmlComparison:
         return Finding(kind, severity, f"{self._side}.xml:{path.shown}", subject, a, b)
 
     def _features(self, node: Node, side: int) -> Features:
-        """What a child is and holds. Of its name comes more than of anything else."""
+        """Return the features of a child: attributes, children and, with twice the weight, its name."""
         if not isinstance(node, Element):
             return frozenset([_name(node)])
         attributes = [
             (key, self._values.whole(value, side)) for key, value in islice(node.attributes.items(), FEATURES)
         ]
-        held = [self._digest(child, side) for child in node.children[:FEATURES]]
-        return frozenset([node.name, (node.name, ""), *attributes, *held])
+        children = [self._digest(child, side) for child in node.children[:FEATURES]]
+        return frozenset([node.name, (node.name, ""), *attributes, *children])
 
     def _digest_all(self, document: Element, side: int) -> None:
-        """Each element is looked at once, from the inside out."""
+        """Compute the digest of each element once, from the inside out."""
         order, waiting = [], [document]
         while waiting:
             one = waiting.pop()
             order.append(one)
             waiting.extend(child for child in one.children if isinstance(child, Element))
         for one in reversed(order):
-            told = sorted([f"{key}={self._values.whole(value, side)}" for key, value in one.attributes.items()])
-            held = [self._digest(child, side) for child in one.children]
-            self._known[side, id(one)] = digest_of_text("\0".join([one.name, *told, "\0", *held]))
+            attributes = sorted([f"{key}={self._values.whole(value, side)}" for key, value in one.attributes.items()])
+            children = [self._digest(child, side) for child in one.children]
+            self._digests[side, id(one)] = digest_of_text("\0".join([one.name, *attributes, "\0", *children]))
 
     def _digest(self, node: Node, side: int) -> str:
         if isinstance(node, Element):
-            return self._known[side, id(node)]
+            return self._digests[side, id(node)]
         if isinstance(node, Instruction):
             return digest_of_text(f"?{node.target}\0{self._values.whole(node.data, side)}")
         return digest_of_text(f"text\0{self._values.whole(node, side)}")
 
 
 def path_of(location: Location) -> str:
-    """`/order/item[2]/@price`."""
+    """Format a path: `/order/item[2]/@price`."""
     return "".join([f"/{step[0]}[{step[1]}]" if isinstance(step, tuple) else f"/{step}" for step in location])
 
 
 def _steps(children: list[Node]) -> list[str | tuple[str, int]]:
-    """The step to each child: its name, with a number (from 1, as in XPath) where there are several of that name."""
+    """Return the step to each child: its name, with a number (from 1, as in XPath) if several have that name."""
     names = [_local(child) for child in children]
     several = {name for name, count in Counter(names).items() if count > 1}
     counts: Counter[str] = Counter()
@@ -180,5 +177,5 @@ def _value(node: Node) -> str:
     if isinstance(node, str):
         return node
     text = shown(node)
-    # Where only the namespace is another one, it has to be seen.
+    # The namespace is shown too, because it may be the only difference.
     return f"{text} ({qualified(node.name)})" if isinstance(node, Element) and "\n" in node.name else text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.diff.compare.values import Hidden, ValueComparer
+from mockrec.formats.diff.compare.values import HiddenText, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 
 WINDOW = Window.around(1_767_600_000.0)
@@ -75,7 +75,7 @@ def test_hosts_that_are_the_same() -> None:
 
 
 def test_hidden_texts_are_counted() -> None:
-    hidden = Hidden(re.compile("build-[0-9]+"))
+    hidden = HiddenText(re.compile("build-[0-9]+"))
     values = ValueComparer(WINDOW, hidden=[hidden])
     assert values.same("at build-7", "at build-8")
     assert not values.same("at build-7", "in build-8")
