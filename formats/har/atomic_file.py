@@ -108,7 +108,7 @@ class _Copy:
         while self.end < other.end:
             piece = os.pread(other.fd, min(_PIECE, other.end - self.end), self.end)
             if not piece:
-                raise OSError("the file was cut by somebody else")
+                raise OSError("another program has truncated the file")
             self.append(piece)
 
     def put_tail(self, tail: bytes) -> None:

@@ -18,7 +18,7 @@ REPAIRED: Final = {
     "split-field": "header values with line breaks are several fields",
     "joined-cookies": "Set-Cookie values that were joined with commas are several fields",
     "folded-field": "folded header values are one line",
-    "utf8-value": "header values that are no Latin-1 text are their UTF-8 bytes",
+    "utf8-value": "header values that are not Latin-1 text are their UTF-8 bytes",
     "control-character": "control characters in header values and reasons are blanks",
     "padded-value": "blanks around header values are gone",
     "start-line": "request and status lines among the headers are dropped: method, URL and status say the same",
@@ -31,7 +31,7 @@ REPAIRED: Final = {
     "header-form": "headers in another form (an object, pairs, lists or numbers as values) are fields",
     "cookies-list": "cookies that no header names are Cookie and Set-Cookie fields",
     "redirect-url": "redirects that no header names are Location fields",
-    "version": "HTTP versions that are not known are read as HTTP/1.1",
+    "version": "unknown HTTP versions are read as HTTP/1.1",
     "content-type": "the type that only postData names is the Content-Type field",
     "status-form": "statuses in another form are numbers",
     "reason-form": "reasons with blanks around, a whole status line or other characters are as a status line has them",
@@ -39,18 +39,18 @@ REPAIRED: Final = {
     "no-zone": "dates without a zone are read as UTC",
     "no-date": "entries without a date are at the time of the one before",
     "relative-url": "relative URLs are made whole with the Host field, as http",
-    "url-form": "URLs are as the recorder writes them: what no URL holds is percent-encoded, dot segments are resolved",
+    "url-form": "URLs are as the recorder writes them: invalid characters percent-encoded, dot segments resolved",
     "query-list": "queries that only queryString has are part of the URL",
     "method-form": "blanks around methods are gone",
     "base64-form": "base64 that is wrapped, unpadded, url-safe or marked in another spelling is decoded",
-    "no-base64": "texts that are said to be base64 and are not are taken as they are",
-    "unmarked-base64": "base64 that is not said to be is decoded",
+    "no-base64": "texts that are declared as base64, but are not, are kept as they are",
+    "unmarked-base64": "base64 that is not declared is decoded",
     "bytes-as-text": "binary bodies with a character for each byte are these bytes",
-    "half-character": "halves of surrogate pairs are question marks",
+    "half-character": "lone surrogates are question marks",
     "body-form": "bodies in another form than a text (JSON, a bare string) are texts",
     "form-params": "bodies that only postData.params has are made of these",
     "boundary": "multipart types without a boundary have one",
-    "unknown-coding": "Content-Encoding fields are dropped where the body is decoded and the coding is not known here",
+    "unknown-coding": "Content-Encoding fields are dropped where the body is decoded and the coding is unknown",
 }
 """Kind of repair → a sentence."""
 
@@ -62,10 +62,10 @@ MISSING: Final = {
 
 LOST: Final = {
     "field": "headers that no message can hold are left out",
-    "status": "statuses that are none are left out, and the exchange has no answer",
+    "status": "invalid statuses are left out, and the exchange has no response",
     "attached": "attached files could not be read, and their bodies are marked truncated",
     "uploaded": "uploaded files are not in the HAR, and the requests' bodies are marked truncated",
-    "message": "WebSocket messages that are no objects are left out",
+    "message": "WebSocket messages that are not objects are left out",
 }
 """Kind of loss → a sentence."""
 

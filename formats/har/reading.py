@@ -124,7 +124,7 @@ class Har:
             self._put_orphans(ours["records"], f"{where}._mockrec.records")
             return
         if not isinstance(ours.get("events"), list):
-            raise ValueError("it has no _mockrec.events: somebody else has put it into this file")
+            raise ValueError("it has no _mockrec.events: another program has added it to this file")
         records = list(unpack(entry, ours["events"]))
         for place, record in records:
             self._put(place, record, where)

@@ -134,7 +134,7 @@ class Splitter:
             index += 1
             self._separator(b"]")
         self._at += 1
-        self._where = "behind its entries"
+        self._where = "after its entries"
 
     def _own_line(self) -> bytes | None:
         """Return the entry that begins here if it is on a line of its own, as we write entries; otherwise None."""
@@ -275,7 +275,7 @@ class Splitter:
             return False
         self._data += chunk
         if len(self._data) > _LONGEST + _KEPT:
-            raise SessionError(self._name, f"what stands {self._where} of this HAR is longer than {_LONGEST} bytes")
+            raise SessionError(self._name, f"the part {self._where} of this HAR is longer than {_LONGEST} bytes")
         return True
 
     def _fail(self, expected: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A cassette as a session: its interactions in the file's order, in YAML or in JSON."""
+"""Read a cassette (YAML or JSON) as a session: its interactions in the file's order."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from mockrec.formats.imported.yaml_values import YamlValues, is_null
 from mockrec.formats.schema.errors import SessionError
 
 MAX_JSON = 512 * 1024 * 1024
-"""A cassette in JSON is read as a whole; in YAML one interaction after another."""
+"""Bytes of a cassette in JSON, which is read as a whole (in YAML, one interaction at a time)."""
 _MAX_UNDATED = 1000
 _MAX_UNDATED_BYTES = 32 * 1024 * 1024
-"""Interactions without a time that wait for the first that has one."""
+"""Limits of the interactions without a time that wait for the first one with a time."""
 _LISTS = frozenset({"interactions", "http_interactions"})
 _KNOWN = frozenset({"", "version", "recorded_with", *_LISTS})
 _VERSIONS = ("1", "2")
-"""VCR.py and go-vcr write 1, go-vcr from 3 on 2."""
+"""VCR.py and go-vcr write version 1; go-vcr 3 and later write version 2."""
 
 
 class CassetteFile:
-    """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
+    """Yields the lines of the session, once. During that, `problems` grows; afterwards `torn` is set."""
 
     def __init__(
         self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str], *, is_json: bool
     ) -> None:
-        """`notes` grows as `problems` does, with what was guessed or repaired."""
+        """`notes` gets a sentence for each kind of guess and repair."""
         self.torn = ""
         self._name = name
         self._chunks = chunks
@@ -47,7 +47,7 @@ class CassetteFile:
         self._creator = ""
         self._index = 0
         self._latest: float | None = None
-        """The time of the interaction before; None while none has had one."""
+        """Time of the previous interaction; None until the first one with a time."""
         self._undated: list[tuple[int, str, ImportedExchange]] = []
         self._undated_bytes = 0
 
@@ -103,7 +103,7 @@ class CassetteFile:
         except orjson.JSONDecodeError as error:
             line, problem = error.lineno, f"column {error.colno}: no JSON: {error.msg}"
         try:
-            # It reads the halves of surrogate pairs, too.
+            # json, unlike orjson, also reads lone surrogates.
             return json.loads(raw)
         except (ValueError, RecursionError):
             raise SessionError(self._name, problem, line) from None
@@ -124,12 +124,12 @@ class CassetteFile:
         self._guessed.update(found.guessed)
 
     def _place(self, index: int, where: str, found: ImportedExchange, moment: float | None) -> None:
-        """Add it at its time, but never before the interaction before it: their order is what counts."""
+        """Add an exchange at its time, but never before the previous one, because the file's order counts."""
         room = len(self._undated) < _MAX_UNDATED and self._undated_bytes < _MAX_UNDATED_BYTES
         if self._latest is None and moment is None and room:
             self._undated.append((index, where, found))
             self._undated_bytes += len(found.request_body) + len(found.response_body)
-            # Found out now, where the place is known.
+            # Raises `ValueError` now, so that the message has the place.
             ImportedEntry(index, {**found.entry, "startedDateTime": iso(0)})
             return
         if self._latest is None:
@@ -137,7 +137,7 @@ class CassetteFile:
         self._add(index, where, found, moment or 0.0)
 
     def _add_undated(self, first: float) -> None:
-        """Those that came before the first time that is known, up to which they are a millisecond apart."""
+        """Add the waiting exchanges, a millisecond apart. `first`: time of the first one."""
         for index, where, found in self._undated:
             self._add(index, where, found, first)
         self._undated = []

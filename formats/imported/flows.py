@@ -1,7 +1,7 @@
-"""A flow file of mitmproxy as a session: its HTTP flows and WebSockets, in the order of time.
+"""Read a flow file of mitmproxy as a session: its HTTP flows and WebSockets, ordered by time.
 
-Formats 4 to 21 are read, and those of before that are named after versions (0.10 to 3): in all of them a flow is a
-mapping with much the same parts. TCP, UDP and DNS flows have no exchanges and are left out.
+Formats 4 to 21 are supported, and older ones that are named after versions (0.10 to 3): in all of them a flow is a
+mapping with similar members. TCP, UDP and DNS flows have no exchanges and are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_HELD = 1_000
 
 
 class Flows:
-    """Iterate it once; then `torn` is known. `problems` grows meanwhile."""
+    """Yields the lines of the session, once. During that, `problems` grows; afterwards `torn` is set."""
 
     def __init__(self, name: str, chunks: Iterable[bytes], problems: list[str], notes: list[str]) -> None:
         self.torn = ""
@@ -38,9 +38,9 @@ class Flows:
         self._session = ImportedSession(self._spool)
         self._left_out: Counter[str] = Counter()
         self._handshakes: dict[str, tuple[int, dict[str, Any]]] = {}
-        """Handshakes of WebSockets whose messages have not come yet, by id."""
+        """Handshakes of WebSockets whose messages come later in the file, by id."""
         self._conversations: dict[str, tuple[int, dict[str, Any]]] = {}
-        """Messages whose handshake has not come yet, by its id."""
+        """Messages of WebSockets whose handshake comes later in the file, by the handshake's id."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -87,7 +87,7 @@ class Flows:
         index: int,
         flow: dict[str, Any],
     ) -> None:
-        """Formats before 12 have the handshake of a WebSocket and its messages in two flows, in any order."""
+        """Join the handshake of a WebSocket and its messages: in formats before 12 they are two flows, in any order."""
         other = others.pop(identity, None)
         if other is None:
             waiting[identity] = index, flow
@@ -131,7 +131,7 @@ def _sentence(kind: str, count: int) -> str:
 
 
 def exchange_of(flow: dict[str, Any]) -> ImportedExchange:
-    """One HTTP flow, perhaps with a WebSocket's messages. `ValueError` says why it cannot be one."""
+    """Convert an HTTP flow, perhaps with a WebSocket's messages. Raises `ValueError` if it cannot be converted."""
     request, response = flow.get("request"), mapping(flow.get("response"))
     if not isinstance(request, dict):
         raise ValueError("it has no request")
@@ -192,7 +192,8 @@ def _client(client: Any) -> dict[str, Any]:
 
 
 def _url(request: dict[str, Any]) -> str:
-    """What the client asked for, as mitmproxy shows it: a transparent proxy knows the address, the client the name."""
+    """Return the URL as mitmproxy shows it: with the host from the request, because a transparent proxy knows only the
+    address."""
     scheme, host, port = _text(request.get("scheme")) or "http", _text(request.get("host")), request.get("port")
     path = _text(request.get("path")) or "/"
     named = next((one["value"] for one in _headers(request.get("headers")) if one["name"].lower() == "host"), "")
@@ -233,7 +234,7 @@ def _content(message: Any) -> bytes:
 
 
 def _messages(flow: dict[str, Any]) -> list[list[Any]]:
-    """[opcode, from the client, content, seconds, …] each."""
+    """Return the messages of a WebSocket, each `[opcode, from the client, content, seconds, …]`."""
     listed = mapping(flow.get("websocket")).get("messages")
     return [one for one in listed if isinstance(one, list) and len(one) >= 4] if isinstance(listed, list) else []
 
@@ -264,14 +265,14 @@ def _websocket(websocket: dict[str, Any], messages: list[list[Any]]) -> dict[str
 
 
 def _text(value: Any) -> str:
-    """Text that old formats keep as bytes."""
+    """Return a text, which old formats store as bytes."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
 
 
 def _wire(value: bytes | str) -> str:
-    """A part of a field as the log has it: each byte a character."""
+    """Return a field's name or value as in the log: one character for each byte."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 

@@ -1,8 +1,8 @@
-"""One interaction of a cassette → an exchange, whatever program has written it.
+"""Convert one interaction of a cassette to an exchange.
 
-Known are VCR.py 0.x to 9 (both serialisers, its httpx form of before 5, Pydantic AI's and other serialisers with
-`parsed_body`), cassetter, Ruby's VCR 1 to 6, betamax, vcr for R, go-vcr 1 to 4 and php-vcr. Values are those of
-`yaml_values.py`, or of JSON.
+Supported are VCR.py 0.x to 9 (both serialisers, its httpx form before version 5, Pydantic AI's and other serialisers
+with `parsed_body`), cassetter, Ruby's VCR 1 to 6, betamax, vcr for R, go-vcr 1 to 4 and php-vcr. The values come from
+`yaml_values.py`, or from JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _VERSION = re.compile(r"(?:HTTP/|h)?([0-3](?:\.[0-9])?)", re.IGNORECASE)
 
 
 def exchange_of(interaction: Any) -> ImportedExchange:
-    """The exchange of an interaction, without its time. `ValueError` says why it cannot be one."""
+    """Return the exchange of an interaction, without its time. Raises `ValueError` if it cannot be converted."""
     request, response = _mapping(interaction, "request"), _mapping(interaction, "response")
     guessed: list[str] = []
     duration = _duration(response.get("duration"))
@@ -60,7 +60,7 @@ def exchange_of(interaction: Any) -> ImportedExchange:
 
 
 def moment_of(interaction: Any, found: ImportedExchange) -> float | None:
-    """When it was, in milliseconds: its own time, or that of the Date field; few cassettes have one of their own."""
+    """Return the time in milliseconds: `recorded_at`, which few cassettes have, otherwise the response's Date field."""
     recorded_at = interaction.get("recorded_at")
     moment = None if is_null(recorded_at) else _date(str(recorded_at))
     if moment is None:
@@ -116,13 +116,13 @@ def _url(request: dict[str, Any]) -> str:
 
 
 def _headers(headers: Any, place: str) -> Iterator[dict[str, str]]:
-    """A mapping of names to values or lists of them, a list of pairs, or of lines."""
+    """Yield header fields from a mapping of names to values or lists of values, a list of pairs, or a list of lines."""
     if isinstance(headers, UnreadValue):
         raise ValueError(headers.problem)
     if isinstance(headers, dict):
         for name, values in headers.items():
             for value in values if isinstance(values, list) else [values]:
-                if isinstance(value, list):  # Ruby's VCR nests them sometimes
+                if isinstance(value, list):  # Ruby's VCR sometimes nests lists
                     yield from ({"name": name, "value": _text(one, f"{place}.{name}")} for one in value)
                 elif not is_null(value):
                     yield {"name": name, "value": _text(value, f"{place}.{name}")}
@@ -149,7 +149,8 @@ def _is_pairs(items: list[Any]) -> bool:
 
 
 def _status(response: dict[str, Any]) -> tuple[int, str]:
-    """Of `status: {code, message}`, `status: 200 OK` beside `code`, `status_code` beside `reason`, or a number."""
+    """Return status and reason from `status: {code, message}`, from `status: 200 OK` and `code`, from `status_code` and
+    `reason`, or from a number."""
     status = response.get("status")
     if isinstance(status, dict):
         code = status.get("code")
@@ -174,7 +175,7 @@ def _version(proto: Any, response: dict[str, Any]) -> str:
 
 
 def _date(date: str) -> float | None:
-    """RFC 1123 or ISO 8601 (UTC unless it says) → milliseconds since the epoch."""
+    """Convert a date of RFC 1123 or ISO 8601 (UTC by default) to milliseconds since the epoch; None if invalid."""
     try:
         moment = datetime.fromisoformat(date)
     except ValueError:
@@ -189,7 +190,7 @@ def _date(date: str) -> float | None:
 
 
 def _duration(duration: Any) -> float:
-    """Go's form of a duration → milliseconds."""
+    """Convert a duration in Go's form to milliseconds."""
     found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if found is None:
         return 0.0
@@ -206,7 +207,7 @@ def _request_body(request: dict[str, Any], headers: list[dict[str, str]], guesse
         return _json(request["parsed_body"])
     data = _bytes(body, "request.body")
     if data is None:
-        # Data of which a client library makes the body, such as aiohttp's `json=` and `data=`.
+        # Data from which a client library makes the body, such as aiohttp's `json=` and `data=`.
         content_type = next((one["value"] for one in headers if one["name"].lower() == "content-type"), "")
         if isinstance(body, dict) and content_type.lower().startswith(_FORM):
             return _form(body)
@@ -231,7 +232,7 @@ def _response_body(response: dict[str, Any]) -> bytes:
 
 
 def _bytes(body: Any, place: str) -> bytes | None:
-    """What a body's value is as bytes; None for data of another form."""
+    """Return the bytes of a body's value; None for structured data."""
     if isinstance(body, UnreadValue):
         raise ValueError(body.problem)
     if is_null(body):
@@ -253,7 +254,7 @@ def _of_mapping(body: dict[str, Any], place: str) -> bytes | None:
             return _decoded("".join(_text(body[key], f"{place}.{key}").split()), f"{place}.{key}")
     if "string" in body:
         return _encoded(_bytes(body["string"], f"{place}.string"), body.get("encoding"), body["string"])
-    # A BytesIO, as pickled: what it holds, where it is read, what else it has.
+    # A pickled BytesIO: its content, its position, its attributes.
     if isinstance(body.get("state"), list) and body["state"]:
         return _bytes(body["state"][0], f"{place}.state")
     if isinstance(body.get("args"), list) and body["args"]:
@@ -262,7 +263,7 @@ def _of_mapping(body: dict[str, Any], place: str) -> bytes | None:
 
 
 def _encoded(data: bytes | None, encoding: Any, text: Any) -> bytes | None:
-    """A text in the encoding that Ruby's VCR names. ASCII-8BIT is its name for bytes."""
+    """Encode a text in the encoding that Ruby's VCR names; ASCII-8BIT is Ruby's name for bytes."""
     if isinstance(encoding, str) and isinstance(text, str) and encoding.upper() not in ("ASCII-8BIT", "UTF-8"):
         try:
             return text.encode(encoding)

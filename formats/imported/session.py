@@ -1,4 +1,4 @@
-"""Exchanges of a recording of another tool as a session, with bodies as bytes."""
+"""Convert the exchanges of another tool's recording to a session; their bodies are bytes."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from mockrec.formats.imported.coding import body_record
 Record = dict[str, Any]
 
 MAX_PROBLEMS = 1000
-"""Problems kept; further ones are only counted."""
+"""Problems that are kept; further ones are dropped."""
 
 
 @dataclass(slots=True)
 class ImportedExchange:
-    """One exchange on its way: everything but its bodies in the form of a HAR's entry."""
+    """One exchange: a HAR's entry without bodies, and the bodies as bytes."""
 
     entry: Record
     request_body: bytes = b""
-    """The request's body, as the recording has it."""
+    """The request's body, as in the recording."""
     response_body: bytes = b""
-    """The response's."""
+    """The response's body."""
     missing: bool = False
-    """The recording has no body of the response, though there was one."""
+    """True if the recording lacks the response's body."""
     guessed: list[str] = field(default_factory=list)
-    """What was made up for it, a sentence each that is the same for all."""
+    """Guesses, a sentence each, the same for all exchanges."""
 
 
 class ImportedSession(Importer):
-    """Takes exchanges in the file's order; `records` gives the lines at the end."""
+    """Takes exchanges in the file's order; then `records` yields the lines of the session."""
 
     def __init__(self, spool: LineSpool) -> None:
         super().__init__(spool, Nowhere())
 
     def exchange(self, index: int, where: str, found: ImportedExchange) -> None:
-        """Make records of an exchange. `ValueError` says why that cannot be."""
+        """Convert an exchange to records. Raises `ValueError` if it cannot be converted."""
         made = ImportedEntry(index, found.entry, EntryRepairs(where))
         records = made.records()
         for _, record in records:
@@ -53,7 +53,7 @@ class ImportedSession(Importer):
                 if found.missing:
                     record["body"]["truncated"] = True
         self._add(records)
-        # The entry has no bodies because they are put into the records here.
+        # The entry lacks bodies because they are put into the records here.
         made.repairs.found = {key: found for key, found in made.repairs.found.items() if key[1] not in MISSING}
         self.repairs.merge(made.repairs)
 

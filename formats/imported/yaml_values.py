@@ -1,8 +1,8 @@
-"""YAML → plain values of one part of a file after another, bounded in depth, in size and in what aliases repeat.
+"""Read YAML as plain values, one part of a file at a time, with limits for depth, size and the expansion of aliases.
 
-Made of the parser's events: libyaml's composer recurses in C, builds the whole file, and PyYAML's constructors would
-make Python objects of tags. Scalars stay texts as they are written (a body `123` or `yes` is that text); what a plain
-one means is asked for by `plain_value`.
+The values are built from the parser's events: libyaml's composer recurses in C and builds the whole file, and PyYAML's
+constructors would make Python objects of tags. Scalars stay texts as they are written (a body `123` or `yes` is that
+text); `plain_value` interprets a plain scalar.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from mockrec.formats.schema.errors import SessionError
 
 MAX_DEPTH = 100
 MAX_BETWEEN = 128 * 1024 * 1024
-"""Bytes that may be read for one value: bounds the memory a wrong file can take."""
+"""Bytes that may be read for one value: limits the memory that a wrong file can take."""
 ALIASED_RATIO = 10
-"""How many times larger than the file its values may be through aliases."""
+"""Limit of the expansion by aliases, as a multiple of the file's size."""
 MAX_PROBLEMS = 1000
 _ALIASED_FREE = 1024 * 1024
 _NODE = 64
-"""What a value counts besides its text."""
+"""Bytes that a value counts in addition to its text."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD = "tag:yaml.org,2002:"
 _BINARY = frozenset({f"{_STANDARD}binary", f"{_STANDARD}python/bytes", "!binary"})
 _HARMLESS = re.compile(
-    # What the recorders themselves have written. Read as the plain value that stands behind the tag.
+    # Tags that recorders write. They are ignored: the plain value after the tag is read.
     rf"{_STANDARD}(?:str|int|float|bool|null|map|seq|timestamp|set|omap|value|merge)"
     rf"|{_STANDARD}python/(?:str|unicode|tuple|int|long|float|bool|none|list|dict"
     r"|object:vcr\.request\.(?:Request|HeadersDict)|object/apply:(?:__builtin__|builtins)\.(?:frozenset|iter|bytearray)"
@@ -46,13 +46,13 @@ _FLOAT = re.compile(r"[-+]?(?:[0-9]{1,40}\.[0-9]{0,40}|\.[0-9]{1,40}|[0-9]{1,40}
 
 
 class Plain(str):
-    """A text that is written without quotes: may mean a number, a boolean or null."""
+    """A scalar without quotes, which may mean a number, a boolean or null."""
 
     __slots__ = ()
 
 
 class UnreadValue:
-    """A value that is not read, with its reason; what holds it can say where."""
+    """Stands in for a value that is not read, with the reason. Code that needs the value reports the reason."""
 
     __slots__ = ("problem",)
 
@@ -61,7 +61,7 @@ class UnreadValue:
 
 
 def plain_value(value: Any) -> Any:
-    """What a value is in JSON: plain scalars as YAML 1.2's core schema reads them, bytes as text."""
+    """Convert a value for JSON: plain scalars as YAML 1.2's core schema reads them, bytes as text."""
     if isinstance(value, Plain):
         if value in _NULLS:
             return None
@@ -78,25 +78,25 @@ def plain_value(value: Any) -> Any:
 
 
 def is_null(value: Any) -> bool:
-    """Nothing, or a plain `null`."""
+    """True for None and a plain `null`."""
     return value is None or (isinstance(value, Plain) and value in _NULLS)
 
 
 class _FileStream:
-    """The file as libyaml asks for it; refuses to go on without end for one value."""
+    """The file, as libyaml reads it, with a limit for one value."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.taken = 0
         self.mark = 0
-        """What was taken when the last value came."""
+        """Value of `taken` at the last event."""
         self.line = 1
-        """Where that was."""
+        """Line of the last event."""
         self._name = name
         self._chunks = iter(chunks)
         self._rest = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; none at the end."""
+        """Return the next bytes; b"" at the end."""
         while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -123,7 +123,7 @@ class _OpenNode:
         self.key: Any = None
         self.weight = _NODE
         self.height = 1
-        """Levels from here on, through aliases too."""
+        """Levels of nesting inside, also through aliases."""
 
 
 _Complete = tuple[Any, int, int]
@@ -131,26 +131,24 @@ _Complete = tuple[Any, int, int]
 
 
 class YamlValues:
-    """`parts` gives what is in a file, piece by piece. Raises `SessionError` with the line of what is wrong."""
+    """Reads a file; `parts` yields its values. Raises `SessionError` with the line of an error."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.torn = ""
-        """Afterwards: empty, or where the file ends too early."""
+        """Afterwards: a sentence if the file ends too early, otherwise ""."""
         self.repeated: list[tuple[int, str]] = []
-        """Keys that stand twice in a mapping, with their lines; whoever reads them forgets them."""
+        """Keys that occur twice in a mapping, with their lines. The caller clears the list."""
         self._name = name
         self._stream = _FileStream(name, chunks)
         self.refused: list[str] = []
-        """What was not read, a sentence each; whoever reads them forgets them."""
+        """Values that were not read, a sentence each. The caller clears the list."""
         self._anchors: dict[str, _Complete] = {}
         self._aliased = 0
         self._line = 1
 
     def parts(self, lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
-        """(key, line, value) for each member of the document's mapping; (`""`, line, item) for each of its list.
-
-        Of members that are named in `lists` each item comes by itself.
-        """
+        """Yield (key, line, value) for each member of the document, if it is a mapping, or ("", line, item) for each
+        item, if it is a list. The items of members that are named in `lists` are yielded one by one."""
         try:
             events = iter(yaml.parse(self._stream, Loader=_LOADER))
             for event in events:
@@ -165,8 +163,8 @@ class YamlValues:
                     yield "", self._line, self._scalar(event)
         except yaml.MarkedYAMLError as error:
             self._fail(error)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:  # bytes that are no text, characters that YAML bans
-            raise SessionError(self._name, f"no YAML behind this line: {_message_of(error)}", self._line) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:  # invalid UTF-8, characters that YAML bans
+            raise SessionError(self._name, f"no YAML after this line: {_message_of(error)}", self._line) from None
 
     def _members(self, start: Any, events: Iterator[Any], lists: frozenset[str]) -> Iterator[tuple[str, int, Any]]:
         self._forget_anchor(start)
@@ -205,7 +203,7 @@ class YamlValues:
         self._stream.mark, self._stream.line = self._stream.taken, self._line
 
     def _value(self, event: Any, events: Iterator[Any]) -> Any:
-        """One value with everything in it."""
+        """Read one whole value, which begins with `event`."""
         opened: list[_OpenNode] = []
         while True:
             done = self._step(event, opened)
@@ -217,7 +215,7 @@ class YamlValues:
             self._track(event)
 
     def _step(self, event: Any, opened: list[_OpenNode]) -> _Complete | None:
-        """A value that is complete, or None where one has begun."""
+        """Take one event. Return a complete value, or None if a mapping or sequence has begun."""
         if isinstance(event, yaml.AliasEvent):
             complete = self._alias(event.anchor or "")
             self._check_depth(len(opened) + complete[2])
@@ -306,7 +304,7 @@ class YamlValues:
 
 
 def _found(value: Any) -> str:
-    """What a value is, for a message."""
+    """Describe a value for a message."""
     if isinstance(value, UnreadValue):
         return value.problem
     return "a mapping" if isinstance(value, dict) else f"{value!r:.60}"

@@ -147,7 +147,7 @@ def test_blanks_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_entry_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "_LONGEST", 100_000)
-    with pytest.raises(SessionError, match=r"what stands in entries\[0\] of this HAR is longer than 100000 bytes"):
+    with pytest.raises(SessionError, match=r"the part in entries\[0\] of this HAR is longer than 100000 bytes"):
         list(Splitter("s.har", [b'{"log":{"entries":["', *[b"a" * 50_000] * 40, b'"]}}']))
 
 

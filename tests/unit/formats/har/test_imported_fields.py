@@ -211,7 +211,7 @@ def test_a_status_that_is_none_is_told(status: Any, entry: Callable[..., Any], r
     told = read(entry(response={"status": status}))
     assert told.one("abort")["error"] == {"message": "the HAR has no answer"}
     assert told.problems == [
-        "statuses that are none are left out, and the exchange has no answer "
+        "invalid statuses are left out, and the exchange has no response "
         f"(1 time, first in entries[0].response.status: {status!r})"
     ]
 

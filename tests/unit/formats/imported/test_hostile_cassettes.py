@@ -37,8 +37,8 @@ CHAIN += "".join(f"- &a{number + 1} {nested(60, f'*a{number}')}\n" for number in
         ("interactions:\n" + "".join(f"{' ' * level}-\n" for level in range(200)), "nested more than 100 levels deep"),
         ("interactions:\n- &a\n  request: *a\n", r"^old:3: the alias \*a names nothing that is complete before it"),
         ("interactions:\n" + GOOD + "- request: {a: ]\n", r"^old:3: column 16: no YAML: "),
-        ("interactions:\n- request: \x01\n", "no YAML behind this line: control characters are not allowed"),
-        (b"interactions:\n- request: \xff\xfe\n", "no YAML behind this line"),
+        ("interactions:\n- request: \x01\n", "no YAML after this line: control characters are not allowed"),
+        (b"interactions:\n- request: \xff\xfe\n", "no YAML after this line"),
         ("interactions: 5\n", r"^old:1: expected a list of interactions, found '5'$"),
         ("interactions: {a: b}\n", r"^old:1: expected a list of interactions, found a mapping$"),
         (
