@@ -21,9 +21,10 @@ For example, the entry of `GET /x` with the records 1 (`request`) and 4 (`respon
        {"type": "request",  "set": {"seq": 1, "timestamp": "…"}, "within": {"timingEvents": {"set": {…}}}},
        {"type": "response", "set": {"seq": 4, "timestamp": "…"}, "without": ["matchedRuleId"]}]}}
 
-Besides `events`, `_mockrec` may have: `"pending": true` (the exchange has not ended; until then its entry is
-provisional and holds `records`, whole, instead of `events`), `"more": true` (the exchange is long and continues in a
-later entry with the same id) and `others` (orphans up to here; the rest are in `log._mockrec.events`).
+Besides `events`, `_mockrec` may have: `"pending": true` (the exchange has not ended; during the recording, its entry
+is provisional, rewritten each time, and holds `records`, whole, instead of `events`), `"more": true` (the exchange is
+long and continues in a later entry with the same id) and `others` (orphans up to here; the rest are in
+`log._mockrec.events`). A delta may have `take`: the record is a chunk with this many bytes of the body.
 
 Writing: lines → `assemble.py` → `entry.py`, `delta.py` → `sink.py` → `atomic_file.py`.
 Reading: bytes → `split.py` → `reading.py`, which restores our own records (`delta.py`) or makes records of other tools'

@@ -13,7 +13,7 @@ from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Featu
 from mockrec.formats.diff.compare.digests import Digests
 from mockrec.formats.diff.compare.documents import dump, step, type_name
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.compare.walk import Pair, Place, walk
+from mockrec.formats.diff.compare.walk import ValuePair, Place, walk
 from mockrec.formats.diff.model import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")
@@ -68,13 +68,13 @@ class _TreePlace(Place[_TreePath]):
         return ValueChange(kind, path.shown, locations, a, b)
 
 
-_TreePair = Pair[Any, _TreePlace]
+_TreePair = ValuePair[Any, _TreePlace]
 _Found = Iterator[ValueChange | _TreePair]
 
 
 def compare(a: Any, b: Any, values: ValueComparer) -> Iterator[ValueChange]:
     """Yield the differences between two parsed documents, in A's order."""
-    return walk(Pair(a, b, _TreePlace(None, None, None)), _TreeComparison(values).members)
+    return walk(ValuePair(a, b, _TreePlace(None, None, None)), _TreeComparison(values).members)
 
 
 class _TreeComparison:
@@ -101,7 +101,7 @@ class _TreeComparison:
             if other is ABSENT:
                 yield _TreePlace(place, key, ABSENT).change(DifferenceKind.removed, value, ABSENT)
             elif value is not b[other]:
-                yield Pair(value, b[other], _TreePlace(place, key, other))
+                yield ValuePair(value, b[other], _TreePlace(place, key, other))
         taken = set(partners.values())
         for key, value in b.items():
             if key not in a and key not in taken:
@@ -138,7 +138,7 @@ class _TreeComparison:
             elif index_b is None:
                 yield _TreePlace(place, index_a, ABSENT).change(DifferenceKind.removed, a[index_a], ABSENT)
             elif digests_a[index_a] != digests_b[index_b]:
-                yield Pair(a[index_a], b[index_b], _TreePlace(place, index_a, index_b))
+                yield ValuePair(a[index_a], b[index_b], _TreePlace(place, index_a, index_b))
 
     def _side_by_side(
         self, a: list[Any], b: list[Any], digests_a: list[str], digests_b: list[str]
@@ -194,7 +194,7 @@ class _TreeComparison:
         couples = {inner_a[i]: inner_b[j] for i, j in pairs}
         for index in left_a:
             if index in couples:
-                yield Pair(a[index], b[couples[index]], _TreePlace(place, index, couples[index]))
+                yield ValuePair(a[index], b[couples[index]], _TreePlace(place, index, couples[index]))
             else:
                 yield _TreePlace(place, index, ABSENT).change(DifferenceKind.removed, a[index], ABSENT)
         taken = set(couples.values())
@@ -227,7 +227,7 @@ def _keyed(a: list[Any], b: list[Any], key: str, place: _TreePlace, *, any_order
         if other is None:
             yield _TreePlace(place, Item.of(index, label), ABSENT).change(DifferenceKind.removed, item, ABSENT)
         else:
-            yield Pair(item, b[other], _TreePlace(place, Item.of(index, label), Item.of(other, label)))
+            yield ValuePair(item, b[other], _TreePlace(place, Item.of(index, label), Item.of(other, label)))
     for index, item in enumerate(b):
         if item[key] not in places_a:
             label = f"{key}=={dump(item[key])}"

@@ -37,7 +37,7 @@ class Place(Generic[_Path]):
         return path
 
 
-class Pair(NamedTuple, Generic[_Value, _Place]):
+class ValuePair(NamedTuple, Generic[_Value, _Place]):
     """Two values that are still to be compared."""
 
     a: _Value
@@ -46,17 +46,17 @@ class Pair(NamedTuple, Generic[_Value, _Place]):
 
 
 def walk(
-    first: Pair[_Value, _Place],
-    compare: Callable[[Pair[_Value, _Place]], Iterator[_Change | Pair[_Value, _Place]] | None],
+    first: ValuePair[_Value, _Place],
+    compare: Callable[[ValuePair[_Value, _Place]], Iterator[_Change | ValuePair[_Value, _Place]] | None],
 ) -> Iterator[_Change]:
     """Yield the changes of a pair, in A's order. `compare` yields the changes of one pair, and the pairs of its
     members, which are compared when it is their turn; None for equal values."""
-    waiting: list[Iterator[_Change | Pair[_Value, _Place]]] = [iter([first])]
+    waiting: list[Iterator[_Change | ValuePair[_Value, _Place]]] = [iter([first])]
     while waiting:
         found = next(waiting[-1], None)
         if found is None:
             waiting.pop()
-        elif isinstance(found, Pair):
+        elif isinstance(found, ValuePair):
             members = compare(found)
             if members is not None:
                 waiting.append(members)

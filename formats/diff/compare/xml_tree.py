@@ -12,7 +12,7 @@ from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Features, ItemLikeness
 from mockrec.formats.diff.compare.digests import digest_of_text
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.compare.walk import Pair, Place, walk
+from mockrec.formats.diff.compare.walk import ValuePair, Place, walk
 from mockrec.formats.diff.compare.xml import Element, Instruction, Node, local, parse, qualified, shown
 from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Location, Severity, Subject
 
@@ -45,7 +45,7 @@ class _ElementPlace(Place[_ElementPath]):
         return path.to(self._step)
 
 
-_ElementPair = Pair[Element, _ElementPlace]
+_ElementPair = ValuePair[Element, _ElementPlace]
 
 
 def compare(text_a: str, text_b: str, values: ValueComparer, side: str) -> Iterator[Finding] | None:
@@ -70,7 +70,7 @@ class _XmlComparison:
             self._digest_all(document, number)
         if self._digest(a, 0) == self._digest(b, 1):
             return
-        yield from walk(Pair(a, b, _ElementPlace(None, "")), self._elements)
+        yield from walk(ValuePair(a, b, _ElementPlace(None, "")), self._elements)
 
     def _elements(self, pair: _ElementPair) -> Iterator[Finding | _ElementPair]:
         a, b, place = pair
@@ -92,7 +92,7 @@ class _XmlComparison:
                 if self._digest(one, 0) == self._digest(other, 1):
                     continue
                 if isinstance(one, Element) and isinstance(other, Element):
-                    yield Pair(one, other, _ElementPlace(place, steps_a[i]))
+                    yield ValuePair(one, other, _ElementPlace(place, steps_a[i]))
                 elif not (isinstance(one, str) and isinstance(other, str) and self._values.same_text(one, other)):
                     yield self._finding(place.path().to(steps_a[i]), _value(one), _value(other), Severity.changed)
                 continue

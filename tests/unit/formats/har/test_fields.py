@@ -1,4 +1,4 @@
-"""The small parts of an entry, for whatever a record may hold."""
+"""The small parts of an entry, for all values that a record may have."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_bodies_come_back_from_where_they_were_put(body: dict[str, Any]) -> None
     assert bodies.predicted_request_body(bodies.post_data(body, "", "s.bodies")) == body
 
 
-def test_a_body_beside_the_session_is_named() -> None:
+def test_a_body_in_a_file_is_named() -> None:
     assert bodies.content({"size": 9, "file": "ab/ab", "sha256": "ab"}, "a/b", "s.bodies") == {
         "size": 9, "mimeType": "a/b", "text": "", "_file": "s.bodies/ab/ab",
     }  # fmt: skip

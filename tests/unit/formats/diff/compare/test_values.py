@@ -1,4 +1,4 @@
-"""When two scalar values say the same."""
+"""Equality of two scalar values."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_hidden_texts_are_counted() -> None:
     assert hidden.count == 4
 
 
-def test_of_a_long_text_only_what_differs_is_masked(values: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_differing_parts_of_a_long_text_are_masked(values: ValueComparer, monkeypatch: pytest.MonkeyPatch) -> None:
     masked: list[str] = []
     mask = values.masked
     monkeypatch.setattr(values, "masked", lambda text, side: masked.append(text) or mask(text, side))
