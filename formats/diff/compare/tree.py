@@ -13,7 +13,7 @@ from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Featu
 from mockrec.formats.diff.compare.digests import Digests
 from mockrec.formats.diff.compare.documents import dump, step, type_name
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.compare.walk import ValuePair, Place, walk
+from mockrec.formats.diff.compare.walk import Place, ValuePair, walk
 from mockrec.formats.diff.model import ABSENT, DifferenceKind, Item, Location
 
 _KEYS = ("id", "_id", "uuid", "key", "slug", "code", "name")

@@ -12,7 +12,7 @@ from mockrec.formats.diff.compare.align import align
 from mockrec.formats.diff.compare.alike import FEATURES, ComparisonBudget, Features, ItemLikeness
 from mockrec.formats.diff.compare.digests import digest_of_text
 from mockrec.formats.diff.compare.values import ValueComparer
-from mockrec.formats.diff.compare.walk import ValuePair, Place, walk
+from mockrec.formats.diff.compare.walk import Place, ValuePair, walk
 from mockrec.formats.diff.compare.xml import Element, Instruction, Node, local, parse, qualified, shown
 from mockrec.formats.diff.model import ABSENT, DifferenceKind, Finding, Location, Severity, Subject
 
