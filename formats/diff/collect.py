@@ -66,7 +66,7 @@ class Collector:
     def __init__(self, filters: Filters, mask: _MASK) -> None:
         self._filters = filters
         self._mask = mask
-        self._kept: dict[str, Difference] = {}
+        self._listed: dict[str, Difference] = {}
         self._values_at: dict[_Place, dict[str, None]] = {}
         """Place → fingerprints of its differences (a dict as an ordered set)."""
         self._merged: dict[_Place, Difference] = {}
@@ -83,7 +83,7 @@ class Collector:
     @property
     def differences(self) -> list[Difference]:
         """The kept differences, in the order in which they were found."""
-        return list(self._kept.values())
+        return list(self._listed.values())
 
     def only_in(self, side: int) -> list[OnlyIn]:
         """Return the exchanges that only A (0) or only B (1) has."""
@@ -103,7 +103,7 @@ class Collector:
             return
         self.by_kind[finding.kind] += 1
         self.by_severity[finding.severity] += 1
-        earlier = self._kept.get(fingerprint)
+        earlier = self._listed.get(fingerprint)
         if earlier is not None:
             earlier.occurrences += 1
             return
@@ -115,12 +115,12 @@ class Collector:
                 self._values_at[place][fingerprint] = None
                 merged.values += 1
             return
-        if len(self._kept) >= _MOST:
+        if len(self._listed) >= _MOST:
             self.omitted += 1
             return
         finding.a, finding.b = shortened_pair(finding.a, finding.b)
         made = Difference(finding, endpoint, fingerprint, pair.a.method, pair.a.url, pair.a.id, pair.b.id, pair.by)
-        self._kept[fingerprint] = made
+        self._listed[fingerprint] = made
         fingerprints_here = self._values_at.setdefault(place, {})
         fingerprints_here[fingerprint] = None
         if len(fingerprints_here) > (_MOST_LINES if finding.subject.area == "text" else _MOST_OF_A_PATH):
@@ -129,9 +129,9 @@ class Collector:
     def _merge(self, place: _Place, fingerprints: dict[str, None]) -> None:
         """Merge the differences of a place into the first one, with their number."""
         endpoint, general, kind, _ = place
-        first, *rest = [self._kept[fingerprint] for fingerprint in fingerprints]
+        first, *rest = [self._listed[fingerprint] for fingerprint in fingerprints]
         for other in rest:
-            del self._kept[other.fingerprint]
+            del self._listed[other.fingerprint]
             first.occurrences += other.occurrences
         first.values = len(fingerprints)
         first.finding.path = general

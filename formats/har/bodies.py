@@ -35,17 +35,17 @@ def content(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
     made: Record = {"size": size, "mimeType": mime_type or "x-unknown"}
     if whole(body.get("encodedSize")) >= 0:
         made["compression"] = size - body["encodedSize"]
-    kept = _bytes(body, folder)
+    stored = _bytes(body, folder)
     charset = body.get("charset")
-    if isinstance(charset, str) and "encoding" not in kept and not kept["text"].isascii():
-        data = _in_charset(kept["text"], charset)
+    if isinstance(charset, str) and "encoding" not in stored and not stored["text"].isascii():
+        data = _in_charset(stored["text"], charset)
         if data is not None:
             # Players send a text as UTF-8, although its type names another charset.
-            kept = {"text": base64.b64encode(data).decode("ascii"), "encoding": "base64", "_charset": charset}
+            stored = {"text": base64.b64encode(data).decode("ascii"), "encoding": "base64", "_charset": charset}
     for key, comment in _COMMENTS.items():
         if body.get(key) is True:
             made["comment"] = comment
-    return {**made, **kept}
+    return {**made, **stored}
 
 
 _COMMENTS = {
@@ -54,14 +54,14 @@ _COMMENTS = {
 }
 
 
-def _in_charset(kept: str, charset: str) -> bytes | None:
+def _in_charset(stored: str, charset: str) -> bytes | None:
     """Encode a text in a charset; None if that cannot be reversed."""
     codec = codec_of(charset)
     if codec is None:
         return None
     try:
-        data = kept.encode(codec)
-        return data if data.decode(codec) == kept else None
+        data = stored.encode(codec)
+        return data if data.decode(codec) == stored else None
     except ValueError:
         return None
 
@@ -73,15 +73,15 @@ def post_data(body: Mapping[str, Any], mime_type: str, folder: str) -> Record:
     with a body. HTTP Toolkit refuses the whole file for a `_content` without an encoding.
     """
     made: Record = {"mimeType": mime_type or "application/octet-stream", "text": ""}
-    kept = _bytes(body, folder)
-    if "_file" in kept:
-        whole_body = {"size": whole(body.get("size"), 0), **kept, "encoding": "base64"}
-        return {"postData": {**made, "_file": kept["_file"]}, "_content": whole_body}
-    if "encoding" in kept:
-        return {"_content": {"size": whole(body.get("size"), 0), **kept}}
-    made["text"] = kept["text"]
+    stored = _bytes(body, folder)
+    if "_file" in stored:
+        whole_body = {"size": whole(body.get("size"), 0), **stored, "encoding": "base64"}
+        return {"postData": {**made, "_file": stored["_file"]}, "_content": whole_body}
+    if "encoding" in stored:
+        return {"_content": {"size": whole(body.get("size"), 0), **stored}}
+    made["text"] = stored["text"]
     if mime_type.partition(";")[0].strip().lower() == _FORM:
-        params = form_parameters(kept["text"])
+        params = form_parameters(stored["text"])
         if params is not None:
             made["params"] = params
     return {"postData": made}
@@ -100,17 +100,17 @@ def _bytes(body: Mapping[str, Any], folder: str) -> Record:
 
 def predicted_body(made: Any) -> Record:
     """Return a body in the log's form, from `content` or `_content`."""
-    kept = mapping(made)
-    if isinstance(kept.get("_file"), str):
-        name = "/".join(kept["_file"].split("/")[-2:])
-        return {"size": kept.get("size", 0), "file": name, "sha256": name[3:]}
-    charset = kept.get("_charset")
-    if isinstance(charset, str) and kept.get("encoding") == "base64":
-        converted = _of_charset(text(kept.get("text")), charset)
+    stored = mapping(made)
+    if isinstance(stored.get("_file"), str):
+        name = "/".join(stored["_file"].split("/")[-2:])
+        return {"size": stored.get("size", 0), "file": name, "sha256": name[3:]}
+    charset = stored.get("_charset")
+    if isinstance(charset, str) and stored.get("encoding") == "base64":
+        converted = _of_charset(text(stored.get("text")), charset)
         if converted is not None:
-            return {"size": kept.get("size", 0), "text": converted, "charset": charset}
-    key = "base64" if kept.get("encoding") == "base64" else "text"
-    return {"size": kept.get("size", 0), key: text(kept.get("text"))}
+            return {"size": stored.get("size", 0), "text": converted, "charset": charset}
+    key = "base64" if stored.get("encoding") == "base64" else "text"
+    return {"size": stored.get("size", 0), key: text(stored.get("text"))}
 
 
 def _of_charset(encoded: str, charset: str) -> str | None:
@@ -134,9 +134,9 @@ def predicted_request_body(request: Mapping[str, Any]) -> Record:
 
 def message_data(body: Mapping[str, Any], binary: bool) -> str:
     """Return the content of a WebSocket message as Chrome writes it: base64 if the message is binary."""
-    kept = body.get("base64")
-    if isinstance(kept, str):
-        return kept
+    stored = body.get("base64")
+    if isinstance(stored, str):
+        return stored
     sent = text(body.get("text"))
     return base64.b64encode(sent.encode()).decode("ascii") if binary else sent
 

@@ -41,7 +41,7 @@ class Importer:
         self._pages: list[Record] = []
         self._pages_bytes = 0
 
-    def log(self, key: str, value: Any) -> None:
+    def add_member(self, key: str, value: Any) -> None:
         """Take a member of `log` other than the entries."""
         if key == "creator":
             self._creator = " ".join(text(mapping(value).get(name)) for name in ("name", "version")).strip()
@@ -56,7 +56,7 @@ class Importer:
             except ValueError:
                 continue  # not part of an entry, and written by one tool only
 
-    def entry(self, index: int, where: str, entry: Mapping[str, Any]) -> None:
+    def add_entry(self, index: int, where: str, entry: Mapping[str, Any]) -> None:
         """Convert an entry to an exchange. `index` counts entries of the whole file. Raises `ValueError` if the entry
         cannot be converted."""
         made = ImportedEntry(index, entry, EntryRepairs(where), self._attached, self._previous_start)
@@ -97,13 +97,13 @@ class Importer:
             start = fields.iso(moment_of(page.get("startedDateTime")))
         except ValueError:
             return  # `Pages` makes one from the first exchange
-        kept: Record = {
+        stored: Record = {
             "startedDateTime": start, "id": text(page.get("id")), "title": text(page.get("title")),
             "pageTimings": timings,
         }  # fmt: skip
-        self._pages_bytes += PAGE_BYTES + len(kept["id"]) + len(kept["title"])
-        if kept["id"] and self._pages_bytes <= PAGES_BYTES:
-            self._pages.append(kept)
+        self._pages_bytes += PAGE_BYTES + len(stored["id"]) + len(stored["title"])
+        if stored["id"] and self._pages_bytes <= PAGES_BYTES:
+            self._pages.append(stored)
 
     def _tls_error(self, index: int, error: Mapping[str, Any]) -> None:
         start = moment_of(error.get("startedDateTime"))

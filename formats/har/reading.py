@@ -85,7 +85,7 @@ class Har:
         elif member.key == "_mockrec" and self._ours:
             self._put_orphans(items(mapping(member.value).get("events")), "log._mockrec.events")
         elif member.key in ("creator", "pages", "_tlsErrors") and not self._ours:
-            self._imported().log(member.key, member.value)
+            self._imported().add_member(member.key, member.value)
 
     def _begin(self, session: Any) -> None:
         version = session.get("format")
@@ -112,7 +112,7 @@ class Har:
             if self._ours:
                 self._take_own_entry(member.value, where)
             else:
-                self._imported().entry(self._entries - 1, where, member.value)
+                self._imported().add_entry(self._entries - 1, where, member.value)
         except ValueError as error:
             self._report(where, str(error))
         except RecursionError:

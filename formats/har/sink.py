@@ -41,13 +41,13 @@ class HarSink:
         self._entries: list[bytes] = []
         """Entries that are not yet in the file."""
         self._size = 0
-        self._begun = False
+        self._head_written = False
         """True once the head of the file is written."""
-        self._any = False
+        self._has_entries = False
         """True once an entry is written."""
         self._changed = False
         """True if there is data that is not yet visible."""
-        self._fresh_at: float | None = None
+        self._visible_at: float | None = None
         """Time of the last sync point at which everything was visible: waiting data is younger."""
         self._failed = False
         file.show(self._head() + self._tail([]))
@@ -75,16 +75,16 @@ class HarSink:
 
     def _show(self, now: float | None) -> None:
         if self._changed and now is not None:
-            if self._fresh_at is None:
-                self._fresh_at = now
-            if now - self._fresh_at < SHOW_MS:
+            if self._visible_at is None:
+                self._visible_at = now
+            if now - self._visible_at < SHOW_MS:
                 return
         if self._changed:
             self._grow()
             tail = self._tail(self._assembler.provisional())
             self._guarded(self._file.show, tail)
             self._changed = False
-        self._fresh_at = now
+        self._visible_at = now
 
     def close(self) -> None:
         """Write the remaining entries, also those of open exchanges, and close the file."""
@@ -108,22 +108,22 @@ class HarSink:
     def _lost(self, error: OutputLostError) -> OutputLostError:
         """Keep the data under another name, if possible, because the visible file is not ours any more. Return the
         error with that name."""
-        kept = ""
+        new_path = ""
         if not self._failed:
             try:
                 self._grow()
-                kept = self._file.rescue(self._tail(self._assembler.provisional()))
+                new_path = self._file.rescue(self._tail(self._assembler.provisional()))
             except OutputError:
                 pass  # no name for the data either: report the loss
         self._failed = True
-        return OutputLostError(error.file, error.what, kept)
+        return OutputLostError(error.file, error.what, new_path)
 
     def _grow(self) -> None:
-        pieces = [] if self._begun else [self._head()]
-        self._begun = True
+        pieces = [] if self._head_written else [self._head()]
+        self._head_written = True
         for entry in self._entries:
-            pieces.append(b",\n" + entry if self._any else entry)
-            self._any = True
+            pieces.append(b",\n" + entry if self._has_entries else entry)
+            self._has_entries = True
         self._entries, self._size = [], 0
         if pieces:
             self._guarded(self._file.grow, b"".join(pieces))
@@ -149,7 +149,7 @@ class HarSink:
     def _tail(self, entries: list[bytes]) -> bytes:
         """Return the tail of the file: the entries of open exchanges, then the members of `log` after the entries."""
         joined = b",\n".join(entries)
-        before = b",\n" if joined and self._any else b""
+        before = b",\n" if joined and self._has_entries else b""
         orphans = self._assembler.orphans
         # Pages are after the entries, because they are known only when the entries are.
         log: dict[str, Any] = {"pages": self._assembler.pages.all}

@@ -25,7 +25,7 @@ _OURS = b'\n{"startedDateTime":"'
 """The beginning of our own entries. Each is one line, so a damaged entry does not affect the next one."""
 _LONGEST = 256 * 1024 * 1024
 """Bytes of one entry, or of another member, which has to fit in memory. A longer one is not from a HAR."""
-_KEPT = 64 * 1024
+_MAX_STALE = 64 * 1024
 """Bytes that may stay in the buffer after they are read: moving the rest for every member takes longer."""
 _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
 
@@ -156,8 +156,8 @@ class Splitter:
         is_last = not line.endswith(b",")
         if is_last and follows[:1] == b"]" and _parsed(line)[1]:
             # A damaged line, or an entry that continues on the next line with the end of a list.
-            return self._over_lines(start) or self._taken(line)
-        return self._taken(line if is_last else line[:-1])
+            return self._over_lines(start) or self._consume(line)
+        return self._consume(line if is_last else line[:-1])
 
     def _over_lines(self, start: int) -> bytes | None:
         """Return the entry that begins at `start`, on any number of lines, if it is valid JSON; otherwise None."""
@@ -171,7 +171,7 @@ class Splitter:
         self._at = place - self._dropped
         return None
 
-    def _taken(self, line: bytes) -> bytes:
+    def _consume(self, line: bytes) -> bytes:
         self._at += len(line)
         return line
 
@@ -264,7 +264,7 @@ class Splitter:
 
     def _forget(self) -> None:
         """Drop bytes that are read, except for the last one, which shows if a line begins here."""
-        if self._at > _KEPT:
+        if self._at > _MAX_STALE:
             del self._data[: self._at - 1]
             self._dropped += self._at - 1
             self._at = 1
@@ -274,7 +274,7 @@ class Splitter:
         if chunk is None:
             return False
         self._data += chunk
-        if len(self._data) > _LONGEST + _KEPT:
+        if len(self._data) > _LONGEST + _MAX_STALE:
             raise SessionError(self._name, f"the part {self._where} of this HAR is longer than {_LONGEST} bytes")
         return True
 

@@ -28,7 +28,7 @@ class LineSpool:
         """Hold a line. Lines with the same place stay in the order of their arrival."""
         heapq.heappush(self._heap, (place, self._count))
         if self._held + len(line) > self._memory:
-            self._lines[self._count] = self._away(line)
+            self._lines[self._count] = self._write_to_disk(line)
         else:
             # orjson's bytes keep a buffer of up to ten times their length.
             self._lines[self._count] = bytes(memoryview(line))
@@ -62,7 +62,7 @@ class LineSpool:
         self._file.seek(held[0])
         return self._file.read(held[1])
 
-    def _away(self, line: bytes) -> tuple[int, int]:
+    def _write_to_disk(self, line: bytes) -> tuple[int, int]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="mockrec-")  # noqa: SIM115 - closed by `close`
         self._file.seek(self._end)

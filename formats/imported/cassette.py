@@ -58,7 +58,7 @@ class CassetteFile:
             self._problems += self._session.repairs.lost()
             self._notes += self._session.repairs.repaired()
             self._notes += [f"{what} ({count:,} of {self._index:,})" for what, count in self._guessed.items()]
-            self._session.log("creator", {"name": self._creator or "VCR cassette"})
+            self._session.add_member("creator", {"name": self._creator or "VCR cassette"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
@@ -145,7 +145,7 @@ class CassetteFile:
     def _add(self, index: int, where: str, found: ImportedExchange, moment: float) -> None:
         self._latest = moment if self._latest is None else max(self._latest + 1, moment)
         found.entry["startedDateTime"] = iso(self._latest, digits=6)
-        self._session.exchange(index, where, found)
+        self._session.add_exchange(index, where, found)
 
     def _member(self, key: str, value: Any, where: str) -> None:
         if key == "recorded_with" and isinstance(value, str):

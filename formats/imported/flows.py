@@ -55,7 +55,7 @@ class Flows:
                 self._report(_sentence(kind, count))
             self._problems += self._session.repairs.lost()
             self._notes += self._session.repairs.repaired()
-            self._session.log("creator", {"name": "mitmproxy"})
+            self._session.add_member("creator", {"name": "mitmproxy"})
             yield from self._session.records(cut_off=bool(self.torn))
         finally:
             self._spool.close()
@@ -105,7 +105,7 @@ class Flows:
 
     def _add(self, index: int, flow: dict[str, Any]) -> None:
         try:
-            self._session.exchange(index, f"flow {index}", exchange_of(flow))
+            self._session.add_exchange(index, f"flow {index}", exchange_of(flow))
         except ValueError as error:
             self._report(f"flow {index} is left out: {error}")
             return

@@ -242,13 +242,13 @@ def _bytes(body: Any, place: str) -> bytes | None:
     if isinstance(body, str):
         return body.encode("utf-8", "surrogatepass")
     if isinstance(body, dict):
-        return _of_mapping(body, place)
+        return _bytes_of_mapping(body, place)
     if isinstance(body, list) and all(isinstance(one, (str, bytes)) for one in body):
         return b"".join(one if isinstance(one, bytes) else one.encode("utf-8", "surrogatepass") for one in body)
     return None
 
 
-def _of_mapping(body: dict[str, Any], place: str) -> bytes | None:
+def _bytes_of_mapping(body: dict[str, Any], place: str) -> bytes | None:
     for key in _BASE64_KEYS:
         if not is_null(body.get(key)):
             return _decoded("".join(_text(body[key], f"{place}.{key}").split()), f"{place}.{key}")

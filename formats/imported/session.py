@@ -41,7 +41,7 @@ class ImportedSession(Importer):
     def __init__(self, spool: LineSpool) -> None:
         super().__init__(spool, Nowhere())
 
-    def exchange(self, index: int, where: str, found: ImportedExchange) -> None:
+    def add_exchange(self, index: int, where: str, found: ImportedExchange) -> None:
         """Convert an exchange to records. Raises `ValueError` if it cannot be converted."""
         made = ImportedEntry(index, found.entry, EntryRepairs(where))
         records = made.records()

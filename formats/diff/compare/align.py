@@ -100,12 +100,12 @@ def _unequal(
         if items_a != items_b:
             # Among equally good results, choose the same one when the sides are swapped.
             for i, j in weigh.in_order(run_a, run_b, swapped=items_a > items_b):
-                yield from _in_turn(next_a, i, next_b, j)
+                yield from _one_by_one(next_a, i, next_b, j)
                 yield i, j
                 next_a, next_b = i + 1, j + 1
-    yield from _in_turn(next_a, run_a.stop, next_b, run_b.stop)
+    yield from _one_by_one(next_a, run_a.stop, next_b, run_b.stop)
 
 
-def _in_turn(a1: int, a2: int, b1: int, b2: int) -> Iterator[tuple[int | None, int | None]]:
+def _one_by_one(a1: int, a2: int, b1: int, b2: int) -> Iterator[tuple[int | None, int | None]]:
     for offset in range(max(a2 - a1, b2 - b1)):
         yield (a1 + offset if a1 + offset < a2 else None, b1 + offset if b1 + offset < b2 else None)

@@ -10,7 +10,7 @@ from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import looks_like_token
 from mockrec.formats.diff.model import Finding
 
-_KEPT = re.compile(r"<(pre|textarea|script|style|xmp|listing)\b[^<>]*>", re.IGNORECASE)
+_PREFORMATTED = re.compile(r"<(pre|textarea|script|style|xmp|listing)\b[^<>]*>", re.IGNORECASE)
 """The start tag of an element in which blanks count, and `<` may not begin a tag."""
 _KEEPS_BLANKS = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 """A style that makes blanks count in any element."""
@@ -49,7 +49,7 @@ def _split(text: str) -> Iterator[tuple[str, bool]]:
     lowered = text.lower()
     same_length = len(lowered) == len(text)  # some letters have a longer lower-case form
     start = 0
-    while found := _KEPT.search(text, start):
+    while found := _PREFORMATTED.search(text, start):
         for piece in _TAG.split(text[start : found.end()]):
             yield piece, False
         closing = f"</{found[1].lower()}"

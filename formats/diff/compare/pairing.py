@@ -73,7 +73,7 @@ class _Stages:
             [key(digests[index], side) for index in left]
             for side, digests, left in ((0, self._a, self.left_a), (1, self._b, self.left_b))
         )
-        self._very_same(keys_a, keys_b, by)
+        self._pair_identical(keys_a, keys_b, by)
         groups: dict[Hashable, tuple[list[int], list[int]]] = {}
         paired_b = {other for other, _ in self.found.values()}
         for made, index in zip(keys_a, self.left_a, strict=True):
@@ -87,7 +87,7 @@ class _Stages:
                 self._within(ours, theirs, by)
         self._forget_paired()
 
-    def _very_same(self, keys_a: list[Hashable], keys_b: list[Hashable], by: str) -> None:
+    def _pair_identical(self, keys_a: list[Hashable], keys_b: list[Hashable], by: str) -> None:
         """Pair exchanges with equal keys and identical responses, one by one."""
         waiting: dict[Hashable, list[int]] = {}
         for made, other in zip(reversed(keys_b), reversed(self.left_b), strict=True):
@@ -101,9 +101,9 @@ class _Stages:
         for made, index in zip(keys_a, self.left_a, strict=True):
             digest = self._a[index]
             same = (made, digest.response, None if digest.messages is None else tuple(digest.messages))
-            alike = waiting.get(same)
-            if alike and made is not None:
-                self.found[index] = (alike.pop(), by)
+            similar = waiting.get(same)
+            if similar and made is not None:
+                self.found[index] = (similar.pop(), by)
 
     def by_likeness(self) -> None:
         """Pair the rest by likeness, within each endpoint."""
@@ -134,9 +134,9 @@ class _Stages:
         rest = []
         taken = set()
         for index in ours:
-            alike = waiting.get(self._shape(self._a[index], 0))
-            if alike:
-                other = alike.pop()
+            similar = waiting.get(self._shape(self._a[index], 0))
+            if similar:
+                other = similar.pop()
                 taken.add(other)
                 self.found[index] = (other, by)
             else:
