@@ -3,7 +3,7 @@
 New data is appended to the hidden copy, which then takes the visible name by a rename. The former visible copy, which
 lacks only the last step, becomes the hidden one and first catches up. Overwriting the end of a single file is not
 enough: a kill interrupts that between two pages, and 70 of 200 files were invalid afterwards. On file systems without
-hard links, that is what is done all the same, because there is no other way.
+hard links, the end is overwritten all the same, because there is no other way.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class DoubleBufferedFile:
             raise self._failed(error) from None
 
     def check(self, now: float) -> None:
-        """Look whether what has the visible name is ours; see `Growing`."""
+        """Check that the file with the visible name is ours; see `Growing`."""
         if now >= self._check_at and not self._finished:
             self._check_at = now + CHECK_MS
             self._check()

@@ -221,7 +221,7 @@ def _cut_bodies(a: Body, b: Body, values: ValueComparer, side: str) -> Iterator[
     """Compare bodies of which at least one is cut, as far as they are recorded: one beginning has to begin the
     other."""
     if a.size == b.size and a.sha256 is not None and a.sha256 == b.sha256:
-        return  # a note says how many bodies were cut
+        return  # the result has a note with the number of cut bodies
     bytes_a, bytes_b = a.bytes, b.bytes
     length = min(len(bytes_a), len(bytes_b))
     if bytes_a[:length] != bytes_b[:length]:

@@ -87,7 +87,7 @@ def _same(attribute: str, a: Any, b: Any, headers: tuple[Fields, Fields], values
         one, two = _lifetime(a, headers[0]), _lifetime(b, headers[1])
         if one is not None and two is not None:
             slack = max(_LIFETIME_SLACK_SECONDS, _LIFETIME_SLACK * max(abs(one), abs(two)))
-            return abs(one - two) <= slack or max(one, two) < 0  # a date in the past deletes
+            return abs(one - two) <= slack or max(one, two) < 0  # a date in the past deletes the cookie
     if attribute == "samesite":
         return str(a).lower() == str(b).lower()
     if attribute == "domain":  # RFC 6265, 5.2.3: no leading dot, no case

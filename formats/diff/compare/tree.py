@@ -40,7 +40,7 @@ class _TreePath(NamedTuple):
 
 
 class _TreePlace(Place[_TreePath]):
-    """Where two values are in their documents."""
+    """The place of two values in their documents."""
 
     __slots__ = ("a", "b")
 

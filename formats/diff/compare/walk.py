@@ -12,7 +12,7 @@ _Change = TypeVar("_Change")
 
 
 class Place(Generic[_Path]):
-    """Where two values are. Its path is built only if they differ, and kept, because most differences have siblings."""
+    """The place of two values. Its path is built if they differ, and kept, because most differences have siblings."""
 
     __slots__ = ("known_path", "parent")
 

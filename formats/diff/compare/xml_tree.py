@@ -31,7 +31,7 @@ class _ElementPath(NamedTuple):
 
 
 class _ElementPlace(Place[_ElementPath]):
-    """Where two elements are, by the names in A's document."""
+    """The place of two elements, by the names in A's document."""
 
     __slots__ = ("_step",)
 
