@@ -56,7 +56,7 @@ class Joined:
         number, path = 1, self.name
         header: dict[str, Any] | None = None
         while True:
-            ends = _Ends()
+            ends = _PartEnds()
             for chunk in self._source:
                 ends.add(chunk)
                 yield chunk
@@ -73,7 +73,7 @@ class Joined:
             self._source = self._open_part(found)
 
 
-class _Ends:
+class _PartEnds:
     """The first and the last record of a part, taken from its chunks."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ def header_of(path: str, open_part: Callable[[str], Any]) -> dict[str, Any] | No
         return None
     try:
         source = open_part(path)
-        ends = _Ends()
+        ends = _PartEnds()
         try:
             for chunk in source:
                 ends.add(chunk)
