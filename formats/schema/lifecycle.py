@@ -147,6 +147,6 @@ ENDS_OF: Final = {name: _ends_of(row) for name, row in LIFECYCLE.items() if row.
 
 
 def is_upgrade(kind: str, first: str) -> bool:
-    """Whether a further record that begins an exchange goes on with it: the head of a WebSocket's handshake may be
+    """Whether a further record that begins an exchange continues it: the head of a WebSocket's handshake may be
     recorded (`request-initiated`) before `websocket-request`."""
     return kind == "websocket-request" and first == "request-initiated"
