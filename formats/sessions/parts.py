@@ -67,7 +67,7 @@ class Joined:
             number += 1
             found = find_part(path, str(header.get("sessionId")), number, self._open_part)
             if found is None:
-                self.torn = f"it goes on in part {number}, which is not beside it"
+                self.torn = f"it continues in part {number}, which is not in its folder"
                 return
             self._source.close()
             self._source = self._open_part(found)
