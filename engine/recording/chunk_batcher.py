@@ -110,7 +110,7 @@ class BodyChunkBatcher:
         """Write what is held, as far as no secret may begin in it."""
         self._release = None
         known = self._exchange.known
-        secrets = () if known is None else tuple(known.marks)
+        secrets = () if known is None else tuple(known.placeholders)
         self._write(self._exchange, Piece(self._kind, b"", clock.now(), False, False, self._hold, known=secrets))
 
     def give_up(self) -> None:

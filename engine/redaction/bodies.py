@@ -18,12 +18,12 @@ _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")
 
 
 def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: Policy) -> bytes:
-    """A whole body, or its beginning, with marks in the place of secrets."""
+    """A whole body, or its beginning, with placeholders in the place of secrets."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return finder.unescaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)
     if kind == "message/http":
-        data = redacted_head(data, finder.header, finder.mark)
+        data = redacted_head(data, finder.header, finder.placeholder)
     if kind.startswith("multipart/"):
         return finder.free(data, pairs=False)
     edits: list[Edit] = []
@@ -32,7 +32,7 @@ def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: 
     if value is not None:
         kept = frozenset(start for start, _ in selected(data, value, policy.kept_paths, finder.side))
         edits = [
-            (start, end, finder.mark(unescaped(data[start:end]), data[start:end].decode()).encode())
+            (start, end, finder.placeholder(unescaped(data[start:end]), data[start:end].decode()).encode())
             for start, end in selected(data, value, policy.paths, finder.side)
             if start not in kept
         ]

@@ -34,9 +34,9 @@ def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
     """`edits` in the order of their beginnings; one that begins in another one is left out."""
     pieces: list[bytes] = []
     at = 0
-    for start, end, mark in edits:
+    for start, end, placeholder in edits:
         if start >= at:
-            pieces += (data[at:start], mark)
+            pieces += (data[at:start], placeholder)
             at = end
     if not at:
         return data

@@ -1,4 +1,4 @@
-"""Finds secrets in text of any kind, as bytes, and puts marks in their place: `"name": "value"`, `name=value`,
+"""Finds secrets in text of any kind, as bytes, and puts placeholders in their place: `"name": "value"`, `name=value`,
 `Name: value`, userinfo in URLs, JWTs, private keys, known tokens. What is not secret stays byte for byte.
 """
 
@@ -18,7 +18,7 @@ from mockrec.engine.redaction.json_strings import IN_STRING, STRING, Strings, te
 from mockrec.engine.redaction.markup import is_meta, named_value, open_tag
 from mockrec.engine.redaction.names import AUTHORIZATION
 from mockrec.engine.redaction.patterns import TOKEN, USER, Patterns, RegexMatch
-from mockrec.engine.redaction.placeholders import MARK, Placeholders
+from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import ANYWHERE, Policy
 from mockrec.engine.redaction.secret_map import SecretMap, bytes_of
 
@@ -42,12 +42,14 @@ _WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
 class SecretFinder:
     """Redacts texts; what it replaces is told to `known`. One is made for each thing that is redacted."""
 
-    __slots__ = ("_is_binary", "_marks", "_patterns", "_policy", "known", "side")
+    __slots__ = ("_is_binary", "_patterns", "_placeholders", "_policy", "known", "side")
 
-    def __init__(self, policy: Policy, marks: Placeholders, patterns: Patterns, known: SecretMap, side: str) -> None:
+    def __init__(
+        self, policy: Policy, placeholders: Placeholders, patterns: Patterns, known: SecretMap, side: str
+    ) -> None:
         """`side` is `request`, `response`, or empty."""
         self._policy = policy
-        self._marks = marks
+        self._placeholders = placeholders
         self._patterns = patterns
         self.known = known
         self.side = side
@@ -59,19 +61,19 @@ class SecretFinder:
         """See `Policy.is_secret`."""
         return self._policy.is_secret(place, name, self.side)
 
-    def mark(self, value: str, *seen: str) -> str:
+    def placeholder(self, value: str, *seen: str) -> str:
         """What stands for a secret; `seen` is how it stood there, where that is another form."""
-        if not value or MARK.fullmatch(value) or self._policy.keeps_value(value, self.side):
+        if not value or PLACEHOLDER.fullmatch(value) or self._policy.keeps_value(value, self.side):
             return seen[0] if seen else value
-        mark = self._marks.mark(value)
+        placeholder = self._placeholders.of(value)
         self.known.count += 1
-        self.known.add((value, *seen), mark)
-        return mark
+        self.known.add((value, *seen), placeholder)
+        return placeholder
 
-    def marked(self, data: bytes, value: str) -> bytes:
+    def placeholder_for(self, data: bytes, value: str) -> bytes:
         """What stands for a secret that stood there as `data`."""
         seen = text_of(data)
-        return bytes_of(self.mark(value, seen))
+        return bytes_of(self.placeholder(value, seen))
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,7 +128,11 @@ class SecretFinder:
             for one in self._passes(pairs=pairs, lines=lines):
                 edits += one(text.data)
             edits += self._tokens(text.data)
-            raw = [(*text.raw(start, end), mark) for start, end, mark in edits if text.data[start:end] != mark]
+            raw = [
+                (*text.raw(start, end), placeholder)
+                for start, end, placeholder in edits
+                if text.data[start:end] != placeholder
+            ]
             raw.sort(key=itemgetter(0))
             data = apply(data, raw)
         return data
@@ -137,7 +143,7 @@ class SecretFinder:
         data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.of(self.side):
-                text = expression.sub(lambda found: self.mark(found[0]), text_of(data))
+                text = expression.sub(lambda found: self.placeholder(found[0]), text_of(data))
                 data = bytes_of(text)
         return data
 
@@ -155,7 +161,7 @@ class SecretFinder:
         return apply(data, self._json_edits(data, edits, kept))
 
     def _json_edits(self, data: bytes, edits: Iterable[Edit], kept: frozenset[int]) -> list[Edit]:
-        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.marked, kept)
+        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.placeholder_for, kept)
         return sorted((*edits, *strings.edits(data)), key=itemgetter(0))
 
     # ── name=value ─────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +207,7 @@ class SecretFinder:
         value = seen
         if place != ANYWHERE:
             value = value.replace(b"+", b" ")
-        return start, end, self.marked(seen, text_of(unquote_to_bytes(value)))
+        return start, end, self.placeholder_for(seen, text_of(unquote_to_bytes(value)))
 
     # ── Name: value ────────────────────────────────────────────────────────────────────────────────
 
@@ -239,20 +245,20 @@ class SecretFinder:
             return ";".join([self._cookie(crumb) for crumb in value.split(";")])
         if name == "set-cookie":
             return each_cookie(value, self._cookie)
-        return self.mark(value) if self.is_secret("header", name) else self.string(value)
+        return self.placeholder(value) if self.is_secret("header", name) else self.string(value)
 
     def _authorization(self, value: str) -> str:
         scheme, space, secret = split_scheme(value)
         plain = basic(secret) if scheme.lower() == "basic" else None
         if plain is None:
-            return f"{scheme}{space}{self.mark(secret)}"
-        mark = self.mark(plain, secret)
-        if mark != secret:
-            # The parts may be seen elsewhere, and have marks of their own there.
+            return f"{scheme}{space}{self.placeholder(secret)}"
+        placeholder = self.placeholder(plain, secret)
+        if placeholder != secret:
+            # The parts may be seen elsewhere, and have placeholders of their own there.
             password = plain.partition(":")[2]
             if password:
-                self.known.add((password,), self._marks.mark(password))
-        return f"{scheme}{space}{mark}"
+                self.known.add((password,), self._placeholders.of(password))
+        return f"{scheme}{space}{placeholder}"
 
     def _cookie(self, crumb: str) -> str:
         name, equals, value = crumb.partition("=")
@@ -263,7 +269,7 @@ class SecretFinder:
         if not bare or not self.is_secret("cookie", name.strip()):
             return crumb
         inner = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
-        return f"{name}{equals}{blank}{self.mark(inner, *(() if inner == bare else (bare,)))}"
+        return f"{name}{equals}{blank}{self.placeholder(inner, *(() if inner == bare else (bare,)))}"
 
     def _part(self, match: RegexMatch, data: bytes) -> Edit | None:
         """A field of a form in parts (RFC 7578)."""
@@ -280,7 +286,7 @@ class SecretFinder:
         quote = data[match.end() - 1 : match.end()]
         string = (_IN_SINGLE if quote == b"'" else STRING).match(data, match.end())
         assert string is not None  # it matches nothing, too
-        return string.start(1), string.end(1), self.marked(string[1], unescaped(string[1]))
+        return string.start(1), string.end(1), self.placeholder_for(string[1], unescaped(string[1]))
 
     def _element(self, match: RegexMatch, data: bytes) -> Edit | None:
         """`<name>value</name>`, with CDATA or without."""
@@ -294,7 +300,9 @@ class SecretFinder:
         value = data[start : len(data) if end < 0 else end]
         start += len(value) - len(value.lstrip())
         value = value.strip()
-        return (start, start + len(value), self.marked(value, html.unescape(text_of(value)))) if value else None
+        return (
+            (start, start + len(value), self.placeholder_for(value, html.unescape(text_of(value)))) if value else None
+        )
 
     def _tags(self, data: bytes) -> list[Edit]:
         """`<input name="…" value="…">`, in any order and with any quotes; the last one may be cut."""
@@ -312,7 +320,7 @@ class SecretFinder:
         if not is_password and not any(self.is_secret(place, html.unescape(text_of(name))) for name in names):
             return None
         value = tag[slice(*span)]
-        return at + span[0], at + span[1], self.marked(value, html.unescape(text_of(value)))
+        return at + span[0], at + span[1], self.placeholder_for(value, html.unescape(text_of(value)))
 
     # ── others ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -343,17 +351,17 @@ class SecretFinder:
         value = unescaped(data)
         if name.lower() in AUTHORIZATION:
             return bytes_of(self._authorization(value))
-        return self.marked(data, value)
+        return self.placeholder_for(data, value)
 
     def _user(self, match: RegexMatch, data: bytes) -> Edit | None:
-        """Name and password each have their own mark, so that the password's is that of other places."""
+        """Name and password each have their own placeholder, so that the password's is that of other places."""
         if self._text_end(data, match.start(), match.start(1), match.end()) < match.end():
             return None
         if self._is_binary and match.end() - match.start(1) < _LEAST_IN_BYTES:
             return None
         parts = match.group(1).split(b":", 1)
-        marked = [self.marked(part, text_of(unquote_to_bytes(part))) for part in parts]
-        return match.start(1), match.end(1), b":".join(marked)
+        replaced = [self.placeholder_for(part, text_of(unquote_to_bytes(part))) for part in parts]
+        return match.start(1), match.end(1), b":".join(replaced)
 
     def _text_end(self, data: bytes, name: int, value: int, most: int | None = None) -> int:
         """Where a value ends at the latest that is named from `name` on, before `most`: among bytes that are no text, a
@@ -382,7 +390,7 @@ class SecretFinder:
         return end
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
-        return start, end, self.marked(data[start:end], text_of(data[start:end]))
+        return start, end, self.placeholder_for(data[start:end], text_of(data[start:end]))
 
 
 def basic(secret: str) -> str | None:

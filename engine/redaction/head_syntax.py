@@ -22,16 +22,16 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,15}\Z|[A-Z0-9]{2,8}(?:-[A-Z0-9]{1,8})
 _HEADS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
-def redacted_head(data: bytes, header: Callable[[str, str], str], mark: Callable[[str], str]) -> bytes:
+def redacted_head(data: bytes, header: Callable[[str, str], str], placeholder: Callable[[str], str]) -> bytes:
     """A head, or its beginning, with the values of secret fields replaced. `header` replaces what is secret in the
-    value of a field, given its name in lower case; `mark` a user name or password.
+    value of a field, given its name in lower case; `placeholder` a user name or password.
     """
     if data.startswith(b"\x05"):
-        return _socks_password(data, mark)
+        return _socks_password(data, placeholder)
     target = _TARGET_USER.match(data)
     if target is not None:
-        marked = ":".join([mark(part) for part in _text(target[1]).split(":", 1)])
-        data = data[: target.start(1)] + _bytes(marked) + data[target.end(1) :]
+        replaced = ":".join([placeholder(part) for part in _text(target[1]).split(":", 1)])
+        data = data[: target.start(1)] + _bytes(replaced) + data[target.end(1) :]
     end = _end_of_head(data)
 
     def replaced(field: re.Match[bytes]) -> bytes:
@@ -68,16 +68,16 @@ def each_cookie(value: str, redacted: Callable[[str], str]) -> str:
     return "".join(parts)
 
 
-def _socks_password(data: bytes, mark: Callable[[str], str]) -> bytes:
+def _socks_password(data: bytes, placeholder: Callable[[str], str]) -> bytes:
     """What a client that takes us for a SOCKS server sends without waiting (RFC 1928, 3; RFC 1929, 2)."""
     user_at = 2 + data[1] + 1 if len(data) > 1 else 0
     if not user_at or data[user_at - 1 : user_at] != b"\x01" or len(data) <= user_at:
         return data
     user, password_at = data[user_at + 1 :][: data[user_at]], user_at + 1 + data[user_at]
-    pieces = [data[: user_at + 1], _bytes(mark(_text(user)))]
+    pieces = [data[: user_at + 1], _bytes(placeholder(_text(user)))]
     if password_at < len(data):
         behind = password_at + 1 + data[password_at]
-        password = _bytes(mark(_text(data[password_at + 1 : behind])))
+        password = _bytes(placeholder(_text(data[password_at + 1 : behind])))
         pieces += [data[password_at : password_at + 1], password, data[behind:]]
     return b"".join(pieces)
 

@@ -24,12 +24,16 @@ class Strings:
     """Finds them in one pass."""
 
     def __init__(
-        self, names: Any, is_secret: Callable[[str], bool], mark: Callable[[bytes, str], bytes], kept: frozenset[int]
+        self,
+        names: Any,
+        is_secret: Callable[[str], bool],
+        placeholder: Callable[[bytes, str], bytes],
+        kept: frozenset[int],
     ) -> None:
         """`names`: the pattern of a name up to its value; strings that begin at `kept` stay."""
         self._names = names
         self._is_secret = is_secret
-        self._mark = mark
+        self._placeholder = placeholder
         self._kept = kept
 
     def edits(self, data: bytes) -> list[Edit]:
@@ -58,7 +62,7 @@ class Strings:
         return string.end()
 
     def _string(self, string: re.Match[bytes]) -> Edit:
-        return string.start(1), string.end(1), self._mark(string[1], unescaped(string[1]))
+        return string.start(1), string.end(1), self._placeholder(string[1], unescaped(string[1]))
 
     def _list(self, start: int, data: bytes, found: list[Edit]) -> int:
         """A list of secrets, up to its end, and what else is secret in it: objects in it have names of their own."""
@@ -102,7 +106,7 @@ class Strings:
         value = text_of(data[start:end])
         for _ in range(len(slashes).bit_length() + 1):
             value = unescaped(bytes_of(value))
-        found.append((start, end, self._mark(data[start:end], value)))
+        found.append((start, end, self._placeholder(data[start:end], value)))
         return end
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 Span = tuple[int, int, bytes]
-"""From, to, and the mark that belongs there."""
+"""From, to, and the placeholder that belongs there."""
 
 _UNTIL_BUILT: Final = 768
 """KiB of text times values: what is searched for each value on its own before an automaton is built."""
@@ -18,13 +18,13 @@ _BUILT_AT_ONCE: Final = 4
 class Lookup:
     """Finds values in bytes. Its automaton is built when it is worth it: most are asked a few times."""
 
-    __slots__ = ("_automaton", "_least", "_marks", "_searched", "_values")
+    __slots__ = ("_automaton", "_least", "_placeholders", "_searched", "_values")
 
-    def __init__(self, marks: Mapping[bytes, bytes]) -> None:
-        """Value → mark."""
-        ordered = sorted(marks, key=len, reverse=True)
+    def __init__(self, placeholders: Mapping[bytes, bytes]) -> None:
+        """Value → placeholder."""
+        ordered = sorted(placeholders, key=len, reverse=True)
         self._values = ordered
-        self._marks = [marks[value] for value in ordered]
+        self._placeholders = [placeholders[value] for value in ordered]
         self._least = max(_UNTIL_BUILT, sum(map(len, ordered)) // _BUILT_AT_ONCE)
         """What `_searched` has to be: a value of 15 KB that is looked for in one head is not worth its 15,000 nodes."""
         self._searched = 0
@@ -41,18 +41,18 @@ class Lookup:
         if not self.occurs(data):
             return []
         found = self._found(data) if self._is_worth_it(data) else self._found_each(data)
-        return [(start, end, self._marks[number]) for number, start, end in found]
+        return [(start, end, self._placeholders[number]) for number, start, end in found]
 
     def replaced(self, data: bytes) -> tuple[bytes, int]:
-        """With marks in their place, and how many those are."""
+        """With placeholders in their place, and how many those are."""
         count = 0
         if self._is_worth_it(data):
-            spans = [(start, end, self._marks[number]) for number, start, end in self._found(data)]
+            spans = [(start, end, self._placeholders[number]) for number, start, end in self._found(data)]
             return (spliced(data, spans), len(spans)) if spans else (data, 0)
-        for value, mark in zip(self._values, self._marks, strict=True):
+        for value, placeholder in zip(self._values, self._placeholders, strict=True):
             if value in data:
                 count += data.count(value)
-                data = data.replace(value, mark)
+                data = data.replace(value, placeholder)
         return data, count
 
     def _is_worth_it(self, data: bytes) -> bool:
@@ -91,12 +91,12 @@ class Lookup:
 
 
 def spliced(data: bytes, spans: list[Span]) -> bytes:
-    """`data` with marks in the place of spans, which stand in their order and apart."""
+    """`data` with placeholders in the place of spans, which stand in their order and apart."""
     pieces: list[bytes] = []
     at = 0
-    for start, end, mark in spans:
+    for start, end, placeholder in spans:
         if start >= at:
-            pieces += (data[at:start], mark)
+            pieces += (data[at:start], placeholder)
             at = end
     pieces.append(data[at:])
     return b"".join(pieces)

@@ -15,7 +15,7 @@ _FIELD = re.compile(r"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 
 
 def raw_head(text: str, finder: SecretFinder) -> str:
-    """The head with marks in place of its secrets. The work grows with its size."""
+    """The head with placeholders in place of its secrets. The work grows with its size."""
     return "".join([_field(found[0], finder) for found in _FIELD.finditer(text)])
 
 

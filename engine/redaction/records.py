@@ -73,7 +73,7 @@ class RecordRedactor:
         if isinstance(item, str):
             if key == "rawHead":
                 return raw_head(item, self._finder)
-            return self._finder.mark(item) if self._finder.is_secret("json", key) else self._finder.string(item)
+            return self._finder.placeholder(item) if self._finder.is_secret("json", key) else self._finder.string(item)
         if isinstance(item, Mapping):
             return self._object(key, item, owner)
         if not isinstance(item, list):
@@ -131,10 +131,10 @@ class RecordRedactor:
                 continue
             is_value = before.startswith("-") and "=" not in before and not argument.startswith("-")
             if is_value and self._finder.is_secret("", before.lstrip("-")):
-                told.append(self._finder.mark(argument))
+                told.append(self._finder.placeholder(argument))
             elif is_value and before in _USER_OPTIONS and ":" in argument:
                 user, _, password = argument.partition(":")
-                told.append(f"{user}:{self._finder.mark(password)}")
+                told.append(f"{user}:{self._finder.placeholder(password)}")
             else:
                 told.append(self._finder.string(argument))
             before = argument

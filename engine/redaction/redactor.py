@@ -1,5 +1,5 @@
-"""Redaction: secrets in records become marks before anything is written, shown or given to callbacks. Only the log is
-changed, never the traffic.
+"""Redaction: secrets in records become placeholders before anything is written, shown or given to callbacks. Only the
+log is changed, never the traffic.
 
 Most records hold no secret, so each is asked with one expression first, and what clients and rules repeat is looked at
 once (see `recording/exchange_log.py`). Only where that finds something, a record is gone through field by field.
@@ -62,14 +62,14 @@ def learn(owner: Knows, found: SecretMap) -> None:
 class Redactor:
     """Redacts records, bodies and texts of one session."""
 
-    def __init__(self, policy: Policy, marks: Placeholders, values: Iterable[str] = ()) -> None:
+    def __init__(self, policy: Policy, placeholders: Placeholders, values: Iterable[str] = ()) -> None:
         """`values` are secret wherever they appear: those of the environment that a rule file uses."""
         self.count = 0
         """Secrets that were replaced."""
         self.most: int | None = None
         """Bytes of a record or body in which anything is replaced at once; for more, `TooMuch` is raised."""
         self._policy = policy
-        self._marks = marks
+        self._placeholders = placeholders
         self._patterns = Patterns(policy.names)
         self._find = self._patterns.any.search
         self.looks_everywhere = bool(policy.texts)
@@ -83,21 +83,21 @@ class Redactor:
     ) -> Redactor | None:
         """As `record.redact` says: `default`, `none`, or a mapping with `add` and `keep`. Raises ValueError.
 
-        `key` is for marks where no variable says one; without it, one that is not used twice.
+        `key` is for placeholders where no variable says one; without it, one that is not used twice.
         """
         if setting == "none":
             return None
         given = setting if isinstance(setting, Mapping) else {}
         named = environment.get(KEY_VARIABLE)
-        marks = Placeholders.named(named) if named else Placeholders(key or os.urandom(32))
-        return cls(Policy(given.get("add", ()), given.get("keep", ())), marks, values)
+        placeholders = Placeholders.from_passphrase(named) if named else Placeholders(key or os.urandom(32))
+        return cls(Policy(given.get("add", ()), given.get("keep", ())), placeholders, values)
 
     def learn_values(self, values: Iterable[str]) -> None:
         """Further values that are secret wherever they appear in the session."""
         found = SecretMap()
         for value in values:
             if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
-                found.add((value,), self._marks.mark(value))
+                found.add((value,), self._placeholders.of(value))
         self._session = self._session.joined(found)
 
     def unbounded(self) -> Redactor:
@@ -109,7 +109,7 @@ class Redactor:
     @property
     def told(self) -> Record:
         """What the first record says."""
-        return {"mode": "default", "keyId": self._marks.key_id, **self._policy.told}
+        return {"mode": "default", "keyId": self._placeholders.key_id, **self._policy.told}
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
@@ -232,7 +232,7 @@ class Redactor:
 
     def hold(self) -> HoldBack:
         """For a body whose pieces are redacted one by one."""
-        return HoldBack(self._patterns.any, lambda: self._session.marks)
+        return HoldBack(self._patterns.any, lambda: self._session.placeholders)
 
     def text(self, text: str, owner: Knows | None = None) -> str:
         """A text for people."""
@@ -242,7 +242,7 @@ class Redactor:
         return text if known is None else SecretReplacer(known).text(text)
 
     def _finder(self, found: SecretMap, side: str) -> SecretFinder:
-        return SecretFinder(self._policy, self._marks, self._patterns, found, side)
+        return SecretFinder(self._policy, self._placeholders, self._patterns, found, side)
 
     def _walked_body(self, body: Record, content_type: str, finder: SecretFinder) -> Record:
         """A body that is in a record already."""

@@ -26,15 +26,15 @@ _DEEPEST: Final = 3
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 """What URLs, JSON and HTML have as it is."""
-_OF_MARKS: Final = "redacted-"
+_OF_PLACEHOLDERS: Final = "redacted-"
 
 
 class SecretValues:
     """Those that were found in one thing. Nothing is added any more once somebody looks for them."""
 
     def __init__(self) -> None:
-        self.marks: dict[str, str] = {}
-        """Value, or how it was seen → mark."""
+        self.placeholders: dict[str, str] = {}
+        """Value, or how it was seen → placeholder."""
         self._values: dict[str, str] = {}
         self.characters = 0
         self._is_plain: bool | None = None
@@ -42,24 +42,24 @@ class SecretValues:
         self._lookup: Lookup | None = None
         self._needles: Lookup | None = None
 
-    def add(self, values: Iterable[str], mark: str) -> None:
+    def add(self, values: Iterable[str], placeholder: str) -> None:
         """See `SecretMap.add`."""
         is_first = True
         for value in values:
-            if len(value) < LEAST_SPREAD or value in self.marks or value in _OF_MARKS:
+            if len(value) < LEAST_SPREAD or value in self.placeholders or value in _OF_PLACEHOLDERS:
                 continue
-            if len(self.marks) >= MOST_VALUES or self.characters + len(value) > MOST_CHARACTERS:
+            if len(self.placeholders) >= MOST_VALUES or self.characters + len(value) > MOST_CHARACTERS:
                 return
-            self.marks[value] = mark
+            self.placeholders[value] = placeholder
             self.characters += len(value)
             if is_first:
-                self._values[value] = mark
+                self._values[value] = placeholder
             is_first = False
 
     def joined(self, other: SecretValues) -> SecretValues:
         """Both together."""
         both = SecretValues()
-        both.marks = self.marks | other.marks
+        both.placeholders = self.placeholders | other.placeholders
         both._values = self._values | other._values
         both.characters = self.characters + other.characters
         return both
@@ -77,10 +77,10 @@ class SecretValues:
     def forms(self) -> dict[bytes, bytes]:
         """Everything that is looked for, and what it is replaced by."""
         if self._forms is None:
-            forms = {bytes_of(value): bytes_of(mark) for value, mark in self.marks.items()}
+            forms = {bytes_of(value): bytes_of(placeholder) for value, placeholder in self.placeholders.items()}
             encodes = self.characters <= _MOST_ENCODED
-            for value, mark in self._values.items():
-                told = bytes_of(mark)
+            for value, placeholder in self._values.items():
+                told = bytes_of(placeholder)
                 for form in _escaped(value):
                     forms.setdefault(form, told)
                 for form in _encoded(value) if encodes else ():
@@ -99,7 +99,7 @@ class SecretValues:
     def needles(self) -> Lookup:
         """In JSON whose strings hold the bytes."""
         if self._needles is None:
-            self._needles = Lookup({_inside_json(form): mark for form, mark in self.forms.items()})
+            self._needles = Lookup({_inside_json(form): placeholder for form, placeholder in self.forms.items()})
         return self._needles
 
 
@@ -115,38 +115,40 @@ class SecretMap:
         together, and its forms made, a few times only."""
 
     @property
-    def marks(self) -> dict[str, str]:
-        """Value, or how it was seen → mark."""
-        return {value: mark for part in self._parts for value, mark in part.marks.items()}
+    def placeholders(self) -> dict[str, str]:
+        """Value, or how it was seen → placeholder."""
+        return {value: placeholder for part in self._parts for value, placeholder in part.placeholders.items()}
 
     def __bool__(self) -> bool:
-        return any(part.marks for part in self._parts)
+        return any(part.placeholders for part in self._parts)
 
-    def add(self, values: Iterable[str], mark: str) -> None:
-        """Remember a value with this mark, and other forms it was seen in. Only before anything is looked for."""
+    def add(self, values: Iterable[str], placeholder: str) -> None:
+        """Remember a value, the other forms it was seen in, and their placeholder. Only before the first look-up."""
         if not self._parts:
             self._parts = (SecretValues(),)
-        self._parts[-1].add(values, mark)
+        self._parts[-1].add(values, placeholder)
 
     def joined(self, other: SecretMap) -> SecretMap:
         """Both together; `other` is the newer one."""
         mine, others = self._parts, other._parts
-        if other is self or (len(mine) == len(others) == 1 and others[0].marks.keys() <= mine[0].marks.keys()):
+        if other is self or (
+            len(mine) == len(others) == 1 and others[0].placeholders.keys() <= mine[0].placeholders.keys()
+        ):
             return self
         if not other:
             return self
         if not self:
             return other
-        if all(any(value in part.marks for part in mine) for one in others for value in one.marks):
+        if all(any(value in part.placeholders for part in mine) for one in others for value in one.placeholders):
             return self
         parts = list(self._parts)
         for part in other._parts:
             parts.append(part)
-            while len(parts) > 1 and len(parts[-2].marks) < 2 * len(parts[-1].marks):
+            while len(parts) > 1 and len(parts[-2].placeholders) < 2 * len(parts[-1].placeholders):
                 last = parts.pop()
                 parts[-1] = parts[-1].joined(last)
         while len(parts) > 1 and (
-            sum(len(part.marks) for part in parts) > MOST_VALUES
+            sum(len(part.placeholders) for part in parts) > MOST_VALUES
             or sum(part.characters for part in parts) > MOST_CHARACTERS
         ):
             del parts[0]
@@ -169,7 +171,7 @@ class SecretMap:
         return bool(self._parts and self._spans(line))
 
     def replaced(self, data: bytes) -> tuple[bytes, int]:
-        """A text with marks in its place, and how many those are."""
+        """A text with placeholders in its place, and how many those are."""
         count = 0
         for part in self._parts:
             data, more = part.lookup.replaced(data)
@@ -192,7 +194,9 @@ class SecretMap:
         spans: list[Span] = []
         for _ in range(_DEEPEST + 1):
             for part in self._parts:
-                spans += [(*text.raw(start, end), mark) for start, end, mark in part.lookup.spans(text.data)]
+                spans += [
+                    (*text.raw(start, end), placeholder) for start, end, placeholder in part.lookup.spans(text.data)
+                ]
             if spans or (inner := text.again()) is None:
                 break
             text = inner

@@ -26,7 +26,7 @@ from .conftest import PROGRAM, STOP_SECONDS, Session
 Start = Callable[..., Any]
 Serve = Callable[..., Any]
 
-MARK = re.compile(r"redacted-[0-9a-f]{8}")
+PLACEHOLDER = re.compile(r"redacted-[0-9a-f]{8}")
 SECRETS = {
     "header": "hdr-7Qm2xV9pLk",
     "cookie": "cke-8Rn3yW0qMl",
@@ -239,7 +239,7 @@ SAME = "same-secret-0123"
 
 
 def same_marks(run: Terminal) -> set[str]:
-    """One secret in many places; its marks in the log."""
+    """One secret in many places; its placeholders in the log."""
     run.ask(
         "POST", f"/a?token={SAME}", json.dumps({"password": SAME, "said": f"it is {SAME}"}).encode(), X_Api_Key=SAME
     )
@@ -247,7 +247,7 @@ def same_marks(run: Terminal) -> set[str]:
     run.stop()
     log = run.log.read_text()
     assert SAME not in log
-    return set(MARK.findall(log))
+    return set(PLACEHOLDER.findall(log))
 
 
 def test_equal_secrets_have_equal_marks(terminal: Callable[..., Terminal]) -> None:

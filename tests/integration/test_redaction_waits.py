@@ -73,9 +73,9 @@ def test_what_is_found_elsewhere_is_replaced_behind_it_and_in_its_order(recorder
     session = run.stop()
     request, response = session.one("request"), session.one("response")
     assert request["seq"] < response["seq"]
-    mark = json.loads(request["body"]["text"])["password"]
-    assert mark.startswith("redacted-")
-    assert response["body"]["text"] == f"token is {mark}"
+    placeholder = json.loads(request["body"]["text"])["password"]
+    assert placeholder.startswith("redacted-")
+    assert response["body"]["text"] == f"token is {placeholder}"
     assert session.one("session-ended")["redactions"] == 2
     times = [record["timestamp"] for record in session.records]
     assert times == sorted(times)

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.redaction.placeholders import MARK, Placeholders
+from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
-MARKS = Placeholders(b"key")
+PLACEHOLDERS = Placeholders(b"key")
 NAMES = ("password", "accessToken", "X-Api-Key", "client_secret", "sid", "user[pwd]", "connect.sid", "csrf")
-# Neither part of a mark nor of the words around it.
+# Neither part of a placeholder nor of the words around it.
 SECRETS = st.text(st.sampled_from("GHJKLMNPQRSTUVWXYZ0123456789+/=&%\"\\ ;,ä€\n'"), min_size=8, max_size=30).filter(
     lambda text: text.strip() == text and sum(char.isalnum() for char in text) >= 6
 )
@@ -36,7 +36,7 @@ KEYS = st.sampled_from(
 
 
 def redactor() -> Redactor:
-    return Redactor(Policy(), MARKS)
+    return Redactor(Policy(), PLACEHOLDERS)
 
 
 def forms(secret: str) -> set[str]:
@@ -61,7 +61,7 @@ def assert_gone(record: dict[str, Any], secret: str) -> None:
     found = texts(orjson.loads(encode_lines((record,))))
     for form in forms(secret):
         assert not any(form in text for text in found), form
-    assert any(MARK.search(text) for text in found)
+    assert any(PLACEHOLDER.search(text) for text in found)
 
 
 @st.composite
@@ -100,7 +100,7 @@ def test_bodies(planted: tuple[str, dict[str, Any], bytes], noise: bytes, side: 
         assert record["body"]["size"] == len(data)
         assert_gone(record, secret)
     again = redactor().record(record)
-    assert again is record  # marks stay
+    assert again is record  # placeholders stay
 
 
 @given(st.data(), HEADER_SECRETS)

@@ -21,7 +21,7 @@ from mockrec.engine.redaction.secret_map import SecretMap
 from mockrec.engine.wire.content.codings import UndecodableError
 from mockrec.formats.schema.check import check_body
 
-MARKS = Placeholders(b"k")
+PLACEHOLDERS = Placeholders(b"k")
 LONG = b"line of text\n" * 40_000
 
 
@@ -30,7 +30,7 @@ class Stage:
         self, folder: Path, *, limit: int = 1 << 30, mode: str = "decoded", policy: Policy | None = None
     ) -> None:
         self.folder = folder / "s.bodies"
-        redactor = Redactor(policy or Policy(), MARKS)
+        redactor = Redactor(policy or Policy(), PLACEHOLDERS)
         self.logger = BodyLogger(mode, limit, redactor, BodyFiles([str(folder / "s")]))
         self.owner = SecretScope()
 
@@ -78,14 +78,14 @@ def test_one_that_is_there_at_once(stage: Stage) -> None:
 
 def test_what_is_known_and_what_is_found(stage: Stage) -> None:
     known = SecretMap()
-    known.add(("from-the-head",), MARKS.mark("from-the-head"))
+    known.add(("from-the-head",), PLACEHOLDERS.of("from-the-head"))
     body = b"token=found-inside&x=1\n" + LONG + b"from-the-head and found-inside\n"
     record = stage.kept(body, {}, known=known)
     assert record["redacted"] is True
     content = stage.content(record)
-    assert content.endswith(f"{MARKS.mark('from-the-head')} and {MARKS.mark('found-inside')}\n".encode())
+    assert content.endswith(f"{PLACEHOLDERS.of('from-the-head')} and {PLACEHOLDERS.of('found-inside')}\n".encode())
     assert stage.owner.known is not None
-    assert "found-inside" in stage.owner.known.marks
+    assert "found-inside" in stage.owner.known.placeholders
 
 
 def test_codings(stage: Stage) -> None:
@@ -117,7 +117,7 @@ def test_utf_16(stage: Stage) -> None:
     text = 'ä {"password": "hunter2hunter"}\n' + LONG.decode()
     record = stage.kept(text.encode("utf-16"), {"content-type": "text/plain; charset=UTF-16"})
     assert record["redacted"] is True
-    assert stage.content(record).decode() == text.replace("hunter2hunter", MARKS.mark("hunter2hunter"))
+    assert stage.content(record).decode() == text.replace("hunter2hunter", PLACEHOLDERS.of("hunter2hunter"))
 
 
 def test_the_limit(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_paths_need_the_whole(tmp_path: Path) -> None:
     body = b'{"a": "secret value", "b": "' + b"x" * 300_000 + b'"}'
     record = stage.kept(body, {"content-type": "application/json"})
     assert not stage.was_spilled
-    assert stage.content(record) == body.replace(b"secret value", MARKS.mark("secret value").encode())
+    assert stage.content(record) == body.replace(b"secret value", PLACEHOLDERS.of("secret value").encode())
 
 
 def test_only_the_log_wants_it(stage: Stage) -> None:
@@ -221,7 +221,7 @@ def test_what_has_to_be_gone_through_is_not_done_where_requests_are_served(
     spool, backlog = BodyFiles([str(tmp_path / "s")]), _Count()
     file = spool.open()
     assert file is not None
-    spill = Spill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
+    spill = Spill(file, {}, 1 << 30, Redactor(policy, PLACEHOLDERS, values), "request", None, backlog)  # type: ignore[arg-type]
     body = piece * (300_000 // len(piece))
     spill.feed(body)
     spill.abandon()

@@ -10,18 +10,18 @@ from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
 
-MARKS = Placeholders(b"key")
+PLACEHOLDERS = Placeholders(b"key")
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----"
 FORM = "application/x-www-form-urlencoded"
 
 
 def redactor(add: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> Redactor:
-    return Redactor(Policy(add, keep), MARKS)
+    return Redactor(Policy(add, keep), PLACEHOLDERS)
 
 
 def m(value: str) -> str:
-    return MARKS.mark(value)
+    return PLACEHOLDERS.of(value)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_what_is_found_is_replaced_elsewhere() -> None:
     one.body(b'{"token": "abcdef/+"}', "", "", owner)
     assert owner.known is not None
     body = b'{"x": "abcdef/+", "y": "/?q=abcdef%2F%2B"}'
-    mark = m("abcdef/+").encode()
-    assert one.body(body, "", "", owner) == b'{"x": "' + mark + b'", "y": "/?q=' + mark + b'"}'
-    assert one.text("is abcdef/+", owner) == "is " + mark.decode()
+    placeholder = m("abcdef/+").encode()
+    assert one.body(body, "", "", owner) == b'{"x": "' + placeholder + b'", "y": "/?q=' + placeholder + b'"}'
+    assert one.text("is abcdef/+", owner) == "is " + placeholder.decode()
     assert one.body(body, "", "", None) is body
 
 
@@ -175,7 +175,7 @@ def test_what_the_first_record_says() -> None:
     told = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).told
     assert told == {
         "mode": "default",
-        "keyId": MARKS.key_id,
+        "keyId": PLACEHOLDERS.key_id,
         "add": ["header:x", "request.text:…"],
         "keep": ["name:csrf"],
     }

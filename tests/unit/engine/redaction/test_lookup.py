@@ -16,15 +16,15 @@ FEW = bytes(97 + number % 3 for number in range(256))
 """Three letters: what is made of them overlaps itself and others."""
 
 
-def automaton(marks: dict[bytes, bytes]) -> Lookup:
-    lookup = Lookup(marks)
+def automaton(placeholders: dict[bytes, bytes]) -> Lookup:
+    lookup = Lookup(placeholders)
     lookup._least = -1
     return lookup
 
 
 @given(VALUES, st.binary(max_size=40).map(lambda data: data.translate(FEW)))
-def test_the_same_is_found_with_an_automaton_and_without(marks: dict[bytes, bytes], data: bytes) -> None:
-    with_one, without = automaton(marks), Lookup(marks)
+def test_the_same_is_found_with_an_automaton_and_without(placeholders: dict[bytes, bytes], data: bytes) -> None:
+    with_one, without = automaton(placeholders), Lookup(placeholders)
     assert with_one.occurs(data) == without.occurs(data)
     assert with_one.spans(data) == without.spans(data)
     assert without._automaton is None
@@ -42,7 +42,7 @@ def test_a_value_that_repeats_itself_takes_time_by_its_length(unit: bytes, is_bu
     text = (value[:-1] + b"?") * 4 + value
     started = time.process_time()
     assert lookup.occurs(text)
-    assert [mark for _, _, mark in lookup.spans(text)] == [b"*"]
+    assert [placeholder for _, _, placeholder in lookup.spans(text)] == [b"*"]
     assert lookup.replaced(text)[1] == 1
     assert time.process_time() - started < 2
 

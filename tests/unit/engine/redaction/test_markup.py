@@ -10,12 +10,12 @@ from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
 
-MARKS = Placeholders(b"key")
+PLACEHOLDERS = Placeholders(b"key")
 V = "qT5xR8mZ2k"
 
 
 def redactor(add: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> Redactor:
-    return Redactor(Policy(add, keep), MARKS)
+    return Redactor(Policy(add, keep), PLACEHOLDERS)
 
 
 TAGS = [
@@ -45,7 +45,7 @@ TAGS = [
 def test_secret_values(tag: str, kind: str) -> None:
     for text in (tag, f"<form>\n<b>x</b> {tag}"):
         told = redactor().body(text.encode(), kind, "response", None).decode()
-        assert told == text.replace(V, MARKS.mark(V))
+        assert told == text.replace(V, PLACEHOLDERS.of(V))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 30, 1000])
@@ -86,6 +86,6 @@ def test_settings_hold_for_inputs() -> None:
 
 def test_a_value_is_known_in_its_other_form() -> None:
     page = '<input name="csrf" value="a&#x2B;bcdefg&amp;h"> a+bcdefg&h'
-    mark = MARKS.mark("a+bcdefg&h")
+    placeholder = PLACEHOLDERS.of("a+bcdefg&h")
     told = redactor().body(page.encode(), "text/html", "response", None).decode()
-    assert told == f'<input name="csrf" value="{mark}"> {mark}'
+    assert told == f'<input name="csrf" value="{placeholder}"> {placeholder}'

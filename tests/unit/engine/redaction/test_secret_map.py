@@ -23,7 +23,7 @@ def test_short_values_are_not_looked_for() -> None:
     one = known("12345")
     assert not one
     one.add(("123456",), "m")
-    assert one.marks == {"123456": "m"}
+    assert one.placeholders == {"123456": "m"}
 
 
 def test_a_mark_is_not_replaced() -> None:
@@ -94,21 +94,23 @@ def test_joined() -> None:
     assert first.joined(nothing) is first
     assert nothing.joined(first) is first
     assert first.joined(first) is first
-    assert first.joined(second).marks == {"first-value": "1", "second-value": "2"}
-    assert "second-value" not in first.marks
+    assert first.joined(second).placeholders == {"first-value": "1", "second-value": "2"}
+    assert "second-value" not in first.placeholders
 
 
 def test_of_one_thing_not_too_much_is_remembered() -> None:
     one = known(*(f"value-{number}" for number in range(MOST_VALUES + 5)))
-    assert len(one.marks) == MOST_VALUES
-    assert known("x" * (MOST_CHARACTERS + 1), "a" * MOST_CHARACTERS, "value-1").marks.keys() == {"a" * MOST_CHARACTERS}
+    assert len(one.placeholders) == MOST_VALUES
+    assert known("x" * (MOST_CHARACTERS + 1), "a" * MOST_CHARACTERS, "value-1").placeholders.keys() == {
+        "a" * MOST_CHARACTERS
+    }
 
 
 def test_the_oldest_are_forgotten() -> None:
     one = SecretMap()
     for number in range(3 * MOST_VALUES):
         one = one.joined(known(f"value-{number}"))
-    assert MOST_VALUES // 3 < len(one.marks) <= MOST_VALUES
+    assert MOST_VALUES // 3 < len(one.placeholders) <= MOST_VALUES
     assert one.occurs(b"is value-%d." % (3 * MOST_VALUES - 1))
     assert not one.occurs(b"is value-0.")
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from mockrec.engine.redaction.placeholders import MARK, Placeholders
+from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
@@ -36,7 +36,7 @@ def test_arguments_in_graphql(call: str) -> None:
     ):
         told = redactor().body(body.encode(), kind, "request", SecretScope())
         assert SECRET.encode() not in told
-        assert len(MARK.findall(told.decode())) == 1
+        assert len(PLACEHOLDER.findall(told.decode())) == 1
         assert len(told.split(b'"')) == len(body.split('"'))
 
 
@@ -96,7 +96,7 @@ def test_found(kind: str, text: str) -> None:
     redacted = redactor().body(text.encode(), kind, "request", SecretScope()).decode()
     assert SECRET not in redacted
     before, after = text.split(SECRET)
-    assert MARK.search(redacted)
+    assert PLACEHOLDER.search(redacted)
     if "%40" not in text and "user" not in after[:1]:
         assert redacted.startswith(before[:-1])
         assert redacted.endswith(after)
@@ -168,4 +168,4 @@ def test_a_record_as_deep_as_can_be_written_is_redacted(place: str, form: str) -
     record = {"type": "rule-event", place: deep if place != "headers" else {"accept": deep}}
     line = encode_lines((redactor().record(record, SecretScope()),))
     assert SECRET.encode() not in line
-    assert len(MARK.findall(line.decode())) == 2
+    assert len(PLACEHOLDER.findall(line.decode())) == 2
