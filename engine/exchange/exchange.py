@@ -21,7 +21,7 @@ from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import Channel, ClientConnection
 from mockrec.engine.message.response import REASONS, PreparedResponse
 from mockrec.engine.message.target_uri import TargetUri
-from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.transport.byte_stream import ByteStream
 from mockrec.engine.wire.parts import RequestHead, ResponseHead
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mockrec.engine.rules.matching.select import CompiledRule
 
 
-class Exchange:
+class Exchange(SecretScope):
     """The state of one exchange. Times are monotonic milliseconds, None until they happen."""
 
     __slots__ = (
@@ -53,7 +53,6 @@ class Exchange:
         "head",
         "headers_sent_at",
         "id",
-        "known",
         "notes",
         "on_end",
         "peer",
@@ -73,7 +72,6 @@ class Exchange:
         "tags",
         "unmatched",
         "view",
-        "waiting",
         "websocket",
         "ws_accepted_at",
         "ws_closed_at",
@@ -92,6 +90,7 @@ class Exchange:
         """The limits are bytes of each body that are kept."""
         self.started_at = clock.now()
         self.start_time = int(clock.wall(self.started_at))
+        self.known, self.waiting = None, 0  # what SecretScope.__init__ does, without another call for each exchange
         self.id = new_id()
         self.head = head
         self.address = address
@@ -131,10 +130,6 @@ class Exchange:
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         """Headers that the server adds to whatever the rule answers (CORS)."""
         self.tags: tuple[str, ...] = peer.tags
-        self.known: SecretMap | None = None
-        """The secrets that were replaced so far in its records."""
-        self.waiting = 0
-        """Its records that are redacted elsewhere."""
         self.unmatched = False
         """Whether no rule answers, which the answer then explains."""
         self.response_trailers: Sequence[Sequence[str]] = ()

@@ -11,8 +11,9 @@ from mockrec.engine.recording.body_files import INLINE_BYTES, BodyFiles
 from mockrec.engine.recording.body_spill import Spill
 from mockrec.engine.redaction.backlog import Backlog, TooMuch
 from mockrec.engine.redaction.records import RAW_HEAD
-from mockrec.engine.redaction.redactor import Knows, Redactor, replaced_body
+from mockrec.engine.redaction.redactor import Redactor, replaced_body
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.content.streaming import decoded_size
 from mockrec.engine.wire.multipart import header_parameter
@@ -46,8 +47,8 @@ class BodyLogger:
         """`mode` is `decoded`, `raw` or `both`; `limit` in bytes. Without a `redactor`, secrets stay; without a
         `spool`, long bodies are in the log itself.
 
-        In all methods, `owner` learns the secrets that are found, and those that it knows are replaced too; `side` is
-        `request` or `response`. They raise TooMuch where the redactor has a bound.
+        In all methods, `owner` remembers the secrets that are found, and those that it knows are replaced too; `side`
+        is `request` or `response`. They raise TooMuch where the redactor has a bound.
         """
         self._mode = mode
         self._redactor = redactor
@@ -69,7 +70,9 @@ class BodyLogger:
         """What bodies are redacted by."""
         return self._redactor
 
-    def whole(self, data: bytes, headers: dict[str, Any], side: str = "", owner: Knows | None = None) -> dict[str, Any]:
+    def whole(
+        self, data: bytes, headers: dict[str, Any], side: str = "", owner: SecretScope | None = None
+    ) -> dict[str, Any]:
         """A body that is in memory as it went over the wire."""
         if not data:
             return EMPTY_BODY
@@ -80,7 +83,7 @@ class BodyLogger:
         body: MessageBody,
         headers: dict[str, Any],
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         *,
         incomplete: bool = False,
     ) -> dict[str, Any]:
@@ -92,7 +95,7 @@ class BodyLogger:
         body: Taken,
         headers: dict[str, Any],
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         *,
         incomplete: bool = False,
     ) -> dict[str, Any]:
@@ -129,7 +132,7 @@ class BodyLogger:
             file.abandon()
             return None
 
-    def message(self, kept: bytes, size: int, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
+    def message(self, kept: bytes, size: int, side: str = "", owner: SecretScope | None = None) -> dict[str, Any]:
         """A message of which the first bytes were kept."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
@@ -137,7 +140,7 @@ class BodyLogger:
         self,
         data: bytes,
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         coding: str = "",
         content_type: str = "",
         before: bytes = b"",
@@ -147,11 +150,11 @@ class BodyLogger:
         name what is secret."""
         return self._form(data[: self._limit], len(data), content_type, side, owner, coding, before)
 
-    def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
+    def head(self, data: bytes, owner: SecretScope | None) -> dict[str, Any]:
         """The bytes of a head that was not understood, and what came behind it."""
         return self._form(data[: self._limit], len(data), RAW_HEAD, "request", owner)
 
-    def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
+    def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: SecretScope | None) -> dict[str, Any]:
         """A whole body as it stood on the wire; decoded where it holds secrets."""
         return self._logged(data, len(data), headers, side, owner, mode="raw") if data else EMPTY_BODY
 
@@ -161,7 +164,7 @@ class BodyLogger:
         size: int,
         headers: dict[str, Any],
         side: str,
-        owner: Knows | None,
+        owner: SecretScope | None,
         incomplete: bool = False,
         mode: str = "",
     ) -> dict[str, Any]:
@@ -207,7 +210,7 @@ class BodyLogger:
         size: int,
         content_type: Any = "",
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         coding: str = "",
         before: bytes = b"",
     ) -> dict[str, Any]:
@@ -229,7 +232,7 @@ class BodyLogger:
             return self._beside(record, self._spool)
         return record
 
-    def _behind(self, before: bytes, redacted: bytes, kind: str, side: str, owner: Knows | None) -> bytes:
+    def _behind(self, before: bytes, redacted: bytes, kind: str, side: str, owner: SecretScope | None) -> bytes:
         """What of a redacted text stands behind what is in the log already."""
         assert self._redactor is not None
         told = self._redactor.body(before, kind, side, owner)

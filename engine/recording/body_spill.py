@@ -10,8 +10,9 @@ from mockrec.engine.recording.body_coding import utf8_of
 from mockrec.engine.recording.body_files import SpooledFile
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch
 from mockrec.engine.redaction.holdback import HoldBack
-from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.content import codings as content
 from mockrec.engine.wire.content.streaming import ContentDecoder
 
@@ -121,9 +122,9 @@ class Spill:
             self._redactor.count += count
 
     def finish(
-        self, owner: Knows | None, *, incomplete: bool, redactor: Redactor | None = None
+        self, owner: SecretScope | None, *, incomplete: bool, redactor: Redactor | None = None
     ) -> dict[str, Any] | None:
-        """What the log says of it, None if the file could not be kept; `owner` learns what was found. Raises TooMuch
+        """What the log says of it, None if the file could not be kept; `owner` remembers what was found. Raises TooMuch
         while the rest of it is redacted elsewhere, or has to be."""
         if self._hold is not None:
             if redactor is not None and redactor.most is not None and (self.waiting or self._hold.size > redactor.most):
@@ -132,7 +133,7 @@ class Spill:
             if redactor is not None:
                 redactor.count += count
         if owner is not None and self.found.known is not None:
-            learn(owner, self.found.known)
+            owner.remember(self.found.known)
         sha256 = self._file.finish()
         if sha256 is None:
             return None

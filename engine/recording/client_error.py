@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_address
 from mockrec.engine.recording.body_encoder import BodyLogger
-from mockrec.engine.redaction.redactor import Knows
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.http1.request_head import target_text
 from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, header_table
 from mockrec.engine.wire.syntax import TOKEN_BYTES
@@ -46,7 +46,7 @@ class Broken:
 
 
 def partial_request(
-    broken: Broken, bodies: BodyLogger, timing: Mapping[str, Any], tags: Sequence[str], owner: Knows | None = None
+    broken: Broken, bodies: BodyLogger, timing: Mapping[str, Any], tags: Sequence[str], owner: SecretScope | None = None
 ) -> dict[str, Any]:
     """The `request` of a client-error: of the exchange that was broken, or as much as the fault shows.
 

@@ -25,8 +25,9 @@ from mockrec.engine.recording.record_cache import RecordCache
 from mockrec.engine.recording.websocket_log import WebSocketLog
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, Later, TooMuch, completed
 from mockrec.engine.redaction.records import content_type
-from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.rules.matching.request import FORM_TYPE
 from mockrec.engine.wire.fault_phrases import fault_words
 from mockrec.engine.wire.parts import Fault, RawHeaders, ResponseHead, header_table
@@ -98,7 +99,7 @@ class ExchangeLog:
 
     # ── secrets ────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, record: Record, owner: Knows, *parts: Part) -> None:
+    def add(self, record: Record, owner: SecretScope, *parts: Part) -> None:
         """Add a record in which anything may be secret, of an exchange or of something of its own, with its `parts`."""
         redactor, made = self._redactor, 0
         if not owner.waiting:
@@ -145,7 +146,7 @@ class ExchangeLog:
 
     def _later(
         self,
-        owner: Knows,
+        owner: SecretScope,
         record: Record,
         parts: Sequence[Part],
         redact: Callable[[Redactor, BodyLogger], Record | None],
@@ -178,11 +179,11 @@ class ExchangeLog:
 
         self._backlog.put(owner, work, done, size)
 
-    def _learn(self, exchange: Exchange, found: SecretMap) -> None:
+    def _remember(self, exchange: Exchange, found: SecretMap) -> None:
         """A part of a record that is kept for many holds secrets, which count in each."""
         if self._redactor is not None:
             self._redactor.count += found.count
-        self._after(exchange, lambda: learn(exchange, found))
+        self._after(exchange, lambda: exchange.remember(found))
 
     def _after(self, exchange: Exchange, act: Callable[[], None]) -> None:
         """Do something when everything that has happened to the exchange is recorded."""
@@ -263,7 +264,7 @@ class ExchangeLog:
         address, peer = exchange.address, exchange.peer
         logged = address.logged or self._repeated.request_head(exchange)
         if address.known is not None:
-            self._learn(exchange, address.known)
+            self._remember(exchange, address.known)
         record: Record = {
             "seq": 0,
             "type": kind,
@@ -373,14 +374,14 @@ class ExchangeLog:
                 answer.known = found.known
                 answer.logged_body = form
                 if found.known is not None:
-                    learn(exchange, found.known)
+                    exchange.remember(found.known)
                 return form
             if "truncated" in answer.logged_body:
                 bodies.truncated += 1
             if answer.known is not None:
                 if bodies.redactor is not None:
                     bodies.redactor.count += answer.known.count
-                learn(exchange, answer.known)
+                exchange.remember(answer.known)
             return answer.logged_body
 
         return make
@@ -397,7 +398,7 @@ class ExchangeLog:
         assert head is not None
         logged = head.logged or self._repeated.response_head(head)
         if head.known is not None:
-            self._learn(exchange, head.known)
+            self._remember(exchange, head.known)
         return {
             "seq": 0,
             "type": kind,
@@ -541,7 +542,7 @@ class ExchangeLog:
             return
         told, known = self._repeated.part(data, side)
         if known is not None:
-            self._learn(exchange, known)
+            self._remember(exchange, known)
         record["eventData"] = {**told, **measured}
         self.add_known(record, exchange)
 

@@ -30,8 +30,8 @@ def redacted_head(data: bytes, header: Callable[[str, str], str], placeholder: C
         return _socks_password(data, placeholder)
     target = _TARGET_USER.match(data)
     if target is not None:
-        replaced = ":".join([placeholder(part) for part in _text(target[1]).split(":", 1)])
-        data = data[: target.start(1)] + _bytes(replaced) + data[target.end(1) :]
+        userinfo = ":".join([placeholder(part) for part in _text(target[1]).split(":", 1)])
+        data = data[: target.start(1)] + _bytes(userinfo) + data[target.end(1) :]
     end = _end_of_head(data)
 
     def replaced(field: re.Match[bytes]) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 _MOST_REMEMBERED = 10_000

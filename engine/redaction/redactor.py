@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -25,6 +25,7 @@ from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.records import RecordRedactor, side_of
 from mockrec.engine.redaction.secret_map import LEAST_SPREAD, SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.redaction.substitution import SecretReplacer
 from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
 from mockrec.formats.files.jsonl import encode_lines
@@ -33,30 +34,6 @@ from mockrec.formats.schema.body import encode_body
 Record = dict[str, Any]
 
 KEY_VARIABLE = "MOCKREC_REDACT_KEY"
-
-
-class Knows(Protocol):
-    """What remembers the secrets that were found in it, so that they are replaced wherever else they appear."""
-
-    known: SecretMap | None
-    waiting: int
-    """Redactions of it that are under way elsewhere; see `Backlog`."""
-
-
-class SecretScope:
-    """What is found in one thing."""
-
-    __slots__ = ("known", "waiting")
-
-    def __init__(self) -> None:
-        self.known: SecretMap | None = None
-        self.waiting = 0
-
-
-def learn(owner: Knows, found: SecretMap) -> None:
-    """Remember what was found."""
-    if found or owner.known is None:
-        owner.known = found if owner.known is None else owner.known.joined(found)
 
 
 class Redactor:
@@ -75,7 +52,7 @@ class Redactor:
         self.looks_everywhere = bool(policy.texts)
         """Whether everything has to be gone through: an expression may find anything."""
         self._session = SecretMap()
-        self.learn_values(values)
+        self.remember_values(values)
 
     @classmethod
     def of(
@@ -92,7 +69,7 @@ class Redactor:
         placeholders = Placeholders.from_passphrase(named) if named else Placeholders(key or os.urandom(32))
         return cls(Policy(given.get("add", ()), given.get("keep", ())), placeholders, values)
 
-    def learn_values(self, values: Iterable[str]) -> None:
+    def remember_values(self, values: Iterable[str]) -> None:
         """Further values that are secret wherever they appear in the session."""
         found = SecretMap()
         for value in values:
@@ -113,7 +90,7 @@ class Redactor:
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
-    def record(self, record: Record, owner: Knows | None = None, side: str | None = None) -> Record:
+    def record(self, record: Record, owner: SecretScope | None = None, side: str | None = None) -> Record:
         """A record, or a part of one, without secrets; itself where it holds none. What is found is remembered by
         `owner`, and what that knows already is replaced too. Raises TooMuch."""
         known = owner.known if owner is not None else None
@@ -128,7 +105,7 @@ class Redactor:
             raise TooMuch
 
     def _redacted(
-        self, record: Record, line: bytes, owner: Knows | None, known: SecretMap | None, side: str | None
+        self, record: Record, line: bytes, owner: SecretScope | None, known: SecretMap | None, side: str | None
     ) -> Record:
         found = SecretMap()
         plain = orjson.loads(line)
@@ -141,7 +118,7 @@ class Redactor:
         if everything:
             redacted = self._spread(redacted, encode_lines((redacted,)), everything)
         if owner is not None and found:
-            learn(owner, found)
+            owner.remember(found)
         return record if redacted == plain else redacted
 
     def spread(self, record: Record, known: SecretMap) -> Record:
@@ -186,7 +163,7 @@ class Redactor:
 
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
-    def body(self, data: bytes, content_type: str, side: str, owner: Knows | None, coding: str = "") -> bytes:
+    def body(self, data: bytes, content_type: str, side: str, owner: SecretScope | None, coding: str = "") -> bytes:
         """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the
         body, where this is a piece that may not say so itself. Raises TooMuch."""
         coding = coding or coding_of(data, is_whole=False)
@@ -199,7 +176,7 @@ class Redactor:
             return encoded(redacted, coding) + redacted_rest
         return self._bytes(data, content_type, side, owner)
 
-    def _bytes(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
+    def _bytes(self, data: bytes, content_type: str, side: str, owner: SecretScope | None) -> bytes:
         known = owner.known if owner is not None else None
         if self.is_plain(data, known):
             return data
@@ -216,7 +193,7 @@ class Redactor:
                     self.count += spread.count
         self.count += found.count
         if owner is not None and found:
-            learn(owner, found)
+            owner.remember(found)
         return data if redacted == data else redacted
 
     def is_plain(self, data: bytes, known: SecretMap | None) -> bool:
@@ -234,7 +211,7 @@ class Redactor:
         """For a body whose pieces are redacted one by one."""
         return HoldBack(self._patterns.any, lambda: self._session.placeholders)
 
-    def text(self, text: str, owner: Knows | None = None) -> str:
+    def text(self, text: str, owner: SecretScope | None = None) -> str:
         """A text for people."""
         known = owner.known if owner is not None else None
         text = self._finder(SecretMap(), "").string(text)

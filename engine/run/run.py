@@ -191,7 +191,7 @@ class Run(ABC):
         loaded = await own_call(reload_file, self.settings.loaded)
         await self._server.use(loaded)
         if self.redactor is not None:
-            self.redactor.learn_values(loaded.secrets)
+            self.redactor.remember_values(loaded.secrets)
         told = rules_reloaded(loaded.rule_file)
         self._recording.parts.know_rules(told)
         if "rules-reloaded" in kept_types(self.settings):

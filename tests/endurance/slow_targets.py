@@ -13,7 +13,8 @@ from typing import Any
 from hpack.hpack import Encoder
 from slow_words import WORDS
 
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.rules.explain.explain import explain_miss
 from mockrec.engine.rules.matching.match import compile_when
 from mockrec.engine.rules.matching.request import RequestView

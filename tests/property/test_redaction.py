@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 PLACEHOLDERS = Placeholders(b"key")

@@ -111,7 +111,7 @@ class Worker:
                 return
             self._tally.renew(version)
             if self._redactor is not None:
-                self._redactor.learn_values(loaded.secrets)
+                self._redactor.remember_values(loaded.secrets)
 
     def _orphaned(self) -> None:
         timer = threading.Timer(_ORPHAN_SECONDS, os._exit, (1,))  # whatever still runs then

@@ -16,8 +16,9 @@ from mockrec.engine.recording.body_files import BodyFiles
 from mockrec.engine.recording.body_spill import Spill
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.content.codings import UndecodableError
 from mockrec.formats.schema.check import check_body
 

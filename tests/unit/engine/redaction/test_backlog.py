@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mockrec.engine.redaction.backlog import Backlog, Later, completed
-from mockrec.engine.redaction.redactor import SecretScope
+from mockrec.engine.redaction.secret_scope import SecretScope
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,8 @@ from mockrec.engine.redaction.lines import LineRedactor
 from mockrec.engine.redaction.names import PAIRS, WORDS
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SMALL, FACTOR = 4 * 1024, 8

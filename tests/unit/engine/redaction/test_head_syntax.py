@@ -9,7 +9,8 @@ import pytest
 from mockrec.engine.redaction.head_syntax import each_cookie, redacted_head, split_scheme
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 
 REDACTOR = Redactor(Policy(), Placeholders(b"k"))
 SECRET, OTHER = "vN4-sEcReT-9xQ", "zT7-oThEr-2kW"

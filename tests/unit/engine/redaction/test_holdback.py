@@ -11,7 +11,8 @@ from mockrec.engine.recording.body_encoder import BodyLogger
 from mockrec.engine.redaction.holdback import MOST_HELD
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 
 BODIES = [
     json.dumps(

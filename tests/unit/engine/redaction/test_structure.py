@@ -11,7 +11,8 @@ import pytest
 
 from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SECRET = "hunter2-ABCdef"
