@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mockrec.engine.redaction.markup import open_tag
 from mockrec.engine.redaction.patterns import RegexMatch
-from mockrec.engine.redaction.wide_text import coding_of, encoded
+from mockrec.engine.redaction.wide_text import DECISIVE_BYTES, coding_of, encoded, is_undecided
 
 MOST_HELD: Final = 1024 * 1024
 """A value that is longer than this is let go in parts."""
@@ -33,8 +33,6 @@ _USER = re.compile(rb"[^\s\"'<>@]*[:@%][^\s\"'<>]*\Z")
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
 _MOST_KNOWN: Final = 500
 """Known secrets that the end of a text is compared with."""
-_TELLING: Final = 4
-"""Bytes that tell a coding."""
 
 
 class HoldBack:
@@ -75,7 +73,7 @@ class HoldBack:
     def _feed_coded(self, data: bytes) -> bytes:
         if self._coding is None:
             data, self._rest = self._rest + data, b""
-            if len(data) < _TELLING and _may_be_coded(data):
+            if is_undecided(data):
                 self._rest = data
                 return b""
             self._coding = coding_of(data, is_whole=False)
@@ -151,8 +149,8 @@ class HoldBack:
     def is_coded(self, data: bytes) -> bool:
         """Whether the next piece is, or may be, in UTF-16 or UTF-32, in which no expression finds anything."""
         if self._coding is None:
-            begin = (self._rest + data)[:_TELLING]
-            return len(begin) < _TELLING or coding_of(begin, is_whole=False) != ""
+            begin = (self._rest + data)[:DECISIVE_BYTES]
+            return len(begin) < DECISIVE_BYTES or coding_of(begin, is_whole=False) != ""
         return self._coding != ""
 
     @property
@@ -189,11 +187,6 @@ class HoldBack:
                 before = max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
                 return open_tag(held, before)
         return cut
-
-
-def _may_be_coded(data: bytes) -> bool:
-    """Whether these few bytes may begin a text in UTF-16 or UTF-32: with a byte order mark, or with ASCII in it."""
-    return len(data) < 2 or b"\0" in data or data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _overlap(text: bytes, secret: bytes) -> int:
