@@ -170,3 +170,14 @@ def test_a_record_as_deep_as_can_be_written_is_redacted(place: str, form: str) -
     line = encode_lines((redactor().record(record, SecretScope()),))
     assert SECRET.encode() not in line
     assert len(PLACEHOLDER.findall(line.decode())) == 2
+
+
+def test_headers_with_the_names_of_a_body() -> None:
+    """A table of headers is no body, whatever its fields are called."""
+    one, owner = redactor(), SecretScope()
+    one.record({"type": "request", "url": f"/?token={SECRET}"}, owner)
+    headers = {"size": "1", "text": "a", "x-note": f"it is {SECRET}"}
+    redacted = one.record({"type": "response", "headers": headers}, owner)["headers"]
+    assert redacted.keys() == headers.keys()
+    assert PLACEHOLDER.search(redacted["x-note"])
+    assert SECRET not in redacted["x-note"]
