@@ -96,7 +96,7 @@ class Recording:
     @property
     def redaction(self) -> Record | None:
         """What the first record says of it."""
-        return None if self.redactor is None else self.redactor.told
+        return None if self.redactor is None else self.redactor.description
 
     @property
     def redactions(self) -> int:

@@ -1,4 +1,4 @@
-"""Secrets in bodies, by what a body is: JSON, a form, a form in parts, or any text or bytes."""
+"""Secrets in bodies, searched by content type: JSON, URL-encoded form, multipart form, other text or bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")
 
 
 def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: Policy) -> bytes:
-    """A whole body, or its beginning, with placeholders in the place of secrets."""
+    """Redact a whole body, or the beginning of one."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return finder.unescaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)

@@ -1,4 +1,4 @@
-"""What is secret: the default list, with the selectors of `record.redact` put over it."""
+"""Which values are secret: the default list of names, changed by the selectors of `record.redact`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mockrec.formats.text.regex import compile_regex
 _MOST_REMEMBERED = 8192
 
 ANYWHERE: Final = ""
-"""The place of a name of which nothing is known: a field of an event, or `name=value` in a text."""
+"""The place of a name that stands in an event's data or in a text (`name=value`), not in a known part of a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretSelector:
-    """One of `record.redact`'s."""
+    """One selector of `record.redact`."""
 
     kind: str
     value: str
@@ -27,18 +27,18 @@ class SecretSelector:
     """`request`, `response`, or empty for both."""
 
     def means(self, place: str, name: str, side: str) -> bool:
-        """Whether it selects what has this (lower-case) name there."""
+        """Return whether it selects the value of this name (in lower case) at a place of a side."""
         if self.value.lower() != name or not self.of(side):
             return False
         return self.kind == "name" or self.kind == place or (place == ANYWHERE and self.kind in ("query", "form"))
 
     def of(self, side: str) -> bool:
-        """Whether it is about this side. What belongs to neither (an event's data) is about both."""
+        """Return whether it applies to a side. Data of neither side (an event's) is selected for both."""
         return not (self.side and side) or self.side == side
 
 
 def read_selector(text: str) -> SecretSelector:
-    """Raises ValueError."""
+    """Parse a selector. Raises ValueError."""
     found = SELECTOR.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a selector such as header:authorization or json:$.token")
@@ -46,10 +46,10 @@ def read_selector(text: str) -> SecretSelector:
 
 
 class Policy:
-    """Says what is secret. `add` is stronger than the default list, `keep` stronger than both."""
+    """Decides what is secret. `add` overrides the default list, `keep` overrides both."""
 
     def __init__(self, add: Iterable[str] = (), keep: Iterable[str] = ()) -> None:
-        """Raises ValueError for a selector that is none."""
+        """Raises ValueError for an invalid selector."""
         self.add = tuple(add)
         self.keep = tuple(keep)
         added, kept = [read_selector(text) for text in self.add], [read_selector(text) for text in self.keep]
@@ -58,15 +58,15 @@ class Policy:
         self.names = tuple(one.value for one in self._add)
         """Names beyond the default list."""
         self.texts = _expressions(added)
-        """Expressions of what is replaced wherever it matches."""
+        """Expressions whose matches are replaced everywhere."""
         self.kept_texts = _expressions(kept)
-        """Values that one of these matches as a whole are kept."""
+        """Expressions of values that are kept: the whole value has to match."""
         self.paths = _paths(added)
         self.kept_paths = _paths(kept)
         self._judged: dict[tuple[str, str, str], bool] = {}
 
     def is_secret(self, place: str, name: str, side: str) -> bool:
-        """Whether what has this name is secret at a place: header, cookie, query, form, json, or anywhere."""
+        """Return whether the value of a name is secret at a place: header, cookie, query, form, json, or ANYWHERE."""
         key = (place, side, name)
         judged = self._judged.get(key)
         if judged is None:
@@ -76,11 +76,11 @@ class Policy:
         return judged
 
     def keeps(self, place: str, name: str, side: str) -> bool:
-        """Whether `keep` names it."""
+        """Return whether `keep` selects the value of this name."""
         return any(one.means(place, name.lower(), side) for one in self._keep)
 
     def keeps_value(self, value: str, side: str) -> bool:
-        """Whether a `text:` of `keep` means this very value."""
+        """Return whether a `text:` selector of `keep` matches the whole value."""
         return any(one.of(side) and expression.fullmatch(value) for one, expression in self.kept_texts)
 
     def _judge(self, place: str, name: str, side: str) -> bool:
@@ -92,8 +92,8 @@ class Policy:
         return any(one.means(place, lower, side) for one in self._add)
 
     @property
-    def told(self) -> dict[str, list[str]]:
-        """What the first record says of it. Expressions may hold what they are to find."""
+    def description(self) -> dict[str, list[str]]:
+        """The selectors, as the first record lists them: without the expressions, which may contain a secret."""
         given = {"add": self.add, "keep": self.keep}
         return {key: [_shown(text) for text in texts] for key, texts in given.items() if texts}
 

@@ -173,7 +173,7 @@ def test_bad_selectors(text: str) -> None:
 
 
 def test_what_the_first_record_says() -> None:
-    told = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).told
+    told = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).description
     assert told == {
         "mode": "default",
         "keyId": PLACEHOLDERS.key_id,
@@ -181,7 +181,7 @@ def test_what_the_first_record_says() -> None:
         "keep": ["name:csrf"],
     }
     assert Redactor.of("none", {}) is None
-    assert Redactor.of("default", {}).told.keys() == {"mode", "keyId"}  # type: ignore[union-attr]
+    assert Redactor.of("default", {}).description.keys() == {"mode", "keyId"}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
