@@ -126,13 +126,13 @@ class ExchangeLog:
                     place[key] = make(self._bodies)
                     made += 1
                 known = exchange.known
-                self._add(record if known is None or redactor is None else redactor.spread(record, known))
+                self._add(record if known is None or redactor is None else redactor.replace_known(record, known))
                 return
             except TooMuch:
                 pass
 
         def spread(redactor: Redactor, _: BodyLogger) -> Record:
-            return record if exchange.known is None else redactor.spread(record, exchange.known)
+            return record if exchange.known is None else redactor.replace_known(record, exchange.known)
 
         self._later(exchange, record, parts[made:], spread)
 

@@ -21,11 +21,11 @@ def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: 
     """Redact a whole body, or the beginning of one."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return finder.unescaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)
+        return finder.escaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)
     if kind == "message/http":
         data = redacted_head(data, finder.header, finder.placeholder)
     if kind.startswith("multipart/"):
-        return finder.free(data, pairs=False)
+        return finder.any_bytes(data, pairs=False)
     edits: list[Edit] = []
     kept: frozenset[int] = frozenset()
     value = _parsed(data, kind) if policy.paths or policy.kept_paths else None
@@ -40,7 +40,7 @@ def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: 
         return finder.patterns(finder.json(data, edits, kept))
     is_code = _CODE.search(kind) is not None
     is_json = "json" in kind
-    return finder.free(data, pairs=not is_code, lines=not (is_code or is_json))
+    return finder.any_bytes(data, pairs=not is_code, lines=not (is_code or is_json))
 
 
 def _parsed(data: bytes, kind: str) -> object:

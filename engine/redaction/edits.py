@@ -13,7 +13,7 @@ Edit = tuple[int, int, bytes]
 """Start, end, and the replacement."""
 
 
-def made(data: bytes, pattern: Any, edit: Callable[[RegexMatch, bytes], Edit | None]) -> list[Edit]:
+def find_edits(data: bytes, pattern: Any, edit: Callable[[RegexMatch, bytes], Edit | None]) -> list[Edit]:
     """Return the edits that `edit` makes of the matches of an RE2 pattern, in one pass.
 
     To keep that pass linear, the time of `edit` may grow only with the span that it replaces, or, if it replaces none,

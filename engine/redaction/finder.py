@@ -11,7 +11,7 @@ from functools import partial
 from operator import itemgetter
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from mockrec.engine.redaction.edits import Edit, apply, made
+from mockrec.engine.redaction.edits import Edit, apply, find_edits
 from mockrec.engine.redaction.escapes import Unescaped
 from mockrec.engine.redaction.head_syntax import each_cookie, split_scheme
 from mockrec.engine.redaction.json_strings import IN_STRING, STRING, Strings, text_of, unescaped
@@ -83,10 +83,10 @@ class SecretFinder:
         data = bytes_of(text)
         if not (self._policy.texts or self._patterns.any.search(data)):
             return text
-        redacted = self.free(data)
+        redacted = self.any_bytes(data)
         return text if redacted == data else text_of(redacted)
 
-    def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
+    def any_bytes(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
         """Redact bytes of unknown content. `pairs`: search for `name=value`, which is common in code; `lines`: search
         for `Name: value` too.
 
@@ -95,25 +95,25 @@ class SecretFinder:
         self._is_binary = b"\0" in data
         for edits in self._passes(pairs=pairs, lines=lines):
             data = apply(data, edits(data))
-        return self.unescaped(self.patterns(data), pairs=pairs, lines=lines)
+        return self.escaped(self.patterns(data), pairs=pairs, lines=lines)
 
     def _passes(self, *, pairs: bool, lines: bool) -> list[Callable[[bytes], list[Edit]]]:
         """Return the searches, in their order."""
         patterns = self._patterns
         passes: list[Callable[[bytes], list[Edit]]] = [
-            lambda data: made(data, patterns.part, self._part),
+            lambda data: find_edits(data, patterns.part, self._part),
             lambda data: self._json_edits(data, (), frozenset()),
-            lambda data: made(data, patterns.quoted, self._quoted_value),
-            lambda data: made(data, patterns.element, self._element),
+            lambda data: find_edits(data, patterns.quoted, self._quoted_value),
+            lambda data: find_edits(data, patterns.element, self._element),
             self._tags,
         ]
         if pairs:
-            passes.append(lambda data: made(data, patterns.pair, self._pair_value))
+            passes.append(lambda data: find_edits(data, patterns.pair, self._pair_value))
         if lines:
-            passes += [lambda data: made(data, patterns.line, self._line), self._explanations]
+            passes += [lambda data: find_edits(data, patterns.line, self._line), self._explanations]
         return passes
 
-    def unescaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
+    def escaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
         """Redact what is escaped as in URLs, JSON or HTML: a URL in a query, JSON in a form, a name that is escaped to
         hide it. `has_plus`: `+` is a space."""
         for depth in range(_DEEPEST):
@@ -141,7 +141,7 @@ class SecretFinder:
 
     def patterns(self, data: bytes) -> bytes:
         """Redact what is a secret without a name: userinfo, tokens, matches of the policy's expressions."""
-        data = apply(data, made(data, USER, self._user))
+        data = apply(data, find_edits(data, USER, self._user))
         data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.of(self.side):
@@ -150,7 +150,7 @@ class SecretFinder:
         return data
 
     def _tokens(self, data: bytes) -> list[Edit]:
-        users = made(data, USER, self._user)
+        users = find_edits(data, USER, self._user)
         return users + [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)]
 
     # ── "name": "value" ────────────────────────────────────────────────────────────────────────────
@@ -170,7 +170,7 @@ class SecretFinder:
 
     def pairs(self, data: bytes, *, form: bool = False) -> bytes:
         """Redact values in queries, forms, options and messages. `form`: the whole text is a form."""
-        return apply(data, made(data, self._patterns.pair, self._form_value if form else self._pair_value))
+        return apply(data, find_edits(data, self._patterns.pair, self._form_value if form else self._pair_value))
 
     def _form_value(self, match: RegexMatch, data: bytes) -> Edit | None:
         if not self._names("form", match):
@@ -308,7 +308,7 @@ class SecretFinder:
 
     def _tags(self, data: bytes) -> list[Edit]:
         """`<input name="…" value="…">`, in any order and with any quotes; the last tag may be truncated."""
-        edits = made(data, self._patterns.tag, lambda match, _: self._tag(match.group(0), match.start()))
+        edits = find_edits(data, self._patterns.tag, lambda match, _: self._tag(match.group(0), match.start()))
         start = open_tag(data, len(data))
         last = self._tag(data[start:], start) if start < len(data) else None
         return [*edits, last] if last is not None else edits

@@ -101,7 +101,7 @@ class HoldBack:
     def _feed(self, data: bytes) -> bytes:
         self._fresh.append(data)
         self._size += len(data)
-        # The held text is searched again only when it has doubled, so that many small pieces cost two searches at most.
+        # The held text is searched again only when it has doubled: small pieces cost two searches of the whole at most.
         if self._size < len(self._held) and len(self._held) + self._size <= MOST_HELD:
             return b""
         held = self._end()

@@ -101,4 +101,4 @@ class Patterns:
 USER: Final = compiled(r'://([^/?#\s"\'<>\\]*)@')
 """The userinfo of a URL."""
 TOKEN: Final = Tokens()
-"""Tokens that identify themselves, JWTs, private keys, OAuth codes."""
+"""Finds secrets without a name: tokens, JWTs, private keys, OAuth codes."""

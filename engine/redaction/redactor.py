@@ -25,7 +25,7 @@ from mockrec.engine.redaction.patterns import Patterns
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.records import RecordRedactor, side_of
-from mockrec.engine.redaction.secret_map import LEAST_SPREAD, SecretMap
+from mockrec.engine.redaction.secret_map import SHORTEST_KNOWN, SecretMap
 from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.redaction.substitution import SecretReplacer
 from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
@@ -75,7 +75,7 @@ class Redactor:
         """Replace these values too, wherever they appear in the session."""
         found = SecretMap()
         for value in values:
-            if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
+            if len(value) >= SHORTEST_KNOWN and not self._policy.keeps_value(value, ""):
                 found.add((value,), self._placeholders.of(value))
         self._session = self._session.joined(found)
 
@@ -98,7 +98,7 @@ class Redactor:
         known = owner.known if owner is not None else None
         line = encode_lines((record,))
         if not (self.looks_everywhere or self._find(line) or b'"base64":"' in line or b"\\u0000" in line):
-            return record if known is None else self._spread(record, line, known)
+            return record if known is None else self._replace_known(record, line, known)
         self._check(line)
         return self._redacted(record, line, owner, known, side)
 
@@ -118,16 +118,16 @@ class Redactor:
         self.count += found.count
         everything = found if known is None else known.joined(found)
         if everything:
-            redacted = self._spread(redacted, encode_lines((redacted,)), everything)
+            redacted = self._replace_known(redacted, encode_lines((redacted,)), everything)
         if owner is not None and found:
             owner.remember(found)
         return record if redacted == plain else redacted
 
-    def spread(self, record: Record, known: SecretMap) -> Record:
+    def replace_known(self, record: Record, known: SecretMap) -> Record:
         """Replace the known secrets in a record that has been searched already. Raises TooMuch."""
-        return self._spread(record, encode_lines((record,)), known)
+        return self._replace_known(record, encode_lines((record,)), known)
 
-    def _spread(self, record: Record, line: bytes, known: SecretMap) -> Record:
+    def _replace_known(self, record: Record, line: bytes, known: SecretMap) -> Record:
         if not known.occurs_in_line(line):
             return record
         self._check(line)
@@ -157,7 +157,7 @@ class Redactor:
             return lines
         return b"".join(
             [
-                encode_lines((self._spread(orjson.loads(line), line, session),))
+                encode_lines((self._replace_known(orjson.loads(line), line, session),))
                 if session.occurs_in_line(line)
                 else line
                 for line in lines.splitlines(keepends=True)

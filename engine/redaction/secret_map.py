@@ -13,7 +13,7 @@ import orjson
 from mockrec.engine.redaction.escapes import Unescaped, is_unusual
 from mockrec.engine.redaction.lookup import Lookup, Span, spliced
 
-LEAST_SPREAD: Final = 6
+SHORTEST_KNOWN: Final = 6
 """Characters of the shortest value that is replaced wherever it appears: shorter ones occur by chance."""
 MOST_VALUES: Final = 4096
 MOST_CHARACTERS: Final = 256 * 1024
@@ -46,7 +46,7 @@ class SecretValues:
         """See `SecretMap.add`."""
         is_first = True
         for value in values:
-            if len(value) < LEAST_SPREAD or value in self.placeholders or value in _OF_PLACEHOLDERS:
+            if len(value) < SHORTEST_KNOWN or value in self.placeholders or value in _OF_PLACEHOLDERS:
                 continue
             if len(self.placeholders) >= MOST_VALUES or self.characters + len(value) > MOST_CHARACTERS:
                 return

@@ -21,7 +21,7 @@ _ZERO_BYTES: Final = {
 """Which of the first four bytes are not zero, where the first characters are ASCII (RFC 4627, 3)."""
 DECISIVE_BYTES: Final = 4
 """Bytes from which the coding of a text can be detected."""
-# A byte order mark of UTF-16, with which one of UTF-32 begins or has zero bytes too; or a zero byte.
+# A byte order mark of UTF-16, which also begins that of UTF-32-LE, or a zero byte, which that of UTF-32-BE has too.
 _may_be_wide: Final = re.compile(
     b"%b|%b|.{0,%d}\0" % (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, DECISIVE_BYTES - 1), re.DOTALL
 ).match

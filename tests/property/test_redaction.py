@@ -47,7 +47,7 @@ def forms(secret: str) -> set[str]:
 
 
 def texts(value: Any) -> list[str]:
-    """All strings of a record, those in base64 too."""
+    """Return all strings of a record, including those in base64."""
     if isinstance(value, dict):
         found = [text for key, item in value.items() for text in (key, *texts(item))]
         if isinstance(value.get("base64"), str):
@@ -67,7 +67,7 @@ def assert_gone(record: dict[str, Any], secret: str) -> None:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[str, dict[str, Any], bytes]:
-    """A secret, headers, and a body that holds it under a secret name."""
+    """Draw a secret, headers, and a body that contains the secret under a secret name."""
     secret, name = draw(SECRETS), draw(st.sampled_from(NAMES))
     kind = draw(st.sampled_from(["json", "list", "lines", "form", "multipart", "inner", "cut"]))
     around = draw(st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3))
@@ -106,7 +106,7 @@ def test_bodies(planted: tuple[str, dict[str, Any], bytes], noise: bytes, side: 
 
 @given(st.data(), HEADER_SECRETS)
 def test_heads(data: st.DataObject, secret: str) -> None:
-    """And what stood in the head is gone from everything else in the record."""
+    """A secret of the head is replaced in the rest of the record and in later records too."""
     place = data.draw(st.sampled_from(["header", "bearer", "basic", "cookie", "set-cookie", "query", "userinfo"]))
     url, pair = "http://a.test/", ["Host", "a.test"]
     if place == "header":

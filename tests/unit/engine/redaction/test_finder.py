@@ -1,4 +1,4 @@
-"""Secrets in texts and bodies, and what is left as it is."""
+"""Secrets in texts and bodies are replaced; everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def m(value: str) -> str:
 )  # fmt: skip
 def test_texts(text: str, wanted: str) -> None:
     assert redactor().text(text) == wanted
-    assert redactor().text(wanted) == wanted  # what is redacted stays as it is
+    assert redactor().text(wanted) == wanted  # redaction is idempotent
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_bad_selectors(text: str) -> None:
 
 
 def test_what_the_first_record_says() -> None:
-    told = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).description
-    assert told == {
+    description = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).description
+    assert description == {
         "mode": "default",
         "keyId": PLACEHOLDERS.key_id,
         "add": ["header:x", "request.text:…"],

@@ -1,4 +1,4 @@
-"""What a client, a server or a file says makes redaction take longer by its size only, whatever it is."""
+"""The time of redaction is linear in the size of the input, for any input of a client, a server or a file."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ KINDS = ("text/plain", FORM, "application/json", "multipart/form-data; boundary=
 
 @cache
 def redactor() -> Redactor:
-    """One for all: compiling its patterns takes longer than most of what is measured."""
+    """Return the one redactor for all tests: compiling its patterns takes longer than most of what is measured."""
     return Redactor(Policy(), Placeholders(b"key"))
 
 
 def assert_linear(work: Callable[[int], Callable[[], object]]) -> None:
-    """`work` makes what is measured at a size. One that is squared would take 64 times as long, not 8 times."""
+    """`work` returns the call to measure at a size. With quadratic time it would take 64 times as long, not 8 times."""
     times = []
     for size in (SMALL, SMALL * FACTOR):
         act = work(size)
-        gc.disable()  # what other tests have left is not to be looked through meanwhile
+        gc.disable()  # the garbage of other tests must not be collected meanwhile
         try:
             begun = process_time()
             act()
@@ -44,7 +44,7 @@ def assert_linear(work: Callable[[int], Callable[[], object]]) -> None:
 
 
 def filled(unit: str, size: int) -> bytes:
-    """The unit again and again; where it has a `#`, another number each time."""
+    """Return the unit repeated up to a size; a `#` in it becomes another number each time."""
     text = unit * (size // len(unit) + 1) if "#" not in unit else ""
     if not text:
         text = "".join(unit.replace("#", f"{number:07}") for number in range(size // (len(unit) + 6) + 1))

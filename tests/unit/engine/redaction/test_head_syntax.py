@@ -1,4 +1,4 @@
-"""Heads as no recipient should take them, and as some do: what is secret in them is found, and nothing else changes."""
+"""Malformed heads, which some recipients accept: their secrets are found, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -150,4 +150,4 @@ def test_the_time_grows_with_the_length(unit: str) -> None:
         return time.process_time() - before
 
     cost(1000)
-    assert cost(400_000) < 40 * cost(50_000) + 0.3  # 64 times as much if it grew with the square
+    assert cost(400_000) < 40 * cost(50_000) + 0.3  # 64 times as much if it were quadratic

@@ -1,4 +1,4 @@
-"""A session that was recorded with its secrets, without them."""
+"""Redaction of a session that was recorded with its secrets."""
 
 from __future__ import annotations
 

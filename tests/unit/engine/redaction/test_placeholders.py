@@ -1,4 +1,4 @@
-"""Marks."""
+"""Placeholders of secrets, and the key that they depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known to be secret, and how it is found elsewhere."""
+"""Known secrets, and the forms in which they are found elsewhere."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def test_forms_of_plain_values(form: str) -> None:
 def test_base64(before: int, after: int, encode: type[base64.b64encode]) -> None:
     value = "hunter2~?>\xff-hunter"
     data = encode(b"\x01" * before + value.encode() + b"\x02" * after)
-    told, count = known(value).replaced(data)
+    redacted, count = known(value).replaced(data)
     assert count == 1
-    left = told.replace(b"MARK", b"")
+    left = redacted.replace(b"MARK", b"")
     assert len(left) <= len(data) - len(value.encode()) * 8 // 6 + 3
 
 
@@ -118,6 +118,6 @@ def test_the_oldest_are_forgotten() -> None:
 def test_many_are_found_in_one_pass() -> None:
     values = [f"secret-{number:06}" for number in range(4000)]
     data = ",".join(values).encode()
-    told, count = known(*values).replaced(data)
+    redacted, count = known(*values).replaced(data)
     assert count == 4000
-    assert told == b",".join([b"MARK"] * 4000)
+    assert redacted == b",".join([b"MARK"] * 4000)
