@@ -12,11 +12,11 @@ class SecretScope:
 
     def __init__(self) -> None:
         self.known: SecretMap | None = None
-        """The secrets found so far; None before the first text that may hold one has been searched."""
+        """The secrets found so far; None if there are none yet."""
         self.waiting = 0
         """Redactions of its records that are queued or under way in the backlog; see `Backlog`."""
 
     def remember(self, found: SecretMap) -> None:
-        """Add the secrets that were found in a part of it."""
+        """Add the secrets that were found in a record or a piece of it."""
         if found or self.known is None:
             self.known = found if self.known is None else self.known.joined(found)

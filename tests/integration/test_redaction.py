@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 import websockets
+from programs import PROGRAM
+from recorders import STOP_SECONDS, Session
 from waiting import until_there
-
-from .conftest import PROGRAM, STOP_SECONDS, Session
 
 Start = Callable[..., Any]
 Serve = Callable[..., Any]

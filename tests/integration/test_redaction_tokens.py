@@ -20,9 +20,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 import token_samples
 import websockets
+from programs import PROGRAM
+from recorders import STOP_SECONDS
 from waiting import until_there
-
-from .conftest import PROGRAM, STOP_SECONDS
 
 RULES = """\
 version: 1
