@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from mockrec.cli import printing
 from mockrec.cli.defects import report_defect
-from mockrec.engine.message.summary import Ended, Shown, ended_of
+from mockrec.engine.message.summary import ExchangeSummary, Shown, summary_of
 
 if TYPE_CHECKING:
-    from mockrec.engine.exchange.exchange import Exchange
+    from mockrec.engine.recording.logged_exchange import LoggedExchange
     from mockrec.engine.rules.matching.select import RuleSet
     from mockrec.engine.usercode.failure import Failure
 
@@ -29,7 +29,7 @@ _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
 class LiveView:
     """Counts exchanges that end, and prints them if stderr is a terminal."""
 
-    def __init__(self, shown: Shown = lambda text, _: text) -> None:
+    def __init__(self, shown: Shown[LoggedExchange] = lambda text, _: text) -> None:
         """`shown` removes secrets from a text, including those found in an exchange."""
         self._shown = shown
         self.count = 0
@@ -43,15 +43,15 @@ class LiveView:
         self._missed: Counter[str] = Counter()
         self._slowest: list[tuple[float, int, str]] = []
 
-    def ended(self, exchange: Exchange) -> None:
+    def ended(self, exchange: LoggedExchange) -> None:
         """Count and print an exchange that has ended."""
         self.count += 1
         if exchange.unmatched:
             self.unmatched += 1
         if self.terminal:
-            self.print_ended(ended_of(exchange, self._shown))
+            self.print_ended(summary_of(exchange, self._shown))
 
-    def add(self, exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+    def add(self, exchanges: int, unmatched: int, ended: Sequence[ExchangeSummary]) -> None:
         """Count exchanges that ended in workers, and print the given ones."""
         self.count += exchanges
         self.unmatched += unmatched
@@ -65,7 +65,7 @@ class LiveView:
             f"{words}; {printing.plural(left_open, 'exchange')} ended with it, and up to 50 ms of records may be lost"
         )
 
-    def print_ended(self, ended: Ended) -> None:
+    def print_ended(self, ended: ExchangeSummary) -> None:
         """Print a line for it, and add it to the summary."""
         took, what = ended.took, ended.what
         self._classes["aborted" if ended.aborted else f"{ended.status // 100}xx"] += 1
@@ -108,7 +108,7 @@ class LiveView:
                 line = printing.escape(self._shown(words.split("\n")[0][:_MOST_WORDS], None))
                 printing.note(f"{line} ({count}×)")
 
-    def _line(self, ended: Ended) -> None:
+    def _line(self, ended: ExchangeSummary) -> None:
         word, colour = str(ended.status), _COLOURS.get(ended.status // 100, "dim")
         if ended.aborted:
             word, colour = "abort", "red"

@@ -23,9 +23,11 @@ from mockrec.cli.replay_summary import print_replays, replay_words
 from mockrec.cli.supervise import Supervisor
 from mockrec.engine.errors import ConfigError
 from mockrec.engine.process import has_uvloop, tune_garbage_collection
+from mockrec.engine.recording.ending import Ending
+from mockrec.engine.recording.logged_exchange import LoggedExchange
 from mockrec.engine.run.run import Run, check_callbacks
-from mockrec.engine.run.settings import Ending, Hooks, RunSettings
-from mockrec.engine.run.single import Single
+from mockrec.engine.run.settings import Hooks, RunSettings
+from mockrec.engine.run.single import SingleProcessRun
 from mockrec.engine.transport.local_addresses import is_loopback
 from mockrec.engine.usercode.calls import report_failures
 from mockrec.formats.files.outfile import STDOUT_NAME
@@ -34,8 +36,7 @@ from mockrec.formats.schema.errors import FormatError, OutputClosedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mockrec.engine.exchange.exchange import Exchange
-    from mockrec.engine.message.summary import Ended
+    from mockrec.engine.message.summary import ExchangeSummary
     from mockrec.formats.schema.errors import FormatError
 
 
@@ -61,16 +62,16 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
         printing.warn(printing.escape(sentence))
 
     async def main() -> int:
-        def shown(text: str, exchange: Exchange | None) -> str:
+        def shown(text: str, exchange: LoggedExchange | None) -> str:
             return text if run.redactor is None else run.redactor.text(text, exchange)
 
         live = LiveView(shown)
 
-        def ended(exchange: Exchange) -> None:
+        def ended(exchange: LoggedExchange) -> None:
             live.ended(exchange)
             look_at_count()
 
-        def progress(exchanges: int, unmatched: int, ended: Sequence[Ended]) -> None:
+        def progress(exchanges: int, unmatched: int, ended: Sequence[ExchangeSummary]) -> None:
             live.add(exchanges, unmatched, ended)
             look_at_count()
 
@@ -124,12 +125,12 @@ def record(settings: RunSettings, choices: RunOptions) -> int:
 
 def _run(settings: RunSettings, hooks: Hooks, workers: int, live: LiveView) -> Run:
     if workers == 1:
-        return Single(settings, hooks)
+        return SingleProcessRun(settings, hooks)
     from mockrec.engine.run.workers.supervisor import (
         WorkerPool,  # imported only with --workers: a run starts sooner without it
     )
 
-    return WorkerPool(settings, hooks, workers, tells_exchanges=live.terminal)
+    return WorkerPool(settings, hooks, workers, reports_exchanges=live.terminal)
 
 
 def is_stdout_gone(failure: FormatError) -> bool:
@@ -191,8 +192,8 @@ def _what_answers(settings: RunSettings) -> str:
     """Return `3 rules`, and what else responds."""
     rules = settings.loaded.rule_file.rules
     words = [printing.plural(len(rules), "rule")] if rules or settings.loaded.rule_file.path else []
-    if settings.before is not None:
-        protocol, host, port = settings.before
+    if settings.reverse_target is not None:
+        protocol, host, port = settings.reverse_target
         words.append(f"before {protocol}://{f'[{host}]' if ':' in host else host}:{port}")
     if settings.unmatched == "passthrough":
         words.append("passing on the rest" if words else "passing everything on")

@@ -356,10 +356,10 @@ def _refuse(context: typer.Context, names: tuple[str, ...], mode: str) -> None:
 
 def _header(text: str) -> tuple[str, str]:
     """`Name: value` → the pair. Raises ValueError."""
-    import re
+    from mockrec.formats.text.syntax import BREAKS_VALUE, TOKEN
 
     name, colon, value = text.partition(":")
-    if not colon or not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or re.search(r"[\r\n\0]", value):
+    if not colon or not TOKEN.fullmatch(name) or BREAKS_VALUE.search(value):
         raise ValueError(f"expected a header such as 'Authorization: Bearer abc', got {text!r}")
     if name.lower() in _OWN_FIELDS:
         raise ValueError(f"{name} belongs to the body or the connection, and is what these are; it cannot be set")

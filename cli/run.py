@@ -192,7 +192,7 @@ def run(
         http2=http2,
         ca=None if ca_cert is None or ca_key is None else (ca_cert, ca_key),
         unmatched=unmatched,
-        before=upstream,
+        reverse_target=upstream,
         is_open=is_open,
         trusted=trust or [],
         insecure=insecure,
@@ -231,7 +231,7 @@ def _settings(
     http2: str | None,
     ca: tuple[Path, Path] | None,
     unmatched: str | None,
-    before: tuple[str, str, int] | None,
+    reverse_target: tuple[str, str, int] | None,
     is_open: bool,
     trusted: list[Path],
     insecure: bool,
@@ -275,7 +275,7 @@ def _settings(
         upstream = replace(upstream, simulate_connection_errors=True)
     if unmatched is None:
         unmatched = rule_file.unmatched if rule_file.path else "passthrough"
-        if not rule_file.path and before is not None and not is_loopback(server.host.strip("[]").lower()):
+        if not rule_file.path and reverse_target is not None and not is_loopback(server.host.strip("[]").lower()):
             unmatched = "reject"  # a reverse proxy for one server must not be an open proxy
     return RunSettings(
         loaded=loaded,
@@ -284,7 +284,7 @@ def _settings(
         tls=tls,
         upstream=upstream,
         unmatched=unmatched,
-        before=before,
+        reverse_target=reverse_target,
         is_open=is_open,
         outputs=_outputs(output),
         output_format=output_format,

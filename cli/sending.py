@@ -24,9 +24,9 @@ from mockrec.cli.reading import warn_of
 from mockrec.cli.recording import is_stdout_gone
 from mockrec.cli.signals import Signals
 from mockrec.engine.process import has_uvloop
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.send.send import ReplayRun, SendSettings
-from mockrec.engine.run.settings import Ending
 
 if TYPE_CHECKING:
     from mockrec.engine.replay.send.survey import Survey, SurveyedRequest
@@ -90,7 +90,7 @@ def _link_bodies(bodies: Path | None, path: Path) -> None:
 
 def _only_sent(session: str, again: str, folder: Path) -> str:
     """Return the session without unsent requests, whose responses cannot be compared; itself if all were sent."""
-    from mockrec.engine.replay.send.request import REPLAY_OF
+    from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
     from mockrec.formats.files.jsonl import encode_lines
     from mockrec.formats.sessions.session import open_session
     from mockrec.formats.sessions.units import SESSION_TYPES

@@ -18,7 +18,7 @@ from mockrec.cli.codes import COMMAND_NOT_RUN, RECORDING_FAILED
 from mockrec.cli.defects import report_defect
 from mockrec.cli.signals import Signals
 from mockrec.engine.errors import ConfigError, RuleFileError
-from mockrec.engine.run.settings import Ending
+from mockrec.engine.recording.ending import Ending
 from mockrec.engine.usercode.failure import place_in
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ class Later(dict[str, Any]):
     """A part of a record that is made only when the record is redacted, because it takes long; see `completed`."""
 
     def __init__(self, make: Callable[[Any], Record]) -> None:
-        """`make` takes the `BodyLogger` of the thread."""
+        """`make` takes the `BodyEncoder` of the thread."""
         super().__init__()
         self.make = make
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 _MOST_REMEMBERED = 10_000
@@ -49,7 +49,7 @@ class LineRedactor:
         identity = record.get("id")
         if not isinstance(identity, str):
             return None
-        scope = self._scopes.pop(identity, None) or SecretScope()
+        scope = self._scopes.pop(identity, None) or DetachedScope()
         self._scopes[identity] = scope
         if len(self._scopes) > _MOST_REMEMBERED:
             self._scopes.popitem(last=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mockrec.engine.bounded_cache import remember
 from mockrec.engine.redaction.names import is_secret_name
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.language.names import SELECTOR
@@ -70,9 +71,7 @@ class Policy:
         key = (place, side, name)
         judged = self._judged.get(key)
         if judged is None:
-            if len(self._judged) >= _MOST_REMEMBERED:
-                self._judged.clear()
-            judged = self._judged[key] = self._judge(place, name, side)
+            judged = remember(self._judged, key, self._judge(place, name, side), _MOST_REMEMBERED)
         return judged
 
     def keeps(self, place: str, name: str, side: str) -> bool:

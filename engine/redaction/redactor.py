@@ -26,7 +26,7 @@ from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.records import RecordRedactor, side_of
 from mockrec.engine.redaction.secret_map import SHORTEST_KNOWN, SecretMap
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.redaction.substitution import SecretReplacer
 from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
 from mockrec.formats.files.jsonl import encode_lines
@@ -139,7 +139,7 @@ class Redactor:
     def head(self, head: Record, side: str) -> tuple[Record, SecretMap | None]:
         """Redact a head that will be part of several records; return it with the secrets found. They are not counted
         here, but with each record."""
-        scope, before, most = SecretScope(), self.count, self.most
+        scope, before, most = DetachedScope(), self.count, self.most
         self.most = None  # a head is no longer than `limits` allow
         redacted = self.record(head, scope, side)
         self.most = most

@@ -11,16 +11,16 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_lines
 
 PLACEHOLDERS = Placeholders(b"key")
 NAMES = ("password", "accessToken", "X-Api-Key", "client_secret", "sid", "user[pwd]", "connect.sid", "csrf")
-# Neither part of a placeholder nor of the words around it.
+# Neither part of a mark nor of the words around it.
 SECRETS = st.text(st.sampled_from("GHJKLMNPQRSTUVWXYZ0123456789+/=&%\"\\ ;,ä€\n'"), min_size=8, max_size=30).filter(
     lambda text: text.strip() == text and sum(char.isalnum() for char in text) >= 6
 )
@@ -47,7 +47,7 @@ def forms(secret: str) -> set[str]:
 
 
 def texts(value: Any) -> list[str]:
-    """Return all strings of a record, including those in base64."""
+    """All strings of a record, those in base64 too."""
     if isinstance(value, dict):
         found = [text for key, item in value.items() for text in (key, *texts(item))]
         if isinstance(value.get("base64"), str):
@@ -67,7 +67,7 @@ def assert_gone(record: dict[str, Any], secret: str) -> None:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[str, dict[str, Any], bytes]:
-    """Draw a secret, headers, and a body that contains the secret under a secret name."""
+    """A secret, headers, and a body that holds it under a secret name."""
     secret, name = draw(SECRETS), draw(st.sampled_from(NAMES))
     kind = draw(st.sampled_from(["json", "list", "lines", "form", "multipart", "inner", "cut"]))
     around = draw(st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3))
@@ -94,19 +94,19 @@ def bodies(draw: st.DrawFn) -> tuple[str, dict[str, Any], bytes]:
 @given(bodies(), st.binary(max_size=8), st.sampled_from(["", "request", "response"]))
 def test_bodies(planted: tuple[str, dict[str, Any], bytes], noise: bytes, side: str) -> None:
     secret, headers, body = planted
-    logger, owner = BodyLogger("decoded", 100_000, redactor()), SecretScope()
+    logger, owner = BodyEncoder("decoded", 100_000, redactor()), DetachedScope()
     for data in (body, body + b"\n" + noise):
         record = {"type": "request", "body": logger.whole(data, headers, side, owner)}
         assert record["body"]["redacted"] is True
         assert record["body"]["size"] == len(data)
         assert_gone(record, secret)
     again = redactor().record(record)
-    assert again is record  # placeholders stay
+    assert again is record  # marks stay
 
 
 @given(st.data(), HEADER_SECRETS)
 def test_heads(data: st.DataObject, secret: str) -> None:
-    """A secret of the head is replaced in the rest of the record and in later records too."""
+    """And what stood in the head is gone from everything else in the record."""
     place = data.draw(st.sampled_from(["header", "bearer", "basic", "cookie", "set-cookie", "query", "userinfo"]))
     url, pair = "http://a.test/", ["Host", "a.test"]
     if place == "header":
@@ -131,7 +131,7 @@ def test_heads(data: st.DataObject, secret: str) -> None:
         "rawHeaders": [pair],
         "eventData": {"said": [f"is {secret}"]},
     }
-    found = SecretScope()
+    found = DetachedScope()
     redacted = redactor().record(record, found)
     assert_gone(redacted, secret)
     later = {"type": "response", "body": {"size": 99, "text": f"you are {secret}!"}}

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from mockrec.engine.redaction.backlog import Backlog, Later, completed
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_in_its_order_and_in_another_thread() -> None:
     waiting: list[int] = []
-    backlog, owner, results = Backlog(waiting.append, lambda kind: False), SecretScope(), []
+    backlog, owner, results = Backlog(waiting.append, lambda kind: False), DetachedScope(), []
     go = threading.Event()
 
     def slow() -> str:

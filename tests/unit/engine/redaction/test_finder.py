@@ -9,7 +9,7 @@ import pytest
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
 PLACEHOLDERS = Placeholders(b"key")
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
@@ -114,7 +114,7 @@ def test_bytes_around_secrets_stay() -> None:
 
 
 def test_what_is_found_is_replaced_elsewhere() -> None:
-    owner, one = SecretScope(), redactor()
+    owner, one = DetachedScope(), redactor()
     one.body(b'{"token": "abcdef/+"}', "", "", owner)
     assert owner.known is not None
     body = b'{"x": "abcdef/+", "y": "/?q=abcdef%2F%2B"}'

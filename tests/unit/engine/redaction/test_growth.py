@@ -14,7 +14,7 @@ from mockrec.engine.redaction.names import PAIRS, WORDS
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SMALL, FACTOR = 4 * 1024, 8
@@ -68,19 +68,19 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_bodies(unit: str) -> None:
-    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), "text/plain", "request", SecretScope()))
+    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), "text/plain", "request", DetachedScope()))
 
 
 @pytest.mark.parametrize("name", [*WORDS, *(f"{first}_{second}" for first, second in PAIRS)])
 def test_names(name: str) -> None:
     for unit in (f"{name}=", f"{name}: ", f'"{name}":"#",', f'"{name}":['):
-        assert_linear(lambda size, unit=unit: lambda: redactor().body(filled(unit, size), "", "", SecretScope()))  # type: ignore[misc]
+        assert_linear(lambda size, unit=unit: lambda: redactor().body(filled(unit, size), "", "", DetachedScope()))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unit", ["password=", "password=#&", '"token":[', 'name="otp"\r\n\r\n#\r\n--'])
 def test_content_types(kind: str, unit: str) -> None:
-    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), kind, "response", SecretScope()))
+    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), kind, "response", DetachedScope()))
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -116,14 +116,14 @@ def test_records(place: str) -> None:
                 "type": "rule-event",
                 "eventData": {f"token{number}": part for number, part in enumerate(text.split("&"))},
             }
-        return lambda: redactor().record(record, SecretScope())
+        return lambda: redactor().record(record, DetachedScope())
 
     assert_linear(work)
 
 
 def test_messages_with_a_secret_each() -> None:
     def work(size: int) -> Callable[[], object]:
-        one, owner = redactor(), SecretScope()
+        one, owner = redactor(), DetachedScope()
 
         def act() -> None:
             for number in range(size // 8):

@@ -10,7 +10,7 @@ from mockrec.engine.redaction.head_syntax import each_cookie, redacted_head, spl
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
 REDACTOR = Redactor(Policy(), Placeholders(b"k"))
 SECRET, OTHER = "vN4-sEcReT-9xQ", "zT7-oThEr-2kW"
@@ -94,7 +94,7 @@ def test_a_kept_head_is_a_head_whatever_the_request_says_of_its_body(content_typ
         "type": "client-error",
         "request": {"headers": {"content-type": content_type}, "rawHead": {"size": len(raw), "text": raw}},
     }
-    assert SECRET not in str(REDACTOR.record(record, SecretScope()))
+    assert SECRET not in str(REDACTOR.record(record, DetachedScope()))
 
 
 def test_what_is_no_secret_stays() -> None:

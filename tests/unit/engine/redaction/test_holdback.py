@@ -1,4 +1,4 @@
-"""A body in pieces is redacted like a whole one, wherever it is cut."""
+"""A body in pieces has the same secrets as a whole one, wherever it is cut."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 
 import pytest
 
-from mockrec.engine.recording.body_encoder import BodyLogger
+from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.holdback import MOST_HELD
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
 BODIES = [
     json.dumps(
@@ -47,13 +47,13 @@ def test_cut_anywhere(text: str, size: int) -> None:
 def test_wide_characters_are_not_cut(coding: str, size: int) -> None:
     redactor, text = Redactor(Policy(), Placeholders(b"k")), "first\n" + "\u4e2d\U0001f600 password=hunter2hunter\n" * 9
     hold, body = redactor.hold(), text.encode(coding) + b"\0"
-    redacted = b""
+    told = b""
     for start in range(0, len(body), size):
         piece = hold.feed(body[start : start + size])
-        redacted += redactor.body(piece, "", "", None, hold.coding)
-    redacted += redactor.body(hold.end(), "", "", None, hold.coding)
-    assert redacted == redactor.body(text.encode(coding), "", "", None) + b"\0"
-    assert "hunter2".encode(coding) not in redacted
+        told += redactor.body(piece, "", "", None, hold.coding)
+    told += redactor.body(hold.end(), "", "", None, hold.coding)
+    assert told == redactor.body(text.encode(coding), "", "", None) + b"\0"
+    assert "hunter2".encode(coding) not in told
 
 
 def test_what_is_no_text_any_more_stays_what_it_is() -> None:
@@ -101,14 +101,14 @@ SECRETS += ["MII"]
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
 def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
     redactor, body = Redactor(Policy(), Placeholders(b"k")), text.encode()
-    logger, owner, hold = BodyLogger("decoded", 1 << 20, redactor), SecretScope(), redactor.hold()
-    given, redacted = b"", ""
+    logger, owner, hold = BodyEncoder("decoded", 1 << 20, redactor), DetachedScope(), redactor.hold()
+    given, told = b"", ""
 
     def write(data: bytes) -> None:
-        nonlocal given, redacted
+        nonlocal given, told
         given += data
         if data:
-            redacted += logger.piece(data, "request", owner, before=hold.before)["text"]
+            told += logger.chunk(data, "request", owner, before=hold.before)["text"]
 
     for start in range(0, len(body), size):
         write(hold.feed(body[start : start + size]))
@@ -116,8 +116,8 @@ def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
     write(hold.end())
     assert given == body
     whole = redactor.body(body, "", "", None).decode()
-    assert [secret for secret in SECRETS if secret in redacted and secret not in whole] == []
-    assert set(re.findall(r"redacted-[0-9a-f]{8}", redacted)) == set(re.findall(r"redacted-[0-9a-f]{8}", whole))
+    assert [secret for secret in SECRETS if secret in told and secret not in whole] == []
+    assert set(re.findall(r"redacted-[0-9a-f]{8}", told)) == set(re.findall(r"redacted-[0-9a-f]{8}", whole))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
-from mockrec.engine.redaction.secret_scope import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SECRET = "hunter2-ABCdef"
@@ -35,7 +35,7 @@ def test_arguments_in_graphql(call: str) -> None:
         ("application/graphql", query),
         ("text/plain", query),
     ):
-        redacted = redactor().body(body.encode(), kind, "request", SecretScope())
+        redacted = redactor().body(body.encode(), kind, "request", DetachedScope())
         assert SECRET.encode() not in redacted
         assert len(PLACEHOLDER.findall(redacted.decode())) == 1
         assert len(redacted.split(b'"')) == len(body.split('"'))
@@ -94,7 +94,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("kind", "text"), [*ESCAPED, *WRITTEN])
 def test_found(kind: str, text: str) -> None:
-    redacted = redactor().body(text.encode(), kind, "request", SecretScope()).decode()
+    redacted = redactor().body(text.encode(), kind, "request", DetachedScope()).decode()
     assert SECRET not in redacted
     before, after = text.split(SECRET)
     assert PLACEHOLDER.search(redacted)
@@ -167,14 +167,14 @@ def test_a_record_as_deep_as_can_be_written_is_redacted(place: str, form: str) -
         is_list = form == "lists" or (form == "both" and level % 2)
         deep = [deep] if is_list else {"request" if place == "request" else "a": deep}
     record = {"type": "rule-event", place: deep if place != "headers" else {"accept": deep}}
-    line = encode_lines((redactor().record(record, SecretScope()),))
+    line = encode_lines((redactor().record(record, DetachedScope()),))
     assert SECRET.encode() not in line
     assert len(PLACEHOLDER.findall(line.decode())) == 2
 
 
 def test_headers_with_the_names_of_a_body() -> None:
     """A table of headers is not taken for a body, whatever its fields are called."""
-    one, owner = redactor(), SecretScope()
+    one, owner = redactor(), DetachedScope()
     one.record({"type": "request", "url": f"/?token={SECRET}"}, owner)
     headers = {"size": "1", "text": "a", "x-note": f"it is {SECRET}"}
     redacted = one.record({"type": "response", "headers": headers}, owner)["headers"]
