@@ -38,7 +38,7 @@ def split(arguments: Sequence[str], where: str | None) -> tuple[list[str], str |
     if len(arguments) < 2:
         return list(arguments), where
     _refuse_unquoted(arguments)
-    from mockrec.formats.files.reader import open_part
+    from mockrec.formats.sessions.inputs import open_part
     from mockrec.formats.sessions.parts import without_followers
 
     if where is not None or is_session(arguments[-1]):

@@ -16,7 +16,8 @@ from mockrec.cli.reading import warn_of
 
 if TYPE_CHECKING:
     from mockrec.formats.diff.ignore import IgnoreRule
-    from mockrec.formats.diff.model import AnyOrder, Severity
+    from mockrec.formats.diff.model.finding import Severity
+    from mockrec.formats.diff.model.options import AnyOrder
     from mockrec.formats.diff.result import Result
 
 
@@ -137,7 +138,8 @@ def diff(
     from mockrec.formats.diff.baseline import read_baseline
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import DiffOptions, Severity
+    from mockrec.formats.diff.model.finding import Severity
+    from mockrec.formats.diff.model.options import DiffOptions
 
     if [a, b, noise].count("-") > 1:
         raise typer.BadParameter("only one session can be read from stdin")

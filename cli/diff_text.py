@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mockrec.cli.printing import escape, plural, style
 
 if TYPE_CHECKING:
-    from mockrec.formats.diff.model import Severity
+    from mockrec.formats.diff.model.finding import Severity
     from mockrec.formats.diff.report.entries import Entry
     from mockrec.formats.diff.result import Result
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mockrec.formats.query import Plan
     from mockrec.formats.query.extract import Context
     from mockrec.formats.query.field import Field
-    from mockrec.formats.select.selection import SelectedLine, Selection
+    from mockrec.formats.select.inputs import SelectedLine
+    from mockrec.formats.select.selection import Selection
     from mockrec.formats.sessions.derived import BodyCarrier
 
 _BATCH = 256 * 1024
@@ -75,7 +76,7 @@ class FilterOptions:
 
 def open_out(wish: FilterOptions) -> Sink:
     """Open the output of a command that writes a session or rows. Raises `OutputError`."""
-    from mockrec.formats.files.jsonl import format_of, open_sink
+    from mockrec.formats.sessions.outputs import format_of, open_sink
 
     if wish.table is Table.exchanges:
         from mockrec.formats.parquet.paths import is_data_set
@@ -222,7 +223,7 @@ def _session_id(header: dict[str, Any] | None) -> str | None:
 
 def _bodies_folder(wish: FilterOptions) -> Path | None:
     """Return the bodies folder next to a log file; None for outputs that hold all bodies, and for redacted ones."""
-    from mockrec.formats.files.jsonl import format_of
+    from mockrec.formats.sessions.outputs import format_of
 
     if (
         wish.redact

@@ -29,7 +29,8 @@ from mockrec.cli.unfinished import whole_or_none
 
 if TYPE_CHECKING:
     from mockrec.formats.query import Plan
-    from mockrec.formats.select.selection import SelectedLine, Selection
+    from mockrec.formats.select.inputs import SelectedLine
+    from mockrec.formats.select.selection import Selection
 
 
 def filter_sessions(
@@ -121,7 +122,7 @@ def _everything(*, records: bool, needed: bool) -> Plan | None:
     """Return the match-all plan where exchanges must be grouped; None for a plain copy."""
     if not needed:
         return None
-    from mockrec.formats.select.selection import EVERYTHING
+    from mockrec.formats.select.inputs import EVERYTHING
 
     return arguments.parse(EVERYTHING, records=records)
 

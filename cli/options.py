@@ -35,7 +35,7 @@ class OutputShape(StrEnum):
 
 
 def duration(value: str | float) -> float:
-    """`100ms`, `2s`, `1.5m`, `1h` → seconds. For `typer.Option(parser=duration)`; a default is seconds."""
+    """Return the seconds of `100ms`, `2s`, `1.5m`, `1h`. For `typer.Option(parser=duration)`; a default is seconds."""
     if isinstance(value, (int, float)):
         return float(value)
     try:
@@ -45,7 +45,7 @@ def duration(value: str | float) -> float:
 
 
 def size(value: str | int) -> int:
-    """`64KiB`, `10MB`, `512` → bytes. For `typer.Option(parser=size)`; a default is bytes."""
+    """Return the bytes of `64KiB`, `10MB`, `512`. For `typer.Option(parser=size)`; a default is bytes."""
     if isinstance(value, int):
         return value
     try:
@@ -55,7 +55,7 @@ def size(value: str | int) -> int:
 
 
 def port(value: str) -> tuple[int, int]:
-    """`8000`, `0`, `8000-8100` → first and last port to try. For `typer.Option(parser=port)`."""
+    """Return the first and the last port to try of `8000`, `0`, `8000-8100`. For `typer.Option(parser=port)`."""
     match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", value.strip())
     if match:
         first, last = int(match[1]), int(match[2] or match[1])
@@ -65,7 +65,7 @@ def port(value: str) -> tuple[int, int]:
 
 
 def server_url(value: str) -> tuple[str, str, int]:
-    """`http://localhost:3000` → protocol, host, port. For `typer.Option(parser=server_url)`."""
+    """Return protocol, host and port of `http://localhost:3000`. For `typer.Option(parser=server_url)`."""
     text = value.strip()
     match = re.fullmatch(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::(\d{1,5}))?/?", text, re.IGNORECASE)
     if match is None or not 0 < int(match[3] or 1) < 65536:
@@ -84,7 +84,7 @@ def server_url(value: str) -> tuple[str, str, int]:
 
 
 def file_mode(value: str | int) -> int:
-    """`0600`, `640` → the mode. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
+    """Return the mode of `0600`, `640`. For `typer.Option(parser=file_mode)`; a default is the mode itself."""
     if isinstance(value, int):
         return value
     if re.fullmatch(r"(?:0o?)?[0-7]{3}", value):

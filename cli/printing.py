@@ -6,7 +6,6 @@ Text from the wire goes through `escape` first: a recorded header must not contr
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import sys
@@ -16,6 +15,10 @@ from typing import NoReturn, TextIO
 
 from mockrec.cli import cells
 from mockrec.formats.schema.errors import OutputError
+from mockrec.formats.text import quantities
+
+duration = quantities.show_duration
+size = quantities.show_size
 
 _SAMPLE = 500
 """Rows from which a table takes its column widths; later rows are printed as they come."""
@@ -231,37 +234,6 @@ def table_lines(
     if count:
         hint = f"; {whole} shows them whole" if whole else ""
         note(f"{plural(count, 'cell')} of more than {cells.MOST} characters cut{hint}")
-
-
-def duration(milliseconds: float | None) -> str:
-    """`0.42ms`, `3.1ms`, `182ms`, `1.25s`, `2m05s`; empty for None, `?` for what is no time."""
-    if milliseconds is None:
-        return ""
-    if not math.isfinite(milliseconds):
-        return "?"
-    if milliseconds < 1:
-        return f"{milliseconds:.2f}ms"
-    if milliseconds < 99.95:
-        return f"{milliseconds:.1f}ms"
-    if milliseconds < 999.5:
-        return f"{milliseconds:.0f}ms"
-    if milliseconds < 59_995:
-        return f"{milliseconds / 1000:.2f}s"
-    minutes, seconds = divmod(round(milliseconds / 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m{seconds:02d}s" if hours else f"{minutes}m{seconds:02d}s"
-
-
-def size(count: int) -> str:
-    """`17 B`, `1.5 KiB`, `3.0 MiB`."""
-    if count < 1024:
-        return f"{count} B"
-    value = float(count)
-    for unit in ("KiB", "MiB", "GiB"):
-        value /= 1024
-        if value < 1023.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1024:.1f} TiB"
 
 
 def plural(count: int, noun: str) -> str:

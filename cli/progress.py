@@ -47,7 +47,7 @@ class Progress:
 
 def _size(path: str) -> int:
     """Return the bytes of plain logs; 0 if one is in another format or has no size, so that the total is unknown."""
-    from mockrec.formats.files.reader import is_plain
+    from mockrec.formats.sessions.recognise import is_plain
 
     try:
         if not os.path.isfile(path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mockrec.cli import printing
-from mockrec.formats.sessions.live import told
+from mockrec.formats.sessions.live import warning_for
 
 
 class Read(Protocol):
@@ -37,7 +37,7 @@ def warn_of(session: Read, letter: str = "") -> None:
         how = printing.plural(repaired, "way")
         printing.note(f"{shown}: repaired in {how} while it was read; {_saying_how(session.name)}")
     if session.cut_off:
-        printing.warn(f"{shown}: {told(session.cut_off)}")
+        printing.warn(f"{shown}: {warning_for(session.cut_off)}")
 
 
 def _saying_how(name: str) -> str:

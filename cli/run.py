@@ -325,8 +325,8 @@ def event_types(text: str) -> str | tuple[str, ...]:
     """`--events`: `default`, `all`, or the types that are named."""
     if text in ("default", "all"):
         return text
-    from mockrec.engine.rules.language.names import EVENT_TYPES
     from mockrec.engine.rules.yaml.types import nearest_hint
+    from mockrec.formats.schema.lifecycle import EVENT_TYPES
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:

@@ -92,8 +92,8 @@ def _only_sent(session: str, again: str, folder: Path) -> str:
     """Return the session without unsent requests, whose responses cannot be compared; itself if all were sent."""
     from mockrec.engine.replay.send.recorded_exchange import REPLAY_OF
     from mockrec.formats.files.jsonl import encode_lines
+    from mockrec.formats.schema.lifecycle import SESSION_TYPES
     from mockrec.formats.sessions.session import open_session
-    from mockrec.formats.sessions.units import SESSION_TYPES
 
     with open_session(again) as sent:
         tags = {tag for _, record in sent for tag in record.get("tags") or () if tag.startswith(REPLAY_OF)}
@@ -116,7 +116,8 @@ def _compare(session: str, again: str, names: tuple[str, str]) -> int:
     from mockrec.cli.diff_text import report
     from mockrec.formats.diff.collect import Filters
     from mockrec.formats.diff.comparison import compare_sessions
-    from mockrec.formats.diff.model import DiffOptions, Severity
+    from mockrec.formats.diff.model.finding import Severity
+    from mockrec.formats.diff.model.options import DiffOptions
 
     result = compare_sessions(session, again, DiffOptions(), Filters(), None)
     result.a.name, result.b.name = names

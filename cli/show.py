@@ -11,6 +11,7 @@ import typer
 from mockrec.cli import printing
 from mockrec.cli.options import As, OutputShape, Quiet, SessionPath, Verbose
 from mockrec.cli.reading import warn_of
+from mockrec.formats.schema.lifecycle import CLOSED_TYPES
 
 if TYPE_CHECKING:
     from mockrec.formats.sessions.rows import Row
@@ -23,8 +24,7 @@ _STATUS_WORDS = {
     "abort": "abort",
     "client-error": "error",
     "tls-client-error": "tls",
-    "tls-passthrough-closed": "tunnel",
-    "raw-passthrough-closed": "tunnel",
+    **dict.fromkeys(CLOSED_TYPES, "tunnel"),
     "gap": "gap",
     "callback-error": "error",
     "open": "open",
@@ -54,10 +54,10 @@ def show(
 
 
 def _list(session: Session, shape: OutputShape) -> None:
-    from mockrec.formats.sessions.rows import fold
+    from mockrec.formats.sessions.rows import rows_of
 
     kinds: Counter[str] = Counter()
-    rows = _counted(fold(session), kinds)
+    rows = _counted(rows_of(session), kinds)
     if shape is OutputShape.json:
         for row in rows:
             printing.data(_json(_row_record(row)))

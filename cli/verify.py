@@ -93,7 +93,7 @@ def _read(session: Session, audit: Audit, sink: Sink | None) -> None:
 
 
 def _open_repair(path: str, force: bool, file_mode: int) -> Sink:
-    from mockrec.formats.files.jsonl import open_sink
+    from mockrec.formats.sessions.outputs import open_sink
 
     await_readers((str(path),))
     return open_sink(path, force=force, file_mode=file_mode)
@@ -116,10 +116,10 @@ def _missing_end(session: Session, audit: Audit) -> bytes:
 def _close_repair(session: Session, audit: Audit, sink: Sink) -> None:
     if ending := _missing_end(session, audit):
         sink.write(ending)
-    if audit.kept_beside and session.bodies_folder is not None:
+    if audit.body_files and session.bodies_folder is not None:
         folder = printing.escape(str(session.bodies_folder))
         printing.warn(
-            f"files in {folder} belong to the session ({audit.kept_beside} references): "
+            f"files in {folder} belong to the session ({audit.body_files} references): "
             "copy that folder beside the repaired file"
         )
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mockrec.formats.files.frames import FrameSink, Sink
-from mockrec.formats.files.jsonl import JsonlSink, format_of, open_sink
+from mockrec.formats.files.jsonl import JsonlSink
 from mockrec.formats.files.locks import held_by, is_held
 from mockrec.formats.files.outfile import exists_already
 from mockrec.formats.files.part_names import numbered_parts
 from mockrec.formats.files.rotation import FileSink, PartSink
 from mockrec.formats.parquet.paths import is_uri
 from mockrec.formats.schema.errors import FormatError, OutputBusyError, OutputError, OutputExistsError
+from mockrec.formats.sessions.outputs import format_of, open_sink
 
 
 class OutputSettings(Protocol):

@@ -144,7 +144,7 @@ class SecretFinder:
         data = apply(data, find_edits(data, USER, self._user))
         data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
-            if one.of(self.side):
+            if one.is_about(self.side):
                 text = expression.sub(lambda found: self.placeholder(found[0]), text_of(data))
                 data = bytes_of(text)
         return data

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from mockrec.engine.redaction.policy import SecretSelector
+from mockrec.formats.schema.vocabulary import Selector
 
 Location = tuple[int | str, ...]
 Span = tuple[int, int]
@@ -17,11 +17,11 @@ Span = tuple[int, int]
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|[\[\]{},:]', re.DOTALL)
 
 
-def selected(data: bytes, value: Any, paths: Sequence[tuple[SecretSelector, Any]], side: str) -> list[Span]:
+def selected(data: bytes, value: Any, paths: Sequence[tuple[Selector, Any]], side: str) -> list[Span]:
     """Return the spans of the strings (without quotes) that paths select in a JSON text; `value` is the parsed text."""
     wanted: set[Location] = set()
     for one, path in paths:
-        if one.of(side):
+        if one.is_about(side):
             wanted |= _locations(path, value)
     if not wanted:
         return []

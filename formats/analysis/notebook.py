@@ -8,13 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.query import parse
 from mockrec.formats.schema.base import Event
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import LogObject
 from mockrec.formats.schema.errors import RecordError
 from mockrec.formats.schema.events import parse_event
-from mockrec.formats.select.loading import load_record
 from mockrec.formats.select.selection import Selection
 
 if TYPE_CHECKING:
@@ -25,38 +25,38 @@ _TABLES = ("exchanges", "events")
 
 
 def events(path: str | PathLike[str], where: str | None, *, records: bool) -> Iterator[Event]:
-    """See `mockrec.formats.read`. What is wrong with the expression or the path is said at once."""
+    """See `mockrec.formats.read`. Errors in the expression or the path are raised at once, not by the iteration."""
     selection = _select(path, where, records=records)
-    for known in selection.inputs:
-        known.probe()
+    for session in selection.inputs:
+        session.probe()
     return _events(selection)
 
 
 def _events(selection: Selection) -> Iterator[Event]:
     try:
-        for kept in selection:
-            record = load_record(kept.raw)
+        for line in selection:
+            record = load_record(line.raw)
             try:
                 event = parse_event(record)
             except RecordError as error:
                 raise RecordError(f"seq {record.get('seq', '?')}, {record.get('type')}: {error}") from None
-            _place_bodies(event, selection.inputs[kept.source].context.bodies_folder)
+            _set_folder(event, selection.inputs[line.source].context.bodies_folder)
             yield event
     finally:
         selection.close()
 
 
-def _place_bodies(shape: LogObject, folder: Path | None) -> None:
-    """Tell bodies that are files where those are."""
-    for value in vars(shape).values():
+def _set_folder(event: LogObject, folder: Path | None) -> None:
+    """Set the folder of body files in all bodies of an event."""
+    for value in vars(event).values():
         if isinstance(value, Body):
             value.folder = folder
         elif isinstance(value, LogObject):
-            _place_bodies(value, folder)
+            _set_folder(value, folder)
 
 
 def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Table:
-    """A session as one of the tables of `formats/parquet/arrow_schema.py`."""
+    """A session as one of the two tables of `formats/parquet/arrow_schema.py`."""
     if table not in _TABLES:
         raise ValueError(f"expected a table {' or '.join(_TABLES)}, got {table!r}")
     import pyarrow as pa
@@ -66,7 +66,7 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
     from mockrec.formats.parquet.exchange_rows import ExchangeAggregator
 
     selection = _select(path, where, records=False)
-    maker, fold = TableMaker(), ExchangeAggregator()
+    maker, aggregator = TableMaker(), ExchangeAggregator()
     batches = []
     try:
         for lines in _blocks(selection):
@@ -74,17 +74,17 @@ def tabulate(path: str | PathLike[str], where: str | None, table: str) -> pa.Tab
             if table == "events":
                 batches.append(batch)
             else:
-                fold.add(batch)
-                batches.append(fold.take())
+                aggregator.add(batch)
+                batches.append(aggregator.take())
     finally:
         selection.close()
     if table == "exchanges":
-        batches.append(fold.take(last=True))
+        batches.append(aggregator.take(last=True))
     return pa.Table.from_batches(batches, SCHEMAS[table])
 
 
 def need_pandas() -> Any:
-    """The module pandas, an extra of mockrec. Raises `ImportError`, which says how it is installed."""
+    """The module pandas, an extra of mockrec. Raises `ImportError` with the command that installs it."""
     try:
         import pandas
     except ImportError as error:
@@ -96,7 +96,7 @@ def need_pandas() -> Any:
 
 
 def to_pandas(table: pa.Table) -> Any:
-    """As a DataFrame that keeps integers, booleans and times with gaps in them what they are."""
+    """The table as a DataFrame in which integers, booleans and times keep their types, also with missing values."""
     pandas = need_pandas()
     import pyarrow as pa
 
@@ -116,9 +116,9 @@ def _select(path: str | PathLike[str], where: str | None, *, records: bool) -> S
 def _blocks(selection: Selection) -> Iterator[bytes]:
     lines: list[bytes] = []
     size = 0
-    for kept in selection:
-        lines.append(kept.raw)
-        size += len(kept.raw)
+    for line in selection:
+        lines.append(line.raw)
+        size += len(line.raw)
         if size >= _BLOCK:
             yield b"\n".join(lines) + b"\n"
             lines, size = [], 0

@@ -1,6 +1,7 @@
-"""Numbers about a session: how many, how quick, how large, what failed, which rules answered.
+"""Statistics of a session: counts, durations, sizes, failures, and how often each rule answered.
 
-Takes 8 bytes an exchange (its duration, so that percentiles are exact) and one entry an endpoint.
+In memory are 8 bytes for each exchange (its duration, so that percentiles are exact) and an entry for each endpoint.
+Every record is added by itself: the end of an exchange holds all that is counted, so no exchange is assembled.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 import msgspec
 
 from mockrec.formats.query.extract import Context, destination, host, path
-from mockrec.formats.select.selection import SelectedLine
+from mockrec.formats.schema.lifecycle import CLOSED_TYPES, COMPLETE_TYPES, CONNECTION_TYPES
+from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.endpoints import template
 
 SLOWEST = 10
 MAX_ENDPOINTS = 10_000
-"""More are counted together, as `(other)`: a crawler's paths must not take the memory."""
+"""Further endpoints are counted together, as `(other)`: the paths of a crawler must not fill the memory."""
 OTHER = ("", "", "(other)")
 PERCENTILES = (50, 90, 99)
 
@@ -37,7 +39,7 @@ class _Response(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Record(msgspec.Struct, gc=False):
-    """What of a record is needed here; everything else is skipped."""
+    """The keys that are counted; the rest of a line is skipped."""
 
     type: str
     id: Any = None
@@ -63,16 +65,16 @@ NEEDED = (
     *((name,) for name in _Record.__struct_fields__ if name != "body"),
     ("body", "size"),
 )
-"""What `Stats` asks of records: their paths, for sources that can leave the rest out."""
+"""The paths of these keys, for sources that can leave the rest of a record out."""
 
 
 @dataclass(slots=True)
 class EndpointStats:
-    """What was asked of one method, host and path."""
+    """Statistics of one method, host and path."""
 
     count: int = 0
     failed: int = 0
-    """Answered with 5xx, or broken off."""
+    """Responses with 5xx, and aborts."""
     statuses: Counter[str] = field(default_factory=Counter)
     durations: array[float] = field(default_factory=lambda: array("d"))
     bytes: int = 0
@@ -81,7 +83,7 @@ class EndpointStats:
 
 @dataclass(slots=True)
 class Stats:
-    """Add records, then read."""
+    """`add` the lines of a session, then read the attributes."""
 
     records: Counter[str] = field(default_factory=Counter)
     """By type."""
@@ -103,40 +105,40 @@ class Stats:
     _slowest: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
 
     def add(self, lines: Iterable[SelectedLine]) -> None:
-        """Lines of a session."""
+        """Add lines of a session."""
         decode = msgspec.json.Decoder(_Record).decode
-        for kept in lines:
+        for line in lines:
             try:
-                record = decode(kept.raw)
+                record = decode(line.raw)
             except msgspec.ValidationError:
-                # A value of the wrong type: the record is counted, for the rest `verify` is who complains.
-                self.records[_kind(kept.raw)] += 1
+                # A value of the wrong type: the record is counted; `verify` reports the fault.
+                self.records[_kind(line.raw)] += 1
                 continue
             self.records[record.type] += 1
             if type(record.timestamp) is str:
                 self.first = min(self.first or record.timestamp, record.timestamp)
                 self.last = max(self.last, record.timestamp)
-            taker = _TAKERS.get(record.type)
-            if taker is not None:
-                taker(self, record)
+            add = _ADD.get(record.type)
+            if add is not None:
+                add(self, record)
 
     @property
     def exchanges(self) -> int:
-        """Exchanges that have ended."""
+        """The number of exchanges that have ended."""
         return sum(endpoint.count for endpoint in self.endpoints.values())
 
     @property
     def slowest(self) -> list[Mapping[str, Any]]:
-        """The exchanges that took longest, the longest first."""
+        """The exchanges with the longest durations, the longest first."""
         return [exchange for _, _, exchange in sorted(self._slowest, key=lambda one: (-one[0], one[1]))]
 
     @property
     def unused_rules(self) -> list[str]:
-        """Rules of the session that answered nothing."""
+        """The rules of the session that no exchange was answered by."""
         return [rule for rule in self.known_rules if rule not in self.rules]
 
     def percentiles(self, endpoint: EndpointStats | None = None) -> dict[str, float]:
-        """`p50`, `p90`, `p99`, `max` in milliseconds, of an endpoint or of all; empty where nothing has ended."""
+        """Return `p50`, `p90`, `p99`, `max` in milliseconds, of an endpoint or of all; empty if no exchange ended."""
         if endpoint is not None:
             return percentiles(endpoint.durations)
         every = array("d")
@@ -144,7 +146,7 @@ class Stats:
             every.extend(known.durations)
         return percentiles(every)
 
-    # ── what each type adds ────────────────────────────────────────────────────────────────────────
+    # ── one method for each type of record ─────────────────────────────────────────────────────────
 
     def _started(self, record: _Record) -> None:
         for rule in record.rules if isinstance(record.rules, list) else ():
@@ -164,7 +166,7 @@ class Stats:
         self._end(record, record.response.statusCode, record.response.body.size, failed=True)
 
     def _close(self, record: _Record) -> None:
-        # How long somebody kept a WebSocket open is no answer time.
+        # The time that a WebSocket was open is not a response time.
         self._end(record, 101, 0, timed=False)
 
     def _tunnel(self, record: _Record) -> None:
@@ -218,27 +220,25 @@ class Stats:
         return known
 
 
-_TAKERS = {
+_ADD = {
     "session-started": Stats._started,
     "rules-reloaded": Stats._started,
-    "request": Stats._request,
-    "websocket-request": Stats._request,
+    **dict.fromkeys(COMPLETE_TYPES, Stats._request),
     "response": Stats._response,
     "abort": Stats._abort,
     "websocket-close": Stats._close,
-    "client-error": Stats._error,
-    "tls-client-error": Stats._error,
-    "tls-passthrough-closed": Stats._tunnel,
-    "raw-passthrough-closed": Stats._tunnel,
+    **dict.fromkeys(CONNECTION_TYPES, Stats._error),
+    **dict.fromkeys(CLOSED_TYPES, Stats._tunnel),
 }
+"""Event type → the method that adds such a record."""
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """By the nearest rank: each is a value that was measured."""
+    """Return the percentiles by the nearest rank: each is a measured value."""
     ordered = sorted(values)
     if not ordered:
         return {}
-    # The smallest value that so many per cent are not above.
+    # The smallest value that at least `share` per cent of the values do not exceed.
     found = {f"p{share}": ordered[max(0, -(-share * len(ordered) // 100) - 1)] for share in PERCENTILES}
     return {**found, "max": ordered[-1]}
 

@@ -1,7 +1,7 @@
 """Checks a session against the log's guarantees, record by record.
 
-Remembers every connection and every exchange that has ended (one small entry each), so its memory grows
-with their number, not with their size.
+In memory is a small entry for each connection and each ended exchange, so memory grows with their number, not with the
+size of the session.
 """
 
 from __future__ import annotations
@@ -13,49 +13,39 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.formats.schema.body import Body
-from mockrec.formats.schema.check import check_shape, size_problem
+from mockrec.formats.schema.check import check_object, size_problem
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import (
+from mockrec.formats.schema.events import check_record
+from mockrec.formats.schema.lifecycle import (
     DEFAULT_EVENTS,
-    EVENT_CLASSES,
+    ENDING_TYPES,
+    ENDS_OF,
     FIRST_TYPES,
+    JOINED_TYPES,
+    LATE_TYPES,
+    LIFECYCLE,
+    OPENED_TYPES,
     TERMINAL_TYPES,
-    UnknownEvent,
-    check_record,
+    TUNNEL_TYPES,
+    is_upgrade,
+    types_where,
 )
+from mockrec.formats.schema.session_events import UnknownEvent
 from mockrec.formats.sessions.parts import ROTATED
 
 MAX_FINDINGS = 1000
-"""Findings kept; further ones are only counted."""
+"""How many findings are kept; further ones are only counted."""
 
-_AFTER_THE_END = frozenset({"request", "request-body-data", "rule-event"})
-"""What may follow a response that was sent before the request was complete."""
-_OPENERS = {
-    "tls-passthrough-closed": "tls-passthrough-opened",
-    "raw-passthrough-closed": "raw-passthrough-opened",
-}
-_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
-_TUNNEL = frozenset({*_OPENERS, *_CLOSERS, "raw-passthrough-data"})
-_AFTER_ACCEPTANCE = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
-_OUTSIDE = frozenset(
-    {
-        "session-started",
-        "session-ended",
-        "gap",
-        "rules-reloaded",
-        "callback-error",
-        "client-error",
-        "tls-client-error",
-    }
-)
-"""Types that belong to no exchange, or have an id of their own."""
+_AFTER_ACCEPTANCE = types_where(lambda row: row.websocket and not (row.begins or row.responds))
+_OPENED_OF = {LIFECYCLE[opened].unit: opened for opened in OPENED_TYPES}
+"""Kind of tunnel → the type of its first record."""
 
 
 class Audit:
     """`check` every record, then `finish`; `findings` are sentences, in file order."""
 
     def __init__(self, header: Mapping[str, Any] | None, bodies_folder: Path | None, *, unit: str = "line") -> None:
-        """`unit` is what `check` counts."""
+        """`unit` is what the numbers of records count: lines, or records."""
         self._unit = unit
         self.findings: list[str] = []
         self.finding_count = 0
@@ -63,34 +53,34 @@ class Audit:
         """Records by type."""
         self.last: Mapping[str, Any] | None = None
         """The last record."""
-        self.kept_beside = 0
-        """Bodies that are in files beside the log."""
+        self.body_files = 0
+        """How many bodies are in files of the session's folder of bodies."""
         self._header = header or {}
         self._folder = bodies_folder
         events = self._header.get("events")
         self._recorded = frozenset(map(str, events) if isinstance(events, list) else DEFAULT_EVENTS)
-        # A later part of a rotated session goes on with exchanges of the parts before it.
+        # A later part of a rotated session has records of exchanges that began in earlier parts.
         self._from_start = self._header.get("part", 1) == 1
         derived = self._header.get("derived")
         self._derived = derived if isinstance(derived, Mapping) else {}
         self._merged = isinstance(self._derived.get("from"), list)
-        """Several sessions in one: each has its own first and last record and its own `seq`."""
+        """Whether several sessions are merged: each has its own first and last record and its own `seq`."""
         self._next_seq: dict[Any, int | None] = {}
         self._open: dict[str, str] = {}
-        """Exchange or tunnel → the type of its first record."""
+        """The type of the first record of each open exchange or tunnel."""
         self._done: dict[str, str] = {}
-        """Exchange or tunnel → the type that ended it."""
+        """The type of the record that ended each exchange or tunnel."""
         self._accepted: set[str] = set()
         self._times: dict[str, str] = {}
-        """Connection → the timestamp of its last record."""
+        """The timestamp of the last record of each connection."""
         self._sizes: dict[str, int] = {}
-        """Sizes of the bodies' files that are what their hashes say."""
+        """The sizes of the body files that have their hash."""
         self._ended: Mapping[str, Any] | None = None
         self._sessions_ended: set[Any] = set()
 
     @property
     def part(self) -> int | None:
-        """The number of the part that was checked, where it is one of several and not the first."""
+        """The number of the checked part, if it is a later part of a rotated session."""
         return None if self._from_start else self._header.get("part")
 
     @property
@@ -104,21 +94,21 @@ class Audit:
         return len(self._open) + len(self._done)
 
     def check(self, line: int, record: Mapping[str, Any]) -> None:
-        """Look at the next record."""
+        """Check the next record."""
         kind = record["type"]
-        # A type of a later version is no fault of the session: readers skip what they do not know.
-        known = kind in EVENT_CLASSES
-        problems = check_record(record) if known else check_shape(UnknownEvent, record)
+        # A type of a later version is no fault of the session: readers skip unknown types.
+        known = kind in LIFECYCLE
+        problems = check_record(record) if known else check_object(UnknownEvent, record)
         for problem in problems:
             self.report_at(line, f"{kind}: {problem}")
         session = record.get("sessionId") if self._merged else None
-        if kind == "session-started" and self._goes_on(record):
+        if kind == "session-started" and self._continues_part(record):
             self._sessions_ended.discard(session)
         if session in self._sessions_ended:
             self.report_at(line, f"{kind} after session-ended")
         if self.last is None and kind != "session-started":
             self.report_at(line, f"the first record is {kind}, not session-started")
-        if self.last is not None and kind == "session-started" and self._begins_anew(record):
+        if self.last is not None and kind == "session-started" and self._is_repeated_header(record):
             self.report_at(line, "session-started again")
         self._check_seq(line, session, record.get("seq"))
         self.counts[kind] += 1
@@ -127,7 +117,7 @@ class Audit:
             self._ended = record
             self._sessions_ended.add(session)
         identity = record.get("id")
-        if isinstance(identity, str) and known and kind not in _OUTSIDE:
+        if isinstance(identity, str) and kind in JOINED_TYPES:
             self._check_order(line, kind, identity)
         if not problems:
             self._check_time(line, record)
@@ -135,12 +125,11 @@ class Audit:
                 self._check_hash(line, body)
 
     def finish(self) -> None:
-        """Look at what the session as a whole must have."""
+        """Check the session as a whole."""
         ended = self._ended
         if ended is None:
             return
-        # A repaired session has lost its end, one part of several goes on in the next, and a gap says that records are
-        # missing: all of that is known.
+        # In a repaired session, in a part that is followed by another, and after a gap, ends are known to be missing.
         open_end = ended.get("reason") in ("repaired", ROTATED)
         if not open_end and not self.counts["gap"] and not self._derived.get("records"):
             for identity, kind in self._open.items():
@@ -159,12 +148,12 @@ class Audit:
         """Add a finding about the record with this number."""
         self.report(f"{self._unit} {number}: {finding}")
 
-    def _begins_anew(self, record: Mapping[str, Any]) -> bool:
-        """Neither a merge of sessions nor a further part of this one."""
+    def _is_repeated_header(self, record: Mapping[str, Any]) -> bool:
+        """Whether a further `session-started` is a fault: sessions were not merged, and it begins no later part."""
         return not self._derived and record.get("part", 1) == 1
 
-    def _goes_on(self, record: Mapping[str, Any]) -> bool:
-        """Whether it begins the part after one that has ended as a part."""
+    def _continues_part(self, record: Mapping[str, Any]) -> bool:
+        """Whether a `session-started` begins the part after the one that has ended."""
         before = self._ended
         if before is None or before.get("reason") != ROTATED:
             return False
@@ -173,9 +162,9 @@ class Audit:
         return same and isinstance(number, int) and record.get("part") == number + 1
 
     def _records_end_of(self, first: str) -> bool:
-        """Whether the end of what began with such a record is recorded at all."""
-        if first in _TUNNEL:
-            return _CLOSERS.get(first, "raw-passthrough-closed") in self._recorded
+        """Whether the session records the ends of exchanges or tunnels that begin with such a record."""
+        if first in TUNNEL_TYPES:
+            return ENDS_OF[_OPENED_OF[LIFECYCLE[first].unit]] <= self._recorded
         return self._recorded >= TERMINAL_TYPES
 
     def _check_time(self, line: int, record: Mapping[str, Any]) -> None:
@@ -202,15 +191,15 @@ class Audit:
 
     def _check_order(self, line: int, kind: str, identity: str) -> None:
         if identity in self._done:
-            if kind in TERMINAL_TYPES or kind in _OPENERS:
+            if kind in ENDING_TYPES:
                 self.report_at(line, f"{kind}: {identity} has ended before, with {self._done[identity]}")
-            elif kind not in _AFTER_THE_END:
+            elif kind not in LATE_TYPES:
                 self.report_at(line, f"{kind} after the end of {identity}")
             return
         if identity not in self._open:
             self._check_first(line, kind, identity)
             self._open[identity] = kind
-        elif kind in FIRST_TYPES and not self._is_upgrade(kind, identity):
+        elif kind in FIRST_TYPES and not is_upgrade(kind, self._open[identity]):
             self.report_at(line, f"{kind} again for {identity}")
         if kind == "websocket-accepted":
             self._accepted.add(identity)
@@ -218,14 +207,10 @@ class Audit:
             self.report_at(line, f"{kind} of {identity}, which was not accepted")
         if kind == "response" and identity in self._accepted:
             self.report_at(line, f"response of {identity}, which was accepted as a WebSocket")
-        if kind in TERMINAL_TYPES or kind in _OPENERS:
+        if kind in ENDING_TYPES:
             self._done[identity] = kind
             self._open.pop(identity, None)
             self._accepted.discard(identity)
-
-    def _is_upgrade(self, kind: str, identity: str) -> bool:
-        """An upgrade may be announced by its head before `websocket-request` tells what it is."""
-        return kind == "websocket-request" and self._open[identity] == "request-initiated"
 
     def _misses_acceptance(self, identity: str) -> bool:
         recorded = self._has_all and "websocket-accepted" in self._recorded
@@ -233,14 +218,14 @@ class Audit:
 
     @property
     def _has_all(self) -> bool:
-        """Nothing is known to be missing so far: earlier parts, what a gap stands for, what a filter left out."""
+        """Whether no records are known to be missing so far: earlier parts, those of a gap, those a filter left out."""
         return self._from_start and not self.counts["gap"] and not self._derived.get("records")
 
     def _check_first(self, line: int, kind: str, identity: str) -> None:
         if not self._has_all:
             return
-        if kind in _TUNNEL:
-            wanted = "raw-passthrough-opened" if kind == "raw-passthrough-data" else _OPENERS.get(kind, kind)
+        if kind in TUNNEL_TYPES:
+            wanted = _OPENED_OF[LIFECYCLE[kind].unit]
             if kind != wanted and wanted in self._recorded:
                 self.report_at(line, f"{kind} is the first record of {identity}, not {wanted}")
         elif kind not in FIRST_TYPES and self._recorded >= FIRST_TYPES:
@@ -249,16 +234,16 @@ class Audit:
     def _check_counts(self, counts: Any) -> None:
         if not isinstance(counts, Mapping):
             return
-        # The record that holds the counts may or may not count itself.
+        # The record with the counts may or may not count itself.
         for kind in sorted({*counts, *self.counts} - {"session-started", "session-ended"}):
-            said, found = counts.get(kind, 0), self.counts.get(kind, 0)
-            if said != found and not self._derived:
-                self.report(f"session-ended counts {said} {kind}, the file has {found}")
+            recorded, found = counts.get(kind, 0), self.counts.get(kind, 0)
+            if recorded != found and not self._derived:
+                self.report(f"session-ended counts {recorded} {kind}, the file has {found}")
 
     def _check_hash(self, line: int, record: Mapping[str, Any]) -> None:
         body = Body.from_record(record, self._folder)
         if body.file is not None:
-            self.kept_beside += 1
+            self.body_files += 1
             self._check_file(line, body, record)
         elif body.sha256 is not None:
             try:
@@ -270,7 +255,7 @@ class Audit:
                 self.report_at(line, "a body is not what its sha256 says")
 
     def _check_file(self, line: int, body: Body, record: Mapping[str, Any]) -> None:
-        """Equal bodies share a file, which is read once."""
+        """Check the file of a body. Equal bodies share a file, which is read only once."""
         assert body.file is not None
         size = self._sizes.get(body.file)
         if size is None:

@@ -18,14 +18,16 @@ from mockrec.formats.diff.compare.hosts import Hosts
 from mockrec.formats.diff.compare.keys import Keys
 from mockrec.formats.diff.compare.pairing import Pairing, pair
 from mockrec.formats.diff.compare.timing import Samples
-from mockrec.formats.diff.compare.values import Hidden, ValueComparer
+from mockrec.formats.diff.compare.values import HiddenText, ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.digest import DigestBuilder
 from mockrec.formats.diff.ignore import IgnoreRule
-from mockrec.formats.diff.model import DifferenceKind, DiffOptions, Digest, Endpoint, Finding, Severity, Subject
+from mockrec.formats.diff.model.exchange import Digest, Endpoint
+from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.result import Result, Side
-from mockrec.formats.diff.spool import ContentSpool
-from mockrec.formats.sessions.live import told
+from mockrec.formats.sessions.live import warning_for
 from mockrec.formats.sessions.session import Session, open_session
 
 _PROBLEMS = 20
@@ -63,7 +65,8 @@ def compare_sessions(a: str, b: str, options: DiffOptions, filters: Filters, noi
         again = None
         if noise is not None:
             again = _read(noise, spool, options)
-            filters.noise = noise_of(_Comparison(first, again, spool, options, filters).findings())
+            recordings_of_a = _Comparison(first, again, spool, options, filters, same_hosts=True)
+            filters.noise = noise_of(recordings_of_a.findings())
             spool.forget_shapes()
         result = _Comparison(first, _read(b, spool, options), spool, options, filters).result()
         result.noise_side = None if again is None else again.side
@@ -101,20 +104,33 @@ def _digests(session: Session, spool: ContentSpool, options: DiffOptions) -> lis
 
 
 class _Comparison:
-    def __init__(self, a: _Folded, b: _Folded, spool: ContentSpool, options: DiffOptions, filters: Filters) -> None:
+    """The comparison of two sessions."""
+
+    def __init__(
+        self,
+        a: _Folded,
+        b: _Folded,
+        spool: ContentSpool,
+        options: DiffOptions,
+        filters: Filters,
+        *,
+        same_hosts: bool = False,
+    ) -> None:
+        """`same_hosts`: B is another recording of A and has the names of A's hosts, so both sides are renamed."""
         self._a = a
         self._b = b
         self._options = options
         self._filters = filters
-        self._hidden = [(rule, Hidden(rule.selector.pattern)) for rule in filters.rules if rule.selector.pattern]
-        mapped = options.map_host.items()
+        self._hidden = [(rule, HiddenText(rule.selector.pattern)) for rule in filters.rules if rule.selector.pattern]
+        renamed = options.map_host
+        renamed_b = renamed if same_hosts else {}
         hosts_a, hosts_b = ({digest.host for digest in side.digests} for side in (a, b))
         kept = frozenset(hosts_a & hosts_b)
-        self._hosts = (Hosts(a.header, dict(mapped), kept), Hosts(b.header, {}, kept))
+        self._hosts = (Hosts(a.header, renamed, kept), Hosts(b.header, renamed_b, kept))
         own_a, own_b = self._hosts[0].own, self._hosts[1].own
         if len(own_a) != len(own_b):
             own_a = own_b = ()
-        names = ((*own_a, *options.map_host), (*own_b, *options.map_host.values()))
+        names = ((*own_a, *renamed), (*own_b, *(renamed_b or renamed.values())))
         self._values = ValueComparer(
             Window.around(a.start, b.start),
             strict=options.strict,
@@ -127,7 +143,7 @@ class _Comparison:
         self._pairing = self._pair()
 
     def _pair(self) -> Pairing:
-        queries = {rule.selector.name: rule for rule in self._filters.rules if _is_about_query(rule)}
+        queries = {rule.selector.value: rule for rule in self._filters.rules if _is_about_query(rule)}
         keys = Keys(frozenset(queries), self._values.masked)
         for folded, hosts in ((self._a, self._hosts[0]), (self._b, self._hosts[1])):
             for digest in folded.digests:
@@ -182,7 +198,7 @@ class _Comparison:
 
     def _notes(self) -> list[str]:
         sides = ((self._a.side, "A"), (self._b.side, "B"))
-        notes = [f"{letter}: {told(side.cut_off)}" for side, letter in sides if side.cut_off]
+        notes = [f"{letter}: {warning_for(side.cut_off)}" for side, letter in sides if side.cut_off]
         notes += [f"{letter}: {problem}" for side, letter in sides for problem in side.problems[:_PROBLEMS]]
         for side, letter in sides:
             if (more := len(side.problems) - _PROBLEMS) > 0:
@@ -237,7 +253,7 @@ def _endpoint(digest: Digest) -> Endpoint:
 
 def _is_about_query(rule: IgnoreRule) -> bool:
     """Whether a rule leaves a query parameter out of account when exchanges are paired."""
-    return rule.selector.area == "query" and not rule.endpoint and rule.selector.message != "response"
+    return rule.selector.kind == "query" and not rule.endpoint and rule.selector.is_about("request")
 
 
 def _near(name: str, names: Mapping[str, None]) -> str:

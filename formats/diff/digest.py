@@ -1,4 +1,4 @@
-"""Records → digests, in one pass. What is still open is remembered, everything else waits in the spool."""
+"""Records → digests, in one pass. In memory are the digests and the open exchanges; contents are in the spool."""
 
 from __future__ import annotations
 
@@ -10,10 +10,22 @@ from msgspec import UNSET
 
 from mockrec.formats.diff.compare.keys import host_of
 from mockrec.formats.diff.contents import PlainKeys, body_hash, body_of, close_of, fields_of, key_of
-from mockrec.formats.diff.model import DiffOptions, Digest
+from mockrec.formats.diff.model.exchange import Digest
+from mockrec.formats.diff.model.options import DiffOptions
+from mockrec.formats.diff.model.spool import ContentSpool
 from mockrec.formats.diff.records import UNREADABLE, Initiated, PlainRequest, PlainResponse, decode, plain_decoder
-from mockrec.formats.diff.spool import ContentSpool
+from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
+from mockrec.formats.schema.lifecycle import (
+    CLOSED_TYPES,
+    COMPLETE_TYPES,
+    CONNECTION_TYPES,
+    LIFECYCLE,
+    MESSAGE_TYPES,
+    OPENED_TYPES,
+    TERMINAL_TYPES,
+    Side,
+)
 from mockrec.formats.sessions.rows import place
 
 if TYPE_CHECKING:
@@ -22,13 +34,12 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 
 _REPLAY = "replay-of:"
-_ENDS = frozenset({"response", "abort", "websocket-close"})
 _FAULTS = {"client-error": "(client error)", "tls-client-error": "(TLS error)"}
-_TUNNELS = {"tls-passthrough-opened": "(TLS tunnel)", "raw-passthrough-opened": "(tunnel)"}
+"""What stands in place of the method."""
 
 
 class _Open:
-    """An exchange whose end was not read yet."""
+    """An exchange that has begun, and whose end or complete request is not read yet."""
 
     __slots__ = ("accepted", "digest", "interim", "request_seen")
 
@@ -46,29 +57,29 @@ class DigestBuilder:
     def __init__(self, spool: ContentSpool, options: DiffOptions) -> None:
         self._spool = spool
         self._options = options
-        self._open: dict[str, _Open | Digest | Initiated | Record] = {}
-        """By id. A `request-initiated` of which nothing more was needed yet stands there as it is, a plain request as
-        its digest."""
-        # Where header fields of requests are needed, requests are read as mappings.
+        self._exchanges = Assembler[_Open | Digest | Initiated | Record]()
+        """A `request-initiated` stands here as it is until more of it is needed, a plain request as its digest."""
+        self._open = self._exchanges.current
+        # If header fields of requests are needed, requests are decoded as mappings.
         self._read_plain = None if options.pair_header else plain_decoder(requests=not options.requests)
         self._keys = PlainKeys(options.strict)
         self._ended: list[Digest] = []
 
     def of_session(self, session: Session) -> list[Digest]:
-        """The digests of all exchanges of a session, in the order of the ends; what never ended comes last."""
-        for _, record in session.others(self._take, decode):
+        """Return the digests of a session's exchanges, in the order of the ends; those without an end come last."""
+        for _, record in session.not_consumed(self._take, decode):
             self._ended.extend(self._read(record))
         self._ended.extend(self._rest())
         return self._ended
 
     def digests(self, records: Iterable[tuple[int, Record]]) -> Iterator[Digest]:
-        """The same of records, each digest when its exchange ends."""
+        """Yield the digests of records, each when its exchange ends."""
         for _, record in records:
             yield from self._read(record)
         yield from self._rest()
 
     def _take(self, lines: bytes) -> bool:
-        """Read lines of plain records. False, and nothing done, where another one is among them."""
+        """Read lines of plain records. Return False, and do nothing, if another record is among them."""
         if self._read_plain is None:
             return False
         try:
@@ -88,6 +99,8 @@ class DigestBuilder:
         entry, body = self._open.get(record.id), record.body
         if type(entry) in (_Open, Digest) or type(body.size) is not int:
             self._ended.extend(self._read(record.record()))
+            return
+        if entry is None and self._exchanges.is_late("request", record.id):
             return
         digest = Digest(record.id, "open", record.method or "?", record.url)
         self._place(digest, record.tags)
@@ -124,47 +137,51 @@ class DigestBuilder:
                 "b": {"size": body.size, "text": body.text},
             },
         )
-        del self._open[digest.id]
+        self._exchanges.hand_on(digest.id)
         self._ended.append(digest)
 
     def _read(self, record: Record) -> Iterator[Digest]:
-        """Look at a record; gives the exchange that ends with it."""
-        waiting = self._open
+        """Read a record; yield the exchange that is over with it."""
         kind = record["type"]
         if kind == "request-initiated":
             # The same head comes again with the request.
-            waiting.setdefault(text_of(record.get("id")), record)
-        elif kind in ("request", "websocket-request"):
-            identity = text_of(record.get("id"))
-            has_begun = type(waiting.get(identity)) in (_Open, Digest)
-            found = (self._begun(identity) if has_begun else None) or self._begin(record)
-            self._request(found, record)
-            if found.digest.kind != "open":  # its answer came before its body was complete
-                del waiting[found.digest.id]
-                yield found.digest
-        elif kind in _ENDS:
+            self._open.setdefault(text_of(record.get("id")), record)
+        elif kind in COMPLETE_TYPES:
+            yield from self._complete(record, kind)
+        elif kind in TERMINAL_TYPES:
             yield from self._end(record, kind)
-        elif kind in _FAULTS:
+        elif kind in CONNECTION_TYPES:
             yield self._fault(record, kind)
         else:
             self._other(record, kind)
 
+    def _complete(self, record: Record, kind: str) -> Iterator[Digest]:
+        identity = text_of(record.get("id"))
+        entry = self._open.get(identity)
+        if entry is None and self._exchanges.is_late(kind, identity):
+            return
+        found = (self._begun(identity) if type(entry) in (_Open, Digest) else None) or self._begin(record)
+        self._request(found, record)
+        if found.digest.kind != "open":  # its response was sent before its body was complete
+            self._exchanges.hand_on(identity)
+            yield found.digest
+
     def _rest(self) -> Iterator[Digest]:
-        """What never ended."""
+        """Yield the exchanges that are not over, and the tunnels."""
         for identity in list(self._open):
             entry = self._begun(identity)
             assert entry is not None
             if entry.digest.response < 0:
                 entry.digest.response = self._content({"k": entry.digest.kind})
             yield entry.digest
-        self._open.clear()
+        self._exchanges.rest()
 
     def _begin(self, record: Record) -> _Open:
         entry = self._open[text_of(record.get("id"))] = _Open(self._start(record))
         return entry
 
     def _begun(self, identity: str) -> _Open | None:
-        """The exchange of that id, if it has begun and not ended."""
+        """Return the current exchange of that id, or None."""
         entry = self._open.get(identity)
         if entry is None or type(entry) is _Open:
             return entry
@@ -245,13 +262,13 @@ class DigestBuilder:
             digest.first_byte = sent - start
         digest.response = self._content(content)
         if entry.request_seen:
-            del self._open[digest.id]
+            self._exchanges.hand_on(digest.id)
             yield digest
 
     def _other(self, record: Record, kind: str) -> None:
-        if kind in _TUNNELS:
+        if kind in OPENED_TYPES:
             digest = self._begin(record).digest
-            digest.method = _TUNNELS[kind]
+            digest.method = f"({LIFECYCLE[kind].unit})"
             digest.url = digest.host = place(record.get("destination"))
             digest.target = len(digest.url)
             return
@@ -263,9 +280,9 @@ class DigestBuilder:
         elif kind == "websocket-accepted":
             entry.digest.status = status_of(record)
             entry.accepted = fields_of(record.get("headers"))
-        elif kind in ("websocket-message-sent", "websocket-message-received"):
+        elif kind in MESSAGE_TYPES:
             self._message(entry.digest, record, kind)
-        elif kind in ("tls-passthrough-closed", "raw-passthrough-closed"):
+        elif kind in CLOSED_TYPES:
             entry.digest.kind = kind
             entry.digest.response = self._content({"k": kind})
 
@@ -274,7 +291,7 @@ class DigestBuilder:
         number = self._content({"b": body, "k": "binary" if record.get("isBinary") else "text"})
         if digest.messages is None:
             digest.messages = array("q")
-        digest.messages.append(number if kind == "websocket-message-sent" else ~number)
+        digest.messages.append(~number if LIFECYCLE[kind].side is Side.REQUEST else number)
 
     def _fault(self, record: Record, kind: str) -> Digest:
         request, answer = object_of(record.get("request")), object_of(record.get("response"))
@@ -290,7 +307,7 @@ class DigestBuilder:
         return digest
 
     def _content(self, content: dict[str, Any]) -> int:
-        """The number of a content in the spool."""
+        """Put a content into the spool, if no equal one is there, and return its number."""
         return self._spool.put(key_of(content, self._options.strict), content)
 
 

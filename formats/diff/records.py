@@ -1,7 +1,7 @@
-"""The records of a session as far as a comparison looks at them: most of a line is skipped, not read.
+"""The keys of records that a comparison needs: most of a line is skipped, not decoded.
 
-Plain requests and responses, which are nearly all records of a session, are read into structs of just the needed
-fields. Any other record, and any field of an unexpected type, is read as a mapping (`decode`).
+Plain requests and responses, which are nearly all records of a session, are decoded into structs of only the needed
+keys. Any other record, and any key of an unexpected type, is decoded as a mapping (`decode`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, ValueError)
-"""What the decoders raise for a line that they do not take."""
+"""The exceptions of the decoders for a line of another form."""
 
 
 class PlainBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -31,7 +31,7 @@ class ExchangeTimes(msgspec.Struct, gc=False):
 
 
 class Initiated(msgspec.Struct, gc=False, tag_field="type", tag="request-initiated"):
-    """A request whose head has come. The same head comes again with the complete request."""
+    """The head of a request. The `request` record has the same head again."""
 
     id: str
     method: str
@@ -49,12 +49,12 @@ class PlainRequest(msgspec.Struct, gc=False, tag_field="type", tag="request"):
     tags: list[str] = []
 
     def record(self) -> dict[str, Any]:
-        """As it would be read by `decode`, but for its header fields."""
+        """Return the record as `decode` returns it, but without header fields."""
         return _record(self, "request", self.body)
 
 
 class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
-    """A response whose fields are texts; one with `set-cookie` is read as a mapping."""
+    """A response whose header fields are strings; one with `set-cookie` is decoded as a mapping."""
 
     id: str
     statusCode: int | float
@@ -65,13 +65,13 @@ class PlainResponse(msgspec.Struct, gc=False, tag_field="type", tag="response"):
     timingEvents: ExchangeTimes | None = None
     trailers: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     error: dict[str, str | int | float | None] | msgspec.UnsetType = msgspec.UNSET
-    # Of the request: needed where that has no record of its own.
+    # Of the request: needed if that has no record of its own.
     method: str = ""
     url: str = ""
     tags: list[str] = []
 
     def record(self) -> dict[str, Any]:
-        """As it would be read by `decode`."""
+        """Return the record as `decode` returns it."""
         record = _record(self, "response", self.body)
         if self.timingEvents is not None:
             record["timingEvents"] = msgspec.structs.asdict(self.timingEvents)
@@ -86,9 +86,9 @@ Plain = Initiated | PlainRequest | PlainResponse
 
 
 def plain_decoder(*, requests: bool) -> Callable[[bytes], list[Plain]]:
-    """A decoder of lines that hold only plain records. It raises one of `UNREADABLE` for others, and for no lines.
+    """Return a decoder of lines of plain records. It raises one of `UNREADABLE` for other records, and for no lines.
 
-    `requests`: whether complete requests are among them; their header fields are not read.
+    `requests`: whether complete requests are among them; their header fields are not decoded.
     """
     decode: Any = msgspec.json.Decoder(Plain if requests else Initiated | PlainResponse).decode_lines
     return decode  # type: ignore[no-any-return]
@@ -125,8 +125,8 @@ _needed = msgspec.json.Decoder(_Needed).decode
 
 
 def decode(line: bytes) -> Any:
-    """What of a line is compared. Raises `orjson.JSONDecodeError` for a line that is no JSON."""
+    """Return the keys of a line that are compared. Raises `orjson.JSONDecodeError` for a line that is not JSON."""
     try:
         return _needed(line)
     except UNREADABLE:
-        return orjson.loads(line)  # which also says what is wrong
+        return orjson.loads(line)  # its error also names the fault

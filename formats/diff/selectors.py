@@ -1,76 +1,63 @@
-"""Selectors: `header:NAME`, `cookie:NAME`, `query:NAME`, `form:NAME`, `name:NAME`, `json:PATH`, `xml:PATH`,
-`text:REGEX`, words.
-
-The ones that take messages apart are those of redaction and replay; the words (`status`, `body`, `count`,
-`timing`, `error`, …) name what only a comparison knows.
-"""
+"""Selectors of differences: every kind of the vocabulary, and words for what only a comparison knows."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from mockrec.formats.diff.model import Item, Location, Subject
-from mockrec.formats.schema.errors import FormatError
+from mockrec.formats.diff.model.finding import Item, Location, Subject
+from mockrec.formats.schema import vocabulary
+from mockrec.formats.schema.vocabulary import SELECTOR_KINDS, Selector, SelectorError
 from mockrec.formats.text.regex import compile_regex, regex_fault
 
-_NAMED = ("header", "cookie", "query", "form", "trailer", "name")
-_WORDS = ("status", "body", "count", "timing", "error", "close", "event", "interim", "version", "reason")
-_FORM = re.compile(r"(?:(request|response)\.)?([a-z]+)(?::(.*))?", re.DOTALL)
+WORDS: Final = ("status", "reason", "error", "path", "body", "event", "interim", "close", "count", "timing")
+"""What only a comparison knows: areas of differences that have no name or path."""
 _SHOWN_KEY = re.compile(r"\[\?@\.(\w+==(?:\"(?:[^\"\\]|\\.)*\"|-?\d+))\]")
-"""How reports tell the items of an array apart, and the only filter that is taken here."""
+"""How reports name an item of an array, and the only filter that is allowed here."""
 _ITEM = "\x01"
-"""Begins the name that stands for such a filter while a path is read."""
+"""Begins the name that replaces such a filter while a path is parsed."""
 
 _XML_STEP = re.compile(r"(//?)(@?[^/\[\]@]+)(?:\[(\d+|\*)\])?")
 
 _Step = tuple[bool, tuple[str | int | tuple[str, int] | None, ...]]
-"""Whether it may lie deeper, and the names or indexes it takes; None is any."""
-
-
-class SelectorError(FormatError):
-    """A selector that cannot be understood."""
+"""Whether it selects at any depth, and the names or indexes it selects; None is any."""
 
 
 @dataclass(frozen=True)
-class DiffSelector:
-    """What to look at."""
+class DiffSelector(Selector):
+    """Differences to look at."""
 
-    text: str
-    """As it was written."""
-    message: str
-    """`request`, `response`, or empty for both."""
-    area: str
-    name: str = ""
+    text: str = ""
+    """The selector as it was written."""
     pattern: Any = None
-    """Of `text:`: an expression of RE2."""
-    steps: tuple[_Step, ...] = field(default=())
-    """Of `json:` and `xml:`."""
+    """Of `text:`: the compiled expression."""
+    steps: tuple[_Step, ...] = ()
+    """Of `json:` and `xml:`: the path."""
 
     def matches(self, subject: Subject) -> bool:
-        """Whether it names what a finding is about, or something that holds it."""
-        if self.message and subject.message and self.message != subject.message:
+        """Return whether it selects the subject of a finding, or an object that contains it."""
+        if not self.is_about(subject.message):
             return False
-        if self.area in ("json", "xml"):
-            return subject.area == self.area and any(
+        if self.kind in ("json", "xml"):
+            return subject.area == self.kind and any(
                 _covers(self.steps, location) for location in subject.locations if location is not None
             )
-        if self.area == "name":
+        if self.kind == "name":
             return self._named(subject)
-        if self.area == "body":
+        if self.kind == "body":
             return subject.area in ("body", "json", "xml", "text", "form", "event")
-        if self.area != subject.area:
+        if self.kind != subject.area:
             return False
-        return not self.name or self.name.lower() == subject.name.lower()
+        return not self.value or self.value.lower() == subject.name.lower()
 
     def _named(self, subject: Subject) -> bool:
         if subject.name:
-            return subject.name.lower() == self.name.lower()
+            return subject.name.lower() == self.value.lower()
         return any(
-            str(part[0] if isinstance(part, tuple) else part).removeprefix("@").lower() == self.name.lower()
+            str(part[0] if isinstance(part, tuple) else part).removeprefix("@").lower() == self.value.lower()
             for location in subject.locations
             for part in location or ()
             if not isinstance(part, int)
@@ -78,39 +65,28 @@ class DiffSelector:
 
 
 def parse_selector(text: str) -> DiffSelector:
-    """Read a selector. `SelectorError` says what was expected."""
-    match = _FORM.fullmatch(text.strip())
-    if match is None:
-        raise SelectorError(f"{text!r}: {_expected()}")
-    message, area, name = match[1] or "", match[2], match[3]
-    if area in _WORDS and name is None:
-        return DiffSelector(text, message, area)
-    if not name or area not in (*_NAMED, "json", "xml", "text"):
-        raise SelectorError(f"{text!r}: {_expected()}")
-    if area == "json":
-        return DiffSelector(text, message, area, steps=_steps(text, name))
-    if area == "xml":
-        return DiffSelector(text, message, area, steps=_xml_steps(text, name))
-    if area == "text":
-        if fault := regex_fault(name):
+    """Return the selector that a text has. Raises `SelectorError`."""
+    found = vocabulary.parse_selector(text.strip(), SELECTOR_KINDS, WORDS)
+    kind, value, side = found.kind, found.value, found.side
+    if kind == "json":
+        return DiffSelector(kind, value, side, text, steps=_steps(text, value))
+    if kind == "xml":
+        return DiffSelector(kind, value, side, text, steps=_xml_steps(text, value))
+    if kind == "text":
+        if fault := regex_fault(value):
             raise SelectorError(f"{text!r}: {fault}")
-        return DiffSelector(text, message, area, pattern=compile_regex(name, captures=True))
-    return DiffSelector(text, message, area, name)
+        return DiffSelector(kind, value, side, text, compile_regex(value, captures=True))
+    return DiffSelector(kind, value, side, text)
 
 
 def parse_place(path: str) -> Callable[[Location], bool]:
-    """Whether a place is the one, or one of those, that a JSONPath names. Raises `SelectorError`."""
+    """Return a predicate of locations: does a JSONPath lead to one? Raises `SelectorError`."""
     steps = _steps(path, path)
     return lambda location: _leads_to(steps, location)
 
 
-def _expected() -> str:
-    named = ", ".join(f"{area}:NAME" for area in _NAMED)
-    return f"expected one of {named}, json:PATH, xml:PATH, text:REGEX, or a word: {', '.join(_WORDS)}"
-
-
 def _steps(text: str, path: str) -> tuple[_Step, ...]:
-    # Imported here: only a path needs them, and they take a tenth of a second.
+    # Imported here: only a path needs them, and the import takes a tenth of a second.
     from jsonpath_rfc9535 import compile as compile_path
     from jsonpath_rfc9535.exceptions import JSONPathError
     from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
@@ -131,14 +107,14 @@ def _steps(text: str, path: str) -> tuple[_Step, ...]:
             elif isinstance(selector, WildcardSelector):
                 taken.append(None)
             else:
-                # Other filters and slices would have to see the documents.
+                # Other filters and slices depend on the documents.
                 raise SelectorError(f"{text!r}: only names, indexes, [*], .. and [?@.id==…] can be used here")
         steps.append((isinstance(segment, JSONPathRecursiveDescentSegment), tuple(taken)))
     return tuple(steps)
 
 
 def _xml_steps(text: str, path: str) -> tuple[_Step, ...]:
-    """The steps of `/order/item[2]/@price`; `//` and `*` as in XPath, and `[*]` is every one."""
+    """Return the steps of `/order/item[2]/@price`; `//` and `*` as in XPath, and `[*]` is every element."""
     steps: list[_Step] = []
     end = 0
     while end < len(path):
@@ -153,18 +129,18 @@ def _xml_steps(text: str, path: str) -> tuple[_Step, ...]:
 
 
 def _covers(steps: tuple[_Step, ...], location: Location) -> bool:
-    """Whether the steps lead to a place on the way to a location, or to the location itself."""
+    """Return whether the steps lead to a location, or to an object that contains it."""
     return bool(_reached(steps, location))
 
 
 def _leads_to(steps: tuple[_Step, ...], location: Location) -> bool:
-    """Whether the steps lead to a location itself."""
+    """Return whether the steps lead to the location itself."""
     return len(location) in _reached(steps, location)
 
 
 def _reached(steps: tuple[_Step, ...], location: Location) -> set[int]:
-    """How many parts of a location the steps may take."""
-    # All ways at once: with several `..` there are far more of them than places.
+    """Return the lengths of the beginnings of a location that the steps lead to."""
+    # All ways at once: with several `..` there are far more ways than beginnings.
     reached = {0}
     for deep, taken in steps:
         starts = range(min(reached), len(location)) if deep else reached

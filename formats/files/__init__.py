@@ -1,1 +1,1 @@
-"""Session files as bytes and lines: written in whole units, compressed, rotated, locked, read again."""
+"""Session files as bytes and lines: writing, compression, rotation, locks, reading."""

@@ -1,7 +1,7 @@
 """Compressed logs: independent gzip members or zstd frames of whole lines.
 
-After a crash every whole frame can be read, so a frame is closed when it has about 1 MiB, or when
-what it holds is about to be a second old.
+After a crash every complete frame is readable. So a frame is closed at about 1 MiB, or before its first line is a
+second old.
 """
 
 from __future__ import annotations
@@ -15,56 +15,58 @@ from mockrec.formats.files.outfile import OutFile
 FRAME_BYTES = 1024 * 1024
 """Uncompressed bytes after which a frame is closed."""
 FRAME_AGE_MS = 900.0
-"""Age at which a frame is closed: with a sync point every 50 ms, never more than a second is at risk."""
+"""Age at which a frame is closed: with a sync point every 50 ms, a crash never loses more than a second."""
 
 Compress = Callable[[bytes], bytes]
 
 
 class Sink(Protocol):
-    """Where batches of whole lines go. Used by one thread.
+    """The destination of batches of whole lines. Used by one thread.
 
-    A slow one may say in `most_waiting` how many bytes of lines may wait for it: what waits is lost by a kill. One that
-    is sure to take what it is given says in `most_at_once` how much of it that may be.
+    Two attributes are optional. `most_waiting`, of a slow sink: the bytes of lines that may wait for it, because a kill
+    loses them. `most_at_once`: the bytes that one call of `write` may get.
     """
 
     name: str
 
     def write(self, data: bytes) -> None:
-        """Take whole lines. Raises `OutputError`."""
+        """Write whole lines. Raises `OutputError`."""
 
     def sync_point(self, now: float | None = None) -> None:
-        """A chance to close a frame, and to look whether what was written is still there: `now` in monotonic
-        milliseconds, None to close a frame at once. Raises `OutputError`."""
+        """Close a frame if it is time, and check that the written file still exists.
+
+        `now` is in monotonic milliseconds; None closes the frame at once. Raises `OutputError`.
+        """
 
     def close(self) -> None:
-        """Write what is left and close the file. Raises `OutputError`; may be called twice."""
+        """Write the waiting lines and close the file. Raises `OutputError`; may be called twice."""
 
 
 @runtime_checkable
 class FileOutput(Sink, Protocol):
-    """A sink of something that is written from a beginning to an end, as a conversion is."""
+    """A sink that can be given up before its end, as a conversion needs it."""
 
     def discard(self) -> None:
-        """Leave no unfinished file, as far as that is possible; `close` does nothing then."""
+        """Remove the unfinished file, as far as possible. A later `close` does nothing."""
 
 
 class FrameSink:
-    """Collects lines and writes them a frame at a time."""
+    """Collects lines and writes them as compressed frames."""
 
     def __init__(self, file: OutFile, compress: Compress) -> None:
         self.name = file.name
         self.locked = file.locked
         """False where the file system has no locks."""
         self.file = file
-        """The file itself."""
+        """The file that is written."""
         self._compress = compress
         self._lines: list[bytes] = []
         self._size = 0
         self._fresh_at: float | None = None
-        """The last sync point at which nothing was waiting: everything waiting now is younger."""
+        """The last sync point at which no line was waiting: every waiting line is younger."""
 
     def write(self, data: bytes) -> None:
-        """Take whole lines; they reach the file with their frame."""
+        """Add whole lines to the frame; they reach the file with it."""
         self._lines.append(data)
         self._size += len(data)
         if self._size >= FRAME_BYTES:
@@ -104,12 +106,12 @@ class FrameSink:
 
 
 def gzip_member(data: bytes) -> bytes:
-    """One gzip member (RFC 1952), without a time so that equal logs are equal files."""
+    """One gzip member (RFC 1952), without a time, so that equal logs are equal files."""
     return gzip.compress(data, compresslevel=6, mtime=0)
 
 
 def zstd_frames() -> Compress:
-    """A function that makes one zstd frame (RFC 8878) of its argument, with a checksum."""
+    """A function that compresses its argument to one zstd frame (RFC 8878), with a checksum."""
     # Imported here: only compressed logs need it.
     import zstandard
 

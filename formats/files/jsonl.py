@@ -1,23 +1,16 @@
-"""JSON Lines: records → lines, and the sink a recorder writes them to."""
+"""JSON Lines: records → lines and back, and the sink to which a recorder writes lines."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from mockrec.formats.files.frames import FrameSink, Sink, gzip_member, zstd_frames
-from mockrec.formats.files.outfile import STDOUT, OutFile, open_output
-from mockrec.formats.parquet.paths import is_uri
+from mockrec.formats.files.outfile import OutFile
 from mockrec.formats.schema.body import encode_body
-from mockrec.formats.schema.errors import FormatError
-
-OUTPUT_FORMATS = ("jsonl", "jsonl.gz", "jsonl.zst", "har", "parquet")
-_EXTENSIONS = {".jsonl": "jsonl", ".gz": "jsonl.gz", ".zst": "jsonl.zst", ".har": "har", ".parquet": "parquet"}
+from mockrec.formats.schema.errors import SessionError
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,7 +19,7 @@ _MAX_DEPTH = 200
 
 
 def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """A line for each record. No record is lost: what JSON has no form for is converted, see `_plain`."""
+    """One line for each record. No record is lost: values that JSON cannot hold are converted, see `_plain`."""
     dumps = orjson.dumps
     try:
         return [dumps(record, None, _LINE) for record in records]
@@ -35,7 +28,7 @@ def encode_each(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
 
 
 def encode_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """The lines of all of them."""
+    """The lines of all records, joined."""
     return b"".join(encode_each(records))
 
 
@@ -47,10 +40,10 @@ def _encode_one(record: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any, inside: frozenset[int]) -> Any:
-    """A value JSON can hold: lone surrogates become U+FFFD, integers beyond 64 bit their digits as text,
-    bytes the form of a body, everything else what orjson makes of it, or its `str()`.
+    """Convert a value to one that JSON can hold.
 
-    `inside` has the containers the value is in, by identity.
+    Lone surrogates become U+FFFD, integers beyond 64 bits a text with their digits, bytes a body in the log's form, and
+    any other object what orjson makes of it, or its `str()`. `inside`: the containers around the value, by identity.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -84,7 +77,7 @@ def _plain_collection(value: Collection[Any], inside: frozenset[int]) -> Any:
 def _text(value: Any) -> str:
     try:
         return _whole_text(str(value))
-    except Exception:  # whatever an object's own __str__ does: the record is worth more
+    except Exception:  # an object's own __str__ may raise anything; the record must not be lost
         return f"({type(value).__name__})"
 
 
@@ -96,30 +89,46 @@ def _digits(value: int) -> str:
     try:
         return str(value)
     except ValueError:
-        # Python refuses to write very long integers in decimal (it takes quadratic time), never in hex.
+        # Python refuses to convert very long integers to decimal, which takes quadratic time, but not to hex.
         return hex(value)
 
 
+def load_record(raw: bytes) -> dict[str, Any]:
+    """The record of a line that may have been checked only in part. Raises `SessionError` for invalid JSON: `1e999`."""
+    try:
+        record = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _not_a_record(raw, str(error)) from None
+    if not isinstance(record, dict):
+        raise _not_a_record(raw, "it is no object")
+    return record
+
+
+def _not_a_record(raw: bytes, why: str) -> SessionError:
+    start = ascii(raw[:80].decode("utf-8", "replace"))
+    return SessionError("the session", f"expected a record, found {start} ({why}); mockrec verify names its line")
+
+
 class JsonlSink:
-    """Appends whole lines to a file, a device or stdout; each batch is handed to the system at once."""
+    """Appends whole lines to a file, a device or stdout; each batch is given to the system at once."""
 
     def __init__(self, file: OutFile) -> None:
         self.name = file.name
         self.locked = file.locked
         """False where the file system has no locks."""
         self.file = file
-        """The file itself."""
+        """The file that is written."""
 
     def write(self, data: bytes) -> None:
         """Append whole lines. After a failure the file ends with its last whole line.
 
-        Raises `OutputError` (disk full, file too large), `OutputClosedError` for a closed pipe; after
-        a failure each further call raises it again.
+        Raises `OutputError` (disk full, file too large), or `OutputClosedError` for a closed pipe. After a failure each
+        further call raises the same error.
         """
         self.file.write(data, lines=True)
 
     def sync_point(self, now: float | None = None) -> None:
-        """Nothing waits here, but the file may be gone; see `Sink`."""
+        """Check that the file still exists; no line is waiting. See `Sink`."""
         if now is not None:
             self.file.check(now)
 
@@ -130,60 +139,3 @@ class JsonlSink:
     def discard(self) -> None:
         """Close the file and remove it."""
         self.file.discard()
-
-
-def open_sink(
-    path: str | Path,
-    *,
-    force: bool = False,
-    file_mode: int = 0o600,
-    output_format: str | None = None,
-    live: bool = False,
-) -> Sink:
-    """Open the output of a recording, or of a conversion. `-` is stdout.
-
-    `live`: what is written has to be readable at any moment, also after a crash.
-
-    `output_format` is one of `OUTPUT_FORMATS`; without it the extension decides (`.gz`, `.zst`, `.har`, `.parquet` or a
-    folder for a data set, otherwise plain JSON Lines). Raises `OutputExistsError`, `OutputError`, or `FormatError`
-    for a format that cannot be written.
-    """
-    chosen = output_format or format_of(str(path))
-    if chosen not in OUTPUT_FORMATS:
-        raise FormatError(
-            f"{path}: writing {chosen} is not available in this version, only {', '.join(OUTPUT_FORMATS)}"
-        )
-    if str(path) == "-":
-        if chosen != "jsonl":
-            raise FormatError("stdout takes plain JSON Lines only (--format jsonl)")
-        return JsonlSink(OutFile(STDOUT, "stdout"))
-    if chosen == "har":
-        # Imported here, like all that follows: only such outputs need it.
-        from mockrec.formats.har.sink import open_har
-
-        return open_har(Path(path), force=force, file_mode=file_mode)
-    if chosen == "parquet" and live:
-        from mockrec.formats.parquet.journal import open_journal_sink
-
-        return open_journal_sink(str(path), force=force, file_mode=file_mode)
-    if chosen == "parquet":
-        from mockrec.formats.parquet.sink import open_table_sink
-
-        return open_table_sink(str(path), force=force, file_mode=file_mode)
-    if is_uri(str(path)):
-        raise FormatError(f"{path}: only Parquet can be written to object stores (NAME.parquet, or a folder)")
-    file = open_output(Path(path), force=force, file_mode=file_mode)
-    if chosen == "jsonl.gz":
-        return FrameSink(file, gzip_member)
-    if chosen == "jsonl.zst":
-        return FrameSink(file, zstd_frames())
-    return JsonlSink(file)
-
-
-def format_of(path: str) -> str:
-    """The format that a file's name asks for."""
-    lower = (path.partition("?")[0] if is_uri(path) else path).lower()
-    if lower.endswith("/") or os.path.isdir(path):  # which takes names that are too long
-        return "parquet"
-    other = "parquet" if is_uri(path) else "jsonl"
-    return next((chosen for extension, chosen in _EXTENSIONS.items() if lower.endswith(extension)), other)

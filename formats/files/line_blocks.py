@@ -8,17 +8,17 @@ from mockrec.formats.files.reader import Lines
 from mockrec.formats.schema.errors import SessionError
 
 MAX_LINE = 512 * 1024 * 1024
-"""A line longer than this is no record: bounds the memory a wrong file can take."""
+"""A line longer than this is no record: limits the memory that a wrong file can take."""
 _PIECE = 16 * 1024
-"""Bytes of lines that are offered at once: of a piece that is refused each line is looked at."""
+"""Bytes of lines that `not_consumed` offers at once. If they are refused, each of their lines is offered alone."""
 
 
 class LineBlocks:
-    """Iterate it for the lines without their line ends. Raises `SessionError` for a line beyond `MAX_LINE`."""
+    """The lines of a source, without their line ends. Raises `SessionError` for a line longer than `MAX_LINE`."""
 
     def __init__(self, source: Lines) -> None:
         self.number = 0
-        """Lines that were given so far, blank ones included."""
+        """The number of lines read so far, blank ones included."""
         self._source = source
         self._current: Iterator[bytes] = iter(())
         self._blocks = self._read()
@@ -33,11 +33,11 @@ class LineBlocks:
                 return
             self._current = iter(block.split(b"\n"))
 
-    def left_by(self, take: Callable[[bytes], bool]) -> Iterator[bytes]:
-        """The lines that `take` leaves.
+    def not_consumed(self, take: Callable[[bytes], bool]) -> Iterator[bytes]:
+        """The lines that `take` does not consume.
 
-        It is called with one or more whole lines, and returns True for having read them all; otherwise it is called
-        again for each of them.
+        `take` is called with one or more whole lines and returns True if it has consumed all of them. Otherwise it is
+        called again for each single line.
         """
         yield from (line for line in self._rest_of_block() if not take(line))
         for block in self._blocks:
@@ -51,7 +51,7 @@ class LineBlocks:
                         yield line
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Stop reading. The source itself stays open."""
         self._blocks.close()
 
     def _rest_of_block(self) -> Iterator[bytes]:
@@ -60,28 +60,28 @@ class LineBlocks:
             yield line
 
     def _read(self) -> Generator[bytes, None, None]:
-        """Blocks of whole lines, the last one without its line end."""
-        begun: list[bytes] = []
+        """Blocks of whole lines, each without its last line end."""
+        pending: list[bytes] = []
         size = 0
         for chunk in self._source:
             end = chunk.rfind(b"\n")
             if end >= 0:
-                yield b"".join([*begun, memoryview(chunk)[:end]])
-                begun, size = [], 0
+                yield b"".join([*pending, memoryview(chunk)[:end]])
+                pending, size = [], 0
             rest = chunk[end + 1 :]
             if rest:
-                begun.append(rest)
+                pending.append(rest)
                 size += len(rest)
                 if size > MAX_LINE:
                     raise SessionError(self._source.name, f"no record is longer than {MAX_LINE} bytes", self.number + 1)
-        if begun:
-            yield b"".join(begun)
+        if pending:
+            yield b"".join(pending)
 
 
 def _pieces(block: bytes) -> Iterator[tuple[bytes, int]]:
-    """Whole lines of `_PIECE` bytes or a little more, and how many lines they are.
+    """Split a block into whole lines of `_PIECE` bytes or a little more, each piece with its number of lines.
 
-    Line ends are looked for one by one, which takes half of the time that counting bytes does where lines are long.
+    Searching the line ends one by one takes half the time of `bytes.count` where lines are long.
     """
     start = 0
     while start <= len(block):

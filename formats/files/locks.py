@@ -1,7 +1,7 @@
-"""One writer for a file: a lock that its process loses when it ends, however it ends. Readers are not hindered.
+"""A lock that gives a file one writer; readers ignore it. The system releases it when its process ends, for any reason.
 
-The lock is `flock`'s, on the open file: a rename, a copy or the end of another process does not give it away. Some
-network file systems have no such locks; there everybody gets one, and the caller may say so.
+It is the lock of `flock`, on the open file: a rename, a copy or the end of another process does not release it. Some
+network file systems have no such locks; `lock` then returns `UNLOCKED`, and callers can warn.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
 _TRIES = 10
 _PAUSE_SECONDS = 0.01
-"""Whoever only looks whether there is a lock (`is_held`) has one for a moment."""
+"""`is_held` in another process holds a shared lock for a moment, so `lock` tries several times."""
 
 LOCKED = "locked"
 BUSY = "busy"
 UNLOCKED = "unlocked"
-"""There are no locks here."""
+"""This file system has no locks."""
 
 
 def lock(fd: int, *, wait: bool = False) -> str:
-    """Take the lock of an open file, until it is closed: `LOCKED`, `BUSY` where another has it, `UNLOCKED`."""
+    """Lock an open file until it is closed. Returns `LOCKED`, `BUSY` (another process has the lock) or `UNLOCKED`."""
     try:
         import fcntl
-    except ImportError:  # Windows, where an open file cannot be replaced or removed by others
+    except ImportError:  # Windows, where other processes cannot replace or remove an open file
         return UNLOCKED
     for left in reversed(range(_TRIES)):
         try:
@@ -43,7 +43,7 @@ def lock(fd: int, *, wait: bool = False) -> str:
 
 
 def is_held(path: str | Path) -> bool:
-    """Whether somebody is writing a file. A named pipe is not opened, nobody would expect that."""
+    """Whether another process has locked a file. A named pipe is not opened: that has effects on its other end."""
     try:
         import fcntl
     except ImportError:
@@ -66,7 +66,7 @@ def is_held(path: str | Path) -> bool:
 
 
 def holder(path: str | Path) -> int | None:
-    """The process that has the lock of a file, where the system tells (Linux: `/proc/locks`)."""
+    """The id of the process that has the lock of a file, where the system lists locks (Linux: `/proc/locks`)."""
     try:
         found = os.stat(path)
         text = Path("/proc/locks").read_text(encoding="ascii")
@@ -81,6 +81,6 @@ def holder(path: str | Path) -> int | None:
 
 
 def held_by(path: str | Path) -> str:
-    """`process 1234`, or `another program`."""
+    """The process that has the lock, for a message: `process 1234`, or `another program`."""
     pid = holder(path)
     return "another program" if pid is None else f"process {pid}"

@@ -1,4 +1,4 @@
-"""One output file: created once, locked, written in whole units, cut back when a write fails, and looked after.
+"""One output file: created exclusively, locked, written in whole units, truncated after a failed write, and checked.
 
 Knows nothing of records: a unit is a line of a plain log, or a frame of a compressed one.
 """
@@ -24,27 +24,27 @@ from mockrec.formats.schema.errors import (
 STDOUT = 1
 STDOUT_NAME = "stdout"
 CHECK_MS = 250.0
-"""How often `check` looks, however often it is called."""
+"""The shortest time between two checks; `check` may be called more often."""
 
 
 class OutFile:
     """A file descriptor with its name. Methods raise `OutputError`, `OutputClosedError` for a closed pipe."""
 
     def __init__(self, fd: int, name: str, *, locked: bool = True) -> None:
-        """`locked` is False where there are no locks: another program may write the file as well."""
+        """`locked` is False where the file system has no locks: another program may write to the file as well."""
         self.name = name
         self.locked = locked
         self._fd = fd
         try:
             found = os.fstat(fd)
         except OSError as error:
-            # A stdout that was closed before we started.
+            # stdout was closed before the program started.
             raise OutputError(name, error.strerror or str(error)) from None
         self._regular = stat.S_ISREG(found.st_mode)
-        # Python's TemporaryFile as stdout never had a name.
+        # If stdout is a TemporaryFile of Python, it never had a name.
         self._had_name = found.st_nlink > 0
         self._size = found.st_size
-        """How long it has to be."""
+        """The expected size of the file."""
         self._check_at = 0.0
         self._failure: OutputError | None = None
         self._closed = False
@@ -56,18 +56,17 @@ class OutFile:
 
     @property
     def is_regular(self) -> bool:
-        """Whether it is a file on disk: a pipe or a device may take what is written as slowly as it likes."""
+        """Whether it is a file on disk. A pipe or a device may block for any time."""
         return self._regular
 
     @property
     def size(self) -> int:
-        """Bytes that are written."""
+        """The number of bytes in the file."""
         return self._size
 
     def write(self, data: bytes, *, lines: bool) -> None:
-        """Append `data`. When that fails, what was written of it is taken back.
-
-        With `lines`, whole lines of it that did reach the file stay; otherwise none of it does.
+        """Append `data`. If that fails, truncate the file: with `lines` after the last whole line of `data` that was
+        written, otherwise to its size before the call.
         """
         if self._failure is not None:
             raise self._failure
@@ -84,16 +83,16 @@ class OutFile:
         self._size += written
 
     def check(self, now: float) -> None:
-        """Look whether the file is still there, and as long as it was written: `now` in monotonic milliseconds.
+        """Check that the file still exists and has its expected size. `now` is in monotonic milliseconds.
 
-        Raises `OutputLostError`, and so does each further call and write. A renamed file is no loss.
+        Raises `OutputLostError`; after that each further check and write raises it, too. A renamed file is not lost.
         """
         if now >= self._check_at:
             self._check_at = now + CHECK_MS
             self._check()
 
     def close(self) -> None:
-        """Close; calling it twice is fine. Stdout stays open, it is not ours."""
+        """Close the file; a second call does nothing. Stdout stays open, because mockrec has not opened it."""
         if self._closed:
             return
         self._closed = True
@@ -106,30 +105,30 @@ class OutFile:
             try:
                 os.close(self._fd)
             except OSError as error:
-                # Network file systems report a full disk only here.
+                # Some network file systems report a full disk only in `close`.
                 raise OutputError(self.name, error.strerror or str(error)) from None
 
     def discard(self) -> None:
-        """Close, and remove the file, unless it is stdout, a device or a pipe, or has another name by now."""
+        """Close and remove the file, unless it is stdout, a device or a pipe, or was renamed."""
         if self._closed:
             return
         self._closed = True
         if self._fd == STDOUT:
             return
         if self._regular and self.is_named(Path(self.name)):
-            with suppress(OSError):  # a folder that may not be written any more
+            with suppress(OSError):  # the folder may have become read-only
                 os.unlink(os.path.realpath(self.name))
         os.close(self._fd)
 
     def is_named(self, path: Path) -> bool:
-        """Whether a path is the name of this very file: not after a rename."""
+        """Whether a path leads to this file: False after a rename."""
         try:
             return os.path.samestat(path.stat(), os.fstat(self._fd))
         except OSError:
             return False
 
     def detach(self) -> int:
-        """The descriptor, with its lock, for somebody who writes in another way and closes it."""
+        """Give the descriptor, with its lock, to the caller, who closes it."""
         self._closed = True
         return self._fd
 
@@ -140,7 +139,7 @@ class OutFile:
             return
         try:
             found = os.fstat(self._fd)
-            # A redirected stdout is others' as well: they may have written behind us.
+            # Other processes may append to a redirected stdout.
             expected = os.lseek(self._fd, 0, os.SEEK_CUR) if self._fd == STDOUT else self._size
         except OSError as error:
             self._failure = OutputError(self.name, error.strerror or str(error))
@@ -160,7 +159,7 @@ class OutFile:
         try:
             return os.write(self._fd, view)
         except BlockingIOError:
-            # Whoever shares our stdout may have switched it to non-blocking.
+            # A process that shares stdout with this one may have made it non-blocking.
             select.select([], [self._fd], [])
             return 0
 
@@ -169,30 +168,30 @@ class OutFile:
             return OutputClosedError(self.name)
         if self._regular and torn:
             try:
-                # The end is asked for: a redirected stdout may have held something before.
+                # From the current end, not from zero: a redirected stdout may have had content before.
                 os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR) - torn)
             except OSError:
-                # The torn end stays; readers accept it. The first error is the one to tell.
+                # The torn line stays; readers accept it. The first error is the one to report.
                 pass
         return OutputError(self.name, error.strerror or str(error))
 
 
 def open_output(path: Path, *, force: bool, file_mode: int, readable: bool = False) -> OutFile:
-    """Create the file, exclusively, and lock it; with `force` an existing one that nobody writes is emptied first.
+    """Create a file exclusively and lock it. With `force`, empty an existing file that no other process writes.
 
-    Devices and named pipes are opened as they are, nothing of them can be overwritten. `readable`: also to be read, and
-    written at any place. Raises `OutputExistsError`, `OutputBusyError` or `OutputError`.
+    Devices and named pipes are only opened: they have no content to overwrite. `readable` opens the file for reading
+    and for writing at any offset, too. Raises `OutputExistsError`, `OutputBusyError` or `OutputError`.
     """
     name = str(path)
     is_stream = _is_stream(path)
     flags = os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    # What another program cuts is then short afterwards, and has no hole that nobody sees.
+    # With O_APPEND, a file that another program truncates stays short, and `check` sees that; no hole hides it.
     flags |= os.O_RDWR if readable and not is_stream else os.O_WRONLY | os.O_APPEND
     if not (force or is_stream):
         flags |= os.O_EXCL
     try:
         if is_pipe(path):
-            # A named pipe without a reader would be waited for here, and nobody could say so.
+            # A blocking open would wait here for a reader, without a message.
             fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             os.set_blocking(fd, True)
         else:
@@ -203,7 +202,7 @@ def open_output(path: Path, *, force: bool, file_mode: int, readable: bool = Fal
         raise exists_already(name) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         no_reader = isinstance(error, OSError) and error.errno == errno.ENXIO
-        why = "nobody reads from this named pipe" if no_reader else getattr(error, "strerror", None) or str(error)
+        why = "no process reads from this named pipe" if no_reader else getattr(error, "strerror", None) or str(error)
         raise OutputError(name, why) from None
     try:
         locked = True
@@ -224,12 +223,12 @@ def open_output(path: Path, *, force: bool, file_mode: int, readable: bool = Fal
 
 
 def exists_already(name: str) -> OutputError:
-    """Why an existing file is not overwritten: another program writes it, or nobody said --force."""
+    """The error for an existing file: another program writes it, or `--force` is missing."""
     return OutputBusyError(name, locks.held_by(name)) if locks.is_held(name) else OutputExistsError(name)
 
 
 def is_pipe(path: str | Path) -> bool:
-    """Whether there is a named pipe under this name."""
+    """Whether the path is a named pipe."""
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -245,9 +244,9 @@ def _is_stream(path: Path) -> bool:
 
 
 def _set_mode(path: Path, file_mode: int) -> None:
-    """Exactly the mode asked for: neither the umask nor a replaced file's mode has a say."""
+    """Set exactly this mode, whatever the umask and the mode of a replaced file are."""
     try:
         path.chmod(file_mode)
     except PermissionError:
-        # Somebody else's file that we may write but not change: --force asked for it.
+        # The file of another user, which this one may write but not chmod; --force asked for it.
         pass

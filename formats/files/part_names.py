@@ -1,4 +1,4 @@
-"""The names of a session's parts: `session.jsonl`, `session.0002.jsonl`, `session.0003.jsonl` and so on."""
+"""The file names of a session's parts: `session.jsonl`, `session.0002.jsonl`, `session.0003.jsonl` and so on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PART = re.compile(r"\.(\d{4,})$")
 
 
 def part_path(path: str, number: int) -> str:
-    """Where part `number` of the session at `path` is; the first one has no number in its name."""
+    """The path of part `number` of the session at `path`; the first part has no number in its name."""
     if number == 1:
         return path
     folder, name = os.path.split(path)
@@ -21,7 +21,7 @@ def part_path(path: str, number: int) -> str:
 
 
 def first_path(path: str) -> str:
-    """The name of the first part, for that of any part; a name without a number is its own."""
+    """The path of the first part, given that of any part; a name without a number is returned as it is."""
     folder, name = os.path.split(path)
     found = _SUFFIX.search(name)
     cut = found.start() if found is not None and found.start() > 0 else len(name)
@@ -30,7 +30,7 @@ def first_path(path: str) -> str:
 
 
 def numbered_parts(path: str) -> list[Path]:
-    """The files that are named as later parts of a session are."""
+    """The files next to `path` whose names are those of its later parts."""
     folder, wanted = Path(path).parent, os.path.basename(path)
     try:
         names = sorted(entry.name for entry in os.scandir(folder))

@@ -1,4 +1,4 @@
-"""Files that are read whole: rules, baselines, certificates, keys. Devices and pipes have no end; these have one."""
+"""Reads whole files up to a limit: rules, baselines, certificates, keys. A device or a pipe may have no end."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 
 MIB: Final = 1024 * 1024
 RULES_LIMIT: Final = 64 * MIB
-"""Bytes of a rule file, and of a file that it names and that is read with it."""
+"""Bytes of a rule file, and of each file that is included in it."""
 BODY_LIMIT: Final = 256 * MIB
-"""Bytes of a file that becomes a body as a whole."""
+"""Bytes of a file whose content is a body."""
 REPORT_LIMIT: Final = 64 * MIB
 """Bytes of a baseline."""
 SMALL_LIMIT: Final = 16 * MIB
@@ -20,7 +20,7 @@ _PIECE = 1 * MIB
 
 
 def read_small(path: str | PathLike[str], limit: int = SMALL_LIMIT) -> bytes:
-    """The bytes of a file, of which there are at most `limit`. Raises OSError, EFBIG where there are more."""
+    """Read a file of at most `limit` bytes. Raises OSError, with EFBIG for a larger file."""
     pieces: list[bytes] = []
     left = limit
     with open(path, "rb", buffering=0) as file:

@@ -1,11 +1,11 @@
-"""Records in file order → entries, each when its exchange ends. Remembers only what is open, and not too much of that.
+"""Records in file order → entries, each when its exchange ends. In memory are the open exchanges, up to a limit.
 
-Records that belong to no open exchange are homeless: they stand behind the entries, in `log._mockrec.events`. That part
-is written again with every flush, so when there are many of them, the next entry takes them along (`_mockrec.others`).
-What is open is written with every flush too, so it is made quickly: its records stand there whole, as they came, and
-only the last `SHOWN_MESSAGES` in the form that viewers show. Long conversations would fill the memory: when open
-exchanges hold more than `OPEN_BYTES` of messages and pieces, the longest is written so far, as an entry of its own with
-`_mockrec.more`, and goes on in a further one.
+Records of no open exchange are orphans: they follow the entries, in `log._mockrec.events`. That part is written again
+with every flush, so if there are many orphans, the next entry takes them along (`_mockrec.others`). Open exchanges are
+written with every flush too, so their entries are made quickly: they have the records whole, as they are in the log,
+and only the last `SHOWN_MESSAGES` in the form that viewers show. Long exchanges would fill the memory: if the open ones
+hold more than `OPEN_BYTES` of messages and body pieces, the longest is written so far, as an entry with
+`_mockrec.more`, and continues in a further entry.
 """
 
 from __future__ import annotations
@@ -18,42 +18,52 @@ from mockrec.formats.har.delta import pack
 from mockrec.formats.har.entry import make_entry
 from mockrec.formats.har.fields import items, mapping, text
 from mockrec.formats.har.pages import Pages
-from mockrec.formats.schema.events import DEFAULT_EVENTS, FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.schema.lifecycle import (
+    DEFAULT_EVENTS,
+    FIRST_TYPES,
+    REQUEST_HEADS,
+    RESPONSE_HEADS,
+    TERMINAL_TYPES,
+    Unit,
+    is_upgrade,
+    types_where,
+)
 from mockrec.formats.text.json import dump
 
 Record = dict[str, Any]
 
 OPEN_BYTES = 1024 * 1024
-HOMELESS_BYTES = 256 * 1024
+ORPHAN_BYTES = 256 * 1024
 PROVISIONAL_BODY = 64 * 1024
-"""Bytes of a body that an exchange shows while it is open."""
+"""Bytes of a body that the entry of an open exchange shows."""
 SHOWN_MESSAGES = 100
 
-_HEADS = frozenset({"request-initiated", "request", "websocket-request", "response-initiated", "websocket-accepted"})
-_REQUESTS = frozenset({"request-initiated", "request", "websocket-request", "abort"})
-_ENDLESS = frozenset(
-    {"request-body-data", "response-body-data", "websocket-message-received", "websocket-message-sent", "rule-event"}
-)
+_HEADS = (REQUEST_HEADS | RESPONSE_HEADS) - TERMINAL_TYPES
+_ENDLESS = types_where(lambda row: row.unit is Unit.EXCHANGE and row.repeats)
 """Types of which an exchange can have any number."""
-_Held = tuple[int, Record, bytes]
-"""A place, a record, and its line."""
-_ELSEWHERE = frozenset({"client-error", "tls-client-error", "callback-error"})
-"""Types that never are part of an entry, whatever their id."""
+_HeldRecord = tuple[int, Record, bytes]
+"""The number of a record in the file, the record, and its line."""
+_UNANNOUNCED = types_where(lambda row: row.ends and row.unit is Unit.EXCHANGE and not row.websocket)
+"""Types that are an entry of their own where no other record of their exchange is in the session."""
+_ELSEWHERE = types_where(lambda row: row.unit in (Unit.CONNECTION, Unit.CALLBACK))
+"""Types that are part of no entry, whatever their id."""
 
 
 class _Open:
     """An exchange that has not ended."""
 
-    __slots__ = ("context", "endless", "held", "id", "page", "provisional")
+    __slots__ = ("context", "endless", "first", "held", "id", "page", "provisional")
 
-    def __init__(self, identity: Any) -> None:
+    def __init__(self, identity: Any, first: str) -> None:
         self.id = identity
-        self.held: list[_Held] = []
-        """What is in no entry yet."""
+        self.first = first
+        """The type of the record that began it."""
+        self.held: list[_HeldRecord] = []
+        """The records that are in no entry yet."""
         self.context: list[Record] = []
-        """Heads that are in an entry already; further ones begin with them too."""
+        """Heads that are in an entry already; the further entries begin with them too."""
         self.endless = 0
-        """Bytes of records of endless types in `held`."""
+        """Bytes of the records in `held` whose types are endless."""
         self.provisional: bytes | None = None
         """Its entry so far, until it changes."""
         self.page: str | None = None
@@ -61,24 +71,24 @@ class _Open:
 
 
 class Assembler:
-    """`add` records; an entry comes back when one is due. `folder`: where bodies beside the session are."""
+    """`add` records; it returns the entries that are due. `folder` has the bodies that are in files of their own."""
 
     def __init__(self, folder: str) -> None:
-        self.homeless: list[tuple[int, Record]] = []
-        """Records with their places that belong behind the entries."""
+        self.orphans: list[tuple[int, Record]] = []
+        """Records, with their numbers, that follow the entries."""
         self.started: Record | None = None
         """The `session-started` record, if it is the first."""
         self.pages = Pages()
         self._folder = folder
         self._open: dict[Any, _Open] = {}
         self._count = 0
-        self._homeless_bytes = 0
+        self._orphan_bytes = 0
         self._endless_bytes = 0
         self._opens_late = False
-        """Whether `request` is the first that is recorded of an exchange."""
+        """Whether `request` is the first record of an exchange."""
 
     def add(self, record: Record, line: bytes) -> bytes | None:
-        """Take the next record, which stands in `line`; the entry that is complete by it."""
+        """Add the next record, and the line that it was read from; return the entry that is due, or None."""
         place, size = self._count, len(line)
         self._count += 1
         kind, identity = record["type"], record.get("id")
@@ -89,12 +99,12 @@ class Assembler:
             return None
         exchange = self._exchange(kind, identity) if isinstance(identity, str) else None
         if exchange is None:
-            self.homeless.append((place, record))
-            self._homeless_bytes += size
+            self.orphans.append((place, record))
+            self._orphan_bytes += size
             return None
         exchange.held.append((place, record, line))
         exchange.provisional = None
-        if exchange.page is None and kind in _REQUESTS:
+        if exchange.page is None and kind in REQUEST_HEADS:
             exchange.page = self.pages.begin(exchange.id, record)
         if kind in TERMINAL_TYPES:
             self._open.pop(identity, None)
@@ -108,14 +118,14 @@ class Assembler:
         return None
 
     def provisional(self) -> list[bytes]:
-        """Entries of what is open, with what fits of its bodies."""
+        """Return entries of the open exchanges, with shortened bodies."""
         for exchange in self._open.values():
             if exchange.provisional is None and exchange.held:
                 exchange.provisional = self._so_far(exchange)
         return [exchange.provisional for exchange in self._open.values() if exchange.provisional]
 
     def unfinished(self) -> list[bytes]:
-        """Entries of what has no end, whole; nothing is open after that."""
+        """Return whole entries of the exchanges without an end; none is open after that."""
         still_open, self._open = self._open, {}
         return [self._encode(exchange, exchange.held, "pending") for exchange in still_open.values()]
 
@@ -123,12 +133,14 @@ class Assembler:
         if kind in _ELSEWHERE:
             return None
         exchange = self._open.get(identity)
-        if exchange is not None and kind in FIRST_TYPES and not _is_upgrade(kind, exchange):
-            return None  # a second beginning: the first goes on
-        if exchange is None and kind in ("response", "abort"):
-            return _Open(identity)
-        if exchange is None and (kind in FIRST_TYPES or (kind == "request" and self._opens_late)):
-            exchange = self._open[identity] = _Open(identity)
+        if exchange is not None and kind in FIRST_TYPES:
+            if exchange.context or not is_upgrade(kind, exchange.first):
+                return None  # a second beginning: the exchange continues without it
+            exchange.first = kind
+        elif exchange is None and kind in _UNANNOUNCED:
+            return _Open(identity, kind)
+        elif exchange is None and (kind in FIRST_TYPES or (kind == "request" and self._opens_late)):
+            exchange = self._open[identity] = _Open(identity, kind)
         return exchange
 
     def _part(self) -> bytes:
@@ -146,20 +158,20 @@ class Assembler:
 
     def _so_far(self, exchange: _Open) -> bytes:
         heads = [_shortened(record) for _, record, _ in exchange.held if record["type"] not in _ENDLESS]
-        others = [record for _, record, _ in exchange.held if record["type"] in _ENDLESS]
-        entry = self._standard(exchange, [*heads, *others[-SHOWN_MESSAGES:]])
+        endless = [record for _, record, _ in exchange.held if record["type"] in _ENDLESS]
+        entry = self._standard(exchange, [*heads, *endless[-SHOWN_MESSAGES:]])
         records = [_whole(place, record, line) for place, record, line in exchange.held]
         entry["_mockrec"] = {"id": exchange.id, "pending": True, "records": records}
         return dump(entry)
 
     def _standard(self, exchange: _Open, records: list[Record]) -> Record:
-        """What other readers know of an exchange, by these records of it."""
+        """Return the fields of an entry that other readers know, from these records of its exchange."""
         entry = make_entry([*exchange.context, *records], self._folder)
         if exchange.page:
             entry["pageref"] = exchange.page
         return entry
 
-    def _encode(self, exchange: _Open, held: list[_Held], state: str = "") -> bytes:
+    def _encode(self, exchange: _Open, held: list[_HeldRecord], state: str = "") -> bytes:
         entry = self._standard(exchange, [record for _, record, _ in held])
         if not state:
             self.pages.end(exchange.id, entry)
@@ -168,19 +180,19 @@ class Assembler:
         ours["events"] = pack(entry, [(place, record) for place, record, _ in held])
         if state:
             ours[state] = True
-        if self._homeless_bytes > HOMELESS_BYTES and state != "pending":
-            ours["others"] = homes(self.homeless)
-            self.homeless, self._homeless_bytes = [], 0
+        if self._orphan_bytes > ORPHAN_BYTES and state != "pending":
+            ours["others"] = encode_orphans(self.orphans)
+            self.orphans, self._orphan_bytes = [], 0
         return dump(entry)
 
 
-def homes(homeless: list[tuple[int, Record]]) -> list[Record]:
-    """Whole records; those whose place is not their `seq` say it: `{"at", "record"}`."""
-    return [record if _is_at(record, place) else {"at": place, "record": record} for place, record in homeless]
+def encode_orphans(orphans: list[tuple[int, Record]]) -> list[Record]:
+    """Return whole records; one whose number is not its `seq` as `{"at", "record"}`."""
+    return [record if _is_at(record, place) else {"at": place, "record": record} for place, record in orphans]
 
 
 def _whole(place: int, record: Record, line: bytes) -> Any:
-    """The same of one record, from its line where that can be."""
+    """Return one record like `placed`, from its line if its body is not shortened."""
     kept = _shortened(record)
     whole = orjson.Fragment(line) if kept is record else kept
     return whole if _is_at(record, place) else {"at": place, "record": whole}
@@ -190,14 +202,8 @@ def _is_at(record: Record, place: int) -> bool:
     return type(record.get("seq")) is int and record["seq"] == place
 
 
-def _is_upgrade(kind: str, exchange: _Open) -> bool:
-    """An upgrade may be announced by its head before `websocket-request` tells what it is."""
-    known = {record["type"] for _, record, _ in exchange.held}
-    return kind == "websocket-request" and "websocket-request" not in known and not exchange.context
-
-
 def _shortened(record: Record, most: int = PROVISIONAL_BODY) -> Record:
-    """The record without a body of more bytes than that: what is open shows its size and that it was cut."""
+    """Return the record; instead of a body of more bytes its size, and that it was cut."""
     body = mapping(record.get("body"))
     if sum(len(text(body.get(key))) for key in ("text", "base64", "raw")) <= most:
         return record

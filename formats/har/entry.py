@@ -1,4 +1,4 @@
-"""One exchange's records → the standard fields of its entry, and the custom ones that viewers know.
+"""The records of an exchange → the standard fields of its entry, and the custom ones that viewers know.
 
 What is written here and why: `docs/har.md`. Nothing here decides whether something is lost: that is `delta.py`.
 """
@@ -16,13 +16,14 @@ Record = dict[str, Any]
 REQUEST_HEADS = ("request", "websocket-request", "request-initiated", "abort")
 """Records with the head of a request, the best source first."""
 RESPONSE_HEADS = ("websocket-accepted", "response", "response-initiated")
-_ENDS = ("response", "websocket-close", "abort")
+"""Records with the head of the final response, the best source first."""
+ENDS = ("response", "websocket-close", "abort")
 VERSIONS = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2.0": "http/2.0"}
 """The spelling of HTTP/2 is the only one that Chrome, mitmproxy and HTTP Toolkit all take for it."""
 
 
-class _Story:
-    """The records of one exchange by type."""
+class _ExchangeRecords:
+    """The records of one exchange, by type and in order."""
 
     def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
         self.records = records
@@ -30,10 +31,10 @@ class _Story:
         for record in records:
             self.of.setdefault(record["type"], []).append(record)
         self.first = records[0]
-        self.request = self._best(REQUEST_HEADS) or self._best(_ENDS) or self.first
+        self.request = self._best(REQUEST_HEADS) or self._best(ENDS) or self.first
         self.abort = self._best(("abort",))
         self.response = self._best(RESPONSE_HEADS) or mapping((self.abort or {}).get("response"))
-        self.end = self._best(_ENDS)
+        self.end = self._best(ENDS)
         last = self.end or self.of.get(records[-1]["type"], [self.first])[-1]
         self.timing = mapping(last.get("timingEvents")) or mapping(self.request.get("timingEvents"))
 
@@ -41,7 +42,7 @@ class _Story:
         return next((self.of[kind][-1] for kind in kinds if kind in self.of), None)
 
     def all(self, *kinds: str) -> list[Mapping[str, Any]]:
-        """All records of these types in their order."""
+        """Return the records of these types, in their order."""
         return [record for record in self.records if record["type"] in kinds]
 
     @property
@@ -50,32 +51,32 @@ class _Story:
 
 
 def make_entry(records: Sequence[Mapping[str, Any]], folder: str) -> Record:
-    """The entry of an exchange that has at least one record; `folder` is where bodies beside the session are."""
-    story = _Story(records)
-    request = _request(story, folder)
-    timings, time = _times(story)
+    """Return the entry of an exchange of at least one record; `folder` has the bodies in files of their own."""
+    exchange = _ExchangeRecords(records)
+    request = _request(exchange, folder)
+    timings, time = _times(exchange)
     entry: Record = {
-        "startedDateTime": fields.started(story.timing, story.first.get("timestamp")),
+        "startedDateTime": fields.started(exchange.timing, exchange.first.get("timestamp")),
         "time": time,
         "request": request,
-        "response": _response(story, request["httpVersion"], folder),
+        "response": _response(exchange, request["httpVersion"], folder),
         "cache": {},
         "timings": timings,
     }
-    _add_places(entry, story)
-    kinds.add_purpose(entry, story.request.get("headers"), websocket=story.websocket)
-    _add_custom(entry, story)
+    _add_places(entry, exchange)
+    kinds.add_purpose(entry, exchange.request.get("headers"), websocket=exchange.websocket)
+    _add_custom(entry, exchange)
     return entry
 
 
 # ── request and response ───────────────────────────────────────────────────────────────────────────
 
 
-def _request(story: _Story, folder: str) -> Record:
-    head = story.request
+def _request(exchange: _ExchangeRecords, folder: str) -> Record:
+    head = exchange.request
     url = fields.har_url(head.get("url"))
     headers, apart = fields.shown_headers(header_list(head.get("rawHeaders"), head.get("headers")))
-    body = mapping(head.get("body")) or mapping((story.abort or {}).get("requestBody"))
+    body = mapping(head.get("body")) or mapping((exchange.abort or {}).get("requestBody"))
     request: Record = {
         "method": text(head.get("method")) or "GET",
         "url": url,
@@ -94,8 +95,8 @@ def _request(story: _Story, folder: str) -> Record:
     return request
 
 
-def _response(story: _Story, version: str, folder: str) -> Record:
-    head = story.response
+def _response(exchange: _ExchangeRecords, version: str, folder: str) -> Record:
+    head = exchange.response
     headers, apart = fields.shown_headers(header_list(head.get("rawHeaders"), head.get("headers")))
     body = mapping(head.get("body"))
     size = bodies.wire_size(body) if body else (0 if head else -1)
@@ -114,44 +115,44 @@ def _response(story: _Story, version: str, folder: str) -> Record:
     response |= apart
     if "rawTrailers" in head:
         response["_trailers"] = header_list(head["rawTrailers"])
-    if story.abort is not None:
-        error = mapping(story.abort.get("error"))
+    if exchange.abort is not None:
+        error = mapping(exchange.abort.get("error"))
         response["_error"] = text(error.get("code")) or text(error.get("message")) or "aborted"
     if not response["status"]:
-        # Playwright plays a status of 0 as an empty 200; a body that is nowhere makes it fail the request.
-        response["content"]["_file"] = f"{folder}/{_NOWHERE}"
+        # Playwright plays a status of 0 as an empty 200; a file that does not exist makes it fail the request.
+        response["content"]["_file"] = f"{folder}/{_NO_FILE}"
     return response
 
 
-_NOWHERE = "no-answer"
+_NO_FILE = "no-answer"
 
 
 # ── times and places ───────────────────────────────────────────────────────────────────────────────
 
 
-def _times(story: _Story) -> tuple[Record, float]:
-    """`timings` and `time`. DNS, connecting and TLS are the client's in a HAR, and not known here."""
-    timing = story.timing
-    duration = number((story.end or {}).get("duration"))
+def _times(exchange: _ExchangeRecords) -> tuple[Record, float]:
+    """Return `timings` and `time`. DNS, connect and TLS are the client's in a HAR, so they are unknown here."""
+    timing = exchange.timing
+    duration = number((exchange.end or {}).get("duration"))
     if duration is None or duration < 0:
         duration = fields.span(timing, "startTimestamp", *_ENDED)
-    # One after the other, and no more than there is: readers check that the sum is `time`, but an answer may begin
-    # before its request has ended, and a request may never end.
-    send = min(fields.span(timing, "startTimestamp", "bodyReceivedTimestamp", *_ANSWERED, *_ENDED), duration)
-    answered = max(fields.span(timing, "startTimestamp", *_ANSWERED, *_ENDED), send)
-    wait = round(min(answered, duration) - send, 4)
+    # Phases follow one another, and their sum is `time`: readers check it. But a response may begin before its request
+    # has ended, and a request may never end.
+    send = min(fields.span(timing, "startTimestamp", "bodyReceivedTimestamp", *_RESPONDED, *_ENDED), duration)
+    responded = max(fields.span(timing, "startTimestamp", *_RESPONDED, *_ENDED), send)
+    wait = round(min(responded, duration) - send, 4)
     timings = {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1, "send": send, "wait": wait}
     timings["receive"] = max(round(duration - send - wait, 4), 0)
     return timings, duration
 
 
-_ANSWERED = ("headersSentTimestamp", "wsAcceptedTimestamp")
+_RESPONDED = ("headersSentTimestamp", "wsAcceptedTimestamp")
 _ENDED = ("responseSentTimestamp", "wsClosedTimestamp", "abortedTimestamp")
 
 
-def _add_places(entry: Record, story: _Story) -> None:
-    head = story.request
-    for event in story.all("rule-event"):
+def _add_places(entry: Record, exchange: _ExchangeRecords) -> None:
+    head = exchange.request
+    for event in exchange.all("rule-event"):
         data = mapping(event.get("eventData"))
         if event.get("eventType") == "passthrough-response-head":
             if fields.is_address(data.get("remoteIpAddress")):
@@ -159,7 +160,7 @@ def _add_places(entry: Record, story: _Story) -> None:
             if isinstance(data.get("timings"), dict):
                 entry["_upstreamTimings"] = data["timings"]
     destination = mapping(head.get("destination")) or fields.parts_of(entry["request"]["url"]).get("destination", {})
-    # Chrome and Firefox show it as the port; the connection has a name of its own.
+    # Chrome and Firefox show this field as the port; the connection's id is in `_connectionId`.
     entry["connection"] = str(whole(destination.get("port"), 0))
     for key, name in _PLACES.items():
         if key in head:
@@ -169,30 +170,30 @@ def _add_places(entry: Record, story: _Story) -> None:
 _PLACES = {"connectionId": "_connectionId", "remoteIpAddress": "_clientIPAddress", "remotePort": "_clientPort"}
 
 
-# ── what HAR has no field for ──────────────────────────────────────────────────────────────────────
+# ── custom fields ──────────────────────────────────────────────────────────────────────────────────
 
 
 _CUSTOM = (("matchedRuleId", "_matchedRuleId"), ("continuedRuleIds", "_continuedRuleIds"), ("tags", "_tags"))
 
 
-def _add_custom(entry: Record, story: _Story) -> None:
-    last = story.end or story.request
+def _add_custom(entry: Record, exchange: _ExchangeRecords) -> None:
+    last = exchange.end or exchange.request
     for key, name in _CUSTOM:
-        source = last if key in last else story.request
+        source = last if key in last else exchange.request
         if source.get(key):
             entry[name] = source[key]
-    if story.abort is not None and isinstance(story.abort.get("error"), dict):
-        entry["_error"] = story.abort["error"]
-    _add_list(entry, "_informational", [_information(record) for record in story.all("response-information")])
-    _add_list(entry, "_ruleEvents", [_rule_event(record) for record in story.all("rule-event")])
-    if story.websocket:
-        messages = story.all("websocket-message-received", "websocket-message-sent")
-        entry["_webSocketMessages"] = [_message(record, story.timing) for record in messages]
-    for close in story.of.get("websocket-close", ()):
+    if exchange.abort is not None and isinstance(exchange.abort.get("error"), dict):
+        entry["_error"] = exchange.abort["error"]
+    _add_list(entry, "_informational", [_information(record) for record in exchange.all("response-information")])
+    _add_list(entry, "_ruleEvents", [_rule_event(record) for record in exchange.all("rule-event")])
+    if exchange.websocket:
+        messages = exchange.all("websocket-message-received", "websocket-message-sent")
+        entry["_webSocketMessages"] = [_message(record, exchange.timing) for record in messages]
+    for close in exchange.of.get("websocket-close", ()):
         entry["_webSocketClose"] = {
             "code": close.get("closeCode"),
             "reason": close.get("closeReason"),
-            "timestamp": _seconds(close, story.timing, number(story.timing.get("wsClosedTimestamp"))),
+            "timestamp": _seconds(close, exchange.timing, number(exchange.timing.get("wsClosedTimestamp"))),
         }
 
 
@@ -215,7 +216,7 @@ def _rule_event(record: Mapping[str, Any]) -> Record:
 
 
 def _message(record: Mapping[str, Any], timing: Mapping[str, Any]) -> Record:
-    """As Chrome writes it. `send` is what the client sent, which is what we received."""
+    """Return a message as Chrome writes it. `send` is a message of the client: received by mockrec."""
     binary = record.get("isBinary") is True
     return {
         "type": "send" if record["type"] == "websocket-message-received" else "receive",
@@ -226,7 +227,7 @@ def _message(record: Mapping[str, Any], timing: Mapping[str, Any]) -> Record:
 
 
 def _seconds(record: Mapping[str, Any], timing: Mapping[str, Any], moment: float | None) -> float:
-    """A monotonic moment as seconds since the epoch."""
+    """Return a monotonic moment as seconds since the epoch."""
     start, base = number(timing.get("startTime")), number(timing.get("startTimestamp"))
     if moment is None or start is None or base is None:
         return 0
@@ -235,7 +236,7 @@ def _seconds(record: Mapping[str, Any], timing: Mapping[str, Any], moment: float
 
 
 def tls_error(record: Mapping[str, Any]) -> Record:
-    """A `tls-client-error` in the form that HTTP Toolkit has for it."""
+    """Return a `tls-client-error` in HTTP Toolkit's form."""
     timing, tls = mapping(record.get("timingEvents")), mapping(record.get("tlsMetadata"))
     made: Record = {
         "startedDateTime": fields.started(timing, record.get("timestamp")),

@@ -1,8 +1,8 @@
-"""Arrow arrays and scalars from Python values and back, by way of buffers.
+"""Arrow arrays and scalars from Python values and back, through buffers.
 
-`pa.array`, `pa.scalar` and kernels with Python operands import pandas wherever it is installed, to see whether the
-value is one of its own. That takes longer than most filters. `Array.to_numpy` needs NumPy, which mockrec does not
-install, and `Array.to_pylist` makes a scalar object of each value first.
+`pa.array`, `pa.scalar` and kernels with Python operands import pandas if it is installed, to check whether the value is
+one of pandas. That takes longer than most filters. `Array.to_numpy` needs NumPy, which mockrec does not install, and
+`Array.to_pylist` makes a scalar object for each value.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ _FORMATS: dict[Any, Any] = {
     pa.float32(): "f",
     pa.float64(): "d",
 }
-"""Codes of `struct` for the types whose values stand side by side in one buffer, or can."""
+"""The code in `struct` of each type whose values are in one buffer, or can be cast to such a type."""
 
 
 def plain(array: pa.Array) -> list[Any]:
-    """The numbers or flags of an array as a list; where the array is null, any value of the type.
+    """The numbers or flags of an array as a list; a null is any value of the type.
 
     Raises `TypeError` for an array of another type.
     """
@@ -81,7 +81,7 @@ def plain(array: pa.Array) -> list[Any]:
     if code is None:
         raise TypeError(f"expected numbers or flags, got {array.type}")
     if code == "?":
-        array = array.cast(pa.uint8())  # a bit each, otherwise
+        array = array.cast(pa.uint8())  # Arrow stores a boolean in one bit
     data = memoryview(array.buffers()[1])
     size = array.type.byte_width
     values: list[Any] = data[array.offset * size : (array.offset + len(array)) * size].cast(code).tolist()

@@ -1,8 +1,8 @@
 """The Arrow schemas of the Parquet tables: `events` (one row a record) and `exchanges` (one row an exchange).
 
-Both are the same for every session, so that files of many sessions are one data set. Later versions may add
-columns that are null in old files; a column never changes its type. Imports pyarrow: only what reads or writes
-tables imports this.
+They are the same for every session, so that files of many sessions can be one data set. Later versions may add columns,
+which are null in old files; a column never changes its type. Imports pyarrow, so only readers and writers of tables
+import this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mockrec.formats.schema.version import mockrec_version
 
 TIME = pa.timestamp("us", tz="UTC")
 PAIRS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("value", pa.string())]))
-"""Headers: original order, case and number."""
+"""Header fields in their original order and case, each as often as it was sent."""
 TEXTS = pa.list_(pa.string())
 JSON = pa.json_(pa.string())
 
@@ -43,12 +43,12 @@ EVENTS = pa.schema(
         pa.field(EXTRA, JSON),
     ]
 )
-"""One row a record; all columns may be null. Columns as `formats/parquet/layout.py` says."""
+"""One row for each record; all columns may be null. `formats/parquet/layout.py` defines the columns."""
 
 EXCHANGES = pa.schema(
     [
         pa.field("id", pa.string()),
-        pa.field("type", pa.string()),  # of the record that ended it; null when nothing did
+        pa.field("type", pa.string()),  # of the record that ended it; null without an end
         pa.field("connectionId", pa.string()),
         pa.field("seqFirst", pa.int64()),
         pa.field("seqLast", pa.int64()),
@@ -92,7 +92,7 @@ EXCHANGES = pa.schema(
         pa.field("startTimestamp", pa.float64()),
     ]
 )
-"""One row an exchange, tunnel or fault, without bodies; `seqFirst` and `seqLast` lead to its rows in `events`."""
+"""One row for each exchange, tunnel or fault, without bodies; `seqFirst` and `seqLast` lead to its rows in `events`."""
 
 SCHEMAS = {"events": EVENTS, "exchanges": EXCHANGES}
 
@@ -120,10 +120,10 @@ REPEATING = frozenset(
         *("tags.list.element", "tlsClientAlpn.list.element"),
     }
 )
-"""Columns that are written with a dictionary: their values repeat."""
+"""Columns with repeating values, which are written with a dictionary."""
 
 
 def footer(table: str, **more: object) -> dict[str, str]:
-    """The key-value metadata of a file; None is left out."""
+    """The key-value metadata of a file; values of None are left out."""
     known = {"schema": TABLE_VERSION, "table": table, "writer": f"mockrec {mockrec_version()}", **more}
     return {f"mockrec.{key}": str(value) for key, value in known.items() if value is not None}

@@ -1,7 +1,7 @@
-"""A file that is there whole or not at all, in any file system.
+"""A file that exists complete or not at all, in any file system.
 
-On disk it is written under another name, synced and renamed. An object of an object store appears when it is
-complete, so it is written as it is.
+On disk it is written under another name, synced and renamed. An object of an object store exists only when it is
+complete, so it is written under its own name.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow.fs as pafs
 
 
-class NewFile:
+class AtomicFile:
     """Write to `stream`, then `publish` or `discard`. Raises `OSError`."""
 
     def __init__(self, filesystem: Any, path: str, file_mode: int, hidden: Path | None = None) -> None:
-        """`hidden` is where it is written on disk, in the same file system; otherwise beside its place."""
+        """`hidden` is the path under which it is written on disk, in the same file system; default: in its folder."""
         self.path = path
         self._filesystem = filesystem
         self._hidden: Path | None = None
@@ -32,7 +32,7 @@ class NewFile:
             self.stream = filesystem.open_output_stream(path)
 
     def publish(self) -> None:
-        """Close it and give it its name. After a crash the whole file has that name, or nothing has."""
+        """Close the file and give it its name. After a crash the complete file has that name, or there is none."""
         if self._hidden is None:
             self.stream.close()
             return
@@ -43,7 +43,7 @@ class NewFile:
         sync_folder(Path(self.path).parent)
 
     def discard(self) -> None:
-        """Leave nothing behind, as far as that is possible."""
+        """Close and remove the file, as far as possible."""
         try:
             self.stream.close()
             if self._hidden is not None:
@@ -51,17 +51,17 @@ class NewFile:
             else:
                 self._filesystem.delete_file(self.path)
         except OSError:
-            pass  # what made us give up is the error to tell
+            pass  # the error because of which the file is discarded is the one to report
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in a folder survive a power cut, where that can be asked for."""
+    """Sync a folder, so that names in it survive a power cut."""
     if os.name == "nt":
         return
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
     except OSError:
-        pass  # some file systems have no such thing
+        pass  # some file systems cannot sync folders
     finally:
         os.close(fd)

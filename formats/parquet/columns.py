@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.parquet.arrow_schema import EVENTS, TIME
-from mockrec.formats.parquet.fields import PLACES
+from mockrec.formats.parquet.fields import COLUMN_BY_PATH
 from mockrec.formats.parquet.gc_pause import no_collection
 from mockrec.formats.parquet.header_lists import Pairs
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS, all_columns
@@ -22,17 +22,17 @@ _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6
 
 
 class _InexactError(Exception):
-    """A value would not come back as it was: the lines have to be looked at one by one."""
+    """A value would not come back from its column exactly: each line has to be checked."""
 
 
 class TableMaker:
-    """Makes tables of the lines of one session."""
+    """Makes batches of rows of one session's lines."""
 
     def __init__(self) -> None:
         self._reader = RowReader()
 
     def table(self, lines: bytes) -> pa.RecordBatch:
-        """Whole lines as a batch of rows, in their order. Raises `RecordError` for a line that is no object."""
+        """Whole lines as a batch of rows, in order. Raises `RecordError` for a line that is no object."""
         with no_collection():
             try:
                 return _batch(self._reader.read(lines))
@@ -41,7 +41,8 @@ class TableMaker:
 
 
 def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
-    """`exact`: every value was looked at before. Raises `_InexactError` otherwise, where one should be."""
+    """The columns of rows. With `exact`, all values were checked before; otherwise raises `_InexactError` for one that
+    breaks rule 5, 6 or 7 of `row_reader.py`."""
     count = len(rows.rows)
     arrays: dict[str, pa.Array] = {}
     for name, values in _merged(rows).items():
@@ -52,9 +53,9 @@ def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
             arrays[name] = _MAKE.get(kind, _plain)(name, values)
     for name, numbers in (("rawHeaders", rows.headers), ("rawTrailers", rows.trailers)):
         if any(numbers):
-            arrays[name] = _pairs(name, rows.heads.pairs).take(pa.array(numbers, pa.int32()))
+            arrays[name] = _pairs(name, rows.header_lists.pairs).take(pa.array(numbers, pa.int32()))
     for name, header in FROM_HEADERS.items():
-        arrays[name] = _header_column(rows.heads.tables, header).take(pa.array(rows.headers, pa.int32()))
+        arrays[name] = _header_column(rows.header_lists.tables, header).take(pa.array(rows.headers, pa.int32()))
     if any(rows.extras.values()):
         arrays[EXTRA] = _extra_column(rows.extras, count)
     return pa.RecordBatch.from_arrays(
@@ -64,11 +65,11 @@ def _batch(rows: RowBatch, *, exact: bool = False) -> pa.RecordBatch:
 
 
 def _merged(rows: RowBatch) -> dict[str, list[Any]]:
-    """Column → its values. A column that several keys share has those of the one that a row has."""
+    """The values of each column. Of several keys that share a column, a row has at most one."""
     merged: dict[str, list[Any]] = {}
     objects = {key: list(map(attrgetter(key), rows.rows)) for key in rows.kind.absent}
     for path in rows.kind.paths:
-        column = PLACES[path]
+        column = COLUMN_BY_PATH[path]
         if column.kind == "pairs":
             continue
         values = list(map(attrgetter(path[-1]), objects[path[0]] if len(path) == 2 else rows.rows))
@@ -94,7 +95,7 @@ def _time(_: str, values: list[Any]) -> pa.Array:
         raise _InexactError
     try:
         return texts.cast(TIME)
-    except pa.ArrowInvalid:  # the 31st of February
+    except pa.ArrowInvalid:  # such as the 31st of February
         raise _InexactError from None
 
 
@@ -106,7 +107,7 @@ def _base64(_: str, values: list[Any]) -> pa.Array:
 
 
 def _pairs(name: str, values: Sequence[Pairs | None]) -> pa.Array:
-    """Built from offsets: several times faster than from a list of dicts."""
+    """A column of lists of pairs, built from offsets: several times faster than from a list of dicts."""
     flat = list(chain.from_iterable(filter(None, values)))
     names, texts = zip(*flat, strict=True) if flat else ((), ())
     items = pa.StructArray.from_arrays(

@@ -1,7 +1,7 @@
-"""The structs that lines are decoded into, made from the event types by way of `formats/parquet/layout.py`.
+"""The structs into which lines are decoded, made from the columns of `formats/parquet/layout.py`.
 
-A struct of all keys costs more to make, and more to look through, than one of the keys that a session really has.
-So there is one for each set of fields that was asked for.
+A struct of all keys takes longer to decode and to read than one of the keys that the session really has. So there is a
+struct for each set of fields that a session uses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mockrec.formats.schema.events import EVENT_CLASSES
 Path = tuple[str, ...]
 
 _BITS = {"statusCode": 16, "closeCode": 32, "remotePort": 32, "destinationPort": 32}
-"""As narrow as the columns in `formats/parquet/arrow_schema.py`; a test compares them."""
+"""Bits of integer columns that are narrower than 64, as in `formats/parquet/arrow_schema.py`; a test compares them."""
 _TYPES: dict[str, Any] = {
     "text": str,
     "number": float,
@@ -30,17 +30,17 @@ _TYPES: dict[str, Any] = {
     "json": msgspec.Raw,
 }
 _NEEDED = frozenset({"type", "timestamp", "rawHeaders", "rawTrailers", "headers", "trailers"})
-"""Keys that every struct has, so that those who look at them need not ask."""
+"""Keys that every struct has, so that code may read them without a check."""
 
 
 def _places() -> dict[Path, Column]:
     found = {column.path: column for kind in EVENT_CLASSES for column in columns_of(kind)}
-    # Of an object that is laid flat, keys that are always there come first: fields without a default have to.
+    # Required keys of a flattened object come first, because fields without a default must.
     return dict(sorted(found.items(), key=lambda item: item[0][-1] not in _always(item[0])))
 
 
 def _always(path: Path) -> frozenset[str]:
-    """What every object of that key has: one without it cannot be told from none in the columns."""
+    """The required keys of the objects at a path: without them, columns could not tell an empty object from none."""
     if len(path) == 1:
         return frozenset()
     if path[0] in ("body", "content"):
@@ -49,9 +49,9 @@ def _always(path: Path) -> frozenset[str]:
     return frozenset.intersection(*(frozenset(spec.key for spec in specs(cls) if spec.required) for cls in shapes))
 
 
-PLACES = _places()
-"""Where in a record columns have their values: path → column. Several paths may share a column."""
-NUMBERS = tuple(path for path, column in PLACES.items() if column.kind == "number")
+COLUMN_BY_PATH = _places()
+"""The column of each path in a record that has one. Several paths may share a column."""
+NUMBERS = tuple(path for path, column in COLUMN_BY_PATH.items() if column.kind == "number")
 BODIES = ("body", "content")
 
 
@@ -63,20 +63,20 @@ def _type(column: Column) -> Any:
 
 
 class RowType:
-    """A struct with these fields. Its attributes are named as a record's keys; None where there is no such key.
+    """A struct with the fields of some paths, and its decoder.
 
-    Keys that are not among them are refused.
+    The attributes have the names of the record's keys; a key that is missing is None. The decoder rejects other keys.
     """
 
     def __init__(self, paths: frozenset[Path]) -> None:
-        self.paths = tuple(path for path in PLACES if path in paths)
+        self.paths = tuple(path for path in COLUMN_BY_PATH if path in paths)
         self.absent: dict[str, Any] = {}
-        """What a row has where its record has no such object: one that says None to everything."""
+        """The value of a flattened object that a record does not have: a struct whose attributes are all None."""
         fields: dict[str, tuple[Any, ...]] = {}
         for path in self.paths:
             key = path[0]
             if len(path) == 1:
-                fields[key] = (key, _type(PLACES[path]), None)
+                fields[key] = (key, _type(COLUMN_BY_PATH[path]), None)
             elif key not in fields:
                 struct = self._object(key)
                 self.absent[key] = struct(**dict.fromkeys(struct.__struct_fields__))
@@ -92,13 +92,15 @@ class RowType:
     def _object(self, key: str) -> Any:
         inner = [path for path in self.paths if path[0] == key]
         fields = [
-            (path[1], _type(PLACES[path])) if path[1] in _always(path) else (path[1], _type(PLACES[path]), None)
+            (path[1], _type(COLUMN_BY_PATH[path]))
+            if path[1] in _always(path)
+            else (path[1], _type(COLUMN_BY_PATH[path]), None)
             for path in inner
         ]
         return msgspec.defstruct(f"Row_{key}", fields, forbid_unknown_fields=True, frozen=True, gc=False)
 
     def used(self, rows: list[Any]) -> frozenset[Path]:
-        """The fields that any of these rows has."""
+        """The paths that have a value in any of these rows."""
         found: set[Path] = set()
         for path in self.paths:
             for row in rows:
@@ -113,11 +115,11 @@ class RowType:
 
 @cache
 def row_type(paths: frozenset[Path]) -> RowType:
-    """The type with these fields, and those that every type has."""
-    always = {path for path in PLACES if path[0] in _NEEDED}
+    """The type with these paths, and with those that every type has."""
+    always = {path for path in COLUMN_BY_PATH if path[0] in _NEEDED}
     objects = {path[0] for path in paths if len(path) == 2}
-    always |= {path for path in PLACES if path[0] in objects and path[1:] and path[1] in _always(path)}
+    always |= {path for path in COLUMN_BY_PATH if path[0] in objects and path[1:] and path[1] in _always(path)}
     return RowType(paths | always)
 
 
-FULL = RowType(frozenset(PLACES))
+FULL = RowType(frozenset(COLUMN_BY_PATH))

@@ -19,12 +19,12 @@ from mockrec.formats.parquet.paths import is_uri
 from mockrec.formats.schema.errors import SessionError
 
 GROUP_ROWS = 16_384
-"""Rows of a row group: enough that columns compress, few enough that statistics tell them apart."""
+"""Rows of a row group: enough for columns to compress well, few enough for statistics to exclude groups."""
 _WEB = ("http", "https", "ftp")
 _UNREADABLE = (OSError, ValueError, pa.ArrowException)
-"""What pyarrow raises for damaged files; ValueError for names that are no UTF-8."""
+"""Exceptions of pyarrow for damaged files; ValueError for names that are not UTF-8."""
 READ_ROWS = 1_024
-"""Rows that are in memory at a time while a file is read."""
+"""Rows that are in memory while a file is read."""
 
 
 def file_system(path: str) -> tuple[Any, str]:
@@ -41,7 +41,7 @@ def file_system(path: str) -> tuple[Any, str]:
 
 
 def new_writer(sink: Any, table: str) -> Any:
-    """A `ParquetWriter` for one of the tables, into an open file. Small and quickly searched, at a fair price."""
+    """A `ParquetWriter` of one of the tables for an open file, with options for small files and fast searches."""
     return pq.ParquetWriter(
         sink,
         SCHEMAS[table],
@@ -55,7 +55,7 @@ def new_writer(sink: Any, table: str) -> Any:
 
 @cache
 def _bloom_filter() -> dict[str, Any]:
-    """A filter on `id`, where pyarrow can write one: readers find an exchange without reading the column."""
+    """The option for a Bloom filter on `id`, if pyarrow has it: readers find an exchange without reading the column."""
     if "bloom_filter_options" not in inspect.signature(pq.ParquetWriter.__init__).parameters:
         return {}
     return {"bloom_filter_options": {"id": {"ndv": GROUP_ROWS, "fpp": 0.01}}}
@@ -69,7 +69,7 @@ class EventsFile:
         self.name = name
         self._remote = not isinstance(filesystem, pafs.LocalFileSystem)
         try:
-            # A store is asked for neighbouring columns at once: otherwise each of a hundred costs a round trip.
+            # Neighbouring columns are read in one request to a store: otherwise each of a hundred costs a round trip.
             self._file = pq.ParquetFile(path, filesystem=filesystem, pre_buffer=self._remote)
         except FileNotFoundError:
             raise
@@ -87,7 +87,7 @@ class EventsFile:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the footer says, without `mockrec.` before the keys."""
+        """The key-value metadata of the footer, without `mockrec.` before the keys."""
         found: dict[bytes, bytes] = self._file.metadata.metadata or {}
         return {
             key.decode("utf-8", "replace").removeprefix("mockrec."): value.decode("utf-8", "replace")
@@ -101,30 +101,30 @@ class EventsFile:
         return self._file
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Its rows, some at a time; all the columns a record is made of, or those that are named."""
-        there = set(self._file.schema_arrow.names)
+        """The rows of the file, `READ_ROWS` at a time, with all columns of records or with `columns`."""
+        present = set(self._file.schema_arrow.names)
         wanted = [name for name in EVENTS.names if name not in FROM_HEADERS] if columns is None else columns
-        # What is buffered is let go with its group, so groups of a store are read one by one.
+        # pyarrow frees buffers only after the last group that was requested, so groups of a store are read one by one.
         groups: list[list[int] | None] = [None]
         if self._remote:
             groups = [[number] for number in range(self._file.num_row_groups)]
         try:
             for group in groups:
-                named = [name for name in wanted if name in there]
+                named = [name for name in wanted if name in present]
                 yield from self._file.iter_batches(READ_ROWS, row_groups=group, columns=named)
         except _UNREADABLE as error:
             raise damaged(self.name, error) from None
 
     def lines(self) -> Iterator[bytes]:
-        """Its records as JSON Lines."""
+        """The records of the file as JSON Lines."""
         for batch in self.batches():
             yield lines_of(batch, self.name)
 
     def _check(self) -> None:
-        said = self.metadata
-        if said.get("table", "events") != "events":
-            raise SessionError(self.name, f"it holds the table {said['table']}, a session is the table events")
-        version = said.get("schema", "")
+        metadata = self.metadata
+        if metadata.get("table", "events") != "events":
+            raise SessionError(self.name, f"it holds the table {metadata['table']}, a session is the table events")
+        version = metadata.get("schema", "")
         if version.isdecimal() and int(version) > TABLE_VERSION:
             raise SessionError(
                 self.name,

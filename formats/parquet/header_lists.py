@@ -1,6 +1,6 @@
-"""Headers of a batch of rows: clients and servers repeat their heads, so each is decoded once.
+"""The header lists of a batch of rows: clients and servers repeat theirs, so each different list is decoded once.
 
-Also where `headers` is compared with what follows from `rawHeaders`: only the pairs are stored.
+Only the list of pairs (`rawHeaders`) is stored. So `headers` is compared with the table that follows from the pairs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Pairs = Sequence[Sequence[str]]
 _decoder: msgspec.json.Decoder[list[tuple[str, str]]] = msgspec.json.Decoder(list[tuple[str, str]])
 
 
-class Heads:
-    """The different lists of pairs of a batch. Number 0 is that of rows without one."""
+class HeaderLists:
+    """The different lists of pairs of a batch. Number 0 stands for no list."""
 
     def __init__(self) -> None:
         self.pairs: list[Pairs | None] = [None]
@@ -27,9 +27,9 @@ class Heads:
         self._numbers: dict[bytes, int] = {b"\0": 0}
 
     def number(self, pairs: Any, table: Any) -> int:
-        """The number of a head, from the JSON of `rawHeaders` and of `headers` (None: no such key).
+        """The number of a list, from the JSON of `rawHeaders` and of `headers` (None: no such key).
 
-        -1 when the one does not follow from the other, or they are something else altogether.
+        -1 if `headers` does not follow from `rawHeaders`, or if either has another form.
         """
         known = bytes(pairs or b"") + b"\0" + bytes(table or b"")
         number = self._numbers.get(known)
@@ -42,11 +42,11 @@ class Heads:
             return -1
         try:
             decoded = _decoder.decode(pairs)
-            said = None if table is None else orjson.loads(bytes(table))
+            recorded = None if table is None else orjson.loads(bytes(table))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, orjson.JSONDecodeError):
             return -1
         made = header_table(decoded)
-        if (made or None) != said:
+        if (made or None) != recorded:
             return -1
         self.pairs.append(decoded)
         self.tables.append(made)

@@ -1,7 +1,7 @@
-"""The helper process of a recording: reads from stdin which segments are closed, and makes rows of them.
+"""The program of a recording's helper process: reads from stdin which segments are closed, and makes rows of them.
 
-`closed N` says that segments up to N will not change any more, `end` that there are no more. When stdin ends
-without that, the recorder was killed: the journal stays as it is.
+`closed N` says that segments up to N are closed, `end` that no further segments follow. If stdin ends without `end`,
+the recorder was killed, and the journal stays as it is.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ EXISTS = 4
 
 
 def main(path: str, folder: str, mode: str, how: str) -> int:
-    """The exit code: 0 done, or nothing to do any more; 3 it cannot be written; 4 something is there already."""
+    """Run the helper. The exit code is 0 for success or nothing to do, 3 for a failed output, 4 for an existing one."""
     for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
         signal.signal(number, signal.SIG_IGN)
     journal = Path(folder)
     try:
         lock = take_lock(journal, HELPER, wait=True)
     except FileNotFoundError:
-        return 0  # our recorder has ended before we had started, and what it has left is finished already
+        return 0  # the recorder ended before this process started, and its journal has been finished
     try:
         if needs_check(path, how):
             check_place(path, force=how == "force")
@@ -65,7 +65,7 @@ def _serve(path: str, journal: Path, file_mode: int) -> int:
 
 
 def _need_all(journal: Path, first: int, last: int) -> None:
-    """Raises `FileNotFoundError` for a segment that somebody has removed: its records must not be left out silently."""
+    """Raise `FileNotFoundError` for a removed segment: its records must not be missing without an error."""
     missing = set(range(first, last + 1)) - set(segments(journal))
     if missing:
         raise FileNotFoundError(errno.ENOENT, f"{journal / segment_name(min(missing))} has been removed")

@@ -1,9 +1,9 @@
-"""The sink of a recording that is to become Parquet: JSON Lines in segments, which a helper process makes into rows.
+"""The sink of a recording to Parquet: JSON Lines in segments, which a helper process converts to rows.
 
-A Parquet file cannot be read before its footer is written, and making rows takes several times as long as writing
-lines. So the recorder writes lines, as it does for JSON Lines, and nothing that is recorded depends on the helper:
-when it dies, another one begins again; when the recorder dies, the journal is the session, and
-`mockrec verify --repair` makes the Parquet file of it. Without pyarrow: only the helper imports that.
+A Parquet file is unreadable before its footer is written, and making rows takes several times as long as writing lines.
+So the recorder writes lines, as for JSON Lines, and no record depends on the helper process: if that is killed, another
+one starts from the beginning; if the recorder is killed, the journal is the session, and `mockrec verify --repair`
+makes the Parquet file of it. Does not import pyarrow: only the helper process does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mockrec.formats.files.locks import held_by
 from mockrec.formats.files.outfile import CHECK_MS, OutFile, open_output
-from mockrec.formats.parquet.conductor import Conductor
+from mockrec.formats.parquet.helper_process import HelperProcess
+from mockrec.formats.parquet.helper_thread import HelperThread
 from mockrec.formats.parquet.journal_lock import RECORDER, Lock, take_lock
 from mockrec.formats.parquet.paths import (
     EVENTS_FOLDER,
@@ -27,20 +28,19 @@ from mockrec.formats.parquet.paths import (
     segment_name,
     segments,
 )
-from mockrec.formats.parquet.worker import Helper
 from mockrec.formats.schema.errors import OutputBusyError, OutputError, OutputExistsError, OutputLostError
 
 SEGMENT_RECORDS = 16_384
-"""A row group's worth."""
+"""As many records as a row group has rows."""
 SEGMENT_BYTES = 32 * 1024 * 1024
 SEGMENT_AGE_MS = 60_000.0
-"""A data set in an object store shows what is this old."""
+"""The age at which a segment is closed, and then appears in a data set in an object store."""
 
 
 class JournalSink:
-    """Appends whole lines to the current segment. See `formats/files/frames.py`, `Sink`."""
+    """Appends whole lines to the current segment. See `Sink` in `formats/files/frames.py`."""
 
-    def __init__(self, path: str, journal: Path, helper: Conductor, *, file_mode: int) -> None:
+    def __init__(self, path: str, journal: Path, helper: HelperThread, *, file_mode: int) -> None:
         self.name = path
         self._journal = journal
         self._helper = helper
@@ -52,11 +52,11 @@ class JournalSink:
         self._segment: OutFile | None = None
         self._records = self._bytes = 0
         self._fresh_at: float | None = None
-        """The last sync point at which the segment was empty."""
+        """The last sync point at which there was no segment: every record of the segment is younger."""
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Append whole lines; they are handed to the system at once. Raises `OutputError`."""
+        """Append whole lines; they are given to the system at once. Raises `OutputError`."""
         if self._segment is None:
             self._check_folder()
             self._segment = open_output(
@@ -71,7 +71,7 @@ class JournalSink:
             self._helper.convert(self._number)
 
     def sync_point(self, now: float | None = None) -> None:
-        """Close a segment that has become old; see `Sink`."""
+        """Close a segment that is old enough; see `Sink`."""
         self._helper.check()
         if now is not None and now >= self._check_at:
             self._check_at = now + CHECK_MS
@@ -87,7 +87,7 @@ class JournalSink:
             self._fresh_at = now
 
     def close(self) -> None:
-        """Wait until the Parquet file is there. Raises `OutputError`; the journal stays then."""
+        """Wait until the Parquet file is complete. Raises `OutputError`, and then the journal stays."""
         if self._closed:
             return
         self._closed = True
@@ -98,31 +98,31 @@ class JournalSink:
                 self._helper.finish(self._number)
             else:
                 self._helper.stop()
-                self._leave_nothing()
+                self._remove_empty()
         finally:
             if self._lock is not None:
                 self._lock.release()
 
     def _check(self, now: float) -> None:
-        """Raises `OutputLostError` when the journal, or a piece of it, is gone."""
+        """Raise `OutputLostError` if the journal or one of its segments was removed."""
         self._check_folder()
         if self._segment is not None:
             self._segment.check(now)
         closed = self._number - (self._segment is not None)
         missing = set(range(1, closed + 1)) - set(segments(self._journal))
-        if missing and (gone := self._not_converted(missing)):
-            raise OutputLostError(str(self._journal / segment_name(min(gone))), "was removed")
+        if missing and (lost := self._not_converted(missing)):
+            raise OutputLostError(str(self._journal / segment_name(min(lost))), "was removed")
 
     def _check_folder(self) -> None:
         try:
-            there = os.path.samestat(os.stat(self._journal), self._folder)
+            is_same = os.path.samestat(os.stat(self._journal), self._folder)
         except OSError:
-            there = False
-        if not there:
+            is_same = False
+        if not is_same:
             raise OutputLostError(str(self._journal), "was removed or renamed")
 
     def _not_converted(self, missing: set[int]) -> set[int]:
-        """Those of the segments that are no parts of a data set either. Those of a store are not asked for."""
+        """The missing segments that have not become parts of the data set. The parts in a store are not checked."""
         if not is_data_set(self.name):
             return missing
         return set() if is_uri(self.name) else missing - set(parts(Path(self.name, EVENTS_FOLDER)))
@@ -133,17 +133,17 @@ class JournalSink:
         if segment is not None:
             segment.close()
 
-    def _leave_nothing(self) -> None:
+    def _remove_empty(self) -> None:
         shutil.rmtree(self._journal, ignore_errors=True)
         if is_data_set(self.name) and not is_uri(self.name):
             try:
                 Path(self.name).rmdir()
             except OSError:
-                pass  # it was there before, with something in it
+                pass  # the folder has other files
 
 
 def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600) -> JournalSink:
-    """A recording to `NAME.parquet`, or to a data set in any other folder or URI.
+    """The sink of a recording to `NAME.parquet`, or to a data set in any other folder or URI.
 
     Raises `OutputExistsError` or `OutputError`.
     """
@@ -162,18 +162,18 @@ def open_journal_sink(path: str, *, force: bool = False, file_mode: int = 0o600)
         journal.chmod(folder_mode)
     except OSError as error:
         raise OutputError(path, error.strerror or str(error)) from None
-    helper = Helper(path, journal, file_mode=file_mode, force=force)
+    helper = HelperProcess(path, journal, file_mode=file_mode, force=force)
     if is_uri(path):
         try:
-            helper.start()  # only it can tell whether there is such a place
+            helper.start()  # only the helper process can check an object store
         except OutputError:
             shutil.rmtree(journal, ignore_errors=True)
             raise
-    return JournalSink(path, journal, Conductor(helper, path), file_mode=file_mode)
+    return JournalSink(path, journal, HelperThread(helper, path), file_mode=file_mode)
 
 
 def refuse_live_journal(path: str) -> None:
-    """Raises `OutputBusyError` when another process records to an output."""
+    """Raise `OutputBusyError` if another process records to this output."""
     journal = journal_of(path)
     if (journal / RECORDER).exists():
         lock = take_lock(journal, RECORDER, wait=False)
@@ -183,7 +183,7 @@ def refuse_live_journal(path: str) -> None:
 
 
 def _make_room(path: str, *, force: bool) -> None:
-    """Refuse to overwrite; with `force` what is there goes, in a data set no more than its tables."""
+    """Raise `OutputExistsError` for an existing output; with `force` remove it, of a data set only its tables."""
     place = Path(path)
     if not is_data_set(path):
         if place.is_dir():
@@ -209,7 +209,7 @@ def _clear_journal(path: str, journal: Path, *, force: bool) -> None:
 
 
 class UnfinishedError(OutputExistsError):
-    """There is the journal of a recording that was cut off: it is all that is left of it."""
+    """The output has the journal of a recording that was cut off, and no other copy of its records."""
 
     def __init__(self, file: str, journal: Path) -> None:
         super().__init__(file)

@@ -1,4 +1,4 @@
-"""Who is at work on a journal: the lock (`formats/files/locks.py`) of a file in it."""
+"""Locks (`formats/files/locks.py`) on files of a journal: one of the recorder, one of the helper process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Lock:
         self._file = file
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._file.close()
 
 
 def take_lock(journal: Path, name: str, *, wait: bool) -> Lock | None:
-    """Take it; None when another process has it and we do not wait. Where there are no such locks, everybody gets it.
+    """Take a lock of a journal. None if another process has it and `wait` is False.
 
-    Raises `FileNotFoundError` when there is no such journal, or none any more when the lock is ours at last: who had
-    the lock may have finished the journal.
+    In a file system without locks the lock is always granted. Raises `FileNotFoundError` if the journal does not exist,
+    or does not exist any more when the lock is granted: its holder may have finished the journal.
     """
     file = os.fdopen(os.open(journal / name, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600), "wb")
     try:
@@ -39,14 +39,14 @@ def take_lock(journal: Path, name: str, *, wait: bool) -> Lock | None:
     if taken == BUSY:
         file.close()
         return None
-    if wait and not _is_there(file, journal / name):
+    if wait and not _is_at(file, journal / name):
         file.close()
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(journal))
     return Lock(file)
 
 
-def _is_there(file: BinaryIO, path: Path) -> bool:
-    """Whether the open file is the one at the path."""
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether the path leads to this open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:

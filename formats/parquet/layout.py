@@ -1,9 +1,9 @@
-"""Which column of a table holds which part of a record. Derived from the event types, without pyarrow.
+"""The columns of the events table, and which part of a record each holds; from the event types, without pyarrow.
 
-A record's own keys are columns of the same name. Objects that many records have are laid flat: their keys
-become columns with a prefix (`tlsMetadata.cipher` → `tlsCipher`, stamps of `timingEvents` without one).
-Objects that few records have, or whose keys are free, are one column of JSON text. What has no column, or
-would not come back from it unchanged, is in the JSON of the column `extra`.
+A record's own keys are columns of the same name. Objects that many records have are flattened: their keys become
+columns with a prefix (`tlsMetadata.cipher` → `tlsCipher`; the stamps of `timingEvents` have no prefix). An object that
+few records have, or whose keys are free, is one column of JSON text. Keys without a column, and values that a column
+would not give back unchanged, are in the JSON of the column `extra`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mockrec.formats.schema.objects import (
 )
 
 TABLE_VERSION = 1
-"""Of the tables' schema, in the footer of every file. Columns that may be null are added without a new one."""
+"""The version of the tables' schema, in the footer of every file. A new column that may be null does not change it."""
 
 DERIVED = {"headers": "rawHeaders", "trailers": "rawTrailers"}
-"""Keys that are not stored because they follow from the list of pairs: key → the key of the pairs."""
+"""Keys that are not stored because they follow from a list of pairs: key → the key of the pairs."""
 EXTRA = "extra"
-"""JSON object: keys of the record that no column holds exactly. They win over columns."""
+"""The column with a JSON object of the record's keys that no column holds exactly. They win over columns."""
 FROM_HEADERS = {"contentType": "content-type", "userAgent": "user-agent", "contentEncoding": "content-encoding"}
-"""Columns that repeat a header, because few readers look into lists: column → header."""
+"""Columns that repeat a header field, for queries without lists: column → header."""
 
 _BODY_KEYS: dict[str, str] = {
     "size": "int",
@@ -60,12 +60,12 @@ _PREFIX: dict[type, str] = {
 }
 _SCALARS: dict[Any, str] = {str: "text", int: "int", float: "number", bool: "flag"}
 _INLINE_BODIES = ("body", "content")
-"""Bodies with columns of their own; `requestBody` of an abort is JSON."""
+"""Keys of bodies with columns of their own; `requestBody` of an abort is a column of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the events table, and where its values stand in a record."""
+    """A column of the events table, and the path of its values in a record."""
 
     name: str
     kind: str
@@ -76,9 +76,9 @@ class Column:
 
 @cache
 def columns_of(kind: str) -> tuple[Column, ...]:
-    """The columns that records of a type fill, in the order in which the records' keys are written.
+    """The columns of records of a type, in the order in which the records' keys are written.
 
-    For a type that is not known: all of them, with the place that most types have them in.
+    For an unknown type all columns, each with the path that most types have.
     """
     if kind not in EVENT_CLASSES:
         return tuple(all_columns().values())
@@ -90,7 +90,7 @@ def columns_of(kind: str) -> tuple[Column, ...]:
 
 @cache
 def all_columns() -> dict[str, Column]:
-    """Name → column, over all types. Where types disagree on the place, objects win over single keys, `body` over
+    """The columns of all types by name. If types differ in the path, objects win over single keys, `body` over
     `content`."""
     merged: dict[str, Column] = {}
     for kind in EVENT_CLASSES:
@@ -105,7 +105,7 @@ def all_columns() -> dict[str, Column]:
 
 @cache
 def layout(kind: str) -> dict[str, Column]:
-    """Name → column for a type: its own columns in the order in which the keys are written, then all others."""
+    """All columns by name, for records of a type: first its own, in the order in which the keys are written."""
     return {**{column.name: column for column in columns_of(kind)}, **_missing_from(kind)}
 
 
@@ -116,7 +116,7 @@ def _missing_from(kind: str) -> dict[str, Column]:
 
 @cache
 def forbidden_keys(kind: str) -> tuple[str, ...]:
-    """Keys whose columns hold another key in records of this type, for example `error` where `errorCode` is a key."""
+    """Keys whose columns hold another key in records of this type, for example `error` if `errorCode` is a key."""
     places = layout(kind)
     found = {
         column.path[0]: None

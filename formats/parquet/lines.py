@@ -1,6 +1,6 @@
-"""The Arrow table of events → lines, the way back from `columns.py`.
+"""The Arrow table of events → lines: the inverse of `columns.py`.
 
-Keys come in the order of the schema, whatever their order was; values are the same.
+Keys come in the order of the schema, not in that of the original line; values are the same.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _LINE = orjson.OPT_APPEND_NEWLINE
 
 
 def lines_of(batch: pa.RecordBatch, name: str = "session") -> bytes:
-    """The rows as JSON Lines, in their order; what stands in a column as JSON is not looked at. Raises `SessionError`
-    for rows of the file `name` that no session has."""
+    """The rows as JSON Lines, in order. JSON columns are copied without a check.
+
+    Raises `SessionError` for rows of the file `name` that cannot be records.
+    """
     try:
         return _lines_of(batch)
     except (ValueError, TypeError, pa.ArrowException) as error:
@@ -38,7 +40,7 @@ def lines_of(batch: pa.RecordBatch, name: str = "session") -> bytes:
 
 
 def damaged(name: str, error: Exception) -> SessionError:
-    """What is said of a file with rows that cannot be."""
+    """The error for a file with invalid rows."""
     return SessionError(name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}")
 
 
@@ -53,7 +55,7 @@ def _lines_of(batch: pa.RecordBatch) -> bytes:
 
 
 def column_values(batch: pa.RecordBatch, name: str) -> Values | None:
-    """A column as a list, JSON as its text, times as microseconds; None where it is not there, or null all along."""
+    """A column as a list, with JSON as text and times in microseconds; None if it is missing or all null."""
     if name not in batch.schema.names:
         return None
     column = all_columns().get(name)
@@ -96,7 +98,7 @@ def _lines_of_type(batch: pa.RecordBatch, kind: str) -> Iterator[bytes]:
 
 @cache
 def _keys(kind: str) -> tuple[tuple[str, tuple[Column, ...]], ...]:
-    """A record's keys in their order, each with its columns."""
+    """The keys of a type's records in order, each with its columns."""
     found: defaultdict[str, list[Column]] = defaultdict(list)
     for column in layout(kind).values():
         found[column.path[0]].append(column)
@@ -104,7 +106,7 @@ def _keys(kind: str) -> tuple[tuple[str, tuple[Column, ...]], ...]:
 
 
 def _values_of(batch: pa.RecordBatch, columns: Sequence[Column]) -> Values | None:
-    """The values of one key; None where no row has it."""
+    """The values of one key; None if no row has it."""
     if len(columns[0].path) == 1:
         return _values(batch, columns[0].name, columns[0].kind)
     names: list[str] = []
@@ -124,7 +126,7 @@ def _values_of(batch: pa.RecordBatch, columns: Sequence[Column]) -> Values | Non
 
 
 def _values(batch: pa.RecordBatch, name: str, kind: str) -> Values | None:
-    """A column as a list; None where it is not there, or null all along."""
+    """A column as a list; None if it is missing or all null."""
     index = batch.schema.get_field_index(name)
     if index < 0:
         return None
@@ -135,7 +137,7 @@ def _values(batch: pa.RecordBatch, name: str, kind: str) -> Values | None:
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if array.type != wanted and not isinstance(wanted, pa.BaseExtensionType):
-        array = array.cast(wanted)  # who rewrote the file may have made a dictionary of it
+        array = array.cast(wanted)  # another tool that rewrote the file may have made a dictionary of it
     return _READ[kind](array)
 
 
@@ -152,7 +154,7 @@ def _scalars(array: pa.Array) -> Values:
 
 
 def _with_nulls(values: Values, array: pa.Array) -> Values:
-    """`values`, which the array has, with None where the array is null."""
+    """The `values` of an array, with None where the array is null."""
     known = arrays.plain(array.is_valid())
     return [value if valid else None for value, valid in zip(values, known, strict=True)]
 
@@ -163,7 +165,7 @@ def _times(array: pa.Array) -> Values:
 
 
 def _lists(array: pa.Array, items: Values) -> Values:
-    """`items` are those of the list's whole child, so that offsets count in it."""
+    """The lists of a list array. `items` are all values of its child array, to which the offsets refer."""
     lists: Values = [items[start:end] for start, end in pairwise(arrays.plain(array.offsets))]
     return lists if not array.null_count else _with_nulls(lists, array)
 

@@ -1,9 +1,9 @@
-"""Where tables and journals lie. Without pyarrow: a recording asks too.
+"""The paths of tables and journals. Without pyarrow, because a recording imports this.
 
-A file `NAME.parquet` has its journal in the folder `NAME.parquet.journal` beside it. A data set has its own in its
-folder `journal`; one in an object store has it in the current folder of the machine that records.
+The journal of a file `NAME.parquet` is the folder `NAME.parquet.journal` next to it. The journal of a data set is its
+folder `journal`; that of a data set in an object store is in the current folder of the recorder.
 
-Part N of a data set is what segment N of its journal was.
+Part N of a data set holds the records of segment N of its journal.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _PART = re.compile(r"part-(\d{6,})\.parquet")
 
 
 def is_uri(path: str) -> bool:
-    """Whether a path is one of an object store or other file system of `pyarrow.fs`, for example `s3://…`."""
+    """Whether a path is a URI of an object store or another file system of `pyarrow.fs`, for example `s3://…`."""
     return _URI.match(path) is not None
 
 
 def _without_options(path: str) -> str:
-    """A URI may say how its store is reached: `s3://bucket/s.parquet?region=eu-west-1`."""
+    """A path without the options of its store, which a URI may have: `s3://bucket/s.parquet?region=eu-west-1`."""
     return path.partition("?")[0] if is_uri(path) else path
 
 
 def check_name(path: str) -> None:
-    """Raises `OutputError` for a name that is no UTF-8: pyarrow could not read the tables again."""
+    """Raise `OutputError` for a name that is not UTF-8: pyarrow could not read the tables again."""
     try:
         (path if is_uri(path) else str(Path(path).absolute())).encode()
     except UnicodeEncodeError:
@@ -44,7 +44,7 @@ def check_name(path: str) -> None:
 
 
 def is_data_set(path: str) -> bool:
-    """Whether an output path means a folder of parts and not one file."""
+    """Whether an output path means a data set (a folder of parts) and not one file."""
     return not _without_options(path).lower().endswith(".parquet")
 
 
@@ -57,19 +57,19 @@ def journal_of(path: str) -> Path:
 
 
 def own_journal(session: str, output: str) -> Path | None:
-    """The journal that an output is to be made of, when the session is that output itself or the journal."""
+    """The journal from which an output is finished, if `session` is that output itself or its journal; else None."""
     journal = journal_of(output)
     if not is_data_set(output) and not is_uri(output) and Path(output).exists():
         return None
     if session.rstrip("/") not in (output.rstrip("/"), str(journal)):
         return None
-    # All segments of a data set may have become parts already.
-    there = journal.is_dir() if is_data_set(output) else segments(journal)
-    return journal if there else None
+    # In a data set, all segments may have become parts.
+    exists = journal.is_dir() if is_data_set(output) else segments(journal)
+    return journal if exists else None
 
 
 def session_name(path: str) -> str:
-    """The name a session has without what makes it a journal or a folder: the stem of its `.bodies` folder."""
+    """The path of a session without `.journal`, a final slash and a part number; its bodies are in `NAME.bodies`."""
     bare = path.rstrip("/") or path
     if bare.endswith(JOURNAL_SUFFIX):
         return bare.removesuffix(JOURNAL_SUFFIX)
@@ -79,34 +79,34 @@ def session_name(path: str) -> str:
 
 
 def segment_name(number: int) -> str:
-    """Counted from 1."""
+    """The file name of segment `number`, counted from 1."""
     return f"segment-{number:06}.jsonl"
 
 
 def part_name(number: int) -> str:
-    """The part that holds the records of a segment."""
+    """The file name of the part with the records of segment `number`."""
     return f"part-{number:06}.parquet"
 
 
 def segment_number(name: str) -> int | None:
-    """None for a file that is no segment."""
+    """The number in the file name of a segment; None for another file name."""
     found = _SEGMENT.fullmatch(name)
     return int(found[1]) if found else None
 
 
 def part_number(name: str) -> int | None:
-    """None for a file that is no part of ours."""
+    """The number in the file name of a part; None for another file name."""
     found = _PART.fullmatch(name)
     return int(found[1]) if found else None
 
 
 def segments(journal: Path) -> dict[int, Path]:
-    """The segments that are there, by number, in order."""
+    """The existing segments of a journal, by number, in order."""
     return _numbered(journal, segment_number)
 
 
 def parts(folder: Path) -> dict[int, Path]:
-    """The parts of a data set's table that are in a folder, by number, in order."""
+    """The existing parts of a data set's table in a folder, by number, in order."""
     return _numbered(folder, part_number)
 
 
@@ -119,7 +119,7 @@ def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> dict[int,
 
 
 def has_segments(path: str) -> bool:
-    """Whether a session is in a journal, all of it or a part: such pieces become Parquet while one reads."""
+    """Whether a session has records in a journal; its segments may become Parquet while it is read."""
     if is_uri(path):
         return False
     here = Path(path)
@@ -127,7 +127,7 @@ def has_segments(path: str) -> bool:
 
 
 def is_table_place(path: str) -> bool:
-    """Whether a path is for us, whatever stands in it: a URI, a folder, or what only a journal is there for."""
+    """Whether a path is a Parquet session without a look at its content: a URI, a folder, or only a journal exists."""
     if is_uri(path):
         return True
     here = Path(path)

@@ -1,4 +1,4 @@
-"""Finishes what a recording that was cut off has left: `mockrec verify SESSION --repair` of its own place."""
+"""Finishes the journal of a recording that was cut off: `mockrec verify SESSION --repair`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TAIL = 1024 * 1024
 
 
 def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 0o600) -> None:
-    """Make the Parquet file or data set of a journal; `ending` is what is added to its end (whole lines, or nothing).
+    """Make the Parquet file or data set of a journal, with the lines `ending` added at the end.
 
-    Raises `OutputError`; the journal stays then.
+    Raises `OutputError`, and then the journal stays.
     """
     locks: list[Lock | None] = []
     try:
@@ -27,9 +27,9 @@ def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 
             locks.append(take_lock(journal, RECORDER, wait=False))
             if locks[0] is None:
                 raise OutputBusyError(path, held_by(journal / RECORDER))
-            locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper gives up, but not at once
+            locks.append(take_lock(journal, HELPER, wait=True))  # the recorder's helper process may still be ending
         except FileNotFoundError:
-            return  # it did not give up: its recorder had ended, and so the journal is gone
+            return  # the helper process has finished the journal, because its recorder had ended
         found = segments(journal)
         if found:
             _cut_torn_line(found[max(found)])
@@ -56,7 +56,7 @@ def finish_journal(path: str, journal: Path, ending: bytes, *, file_mode: int = 
 
 
 def _cut_torn_line(segment: Path) -> None:
-    """A segment ends with a whole line: one that lacks only its line end gets it, any other is cut off."""
+    """Make a segment end with a whole line: add the line end of a valid last line, cut off an invalid one."""
     with segment.open("r+b") as file:
         size = file.seek(0, 2)
         tail = b""

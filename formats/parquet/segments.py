@@ -1,7 +1,7 @@
-"""A journal → its Parquet file or data set, segment by segment; at the end the journal goes.
+"""Converts a journal to its Parquet file or data set, segment by segment; at the end the journal is removed.
 
-Every step may be the last before a crash: files appear by rename, a segment goes when its part is there, and the
-journal when the whole file is.
+Every step may be the last before a crash: files appear by rename, a segment is removed when its part exists, and the
+journal when the whole output exists.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def open_converter(path: str, journal: Path, *, file_mode: int) -> FileConverter
 
 
 class FileConverter:
-    """All segments → one file, which is written inside the journal and appears when it is complete."""
+    """Converts all segments to one file, which is written in the journal and appears when it is complete."""
 
     def __init__(self, filesystem: Any, path: str, journal: Path, file_mode: int) -> None:
         self._filesystem = filesystem
@@ -55,7 +55,7 @@ class FileConverter:
         return self._done + 1
 
     def convert(self, last: int) -> None:
-        """Segments up to this number."""
+        """Convert the segments up to this number."""
         for number, segment in segments(self._journal).items():
             if self._done < number <= last:
                 for block in _blocks(segment):
@@ -63,7 +63,7 @@ class FileConverter:
                 self._done = number
 
     def finish(self) -> None:
-        """There is the file, and no journal any more."""
+        """Complete the file and remove the journal."""
         self._file.finish()
         if not self._is_local:
             with self._own.open("rb") as source, self._filesystem.open_output_stream(self._path) as target:
@@ -71,12 +71,12 @@ class FileConverter:
         remove_journal(self._journal)
 
     def discard(self) -> None:
-        """Leave the journal as it was."""
+        """Remove the unfinished file; the journal stays."""
         self._file.discard()
 
 
 class DataSetConverter:
-    """Each segment → a part of the events and a part of the exchanges that ended in it."""
+    """Converts each segment to a part of the events and a part of the exchanges that ended in it."""
 
     def __init__(self, filesystem: Any, folder: str, journal: Path, file_mode: int) -> None:
         self._filesystem = filesystem
@@ -84,7 +84,7 @@ class DataSetConverter:
         self._journal = journal
         self._tables = DataSetTables(filesystem, folder, file_mode)
         self._maker = TableMaker()
-        self._take_over()
+        self._resume()
 
     @property
     def next(self) -> int:
@@ -92,7 +92,7 @@ class DataSetConverter:
         return self._tables.part
 
     def convert(self, last: int) -> None:
-        """Segments up to this number; each goes when its parts are there."""
+        """Convert the segments up to this number; each is removed when its parts exist."""
         for number, segment in segments(self._journal).items():
             if number > last:
                 break
@@ -104,16 +104,16 @@ class DataSetConverter:
             segment.unlink()
 
     def finish(self) -> None:
-        """The data set is complete, and there is no journal any more."""
+        """Complete the data set and remove the journal."""
         self._tables.finish()
         remove_journal(self._journal)
 
     def discard(self) -> None:
-        """Leave no part that is not complete."""
+        """Remove the unfinished part."""
         self._tables.discard()
 
-    def _take_over(self) -> None:
-        """Go on after the parts that are there: the exchanges that were open are folded again."""
+    def _resume(self) -> None:
+        """Continue after the existing parts: their events are aggregated again, for the exchanges that are open."""
         found, exchanges = (
             self._filesystem.get_file_info(FileSelector(f"{self._folder}/{name}", allow_not_found=True))
             for name in (EVENTS_FOLDER, EXCHANGES_FOLDER)
@@ -126,7 +126,7 @@ class DataSetConverter:
             file = EventsFile(path, self._filesystem, path)
             try:
                 for batch in file.batches(list(COLUMNS)):
-                    self._tables.fold.add(batch)
+                    self._tables.aggregator.add(batch)
             finally:
                 file.close()
             self._tables.part = number
@@ -135,7 +135,7 @@ class DataSetConverter:
 
 
 def check_place(path: str, *, force: bool) -> None:
-    """Whether an object store has room for an output. Raises `OutputExistsError` or `OSError`."""
+    """Check that an output can be written in an object store. Raises `OutputExistsError` or `OSError`."""
     filesystem, inner = file_system(path)
     above = os.path.dirname(inner.rstrip("/")) if filesystem.type_name == "local" else inner.partition("/")[0]
     if filesystem.get_file_info(above).type == FileType.NotFound:
@@ -153,7 +153,7 @@ def check_place(path: str, *, force: bool) -> None:
 
 
 def remove_journal(journal: Path) -> None:
-    """The journal is gone at once, its files after that."""
+    """Rename the journal, so that it disappears in one step, then remove its files."""
     hidden = journal.with_name(f".{journal.name}.done")
     shutil.rmtree(hidden, ignore_errors=True)
     journal.rename(hidden)
@@ -162,7 +162,7 @@ def remove_journal(journal: Path) -> None:
 
 
 def _blocks(segment: Path) -> Iterator[bytes]:
-    """Whole lines; what is torn at the end was never whole."""
+    """The whole lines of a segment in blocks; a torn last line is left out."""
     rest = b""
     with segment.open("rb") as file:
         while chunk := file.read(BLOCK):
@@ -175,7 +175,7 @@ def _blocks(segment: Path) -> Iterator[bytes]:
 
 
 def needs_check(path: str, how: str) -> bool:
-    """Whether the helper has to look whether there is something already: on disk its parent has."""
+    """Whether the helper process has to check for an existing output; on disk, its parent has done that."""
     return is_uri(path) and how != "ours"
 
 

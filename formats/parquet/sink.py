@@ -1,6 +1,6 @@
-"""Sinks that write Parquet as the lines come: for converting what is recorded already.
+"""Sinks that write Parquet directly, for the conversion of a recorded session.
 
-A recording does not use these: until its footer is written, such a file cannot be read at all. See `journal.py`.
+A recording does not use these, because such a file is unreadable until its footer is written. See `journal.py`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from mockrec.formats.parquet.tables import TableFile
 from mockrec.formats.schema.errors import OutputError, OutputExistsError, RecordError
 
 BLOCK = 2 * 1024 * 1024
-"""Bytes of lines that become rows at a time."""
+"""Bytes of lines that become rows together."""
 PART_ROWS = 16 * GROUP_ROWS
-"""Rows of a part of a data set: some hundred megabytes of lines."""
+"""Rows of a part of a data set: about a hundred megabytes of lines or more."""
 
 _ERRORS = (OSError, pa.ArrowException)
 
 
 class TableSink:
-    """Writes whole lines as rows of one file, or of the parts of a data set (a `Sink`, `formats/files/frames.py`)."""
+    """Writes whole lines as rows of one file or of a data set's parts. See `Sink` in `formats/files/frames.py`."""
 
     def __init__(self, name: str, consumer: FileTables | DataSetTables) -> None:
         self.name = name
@@ -41,17 +41,17 @@ class TableSink:
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Take whole lines. Raises `OutputError`, after a failure again and again; `RecordError` for what is none."""
+        """Write whole lines. Raises `OutputError`, also in each call after a failure; `RecordError` for a bad line."""
         self._waiting.append(data)
         self._size += len(data)
         if self._size >= BLOCK:
             self._flush()
 
     def sync_point(self, now: float | None = None) -> None:
-        """Nothing can be read before the end; see `Sink`."""
+        """Do nothing: the file is unreadable before its end. See `Sink`."""
 
     def close(self) -> None:
-        """Write what is left, and the footer; the file appears."""
+        """Write the waiting lines and the footer; the file appears."""
         if self._closed:
             return
         self._closed = True
@@ -63,7 +63,7 @@ class TableSink:
             raise
 
     def discard(self) -> None:
-        """Leave no file that is not complete."""
+        """Remove the unfinished file."""
         if not self._closed:
             self._closed = True
             self._tables.discard()
@@ -97,29 +97,29 @@ class TableSink:
 
 
 class FileTables:
-    """One file, with the events or with the exchanges folded from them."""
+    """One file, with the events or with the exchanges that are aggregated from them."""
 
     def __init__(self, filesystem: Any, path: str, table: str, file_mode: int) -> None:
         self._file = TableFile(filesystem, path, table, file_mode=file_mode)
-        self._fold = ExchangeAggregator() if table == "exchanges" else None
+        self._aggregator = ExchangeAggregator() if table == "exchanges" else None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """The next events."""
-        if self._fold is None:
+        """Add events."""
+        if self._aggregator is None:
             self._file.add(batch)
             return
-        self._fold.add(batch)
-        if self._fold.waiting >= GROUP_ROWS:
-            self._file.add(self._fold.take())
+        self._aggregator.add(batch)
+        if self._aggregator.waiting >= GROUP_ROWS:
+            self._file.add(self._aggregator.take())
 
     def finish(self) -> None:
-        """The file is complete."""
-        if self._fold is not None:
-            self._file.add(self._fold.take(last=True))
+        """Complete the file."""
+        if self._aggregator is not None:
+            self._file.add(self._aggregator.take(last=True))
         self._file.finish()
 
     def discard(self) -> None:
-        """Leave no file."""
+        """Remove the unfinished file."""
         self._file.discard()
 
 
@@ -128,8 +128,8 @@ class DataSetTables:
 
     def __init__(self, filesystem: Any, folder: str, file_mode: int) -> None:
         self.part = 1
-        """The number of the part that is written, or of the next one."""
-        self.fold = ExchangeAggregator()
+        """The number of the part that is written, or of the next part."""
+        self.aggregator = ExchangeAggregator()
         self._filesystem = filesystem
         self._folder = folder.rstrip("/")
         self._mode = file_mode
@@ -137,17 +137,17 @@ class DataSetTables:
         self._rows = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """The next events."""
+        """Add events."""
         if self._events is None:
             self._events = self._new(EVENTS_FOLDER)
         self._events.add(batch)
-        self.fold.add(batch)
+        self.aggregator.add(batch)
         self._rows += batch.num_rows
         if self._rows >= PART_ROWS:
             self.end_part()
 
     def end_part(self, *, last: bool = False) -> None:
-        """The part is complete, and so is that of the exchanges that ended in it."""
+        """Complete the part of the events, and that of the exchanges that ended in it."""
         if self._events is None:
             return
         events, self._events = self._events, None
@@ -161,23 +161,23 @@ class DataSetTables:
         self._rows = 0
 
     def write_exchanges(self, *, last: bool = False) -> None:
-        """The part of the exchanges that have ended since the one before."""
+        """Write a part with the exchanges that have ended since the part before."""
         exchanges = self._new(EXCHANGES_FOLDER)
         try:
-            exchanges.add(self.fold.take(last=last))
+            exchanges.add(self.aggregator.take(last=last))
             exchanges.finish()
         except BaseException:
             exchanges.discard()
             raise
 
     def finish(self) -> None:
-        """The data set is complete."""
-        if self._events is None and self.fold.open:
+        """Complete the data set."""
+        if self._events is None and self.aggregator.open:
             self.write_exchanges(last=True)
         self.end_part(last=True)
 
     def discard(self) -> None:
-        """Leave no part that is not complete."""
+        """Remove the unfinished part."""
         if self._events is not None:
             self._events.discard()
 
@@ -191,7 +191,7 @@ class DataSetTables:
 
 
 def open_table_sink(path: str, *, force: bool = False, file_mode: int = 0o600, table: str = "events") -> TableSink:
-    """A sink for `NAME.parquet`, or for a data set in any other folder or URI (both tables; `table` is not asked).
+    """A sink for `NAME.parquet`, or for a data set in any other folder or URI, which has both tables.
 
     Raises `OutputExistsError` or `OutputError`.
     """
@@ -209,7 +209,7 @@ def open_table_sink(path: str, *, force: bool = False, file_mode: int = 0o600, t
 
 
 def _make_room(filesystem: Any, path: str, inner: str, *, force: bool) -> None:
-    """Refuse to overwrite; with `force` what is there goes, in a data set no more than its tables."""
+    """Raise `OutputExistsError` for an existing output; with `force` remove it, of a data set only its tables."""
     if not is_data_set(path):
         kind = filesystem.get_file_info(inner).type
         if kind == FileType.Directory:

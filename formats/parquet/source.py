@@ -1,6 +1,6 @@
-"""Sessions in Parquet as JSON Lines: a file, a data set, or the journal of one that is still recorded.
+"""Sessions in Parquet as JSON Lines: a file, a data set, or the journal of a recording that has not ended.
 
-Each is read some thousand rows at a time, so memory does not grow with the session.
+About a thousand rows are read at a time, so memory does not grow with the session.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from mockrec.formats.schema.errors import SessionError
 
 _CHUNK = 256 * 1024
 Piece = tuple[int, str]
-"""A number that orders the pieces of a session, and a name that orders those that have none of ours."""
+"""The key that orders the pieces of a session: the number of a part or segment, and a name for files without one."""
 
 
 class TableSource:
-    """An open session; see `formats/files/reader.py`. Iterate it once."""
+    """An open session; see `Lines` in `formats/files/reader.py`. Iterate it once."""
 
     def __init__(self, name: str) -> None:
-        """Raises `SessionError` where there is no session."""
+        """Raises `SessionError` if it is no session."""
         self.name = name
         self.torn = ""
         self.problems: list[str] = []
@@ -37,7 +37,7 @@ class TableSource:
         self._lines: Iterator[bytes] = self._open()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the open file."""
         close = getattr(self._lines, "close", None)
         if close is not None:
             close()
@@ -52,7 +52,7 @@ class TableSource:
         if path.is_file():
             return self._file(_open_events(self.name, None, str(path)))
         if not path.is_dir():
-            # Recorded, but never finished: the journal is the session.
+            # The recording was never finished: the journal is the session.
             return self._pieces(None, journal_of(self.name))
         if segments(path):
             return self._pieces(None, path)
@@ -69,10 +69,10 @@ class TableSource:
             file.close()
 
     def _pieces(self, parts: Path | None, journal: Path) -> Iterator[bytes]:
-        """Parts and segments in their order; those too that appear meanwhile.
+        """Parts and segments in order, also those that appear during the reading.
 
-        A recording turns a segment into the part of the same number and removes it: whoever finds neither looks
-        again. One that becomes a single file ends with that file and without a journal: the rest is read there.
+        A recording converts a segment to the part of the same number and then removes it, so a missing piece is
+        searched twice. A recording to a single file ends with that file and without a journal: the rest is read there.
         """
         done: Piece = (0, "")
         lines = 0
@@ -145,7 +145,7 @@ def _open_events(name: str, filesystem: Any, path: str) -> Any:
 
 
 def _pieces(parts: Path | None, journal: Path) -> dict[Piece, Path]:
-    """What there is, in order; a part before the segment it was made of."""
+    """The existing pieces in order. If a part and its segment both exist, the part is taken."""
     found: dict[Piece, Path] = {(number, ""): path for number, path in segments(journal).items()}
     if parts is not None and parts.is_dir():
         for path in parts.rglob("*.parquet"):

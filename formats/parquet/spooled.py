@@ -1,6 +1,6 @@
-"""A Parquet file that comes from a pipe: its index is at its end, so all of it has to be kept before it is read.
+"""A Parquet file from a pipe: its index is at the end, so the whole file has to be stored before it is read.
 
-It is kept in a temporary file without a name, which the system removes however the process ends.
+It is stored in an unnamed temporary file, which the system removes when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from mockrec.formats.schema.errors import SessionError
 
 _CHUNK = 1024 * 1024
 _CHECKED = 64 * _CHUNK
-"""Bytes after which the room that is left is looked at."""
+"""Bytes after which the free space on the disk is checked."""
 SPARED = 256 * _CHUNK
-"""Bytes that are left free for others."""
+"""Bytes that stay free on the disk."""
 
 
 class SpooledTable:
-    """A session that is read once, when everything has come; see `formats/files/reader.py`, `Lines`."""
+    """A session that is read once, after the end of the pipe; see `Lines` in `formats/files/reader.py`."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class SpooledTable:
         *,
         spared: int | None = None,
     ) -> None:
-        """`head` is what was read already. Nothing is read before it is asked for."""
+        """`head` is what has been read of the file. The rest is read by the iteration."""
         self.name = name
         self.torn = ""
         self.problems: list[str] = []
@@ -44,7 +44,7 @@ class SpooledTable:
         self._file: BinaryIO | None = None
 
     def close(self) -> None:
-        """Give the disk back, and close the pipe."""
+        """Remove the temporary file and close the pipe."""
         if self._file is not None:
             self._file.close()
         self._close()
@@ -80,8 +80,8 @@ class SpooledTable:
 
     def _check_room(self, file: BinaryIO, size: int) -> None:
         file.flush()
-        told = os.fstatvfs(file.fileno()) if hasattr(os, "fstatvfs") else None
-        free = told.f_bavail * told.f_frsize if told else shutil.disk_usage(tempfile.gettempdir()).free
+        stat = os.fstatvfs(file.fileno()) if hasattr(os, "fstatvfs") else None
+        free = stat.f_bavail * stat.f_frsize if stat else shutil.disk_usage(tempfile.gettempdir()).free
         if free < self._spared:
             raise SessionError(self.name, self._refusal(size, "the disk is nearly full"))
 

@@ -1,4 +1,4 @@
-"""Whether a session is all in Parquet files, so that a filter can read it by columns. Without pyarrow."""
+"""Finds out whether all of a session is in Parquet files, so that a filter can read it by columns. Without pyarrow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mockrec.formats.parquet.paths import EVENTS_FOLDER, has_segments, is_uri, p
 
 
 def table_files(path: str) -> list[Path] | None:
-    """The files of a session that is all in Parquet; None for any other."""
+    """The files of a session of which every record is in Parquet; None for any other session."""
     if path == "-" or is_uri(path):
         return None
     here = Path(path)

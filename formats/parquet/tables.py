@@ -1,4 +1,4 @@
-"""Parquet files in the making: batches of rows → row groups, written by a thread beside the one that makes rows."""
+"""Writes batches of rows as row groups of a Parquet file, in another thread than the one that makes the rows."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mockrec.formats.parquet.arrow_schema import footer
-from mockrec.formats.parquet.atomic_file import NewFile
+from mockrec.formats.parquet.atomic_file import AtomicFile
 from mockrec.formats.parquet.files import GROUP_ROWS, new_writer
 
 GROUP_BYTES = 32 * 1024 * 1024
-"""A row group is closed early when its rows have large bodies: it has to be in memory as a whole."""
+"""A row group is closed early if its rows have large bodies, because the whole group is in memory."""
 
 
 class TableFile:
-    """One file with one table. Raises `OSError` or `pa.ArrowException`, perhaps later than in the call that is why."""
+    """One file with one table. Methods raise `OSError` or `pa.ArrowException`, also for an error in an earlier call."""
 
     def __init__(
         self, filesystem: Any, path: str, table: str, *, file_mode: int = 0o600, hidden: Path | None = None
     ) -> None:
         self.path = path
         self._table = table
-        self._file = NewFile(filesystem, path, file_mode, hidden)
+        self._file = AtomicFile(filesystem, path, file_mode, hidden)
         self._writer = new_writer(self._file.stream, table)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mockrec-parquet")
         self._writing: Future[None] | None = None
@@ -36,7 +36,7 @@ class TableFile:
         self._seq: tuple[int, int] | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Append rows."""
+        """Add rows."""
         self._note(batch)
         while batch.num_rows:
             room = GROUP_ROWS - self._rows
@@ -48,7 +48,7 @@ class TableFile:
                 self._write_group()
 
     def finish(self) -> None:
-        """Write the rest and the footer; the file gets its name."""
+        """Write the last group and the footer; the file gets its name."""
         if self._batches:
             self._write_group()
         self._wait()
@@ -61,10 +61,10 @@ class TableFile:
         self._file.publish()
 
     def discard(self) -> None:
-        """Give up: nothing is left of the file."""
+        """Remove the unfinished file."""
         self._thread.shutdown(cancel_futures=True)
         try:
-            self._writer.close()  # or it would try to write its footer when it is collected
+            self._writer.close()  # otherwise it writes its footer when it is garbage-collected
         except (OSError, ValueError, pa.ArrowException):
             pass
         self._file.discard()
@@ -85,7 +85,7 @@ class TableFile:
     def _write_group(self) -> None:
         table = pa.Table.from_batches(self._batches)
         self._batches, self._rows, self._bytes = [], 0, 0
-        self._wait()  # one group in the making, one being written: no more has to be in memory
+        self._wait()  # at most two groups are in memory: one that collects rows, one that is written
         self._writing = self._thread.submit(self._writer.write_table, table, row_group_size=GROUP_ROWS)
 
     def _wait(self) -> None:

@@ -1,8 +1,8 @@
 """The filter language: `status >= 500 and url contains /orders/`.
 
-`tokens.py` and `parser.py` read an expression by the names of `fields.py` and the values of `values.py` into a
-`Plan`: numbered tests (`checks.py`) and how they combine. Three back ends answer the tests, and must agree:
-`predicate.py` for records as dicts, `typed.py` for lines of JSON of which only the needed fields are decoded,
+`tokens.py` and `parser.py` parse an expression, with the names of `fields.py` and the values of `values.py`, to a
+`Plan`: numbered tests (`checks.py`), and how their answers combine. Three back ends compute the answers and must agree:
+`predicate.py` for records as dicts, `typed.py` for lines of JSON of which only the needed fields are decoded, and
 `arrow.py` for the columns of Parquet files.
 """
 

@@ -1,9 +1,9 @@
-"""The back end for Parquet: answers a plan's tests for a batch of rows of the events table.
+"""The back end for Parquet: computes the answers to a plan's tests for a batch of rows of the events table.
 
-Tests on columns are Arrow's own kernels, or, for what is made of a text (the host of a URL), functions called once
-for each different text. What Arrow cannot say (headers, the inside of bodies and of JSON columns) is asked of the
-few rows that have such a thing at all, as lines, by the back end for lines. So is every row whose `extra` holds
-what no column holds exactly.
+A test on a column uses Arrow's kernels; a test on a value that is derived from a text (the host of a URL) calls a
+function once for each different text. Other tests (on headers, on values inside bodies and JSON columns) are computed
+by the back end for lines, on the lines of those rows that have a value in the column. So are the tests of each row with
+an `extra` object, which holds what no column holds exactly.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, Present, RegexCheck, Text, compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.field import FieldPath
-from mockrec.formats.query.plan import Plan
-from mockrec.formats.query.plan import Test as PlanTest
+from mockrec.formats.query.plan import Plan, Test
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
 from mockrec.formats.schema.events import EVENT_CLASSES
@@ -43,24 +42,24 @@ class ColumnTest:
     number: int
     column: str
     kind: str
-    """As in `formats/parquet/layout.py`."""
+    """See `Column` in `formats/parquet/layout.py`."""
     types: frozenset[str] | None
-    """Record types in which the column means this; None: all."""
+    """Record types in which the column has this meaning; None: all."""
     source: FieldPath
     checks: tuple[Check, ...]
 
 
 @dataclass(slots=True)
 class LineTest:
-    """A part of a test that lines are asked for: where any of the columns has a value."""
+    """A part of a test that needs the line of a row, if any of the columns has a value."""
 
     number: int
     columns: tuple[str, ...]
     types: frozenset[str] | None
     header: str = ""
-    """Only rows with this header."""
+    """If set: only rows with this header."""
     unless: str = ""
-    """Not where this column has a value: that one counts then."""
+    """If set: only rows without a value in this column, which otherwise counts."""
 
 
 @dataclass(slots=True)
@@ -71,7 +70,7 @@ class ArrowPlan:
     on_columns: list[ColumnTest] = field(default_factory=list)
     on_lines: list[LineTest] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
-    """What has to be read."""
+    """The columns that have to be read."""
 
 
 def compile_arrow(plan: Plan) -> ArrowPlan:
@@ -84,7 +83,7 @@ def compile_arrow(plan: Plan) -> ArrowPlan:
         names[on_column.column] = None
     for on_lines in made.on_lines:
         names.update(dict.fromkeys(on_lines.columns))
-    # Where one test of a row is asked of its line, all are: the line has to have their columns too.
+    # If one test of a row needs its line, all tests are computed on it, so it needs the columns of all tests.
     for test in plan.tests:
         for source in test.field.sources:
             names.update(dict.fromkeys(columns_under(source.path[0])))
@@ -92,7 +91,7 @@ def compile_arrow(plan: Plan) -> ArrowPlan:
     return made
 
 
-def _place(made: ArrowPlan, number: int, test: PlanTest) -> None:
+def _place(made: ArrowPlan, number: int, test: Test) -> None:
     before = ""
     for source in test.field.sources:
         columns = _columns_at(source.path)
@@ -110,7 +109,7 @@ def _place(made: ArrowPlan, number: int, test: PlanTest) -> None:
 
 @cache
 def _columns_at(path: tuple[str, ...]) -> list[tuple[Column, frozenset[str]]]:
-    """The columns that hold exactly what stands at a path, each with the record types in which it does."""
+    """The columns that hold exactly the values at a path, each with the record types in which it does."""
     if path[0] == "headers" and len(path) == 2 and path[1] in _COLUMN_OF_HEADER:
         return [(Column(_COLUMN_OF_HEADER[path[1]], "text", path), frozenset(EVENT_CLASSES))]
     found: dict[str, tuple[Column, set[str]]] = {}
@@ -122,7 +121,7 @@ def _columns_at(path: tuple[str, ...]) -> list[tuple[Column, frozenset[str]]]:
 
 
 def columns_under(key: str) -> tuple[str, ...]:
-    """All columns that hold something of a record's key."""
+    """All columns with values of a record's key."""
     if key in DERIVED:
         return (DERIVED[key],)
     names = {column.name: None for kind in EVENT_CLASSES for column in layout(kind).values() if column.path[0] == key}
@@ -130,13 +129,13 @@ def columns_under(key: str) -> tuple[str, ...]:
 
 
 def columns_for(path: tuple[str, ...]) -> tuple[str, ...]:
-    """What has to be read for lines that have all that stands at a path."""
+    """The columns that have to be read for lines with all values at a path."""
     exact = _columns_at(path) if path[0] not in DERIVED else []
     return tuple(column.name for column, _ in exact) or columns_under(path[0])
 
 
 class BatchAnswerer:
-    """Answers the tests for batches that have `ArrowPlan.columns`, as far as the file has them."""
+    """Computes the answers for batches with `ArrowPlan.columns`, as far as the file has them."""
 
     def __init__(self, made: ArrowPlan, context: Context) -> None:
         self._made = made
@@ -145,7 +144,7 @@ class BatchAnswerer:
         self._predicate = compile_predicate(made.plan, context)
 
     def answer(self, batch: pa.RecordBatch) -> dict[int, int]:
-        """Row → answers, for rows with at least one that is yes."""
+        """The answers of each row for which at least one test holds."""
         masks: dict[int, pa.Array] = {}
         for test in self._made.on_columns:
             mask = _of_types(batch, test.types, self._column_mask(batch, test))
@@ -156,7 +155,7 @@ class BatchAnswerer:
             bit = 1 << number
             for row in pc.indices_nonzero(mask).to_pylist():
                 found[row] = found.get(row, 0) | bit
-        self._ask_lines(batch, found)
+        self._add_line_answers(batch, found)
         return found
 
     def _column_mask(self, batch: pa.RecordBatch, test: ColumnTest) -> pa.Array | None:
@@ -173,23 +172,23 @@ class BatchAnswerer:
                 mask = made if mask is None else pc.or_(mask, made)
         return mask
 
-    def _ask_lines(self, batch: pa.RecordBatch, found: dict[int, int]) -> None:
-        asked = _or(_of_types(batch, test.types, _relevant(batch, test)) for test in self._made.on_lines)
+    def _add_line_answers(self, batch: pa.RecordBatch, found: dict[int, int]) -> None:
+        needed = _or(_of_types(batch, test.types, _relevant(batch, test)) for test in self._made.on_lines)
         extra = column_of(batch, EXTRA)
-        strange = None if extra is None or extra.null_count == len(extra) else pc.is_valid(extra)
+        inexact = None if extra is None or extra.null_count == len(extra) else pc.is_valid(extra)
         kinds = column_of(batch, "type")
         if kinds is not None:
             unknown = pc.invert(pc.is_in(kinds, value_set=_KNOWN_TYPES))
-            strange = _or((strange, unknown if pc.any(unknown).as_py() else None))
-        asked = _or((asked, strange))
-        if asked is None:
+            inexact = _or((inexact, unknown if pc.any(unknown).as_py() else None))
+        needed = _or((needed, inexact))
+        if needed is None:
             return
-        rows = pc.indices_nonzero(asked)
+        rows = pc.indices_nonzero(needed)
         if not len(rows):
             return
         try:
             answers = list(zip(rows.to_pylist(), self._line_bits(lines_of(batch.take(rows))), strict=True))
-        except ValueError as error:  # a column of JSON that is none
+        except ValueError as error:  # a JSON column with invalid JSON
             raise damaged("session", error) from None
         for row, bits in answers:
             if bits:
@@ -205,7 +204,7 @@ class BatchAnswerer:
 
 
 def column_of(batch: pa.RecordBatch, name: str) -> pa.Array | None:
-    """A column in its plain type; None where the file has none."""
+    """A column, without extension type and dictionary; None if the file does not have it."""
     index = batch.schema.get_field_index(name)
     if index < 0:
         return None
@@ -233,7 +232,7 @@ def _of_types(batch: pa.RecordBatch, types: frozenset[str] | None, mask: pa.Arra
 
 
 def _relevant(batch: pa.RecordBatch, test: LineTest) -> pa.Array | None:
-    """Rows whose line has to be asked."""
+    """The rows whose line a test needs."""
     if test.header:
         mask = _with_header(batch, test.header)
     else:
@@ -259,13 +258,13 @@ def _with_header(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     names = pc.list_flatten(pairs).field(0)
     if pa.types.is_dictionary(names.type):
         names = names.cast(pa.string())
-    there = pc.equal(pc.utf8_lower(names), arrays.text(name))
-    rows = pc.unique(pc.list_parent_indices(pairs).filter(there)).cast(pa.int64())
+    has_name = pc.equal(pc.utf8_lower(names), arrays.text(name))
+    rows = pc.unique(pc.list_parent_indices(pairs).filter(has_name)).cast(pa.int64())
     return pc.is_in(arrays.integers(range(len(pairs))), value_set=rows)
 
 
 def _by_value(array: pa.Array, test: ColumnTest, context: Context) -> pa.Array:
-    """A function of a text, called once for each different one."""
+    """The mask of a test on values that are derived from a text. Computes it once for each different text."""
     encoded = array.dictionary_encode()
     holds, extract = compile_any(test.checks), test.source.extract
     assert extract is not None
@@ -277,7 +276,7 @@ def _by_value(array: pa.Array, test: ColumnTest, context: Context) -> pa.Array:
 
 
 def _mask(array: pa.Array, kind: str, check: Check) -> pa.Array | None:
-    """None where values of that kind never are what is asked for."""
+    """The rows for which a check holds; None if it cannot hold for values of this kind."""
     match check:
         case Present():
             return pc.is_valid(array)
@@ -333,7 +332,7 @@ def _interval(array: pa.Array, check: Interval) -> pa.Array:
 
 
 def whole_bounds(check: Interval) -> tuple[int, int]:
-    """The lowest and the highest integer of 64 bits in an interval."""
+    """The lowest and the highest 64-bit integer in an interval."""
     low, high = -(2**63), 2**63 - 1
     if check.low is not None:
         low = max(low, math.floor(check.low) + 1 if check.low_open else math.ceil(check.low))

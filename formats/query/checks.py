@@ -1,4 +1,4 @@
-"""What a value can be asked: each check is plain data, so that every back end can say it in its own way."""
+"""The checks that a test makes on a value. Each is plain data, so that every back end implements it in its own way."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mockrec.formats.query.regex import matcher
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """There is a value, whatever it is."""
+    """Any value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number between two others; None leaves a side open."""
+    """A number between two bounds; None means no bound. An open bound is itself excluded."""
 
     low: float | None = None
     high: float | None = None
@@ -26,7 +26,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A timestamp not before `low` and before `high`, both in the log's form; None leaves a side open."""
+    """A timestamp not before `low` and before `high`, both in the log's form; None means no bound."""
 
     low: str | None = None
     high: str | None = None
@@ -34,7 +34,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string compared with another: `== < <= > >= contains startswith endswith`."""
+    """A string in a relation to `value`: `== < <= > >= contains startswith endswith`."""
 
     operator: str
     value: str
@@ -42,7 +42,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class RegexCheck:
-    """A string in which a regular expression (RE2) is found."""
+    """A string that contains a match of a regular expression (RE2)."""
 
     pattern: str
     ignore_case: bool = False
@@ -57,11 +57,11 @@ class Exactly:
 
 Check: TypeAlias = Present | Interval | Moment | Text | RegexCheck | Exactly
 
-Test = Callable[[Any], bool]
+CheckFunction = Callable[[Any], bool]
 
 
-def compile_check(check: Check) -> Test:
-    """The check as a function of one value. A value of another type is never what is asked for."""
+def compile_check(check: Check) -> CheckFunction:
+    """The check as a function of one value. It never holds for a value of another type."""
     match check:
         case Present():
             return lambda value: True
@@ -78,7 +78,7 @@ def compile_check(check: Check) -> Test:
             return lambda value: value is wanted_value
 
 
-def _interval(check: Interval) -> Test:
+def _interval(check: Interval) -> CheckFunction:
     low, high = check.low, check.high
     above = _above(low, check.low_open)
     below = _below(high, check.high_open)
@@ -99,7 +99,7 @@ def _below(high: float | None, is_open: bool) -> Callable[[float], bool]:
     return (lambda value: value < high) if is_open else (lambda value: value <= high)
 
 
-def _text(operator: str, wanted: str) -> Test:
+def _text(operator: str, wanted: str) -> CheckFunction:
     match operator:
         case "==":
             return lambda value: type(value) is str and value == wanted
@@ -120,8 +120,8 @@ def _text(operator: str, wanted: str) -> Test:
     raise AssertionError(operator)
 
 
-def compile_any(checks: tuple[Check, ...]) -> Test:
-    """Whether any of the checks holds."""
+def compile_any(checks: tuple[Check, ...]) -> CheckFunction:
+    """A function of one value that returns whether any of the checks holds."""
     tests = [compile_check(check) for check in checks]
     if len(tests) == 1:
         return tests[0]

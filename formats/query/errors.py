@@ -1,4 +1,4 @@
-"""What is wrong with an expression: told with the expression and a caret under the place."""
+"""Errors in an expression, shown with the expression and a caret under the position."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from mockrec.formats.schema.errors import FormatError
 
 _MAX_SHOWN = 200
-"""Characters of an expression that are shown; longer ones are cut around the place."""
+"""Characters of an expression that are shown; of a longer one, those around the position."""
 
 
 class FilterError(FormatError):
-    """An expression that cannot be used. `str()` is the message and two lines that show the place."""
+    """An invalid expression. `str()` is the message and two lines that show the position."""
 
     def __init__(self, expression: str, position: int, message: str) -> None:
         self.expression = expression
         self.position = position
-        """Where, counted from 0."""
+        """The position of the error, counted from 0."""
         self.message = message
         super().__init__(f"filter: column {position + 1}: {message}\n{_shown(expression, position)}")
 
@@ -30,7 +30,7 @@ def _shown(expression: str, position: int) -> str:
 
 
 def _printable(char: str) -> str:
-    """One character each, so that the caret stays where it belongs."""
+    """Replace an unprintable character by one printable character, so that the caret stays in its column."""
     return char if char.isprintable() else "\u00b7"
 
 
@@ -41,7 +41,7 @@ def _width(char: str) -> int:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` (did you mean …?)`, or nothing where no known word is near."""
+    """` (did you mean …?)` with the most similar known word; empty if no word is similar."""
     # Imported here: only mistakes need it.
     from difflib import get_close_matches
 

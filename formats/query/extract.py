@@ -1,7 +1,7 @@
-"""Values that stand in a record only in another form: parts of URLs, cookies, the inside of bodies.
+"""Values that a record holds only in another form: parts of URLs, cookies, JSON values in bodies.
 
-Each function gets what stands in the record and gives the values that a field has there: none where it is not
-of the right form. Nothing here raises for what a record may hold.
+Each function gets the recorded value and returns the values that a field has there; none if the recorded value has
+another form. No function raises for a value that a record may hold.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import orjson
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import FormatError
 from mockrec.formats.text.syntax import SCHEME_PATTERN
+from mockrec.formats.text.urls import DEFAULT_PORTS
 
 
 @dataclass(slots=True)
 class Context:
-    """What a record does not tell about itself."""
+    """The session of a record, as far as its values depend on it."""
 
     bodies_folder: Path | None = None
-    """Where bodies beside the log are."""
+    """The folder of the session's body files."""
 
 
 Extract = Callable[[Any, Context], Iterable[Any]]
@@ -35,7 +36,6 @@ _URL = re.compile(
     r"(?::(\d{1,9})(?!\d))?([^?#]*)(?:\?([^#]*))?",
     re.DOTALL,
 )
-_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def _parts(found: Any) -> re.Match[str] | None:
@@ -43,37 +43,37 @@ def _parts(found: Any) -> re.Match[str] | None:
 
 
 def host(found: Any, _: Context) -> Iterable[str]:
-    """With the port unless it is the default one."""
+    """The host of a URL, with the port unless that is the default of the scheme."""
     parts = _parts(found)
     if parts is None:
         return ()
     scheme, name, port = parts[1].lower(), parts[2].lower(), parts[3]
-    return (name if port is None or int(port) == _PORTS.get(scheme) else f"{name}:{int(port)}",)
+    return (name if port is None or int(port) == DEFAULT_PORTS.get(scheme) else f"{name}:{int(port)}",)
 
 
 def hostname(found: Any, _: Context) -> Iterable[str]:
-    """Without port and brackets."""
+    """The host of a URL, without port and brackets."""
     parts = _parts(found)
     return () if parts is None else (parts[2].lower().strip("[]"),)
 
 
 def port(found: Any, _: Context) -> Iterable[int]:
-    """The port, or the scheme's default."""
+    """The port of a URL, or the scheme's default."""
     parts = _parts(found)
     if parts is None:
         return ()
-    known = int(parts[3]) if parts[3] else _PORTS.get(parts[1].lower())
+    known = int(parts[3]) if parts[3] else DEFAULT_PORTS.get(parts[1].lower())
     return () if known is None else (known,)
 
 
 def path(found: Any, _: Context) -> Iterable[str]:
-    """Without the query."""
+    """The path of a URL, without the query."""
     parts = _parts(found)
     return () if parts is None else (parts[4] or "/",)
 
 
 def path_or_target(found: Any, _: Context) -> Iterable[str]:
-    """Without the query, and with it where there is one."""
+    """The path of a URL; if there is a query, also path and query together."""
     parts = _parts(found)
     if parts is None:
         return ()
@@ -82,13 +82,13 @@ def path_or_target(found: Any, _: Context) -> Iterable[str]:
 
 
 def query(found: Any, _: Context) -> Iterable[str]:
-    """All after the question mark, where there is one."""
+    """The query of a URL, without the question mark; none if there is no question mark."""
     parts = _parts(found)
     return () if parts is None or parts[5] is None else (parts[5],)
 
 
 def query_value(name: str) -> Extract:
-    """The values of one parameter, decoded."""
+    """A function that returns the decoded values of a query parameter."""
 
     def values(found: Any, _: Context) -> Iterable[str]:
         parts = _parts(found)
@@ -96,14 +96,14 @@ def query_value(name: str) -> Extract:
             return ()
         try:
             return parse_qs(parts[5], keep_blank_values=True).get(name, ())
-        except ValueError:  # more parameters than Python wants to read
+        except ValueError:  # more parameters than Python parses
             return ()
 
     return values
 
 
 def destination(found: Any, context: Context) -> Iterable[str]:
-    """Of tunnels and failed handshakes, which have no URL: with the port unless it is 443."""
+    """The destination of a tunnel or a failed handshake, which has no URL: with the port unless it is 443."""
     for name in destination_hostname(found, context):
         for number in destination_port(found, context):
             yield name if number == 443 else f"{name}:{number}"
@@ -122,7 +122,7 @@ def destination_port(found: Any, _: Context) -> Iterable[int]:
 
 
 def cookie(name: str) -> Extract:
-    """The values of one cookie in a request's header."""
+    """A function that returns the values of a cookie in the `Cookie` field of a request."""
 
     def values(found: Any, _: Context) -> Iterable[str]:
         if type(found) is str:
@@ -135,7 +135,7 @@ def cookie(name: str) -> Extract:
 
 
 def set_cookie(name: str) -> Extract:
-    """The values a response gives to one cookie."""
+    """A function that returns the values of a cookie in the `Set-Cookie` fields of a response."""
 
     def values(found: Any, _: Context) -> Iterable[str]:
         for line in found if type(found) is list else (found,):
@@ -148,7 +148,7 @@ def set_cookie(name: str) -> Extract:
 
 
 def body_text(found: Any, context: Context) -> Iterable[str]:
-    """The body as text, bytes that are none replaced; nothing for an empty body."""
+    """The body as text, with invalid UTF-8 replaced; none for an empty body."""
     if not isinstance(found, Mapping):
         return ()
     try:
@@ -176,7 +176,7 @@ _STEP = re.compile(
 def json_path(text: str) -> list[str | int | None]:
     """`$.items[0].id`, `items[*].id`, `$['a b']` → keys, indexes, None for `*`. Raises `ValueError`.
 
-    The part of RFC 9535 that names places; the `$` may be left out.
+    The paths of RFC 9535 without filters and slices; the `$` may be left out.
     """
     position = 1 if text.startswith("$") else 0
     steps: list[str | int | None] = []
@@ -195,7 +195,7 @@ def json_path(text: str) -> list[str | int | None]:
 
 
 def json_value(text: str) -> Extract:
-    """What stands at a JSON path in a body. Raises `ValueError` for what is no path."""
+    """A function that returns the values at a JSON path in a body. Raises `ValueError` for an invalid path."""
     steps = json_path(text)
 
     def values(found: Any, context: Context) -> Iterable[Any]:

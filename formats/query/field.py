@@ -1,4 +1,4 @@
-"""What a name of the language means: a field, and the places in a record where its values stand."""
+"""The meaning of a name of the language: a field, and the paths in a record at which its values are."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mockrec.formats.query.values import NO_FOLDING, FieldType, Folding
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """One place where a field's values stand."""
+    """A path at which a field has values."""
 
     path: tuple[str, ...]
     types: frozenset[str] | None = None
-    """Record types it counts in; None: all."""
+    """Record types in which it counts; None: all."""
     extract: Extract | None = None
-    """Makes values of what stands there; None: it is the value, or the list of values."""
+    """Makes the values of the recorded value; None: that is the value, or the list of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Field:
     kind: FieldType
     sources: tuple[FieldPath, ...]
     first: bool = False
-    """Only the first source that is there counts."""
+    """Only the first source that the record has counts."""
     folding: Folding = NO_FOLDING
     counted: frozenset[str] | None = None
     """The field is the number of the exchange's records of these types."""

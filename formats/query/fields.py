@@ -1,8 +1,8 @@
-"""The names of the language: which values of a record each one means.
+"""The names of the language, and the values of a record that each of them means.
 
-A field has sources: a place in the record (a path of JSON keys), the record types in which that place means
-this field, and for some a function that makes values of what stands there. A record may give a field several
-values (repeated headers, tags); a test holds when it holds for any of them.
+A field has sources: a path of JSON keys in the record, the record types in which that path means this field, and
+for some sources a function that makes values of the recorded value. A field may have several values in a record
+(repeated headers, tags); a test holds if it holds for any of them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mockrec.formats.query.tokens import Name
 from mockrec.formats.query.values import FieldType, Folding
 
 REQUESTS = frozenset({"request-initiated", "request", "websocket-request", "abort"})
-"""Types whose own head is that of a request."""
+"""Types of records that are the head of a request."""
 RESPONSES = frozenset({"response-initiated", "response", "websocket-accepted"})
-"""Types whose own head is that of the final response."""
+"""Types of records that are the head of the final response."""
 
 
 _UPPER = Folding(case="upper")
@@ -113,7 +113,7 @@ WITH_ARGUMENT = {
     "request.json": "$.user.id",
     "response.json": "$.user.id",
 }
-"""Names with brackets, each with an example of what stands in them."""
+"""Names with brackets, each with an example of an argument."""
 _ALL = "`mockrec filter --help` lists all"
 _BODY_FIELDS = ("request.body", "response.body", "request.size", "response.size", "body", "size")
 _REQUEST_BODIES: tuple[FieldPath, ...] = (
@@ -126,17 +126,17 @@ _RESPONSE_BODIES: tuple[FieldPath, ...] = (
     FieldPath(("response", "body"), frozenset({"abort", "client-error"})),
 )
 _OWN_BODIES = tuple(FieldPath(path) for path in (("body",), ("content",), ("requestBody",), ("response", "body")))
-"""With `--records`, `body` is whatever body the record has."""
+"""With `--records`, `body` is any body of the record."""
 
 
 def names(*, records: bool = False) -> list[str]:
-    """All names without brackets, for messages and completion."""
+    """All names without brackets, for messages and shell completion."""
     known = {*_PLAIN, *ALIASES, *_BODY_FIELDS, *own_names()}
     return sorted(known - ({"ws.count"} if records else set()))
 
 
 def resolve(expression: str, name: Name, *, records: bool) -> Field:
-    """The field of a name as it is written. Raises `FilterError` with the nearest name."""
+    """The field of a name in an expression. Raises `FilterError` with the most similar name."""
     text = name.text
     if name.argument is not None:
         if text not in WITH_ARGUMENT:
@@ -167,15 +167,15 @@ def resolve(expression: str, name: Name, *, records: bool) -> Field:
 
 
 def with_query(field: Field) -> Field:
-    """`path` as the field that it is for a value with a question mark: path and query, as a record's own `path` has
-    them, count too."""
+    """The field for a comparison with a value that contains `?` or `&`: for `path`, path and query together count, too,
+    because a record's own `path` has the query."""
     if field.name not in ("path", "request.path"):
         return field
     return replace(field, sources=tuple(replace(one, extract=extract.path_or_target) for one in field.sources))
 
 
 def other_side(field: Field) -> Field:
-    """Of the response's `body` or `json[…]` the request's; any other field as it is."""
+    """For `body` and `json[…]`, which mean the response, the same field of the request; other fields unchanged."""
     name = field.name
     if name != "body" and not name.startswith("json["):
         return field

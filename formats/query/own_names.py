@@ -1,6 +1,6 @@
 """Fields of records by their own dotted names: `statusCode`, `timingEvents.startTime`, `eventData.attempt`.
 
-Taken from the event classes, so that a new field of the log can be asked for without a word here.
+Taken from the event classes, so that a new field of the log is a name of the language without a change here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KINDS = {str: FieldType.TEXT, int: FieldType.NUMBER, float: FieldType.NUMBER, b
 
 
 def own_field(text: str) -> Field | None:
-    """The field of a record's own (dotted) name; None where no type of record has it."""
+    """The field of a record's own (dotted) name; None if no record type has it."""
     keys = text.split(".")
     kinds: set[FieldType] = set()
     for cls in EVENT_CLASSES.values():
@@ -32,7 +32,7 @@ def own_field(text: str) -> Field | None:
 
 
 def _lowered(keys: list[str]) -> tuple[str, ...]:
-    """Header names are in lower case in the log."""
+    """The keys with a header name in lower case, as in the log."""
     for place, key in enumerate(keys):
         if key in ("headers", "trailers"):
             return (*keys[: place + 1], ".".join(keys[place + 1 :]).lower()) if keys[place + 1 :] else tuple(keys)
@@ -40,7 +40,7 @@ def _lowered(keys: list[str]) -> tuple[str, ...]:
 
 
 def _kinds(hint: Any, keys: list[str]) -> set[FieldType]:
-    """The kinds of what stands at a path; empty where there is no such path."""
+    """The kinds of the values at a path; empty if there is no such path."""
     if hint is Body:
         return _body_kinds(keys)
     if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, LogObject):

@@ -1,13 +1,13 @@
-"""From an expression to a plan, by the grammar
+"""Parses an expression to a plan, by the grammar
 
     expr   : term ( ("or" | "||") term )*
-    term   : factor ( ("and" | "&&")? factor )*             side by side means and
+    term   : factor ( ("and" | "&&")? factor )*             without a word between: and
     factor : ("not" | "!") factor | "(" expr ")" | test
     test   : field | field op value | field "in" "(" value ("," value)* ")" | field "in" low ".." high
-    field  : name ("." name)* | name "[" argument "]"       alone: it is there
+    field  : name ("." name)* | name "[" argument "]"       alone: the field has a value
     op     : == = != < <= > >= ~ ~* !~ !~* contains startswith endswith
 
-`a != b` is short for `a and not a == b`, and `!~` likewise: a test on what is not there is false.
+`a != b` is short for `a and not a == b`, and `!~` likewise: a test on a field without a value is false.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from mockrec.formats.query.checks import Check, Present, Text
 from mockrec.formats.query.errors import nearest
 from mockrec.formats.query.field import Field
 from mockrec.formats.query.fields import resolve, with_query
-from mockrec.formats.query.plan import Both, Either, Node, Not, Plan, Test, TestAnswer
+from mockrec.formats.query.plan import Both, Either, Not, Plan, PlanNode, Test, TestAnswer
 from mockrec.formats.query.tokens import WORD_OPERATORS, Reader, Word
 from mockrec.formats.query.values import ValueProblem, make_checks, make_range, split_range
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 50
-"""Brackets and `not` inside one another."""
+"""Nesting of brackets and `not`."""
 
 _IN_QUERY = frozenset("?&")
-"""What a path without a query hardly has."""
+"""Characters that a path without a query hardly has."""
 _OPERATORS = "==, !=, <, <=, >, >=, ~, ~*, contains, startswith, endswith or in"
 _FALSE_FRIENDS = {
     "is": "==",
@@ -43,7 +43,7 @@ _FALSE_FRIENDS = {
     "exists": "the name alone",
     "between": "in low..high",
 }
-"""Words of other languages → what this one has for them."""
+"""Operators of other languages → the operator of this one."""
 
 
 def parse(expression: str, *, records: bool = False) -> Plan:
@@ -65,7 +65,7 @@ class _Parser:
             message = f"the expression has {len(self._expression)} characters, more than {MAX_LENGTH}"
             raise reader.error(message, MAX_LENGTH)
         for position, char in enumerate(self._expression):
-            if "\ud800" <= char <= "\udfff":  # what Python makes of bytes on the command line that are no UTF-8
+            if "\ud800" <= char <= "\udfff":  # Python's form of a byte on the command line that is not UTF-8
                 raise reader.error("this is no UTF-8", position)
         if reader.at_end:
             raise reader.error("expected a test such as status >= 500, found nothing")
@@ -76,20 +76,20 @@ class _Parser:
             raise reader.error(f"expected and, or, or the end, found {reader.found()}")
         return Plan(self._expression, self._records, root, tuple(self._tests))
 
-    def _expr(self) -> Node:
+    def _expr(self) -> PlanNode:
         parts = [self._term()]
         while self._reader.connective("or"):
             parts.append(self._term())
         return parts[0] if len(parts) == 1 else Either(tuple(parts))
 
-    def _term(self) -> Node:
+    def _term(self) -> PlanNode:
         parts = [self._factor()]
-        while self._reader.connective("and") or self._goes_on():
+        while self._reader.connective("and") or self._at_factor():
             parts.append(self._factor())
         return parts[0] if len(parts) == 1 else Both(tuple(parts))
 
-    def _goes_on(self) -> bool:
-        """Another factor follows without a word between them."""
+    def _at_factor(self) -> bool:
+        """Whether another factor follows without `and`."""
         reader = self._reader
         if reader.at_end:
             return False
@@ -103,7 +103,7 @@ class _Parser:
         char = reader.expression[reader.position]
         return char == "(" or char.isalpha() or char == "_"
 
-    def _factor(self) -> Node:
+    def _factor(self) -> PlanNode:
         reader = self._reader
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -123,7 +123,7 @@ class _Parser:
         finally:
             self._depth -= 1
 
-    def _test(self) -> Node:
+    def _test(self) -> PlanNode:
         reader = self._reader
         start = reader.position
         if word := reader.connective("and", "or"):
@@ -151,7 +151,7 @@ class _Parser:
         return Both((self._leaf(field, (Present(),)), Not(leaf)))
 
     def _refuse_operator(self) -> None:
-        """A word that is no operator, where one would have to stand: better than `and` before it."""
+        """Raise an error for a word that looks like an operator: clearer than to take it as a field after an `and`."""
         reader = self._reader
         char = reader.expression[reader.position : reader.position + 1]
         if char and char not in "()" and not char.isalpha() and char != "_" and not reader.at_connective():
@@ -163,7 +163,7 @@ class _Parser:
             raise reader.error(f"expected {_OPERATORS}, found {word!r}{known}")
 
     def _set(self, field: Field) -> tuple[Check, ...]:
-        """What follows `in`."""
+        """Parse a set or a range, after `in`."""
         reader = self._reader
         opened = reader.position
         if not reader.sign("("):
@@ -199,7 +199,7 @@ class _Parser:
             raise self._reader.error(error.message, error.position) from None
 
     def _leaf(self, field: Field, checks: tuple[Check, ...]) -> TestAnswer:
-        """The number of the test; equal tests have the same one."""
+        """The answer of a test; equal tests have the same number."""
         if any(isinstance(check, Text) and not _IN_QUERY.isdisjoint(check.value) for check in checks):
             field = with_query(field)
         return TestAnswer(self._tests.setdefault(Test(field, checks), len(self._tests)))

@@ -1,8 +1,8 @@
 """A parsed expression as a plan: numbered tests, and how their answers combine.
 
-A **test** asks one field of one record: `status >= 500`. Each back end answers all tests of a record at once,
-as the bits of a number. For an exchange the numbers of its records are joined with `|`: a test holds for an
-exchange when it holds for any of its records. `Plan.decide` makes yes or no of the bits.
+A **test** is about one field of one record: `status >= 500`. Each back end computes the answers to all tests for a
+record at once, as the bits of a number. For an exchange, the numbers of its records are joined with `|`: a test holds
+for an exchange if it holds for any of its records. `Plan.decide` combines the bits to yes or no.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mockrec.formats.query.field import Field
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One field, and checks of which one has to hold for one of its values."""
+    """A field and its checks. The test holds if any check holds for any value of the field."""
 
     field: Field
     checks: tuple[Check, ...]
@@ -32,54 +32,54 @@ class TestAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite."""
+    """The negation of a node."""
 
-    inner: Node
+    inner: PlanNode
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """All of them hold."""
+    """Holds if all parts hold."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[PlanNode, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One of them holds."""
+    """Holds if any part holds."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[PlanNode, ...]
 
 
-Node: TypeAlias = TestAnswer | Not | Both | Either
+PlanNode: TypeAlias = TestAnswer | Not | Both | Either
 
 
 @dataclass(slots=True)
 class Plan:
-    """An expression that can be used."""
+    """A parsed expression."""
 
     expression: str
-    """As it was written."""
+    """The text of the expression."""
     records: bool
-    """Single records are asked, not exchanges."""
-    root: Node
+    """Whether it is about single records, not about exchanges."""
+    root: PlanNode
     tests: tuple[Test, ...]
     _verdicts: dict[int, bool] = field(default_factory=dict, repr=False)
 
     @property
     def counted(self) -> Mapping[int, frozenset[str]]:
-        """Tests on the number of an exchange's records: test → record types that count."""
+        """The tests on the number of an exchange's records, each with the record types that count."""
         return {number: test.field.counted for number, test in enumerate(self.tests) if test.field.counted}
 
     def decide(self, bits: int) -> bool:
-        """Whether an exchange (or record) with these answers is one that is looked for."""
+        """Whether an exchange (or record) with these answers matches."""
         verdict = self._verdicts.get(bits)
         if verdict is None:
             verdict = self._verdicts[bits] = _decide(self.root, bits)
         return verdict
 
 
-def _decide(node: Node, bits: int) -> bool:
+def _decide(node: PlanNode, bits: int) -> bool:
     match node:
         case TestAnswer(number):
             return bool(bits >> number & 1)

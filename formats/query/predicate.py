@@ -1,4 +1,4 @@
-"""The plain back end: answers a plan's tests for a record that is a dict."""
+"""The plain back end: computes the answers to a plan's tests for a record that is a dict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Bits = Callable[[Any], int]
 
 
 def compile_predicate(plan: Plan, context: Context) -> Bits:
-    """A function: record → answers of all tests but those that count records."""
+    """A function that returns a record's answers to all tests, except those that count records."""
     answers = [
         (1 << number, compile_any(test.checks), field_values(test.field, context))
         for number, test in enumerate(plan.tests)
@@ -34,7 +34,7 @@ def compile_predicate(plan: Plan, context: Context) -> Bits:
 
 
 def field_values(field: Field, context: Context) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
-    """A function: record → the values that a field has in it."""
+    """A function that returns the values that a field has in a record."""
     sources = field.sources
 
     def values(record: Mapping[str, Any]) -> Iterable[Any]:
@@ -52,7 +52,7 @@ def field_values(field: Field, context: Context) -> Callable[[Mapping[str, Any]]
 
 
 def walk(node: Any, path: Iterable[str]) -> Any:
-    """What stands at a path of keys; None where nothing does."""
+    """The value at a path of keys; None if there is none."""
     for key in path:
         if type(node) is not dict:
             return None
@@ -61,7 +61,7 @@ def walk(node: Any, path: Iterable[str]) -> Any:
 
 
 def values_of(found: Any, source: FieldPath, context: Context) -> Iterable[Any]:
-    """The values that a source makes of what stands there: the items of a list, else the thing itself."""
+    """The values that a source makes of the recorded value: those it extracts, the items of a list, or the value."""
     if source.extract is not None:
         return source.extract(found, context)
     return found if type(found) is list else (found,)

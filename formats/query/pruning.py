@@ -1,4 +1,4 @@
-"""Row groups that need not be read: what the statistics of a Parquet file say cannot match."""
+"""Finds row groups that need not be read, because their statistics exclude a match."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from mockrec.formats.parquet.layout import EXTRA
 from mockrec.formats.query.arrow import ArrowPlan, ColumnTest, whole_bounds
 from mockrec.formats.query.checks import Check, Interval, Moment, Present, Text
-from mockrec.formats.query.plan import Both, Either, Node, Not, TestAnswer
+from mockrec.formats.query.plan import Both, Either, Not, PlanNode, TestAnswer
 
 
 def possible_tests(made: ArrowPlan, group: Any, places: dict[str, int]) -> set[int]:
-    """Tests that may hold for a row of the group. `places`: column → its number, for columns without children."""
+    """The tests that may hold for a row of the group. `places`: the number of each column without children."""
     if not _empty(group, places, EXTRA):
         return set(range(len(made.plan.tests)))
     found = {test.number for test in made.on_columns if _may_hold(test, group, places)}
@@ -21,8 +21,8 @@ def possible_tests(made: ArrowPlan, group: Any, places: dict[str, int]) -> set[i
     }
 
 
-def may_match(node: Node, possible: set[int]) -> bool:
-    """Whether one row can match, when only these tests can hold."""
+def may_match(node: PlanNode, possible: set[int]) -> bool:
+    """Whether a row can match if only these tests can hold."""
     match node:
         case TestAnswer(number):
             return number in possible
@@ -35,7 +35,7 @@ def may_match(node: Node, possible: set[int]) -> bool:
 
 
 def _empty(group: Any, places: dict[str, int], name: str) -> bool:
-    """The column is not there, or null all along."""
+    """Whether the column is missing or all null."""
     if name not in places:
         return False
     if places[name] < 0:
@@ -55,7 +55,7 @@ def _may_hold(test: ColumnTest, group: Any, places: dict[str, int]) -> bool:
 
 
 def _in_range(check: Check, low: Any, high: Any) -> bool:
-    """Whether a value from `low` to `high` can be what is asked for; True where that is not known."""
+    """Whether a check can hold for a value from `low` to `high`; True if that is unknown."""
     match check:
         case Present():
             return True
@@ -68,7 +68,7 @@ def _in_range(check: Check, low: Any, high: Any) -> bool:
             first, last = f"{low:%Y-%m-%dT%H:%M:%S.%f}Z", f"{high:%Y-%m-%dT%H:%M:%S.%f}Z"
             return (check.low is None or last >= check.low) and (check.high is None or first < check.high)
         case Text("==", value) if type(low) is str:
-            # Statistics of long texts may be cut: the highest then is not above the values that begin with it.
+            # Statistics of long texts may be truncated: then values that begin with the highest are above it.
             return low <= value and (value <= high or value.startswith(high))
         case _:
             return True

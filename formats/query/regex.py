@@ -1,4 +1,4 @@
-"""Regular expressions in RE2's syntax and meaning, also where Python's `re` is the one that runs (`short_regex.py`)."""
+"""Regular expressions with the syntax and meaning of RE2, also where Python's `re` runs (`text/short_regex.py`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_PATTERN = 1000
 
 
 def problem(pattern: str) -> str:
-    """Why this is no RE2 pattern; empty when it is one."""
+    """Why a pattern is invalid in RE2; empty if it is valid."""
     if len(pattern) > MAX_PATTERN:
         return f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}"
     if common_subset(pattern) is not None:
@@ -29,7 +29,7 @@ def problem(pattern: str) -> str:
 
 
 def matcher(pattern: str, *, ignore_case: bool) -> Callable[[str], bool]:
-    """A function that says whether the pattern is found in a text."""
+    """A function that returns whether a text contains a match of the pattern."""
     found = _by_re2(pattern, ignore_case)
     quick = for_short_texts(pattern, ignore_case=ignore_case)
     if quick is None:

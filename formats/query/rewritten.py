@@ -1,4 +1,4 @@
-"""Plans made of others: with marks of redaction beside true values, and the questions that explain an empty answer."""
+"""Plans made of other plans: with the marks of redacted values, and for hints why a filter has found nothing."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mockrec.formats.query.values import FieldType
 _ANY_MARK = RegexCheck("redacted-[0-9a-f]{8}")
 _COMPARED = ("==", "contains", "startswith", "endswith")
 _BEFORE_SECRET = re.compile(r"[^\s=]{1,100}(?: +|=)")
-"""A scheme (`Bearer `) or a name (`sid=`), which redaction leaves."""
+"""A scheme (`Bearer `) or a name (`sid=`) before a secret, which redaction keeps."""
 
 
 def with_marks(plan: Plan, mark: Callable[[str], str]) -> Plan:
-    """The same plan, to which a value that is compared counts as found where the log has its mark instead."""
+    """The plan with a further check for each compared value: it also matches the value's redaction mark."""
     return _with_checks(plan, lambda check: _marked(check, mark))
 
 
 def hidden(plan: Plan) -> Plan | None:
-    """The same plan, to which any mark counts as what is looked for; None where none is compared with a text."""
+    """The plan in which any redaction mark matches a compared text; None if the plan compares no text."""
     made = _with_checks(plan, lambda check: iter((_ANY_MARK,)))
     return None if made.tests == plan.tests else made
 
 
 def of_requests(plan: Plan) -> Plan | None:
-    """The same plan, asked of requests' bodies instead of responses'; None where it asks for no such body."""
+    """The plan with the bodies of requests in place of those of responses; None if it has no test on such a body."""
     tests = tuple(replace(test, field=other_side(test.field)) for test in plan.tests)
     return None if tests == plan.tests else Plan(plan.expression, plan.records, plan.root, tests)
 

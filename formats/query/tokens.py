@@ -1,8 +1,8 @@
-"""Reads an expression character by character: names, operators and values, each with its place.
+"""Reads an expression character by character: names, operators and values, each with its position.
 
-What a character means depends on where it stands. `/`, `:`, `.` and `-` are part of a value, so URLs, times
-and host names need no quotes; `~` and `=` are operators after a name. The parser therefore asks for what it
-expects instead of getting one stream of tokens.
+The meaning of a character depends on its position. `/`, `:`, `.` and `-` are part of a value, so URLs, times and host
+names need no quotes; `~` and `=` are operators after a name. So the parser requests the kind of token that it expects,
+instead of reading one stream of tokens.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ WORD_OPERATORS = ("contains", "startswith", "endswith", "in")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A piece of the expression."""
+    """An operator or a value in the expression."""
 
     text: str
     position: int
-    """Where it begins, counted from 0."""
+    """The position of its first character, counted from 0."""
     quoted: bool = False
 
 
@@ -43,13 +43,13 @@ class Name:
 
     text: str
     argument: str | None
-    """What stands in the brackets."""
+    """The text in the brackets; None without brackets."""
     position: int
     argument_position: int = 0
 
 
 class Reader:
-    """A place in an expression, moved on by what is read."""
+    """A position in an expression. Each method that reads a token moves it to the next one."""
 
     def __init__(self, expression: str) -> None:
         self.expression = expression
@@ -58,22 +58,22 @@ class Reader:
 
     @property
     def at_end(self) -> bool:
-        """Nothing is left."""
+        """Whether the position is at the end."""
         return self.position >= len(self.expression)
 
     def error(self, message: str, position: int | None = None) -> FilterError:
-        """An error at a place, or here."""
+        """An error at a position, by default the current one."""
         return FilterError(self.expression, self.position if position is None else position, message)
 
     def found(self) -> str:
-        """What stands here, for `expected …, found …`."""
+        """The text at the current position, for `expected …, found …`."""
         if self.at_end:
             return "the end"
         match = _PLAIN_VALUE.match(self.expression, self.position)
         return repr(match[0][:40] if match else self.expression[self.position])
 
     def connective(self, *wanted: str) -> str:
-        """`and`, `or` or `not` (also as `&&`, `||`, `!`) if one of `wanted` stands here; otherwise empty."""
+        """Read `and`, `or` or `not` (also as `&&`, `||`, `!`) if it is one of `wanted`; otherwise empty."""
         match = _CONNECTIVES.match(self.expression, self.position)
         if match is None:
             return ""
@@ -84,18 +84,18 @@ class Reader:
         return name
 
     def at_connective(self) -> bool:
-        """`and`, `or` or `not` stands here."""
+        """Whether `and`, `or` or `not` is at the current position."""
         return _CONNECTIVES.match(self.expression, self.position) is not None
 
     def sign(self, sign: str) -> bool:
-        """Whether this sign stands here; it is read then."""
+        """Read this sign; False if it is not at the current position."""
         if not self.expression.startswith(sign, self.position):
             return False
         self._move(self.position + len(sign))
         return True
 
     def name(self) -> Name | None:
-        """A field, or None where no name begins."""
+        """Read a field; None if no name begins here."""
         start = self.position
         match = _NAME.match(self.expression, start)
         if match is None:
@@ -108,7 +108,7 @@ class Reader:
         return Name(match[0], argument, start, place)
 
     def operator(self) -> Word | None:
-        """A comparison, or None where there is none: then the name stands for itself."""
+        """Read a comparison operator; None if there is none, because a name alone is a test."""
         start = self.position
         match = _SYMBOL.match(self.expression, start)
         if match and (wrong := _NO_SYMBOL.match(self.expression, start)):
@@ -121,12 +121,12 @@ class Reader:
         return Word(match[0].lower(), start)
 
     def word(self) -> str:
-        """The plain word that stands here, without reading it."""
+        """The plain word at the current position, which stays the same."""
         match = _WORD.match(self.expression, self.position)
         return match[0] if match else ""
 
     def value(self, *, item: bool = False) -> Word | None:
-        """A quoted or plain value; as an `item` of a set it ends at a comma."""
+        """Read a quoted or plain value; as an `item` of a set it ends at a comma."""
         start = self.position
         if self.expression[start : start + 1] in ('"', "'"):
             return self._quoted()
@@ -148,7 +148,7 @@ class Reader:
             if char == quote:
                 self._move(position + 1)
                 return Word("".join(text), start, quoted=True)
-            # A backslash stands for itself (regular expressions are full of them) but before these two.
+            # A backslash is literal (regular expressions have many) except before a quote or a backslash.
             if char == "\\" and self.expression[position + 1 : position + 2] in (quote, "\\"):
                 position += 1
                 char = self.expression[position]
@@ -157,7 +157,7 @@ class Reader:
         raise self.error("the quote that begins here has no end", start)
 
     def _argument(self) -> tuple[str, int]:
-        """What stands in brackets; brackets and quotes inside them (a JSON path) come in pairs."""
+        """Read the argument in brackets; brackets and quotes in it (a JSON path) come in pairs."""
         opened = self.position
         depth, quote = 0, ""
         for position in range(opened, len(self.expression)):

@@ -1,4 +1,4 @@
-"""Values as they are written → the checks they stand for, by the type of the field."""
+"""Parses the values of an expression to checks, by the type of the field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from mockrec.formats.query.checks import Check, Exactly, Interval, Moment, RegexCheck, Text
 from mockrec.formats.query.regex import problem
 from mockrec.formats.query.tokens import Word
-from mockrec.formats.text.quantities import BYTES, SECONDS
+from mockrec.formats.text.quantities import BYTES, MILLISECONDS
 
 ORDER = ("<", "<=", ">", ">=")
 TEXT_OPERATORS = ("contains", "startswith", "endswith")
@@ -18,7 +18,7 @@ REGEX_OPERATORS = ("~", "~*")
 
 
 class FieldType(StrEnum):
-    """What a field holds; the value is how it is called in messages."""
+    """The type of a field's values; the value is its name in messages."""
 
     TEXT = "a text"
     NUMBER = "a number"
@@ -31,12 +31,12 @@ class FieldType(StrEnum):
 
     @property
     def takes_ranges(self) -> bool:
-        """`low..high` is a range of these; in a text it is just that text."""
+        """Whether `low..high` is a range of such values; for a text it is only a text."""
         return self not in (FieldType.TEXT, FieldType.BOOLEAN)
 
 
 class ValueProblem(Exception):
-    """A value that does not fit. `position` is its place in the expression."""
+    """An invalid value. `position` is its position in the expression."""
 
     def __init__(self, message: str, position: int) -> None:
         self.message = message
@@ -47,7 +47,7 @@ class ValueProblem(Exception):
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s?([A-Za-z]*)")
 _CLASS = re.compile(r"([1-5])[xX]{2}")
-_MILLISECONDS = {"": 1} | {unit: round(seconds * 1000) for unit, seconds in SECONDS.items()}
+_MILLISECONDS = {"": 1} | MILLISECONDS
 _BYTES = {"": 1} | BYTES
 _TIME = re.compile(
     r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?)?)?(Z|[+-]\d\d:?\d\d)?"
@@ -56,21 +56,21 @@ _TIME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """How literals are brought into the form the log has."""
+    """How a value of an expression is converted to the form of the log."""
 
     case: str = ""
     """`upper` or `lower`."""
     version: bool = False
-    """`2` means `2.0`."""
+    """Whether `2` means `2.0`."""
     prefix_of: int = 0
-    """`==` with a shorter value asks for the beginning (ids)."""
+    """`==` with a value that is shorter than this compares only the beginning (of ids)."""
 
 
 NO_FOLDING = Folding()
 
 
 def make_checks(kind: FieldType, operator: str, word: Word, folding: Folding = NO_FOLDING) -> tuple[Check, ...]:
-    """The checks of `FIELD operator word`, any of which has to hold. Raises `ValueProblem`."""
+    """The checks of `FIELD operator word`, of which one must hold. Raises `ValueProblem`."""
     if operator in REGEX_OPERATORS:
         if kind not in (FieldType.TEXT, FieldType.ANY):
             raise ValueProblem(f"{operator} is for texts; expected a comparison with {kind}", word.position)
@@ -113,7 +113,7 @@ def make_range(kind: FieldType, low: Word, high: Word) -> tuple[Check, ...]:
 
 
 def split_range(word: Word) -> tuple[Word, Word] | None:
-    """`200..299` → both ends; None for what is no range."""
+    """The two ends of a range such as `200..299`; None if the value is no range."""
     if word.quoted:
         return None
     low, dots, high = word.text.partition("..")
@@ -136,7 +136,7 @@ def _expected(kind: FieldType, word: Word) -> ValueProblem:
 
 
 def _number(kind: FieldType, word: Word) -> tuple[float, float, bool]:
-    """Lowest and highest number that a value stands for, and whether the highest is just not in it."""
+    """The lowest and the highest number that a value means, and whether the highest is excluded."""
     text = word.text
     if kind is FieldType.STATUS and (of_class := _CLASS.fullmatch(text)):
         first = int(of_class[1]) * 100
@@ -162,7 +162,7 @@ def _plain(text: str) -> float:
 
 
 def _in_json(text: str) -> float:
-    """As it is read from JSON: whole numbers are exact as long as 64 bits hold them, ids for example."""
+    """A number as it is parsed from JSON: integers (ids, for example) are exact if they fit in 64 bits."""
     if text.lstrip("-").isdigit() and len(text) <= len(str(2**64)):
         value = int(text)
         if -(2**63) <= value < 2**64:
@@ -185,7 +185,7 @@ def _compare(operator: str, low: float, high: float, high_open: bool) -> Interva
 
 
 def _any(operator: str, word: Word) -> tuple[Check, ...]:
-    """JSON values have their own types: `7` asks for the number as well as for the text, `"7"` for the text."""
+    """The checks for a JSON value, which has a type of its own: `7` matches the number and the text, `"7"` the text."""
     checks: list[Check] = [Text(operator, word.text)]
     if not word.quoted:
         if _NUMBER.fullmatch(word.text):
@@ -214,7 +214,7 @@ def _moment(operator: str, word: Word) -> Moment:
 
 
 def _period(word: Word) -> tuple[str, str]:
-    """What a date stands for: `2026-11` is the whole month. Both ends in the form of `timestamp`."""
+    """The period that a date means, as two timestamps of the log: `2026-11` is the whole month."""
     match = _TIME.fullmatch(word.text)
     if match is None:
         raise _expected(FieldType.TIME, word)

@@ -1,4 +1,4 @@
-"""What every record carries, as base classes of the event classes."""
+"""Base classes of the event classes: the keys that several types of records share."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ from dataclasses import dataclass, field
 
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
+from mockrec.formats.schema.lifecycle import LIFECYCLE
 from mockrec.formats.schema.objects import Destination, TimingEvents, TlsMetadata
+
+registered: dict[str, type[Event]] = {}
+"""Event type → the class with its name, in the order of their definitions."""
 
 
 @dataclass(kw_only=True)
 class Event(LogObject):
-    """One record of the log."""
+    """One record of the log. A subclass with a `name` is the class of that event type."""
 
     seq: int
-    """0, 1, 2, … without a hole; the order of the causes."""
+    """0, 1, 2, … without a gap, in causal order."""
     type: str
     """One of the types of the schema, for example `request`."""
     timestamp: str
     """ISO 8601 in UTC with six fraction digits and `Z`."""
+
+    def __init_subclass__(cls, *, name: str = "") -> None:
+        super().__init_subclass__()
+        if name:
+            if name not in LIFECYCLE:
+                raise TypeError(f"{cls.__name__}: {name!r} has no row in `lifecycle.LIFECYCLE`")
+            registered[name] = cls
 
 
 @dataclass(kw_only=True)
@@ -36,9 +47,9 @@ class RequestEvent(ExchangeEvent):
     """A record with the head of a request."""
 
     matched_rule_id: str | None = None
-    """The rule that answers, once it is chosen; absent when none matched."""
+    """The rule that responds, once it is selected; absent if no rule matches."""
     continued_rule_ids: list[str] | None = None
-    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
+    """The rules with `continue: true` before that rule, in order; absent if there are none."""
     protocol: str
     """`http`, `https`, `ws` or `wss`."""
     http_version: str
@@ -54,17 +65,17 @@ class RequestEvent(ExchangeEvent):
     remote_port: int | None = None
     """The client's port."""
     destination: Destination | None = None
-    """Where the request was meant to go."""
+    """The origin server of the request."""
     headers: Headers = field(default_factory=dict)
-    """By name, for look-ups."""
+    """Header fields by name, for look-ups."""
     raw_headers: RawHeaders
-    """As they were sent."""
+    """Header fields as sent."""
     timing_events: TimingEvents
-    """What had happened by then."""
+    """The milestones before this record."""
     tags: list[str]
-    """Marks of the exchange; often empty."""
+    """Tags of the exchange; often empty."""
     tls_metadata: TlsMetadata | None = None
-    """Only for requests that came over TLS."""
+    """Only for requests over TLS."""
 
 
 @dataclass(kw_only=True)
@@ -72,38 +83,38 @@ class CompleteRequest(RequestEvent):
     """A record with a whole request."""
 
     body: Body
-    """The whole body, as far as it is kept."""
+    """The whole body, as far as it is recorded."""
     trailers: Headers = field(default_factory=dict)
-    """Fields that came after the body."""
+    """Trailer fields by name."""
     raw_trailers: RawHeaders | None = None
-    """The same, as they were sent."""
+    """Trailer fields as sent."""
 
 
 @dataclass(kw_only=True)
 class ResponseEvent(ExchangeEvent):
-    """A record with the head of a response as it was sent, the headers added by the server included."""
+    """A record with the head of a response as sent, including the fields that mockrec adds."""
 
     status_code: int
-    """The status."""
+    """The status code."""
     status_message: str
-    """The reason phrase; empty where the protocol has none."""
+    """The reason phrase; empty if the protocol has none."""
     headers: Headers = field(default_factory=dict)
-    """By name, for look-ups."""
+    """Header fields by name, for look-ups."""
     raw_headers: RawHeaders
-    """As they were sent."""
+    """Header fields as sent."""
     timing_events: TimingEvents
-    """What had happened by then."""
+    """The milestones before this record."""
     tags: list[str]
-    """Marks of the exchange; often empty."""
+    """Tags of the exchange; often empty."""
 
 
 @dataclass(kw_only=True)
-class DataPiece(ExchangeEvent):
-    """A record with one piece of a body."""
+class BodyChunkEvent(ExchangeEvent):
+    """A record with one chunk of a body."""
 
     content: Body
-    """The piece."""
+    """The chunk."""
     is_ended: bool
-    """True for the last piece."""
+    """True for the last chunk."""
     event_timestamp: float
     """Monotonic milliseconds."""

@@ -1,6 +1,6 @@
 """Bodies in the log: bytes ⇄ the form `{"size", "text" | "base64" | "file", …}`.
 
-`content` of messages and data pieces, `rawHead` and all bodies share this form.
+All bodies, the `content` of WebSocket messages and of body data, and `rawHead` have this form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mockrec.formats.text.json import parse
 FILE_NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}")
 """The only form of `file`: two hex digits of the hash, a slash, the whole hash (SHA-256)."""
 
-# Attribute → JSON name, in the order they are written.
+# Attribute → JSON name, in the order in which they are written.
 _NAMES = {
     "size": "size",
     "inline_text": "text",
@@ -45,12 +45,12 @@ _KEYS = frozenset(_NAMES.values())
 
 
 def names_of_keys() -> dict[str, str]:
-    """Attribute → key of the log, in the order they are written."""
+    """Attribute → key of the log, in the order in which the keys are written."""
     return dict(_NAMES)
 
 
 def encode_body(data: bytes) -> dict[str, Any]:
-    """`{"size", "text"}` when the bytes are valid UTF-8, otherwise `{"size", "base64"}`."""
+    """`{"size", "text"}` if the bytes are valid UTF-8, otherwise `{"size", "base64"}`."""
     try:
         return {"size": len(data), "text": data.decode("utf-8")}
     except UnicodeDecodeError:
@@ -59,42 +59,42 @@ def encode_body(data: bytes) -> dict[str, Any]:
 
 @dataclass(kw_only=True)
 class Body:
-    """One body. Use `bytes`, `text`, `json()` and `form()`; the other fields say how it was kept."""
+    """One body. Use `bytes`, `text`, `json()` and `form()`; the other attributes say how it was recorded."""
 
     size: int
-    """Bytes of the whole body after content decoding, also when only a part was kept."""
+    """Bytes of the whole body after content decoding, also if only a part was recorded."""
     inline_text: str | None = None
-    """The record's `text`: the kept bytes are valid UTF-8, or were converted from `charset`."""
+    """The record's `text`: the recorded bytes are valid UTF-8, or were converted from `charset`."""
     inline_base64: str | None = None
     """The record's `base64`: any other bytes."""
     file: str | None = None
-    """Name inside the session's `.bodies` folder, when the body is kept beside the log."""
+    """Name in the session's `.bodies` folder, if the body is in a file next to the log."""
     sha256: str | None = None
-    """Hash of the kept bytes, 64 lower-case hex digits."""
+    """Hash of the recorded bytes, 64 lower-case hex digits."""
     content_encoding: str | None = None
-    """The `Content-Encoding` that was undone, for example `gzip`."""
+    """The `Content-Encoding` that was decoded, for example `gzip`."""
     encoded_size: int | None = None
-    """Bytes on the wire, before the content encoding was undone."""
+    """Bytes on the wire, before content decoding."""
     charset: str | None = None
-    """The declared charset `text` was converted from, when that was not UTF-8."""
+    """The declared charset from which `text` was converted, if that is not UTF-8."""
     raw_base64: str | None = None
-    """The wire bytes as well, in sessions recorded with `bodies: both`."""
+    """The bytes on the wire, in sessions recorded with `bodies: both`."""
     truncated: bool = False
-    """Only the beginning was kept."""
+    """Only the beginning was recorded."""
     redacted: bool = False
     """Secrets in it were replaced by marks."""
     undecodable: bool = False
-    """The content encoding could not be undone: these are the wire bytes."""
+    """The content encoding could not be decoded: these are the bytes on the wire."""
     incomplete: bool = False
-    """The exchange ended before the body did."""
+    """The exchange ended before the end of the body."""
     folder: Path | None = field(default=None, repr=False, compare=False)
-    """Where `file` is looked up; None when the session has no such folder."""
+    """The folder of `file`; None if the session has no such folder."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
-    """Keys this version does not know."""
+    """Keys that this version does not know."""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], folder: Path | None = None) -> Body:
-        """Read the log's form. `RecordError` when `size` is missing."""
+        """Read the log's form. Raises `RecordError` if `size` is missing."""
         if "size" not in record:
             raise RecordError("a body has no size")
         body = cls(size=record["size"], folder=folder)
@@ -105,7 +105,7 @@ class Body:
         return body
 
     def to_record(self) -> dict[str, Any]:
-        """The log's form again: absent values and false flags are left out."""
+        """The log's form. Attributes that are None or False are left out."""
         record: dict[str, Any] = {"size": self.size}
         for name, key in _NAMES.items():
             value = getattr(self, name)
@@ -115,10 +115,10 @@ class Body:
 
     @property
     def bytes(self) -> builtins.bytes:
-        """The kept bytes, exactly.
+        """The recorded bytes, exactly.
 
-        `SessionError` when they are in a file that is missing, refused or not what its hash says, or
-        when the record holds text or base64 that cannot be turned back into bytes.
+        Raises `SessionError` if they are in a file that is missing, refused or has another hash, or if the record holds
+        text or base64 that cannot be converted back to bytes.
         """
         if self.inline_text is not None:
             charset = _text(self.charset or "utf-8", "charset")
@@ -137,12 +137,12 @@ class Body:
 
     @property
     def raw(self) -> builtins.bytes | None:
-        """The wire bytes, when the session kept them beside the decoded ones."""
+        """The bytes on the wire, if the session has them in addition to the decoded ones."""
         return None if self.raw_base64 is None else _from_base64(self.raw_base64)
 
     @property
     def text(self) -> str | None:
-        """The kept bytes as text; None when they are no text. `SessionError` as for `bytes`."""
+        """The recorded bytes as text; None if they are not UTF-8. Raises `SessionError` as `bytes` does."""
         if self.inline_text is not None:
             return _text(self.inline_text, "text")
         if self.file is None:
@@ -153,7 +153,7 @@ class Body:
             return None
 
     def json(self) -> Any:
-        """The body as JSON. `ValueError` when it is not (also when it was cut)."""
+        """The body as JSON. Raises `ValueError` if it is no JSON, also if it was truncated."""
         text = self.text
         if text is None:
             raise ValueError("the body is not text")
@@ -164,7 +164,7 @@ class Body:
         return parse_qs(self.text or "", keep_blank_values=True)
 
     def check_file(self) -> int:
-        """The size of `file`, which is read in fixed memory. `SessionError` as for `bytes`."""
+        """Check the hash of `file` in fixed memory, and return its size. Raises `SessionError` as `bytes` does."""
         with self._open_file() as file:
             size = os.fstat(file.fileno()).st_size
             if hashlib.file_digest(file, "sha256").hexdigest() != Path(file.name).name:
@@ -188,21 +188,24 @@ class Body:
 
 
 def _text(value: Any, key: str) -> str:
-    """The value of a body's key that has to be a text. Raises `SessionError`."""
+    """The value of a body's key if it is a string. Raises `SessionError` otherwise."""
     if not isinstance(value, str):
         raise SessionError("body", f"its {key} is no text")
     return value
 
 
 def own_file(folder: Path, name: str) -> Path:
-    """The file of a body, if it can be opened and lies in the folder: links may lead out. Raises `SessionError`."""
+    """The path of a body file, if it can be opened and is in the folder: links may lead out of it.
+
+    Raises `SessionError`.
+    """
     path = folder / name
     try:
         real = path.resolve()
         if not real.is_relative_to(folder.resolve()):
             raise SessionError(name, f"refused: it leads out of {folder}")
         if path.exists() and not path.is_file():
-            raise SessionError(name, "refused: it is no file")  # a pipe would be waited for without end
+            raise SessionError(name, "refused: it is no file")  # opening a named pipe could block for ever
         path.open("rb").close()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         raise SessionError(str(path), getattr(error, "strerror", None) or str(error)) from None

@@ -1,4 +1,4 @@
-"""Says what in an object of the log is not as its shape says: missing keys and wrong JSON types."""
+"""Checks an object of the log against its class: missing keys and wrong JSON types."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _JSON_NAMES = {
 }
 
 
-def check_shape(cls: type[LogObject], record: Mapping[str, Any], where: str = "") -> list[str]:
-    """Every problem of an object, each as `place: what is wrong`."""
+def check_object(cls: type[LogObject], record: Mapping[str, Any], where: str = "") -> list[str]:
+    """Every problem of an object, each as `path: problem`."""
     problems: list[str] = []
     for spec in specs(cls):
         place = where + spec.key
@@ -67,7 +67,7 @@ def check_body(body: Any, where: str) -> list[str]:
 
 
 def _check_content(body: Mapping[str, Any], kept: str, where: str) -> list[str]:
-    """The kept bytes agree with `size`. Those in a file are checked by who reads the file."""
+    """Check that the recorded bytes agree with `size`. Bytes in a file are checked where the file is read."""
     if "sha256" in body and not _SHA256.fullmatch(body["sha256"]):
         return [f"{where}.sha256: {body['sha256']!r} is no SHA-256 hash"]
     if kept == "file":
@@ -87,7 +87,7 @@ def _check_content(body: Mapping[str, Any], kept: str, where: str) -> list[str]:
 
 
 def size_problem(body: Mapping[str, Any], kept: int) -> str:
-    """What is wrong with `size` when `kept` bytes were kept; empty when nothing is."""
+    """The problem of a `size` that differs from the `kept` bytes that were recorded; empty if there is none."""
     if kept == body["size"] or any(flag in body for flag in _BODY_FLAGS):
         return ""
     return f"says {body['size']}, but {kept} bytes are kept"
@@ -119,7 +119,7 @@ def _check(hint: Any, value: Any, where: str) -> list[str]:
         if issubclass(hint, LogObject):
             if not isinstance(value, Mapping):
                 return [_expected(dict, value, where)]
-            return check_shape(hint, value, f"{where}.") if value else [f"{where}: is an empty object"]
+            return check_object(hint, value, f"{where}.") if value else [f"{where}: is an empty object"]
         return [] if _is(hint, value) else [_expected(hint, value, where)]
     origin = get_origin(hint)
     if not isinstance(value, origin):

@@ -1,9 +1,8 @@
-"""How a dataclass is read from an object of the log and written back.
+"""Converts between objects of the log and dataclasses.
 
-Attributes are snake_case, JSON names the same words in camelCase. A field without a default is a key
-every such record has; `X | None = None` is a key that is left out when there is nothing to say.
-Times called `start_time` are milliseconds since the Unix epoch, `*_timestamp` monotonic milliseconds
-with fractions.
+Attributes are in snake_case, keys are the same words in camelCase. A field without a default is a required key;
+`X | None = None` is a key that is left out if it has no value. `start_time` is in milliseconds since the Unix epoch,
+`*_timestamp` in monotonic milliseconds with fractions.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import RecordError
 
 Headers = Annotated[dict[str, str | list[str]], "headers"]
-"""Lower-case name → value: repeated ones joined; `set-cookie` is always a list, all others a string."""
+"""Lower-case name → value. The values of a repeated name are joined; `set-cookie` is always a list."""
 RawHeaders = Annotated[list[list[str]], "pairs"]
-"""`[name, value]` in the original order, case and number."""
+"""`[name, value]` of each field line, in the original order and case."""
 FreeData = Annotated[dict[str, Any], "free"]
-"""Any object; may be empty and may hold nulls."""
+"""Any object; it may be empty and may hold nulls."""
 
 
 @dataclass(kw_only=True)
@@ -29,12 +28,12 @@ class LogObject:
     """Base of all objects of the log."""
 
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
-    """Keys this version does not know, as they stand in the record."""
+    """Keys that this version does not know, with their values in the record."""
 
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One field of a shape as the log has it."""
+    """One field of a class, as it is in the log."""
 
     name: str
     key: str
@@ -43,7 +42,7 @@ class FieldSpec:
     """The type without `| None`."""
 
 
-_ShapeT = TypeVar("_ShapeT", bound=LogObject)
+_ObjectT = TypeVar("_ObjectT", bound=LogObject)
 
 
 _specs: dict[type, tuple[FieldSpec, ...]] = {}
@@ -51,7 +50,7 @@ _known: dict[type, frozenset[str]] = {}
 
 
 def specs(cls: type[LogObject]) -> tuple[FieldSpec, ...]:
-    """The fields of a shape in the order they are written. Made once a class: it takes a while."""
+    """The fields of a class in the order in which they are written. Computed once, because it is slow."""
     if cls not in _specs:
         hints = get_type_hints(cls, include_extras=True)
         made = tuple(
@@ -64,7 +63,7 @@ def specs(cls: type[LogObject]) -> tuple[FieldSpec, ...]:
             for item in fields(cls)
             if item.name != "extra"
         )
-        # In this order: another thread that finds the one must find the other.
+        # In this order: a thread that finds the class in `_specs` must find it in `_known`.
         _known[cls] = frozenset(spec.key for spec in made)
         _specs[cls] = made
     return _specs[cls]
@@ -84,8 +83,8 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def read_shape(cls: type[_ShapeT], record: Mapping[str, Any]) -> _ShapeT:
-    """Make a shape of an object of the log. `RecordError` when a required key is missing."""
+def read_object(cls: type[_ObjectT], record: Mapping[str, Any]) -> _ObjectT:
+    """Make an instance of a class from an object of the log. Raises `RecordError` if a required key is missing."""
     values: dict[str, Any] = {}
     for spec in specs(cls):
         if spec.key in record:
@@ -111,11 +110,11 @@ def _read(spec: FieldSpec, value: Any) -> Any:
 def _read_object(key: str, cls: type[LogObject] | type[Body], value: Any) -> LogObject | Body:
     if not isinstance(value, Mapping):
         raise RecordError(f"{key}: expected an object, found {value!r}")
-    return Body.from_record(value) if issubclass(cls, Body) else read_shape(cls, value)
+    return Body.from_record(value) if issubclass(cls, Body) else read_object(cls, value)
 
 
 def element(hint: Any) -> type[LogObject] | None:
-    """`X` for `list[X]` of shapes, otherwise None."""
+    """`X` for `list[X]` of objects of the log, otherwise None."""
     if get_origin(hint) is list:
         (item,) = get_args(hint)
         if isinstance(item, type) and issubclass(item, LogObject):
@@ -123,8 +122,8 @@ def element(hint: Any) -> type[LogObject] | None:
     return None
 
 
-def write_shape(shape: LogObject) -> dict[str, Any]:
-    """The object as the log has it: no nulls, no empty objects (free data excepted)."""
+def write_object(shape: LogObject) -> dict[str, Any]:
+    """The object in the log's form: without nulls and without empty objects, except in free data."""
     record: dict[str, Any] = {}
     for spec in specs(type(shape)):
         value = _write(getattr(shape, spec.name))
@@ -136,7 +135,7 @@ def write_shape(shape: LogObject) -> dict[str, Any]:
 
 def _write(value: Any) -> Any:
     if isinstance(value, LogObject):
-        return write_shape(value)
+        return write_object(value)
     if isinstance(value, Body):
         return value.to_record()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The event classes of connections: faults below a request, and tunnels that are passed on unread."""
+"""The event classes of connections: faults below a request, and tunnels that are passed on undecrypted."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ from mockrec.formats.schema.objects import (
     TlsMetadata,
 )
 
+__all__ = [
+    "ClientError",
+    "RawPassthroughClosed",
+    "RawPassthroughData",
+    "RawPassthroughOpened",
+    "TlsClientError",
+    "TlsPassthroughClosed",
+    "TlsPassthroughOpened",
+]
+
 
 @dataclass(kw_only=True)
-class TlsClientError(Event):
-    """A TLS handshake failed, or the client gave up right after it."""
+class TlsClientError(Event, name="tls-client-error"):
+    """A TLS handshake failed, or the client closed the connection right after it."""
 
     id: str | None = None
     """The record's own id."""
@@ -31,31 +41,31 @@ class TlsClientError(Event):
     remote_port: int | None = None
     """The client's port."""
     destination: Destination | None = None
-    """Where its tunnel was to go, or the server name."""
+    """The destination of its tunnel, or the server name."""
     tags: list[str]
-    """Marks of the connection; often empty."""
+    """Tags of the connection; often empty."""
     timing_events: TlsFailureTiming
     """Milestones of the connection."""
     tls_metadata: TlsMetadata | None = None
-    """As far as the hello was read."""
+    """The client's hello, as far as it was read."""
 
 
 @dataclass(kw_only=True)
-class ClientError(ExchangeEvent):
-    """A request failed before its head was understood, or its connection broke the protocol."""
+class ClientError(ExchangeEvent, name="client-error"):
+    """The head of a request could not be parsed, or its connection violated the protocol."""
 
     exchange_id: str | None = None
-    """The exchange that was broken by it, if there was one."""
+    """The exchange that it ended, if there was one."""
     error_code: str | None = None
     """For example `HPE_INVALID_METHOD`."""
     error_message: str | None = None
-    """What was wrong, in words."""
+    """The fault in words."""
     request: PartialRequest | None = None
-    """What could be understood; `raw_head` has the bytes."""
+    """The part of the request that could be parsed; `raw_head` has the bytes."""
     response: PartialResponse | None = None
-    """What was answered."""
+    """The response that was sent."""
     aborted: bool | None = None
-    """True when nothing was answered."""
+    """True if no response was sent."""
 
 
 @dataclass(kw_only=True)
@@ -63,27 +73,27 @@ class TunnelEvent(ExchangeEvent):
     """A record of a connection that is passed on."""
 
     destination: Destination
-    """Where it is passed on to."""
+    """The server to which it is passed on."""
     remote_ip_address: str
     """The client's address."""
     remote_port: int
     """The client's port."""
     tags: list[str]
-    """Marks of the connection; often empty."""
+    """Tags of the connection; often empty."""
     timing_events: ConnectionTiming
     """Milestones of the tunnel."""
 
 
 @dataclass(kw_only=True)
-class TlsPassthroughOpened(TunnelEvent):
-    """A TLS connection is passed on unread."""
+class TlsPassthroughOpened(TunnelEvent, name="tls-passthrough-opened"):
+    """A TLS connection is passed on undecrypted."""
 
     tls_metadata: TlsMetadata | None = None
-    """What the hello said."""
+    """The client's hello."""
 
 
 @dataclass(kw_only=True)
-class TlsPassthroughClosed(TlsPassthroughOpened):
+class TlsPassthroughClosed(TlsPassthroughOpened, name="tls-passthrough-closed"):
     """A passed-on TLS connection has ended."""
 
     bytes_received: int
@@ -93,12 +103,12 @@ class TlsPassthroughClosed(TlsPassthroughOpened):
 
 
 @dataclass(kw_only=True)
-class RawPassthroughOpened(TunnelEvent):
+class RawPassthroughOpened(TunnelEvent, name="raw-passthrough-opened"):
     """A connection in another protocol is passed on."""
 
 
 @dataclass(kw_only=True)
-class RawPassthroughClosed(TunnelEvent):
+class RawPassthroughClosed(TunnelEvent, name="raw-passthrough-closed"):
     """A passed-on connection has ended."""
 
     bytes_received: int
@@ -108,12 +118,12 @@ class RawPassthroughClosed(TunnelEvent):
 
 
 @dataclass(kw_only=True)
-class RawPassthroughData(ExchangeEvent):
-    """A piece of what went through a raw tunnel."""
+class RawPassthroughData(ExchangeEvent, name="raw-passthrough-data"):
+    """A chunk of the data of a raw tunnel."""
 
     direction: str
     """`received` (from the client) or `sent` (to it)."""
     content: Body
-    """The bytes; kept only with `record.rawData`."""
+    """The bytes; recorded only with `record.rawData`."""
     event_timestamp: float
     """Monotonic milliseconds."""

@@ -1,16 +1,16 @@
-"""What can go wrong with a session on disk, each with the exit code it ends a command with."""
+"""Errors of reading and writing sessions, each with the exit code with which it ends a command."""
 
 from __future__ import annotations
 
 
 class FormatError(Exception):
-    """Base of everything here. `str()` is one message for the user."""
+    """Base of all errors of the formats. `str()` is a message for the user."""
 
     exit_code = 2
 
 
 class RecordError(FormatError):
-    """A record cannot be made into a typed event: a required key is missing or an object is no object."""
+    """A record cannot be converted to a typed event: a required key is missing, or a value is no object."""
 
 
 class SessionError(FormatError):
@@ -24,7 +24,7 @@ class SessionError(FormatError):
 
 
 class OutputError(FormatError):
-    """A session cannot be written any further; what was written before stays, in whole lines."""
+    """A session cannot be written any further. What was written before stays, in whole lines."""
 
     exit_code = 3
 
@@ -35,7 +35,7 @@ class OutputError(FormatError):
 
 
 class OutputExistsError(OutputError):
-    """The output exists already and may only be replaced with --force: wrong usage, nothing was touched."""
+    """The output exists and may only be replaced with --force. This is wrong usage; nothing was changed."""
 
     exit_code = 2
 
@@ -44,7 +44,7 @@ class OutputExistsError(OutputError):
 
 
 class OutputBusyError(OutputError):
-    """Another process is writing the output: wrong usage, as a port in use is; nothing was touched."""
+    """Another process is writing the output. This is wrong usage, as a port in use is; nothing was changed."""
 
     exit_code = 2
 
@@ -53,17 +53,17 @@ class OutputBusyError(OutputError):
 
 
 class OutputLostError(OutputError):
-    """What was written is not there any more, or not what was written: others have removed or changed it."""
+    """Another program has removed or changed the output while it was written."""
 
     def __init__(self, file: str, what: str, kept: str = "") -> None:
-        """`what` happened to it, for example `was removed`; `kept` says where there is something left."""
+        """`what` happened to the file, for example `was removed`; `kept` is the path of a copy, if there is one."""
         self.what = what
         end = f"what was recorded until then is in {kept}" if kept else "what was recorded in it is lost"
         super().__init__(file, f"it {what} while it was being recorded; recording has stopped, {end}")
 
 
 class OutputClosedError(OutputError):
-    """The reader of the output (a pipe) went away."""
+    """The reader of the output (a pipe) has closed it."""
 
     exit_code = 141
 
@@ -72,5 +72,5 @@ class OutputClosedError(OutputError):
 
 
 def worse(before: FormatError | None, error: FormatError) -> FormatError:
-    """Which of two failures is told. A closed pipe and a full disk may come together: the disk."""
+    """Which of two errors to report. If a pipe was closed and a disk is full, the disk is."""
     return error if before is None or before.exit_code == OutputClosedError.exit_code else before

@@ -1,6 +1,7 @@
 """Schema v1: every event type by name, and the way between records and typed events.
 
-The types and their fields follow Mockttp's events, so that what people know of those carries over.
+The types and their fields follow those of Mockttp, so that users of Mockttp know them. The class of a type is in one of
+the modules `*_events`, its role in the life of an exchange in `lifecycle`; everything here follows from both.
 """
 
 from __future__ import annotations
@@ -8,43 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mockrec.formats.schema.base import Event
+from mockrec.formats.schema import connection_events, exchange_events, session_events
+from mockrec.formats.schema.base import Event, registered
 from mockrec.formats.schema.body import Body, encode_body
-from mockrec.formats.schema.check import check_shape
-from mockrec.formats.schema.codec import read_shape, write_shape
-from mockrec.formats.schema.connection_events import (
-    ClientError,
-    RawPassthroughClosed,
-    RawPassthroughData,
-    RawPassthroughOpened,
-    TlsClientError,
-    TlsPassthroughClosed,
-    TlsPassthroughOpened,
-)
-from mockrec.formats.schema.exchange_events import (
-    Abort,
-    Request,
-    RequestBodyData,
-    RequestInitiated,
-    Response,
-    ResponseBodyData,
-    ResponseInformation,
-    ResponseInitiated,
-    RuleEvent,
-    WebSocketAccepted,
-    WebSocketClose,
-    WebSocketMessageReceived,
-    WebSocketMessageSent,
-    WebSocketRequest,
-)
-from mockrec.formats.schema.session_events import (
-    CallbackError,
-    Gap,
-    RulesReloaded,
-    SessionEnded,
-    SessionStarted,
-    UnknownEvent,
-)
+from mockrec.formats.schema.check import check_object
+from mockrec.formats.schema.codec import read_object, write_object
+from mockrec.formats.schema.connection_events import *  # noqa: F403
+from mockrec.formats.schema.exchange_events import *  # noqa: F403
+from mockrec.formats.schema.lifecycle import DEFAULT_EVENTS, EVENT_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES
+from mockrec.formats.schema.session_events import *  # noqa: F403
+
+SCHEMA_VERSION = 1
+
+EVENT_CLASSES: dict[str, type[Event]] = {name: registered[name] for name in LIFECYCLE}
+"""Event type → its class, in the order of `LIFECYCLE`."""
 
 __all__ = [
     "DEFAULT_EVENTS",
@@ -53,108 +31,40 @@ __all__ = [
     "FIRST_TYPES",
     "SCHEMA_VERSION",
     "TERMINAL_TYPES",
-    "Abort",
     "Body",
-    "CallbackError",
-    "ClientError",
     "Event",
-    "Gap",
-    "RawPassthroughClosed",
-    "RawPassthroughData",
-    "RawPassthroughOpened",
-    "Request",
-    "RequestBodyData",
-    "RequestInitiated",
-    "Response",
-    "ResponseBodyData",
-    "ResponseInformation",
-    "ResponseInitiated",
-    "RuleEvent",
-    "RulesReloaded",
-    "SessionEnded",
-    "SessionStarted",
-    "TlsClientError",
-    "TlsPassthroughClosed",
-    "TlsPassthroughOpened",
-    "UnknownEvent",
-    "WebSocketAccepted",
-    "WebSocketClose",
-    "WebSocketMessageReceived",
-    "WebSocketMessageSent",
-    "WebSocketRequest",
     "check_record",
     "encode_body",
     "parse_event",
     "to_record",
+    *connection_events.__all__,
+    *exchange_events.__all__,
+    *session_events.__all__,
 ]
-
-SCHEMA_VERSION = 1
-
-EVENT_CLASSES: dict[str, type[Event]] = {
-    "session-started": SessionStarted,
-    "request-initiated": RequestInitiated,
-    "request-body-data": RequestBodyData,
-    "request": Request,
-    "response-initiated": ResponseInitiated,
-    "response-information": ResponseInformation,
-    "response-body-data": ResponseBodyData,
-    "response": Response,
-    "abort": Abort,
-    "websocket-request": WebSocketRequest,
-    "websocket-accepted": WebSocketAccepted,
-    "websocket-message-received": WebSocketMessageReceived,
-    "websocket-message-sent": WebSocketMessageSent,
-    "websocket-close": WebSocketClose,
-    "tls-client-error": TlsClientError,
-    "client-error": ClientError,
-    "tls-passthrough-opened": TlsPassthroughOpened,
-    "tls-passthrough-closed": TlsPassthroughClosed,
-    "raw-passthrough-opened": RawPassthroughOpened,
-    "raw-passthrough-closed": RawPassthroughClosed,
-    "raw-passthrough-data": RawPassthroughData,
-    "rule-event": RuleEvent,
-    "gap": Gap,
-    "rules-reloaded": RulesReloaded,
-    "callback-error": CallbackError,
-    "session-ended": SessionEnded,
-}
-
-EVENT_TYPES: tuple[str, ...] = tuple(EVENT_CLASSES)
-
-_COSTLY = frozenset({"request-body-data", "response-initiated", "response-body-data"})
-
-DEFAULT_EVENTS: tuple[str, ...] = tuple(name for name in EVENT_TYPES if name not in _COSTLY)
-"""All but the three that repeat what `request` and `response` hold, at a cost."""
-
-FIRST_TYPES = frozenset({"request-initiated", "websocket-request"})
-"""An exchange's first record is one of these."""
-
-TERMINAL_TYPES = frozenset({"response", "abort", "websocket-close"})
-"""An exchange ends with exactly one of these."""
 
 
 def parse_event(record: Mapping[str, Any]) -> Event:
-    """The typed event of a record.
+    """Return the typed event of a record.
 
-    Unknown keys are kept in `extra`, an unknown type gives an `UnknownEvent`. `RecordError` when a
-    required key is missing or an object is no object; see `check_record` for all that is wrong.
+    Unknown keys are in `extra`; a record of an unknown type is an `UnknownEvent`. Raises `RecordError` if a required
+    key is missing or a value is no object where one is required; `check_record` lists every fault.
     """
-    return read_shape(EVENT_CLASSES.get(record.get("type", ""), UnknownEvent), record)
+    return read_object(EVENT_CLASSES.get(record.get("type", ""), session_events.UnknownEvent), record)
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """The record of an event: no nulls, no empty objects (the data of `rule-event` excepted)."""
-    return write_shape(event)
+    """Return the record of an event, without nulls and empty objects, except in the data of `rule-event`."""
+    return write_object(event)
 
 
 def check_record(record: Mapping[str, Any]) -> list[str]:
-    """What in a record is not as the schema says, one sentence each; empty when all is well.
+    """Return what in a record differs from the schema, one sentence each; empty for a valid record.
 
-    Unknown keys are fine, an unknown type is not.
+    Unknown keys are valid, an unknown type is not.
     """
     name = record.get("type")
     if not isinstance(name, str):
         return ["type: is missing" if name is None else f"type: expected a string, found {name!r}"]
     if name not in EVENT_CLASSES:
         return [f"type: {name!r} is not known"]
-    return check_shape(EVENT_CLASSES[name], record)
+    return check_object(EVENT_CLASSES[name], record)

@@ -1,12 +1,12 @@
-"""The event classes of exchanges: HTTP requests and responses, WebSockets, and what rules say."""
+"""The event classes of exchanges: HTTP requests and responses, WebSockets, and events of rules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from mockrec.formats.schema.base import (
+    BodyChunkEvent,
     CompleteRequest,
-    DataPiece,
     Event,
     ExchangeEvent,
     RequestEvent,
@@ -16,95 +16,112 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.codec import FreeData, Headers, RawHeaders
 from mockrec.formats.schema.objects import ErrorInfo, PartialResponse, TimingEvents
 
-
-@dataclass(kw_only=True)
-class RequestInitiated(RequestEvent):
-    """The head of a request is read; its body may still come."""
-
-
-@dataclass(kw_only=True)
-class RequestBodyData(DataPiece):
-    """A piece of a request's body arrived."""
-
-
-@dataclass(kw_only=True)
-class Request(CompleteRequest):
-    """A request is complete."""
-
-
-@dataclass(kw_only=True)
-class ResponseInitiated(ResponseEvent):
-    """The final head of a response is sent."""
+__all__ = [
+    "Abort",
+    "Request",
+    "RequestBodyData",
+    "RequestInitiated",
+    "Response",
+    "ResponseBodyData",
+    "ResponseInformation",
+    "ResponseInitiated",
+    "RuleEvent",
+    "WebSocketAccepted",
+    "WebSocketClose",
+    "WebSocketMessageReceived",
+    "WebSocketMessageSent",
+    "WebSocketRequest",
+]
 
 
 @dataclass(kw_only=True)
-class ResponseInformation(ResponseEvent):
-    """An interim response (1xx) is sent."""
+class RequestInitiated(RequestEvent, name="request-initiated"):
+    """The head of a request was received; its body may follow."""
+
+
+@dataclass(kw_only=True)
+class RequestBodyData(BodyChunkEvent, name="request-body-data"):
+    """A chunk of a request's body was received."""
+
+
+@dataclass(kw_only=True)
+class Request(CompleteRequest, name="request"):
+    """A request was completely received."""
+
+
+@dataclass(kw_only=True)
+class ResponseInitiated(ResponseEvent, name="response-initiated"):
+    """The head of the final response was sent."""
+
+
+@dataclass(kw_only=True)
+class ResponseInformation(ResponseEvent, name="response-information"):
+    """An interim response (1xx) was sent."""
 
     event_timestamp: float
     """Monotonic milliseconds."""
 
 
 @dataclass(kw_only=True)
-class ResponseBodyData(DataPiece):
-    """A piece of a response's body was sent."""
+class ResponseBodyData(BodyChunkEvent, name="response-body-data"):
+    """A chunk of a response's body was sent."""
 
 
 @dataclass(kw_only=True)
-class Response(ResponseEvent):
-    """A response is completely sent: the end of an exchange."""
+class Response(ResponseEvent, name="response"):
+    """A response was completely sent: the end of an exchange."""
 
     method: str
-    """Of the request."""
+    """The method of the request."""
     url: str
-    """Of the request."""
+    """The URL of the request."""
     host: str
-    """With the port, unless it is the scheme's default."""
+    """The host of the URL, with the port unless that is the scheme's default."""
     matched_rule_id: str | None = None
-    """The rule that answered; absent when none matched."""
+    """The rule that responded; absent if no rule matched."""
     continued_rule_ids: list[str] | None = None
-    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
+    """The rules with `continue: true` before that rule, in order; absent if there were none."""
     duration: float
     """Milliseconds from the start of the request to the end of the response."""
     body: Body
-    """What was sent; empty for HEAD, 204 and 304."""
+    """The body as sent; empty for HEAD, 204 and 304."""
     trailers: Headers = field(default_factory=dict)
-    """Fields sent after the body."""
+    """Trailer fields by name."""
     raw_trailers: RawHeaders | None = None
-    """The same, as they were sent."""
+    """Trailer fields as sent."""
 
 
 @dataclass(kw_only=True)
-class Abort(RequestEvent):
+class Abort(RequestEvent, name="abort"):
     """An exchange ended before it was complete."""
 
     host: str
-    """With the port, unless it is the scheme's default."""
+    """The host of the URL, with the port unless that is the scheme's default."""
     duration: float
     """Milliseconds from the start of the request to its end."""
     error: ErrorInfo | None = None
-    """Why, as far as it is known."""
+    """The cause, as far as it is known."""
     request_body: Body | None = None
-    """What had come of the body, when there is no `request` record."""
+    """The received part of the body, if there is no `request` record."""
     response: PartialResponse | None = None
-    """What had been sent of a response."""
+    """The sent part of a response."""
 
 
 @dataclass(kw_only=True)
-class WebSocketRequest(CompleteRequest):
-    """A WebSocket upgrade is asked for; it may yet be accepted or refused."""
+class WebSocketRequest(CompleteRequest, name="websocket-request"):
+    """A WebSocket handshake was requested; it may be accepted or rejected."""
 
 
 @dataclass(kw_only=True)
-class WebSocketAccepted(ResponseEvent):
-    """The upgrade is accepted."""
+class WebSocketAccepted(ResponseEvent, name="websocket-accepted"):
+    """The WebSocket handshake was accepted."""
 
     body: Body | None = None
-    """Only where the answer that accepts has any."""
+    """Only if the accepting response has a body."""
     trailers: Headers = field(default_factory=dict)
-    """Only where the answer that accepts has any."""
+    """Only if the accepting response has trailer fields."""
     raw_trailers: RawHeaders | None = None
-    """Only where the answer that accepts has any."""
+    """Only if the accepting response has trailer fields."""
 
 
 @dataclass(kw_only=True)
@@ -122,58 +139,58 @@ class WebSocketMessage(ExchangeEvent):
     event_timestamp: float
     """Monotonic milliseconds."""
     timing_events: TimingEvents
-    """Of the exchange."""
+    """The milestones of the exchange."""
     tags: list[str]
-    """Marks of the exchange; often empty."""
+    """Tags of the exchange; often empty."""
 
 
 @dataclass(kw_only=True)
-class WebSocketMessageReceived(WebSocketMessage):
+class WebSocketMessageReceived(WebSocketMessage, name="websocket-message-received"):
     """A message from the client."""
 
 
 @dataclass(kw_only=True)
-class WebSocketMessageSent(WebSocketMessage):
+class WebSocketMessageSent(WebSocketMessage, name="websocket-message-sent"):
     """A message to the client."""
 
 
 @dataclass(kw_only=True)
-class WebSocketClose(ExchangeEvent):
+class WebSocketClose(ExchangeEvent, name="websocket-close"):
     """A WebSocket was closed with close frames: the end of an exchange."""
 
     stream_id: str
     """The same as `id`."""
     method: str
-    """Of the upgrade request."""
+    """The method of the handshake request."""
     url: str
-    """Of the upgrade request."""
+    """The URL of the handshake request."""
     host: str
-    """With the port, unless it is the scheme's default."""
+    """The host of the URL, with the port unless that is the scheme's default."""
     matched_rule_id: str | None = None
-    """The rule that answered; absent when none matched."""
+    """The rule that responded; absent if no rule matched."""
     continued_rule_ids: list[str] | None = None
-    """The rules that went on (`continue: true`) before, in their order; absent where there were none."""
+    """The rules with `continue: true` before that rule, in order; absent if there were none."""
     duration: float
-    """Milliseconds from the upgrade request to the close."""
+    """Milliseconds from the handshake request to the close."""
     close_code: int | None = None
-    """Absent when the close frame carried none."""
+    """The status code of the client's close frame; absent if the frame had none."""
     close_reason: str
-    """May be empty."""
+    """The reason in that frame; may be empty."""
     initiator: str | None = None
-    """`client` or `server`: who sent its close frame first."""
+    """`client` or `server`: the side that sent its close frame first."""
     server_close_code: int | None = None
-    """Of the server's close frame, where that was the first; clients need not answer with the same."""
+    """The status code of the server's close frame, if that was the first; the client's may differ."""
     server_close_reason: str | None = None
-    """Its reason; may be empty."""
+    """The reason in that frame; may be empty."""
     timing_events: TimingEvents
-    """Of the exchange."""
+    """The milestones of the exchange."""
     tags: list[str]
-    """Marks of the exchange; often empty."""
+    """Tags of the exchange; often empty."""
 
 
 @dataclass(kw_only=True)
-class RuleEvent(Event):
-    """A rule says something: traffic to upstream servers, faults of a rule, `emit` steps."""
+class RuleEvent(Event, name="rule-event"):
+    """An event of a rule: traffic to upstream servers, faults of a rule, `emit` steps."""
 
     id: str
     """The exchange."""
@@ -182,8 +199,8 @@ class RuleEvent(Event):
     request_id: str
     """The same as `id`."""
     rule_id: str
-    """The rule; `unmatched` or `upstream` where none passed the request on."""
+    """The rule; `unmatched` or `upstream` if the request was passed on without a rule."""
     event_type: str
     """For example `passthrough-request-head`, or the `type` of an `emit` step."""
     event_data: FreeData
-    """What the type of event has to say."""
+    """The data of the event, which depend on its type."""

@@ -1,7 +1,7 @@
-"""Values of records that nobody has checked.
+"""Reads values of unchecked records.
 
-A session may be edited by hand or come from elsewhere: a value of the wrong type is shown or left out, never a reason
-to fail. `verify` is who complains about it.
+A session may have been edited by hand or written by another program. So a value of the wrong type is shown or left out,
+and never an error; only `verify` reports it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def text_of(value: Any) -> str:
-    """The value as text; empty for none."""
+    """The value as text; empty for None."""
     return "" if value is None else str(value)
 
 
@@ -21,11 +21,11 @@ def number_of(value: Any) -> float | None:
 
 
 def status_of(record: Mapping[str, Any]) -> int | None:
-    """The `statusCode` of a record, if it is one."""
+    """The `statusCode` of a record, if it is an integer."""
     value = record.get("statusCode")
     return value if type(value) is int else None
 
 
 def object_of(value: Any) -> Mapping[str, Any]:
-    """The value, if it is an object; an empty one otherwise."""
+    """The value, if it is an object; otherwise an empty object."""
     return value if type(value) is dict or isinstance(value, Mapping) else {}

@@ -10,7 +10,7 @@ from mockrec.formats.schema.codec import Headers, LogObject, RawHeaders
 
 @dataclass(kw_only=True)
 class Destination(LogObject):
-    """Where a request or tunnel was meant to go."""
+    """The origin server of a request, or the destination of a tunnel."""
 
     hostname: str
     """The name or address."""
@@ -20,12 +20,12 @@ class Destination(LogObject):
 
 @dataclass(kw_only=True)
 class TlsMetadata(LogObject):
-    """What a client said in its TLS hello, and what was agreed."""
+    """The client's TLS hello, and what was negotiated."""
 
     sni_hostname: str | None = None
-    """The server name that the client asked for."""
+    """The server name in the client's hello."""
     client_alpn: list[str] | None = None
-    """Protocols offered, in the client's order."""
+    """The offered protocols, in the client's order."""
     ja3_fingerprint: str | None = None
     """JA3 hash of the hello."""
     ja4_fingerprint: str | None = None
@@ -33,26 +33,26 @@ class TlsMetadata(LogObject):
     version: str | None = None
     """For example `TLSv1.3`."""
     cipher: str | None = None
-    """The cipher that was agreed."""
+    """The negotiated cipher suite."""
 
 
 @dataclass(kw_only=True)
 class ErrorInfo(LogObject):
-    """What made something end."""
+    """The cause of an abnormal end."""
 
     name: str | None = None
     """The kind of error."""
     code: str | None = None
     """For example `ECONNRESET`."""
     message: str | None = None
-    """In words."""
+    """The cause in words."""
     stack: str | None = None
-    """A traceback, of defects and of functions of yours."""
+    """A traceback, for defects of mockrec and for errors in your Python functions."""
 
 
 @dataclass(kw_only=True)
 class TimingEvents(LogObject):
-    """Milestones of an exchange; only those that had happened when the record was caused."""
+    """Milestones of an exchange; only those before the event of the record."""
 
     start_time: float
     """The request head was read; milliseconds since the Unix epoch."""
@@ -63,7 +63,7 @@ class TimingEvents(LogObject):
     headers_sent_timestamp: float | None = None
     """The final head was sent."""
     response_sent_timestamp: float | None = None
-    """The answer was completely sent."""
+    """The response was completely sent."""
     ws_accepted_timestamp: float | None = None
     """A WebSocket was accepted."""
     ws_closed_timestamp: float | None = None
@@ -98,10 +98,10 @@ class TlsFailureTiming(ConnectionTiming):
 
 @dataclass(kw_only=True)
 class PartialRequest(LogObject):
-    """As much of a request as could be understood (`client-error`)."""
+    """The part of a request that could be parsed (`client-error`)."""
 
     id: str | None = None
-    """The record's own id again."""
+    """The id of the record."""
     protocol: str | None = None
     """`http`, `https`, `ws` or `wss`."""
     http_version: str | None = None
@@ -117,48 +117,48 @@ class PartialRequest(LogObject):
     remote_port: int | None = None
     """The client's port."""
     destination: Destination | None = None
-    """Where the request was meant to go."""
+    """The origin server."""
     headers: Headers = field(default_factory=dict)
-    """By name, for look-ups."""
+    """Header fields by name, for look-ups."""
     raw_headers: RawHeaders | None = None
-    """As they were sent."""
+    """Header fields as sent."""
     body: Body | None = None
-    """What had come of the body."""
+    """The received part of the body."""
     trailers: Headers = field(default_factory=dict)
-    """Fields that came after the body."""
+    """Trailer fields by name."""
     raw_trailers: RawHeaders | None = None
-    """The same, as they were sent."""
+    """Trailer fields as sent."""
     timing_events: TimingEvents | None = None
-    """What had happened by then."""
+    """The milestones before this record."""
     tags: list[str] | None = None
-    """Marks; often empty."""
+    """Tags; often empty."""
     tls_metadata: TlsMetadata | None = None
     """Only over TLS."""
     raw_head: Body | None = None
-    """The bytes that came, as far as they were read."""
+    """The received bytes, as far as they were read."""
 
 
 @dataclass(kw_only=True)
 class PartialResponse(LogObject):
-    """A response inside another record: what was sent of it (`abort`, `client-error`)."""
+    """The sent part of a response, in another record (`abort`, `client-error`)."""
 
     status_code: int
-    """The status."""
+    """The status code."""
     id: str | None = None
-    """The exchange."""
+    """The id of the exchange."""
     status_message: str | None = None
     """The reason phrase."""
     headers: Headers = field(default_factory=dict)
-    """By name, for look-ups."""
+    """Header fields by name, for look-ups."""
     raw_headers: RawHeaders | None = None
-    """As they were sent."""
+    """Header fields as sent."""
     body: Body | None = None
-    """What had been sent of the body; `incomplete` in `abort`."""
+    """The sent part of the body; `incomplete` in `abort`."""
     trailers: Headers = field(default_factory=dict)
-    """Fields sent after the body."""
+    """Trailer fields by name."""
     raw_trailers: RawHeaders | None = None
-    """The same, as they were sent."""
+    """Trailer fields as sent."""
     timing_events: TimingEvents | None = None
-    """What had happened by then."""
+    """The milestones before this record."""
     tags: list[str] | None = None
-    """Marks of the exchange; often empty."""
+    """Tags of the exchange; often empty."""

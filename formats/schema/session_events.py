@@ -1,4 +1,4 @@
-"""The event classes of the recording itself: its first and last record, and what went wrong with it."""
+"""The event classes of the recording itself: its first and last record, and faults of the recording."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ from mockrec.formats.schema.base import Event
 from mockrec.formats.schema.codec import LogObject
 from mockrec.formats.schema.objects import ErrorInfo
 
+__all__ = [
+    "CallbackError",
+    "Gap",
+    "RulesReloaded",
+    "SessionEnded",
+    "SessionStarted",
+    "UnknownEvent",
+]
+
 
 @dataclass(kw_only=True)
 class Listen(LogObject):
-    """An address the recorder listens on."""
+    """An address on which the recorder listens."""
 
     url: str
-    """As clients may call it."""
+    """The URL for clients."""
     host: str
     """The address."""
     port: int
@@ -29,7 +38,7 @@ class RuleInfo(LogObject):
     id: str
     """Its `id`, or `rule-N` by position."""
     line: int | None = None
-    """In the rule file, counted from 1."""
+    """Its line in the rule file, counted from 1."""
     explanation: str | None = None
     """The rule as a sentence."""
 
@@ -41,9 +50,9 @@ class RuleUse(LogObject):
     id: str
     """As in `session-started`."""
     used: int
-    """How often it was chosen."""
+    """How often it was selected."""
     pending: bool
-    """It was used less often than it says."""
+    """Whether it was used less often than the rule requires."""
 
 
 @dataclass(kw_only=True)
@@ -55,15 +64,15 @@ class Ci(LogObject):
     run_url: str | None = None
     """The page of the run."""
     commit: str | None = None
-    """What was tested."""
+    """The tested commit."""
 
 
 @dataclass(kw_only=True)
-class SessionStarted(Event):
+class SessionStarted(Event, name="session-started"):
     """The first record of a session, and of each part of a rotated one."""
 
     schema_version: int
-    """The version of the schema, 1. Readers refuse files of a higher one than they know."""
+    """The version of the schema, 1. Readers refuse files with a higher version than they know."""
     mockrec_version: str
     """The version that wrote the file."""
     session_id: str
@@ -73,7 +82,7 @@ class SessionStarted(Event):
     start_timestamp: float
     """The same moment on the monotonic clock that all `*Timestamp` keys use."""
     listen: Listen | None = None
-    """Where it listens; not of a session that was sent again."""
+    """The address on which it listens; absent in a replay to a server."""
     rules: list[RuleInfo] | None = None
     """The rules of the run."""
     rules_sha256: str | None = None
@@ -83,50 +92,50 @@ class SessionStarted(Event):
     bodies: str | None = None
     """`decoded`, `raw` or `both`."""
     command: list[str] | None = None
-    """Of `run -- COMMAND`."""
+    """The command of `run -- COMMAND`."""
     ci: Ci | None = None
-    """Where it was recorded, in CI."""
+    """The CI run, if it was recorded in CI."""
     redaction: dict[str, Any] = field(default_factory=dict)
-    """What is replaced before it reaches the log."""
+    """The redaction in force: what is replaced before it is logged."""
     part: int | None = None
-    """Counted from 1 in a rotated session; `seq` goes on from the part before."""
+    """The number of the part of a rotated session, from 1; `seq` continues from the part before."""
     derived: dict[str, Any] = field(default_factory=dict)
-    """`from` and `expression`, when this was filtered out of another session: `seq` then has holes."""
+    """`from` and `expression`, if the session was filtered from another one: `seq` then has gaps."""
     replay: dict[str, Any] = field(default_factory=dict)
-    """`of` (the id of a session), `from`, `to` and `pace`, when the exchanges are that session's, sent again."""
+    """`of` (the id of a session), `from`, `to` and `pace`, if the requests are those of that session, sent again."""
 
 
 @dataclass(kw_only=True)
-class SessionEnded(Event):
+class SessionEnded(Event, name="session-ended"):
     """The last record of a session. A session without it was cut off."""
 
     reason: str
-    """For example `SIGINT`, `command ended` or `stop-after`; `rotated`: the session goes on in the next part."""
+    """For example `SIGINT`, `command ended` or `stop-after`; `rotated`: another part follows."""
     part: int | None = None
-    """The part that ends here, of a session that goes on in the next one."""
+    """The number of the part that ends, if another part follows."""
     exit_code: int | None = None
-    """What mockrec ends with."""
+    """The exit code of mockrec."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records by type."""
     rules: list[RuleUse] | None = None
     """How often each rule was used."""
     truncated_bodies: int | None = None
-    """How many bodies were kept in part only."""
+    """How many bodies were recorded only in part."""
     redactions: int | None = None
     """How many values were replaced."""
 
 
 @dataclass(kw_only=True)
-class Gap(Event):
-    """Records were left out because the disk was too slow and `--on-full drop` was asked for."""
+class Gap(Event, name="gap"):
+    """Records were left out because the disk was too slow and `--on-full drop` is set."""
 
     counts: dict[str, int]
-    """How many, by type."""
+    """The number of left-out records by type."""
 
 
 @dataclass(kw_only=True)
-class RulesReloaded(Event):
-    """The rules were replaced while recording."""
+class RulesReloaded(Event, name="rules-reloaded"):
+    """The rules were replaced during the recording."""
 
     rules: list[RuleInfo]
     """The new rules."""
@@ -135,21 +144,21 @@ class RulesReloaded(Event):
 
 
 @dataclass(kw_only=True)
-class CallbackError(Event):
-    """A function of `record.callbacks` raised. This record is handed to no callback."""
+class CallbackError(Event, name="callback-error"):
+    """A function of `record.callbacks` raised an exception. No callback gets this record."""
 
     id: str | None = None
-    """The exchange of the event the function was called with."""
+    """The exchange of the event with which the function was called."""
     connection_id: str | None = None
     """The client connection of that event."""
     event_type: str | None = None
     """The type of that event."""
     callback: str | None = None
-    """The function as the rule file names it."""
+    """The function as named in the rule file."""
     error: ErrorInfo
-    """What was raised."""
+    """The exception."""
 
 
 @dataclass(kw_only=True)
 class UnknownEvent(Event):
-    """A record of a type this version does not know; everything but the envelope is in `extra`."""
+    """A record of a type that this version does not know; all keys but those of `Event` are in `extra`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def mockrec_version() -> str:
-    """For example `0.1.0`; `0+unknown` when run from a tree that is not installed."""
-    # Imported here: it costs more than everything else `mockrec --help` needs.
+    """For example `0.1.0`; `0+unknown` if mockrec runs without being installed."""
+    # Imported here: this import takes longer than all others of `mockrec --help`.
     from importlib import metadata
 
     try:

@@ -1,1 +1,1 @@
-"""What a filter expression selects from sessions of any format."""
+"""Selects exchanges or records from sessions of any format, as lines or as rows of fields."""

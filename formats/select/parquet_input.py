@@ -1,4 +1,4 @@
-"""Selecting from Parquet: the columns that a filter asks for first, whole rows only of what matches."""
+"""Selects from Parquet: reads the columns that the filter needs first, and whole rows only of exchanges that match."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ from mockrec.formats.parquet.files import EventsFile
 from mockrec.formats.parquet.layout import EXTRA, FROM_HEADERS
 from mockrec.formats.parquet.lines import damaged, lines_of
 from mockrec.formats.parquet.paths import session_name
-from mockrec.formats.query.answers import ProbedRecord
 from mockrec.formats.query.arrow import ArrowPlan, BatchAnswerer, column_of, columns_for, compile_arrow
 from mockrec.formats.query.checks import compile_any
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.query.pruning import may_match, possible_tests
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.selection import SelectedLine
+from mockrec.formats.schema.lifecycle import SESSION_TYPES
+from mockrec.formats.select.answers import ProbedRecord
+from mockrec.formats.select.inputs import SelectedLine
 from mockrec.formats.sessions.blocks import Progress, no_progress
-from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
+from mockrec.formats.sessions.units import SESSION, Units
 
 _SESSION_TYPES = arrays.texts(sorted(SESSION_TYPES))
 _WHOLE_ROWS = 2_048
-"""Rows that are in memory at a time with all their columns."""
+"""The number of rows that are in memory with all their columns."""
 
 
 @dataclass(slots=True)
-class JudgedTable:
-    """What the first reading finds out: units as numbers of records, or, where few match, by their ids."""
+class TableVerdicts:
+    """The result of the first reading: the unit of each record, or, where few records match, the ids of the units."""
 
     verdicts: bytearray
+    """See `AnyVerdicts`."""
     of_record: array[int] | None = None
-    """Record → unit, in file order."""
+    """The unit of each record, in file order."""
     ids: list[str] = field(default_factory=list)
-    """Ids of the units from 1 on; further units are single rows."""
+    """The ids of the units from 1 on; units after these are single rows."""
     singles: dict[int, int] = field(default_factory=dict)
-    """Row (counted through all files) → unit, for rows without an id."""
+    """The unit of each row without an id; rows are counted through all files."""
 
 
-class TableInput:
-    """One session in Parquet files. Has what `selection.Input` has."""
+class ParquetInput:
+    """A session in Parquet files; see `AnyInput`."""
 
     def __init__(self, path: str, files: list[Path], progress: Progress = no_progress) -> None:
         self.name = path
@@ -56,38 +58,38 @@ class TableInput:
         self.cut_off = ""
         self.problems: list[str] = []
         self.wanted: frozenset[tuple[str, ...]] | None = None
-        """Places in the records that will be asked for; None: whole records."""
+        """See `AnyInput`."""
         self._files = files
         self._places: tuple[EventsFile, dict[str, int]] | None = None
-        self._there: tuple[EventsFile, frozenset[str]] | None = None
+        self._filled: tuple[EventsFile, frozenset[str]] | None = None
         self._progress = progress
 
     def close(self) -> None:
-        """Nothing is open between two readings."""
+        """Do nothing: no file is open between two readings."""
 
     def probe(self) -> None:
-        """Raises `SessionError` for what is no session."""
+        """See `AnyInput`."""
         for _ in self._open():
             return
 
     def header(self) -> dict[str, Any] | None:
-        """Its `session-started` record."""
+        """See `AnyInput`."""
         for file, groups in self._open():
             for batch in self._batches(file, groups[:1], self._all(file), rows=1):
                 record = orjson.loads(self._lines_of(batch.slice(0, 1))[0])
                 return record if record.get("type") == "session-started" else None
         return None
 
-    def judge(self, plan: Plan) -> JudgedTable:
-        """The first reading."""
+    def judge(self, plan: Plan) -> TableVerdicts:
+        """See `AnyInput`."""
         made = compile_arrow(plan)
-        # Where no answer means no match, rows without an answer need not be looked at any further.
+        # If a record for which no test holds cannot match, such rows need no unit.
         if plan.counted or plan.decide(0):
             return self._judge_all(made)
         return self._judge_few(made)
 
-    def take(self, judged: JudgedTable, source: int = 0) -> Iterator[SelectedLine]:
-        """The second reading."""
+    def take(self, judged: TableVerdicts, source: int = 0) -> Iterator[SelectedLine]:
+        """See `AnyInput`."""
         ids = arrays.texts(judged.ids)
         for start, file, group in self._groups():
             if judged.of_record is not None:
@@ -98,19 +100,19 @@ class TableInput:
             yield from self._rows(file, group, wanted, source, judged.verdicts)
 
     def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
-        """Single records that match, and the records about the session."""
+        """See `AnyInput`."""
         for start, file, group, wanted in self._matching(plan, session=True):
             units = {row: start + row + 1 if unit else SESSION for row, unit in wanted.items()}
             yield from self._rows(file, group, units, source, None)
 
     def count(self, plan: Plan) -> int:
-        """How many match."""
+        """See `AnyInput`."""
         if plan.records:
             return sum(len(wanted) for *_, wanted in self._matching(plan, session=False))
         return sum(self.judge(plan).verdicts) - 1
 
     def copy(self) -> Iterator[bytes]:
-        """All of it as lines."""
+        """See `AnyInput`."""
         for _, file, group in self._groups():
             for batch in self._batches(file, [group], self._all(file), rows=_WHOLE_ROWS):
                 yield lines_of(batch, self.name)
@@ -118,7 +120,7 @@ class TableInput:
 
     # ── the first reading ──────────────────────────────────────────────────────────────────────────
 
-    def _judge_few(self, made: ArrowPlan) -> JudgedTable:
+    def _judge_few(self, made: ArrowPlan) -> TableVerdicts:
         answerer = BatchAnswerer(made, self.context)
         by_id: dict[str, int] = {}
         singles: dict[int, int] = {}
@@ -144,9 +146,9 @@ class TableInput:
         alone = [row for row, bits in singles.items() if made.plan.decide(bits)]
         numbers = {row: number for number, row in enumerate(alone, len(ids) + 1)}
         self._note_end()
-        return JudgedTable(bytearray(b"\1") * (1 + len(ids) + len(alone)), None, ids, numbers)
+        return TableVerdicts(bytearray(b"\1") * (1 + len(ids) + len(alone)), None, ids, numbers)
 
-    def _judge_all(self, made: ArrowPlan) -> JudgedTable:
+    def _judge_all(self, made: ArrowPlan) -> TableVerdicts:
         answerer = BatchAnswerer(made, self.context)
         units = Units(made.plan.counted)
         for _, file, group in self._groups():
@@ -161,10 +163,10 @@ class TableInput:
                 units.add(records, lambda record: record.bits)
         tests = {number: compile_any(made.plan.tests[number].checks) for number in made.plan.counted}
         self._note_end()
-        return JudgedTable(units.judge(made.plan.decide, tests), units.of_record)
+        return TableVerdicts(units.judge(made.plan.decide, tests), units.of_record)
 
     def _matching(self, plan: Plan, *, session: bool) -> Iterator[tuple[int, EventsFile, int, dict[int, int]]]:
-        """Row groups with rows that match (1), and, if asked for, rows about the session (0)."""
+        """Row groups with the rows that match (1) and, with `session`, the rows about the session (0)."""
         made = compile_arrow(plan)
         answerer = BatchAnswerer(made, self.context)
         always = plan.decide(0)
@@ -192,8 +194,8 @@ class TableInput:
 
     # ── the second reading ─────────────────────────────────────────────────────────────────────────
 
-    def _wanted(self, file: EventsFile, group: int, start: int, ids: Any, judged: JudgedTable) -> dict[int, int]:
-        """Row → unit, for the rows of a group that belong to what matches."""
+    def _wanted(self, file: EventsFile, group: int, start: int, ids: Any, judged: TableVerdicts) -> dict[int, int]:
+        """The unit of each row of a group that belongs to a unit that matches."""
         wanted: dict[int, int] = {}
         for batch in self._batches(file, [group], ["type", "id"]):
             about = pc.is_in(_plain(batch, "type"), value_set=_SESSION_TYPES)
@@ -211,21 +213,21 @@ class TableInput:
     def _rows(
         self, file: EventsFile, group: int, wanted: dict[int, int], source: int, verdicts: bytearray | None
     ) -> Iterator[SelectedLine]:
-        """The lines of rows of a group, in their order."""
+        """The lines of rows of a group, in file order."""
         rows = [row for row, unit in wanted.items() if verdicts is None or verdicts[unit]]
         if not rows:
             return
         first = place = 0
-        # Whole rows have bodies: not too many of them at a time.
+        # Whole rows have bodies, so only a limited number is read at a time.
         at_once = _WHOLE_ROWS if self.wanted is None else None
         for batch in self._batches(file, [group], self._all(file), rows=at_once):
-            here = []
+            of_batch = []
             while place < len(rows) and rows[place] < first + batch.num_rows:
-                here.append(rows[place])
+                of_batch.append(rows[place])
                 place += 1
-            if here:
-                part = batch.take(arrays.integers(row - first for row in here))
-                for row, line in zip(here, self._lines_of(part), strict=True):
+            if of_batch:
+                part = batch.take(arrays.integers(row - first for row in of_batch))
+                for row, line in zip(of_batch, self._lines_of(part), strict=True):
                     if verdicts is None or verdicts[wanted[row]]:
                         yield SelectedLine(line, wanted[row], source)
             first += batch.num_rows
@@ -233,7 +235,7 @@ class TableInput:
                 return
 
     def _lines_of(self, batch: pa.RecordBatch) -> list[bytes]:
-        """Lines that are records, each of them: others read them next."""
+        """The lines of a batch. Checks that each is a record, because callers parse them."""
         lines = lines_of(batch, self.name).split(b"\n")[:-1]
         try:
             for line in lines:
@@ -245,14 +247,14 @@ class TableInput:
         return lines
 
     def _all(self, file: EventsFile) -> list[str]:
-        """The columns that records are made of, or those of them that will be asked for."""
-        there = self._names(file)
+        """The columns of whole records, or of the paths that the caller needs."""
+        filled = self._names(file)
         if self.wanted is None:
             names = [name for name in EVENTS.names if name not in FROM_HEADERS]
         else:
             paths = (*self.wanted, ("type",))
             names = list(dict.fromkeys([EXTRA, *(name for path in paths for name in columns_for(path))]))
-        return [name for name in names if name in there]
+        return [name for name in names if name in filled]
 
     # ── files and groups ───────────────────────────────────────────────────────────────────────────
 
@@ -268,7 +270,7 @@ class TableInput:
                 file.close()
 
     def _groups(self) -> Iterator[tuple[int, EventsFile, int]]:
-        """Number of the first row, file and number of each row group."""
+        """Each row group: the number of its first row, its file, and its number in the file."""
         start = 0
         for file, groups in self._open():
             for group in groups:
@@ -277,27 +279,27 @@ class TableInput:
                 self._progress(file.parquet.metadata.row_group(group).total_byte_size)
 
     def _names(self, file: EventsFile) -> frozenset[str]:
-        """The columns of a file in which anything stands; pyarrow makes the schema anew whenever it is asked."""
-        if self._there is None or self._there[0] is not file:
+        """The columns of a file that have values. Kept, because pyarrow builds the schema again for each access."""
+        if self._filled is None or self._filled[0] is not file:
             names = frozenset(file.parquet.schema_arrow.names)
-            self._there = file, names - _empty(file, names)
-        return self._there[1]
+            self._filled = file, names - _empty(file, names)
+        return self._filled[1]
 
     def _batches(
         self, file: EventsFile, groups: list[int], columns: list[str], *, rows: int | None = None
     ) -> list[pa.RecordBatch] | Iterator[pa.RecordBatch]:
-        """The columns that there are of some groups; as one batch a group unless `rows` says otherwise."""
+        """Read those of `columns` that have values, one batch for each group, or batches of at most `rows` rows."""
         known = self._names(file)
-        there = [name for name in columns if name in known]
+        present = [name for name in columns if name in known]
         try:
             if rows is not None:
-                return self._some(file, groups, there, rows)
-            table = file.parquet.read_row_groups(groups, columns=there, use_threads=True).combine_chunks()
+                return self._iterate(file, groups, present, rows)
+            table = file.parquet.read_row_groups(groups, columns=present, use_threads=True).combine_chunks()
             return table.to_batches()  # type: ignore[no-any-return]
         except (OSError, pa.ArrowException) as error:
             raise SessionError(self.name, f"this Parquet file is damaged: {str(error).partition(chr(10))[0]}") from None
 
-    def _some(self, file: EventsFile, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def _iterate(self, file: EventsFile, groups: list[int], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         try:
             yield from file.parquet.iter_batches(rows, row_groups=groups, columns=columns)
         except (OSError, pa.ArrowException) as error:
@@ -312,9 +314,9 @@ class TableInput:
 
 
 def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
-    """Column → its number in the file's statistics; -1 for one that the file does not have.
+    """The number of each column in the file's statistics; -1 for a column that the file does not have.
 
-    Lists have leaves of other names: those are not in it, and count as there.
+    A list has leaves with other names. It is left out, so that it counts as a column with values.
     """
     schema, names = file.parquet.metadata.schema, set(file.parquet.schema_arrow.names)
     leaves = {schema.column(number).path: number for number in range(len(schema))}
@@ -322,7 +324,7 @@ def _places(made: ArrowPlan, file: EventsFile) -> dict[str, int]:
 
 
 def _empty(file: EventsFile, names: frozenset[str]) -> set[str]:
-    """Columns that are null in all row groups, as their statistics say."""
+    """Columns that are null in all row groups, according to their statistics."""
     metadata = file.parquet.metadata
     left = {
         path: number for number in range(len(metadata.schema)) if (path := metadata.schema.column(number).path) in names

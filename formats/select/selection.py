@@ -1,207 +1,28 @@
-"""What a filter expression selects from one or several sessions, as the lines that stand in them.
+"""The lines of one or several sessions that a filter expression selects.
 
-An exchange can only be judged when all its records are known, so each session is read twice: first the tests
-are answered and the exchanges judged, in a few bytes a record; then the lines of those that match are taken.
+Whether an exchange matches is known only after its last record. So each session is read twice: the first reading
+computes the answers of all records, in a few bytes a record, and judges the exchanges; the second takes the lines of
+those that match.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import compress
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from mockrec.formats.parquet.paths import session_name
 from mockrec.formats.parquet.table_files import table_files
-from mockrec.formats.query.answers import Answerer, lines_of
-from mockrec.formats.query.checks import compile_any
-from mockrec.formats.query.extract import Context
 from mockrec.formats.query.parser import parse
 from mockrec.formats.query.plan import Plan
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.sessions.blocks import Blocks, Progress, no_progress
-from mockrec.formats.sessions.live import why_incomplete
-from mockrec.formats.sessions.units import SESSION, SESSION_TYPES, Units
-
-EVERYTHING = "type"
-"""An expression that all records match."""
-
-
-class SelectedLine(NamedTuple):
-    """A line that is selected."""
-
-    raw: bytes
-    """As it stands in the session, without the line end."""
-    unit: int
-    """Which exchange of that session it belongs to; 0: the session itself."""
-    source: int
-    """Which of the sessions."""
-
-
-@dataclass(slots=True)
-class Verdicts:
-    """What the first reading of a session finds out."""
-
-    units: Units
-    verdicts: bytearray
-    lines: list[int]
-    """Records in each block."""
-    cut_off: str
-    """Why the session is not complete; empty when it is."""
-
-
-class AnyJudged(Protocol):
-    """What the first reading of a session finds out."""
-
-    @property
-    def verdicts(self) -> bytearray:
-        """Unit → whether it is looked for; 0 is the session itself. May be changed while lines are taken."""
-
-
-class AnyInput(Protocol):
-    """One session to select from."""
-
-    name: str
-    context: Context
-    cut_off: str
-    """Why the session is not complete; known when it was read."""
-    wanted: frozenset[tuple[str, ...]] | None
-    """Places in the records that will be asked for; others may be left out. None: whole records."""
-
-    @property
-    def problems(self) -> list[str]:
-        """What had to be left out, a sentence each."""
-
-    def probe(self) -> None:
-        """Raises `SessionError` at once for what is no session; of a stream nothing is known before it is read."""
-
-    def header(self) -> dict[str, Any] | None:
-        """Its `session-started` record, where that can be known before it is read."""
-
-    def judge(self, plan: Plan) -> Any:
-        """The first reading: an `AnyJudged`."""
-
-    def take(self, judged: Any, source: int = 0) -> Iterator[SelectedLine]:
-        """The second reading: lines whose unit is judged to be kept at that moment."""
-
-    def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
-        """Single records that match, and the records about the session, in one reading. Each is a unit."""
-
-    def count(self, plan: Plan) -> int:
-        """How many match."""
-
-    def copy(self) -> Iterator[bytes]:
-        """All of it, as whole lines in blocks; a torn last line is left out."""
-
-    def close(self) -> None:
-        """Forget what was kept of it."""
-
-
-class Input:
-    """A session that is read by lines."""
-
-    def __init__(self, path: str, progress: Progress = no_progress) -> None:
-        self.blocks = Blocks(path, progress)
-        self.name = self.blocks.name
-        self.context = Context(None if path == "-" else Path(f"{session_name(path)}.bodies"))
-        self.wanted: frozenset[tuple[str, ...]] | None = None
-        self.cut_off = ""
-        """Why the session is not complete; known when it was read."""
-
-    def probe(self) -> None:
-        """Raises `SessionError` for what is no session, unless it is a stream."""
-        self.blocks.probe()
-
-    def header(self) -> dict[str, Any] | None:
-        """Its `session-started` record; None for a stream."""
-        return self.blocks.probe()
-
-    def judge(self, plan: Plan) -> Verdicts:
-        """The first reading."""
-        units = Units(plan.counted)
-        answerer = Answerer(plan, self.blocks, self.context)
-        lines = []
-        for _, (records, bits) in answerer:
-            units.add(records, bits)
-            lines.append(len(records))
-        self._note_end(answerer)
-        tests = {number: compile_any(plan.tests[number].checks) for number in plan.counted}
-        return Verdicts(units, units.judge(plan.decide, tests), lines, self.cut_off)
-
-    def take(self, judged: Verdicts, source: int = 0) -> Iterator[SelectedLine]:
-        """The second reading: lines whose unit is judged to be kept at that moment."""
-        start = 0
-        verdicts = judged.verdicts
-        for block, count in zip(self.blocks, judged.lines, strict=False):
-            units = judged.units.of_record[start : start + count]
-            start += count
-            wanted = [verdicts[unit] for unit in units]
-            if not any(wanted):
-                continue
-            lines = lines_of(block, count, self.name)
-            for line, unit in compress(zip(lines, units, strict=False), wanted):
-                # Asked again: a limit may have been reached since.
-                if verdicts[unit]:
-                    yield SelectedLine(line, unit, source)
-
-    def match(self, plan: Plan, source: int = 0) -> Iterator[SelectedLine]:
-        """Single records that match, and the records about the session, in one reading. Each is a unit."""
-        answerer = Answerer(plan, self.blocks, self.context)
-        number = 0
-        for block, (records, bits) in answerer:
-            lines = lines_of(block, len(records), self.name)
-            for line, record in zip(lines, records, strict=False):
-                number += 1
-                if plan.decide(bits(record)):
-                    yield SelectedLine(line, number, source)
-                elif record.a0 in SESSION_TYPES:
-                    yield SelectedLine(line, SESSION, source)
-        self._note_end(answerer)
-
-    def count(self, plan: Plan) -> int:
-        """How many exchanges (or records) match."""
-        if plan.records:
-            return sum(1 for kept in self.match(plan) if kept.unit != SESSION)
-        return sum(self.judge(plan).verdicts) - 1
-
-    def copy(self) -> Iterator[bytes]:
-        """All of it, as whole lines in blocks; a torn last line is left out.
-
-        Raises `SessionError` for any other line that is no record.
-        """
-        answerer = Answerer(parse(EVERYTHING, records=True), self.blocks, self.context)
-        for block, (records, _) in answerer:
-            if answerer.torn:
-                block = b"\n".join(lines_of(block, len(records), self.name)[: len(records)])
-            if block:
-                yield block if block.endswith(b"\n") else block + b"\n"
-        self._note_end(answerer)
-
-    def close(self) -> None:
-        """Forget what was kept of a stream."""
-        self.blocks.close()
-
-    @property
-    def problems(self) -> list[str]:
-        """What had to be left out, a sentence each."""
-        return self.blocks.problems
-
-    @property
-    def notes(self) -> list[str]:
-        """What was repaired, a sentence each."""
-        return self.blocks.notes
-
-    def _note_end(self, answerer: Answerer) -> None:
-        torn = answerer.torn or self.blocks.torn
-        self.cut_off = why_incomplete(self.blocks.path, torn, ended=answerer.last_kind == "session-ended")
+from mockrec.formats.select.inputs import EVERYTHING, AnyInput, AnyVerdicts, Input, SelectedLine
+from mockrec.formats.sessions.blocks import Progress, no_progress
+from mockrec.formats.sessions.units import SESSION
 
 
 class Selection:
-    """Lines of sessions that match a plan; without one, all of them."""
+    """The lines of sessions that match a plan; without a plan, all lines."""
 
     def __init__(
         self, paths: Sequence[str], plan: Plan | None, *, limit: int | None = None, progress: Progress = no_progress
@@ -210,65 +31,68 @@ class Selection:
         self._plan = plan or parse(EVERYTHING, records=True)
         self._limit = limit
         self.found = 0
-        """Exchanges (or records) selected so far."""
+        """The number of exchanges (or records) selected so far."""
 
     def only(self, paths: Iterable[tuple[str, ...]]) -> None:
-        """Only what stands at these places of the records will be asked for: the rest may be left out of the lines."""
-        # Merging looks at the time.
+        """Limit the records to these paths: other fields may be left out of the lines."""
+        # The merge of several sessions needs the timestamps.
         wanted = frozenset(paths) | ({("timestamp",)} if len(self.inputs) > 1 else set())
-        for known in self.inputs:
-            known.wanted = wanted
+        for session in self.inputs:
+            session.wanted = wanted
 
     def close(self) -> None:
-        """Forget what was kept of streams."""
-        for known in self.inputs:
-            known.close()
+        """Remove the copies that were kept of streams."""
+        for session in self.inputs:
+            session.close()
 
     def count(self) -> int:
-        """How many exchanges (or records) match, without reading a second time."""
-        return sum(known.count(self._plan) for known in self.inputs)
+        """The number of exchanges (or records) that match. Needs no second reading."""
+        return sum(session.count(self._plan) for session in self.inputs)
 
     def __iter__(self) -> Iterator[SelectedLine]:
-        """The lines: of one session in file order, of several in the order of their timestamps."""
+        """The lines, for one session in file order, for several sessions in the order of their timestamps."""
         if self._plan.records:
             return self._limited_records()
-        judged = [known.judge(self._plan) for known in self.inputs]
+        judged = [session.judge(self._plan) for session in self.inputs]
         return self._limited_units(judged)
 
     def _limited_records(self) -> Iterator[SelectedLine]:
-        streams = [known.match(self._plan, source) for source, known in enumerate(self.inputs)]
-        for kept in _merged(streams):
-            if kept.unit != SESSION:
+        streams = [session.match(self._plan, source) for source, session in enumerate(self.inputs)]
+        for line in _merged(streams):
+            if line.unit != SESSION:
                 if self._limit is not None and self.found >= self._limit:
                     continue
                 self.found += 1
-            yield kept
+            yield line
 
-    def _limited_units(self, judged: list[AnyJudged]) -> Iterator[SelectedLine]:
-        streams = [known.take(judged[source], source) for source, known in enumerate(self.inputs)]
+    def _limited_units(self, judged: list[AnyVerdicts]) -> Iterator[SelectedLine]:
+        streams = [session.take(judged[source], source) for source, session in enumerate(self.inputs)]
         seen = [bytearray(len(each.verdicts)) for each in judged]
-        for kept in _merged(streams):
-            source, unit = kept.source, kept.unit
+        for line in _merged(streams):
+            source, unit = line.source, line.unit
             if unit != SESSION and not seen[source][unit]:
                 if self._limit is not None and self.found >= self._limit:
                     judged[source].verdicts[unit] = 0
                     continue
                 seen[source][unit] = 1
                 self.found += 1
-            yield kept
+            yield line
 
 
 def open_input(path: str, progress: Progress = no_progress) -> AnyInput:
-    """A session to select from: by columns where it is all in Parquet, by lines otherwise. Raises `SessionError`."""
+    """Open a session to select from, by columns if all of it is in Parquet files, otherwise by lines.
+
+    Raises `SessionError`.
+    """
     try:
         files = table_files(path)
     except OSError as error:
         raise SessionError(path, error.strerror or str(error)) from None
     if files:
         # Imported here: only Parquet needs it.
-        from mockrec.formats.select.parquet_input import TableInput
+        from mockrec.formats.select.parquet_input import ParquetInput
 
-        return TableInput(path, files, progress)
+        return ParquetInput(path, files, progress)
     return Input(path, progress)
 
 
@@ -283,17 +107,17 @@ def _merged(streams: list[Iterator[SelectedLine]]) -> Iterator[SelectedLine]:
 
 
 class _Clock:
-    """The timestamp of a line; one without any goes with what came before it."""
+    """Returns the timestamp of a line; a line without one has the timestamp of the line before it."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Stamp).decode
         self._last: dict[int, str] = {}
 
-    def __call__(self, kept: SelectedLine) -> str:
-        stamp = self._decode(kept.raw).timestamp
+    def __call__(self, line: SelectedLine) -> str:
+        stamp = self._decode(line.raw).timestamp
         if type(stamp) is not str:
-            return self._last.get(kept.source, "")
-        # Within a session the order is that of the file, also where a timestamp is a little earlier.
-        latest = max(stamp, self._last.get(kept.source, ""))
-        self._last[kept.source] = latest
+            return self._last.get(line.source, "")
+        # Within a session the order of the file counts, even if a timestamp is a little earlier than the one before.
+        latest = max(stamp, self._last.get(line.source, ""))
+        self._last[line.source] = latest
         return latest

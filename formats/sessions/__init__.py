@@ -1,1 +1,1 @@
-"""Sessions read and written whole, whatever their format."""
+"""Whole sessions of any format: opened, read record by record or in blocks, converted, and written."""

@@ -1,7 +1,7 @@
-"""A session's lines in blocks, for readers that look at few of them and may have to come back.
+"""A session's lines in blocks, for readers that need few of them and may have to read twice.
 
-`Session` gives one parsed record after another; this gives bytes, so that a filter can decode what it needs
-and copy lines as they are.
+`Session` parses one record after another. `Blocks` gives bytes, so that a filter decodes only the fields it needs, and
+copies lines as they are.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import IO, Any
 import orjson
 
 from mockrec.formats.files.line_blocks import MAX_LINE
-from mockrec.formats.files.reader import open_source
 from mockrec.formats.har.atomic_file import may_grow
 from mockrec.formats.parquet.paths import has_segments
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.session import check_version
 
 _IN_MEMORY = 32 * 1024 * 1024
-"""Bytes of a stream that are kept in memory for the second reading; more go to a file without a name."""
+"""Bytes of a stream that are kept in memory for the second reading; more are kept in an unnamed temporary file."""
 _CHUNK = 1024 * 1024
 _SMALLEST = 64 * 1024
 """Bytes of a block, unless it is the last one."""
@@ -33,7 +33,7 @@ Progress = Callable[[int], None]
 
 
 def no_progress(_: int) -> None:
-    """Nobody watches."""
+    """Do nothing: no progress is shown."""
 
 
 class Blocks:
@@ -43,38 +43,38 @@ class Blocks:
         self.path = path
         self.name = "stdin" if path == "-" else path
         self.torn = ""
-        """Empty, or a sentence about the frame that is cut off; known after the first reading."""
+        """Empty, or a sentence about the frame that is cut off. Set by the first reading."""
         self.problems: list[str] = []
-        """What had to be left out, a sentence each; known after the first reading."""
+        """What was left out, one sentence for each problem. Set by the first reading."""
         self.notes: list[str] = []
-        """What was repaired, in the same way."""
+        """What was repaired, one sentence for each repair. Set by the first reading."""
         self.header: dict[str, Any] | None = None
-        """The `session-started` record, once the first block is read."""
+        """The `session-started` record; None before the first block is read."""
         self._progress = progress
         self._spool: IO[bytes] | None = None
         self._read_before = False
         self._imported = False
-        """Reading it again would take longer than keeping it."""
+        """Whether it is a cassette or a flow file, which is faster to keep than to convert twice."""
         self._sizes = array("Q")
-        """Bytes of each block: a second reading has to give the same ones, however the bytes come then."""
+        """Bytes of each block. The second reading gives equal blocks, however its reads are cut."""
 
     def close(self) -> None:
-        """Forget what was kept of a stream."""
+        """Remove the copy that was kept of a stream."""
         if self._spool is not None:
             self._spool.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Blocks of whole lines, in order; only the last may end without a line end. Raises `SessionError`.
+        """Blocks of whole lines, in order; only the last block may lack its line end. Raises `SessionError`.
 
-        The second reading ends where the first one did, also when the session has grown meanwhile.
+        The second reading ends where the first one ended, even if the session has grown in between.
         """
         if not self._read_before:
             yield from self._first_reading()
         else:
-            yield from self._again()
+            yield from self._second_reading()
 
     def probe(self) -> dict[str, Any] | None:
-        """Look at the header now. Raises `SessionError` for what is no session."""
+        """Read the `session-started` record now, unless it is a stream. Raises `SessionError` if it is no session."""
         if self.header is None and not self._read_before and not _is_stream(self.path):
             source = open_source(self.path)
             try:
@@ -86,9 +86,9 @@ class Blocks:
         return self.header
 
     def lines_before(self, offset: int) -> int:
-        """How many lines end before a place that was read already. Reads again up to there."""
+        """The number of lines that end before an offset that was read before. Reads the session again up to there."""
         count = 0
-        for block in self._again():
+        for block in self._second_reading():
             if offset <= 0:
                 break
             offset -= len(block)
@@ -96,10 +96,10 @@ class Blocks:
         return count
 
     def _first_reading(self) -> Iterator[bytes]:
-        # Of a HAR that is being recorded the last entries will have changed at the second reading, and of Parquet the
-        # lines that have become rows meanwhile.
+        # In a HAR that is being recorded the last entries change until the second reading; in Parquet, journal segments
+        # become rows in between.
         if _is_stream(self.path) or may_grow(self.path) or has_segments(self.path):
-            # The temporary file has no name, and nothing is in it that was not in the session.
+            # The temporary file has no name, and holds only bytes of the session.
             self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - `close` closes it
         for block in self._from_source():
             if not self._sizes:
@@ -112,7 +112,7 @@ class Blocks:
             yield block
         self._read_before = True
 
-    def _again(self) -> Iterator[bytes]:
+    def _second_reading(self) -> Iterator[bytes]:
         if self._spool is None:
             yield from _recut(self._from_source(), self._sizes)
             return
@@ -157,7 +157,7 @@ def _is_stream(path: str) -> bool:
 
 
 def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """The same bytes, cut at line ends. Small chunks are put together: each block has its costs."""
+    """Cut chunks at line ends. Small chunks are joined, because each block has a fixed cost."""
     pieces: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -177,7 +177,7 @@ def _whole_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 
 def _recut(blocks: Iterable[bytes], sizes: Iterable[int]) -> Iterator[bytes]:
-    """The same bytes in blocks of these sizes. They mostly are already: a file that grows is what differs."""
+    """Cut blocks to these sizes. Most have them already; those of a file that has grown may not."""
     source = iter(blocks)
     rest = b""
     for size in sizes:

@@ -9,9 +9,9 @@ from mockrec.formats.files.reader import Lines
 
 
 def convert(source: Lines, sink: Sink) -> None:
-    """Everything that is in the source; a line that is torn at its end is left out. The sink stays open.
+    """Copy every line; a torn last line is left out. The sink stays open.
 
-    Raises `SessionError`, `OutputError`, and `RecordError` for a line that is no record where the sink looks at it.
+    Raises `SessionError`, `OutputError`, and `RecordError` if the sink parses a line that is no record.
     """
     rest: list[bytes] = []
     for chunk in source:

@@ -1,6 +1,6 @@
-"""Lines of a session that was made out of others: what is changed in them, and the bodies they refer to.
+"""Lines of a session that is derived from other sessions: the keys that are added, and the bodies they refer to.
 
-Lines are copied as they stand; only where a key is added or a body is taken in is one changed.
+Lines are copied unchanged, unless a key is added or a body file becomes an inline body.
 """
 
 from __future__ import annotations
@@ -15,52 +15,52 @@ from typing import Any
 import msgspec
 import orjson
 
+from mockrec.formats.files.jsonl import load_record
 from mockrec.formats.schema.body import Body, encode_body, own_file
 from mockrec.formats.schema.errors import OutputError, SessionError
-from mockrec.formats.select.loading import load_record
 
 _FILE = re.compile(rb'"file":"([0-9a-f]{2}/[0-9a-f]{64})"')
 
 
-class _Known(msgspec.Struct):
+class _Header(msgspec.Struct):
     type: object = None
     sessionId: object = None
     derived: object = None
 
 
-_known = msgspec.json.Decoder(_Known).decode
+_decode_header = msgspec.json.Decoder(_Header).decode
 
 
 class Provenance:
-    """Adds to the lines of each source what tells where they come from."""
+    """Adds to lines from which session they come: `derived` to `session-started`, `sessionId` in a merged session."""
 
     def __init__(self, derived: Mapping[str, Any], sessions: list[str | None]) -> None:
         self._derived = dict(derived)
-        """`derived` of `session-started`; empty: lines stay as they are."""
+        """The value of `derived` in `session-started`; empty: lines stay unchanged."""
         self._sessions = sessions
-        """Source → its `sessionId`."""
+        """The `sessionId` of each source."""
         self._merged = len(sessions) > 1
 
     def mark(self, raw: bytes, source: int) -> bytes:
-        """The line as it stands in the new session."""
+        """Return the line for the new session."""
         if not self._derived:
             return raw
         if not self._merged and b'"session-started"' not in raw[:200]:
             return raw
-        known = _known(raw)
-        if known.type == "session-started":
-            return self._mark_header(raw, known)
+        header = _decode_header(raw)
+        if header.type == "session-started":
+            return self._mark_header(raw, header)
         session = self._sessions[source]
-        if self._merged and session is not None and known.sessionId is None:
+        if self._merged and session is not None and header.sessionId is None:
             return _with_key(raw, "sessionId", session)
         return raw
 
-    def _mark_header(self, raw: bytes, known: _Known) -> bytes:
-        if known.derived is None:
+    def _mark_header(self, raw: bytes, header: _Header) -> bytes:
+        if header.derived is None:
             return _with_key(raw, "derived", self._derived)
         record = load_record(raw)
-        # Filtered before: the earlier story stays inside the new one.
-        record["derived"] = {**self._derived, "before": known.derived}
+        # The source is itself derived: its own `derived` is kept as `before`.
+        record["derived"] = {**self._derived, "before": header.derived}
         return orjson.dumps(record)
 
 
@@ -69,18 +69,18 @@ def _with_key(raw: bytes, key: str, value: object) -> bytes:
 
 
 class BodyCarrier:
-    """Keeps the bodies that lines refer to: beside the new session, or inside the lines."""
+    """Copies the bodies that lines refer to: to the new session's folder of bodies, or into the lines."""
 
     def __init__(self, target: Path | None) -> None:
         self._target = target
         """The new session's folder of bodies; None: bodies go into the lines."""
         self.lost = 0
-        """Bodies that were not there, or not what their hash says: what names them is as it was."""
+        """Bodies that are missing or do not have their hash. The records that name them stay unchanged."""
         self._made: list[Path] = []
-        """The files and folders that were made, in this order."""
+        """The files and folders that were made, in order."""
 
     def discard(self) -> None:
-        """Remove the bodies that were copied: the session that names them is given up."""
+        """Remove the copied bodies, because the new session is discarded."""
         for path in reversed(self._made):
             try:
                 if path.is_dir():
@@ -88,11 +88,11 @@ class BodyCarrier:
                 else:
                     path.unlink()
             except OSError:
-                pass  # another program has put something in the folder, or has removed it
+                pass  # another program has added a file to the folder, or has removed the folder
         self._made.clear()
 
     def carry(self, raw: bytes, folder: Path | None) -> bytes:
-        """The line, once the bodies it names are where they will be looked for. Raises `OutputError`."""
+        """Copy the bodies that a line names from `folder`, and return the line. Raises `OutputError`."""
         if b'"file":"' not in raw or folder is None:
             return raw
         names = {name.decode() for name in _FILE.findall(raw)}
@@ -107,7 +107,7 @@ class BodyCarrier:
         return raw
 
     def _copy(self, source: Path, target: Path) -> None:
-        """A link where the file system has them, else a copy, which is there whole or not at all."""
+        """Make a hard link, or where the file system has none a copy, which appears only when it is complete."""
         if target.exists():
             return
         partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -116,7 +116,7 @@ class BodyCarrier:
                 if not place.exists():
                     place.mkdir(mode=0o700)
                     self._made.append(place)
-            source = source.resolve()  # a link to a link is no copy
+            source = source.resolve()  # a hard link to a symbolic link would not keep the file
             self._made.append(target)
             try:
                 os.link(source, target)
@@ -136,12 +136,12 @@ class BodyCarrier:
             return value
         if value.get("file") in present and "size" in value:
             try:
-                kept = encode_body(Body.from_record(value, folder).bytes)
+                inline = encode_body(Body.from_record(value, folder).bytes)
             except SessionError:
                 self.lost += 1
                 return value
-            kept.pop("size")
-            return {key: item for key, item in value.items() if key != "file"} | kept
+            inline.pop("size")
+            return {key: item for key, item in value.items() if key != "file"} | inline
         return {key: self._inlined(item, folder, present) for key, item in value.items()}
 
 

@@ -1,4 +1,4 @@
-"""Paths with their ids taken out: `/users/1042/orders/7f3a…` and `/users/7/orders/99c1…` are one endpoint."""
+"""Path templates: `/users/1042/orders/7f3a…` and `/users/7/orders/99c1…` are the same endpoint, with `{id}` for ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STANDARD = re.compile(
     r"(?:[-_.][A-Za-z0-9]{1,5}){0,3}|(?:error|status|https?)[-_]\d{3}",
     re.IGNORECASE,
 )
-"""A standard, algorithm or status with its number, which is not drawn."""
+"""The name of a standard, algorithm or status with its number, which is no id."""
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _ALGORITHMS = frozenset({"sha", "rsa", "aes", "md", "hmac", "tls", "ecdsa", "dsa", "gcm", "cbc", "ccm", "utf", "iso"})
 _SPOKEN = re.compile(
@@ -30,16 +30,16 @@ _SHORTEST_WORD = 3
 _MOST_NUMBERS = 3
 _LONGEST_NUMBER = 4
 _LONGEST = 300
-"""Characters of a segment; a longer one is no name."""
+"""Characters of a segment; a longer one is an id."""
 
 
 def template(path: str) -> str:
-    """The path with `{id}` and `{date}` where a name would differ from call to call."""
+    """The path with `{id}` and `{date}` in place of segments that differ from request to request."""
     return "/".join([_segment(segment) for segment in path.split("/")])
 
 
 def former_template(path: str) -> str:
-    """The path as it was told before words with digits were words: lists that people keep may name it so."""
+    """The template of earlier versions, in which a word with digits was an id: lists of users may contain it."""
     return "/".join([_segment(segment, words=False) for segment in path.split("/")])
 
 
@@ -65,7 +65,7 @@ def _segment(segment: str, *, words: bool = True) -> str:
 
 
 def _is_word(segment: str) -> bool:
-    """Whether it is a name although there are digits in it: `SHA-256`, `sha256WithRSA2048`, `iphone14promax2023`."""
+    """Whether a segment with digits is a name: `SHA-256`, `sha256WithRSA2048`, `iphone14promax2023`."""
     if len(segment) > _LONGEST:
         return False
     if _STANDARD.fullmatch(segment):
@@ -83,7 +83,7 @@ def _is_word(segment: str) -> bool:
 
 
 def _is_spoken(piece: str) -> bool:
-    """Whether letters look like a word: vowels between consonants, unless an algorithm is called so."""
+    """Whether letters look like a word (vowels between consonants) or are the name of an algorithm."""
     return piece.lower() in _ALGORITHMS or (len(piece) >= _SHORTEST_WORD and _SPOKEN.fullmatch(piece) is not None)
 
 

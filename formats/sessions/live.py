@@ -1,4 +1,4 @@
-"""Sessions that are still being recorded: they have no end yet, but nothing has cut them off."""
+"""Whether a session without an end is still being recorded, or was cut off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIVE = "it is still being recorded"
 
 
 def recorder_of(path: str) -> str:
-    """Who is writing a session (`process 1234`, `another program`); empty where nobody is."""
+    """The process that is recording a session (`process 1234`, `another program`); empty if there is none."""
     if path == "-" or is_uri(path):
         return ""
     for lock in (Path(path), journal_of(path) / RECORDER, Path(path, RECORDER)):
@@ -22,19 +22,22 @@ def recorder_of(path: str) -> str:
 
 
 def why_incomplete(path: str, torn: str, *, ended: bool) -> str:
-    """Why a session that was just read to its end is not complete; empty when it is. `torn`: what is cut off there."""
+    """Why a session that was read to its end is not complete; empty if it is complete.
+
+    `torn` is the sentence about a line or frame that is cut off, `ended` whether the last record is `session-ended`.
+    """
     if ended and not torn:
         return ""
-    if who := recorder_of(path):
-        return f"{_LIVE} by {who}"
+    if recorder := recorder_of(path):
+        return f"{_LIVE} by {recorder}"
     return torn or "it has no session-ended record at its end"
 
 
 def is_live(reason: str) -> bool:
-    """Whether what `why_incomplete` says is that the session is still being recorded."""
+    """Whether a reason that `why_incomplete` returned says that the session is still being recorded."""
     return reason.startswith(_LIVE)
 
 
-def told(reason: str) -> str:
-    """The same as a sentence for a warning."""
+def warning_for(reason: str) -> str:
+    """A warning that contains a reason of `why_incomplete`."""
     return f"{reason}: what was there has been read" if is_live(reason) else f"the session was cut off: {reason}"

@@ -1,8 +1,8 @@
-"""The parts of a session that was split while it was recorded, found and read as one.
+"""Finds the parts of a session that was split while it was recorded, and reads them as one session.
 
-`session.jsonl` goes on in `session.0002.jsonl`, `session.0003.jsonl` and so on (`run --rotate`). Where the file was
-renamed and begun again (SIGHUP), the parts have the names that somebody gave them. So a next part is looked for by name
-first, and then by content, among the files whose names begin alike: the same session, the next number.
+After `session.jsonl` come `session.0002.jsonl`, `session.0003.jsonl` and so on (`run --rotate`). If the file was
+renamed and a new one begun (SIGHUP), the parts have the names that a log rotator gave them. So the next part is
+searched first by name, and then by content, among the files whose names begin alike: same session id, next number.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mockrec.formats.files.part_names import part_path
 from mockrec.formats.schema.errors import SessionError
 
 ROTATED = "rotated"
-"""The `reason` with which the last record of a part says that the session goes on in the next one."""
+"""The `reason` in the last record of a part that is followed by another part."""
 
 _LONGEST_HEADER = 16 * 1024 * 1024
-"""Bytes of a first record: it holds the sentences of all rules."""
+"""The largest size of a first record in bytes: it holds the descriptions of all rules."""
 _TAIL = 64 * 1024
-"""Bytes that hold the last record of a part, which is a short one."""
+"""Bytes at the end of a part that are searched for its last record, which is short."""
 
 
 class Joined:
-    """A session as `Lines`, from its first part to its last: see `formats/files/reader.py`. Iterate it once."""
+    """All parts of a session as `Lines` (`formats/files/reader.py`). Iterate it once."""
 
     def __init__(self, source: Any, open_part: Callable[[str], Any]) -> None:
-        """`source` is the part that was named; only the first part of a session leads to others."""
+        """`source` is the part that was named. Only the first part of a session is joined with later parts."""
         self.name: str = source.name
         self.torn = ""
         self.problems: list[str] = source.problems
@@ -40,7 +40,7 @@ class Joined:
 
     @property
     def unit(self) -> str:
-        """What one of its lines is in the file."""
+        """See `Lines`."""
         return str(self._source.unit)
 
     @property
@@ -62,7 +62,7 @@ class Joined:
                 yield chunk
             self.torn = self._source.torn
             header = ends.header if header is None else header
-            if self.torn or header is None or header.get("part", 1) != 1 or not ends.goes_on(number):
+            if self.torn or header is None or header.get("part", 1) != 1 or not ends.is_continued(number):
                 return
             number += 1
             found = find_part(path, str(header.get("sessionId")), number, self._open_part)
@@ -74,7 +74,7 @@ class Joined:
 
 
 class _Ends:
-    """The first and the last record of a part, of which only the chunks pass by."""
+    """The first and the last record of a part, taken from its chunks."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -82,7 +82,7 @@ class _Ends:
         self._tail = b""
 
     def add(self, chunk: bytes) -> None:
-        """The next bytes."""
+        """Add the next bytes of the part."""
         if self._header is None and len(self._head) <= _LONGEST_HEADER:
             self._head += chunk
             line, newline, _ = self._head.partition(b"\n")
@@ -92,12 +92,12 @@ class _Ends:
 
     @property
     def header(self) -> dict[str, Any] | None:
-        """The `session-started` record, if it begins with one."""
+        """The `session-started` record, if the part begins with one."""
         header = self._header
         return header if header is not None and header.get("type") == "session-started" else None
 
-    def goes_on(self, number: int) -> bool:
-        """Whether this part ends with the record that says so."""
+    def is_continued(self, number: int) -> bool:
+        """Whether the last record says that this is part `number` and that another part follows."""
         last = _record(self._tail.rstrip(b"\n").rpartition(b"\n")[2])
         if last is None or last.get("type") != "session-ended" or last.get("reason") != ROTATED:
             return False
@@ -105,7 +105,7 @@ class _Ends:
 
 
 def find_part(path: str, session: str, number: int, open_part: Callable[[str], Any]) -> str | None:
-    """The file beside `path` that holds part `number` of a session."""
+    """The path of the file in the folder of `path` that holds part `number` of a session; None if there is none."""
     expected = part_path(path, number)
     if _is_part(expected, session, number, open_part):
         return expected
@@ -116,14 +116,14 @@ def find_part(path: str, session: str, number: int, open_part: Callable[[str], A
     except OSError:
         return None
     for name in names:
-        beside = os.path.join(os.path.dirname(path), name)
-        if name.startswith(stem) and _is_part(beside, session, number, open_part):
-            return beside
+        found = os.path.join(os.path.dirname(path), name)
+        if name.startswith(stem) and _is_part(found, session, number, open_part):
+            return found
     return None
 
 
 def without_followers(paths: Sequence[str], open_part: Callable[[str], Any]) -> list[str]:
-    """The sessions that are named, without later parts of those whose first part is named as well, as by a glob."""
+    """Leave out later parts of sessions whose first part is in `paths`, too, as after the expansion of a glob."""
     if len(paths) < 2:
         return list(paths)
     followers: set[str] = set()
@@ -145,7 +145,7 @@ def _is_part(path: str, session: str, number: int, open_part: Callable[[str], An
 
 
 def header_of(path: str, open_part: Callable[[str], Any]) -> dict[str, Any] | None:
-    """The `session-started` record at the beginning of a file; None for anything else."""
+    """The `session-started` record with which a file begins; None if it does not begin with one."""
     if not os.path.isfile(path):
         return None
     try:

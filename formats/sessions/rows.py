@@ -1,6 +1,6 @@
-"""One row for each exchange, tunnel and fault of a session, made while its records pass by.
+"""One row for each exchange, tunnel and fault of a session, in one pass over its records.
 
-Remembers only what is still open.
+In memory are the rows of open exchanges and tunnels.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mockrec.formats.schema.assembler import Assembler
 from mockrec.formats.schema.lenient import number_of, object_of, status_of, text_of
+from mockrec.formats.schema.lifecycle import CLOSED_TYPES, ENDING_TYPES, FIRST_TYPES, OPENED_TYPES
 
 
 @dataclass(slots=True)
 class Row:
-    """What one line can say about an exchange, a tunnel or a fault."""
+    """An exchange, a tunnel or a fault in one line."""
 
     kind: str
-    """The type of the record that ended it; `open` when nothing did."""
+    """The type of the record that ended it; `open` if there is none."""
     id: str
     status: int | None = None
     method: str = ""
@@ -26,25 +28,26 @@ class Row:
     """Milliseconds."""
     rule: str = ""
     note: str = ""
-    """What was unusual, in a few words."""
+    """What was unusual, in a few words: the error, the close code, the size of a tunnel."""
 
 
-def fold(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
-    """Rows in the order of the ends; what never ended comes last."""
-    still_open: dict[str, Row] = {}
+def rows_of(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
+    """Yield rows in the order of the ends; exchanges and tunnels without an end come last."""
+    exchanges = Assembler[Row]()
     for _, record in records:
         kind = record["type"]
         identity = text_of(record.get("id"))
         if kind in _ROWS:
             row = _ROWS[kind](record)
             row.kind, row.id = kind, identity
-            still_open.pop(identity, None)
+            if kind in ENDING_TYPES:
+                exchanges.hand_on(identity)
             yield row
-        elif kind in ("request-initiated", "websocket-request"):
-            still_open[identity] = _open_exchange(record)
-        elif kind in ("tls-passthrough-opened", "raw-passthrough-opened"):
-            still_open[identity] = _open_tunnel(record)
-    yield from still_open.values()
+        elif kind in FIRST_TYPES:
+            exchanges.current[identity] = _open_exchange(record)
+        elif kind in OPENED_TYPES:
+            exchanges.current[identity] = _open_tunnel(record)
+    yield from exchanges.rest()
 
 
 def _open_exchange(record: Mapping[str, Any]) -> Row:
@@ -134,7 +137,7 @@ def _error(error: Any) -> str:
 
 
 def place(destination: Any) -> str:
-    """`host:port` of a destination, as far as it is there."""
+    """Return `host:port` of a destination, as far as both are recorded."""
     known = object_of(destination)
     return ":".join(text_of(known[key]) for key in ("hostname", "port") if key in known)
 
@@ -145,8 +148,7 @@ _ROWS = {
     "websocket-close": _websocket_close,
     "client-error": _client_error,
     "tls-client-error": _tls_error,
-    "tls-passthrough-closed": _tunnel,
-    "raw-passthrough-closed": _tunnel,
+    **dict.fromkeys(CLOSED_TYPES, _tunnel),
     "gap": _gap,
     "callback-error": _callback_error,
 }

@@ -1,4 +1,4 @@
-"""Reads any session from its first record to its last, in fixed memory, and says how it ended."""
+"""Reads a session of any format from its first record to its last, in fixed memory, and finds out how it ended."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 import orjson
 
 from mockrec.formats.files.line_blocks import LineBlocks
-from mockrec.formats.files.reader import Lines, open_source
+from mockrec.formats.files.reader import Lines
 from mockrec.formats.parquet.paths import session_name
 from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.schema.events import SCHEMA_VERSION
+from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.live import why_incomplete
 from mockrec.formats.text.json import is_deeper
 
 MAX_DEPTH = 254
-"""No record is nested deeper: none can be written that is, and whoever walks through one must not run out of stack."""
+"""The deepest nesting of a record. The recorder cannot write a deeper one, and recursive readers need the limit."""
 
 
 @dataclass(slots=True)
@@ -31,16 +32,16 @@ class Line:
     raw: bytes
     """As it stands in the file, without the line end."""
     record: dict[str, Any] | None
-    """None when the line is no record."""
+    """None if the line is no record."""
     problem: str = ""
-    """Why not."""
+    """Why it is no record."""
     torn: bool = False
-    """It does not parse and nothing follows it: the writer was stopped in the middle of it."""
+    """Whether it is invalid JSON and the last line: the writer was stopped before the end of the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What remains to be told of a session that has been read and closed."""
+    """A summary of a session that has been read and closed, for a report."""
 
     name: str
     problems: tuple[str, ...]
@@ -54,7 +55,7 @@ class Reading:
 class Session:
     """One recording, to be iterated once: `for line_number, record in session`.
 
-    A cut-off session is read to its end; `torn`, `complete` and `cut_off` are known after that.
+    A session that was cut off is read to its end. `torn`, `complete` and `cut_off` are set after the iteration.
     """
 
     def __init__(self, source: Lines) -> None:
@@ -62,7 +63,7 @@ class Session:
         self.torn = ""
         """Empty, or a sentence about the line or frame that is cut off."""
         self.ended: dict[str, Any] | None = None
-        """The `session-ended` record, once it is read."""
+        """The `session-ended` record; None before it is read."""
         self._last_type: str | None = None
         self._incomplete = ""
         self._source = source
@@ -71,7 +72,7 @@ class Session:
         self._first = next(self._lines, None)
         first = self._first.record if self._first else None
         self.header = first if first is not None and first.get("type") == "session-started" else None
-        """The `session-started` record; None when the session does not begin with one."""
+        """The `session-started` record; None if the session does not begin with one."""
         if self.header is not None:
             check_version(self.name, self.header)
 
@@ -83,61 +84,61 @@ class Session:
 
     def close(self) -> None:
         """Close the file."""
-        with suppress(ValueError):  # another thread is still reading, and nobody waits for it
+        with suppress(ValueError):  # another thread is in the generator; `close` does not wait for it
             self._lines.close()
             self._raw.close()
         self._source.close()
 
     @property
     def bodies_folder(self) -> Path | None:
-        """Where bodies beside the log are kept; None for stdin."""
+        """The folder of the session's body files; None for stdin."""
         return None if self.name == "stdin" else Path(f"{session_name(self.name)}.bodies")
 
     @property
     def unit(self) -> str:
-        """What the numbers of its lines count: `record` where the file itself has no such lines."""
+        """What the line numbers count: `line`, or `record` if the file is in another format than JSON Lines."""
         return self._source.unit
 
     @property
     def problems(self) -> list[str]:
-        """What of the file had to be left out so far, a sentence each: damaged entries of a HAR."""
+        """What was left out so far, one sentence for each problem: damaged entries of a HAR."""
         return self._source.problems
 
     @property
     def notes(self) -> list[str]:
-        """What of the file was repaired, a sentence each: oddities of another tool's HAR. Known at its end."""
+        """What was repaired, one sentence for each repair, in a file of another tool. Complete after the iteration."""
         return getattr(self._source, "notes", [])
 
     @property
     def complete(self) -> bool:
-        """The last record is `session-ended` and nothing is torn."""
+        """Whether the last record is `session-ended` and no line or frame is torn."""
         return not self.cut_off
 
     @property
     def cut_off(self) -> str:
-        """Why the session is not complete; empty when it is."""
+        """Why the session is not complete; empty if it is complete."""
         return self._incomplete
 
     @property
     def reading(self) -> Reading:
-        """For those who tell of it later."""
+        """A summary that is valid after `close`."""
         return Reading(self.name, tuple(self.problems), self.cut_off, tuple(self.notes))
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Line numbers and records. Raises `SessionError` for a bad line that is not the torn last one."""
+        """Line numbers and records. Raises `SessionError` for an invalid line, unless it is the torn last one."""
         for line in self.scan():
             if line.record is not None:
                 yield line.number, line.record
             elif not line.torn:
                 raise SessionError(self.name, line.problem, line.number)
 
-    def others(
+    def not_consumed(
         self, take: Callable[[bytes], bool], decode: Callable[[bytes], Any]
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """As iterating does, but only for lines that `take` leaves: it returns True for one that it has read itself.
+        """Line numbers and records of the lines that `take` does not consume, see `LineBlocks.not_consumed`.
 
-        `take` may be called with several lines at once, see `LineBlocks.left_by`, and must not take a `session-ended`.
-        `decode` reads the others, and may skip keys; it raises `orjson.JSONDecodeError` for what is no JSON.
+        `take` must not consume a `session-ended`. `decode` parses every other line and may skip keys; it raises
+        `orjson.JSONDecodeError` for invalid JSON.
         """
         first, self._first = self._first, None
         if first is None:
@@ -147,62 +148,63 @@ class Session:
                 return
             raise SessionError(self.name, first.problem, first.number)
         yield first.number, first.record
-        held: Line | None = None
+        invalid: Line | None = None
+        """A line of invalid JSON: torn if it is the last one, otherwise an error."""
 
         def taken(lines: bytes) -> bool:
             if not take(lines):
                 return False
-            if held is not None:
-                raise SessionError(self.name, held.problem, held.number)
+            if invalid is not None:
+                raise SessionError(self.name, invalid.problem, invalid.number)
             self._last_type = None
             return True
 
-        for raw in self._raw.left_by(taken):
+        for raw in self._raw.not_consumed(taken):
             if not raw or raw.isspace():
                 continue
-            if held is not None:
-                raise SessionError(self.name, held.problem, held.number)
+            if invalid is not None:
+                raise SessionError(self.name, invalid.problem, invalid.number)
             line = _parse(self._raw.number, raw, decode)
             if line.record is not None:
                 self._note(line.record)
                 yield line.number, line.record
             elif line.torn:
-                held = line
+                invalid = line
             else:
                 raise SessionError(self.name, line.problem, line.number)
-        self._end(held)
+        self._end(invalid)
 
     def scan(self) -> Iterator[Line]:
-        """All lines, bad ones too. Raises `SessionError` only where the file cannot be decompressed."""
+        """All lines, also invalid ones. Raises `SessionError` only if the file cannot be decompressed."""
         first, self._first = self._first, None
         if first is not None:
             yield first
         yield from self._lines
 
     def _read(self) -> Generator[Line, None, None]:
-        held: Line | None = None
+        invalid: Line | None = None
         for raw in self._raw:
             if not raw or raw.isspace():
                 continue
-            if held is not None:
-                yield held
-                held = None
+            if invalid is not None:
+                yield invalid
+                invalid = None
             line = _parse(self._raw.number, raw, orjson.loads)
             if line.torn:
-                # Torn if nothing follows, otherwise just bad: the next line tells.
+                # It is torn only if no line follows.
                 line.torn = False
-                held = line
+                invalid = line
                 continue
             self._note(line.record)
             yield line
-        if held is not None:
-            held.torn = True
-        self._end(held)
-        if held is not None:
-            yield held
+        if invalid is not None:
+            invalid.torn = True
+        self._end(invalid)
+        if invalid is not None:
+            yield invalid
 
     def _end(self, cut: Line | None) -> None:
-        """All lines are read; the last one, `cut`, does not parse."""
+        """Set `torn` and `cut_off` after the last line; `cut` is that line if it is invalid JSON."""
         self.torn = self._source.torn or (f"line {cut.number} is cut off" if cut is not None else "")
         self._incomplete = why_incomplete(self._source.name, self.torn, ended=self._last_type == "session-ended")
 
@@ -215,10 +217,9 @@ class Session:
 
 
 def open_session(path: str | Path) -> Session:
-    """Open a session, recognised by its content; `-` is stdin.
+    """Open a session, whose format is recognised by its content; `-` is stdin.
 
-    Raises `SessionError` for a file that is no session, or one of a format or version that this
-    mockrec does not read.
+    Raises `SessionError` for a file that is no session, or whose format or version this mockrec cannot read.
     """
     source = open_source(str(path))
     try:
@@ -229,7 +230,7 @@ def open_session(path: str | Path) -> Session:
 
 
 def check_version(name: str, header: Mapping[str, Any]) -> None:
-    """Raise `SessionError` for a session that only a later mockrec can read."""
+    """Raise `SessionError` for a session of a later schema version."""
     version = header.get("schemaVersion")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise SessionError(
@@ -238,14 +239,14 @@ def check_version(name: str, header: Mapping[str, Any]) -> None:
 
 
 def _parse(number: int, raw: bytes, decode: Callable[[bytes], Any]) -> Line:
-    """The line as a record. `torn` is set when it is no JSON at all, as a cut line is."""
+    """Parse a line as a record. `torn` is set if it is invalid JSON, as a line that was cut off."""
     try:
         value = decode(raw)
     except orjson.JSONDecodeError as error:
         return Line(number, raw, None, f"expected a record, found {_excerpt(raw)} ({error})", torn=True)
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return Line(number, raw, None, f"expected an object with a type, found {_excerpt(raw)}")
-    # Each level takes two bytes at least.
+    # Each level takes at least two bytes.
     if len(raw) > 2 * MAX_DEPTH and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         return Line(number, raw, None, f"nested more than {MAX_DEPTH} levels deep")
     return Line(number, raw, value)

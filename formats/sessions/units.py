@@ -1,4 +1,4 @@
-"""Which records belong together: an exchange's, a tunnel's, or a single one that stands for itself."""
+"""Groups the records of a session into units: exchanges, tunnels, and single records that belong to neither."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mockrec.formats.schema.events import TERMINAL_TYPES
+from mockrec.formats.schema.lifecycle import CONNECTION_TYPES, ENDING_TYPES, SESSION_TYPES
 
-SESSION_TYPES = frozenset({"session-started", "session-ended", "gap", "rules-reloaded"})
-"""About the recording as a whole: kept whatever is looked for."""
-SINGLE_TYPES = frozenset({"client-error", "tls-client-error"})
-"""Have an id that no other record has."""
-ENDING_TYPES = TERMINAL_TYPES | {"tls-passthrough-closed", "raw-passthrough-closed"}
 REMEMBERED = 65_536
-"""Units that have ended and are remembered for late records (a rule-event, a request whose answer came first)."""
+"""How many ended units are kept for late records (a rule-event, a request that was complete after its response)."""
 
 SESSION = 0
 """The unit of all records about the session itself."""
@@ -24,26 +19,25 @@ SESSION = 0
 class Units:
     """Numbers units in the order of their first records, and joins the answers of their records.
 
-    Takes 4 bytes a record and 8 bytes a unit, whatever is in them, and remembers ids only of those that are
-    open or ended a short while ago.
+    Needs 4 bytes for each record and 8 bytes for each unit, and the ids of units that are open or ended recently.
     """
 
     def __init__(self, counted: Mapping[int, frozenset[str]]) -> None:
         self.of_record = array("I")
-        """Record → unit, in file order."""
+        """The unit of each record, in file order."""
         self.bits: list[int] = [0]
-        """Unit → answers of all its records."""
+        """The answers of each unit: those of all its records, joined."""
         self._open: dict[str, int] = {}
         self._ended: deque[str] = deque()
         self._counted = dict(counted)
         self._counts: dict[int, dict[int, int]] = {number: {} for number in counted}
 
     def add(self, records: Iterable[Any], answer: Callable[[Any], int]) -> None:
-        """The next records; `a0` and `a1` of each are its type and id."""
+        """Add records, each with its `type` and `id`; `answer` returns the answers of one."""
         known, bits, ended = self._open, self.bits, self._ended
         add = self.of_record.append
         for record in records:
-            kind, identity, answered = record.a0, record.a1, answer(record)
+            kind, identity, answered = record.type, record.id, answer(record)
             unit = known.get(identity) if type(identity) is str else None
             if unit is not None:
                 bits[unit] |= answered
@@ -52,7 +46,7 @@ class Units:
             else:
                 unit = len(bits)
                 bits.append(answered)
-                if type(identity) is str and kind not in SINGLE_TYPES:
+                if type(identity) is str and kind not in CONNECTION_TYPES:
                     known[identity] = unit
             if kind in ENDING_TYPES and type(identity) is str:
                 ended.append(identity)
@@ -69,7 +63,10 @@ class Units:
                 counts[unit] = counts.get(unit, 0) + 1
 
     def judge(self, decide: Callable[[int], bool], tests: Mapping[int, Callable[[int], bool]]) -> bytearray:
-        """Unit → 1 if it is looked for. `tests` are those on numbers of records. The session itself always is."""
+        """For each unit, 1 if it is selected. `tests` are those on the number of a unit's records.
+
+        The session itself (unit 0) is always selected.
+        """
         for number, holds in tests.items():
             for unit, count in self._counts[number].items():
                 if holds(count):

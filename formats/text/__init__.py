@@ -1,1 +1,1 @@
-"""Text from outside: charsets, deep JSON, regular expressions, host names, URLs, sizes and durations. No I/O."""
+"""Forms of text: charsets, JSON of any depth, regular expressions, host names, URLs, sizes and durations. No I/O."""

@@ -1,16 +1,16 @@
-"""Host names with letters beyond ASCII in the form that DNS, SNI, certificates and URLs carry (UTS #46, as the WHATWG
-URL standard applies it).
+"""Host names with characters beyond ASCII, in the form of DNS, SNI, certificates and URLs (UTS #46, as in the WHATWG
+URL standard).
 
-One function for all of them, so that a name is the same server everywhere. It follows browsers where IDNA 2008 and they
-differ: emoji are letters, and hyphens may stand anywhere. Pure: no I/O.
+One function for all of them, so that a name is the same server everywhere. Where browsers differ from IDNA 2008 it
+follows browsers: emoji are letters, and hyphens may be anywhere. Pure: no I/O.
 """
 
 from __future__ import annotations
 
 _MAX_CHARACTERS = 1024
-"""Of a name that is converted. DNS has 253 at most; Punycode's work grows with the square of a label's length."""
+"""The longest name that is converted. DNS allows 253; Punycode takes time with the square of a label's length."""
 _MAX_LABEL = 63
-"""Of a label that is converted (RFC 1035, 2.3.4)."""
+"""The longest label that is converted, in characters of its A-label (RFC 1035, 2.3.4)."""
 _ACE = "xn--"
 _JOINERS = frozenset("\u200c\u200d")
 
@@ -18,8 +18,8 @@ _JOINERS = frozenset("\u200c\u200d")
 def to_ascii(name: str) -> str:
     """`name` in lower case with A-labels (`straße.de` → `xn--strae-oqa.de`); a final dot stays.
 
-    A name in ASCII is only lowered, whatever its A-labels say: it reaches DNS as it is in any case. Raises UnicodeError
-    for other names that UTS #46 does not allow.
+    A name in ASCII is only converted to lower case, and its A-labels are not checked: DNS gets it as it is. Raises
+    UnicodeError for any other name that UTS #46 does not allow.
     """
     if name.isascii():
         return name.lower()
@@ -53,7 +53,7 @@ def _a_label(label: str) -> str:
 
 
 def _check_is_mapped(label: str) -> None:
-    """What an A-label holds has to be in the form that the mapping gives (UTS #46, 4.1)."""
+    """Check that the content of an A-label has the form that the mapping produces (UTS #46, 4.1)."""
     from idna.core import uts46_remap
 
     if uts46_remap(label, std3_rules=False) != label or "." in label:
@@ -61,7 +61,7 @@ def _check_is_mapped(label: str) -> None:
 
 
 def _check(label: str) -> None:
-    """UTS #46, 4.1: no combining mark at the beginning, joiners only between what they join, RFC 5893's bidi rule."""
+    """Check a label by UTS #46, 4.1: no combining mark at its beginning, valid joiners, the bidi rule of RFC 5893."""
     from idna.core import check_bidi, check_initial_combiner, valid_contextj
 
     check_initial_combiner(label)

@@ -1,5 +1,6 @@
-"""JSON that is nested deeply: text of others in any depth, and text of values that wrap records, of which orjson takes
-no more than 254 levels.
+"""JSON with Python's limit of nesting, not with that of orjson, which takes at most 254 levels.
+
+`parse` reads JSON from other programs; `dump` also writes values that wrap a record, which itself may have 254 levels.
 """
 
 from __future__ import annotations
@@ -11,26 +12,27 @@ import orjson
 
 
 class NestedTooDeepError(ValueError):
-    """JSON that is nested deeper than Python's limit."""
+    """The JSON is nested more deeply than Python's limit."""
 
 
 def parse(text: bytes | str) -> Any:
-    """JSON that somebody else has written (RFC 8259: no NaN, no Infinity), with all digits of its integers.
+    """Parse JSON (RFC 8259: no NaN, no Infinity), with all digits of its integers.
 
-    Raises ValueError, and NestedTooDeepError, which is one.
+    Raises ValueError, of which NestedTooDeepError is a subclass.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=refuse_constant)
     except RecursionError:
         raise NestedTooDeepError("the JSON is nested too deeply") from None
 
 
-def _refuse(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Reject NaN and Infinity: the `parse_constant` of a parser that reads JSON only."""
     raise ValueError(f"{name} is no JSON")
 
 
 def dump(value: Any, *, sort: bool = False) -> bytes:
-    """Compact JSON of a value, however it is nested up to Python's limit; `sort`: with its keys in order."""
+    """Compact JSON of a value, nested up to Python's limit; with `sort`, keys are in order."""
     try:
         return orjson.dumps(value, None, orjson.OPT_SORT_KEYS if sort else 0)
     except orjson.JSONEncodeError:
@@ -39,14 +41,14 @@ def dump(value: Any, *, sort: bool = False) -> bytes:
 
 
 def _fragment(value: Any) -> Any:
-    """What stands in a value as text already."""
+    """The value of an `orjson.Fragment`, which holds JSON text."""
     if isinstance(value, orjson.Fragment):
         return orjson.loads(orjson.dumps(value))
     raise TypeError(f"no JSON has a {type(value).__name__}")
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Whether containers are nested in one another more than so many times."""
+    """Whether containers are nested more than `levels` deep."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(levels):
         level = [

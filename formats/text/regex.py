@@ -1,7 +1,7 @@
-r"""Regular expressions in RE2's syntax, with what Python writes otherwise translated, and told what RE2 does not know.
+r"""Regular expressions of RE2, also with some syntax of Python, and messages about syntax that RE2 does not have.
 
-RE2 takes time in proportion to the text, whatever the pattern and the text are; Python's `re` may take ages.
-`\Z`, `\uXXXX`, `\_` and `{,3}`, which RE2 does not know, are translated.
+RE2 takes time in proportion to the text, for every pattern; Python's `re` may take exponential time. `\Z`, `\uXXXX`,
+`\_` and `{,3}`, which RE2 does not know, are translated.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _PYTHON_ONLY: Mapping[str, str] = {
     r"\(\?#": "comments",
     r"\(\?[a-zA-Z-]*[xauL]": "the flags x, a, u and L",
 }
-"""What Python knows and RE2 does not, by how it begins."""
+"""Syntax of Python that RE2 does not have, by an expression for its beginning."""
 
 
 class RegexError(ValueError):
-    """A pattern, or the replacement for one, that cannot be used; the text says why."""
+    """An invalid pattern or replacement; the text is the reason."""
 
 
 @lru_cache(maxsize=1024)
 def compile_regex(pattern: str, *, captures: bool = False) -> Any:
-    """The expression as RE2's; without `captures` it is faster, and knows no groups. Raises RegexError."""
+    """Compile a pattern with RE2. Without `captures` it is faster and has no groups. Raises RegexError."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = not captures
@@ -49,7 +49,7 @@ def compile_regex(pattern: str, *, captures: bool = False) -> Any:
 
 
 def _translated(pattern: str) -> str:
-    """The same for RE2, of what Python writes otherwise."""
+    """The pattern with Python's syntax translated to that of RE2."""
     in_class = False
 
     def piece(found: re.Match[str]) -> str:
@@ -72,12 +72,12 @@ def _translated(pattern: str) -> str:
 
 
 def _without_classes(pattern: str) -> str:
-    r"""The pattern without `[…]` and without escaped punctuation, in which nothing is syntax."""
+    r"""The pattern without `[…]` and without escaped punctuation, whose characters are no syntax."""
     return re.sub(r"\\[^\w\s]|\[\^?\]?(?:\\.|[^\]\\])*\]", "", pattern, flags=re.DOTALL)
 
 
 def regex_fault(pattern: str) -> str:
-    """What is wrong with a pattern, naming what of Python's syntax RE2 does without; empty where nothing is."""
+    """Why a pattern is invalid, with the name of Python's syntax that RE2 does not have; empty if it is valid."""
     try:
         compile_regex(pattern)
     except RegexError as error:
@@ -90,7 +90,7 @@ def regex_fault(pattern: str) -> str:
 
 
 def python_fault(pattern: str) -> str:
-    """Why Python's `re` does not take a pattern; empty where it does."""
+    """Why a pattern is invalid for Python's `re`; empty if it is valid."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
-"""Short texts searched by Python's `re`, for a pattern that means the same in RE2 and cannot run away.
+"""Searches short texts with Python's `re`, if the pattern has the same meaning in RE2 and takes bounded time.
 
-RE2 takes time in proportion to the text, whatever the pattern; Python's `re` may take ages, but needs a tenth of the
-3 µs that a call of RE2's Python package takes. Patterns are those of a common subset, in which both mean the same.
+RE2 takes time in proportion to the text, for every pattern. Python's `re` may take exponential time, but its call takes
+a tenth of the 3 µs of a call of RE2's Python package. Patterns of a common subset have the same meaning in both.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _ITEM = re.compile(
     re.VERBOSE,
 )
 _LONGEST = (16_384, 1024, 128)
-"""Characters of a text for `re`, by the number of repeats: it may take their number to the power of one more."""
+"""The longest text for `re`, by the number n of repeats in the pattern: the time may grow with its length to the power
+of n + 1."""
 _MAX_CHOICES = 6
-"""`?` and `|` in a pattern for `re`: each may double the time."""
+"""The most `?` and `|` in a pattern for `re`: each may double the time."""
 
 
 def for_short_texts(pattern: str, *, ignore_case: bool) -> Callable[[str], bool | None] | None:
-    """A function by Python's `re` that says the same of a text as RE2, or None where the text is not for it.
-
-    None where the whole pattern is not.
+    """A function that searches a text with Python's `re`, with the result of RE2; it returns None for a text that RE2
+    has to search. None instead of a function if the pattern is outside of the common subset.
     """
     translated = common_subset(pattern)
     if translated is None:
@@ -43,7 +43,7 @@ def for_short_texts(pattern: str, *, ignore_case: bool) -> Callable[[str], bool 
     longest = _LONGEST[repeats]
 
     def search_short(text: str) -> bool | None:
-        # Beyond ASCII the two differ in what is a letter and in what its other case is.
+        # Beyond ASCII the two differ in which characters are letters, and in their other case.
         if len(text) <= longest and text.isascii():
             return search(text) is not None
         return None
@@ -52,7 +52,7 @@ def for_short_texts(pattern: str, *, ignore_case: bool) -> Callable[[str], bool 
 
 
 def common_subset(pattern: str) -> tuple[str, int] | None:
-    """The pattern for `re` and its number of repeats; None outside of the common subset."""
+    """The pattern for `re` and its number of repeats; None if it is outside of the common subset."""
     if not pattern.isascii():
         return None
     pieces: list[str] = []
@@ -70,7 +70,7 @@ def common_subset(pattern: str) -> tuple[str, int] | None:
             if text[0] == "?":
                 choices += 1
             elif last == "close":
-                return None  # a repeat of a group may take exponential time
+                return None  # repeating a group may take exponential time
             else:
                 repeats += 1
         elif kind == "or":
@@ -83,7 +83,7 @@ def common_subset(pattern: str) -> tuple[str, int] | None:
                 return None
             depth -= 1
         elif kind == "end":
-            # Python's `$` also matches before a line feed at the end.
+            # Python's `$` also matches before a line feed at the end of the text.
             text = r"\Z"
         pieces.append(text)
         last = kind

@@ -1,4 +1,4 @@
-"""The normal form of a request target, which the recorder writes and matchers compare. Pure: no I/O."""
+"""The normal form of a request target, which the recorder logs and matchers compare. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def normal_target(target: str) -> str:
-    """Path and query without dot segments, with everything percent-encoded that no URL holds.
+    """Path and query without dot segments, with every character percent-encoded that is not allowed in a URL.
 
-    What is percent-encoded already stays as it is.
+    Percent-encoded characters stay as they are.
     """
     path, mark, query = target.partition("?")
     if "/." in path or "/%2" in path:
@@ -22,18 +22,18 @@ def normal_target(target: str) -> str:
 
 
 def quoted_target(target: str) -> str:
-    """The same with its dot segments: what a client sends that does not resolve them."""
+    """Path and query with their dot segments, as a client sends them that does not resolve these."""
     path, mark, query = target.partition("?")
     return _quoted(path, _PATH_SAFE) + mark + _quoted(query, _QUERY_SAFE)
 
 
 def _quoted(part: str, safe: str) -> str:
-    # "replace": halves of surrogate pairs, which JSON can hold, have no UTF-8.
+    # "replace": lone surrogates, which JSON can hold, have no form in UTF-8.
     return quote(part, safe=safe, errors="replace")
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986, 5.2.4, with `%2e` read as a dot."""
+    """Remove dot segments (RFC 3986, 5.2.4); `%2e` is read as a dot."""
     out: list[str] = []
     segments = path.split("/")[1:]
     for number, segment in enumerate(segments):

@@ -23,8 +23,8 @@ _CONVERT = """
 import json, resource, sys, time
 started = time.perf_counter()
 from mockrec.formats.sessions.convert import convert
-from mockrec.formats.files.jsonl import open_sink
-from mockrec.formats.files.reader import open_source
+from mockrec.formats.sessions.outputs import open_sink
+from mockrec.formats.sessions.inputs import open_source
 source, sink = open_source(sys.argv[1]), open_sink(sys.argv[2], force=True)
 convert(source, sink)
 sink.close()

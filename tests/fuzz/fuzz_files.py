@@ -18,10 +18,10 @@ from mockrec.engine.errors import MockrecError
 from mockrec.engine.rules.language.load import load_rules
 from mockrec.formats.analysis.verify import Audit
 from mockrec.formats.files.frames import gzip_member
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.errors import FormatError, RecordError
 from mockrec.formats.schema.events import parse_event, to_record
-from mockrec.formats.sessions.rows import fold
+from mockrec.formats.sessions.inputs import Source
+from mockrec.formats.sessions.rows import rows_of
 from mockrec.formats.sessions.session import Session
 
 _ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def session(data: bytes, chance: Random) -> None:
     except FormatError as found:
         check_message(found)
         return
-    for row in fold(records):
+    for row in rows_of(records):
         str(row)
     for line in story([record for _, record in records], _NO_FOLDER) if records else ():
         assert not _CONTROLS.search(line), f"it can steer a terminal: {line!r:.300}"

@@ -18,18 +18,18 @@ from mockrec.formats.diff.baseline import read_baseline
 from mockrec.formats.diff.collect import Filters
 from mockrec.formats.diff.comparison import compare_sessions
 from mockrec.formats.diff.ignore import read_rules
-from mockrec.formats.diff.model import DiffOptions
+from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.report import github as report_github
 from mockrec.formats.diff.report import json as report_json
 from mockrec.formats.diff.report import junit as report_junit
 from mockrec.formats.diff.report import markdown as report_markdown
-from mockrec.formats.files.reader import Source
 from mockrec.formats.query import FilterError, parse
 from mockrec.formats.query.extract import Context
 from mockrec.formats.query.predicate import compile_predicate
 from mockrec.formats.query.typed import DecodeError, compile_typed
 from mockrec.formats.schema.errors import FormatError
-from mockrec.formats.select.parquet_input import TableInput
+from mockrec.formats.select.parquet_input import ParquetInput
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session, open_session
 
 _SEEDS = Path(__file__).parent / "seeds"
@@ -66,7 +66,7 @@ def parquet(data: bytes, chance: Random) -> None:
         return
     table = None
     try:
-        table = TableInput(str(path), [path])
+        table = ParquetInput(str(path), [path])
         table.probe()
         table.header()
         plan = parse(chance.choice(_EXPRESSIONS))

@@ -41,7 +41,7 @@ RULE_FILES = {
     ),
     "selector": (
         "version: 1\nrules:\n  - then: {replay: {session: rules.yaml, ignore: ts}}\n",
-        "rules.yaml:3:50: rules[0].then.replay.ignore: expected a selector such as json:$.ts or header:NAME",
+        "rules.yaml:3:50: rules[0].then.replay.ignore: expected a selector: header:NAME, cookie:NAME, ",
     ),
     "unknown event type": (
         "version: 1\nrecord: {events: [respones]}\nrules: []\n",

@@ -278,13 +278,13 @@ def test_mitmproxy(recorded: Recorded, tmp_path: Path) -> None:
 
 def assert_imported(path: Path, exchanges: int) -> list[dict[str, Any]]:
     """Another tool's HAR as a session that keeps the log's guarantees; its records."""
-    from mockrec.formats.sessions.rows import fold
+    from mockrec.formats.sessions.rows import rows_of
 
     with open_session(path) as session:
         records = audited(session)
     assert session.problems == []
     assert session.complete
-    assert len(list(fold(enumerate(records)))) == exchanges
+    assert len(list(rows_of(enumerate(records)))) == exchanges
     return records
 
 

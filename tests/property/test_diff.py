@@ -23,11 +23,11 @@ from mockrec.formats.diff.compare.tree import compare as compare_trees
 from mockrec.formats.diff.compare.values import ValueComparer
 from mockrec.formats.diff.compare.volatile import Window
 from mockrec.formats.diff.comparison import compare_sessions
-from mockrec.formats.diff.model import DiffOptions
+from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.result import Result
-from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.query import parse as parse_query
 from mockrec.formats.schema.body import encode_body
+from mockrec.formats.sessions.outputs import open_sink
 
 VALUES = ValueComparer(Window.around(1_767_600_000.0))
 STRICT = ValueComparer(Window.around(1_767_600_000.0), strict=True)

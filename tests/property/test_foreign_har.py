@@ -17,7 +17,7 @@ from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.replay.to_rules.to_rules import write_rules
 from mockrec.engine.rules.language.load import load_rules
 from mockrec.engine.wire.http1.written_heads import field_lines, head_bytes
-from mockrec.formats.files.reader import Source
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]

@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.files.reader import Source
 from mockrec.formats.har.delta import diff, patch
 from mockrec.formats.har.sink import HarSink
 from mockrec.formats.har.split import Splitter
 from mockrec.formats.schema.errors import OutputError, SessionError
 from mockrec.formats.schema.events import EVENT_CLASSES, to_record
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]

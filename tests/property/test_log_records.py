@@ -22,12 +22,13 @@ from mockrec.cli.exchange_report import story
 from mockrec.formats.analysis.verify import Audit
 from mockrec.formats.files.frames import gzip_member, zstd_frames
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.body import Body, encode_body
-from mockrec.formats.schema.codec import FreeData, Headers, LogObject, RawHeaders, specs, write_shape
+from mockrec.formats.schema.codec import FreeData, Headers, LogObject, RawHeaders, specs, write_object
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.schema.events import EVENT_CLASSES, Event, UnknownEvent, check_record, parse_event, to_record
-from mockrec.formats.sessions.rows import fold
+from mockrec.formats.schema.events import EVENT_CLASSES, Event, check_record, parse_event, to_record
+from mockrec.formats.schema.session_events import UnknownEvent
+from mockrec.formats.sessions.inputs import Source
+from mockrec.formats.sessions.rows import rows_of
 from mockrec.formats.sessions.session import Session
 
 Record = dict[str, Any]
@@ -118,7 +119,7 @@ def shapes(cls: type[LogObject], **fixed: st.SearchStrategy[Any]) -> st.SearchSt
         lambda given, unknown: cls(**given, extra=unknown),
         st.fixed_dictionaries({**required, **fixed}, optional=optional),
         UNKNOWN_KEYS,
-    ).filter(write_shape)
+    ).filter(write_object)
 
 
 @cache
@@ -218,7 +219,7 @@ def read_everything(data: bytes) -> None:
         for line in session_of(data).scan():
             assert (line.record is None) == bool(line.problem)
     with suppress(SessionError):
-        list(fold(session_of(data)))
+        list(rows_of(session_of(data)))
 
 
 @some
@@ -260,7 +261,7 @@ def test_a_value_of_any_type_anywhere_breaks_no_reader(kind: str, data: st.DataO
     audit.check(1, record)
     audit.finish()
     assert audit.counts == {kind: 1}
-    assert all(isinstance(row.id, str) for row in fold([(1, record)]))
+    assert all(isinstance(row.id, str) for row in rows_of([(1, record)]))
     assert list(story([record], None))
 
 

@@ -209,7 +209,7 @@ ALLOWED = {
     "engine/replay/chain/json_scan.py": "a string alone, which has no depth",
     "engine/replay/session/fingerprint.py": "a copy of a document that was read already",
     "engine/replay/serve/store.py": "a record that this program has put there",
-    "formats/diff/spool.py": "what this program has put there",
+    "formats/diff/model/spool.py": "what this program has put there",
     "formats/text/json.py": "`parse` itself",
     "engine/rules/matching/types.py": "a schema of the rule file; it says where it is, and RecursionError is caught",
     "formats/diff/baseline.py": "a file of the user's; it says its name, and RecursionError is caught",

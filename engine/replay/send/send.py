@@ -30,7 +30,6 @@ from mockrec.engine.replay.send.target import Server, Targets
 from mockrec.engine.replay.session.editable import EditableRequest, fill, set_header
 from mockrec.engine.replay.session.only import ExchangeFilter, judge
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, recorded_requests
-from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.language.load import Loaded, no_rules
 from mockrec.engine.rules.matching.select import RuleSet
 from mockrec.engine.tls.client import ClientContexts
@@ -41,6 +40,7 @@ from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.formats.files.outfile import is_pipe
 from mockrec.formats.query import Plan
 from mockrec.formats.schema.errors import FormatError, worse
+from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.sessions.session import Reading, Session, open_session
 
 _AT_ONCE = 100
@@ -58,7 +58,7 @@ class SendSettings:
     pace: Pace = field(default_factory=lambda: Pace(factor=1.0))
     concurrency: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    settings: tuple[tuple[RequestSelector, str], ...] = ()
+    settings: tuple[tuple[Selector, str], ...] = ()
     keep_host: bool = False
     timeout: float = 30.0
     repeat: int = 1
@@ -114,7 +114,7 @@ class ReplayRun:
         )
         self._upstream_client.dialer.check(self._options)
         # A user who sets the header `Host` wants this value sent.
-        named = [*settings.headers, *((one.name, value) for one, value in settings.settings if one.kind == "header")]
+        named = [*settings.headers, *((one.value, value) for one, value in settings.settings if one.kind == "header")]
         keep_host = settings.keep_host or any(name.lower() == "host" and value for name, value in named)
         self._targets = Targets(settings.servers, self._options, keep_host)
 
@@ -203,7 +203,7 @@ class ReplayRun:
         if plan is not None and self._only is None:
             self._only = judge(path, plan)
         with open_session(path) as session:
-            found = recorded_requests(session if self._only is None else self._only.of(session), answers=answers)
+            found = recorded_requests(session if self._only is None else self._only.of(session), responses=answers)
             try:
                 yield session, found
                 self.reading = session.reading

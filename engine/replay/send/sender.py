@@ -234,12 +234,12 @@ class Sender:
 
     def _before(self, request: RecordedRequest, sender: ConnectionSender) -> list[anyio.Event]:
         """The events of the requests that have to be over before this one is sent."""
-        if not request.beside:
+        if not request.overlapping:
             waits, sender.last = sender.last, []
             return waits
         if len(sender.last) > _AHEAD:
             sender.last = [over for over in sender.last if not over.is_set()]
-        return [over for identity, over in sender.running.items() if identity not in request.beside]
+        return [over for identity, over in sender.running.items() if identity not in request.overlapping]
 
     async def _run(self, job: _Job) -> None:
         progress = self._progress

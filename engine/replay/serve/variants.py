@@ -127,7 +127,7 @@ class VariantVerdict:
 
 def request_fields(request: RequestView, match: MatchOptions) -> dict[str, str]:
     """All fields of a request that may decide, in lower case."""
-    ignored = {one.name for one in match.ignore if one.kind == "header" and one.in_requests}
+    ignored = {one.value for one in match.ignore if one.kind == "header" and one.is_about("request")}
     ignored |= {word.removeprefix("headers:").lower() for word in match.by if word.startswith("headers:")}
     fields: dict[str, str] = {}
     for name, value in request.headers.items():

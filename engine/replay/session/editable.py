@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE
 from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.lenient import object_of
+from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.text.json import is_deeper, parse
 
 MARK = re.compile(r"redacted-[0-9a-f]{8}(?![0-9a-f])")
@@ -166,11 +166,11 @@ def set_header(draft: EditableRequest, name: str, value: str) -> None:
     draft.raw_headers = [*kept, [name, value]] if value else kept
 
 
-def fill(draft: EditableRequest, settings: Iterable[tuple[RequestSelector, str]]) -> None:
+def fill(draft: EditableRequest, settings: Iterable[tuple[Selector, str]]) -> None:
     """Put values where selectors point; a selector that points nowhere in this request changes nothing."""
     for selector, value in settings:
-        if selector.in_requests:
-            _FILLERS[selector.kind](draft, selector.name, value)
+        if selector.is_about("request"):
+            _FILLERS[selector.kind](draft, selector.value, value)
 
 
 def _fill_header(draft: EditableRequest, name: str, value: str) -> None:

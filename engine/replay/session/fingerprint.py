@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 
 from mockrec.engine.replay.session.editable import MARK, MAX_DEPTH, shallow_json
-from mockrec.engine.replay.session.selectors import RequestSelector
 from mockrec.engine.rules.json_paths import compile_path
 from mockrec.engine.rules.matching.request import FORM_TYPE, RequestView
 from mockrec.engine.wire.multipart import Part, header_parameter, parse_parts
+from mockrec.formats.schema.vocabulary import Selector
 from mockrec.formats.text.json import is_deeper
 from mockrec.formats.text.regex import compile_regex
 
@@ -41,7 +41,7 @@ class MatchOptions:
 
     by: tuple[str, ...] = DEFAULT_MATCH
     """Words: `method`, `url`, `path`, `query`, `body`, `json`, `host`, `headers:NAME`."""
-    ignore: tuple[RequestSelector, ...] = ()
+    ignore: tuple[Selector, ...] = ()
     strict: bool = False
     """Whether what is volatile by nature counts as well (`volatile.py`)."""
 
@@ -66,10 +66,10 @@ def match_key_of(request: RequestView, match: MatchOptions, *, cut: bool = False
             facts.setdefault("header", {})[name] = request.headers.get(name)
         elif word in ("body", "json") and not request.websocket:
             facts["body"] = ANYTHING if cut else _body(request, as_json=word == "json")
-    ignored = [selector for selector in match.ignore if selector.in_requests]
+    ignored = [selector for selector in match.ignore if selector.is_about("request")]
     body = facts.get("body")
     if isinstance(body, dict) and "json" in body:
-        paths = [selector.name for selector in ignored if selector.kind == "json"]
+        paths = [selector.value for selector in ignored if selector.kind == "json"]
         body["json"] = _without_paths(body["json"], paths) if paths else body["json"]
     for selector in ignored:
         _leave_out(facts, selector)
@@ -228,8 +228,8 @@ def _inside(place: str, name: Any) -> str:
 # ── ignoring ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _leave_out(facts: MatchKey, selector: RequestSelector) -> None:
-    kind, name = selector.kind, selector.name
+def _leave_out(facts: MatchKey, selector: Selector) -> None:
+    kind, name = selector.kind, selector.value
     body = facts.get("body")
     body = body if isinstance(body, dict) else {}
     if kind in ("query", "name") and "query" in facts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockrec.formats.query import Plan
-from mockrec.formats.select.selection import Input
+from mockrec.formats.select.inputs import Input
 
 Records = Iterable[tuple[int, Mapping[str, Any]]]
 

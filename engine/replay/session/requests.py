@@ -1,6 +1,6 @@
-"""The records of a session → what its clients have said, in the order in which they said it.
+"""The records of a session → the requests and WebSocket messages of its clients, in the order in which they were sent.
 
-Remembers only what is open, so a session may be larger than memory.
+In memory are the open exchanges, so a session may be larger than memory.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mockrec.formats.schema.events import FIRST_TYPES, TERMINAL_TYPES
+from mockrec.formats.schema.assembler import Assembler
+from mockrec.formats.schema.lifecycle import COMPLETE_TYPES, FIRST_TYPES, LIFECYCLE, TERMINAL_TYPES, types_where
 
 Record = Mapping[str, Any]
 
-_COMPLETE = frozenset({"request", "websocket-request"})
-_SAID = frozenset({"websocket-accepted", "websocket-message-received", "websocket-message-sent"})
-_NOTED_LATER = 20.0
-"""Milliseconds."""
+_RELEVANT = FIRST_TYPES | TERMINAL_TYPES | COMPLETE_TYPES | types_where(lambda row: row.websocket)
+_LOGGED_LATER = 20.0
+"""Milliseconds that a busy recorder may log a response after its client has read it."""
 _ALONE: frozenset[str] = frozenset()
 
 
@@ -27,24 +27,24 @@ class RecordedRequest:
 
     id: str
     connection: str
-    """Of the client; a request that names none is alone on its own."""
+    """The id of the client's connection; of a request whose record has none, its own id."""
     record: Record
     began: float
-    """When its head came, in seconds since the epoch."""
-    beside: frozenset[str] = _ALONE
-    """Those of its connection that were not over when it began."""
+    """When its head was received, in seconds since the epoch."""
+    overlapping: frozenset[str] = _ALONE
+    """The exchanges of its connection that had not ended when it began."""
     order: int = 0
-    """How many requests of the session stand before it."""
+    """The number of requests before it in the session."""
 
     @property
     def is_websocket(self) -> bool:
-        """Whether a conversation may follow."""
-        return bool(self.record["type"] == "websocket-request")
+        """Whether WebSocket messages may follow."""
+        return LIFECYCLE[self.record["type"]].websocket
 
 
 @dataclass(slots=True)
 class RecordedMessage:
-    """A record of a WebSocket that follows its request: its acceptance, messages, and end. Or any other `abort`."""
+    """A record of a WebSocket after its request: its acceptance, a message, its end. Or any other `abort`."""
 
     id: str
     record: Record
@@ -58,14 +58,25 @@ class RecordedResponse:
     record: Record
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """An exchange that has begun, and whose end or complete request is not read yet."""
+
+    began: float
+    overlapping: frozenset[str]
+    complete: bool = False
+    """Its request was yielded."""
+    ended: bool = False
+    is_websocket: bool = False
+
+
 def recorded_requests(
-    records: Iterable[tuple[int, Record]], *, answers: bool = False
+    records: Iterable[tuple[int, Record]], *, responses: bool = False
 ) -> Generator[RecordedRequest | RecordedMessage | RecordedResponse, None, None]:
-    """Requests when they are complete, and what is said on WebSockets; with `answers` also what was answered."""
-    began: dict[str, tuple[float, frozenset[str]]] = {}
-    on: dict[str, set[str]] = {}
-    """Connection → its exchanges that are not over."""
-    sockets: set[str] = set()
+    """Yield requests when they are complete, and the records of WebSockets; with `responses` also responses."""
+    exchanges = Assembler[_Exchange]()
+    running: dict[str, set[str]] = {}
+    """Connection → its exchanges that have not ended."""
     order = 0
     for _, record in records:
         kind = record["type"]
@@ -73,38 +84,44 @@ def recorded_requests(
             continue
         identity = str(record.get("id") or "")
         connection = str(record.get("connectionId") or identity)
-        if kind in FIRST_TYPES and identity not in began:
-            beside = on.setdefault(connection, set())
-            began[identity] = time_of(record), frozenset(beside) if beside else _ALONE
-            beside.add(identity)
-        if kind in _COMPLETE:
-            start, others = began.pop(identity, (0.0, _ALONE))
-            start = start or _start_of(record)
-            if kind == "websocket-request":
-                sockets.add(identity)
-            yield RecordedRequest(identity, connection, record, start, others, order)
+        exchange = exchanges.current.get(identity)
+        if exchange is None:
+            if kind in FIRST_TYPES:
+                overlapping = running.setdefault(connection, set())
+                exchange = _Exchange(time_of(record), frozenset(overlapping) if overlapping else _ALONE)
+                exchanges.current[identity] = exchange
+                overlapping.add(identity)
+            elif exchanges.is_late(kind, identity):
+                continue
+        if kind in COMPLETE_TYPES:
+            began, others = (exchange.began, exchange.overlapping) if exchange else (0.0, _ALONE)
+            if exchange is not None:
+                exchange.complete, exchange.is_websocket = True, LIFECYCLE[kind].websocket
+            yield RecordedRequest(identity, connection, record, began or _start_of(record), others, order)
             order += 1
-        elif identity in sockets or kind == "abort":
-            if kind in TERMINAL_TYPES:
-                sockets.discard(identity)
+        elif (exchange is not None and exchange.is_websocket) or kind == "abort":
             yield RecordedMessage(identity, record)
-        elif answers and kind == "response":
+        elif responses and kind == "response":
             yield RecordedResponse(identity, record)
         if kind in TERMINAL_TYPES:
-            if kind == "abort":
-                began.pop(identity, None)  # its request was never complete, or has been told
-            running = on.get(connection)
-            if running is not None:
-                running.discard(identity)
-                if not running:
-                    del on[connection]
+            _end(running, connection, identity)
+            if exchange is not None:
+                exchange.ended = True
+        if exchange is not None and exchange.ended and (exchange.complete or kind == "abort"):
+            exchanges.hand_on(identity)
 
 
-_RELEVANT = FIRST_TYPES | TERMINAL_TYPES | _COMPLETE | _SAID
+def _end(running: dict[str, set[str]], connection: str, identity: str) -> None:
+    """The connection may have another exchange."""
+    exchanges = running.get(connection)
+    if exchanges is not None:
+        exchanges.discard(identity)
+        if not exchanges:
+            del running[connection]
 
 
 def time_of(record: Record) -> float:
-    """When a record was caused, in seconds since the epoch."""
+    """Return when a record was caused, in seconds since the epoch."""
     try:
         return datetime.fromisoformat(record["timestamp"]).timestamp()
     except (KeyError, TypeError, ValueError):
@@ -112,22 +129,22 @@ def time_of(record: Record) -> float:
 
 
 def known_at(record: Record) -> float:
-    """When a client may have known of an answer at the earliest, in seconds since the epoch.
+    """Return the earliest time at which a client may have received a response, in seconds since the epoch.
 
-    That is when its head was sent, not when its record was there, which may have been redacted elsewhere; and a little
-    before, because a busy recorder notes it after the client has read it.
+    It is when the head was sent, not when its record was written, which may wait for redaction in another process; and
+    a little before, because a busy recorder logs it after the client has read it.
     """
     timing = record.get("timingEvents")
     if isinstance(timing, Mapping):
         start, began = timing.get("startTime"), timing.get("startTimestamp")
         sent = timing.get("headersSentTimestamp", timing.get("responseSentTimestamp"))
         if isinstance(start, (int, float)) and isinstance(began, (int, float)) and isinstance(sent, (int, float)):
-            return (start + sent - began - _NOTED_LATER) / 1000.0
+            return (start + sent - began - _LOGGED_LATER) / 1000.0
     return time_of(record)
 
 
 def _start_of(record: Record) -> float:
-    """When a request began of which no record tells the beginning."""
+    """Return when a request began whose first record is not in the session."""
     timing = record.get("timingEvents")
     start = timing.get("startTime") if isinstance(timing, Mapping) else None
     return start / 1000.0 if isinstance(start, (int, float)) else time_of(record)

@@ -1,53 +1,24 @@
-"""Selectors: how a place in a request is named (`header:NAME`, `json:$.token`, …), and finding `=` behind one."""
+"""Selectors of values in requests (`header:NAME`, `json:$.token`, …), and the `=` after one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from mockrec.engine.rules.json_paths import compile_path
-from mockrec.engine.rules.language.names import SELECTOR
-from mockrec.engine.rules.yaml.strings import MOST_STEPS
-from mockrec.formats.text.regex import regex_fault
-
-
-@dataclass(frozen=True, slots=True)
-class RequestSelector:
-    """A place, or several, in a message."""
-
-    kind: str
-    """One of `SELECTOR_KINDS`."""
-    name: str
-    """What is behind the colon: a name, a JSONPath or a regular expression; header names in lower case."""
-    side: str = ""
-    """`request` or `response` where only one of them is meant."""
-
-    def __str__(self) -> str:
-        return f"{f'{self.side}.' if self.side else ''}{self.kind}:{self.name}"
-
-    @property
-    def in_requests(self) -> bool:
-        """Whether it may name something in a request."""
-        return self.side != "response"
+from mockrec.engine.rules.language.names import SelectorType
+from mockrec.formats.schema import vocabulary
+from mockrec.formats.schema.vocabulary import VALUE_KINDS, Selector
 
 
-def parse_selector(text: str) -> RequestSelector:
-    """Raises ValueError, with a sentence for the user."""
-    found = SELECTOR.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"expected a selector such as header:NAME or json:$.path, got {text!r}")
-    side, kind, name = found[1] or "", found[2], found[3]
-    if kind == "json":
-        _check_path(name)
-    elif kind == "text":
-        if fault := regex_fault(name):
-            raise ValueError(f"{name!r}: {fault}")
-    elif kind == "header":
-        name = name.lower()
-    return RequestSelector(kind, name, side)
+def parse_selector(text: str) -> Selector:
+    """Return a selector; the name of a header is in lower case. Raises ValueError, with a sentence for the user."""
+    text = text.strip()
+    SelectorType().parse(text, plain=False)
+    selector = vocabulary.parse_selector(text, VALUE_KINDS)
+    return replace(selector, value=selector.value.lower()) if selector.kind == "header" else selector
 
 
-def parse_setting(text: str) -> tuple[RequestSelector, str]:
-    """`SELECTOR=VALUE`; an `=` inside brackets belongs to a JSONPath, any other ends the selector.
+def parse_setting(text: str) -> tuple[Selector, str]:
+    """Return both parts of `SELECTOR=VALUE`. An `=` in brackets belongs to a JSONPath, any other ends the selector.
 
     Raises ValueError.
     """
@@ -64,14 +35,3 @@ def parse_setting(text: str) -> tuple[RequestSelector, str]:
         elif character == "=" and not depth:
             return parse_selector(text[:index]), text[index + 1 :]
     raise ValueError(f"expected SELECTOR=VALUE such as json:$.token=abc, got {text!r}")
-
-
-def _check_path(path: str) -> None:
-    import jsonpath_rfc9535  # slow to import, and few commands use it
-
-    try:
-        steps = len(compile_path(path).segments)
-    except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
-        raise ValueError(f"{path!r} is no JSONPath: {error}") from None
-    if steps > MOST_STEPS:
-        raise ValueError(f"{path[:40]!r}… is a JSONPath of {steps} steps, of which there may be {MOST_STEPS}")

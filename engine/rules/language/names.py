@@ -1,48 +1,14 @@
-"""The names that rule files use for things of the log: event types, and selectors of values in them."""
+"""The words of the log in rule files: event types, and selectors of values in messages."""
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from mockrec.engine.rules.yaml.context import quoted
 from mockrec.engine.rules.yaml.strings import HEADER_NAME, JsonPath, RegexType
 from mockrec.engine.rules.yaml.types import InvalidValue, ScalarType, Schema, nearest_hint
-
-EVENT_TYPES: Final = (
-    "session-started",
-    "session-ended",
-    "request-initiated",
-    "request-body-data",
-    "request",
-    "response-initiated",
-    "response-information",
-    "response-body-data",
-    "response",
-    "abort",
-    "websocket-request",
-    "websocket-accepted",
-    "websocket-message-received",
-    "websocket-message-sent",
-    "websocket-close",
-    "tls-client-error",
-    "client-error",
-    "tls-passthrough-opened",
-    "tls-passthrough-closed",
-    "raw-passthrough-opened",
-    "raw-passthrough-closed",
-    "raw-passthrough-data",
-    "rule-event",
-    "gap",
-    "rules-reloaded",
-    "callback-error",
-)
-"""What a record's `type` can be. The log's package has the same list and may not be imported here."""
-
-SELECTOR_KINDS = "header|cookie|query|form|json|name|text"
-"""What a selector can name, as an expression."""
-SELECTOR = re.compile(rf"(?:(request|response)\.)?({SELECTOR_KINDS}):(.+)", re.DOTALL)
-"""A selector: its side, if it has one, its kind, and what is behind the colon."""
+from mockrec.formats.schema.lifecycle import EVENT_TYPES
+from mockrec.formats.schema.vocabulary import VALUE_KINDS, SelectorError, parse_selector, selector_pattern
 
 
 class EventType(ScalarType[str]):
@@ -62,33 +28,34 @@ class EventType(ScalarType[str]):
         return {"enum": list(self._known)}
 
 
-class Selector(ScalarType[str]):
+class SelectorType(ScalarType[str]):
     """`header:NAME`, `json:PATH`, `text:REGEX`, …, also after `request.` or `response.`."""
 
     expects = "a selector such as header:authorization or json:$.token"
 
     def parse(self, text: str, plain: bool) -> str:
-        found = SELECTOR.fullmatch(text)
-        if found is None:
-            raise InvalidValue
-        _, kind, value = found.groups()
-        if kind == "header":
-            _as(HEADER_NAME, value)
-        elif kind == "json":
-            _as(JsonPath(), value)
-        elif kind == "text":
-            _as(RegexType(python_allowed=False), value)
+        try:
+            selector = parse_selector(text, VALUE_KINDS)
+        except SelectorError as error:
+            raise InvalidValue(str(error)) from None
+        if selector.kind in _VALUES:
+            _check(_VALUES[selector.kind], selector.value)
         return text
 
     def schema(self, defs: dict[str, Schema]) -> Schema:
-        return {
-            "type": "string",
-            "pattern": rf"^(?:(?:request|response)\.)?(?:{SELECTOR_KINDS}):",
-        }
+        return {"type": "string", "pattern": selector_pattern(VALUE_KINDS)}
 
 
-def _as(shape: ScalarType[Any], text: str) -> None:
+_VALUES: Final[dict[str, ScalarType[Any]]] = {
+    "header": HEADER_NAME,
+    "json": JsonPath(),
+    "text": RegexType(python_allowed=False),
+}
+"""Kind of selector → the type of its value, where it is not any text."""
+
+
+def _check(type_of_value: ScalarType[Any], text: str) -> None:
     try:
-        shape.parse(text, False)
+        type_of_value.parse(text, False)
     except InvalidValue as fault:
-        raise InvalidValue(str(fault) or f"expected {shape.expects}, got {quoted(text)}") from None
+        raise InvalidValue(str(fault) or f"expected {type_of_value.expects}, got {quoted(text)}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mockrec.engine.rules.language.names import SELECTOR_KINDS
+from mockrec.engine.rules.language.names import SelectorType
 from mockrec.engine.rules.language.step_entries import StepWord
 from mockrec.engine.rules.model import Replay, SourceLocation
 from mockrec.engine.rules.yaml.containers import ByKind, OneOrMany
@@ -15,10 +15,6 @@ from mockrec.engine.rules.yaml.types import Bool, Enum
 _MATCHED_BY = Pattern(
     "method, url, path, query, body, json, host or headers:NAME",
     r"(?:method|url|path|query|body|json|host|headers:\S+)",
-)
-_SELECTOR = Pattern(
-    "a selector such as json:$.ts or header:NAME",
-    rf"(?:(?:request|response)\.)?(?:{SELECTOR_KINDS}):.+",
 )
 
 
@@ -34,7 +30,7 @@ _REPLAY = ByKind(
             "match": Key(
                 OneOrMany(_MATCHED_BY), "What a recorded request has to have in common ([method, url, body])."
             ),
-            "ignore": Key(OneOrMany(_SELECTOR), "Selectors of what does not count."),
+            "ignore": Key(OneOrMany(SelectorType()), "Selectors of what does not count."),
             "strictMatch": Key(Bool(), "Whether what is volatile by nature counts, too (false)."),
             "latency": Key(
                 Pattern("recorded, none or a factor such as 2x", r"recorded|none|[0-9]+(?:\.[0-9]+)?x"),

@@ -14,7 +14,7 @@ from mockrec.engine.config import (
     Timeouts,
     TlsSettings,
 )
-from mockrec.engine.rules.language.names import EventType, Selector
+from mockrec.engine.rules.language.names import EventType, SelectorType
 from mockrec.engine.rules.yaml.containers import ByKind, List, MapOf, OneOrMany
 from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode
@@ -255,8 +255,8 @@ RECORD: Final = Record(
                 scalar=Enum("default", "none"),
                 mapping=Record(
                     {
-                        "add": Key(List(Selector()), "Selectors of values that are replaced as well."),
-                        "keep": Key(List(Selector()), "Selectors of values that stay."),
+                        "add": Key(List(SelectorType()), "Selectors of values that are replaced as well."),
+                        "keep": Key(List(SelectorType()), "Selectors of values that stay."),
                     },
                     lambda given: dict(given.values),
                 ),

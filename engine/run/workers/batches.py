@@ -20,21 +20,13 @@ from typing import Any, Final
 import orjson
 
 from mockrec.engine.recording.recorder import UNNUMBERED
+from mockrec.formats.schema.lifecycle import ENDING_TYPES, ENDS_OF
 
 Record = dict[str, Any]
 
 _UNNUMBERED: Final = UNNUMBERED
 """The beginning of every line of a worker."""
 _SIZES: Final = struct.Struct(">IQ")
-ENDS_OF: Final = {
-    "request-initiated": frozenset({"response", "abort"}),
-    "websocket-request": frozenset({"response", "abort", "websocket-close"}),
-    "tls-passthrough-opened": frozenset({"tls-passthrough-closed"}),
-    "raw-passthrough-opened": frozenset({"raw-passthrough-closed"}),
-}
-"""Type of a record that opens an exchange or a tunnel → the types that may end it."""
-ENDS: Final = frozenset[str]().union(*ENDS_OF.values())
-"""Types that may end an exchange or a tunnel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ def _opened_and_ended(types: Iterable[str], records: Iterable[Record]) -> tuple[
     for index, (kind, record) in enumerate(zip(types, records, strict=True)):
         if kind in ENDS_OF:
             opened[record["id"]] = index
-        elif kind in ENDS and opened.pop(record["id"], None) is None:
+        elif kind in ENDING_TYPES and opened.pop(record["id"], None) is None:
             ended.append(record["id"])
     return list(opened.items()), ended
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from mockrec.engine.run.workers.batches import ENDS, ENDS_OF
 from mockrec.engine.run.workers.messages import LeftOut
+from mockrec.formats.schema.lifecycle import ENDING_TYPES, ENDS_OF
 
 _MOST_UNOPENED: Final = 100_000
 """Exchanges whose first record was left out that are remembered, until they end."""
@@ -29,7 +29,7 @@ class LeftOutRecords:
             if len(self._unopened) >= _MOST_UNOPENED:
                 del self._unopened[next(iter(self._unopened))]
             self._unopened[record["id"]] = None
-        elif kind in ENDS and self._unopened.pop(record["id"], self) is self:
+        elif kind in ENDING_TYPES and self._unopened.pop(record["id"], self) is self:
             self._ended.append(record["id"])
 
     def take(self) -> LeftOut | None:

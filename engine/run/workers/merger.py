@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from mockrec.engine import clock
 from mockrec.engine.recording.recorder import Recorder
-from mockrec.engine.run.workers.batches import ENDS_OF, Batch, Unpacker, decode_tail
+from mockrec.engine.run.workers.batches import Batch, Unpacker, decode_tail
+from mockrec.formats.schema.lifecycle import ENDS_OF
 
 Record = dict[str, Any]
 

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pytest
 
 from mockrec.formats import frame, read
-from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.query import FilterError
 from mockrec.formats.schema.errors import RecordError, SessionError
-from mockrec.formats.schema.events import Request, Response, SessionStarted
+from mockrec.formats.schema.exchange_events import Request, Response
+from mockrec.formats.schema.session_events import SessionStarted
+from mockrec.formats.sessions.outputs import open_sink
 
 
 @pytest.fixture(params=["s.jsonl", "s.jsonl.zst", "s.parquet"])

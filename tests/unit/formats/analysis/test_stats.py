@@ -10,7 +10,8 @@ import pytest
 
 from mockrec.formats.analysis import stats as stats_module
 from mockrec.formats.analysis.stats import Stats, percentiles
-from mockrec.formats.select.selection import SelectedLine, Selection
+from mockrec.formats.select.inputs import SelectedLine
+from mockrec.formats.select.selection import Selection
 from mockrec.formats.sessions.endpoints import template
 
 

@@ -422,7 +422,7 @@ def test_bodies_beside_the_log_are_read_and_counted(
     recording.end()
     audit = audited(tmp_path)
     assert audit.findings == []
-    assert audit.kept_beside == 2
+    assert audit.body_files == 2
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Session
 
 STARTED = b'{"seq":0,"type":"session-started","schemaVersion":1}\n'
@@ -37,7 +37,7 @@ def taker(taken: list[bytes]) -> Callable[[bytes], bool]:
 
 def others(data: bytes) -> tuple[list[int], int, Session]:
     session, taken = session_of(data), []
-    numbers = [number for number, _ in session.others(taker(taken), orjson.loads)]
+    numbers = [number for number, _ in session.not_consumed(taker(taken), orjson.loads)]
     return numbers, len(taken), session
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from mockrec.formats.diff.baseline import BaselineError, read_baseline
 from mockrec.formats.diff.ignore import read_rules
-from mockrec.formats.diff.selectors import SelectorError
 from mockrec.formats.files.small_file import MIB, read_small
+from mockrec.formats.schema.vocabulary import SelectorError
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB])

@@ -12,7 +12,7 @@ import pytest
 from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet.arrow_schema import EVENTS
 from mockrec.formats.parquet.columns import TableMaker
-from mockrec.formats.parquet.fields import FULL, PLACES, row_type
+from mockrec.formats.parquet.fields import COLUMN_BY_PATH, FULL, row_type
 from mockrec.formats.parquet.lines import lines_of
 from mockrec.formats.schema.errors import RecordError
 
@@ -106,7 +106,7 @@ def test_who_rewrote_the_file_may_have_made_dictionaries(record_of: Any) -> None
 
 
 def test_integers_are_as_narrow_as_their_columns() -> None:
-    for path, column in PLACES.items():
+    for path, column in COLUMN_BY_PATH.items():
         if column.kind == "int":
             bits = EVENTS.field(column.name).type.bit_width
             value: Any = 2 ** (bits - 1)

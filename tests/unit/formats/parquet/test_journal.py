@@ -17,17 +17,18 @@ import pyarrow.parquet as pq
 import pytest
 from waiting import until
 
-from mockrec.formats.files.jsonl import encode_lines, open_sink
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.files.locks import lock
 from mockrec.formats.parquet import helper, recover
 from mockrec.formats.parquet import journal as journal_module
 from mockrec.formats.parquet import journal_lock as locks
+from mockrec.formats.parquet.helper_process import HelperProcess
 from mockrec.formats.parquet.journal import JournalSink, open_journal_sink
 from mockrec.formats.parquet.journal_lock import RECORDER, take_lock
 from mockrec.formats.parquet.paths import own_journal, segment_name
 from mockrec.formats.parquet.recover import finish_journal
-from mockrec.formats.parquet.worker import Helper
 from mockrec.formats.schema.errors import OutputError, OutputExistsError
+from mockrec.formats.sessions.outputs import open_sink
 
 Record = dict[str, Any]
 Read = Callable[[Path | str], list[Record]]
@@ -104,13 +105,13 @@ def test_no_line_waits_for_the_helper(
     tmp_path: Path, recording: Any, read_records: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes half a second to start, and any time to make rows: what is written meanwhile is on disk all the same."""
-    may_start, real = threading.Event(), Helper._is_ready
+    may_start, real = threading.Event(), HelperProcess._is_ready
 
-    def slow(helper: Helper) -> bool:
+    def slow(helper: HelperProcess) -> bool:
         assert may_start.wait(20)
         return real(helper)
 
-    monkeypatch.setattr(Helper, "_is_ready", slow)
+    monkeypatch.setattr(HelperProcess, "_is_ready", slow)
     sink = open_live(tmp_path / "s.parquet")
     records = recording.start().exchange("a").exchange("b").records
     write(sink, records)
@@ -124,10 +125,10 @@ def test_no_line_waits_for_the_helper(
 def test_a_helper_that_gives_up_ends_the_recording(
     tmp_path: Path, recording: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def convert(helper: Helper, number: int) -> None:
+    def convert(helper: HelperProcess, number: int) -> None:
         raise OutputError("s.parquet", "No space left on device")
 
-    monkeypatch.setattr(Helper, "convert", convert)
+    monkeypatch.setattr(HelperProcess, "convert", convert)
     sink = open_live(tmp_path / "s.parquet")
     write(sink, recording.start().exchange("a").records[:2])
 
@@ -384,7 +385,7 @@ def test_whose_journal_it_is(tmp_path: Path) -> None:
 def test_recording_needs_no_pyarrow(tmp_path: Path) -> None:
     """Only its helper does."""
     program = (
-        "import sys\nfrom mockrec.formats.files.jsonl import open_sink\n"
+        "import sys\nfrom mockrec.formats.sessions.outputs import open_sink\n"
         f"sink = open_sink({str(tmp_path / 's.parquet')!r}, live=True)\n"
         "sink.write(b'{}\\n')\nsink.close()\n"
         "assert 'pyarrow' not in sys.modules\n"

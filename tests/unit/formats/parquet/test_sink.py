@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from mockrec.formats.files.jsonl import encode_lines, open_sink
+from mockrec.formats.files.jsonl import encode_lines
 from mockrec.formats.parquet import sink as sink_module
 from mockrec.formats.parquet import tables
 from mockrec.formats.parquet.arrow_schema import EVENTS, EXCHANGES
 from mockrec.formats.parquet.sink import open_table_sink
 from mockrec.formats.schema.errors import FormatError, OutputError, OutputExistsError, RecordError
+from mockrec.formats.sessions.outputs import open_sink
 
 Record = dict[str, Any]
 Write = Callable[..., Path]

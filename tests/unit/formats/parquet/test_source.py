@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mockrec.formats.files.jsonl import encode_lines
-from mockrec.formats.files.reader import open_source
 from mockrec.formats.parquet.paths import journal_of, part_name, segment_name, session_name
 from mockrec.formats.query import parse
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.parquet_input import TableInput
+from mockrec.formats.select.parquet_input import ParquetInput
+from mockrec.formats.sessions.inputs import open_source
 from mockrec.formats.sessions.session import open_session
 
 Record = dict[str, Any]
@@ -258,4 +258,4 @@ def test_rows_that_cannot_be_are_told(tmp_path: Path, recording: Any, write_tabl
     with pytest.raises(SessionError, match="this Parquet file is damaged"), open_session(path) as session:
         list(session)
     with pytest.raises(SessionError, match="this Parquet file is damaged"):
-        list(TableInput(str(path), [path]).match(parse("seq >= 0", records=True)))
+        list(ParquetInput(str(path), [path]).match(parse("seq >= 0", records=True)))

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.files import reader as source
-from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.parquet import spooled
 from mockrec.formats.parquet.spooled import SpooledTable
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions import inputs as source
 from mockrec.formats.sessions.convert import convert
+from mockrec.formats.sessions.outputs import open_sink
 from mockrec.formats.sessions.session import open_session
 
 

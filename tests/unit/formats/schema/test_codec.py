@@ -15,9 +15,9 @@ from mockrec.formats.schema.codec import (
     RawHeaders,
     camel,
     element,
-    read_shape,
+    read_object,
     specs,
-    write_shape,
+    write_object,
 )
 from mockrec.formats.schema.errors import RecordError
 from mockrec.formats.schema.objects import Destination, TlsMetadata
@@ -72,7 +72,7 @@ def test_which_fields_are_lists_of_objects() -> None:
 
 
 def test_absent_values_and_empty_objects_are_not_written() -> None:
-    assert write_shape(Parcel(first_word="a", target=None, headers={})) == {"firstWord": "a", "data": {}}
+    assert write_object(Parcel(first_word="a", target=None, headers={})) == {"firstWord": "a", "data": {}}
 
 
 def test_an_object_with_nothing_to_say_is_not_written() -> None:
@@ -80,16 +80,16 @@ def test_an_object_with_nothing_to_say_is_not_written() -> None:
     class Owner(LogObject):
         tls: Any
 
-    assert write_shape(Owner(tls=TlsMetadata())) == {}
-    assert write_shape(Owner(tls=TlsMetadata(version="TLSv1.3"))) == {"tls": {"version": "TLSv1.3"}}
+    assert write_object(Owner(tls=TlsMetadata())) == {}
+    assert write_object(Owner(tls=TlsMetadata(version="TLSv1.3"))) == {"tls": {"version": "TLSv1.3"}}
 
 
 def test_free_data_is_written_as_it_is() -> None:
-    assert write_shape(Parcel(first_word="a", data={"no": None, "empty": {}}))["data"] == {"no": None, "empty": {}}
+    assert write_object(Parcel(first_word="a", data={"no": None, "empty": {}}))["data"] == {"no": None, "empty": {}}
 
 
 def test_false_zero_and_empty_texts_and_lists_are_written() -> None:
-    written = write_shape(Parcel(first_word="", how_many=0, pairs=[], stops=[]))
+    written = write_object(Parcel(first_word="", how_many=0, pairs=[], stops=[]))
     assert written == {"firstWord": "", "howMany": 0, "pairs": [], "data": {}, "stops": []}
 
 
@@ -101,17 +101,17 @@ def test_objects_inside_are_read_and_written() -> None:
         "stops": [{"hostname": "i", "port": 3}],
         "body": {"size": 1, "text": "x"},
     }
-    parcel = read_shape(Parcel, record)
+    parcel = read_object(Parcel, record)
     assert parcel.target == Destination(hostname="h", port=1, extra={"later": 2})
     assert parcel.stops == [Destination(hostname="i", port=3)]
     assert parcel.body == Body(size=1, inline_text="x")
-    assert write_shape(parcel) == record
+    assert write_object(parcel) == record
 
 
 def test_unknown_keys_follow_the_known_ones() -> None:
-    parcel = read_shape(Parcel, {"later": 1, "firstWord": "a"})
+    parcel = read_object(Parcel, {"later": 1, "firstWord": "a"})
     assert parcel.extra == {"later": 1}
-    assert list(write_shape(parcel)) == ["firstWord", "data", "later"]
+    assert list(write_object(parcel)) == ["firstWord", "data", "later"]
 
 
 def test_two_shapes_share_no_values() -> None:
@@ -134,4 +134,4 @@ def test_two_shapes_share_no_values() -> None:
 )
 def test_what_cannot_be_read(record: dict[str, Any], message: str) -> None:
     with pytest.raises(RecordError, match=message):
-        read_shape(Parcel, record)
+        read_object(Parcel, record)

@@ -9,12 +9,13 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.parquet.table_files import table_files
 from mockrec.formats.query import parse
 from mockrec.formats.schema.errors import SessionError
-from mockrec.formats.select.parquet_input import TableInput
-from mockrec.formats.select.selection import Input, Selection
+from mockrec.formats.select.inputs import Input
+from mockrec.formats.select.parquet_input import ParquetInput
+from mockrec.formats.select.selection import Selection
+from mockrec.formats.sessions.outputs import open_sink
 
 EXPRESSIONS = [
     "status >= 500",
@@ -98,7 +99,7 @@ def records(path: str, expression: str, **more: Any) -> list[dict[str, Any]]:
 def test_the_same_records_and_counts(session: tuple[str, str], expression: str, single: bool) -> None:
     lines, table = session
     plan = parse(expression, records=single)
-    assert isinstance(Selection([table], plan).inputs[0], TableInput)
+    assert isinstance(Selection([table], plan).inputs[0], ParquetInput)
     assert records(table, expression, records=single) == records(lines, expression, records=single)
     assert records(table, expression, records=single, limit=2) == records(lines, expression, records=single, limit=2)
     assert Selection([table], plan).count() == Selection([lines], plan).count()
@@ -163,7 +164,7 @@ def test_a_data_set_is_read_by_columns_and_anything_else_by_lines(session: tuple
     (folder / "events").mkdir(parents=True)
     Path(session[1]).rename(folder / "events" / files_name(1))
     (open_input,) = Selection([str(folder)], None).inputs
-    assert isinstance(open_input, TableInput)
+    assert isinstance(open_input, ParquetInput)
     assert records(str(folder), "status >= 500") == records(session[0], "status >= 500")
     (folder / "events" / "foreign.parquet").write_bytes(b"")
     assert table_files(str(folder)) is None

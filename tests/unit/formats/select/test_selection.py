@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 from mockrec.formats.files import reader as source
-from mockrec.formats.files.jsonl import open_sink
 from mockrec.formats.query import parse
-from mockrec.formats.query.answers import lines_of
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.select.answers import lines_of
 from mockrec.formats.select.selection import Selection, open_input
 from mockrec.formats.sessions import blocks, units
+from mockrec.formats.sessions.outputs import open_sink
 
 
 def ids(selection: Selection) -> list[tuple[str, str]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.files.jsonl import open_sink
-from mockrec.formats.files.reader import open_source
 from mockrec.formats.sessions.convert import convert
+from mockrec.formats.sessions.inputs import open_source
+from mockrec.formats.sessions.outputs import open_sink
 from mockrec.formats.sessions.session import open_session
 
 FORMATS = ["s.jsonl", "s.jsonl.gz", "s.jsonl.zst", "s.parquet", "s/"]

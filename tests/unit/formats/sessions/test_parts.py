@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.files.jsonl import JsonlSink, encode_lines, open_sink
+from mockrec.formats.files.jsonl import JsonlSink, encode_lines
 from mockrec.formats.files.part_names import first_path, numbered_parts, part_path
-from mockrec.formats.files.reader import open_part
 from mockrec.formats.files.rotation import PartSink
 from mockrec.formats.schema.errors import OutputExistsError
+from mockrec.formats.sessions.inputs import open_part
+from mockrec.formats.sessions.outputs import open_sink
 from mockrec.formats.sessions.parts import find_part, header_of, without_followers
 from mockrec.formats.sessions.session import open_session
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.sessions.rows import Row, fold, place
+from mockrec.formats.sessions.rows import Row, place, rows_of
 
 Record = dict[str, Any]
 RecordOf = Callable[[str], Record]
@@ -17,7 +17,7 @@ URL = "https://example.test/hello?a=b"
 
 
 def rows(*records: Record) -> list[Row]:
-    return list(fold(enumerate(records, 1)))
+    return list(rows_of(enumerate(records, 1)))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_row_comes_as_soon_as_its_end_is_read(recording: Any) -> None:
             read += 1
             yield item
 
-    assert next(fold(counted())).id == "a"
+    assert next(rows_of(counted())).id == "a"
     assert read == 3
 
 

@@ -12,8 +12,8 @@ import pytest
 import zstandard
 
 from mockrec.formats.files import line_blocks
-from mockrec.formats.files.reader import Source
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import Source
 from mockrec.formats.sessions.session import Line, Session, open_session
 
 STARTED = b'{"seq":0,"type":"session-started","schemaVersion":1}\n'

@@ -34,10 +34,10 @@ class Replayed:
         self.progress = SendProgress()
 
     def call(
-        self, number: int, *, connection: str = "c", beside: tuple[str, ...] = (), **fields: Any
+        self, number: int, *, connection: str = "c", overlapping: tuple[str, ...] = (), **fields: Any
     ) -> RecordedRequest:
         record = self.recorded.request(path=f"/{number}", **fields)
-        return RecordedRequest(str(number), connection, record, 1000.0 + number * 0.01, frozenset(beside))
+        return RecordedRequest(str(number), connection, record, 1000.0 + number * 0.01, frozenset(overlapping))
 
     async def send(
         self, found: list[RecordedRequest | RecordedMessage], upstream_client: MemoryGateway, **options: Any
@@ -96,8 +96,8 @@ async def test_a_request_waits_for_those_that_were_over_when_it_began(replayed: 
     server = Slow()
     calls: list[RecordedRequest | RecordedMessage] = [
         replayed.call(0),
-        replayed.call(1, beside=("0",)),
-        replayed.call(2, beside=("1",)),
+        replayed.call(1, overlapping=("0",)),
+        replayed.call(2, overlapping=("1",)),
         replayed.call(3),
         replayed.call(4, connection="d"),
     ]

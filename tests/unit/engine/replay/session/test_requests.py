@@ -1,4 +1,4 @@
-"""Records → requests in their order, with what they were beside."""
+"""Records → requests in their order, with the exchanges that they overlapped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_requests_know_when_they_began_and_what_was_not_over(recorded: Any) -> N
     recorded.add("request-initiated", "c")
     recorded.add("request", "c")
     found = [one for one in recorded_requests(recorded.records) if isinstance(one, RecordedRequest)]
-    assert [(one.id, sorted(one.beside)) for one in found] == [("b", ["a"]), ("a", []), ("c", ["b"])]
+    assert [(one.id, sorted(one.overlapping)) for one in found] == [("b", ["a"]), ("a", []), ("c", ["b"])]
     assert found[2].began - found[1].began == 5.0
 
 
@@ -26,6 +26,18 @@ def test_a_request_without_a_beginning_is_told_by_its_own_record(recorded: Any) 
     (one,) = recorded_requests(recorded.records)
     assert isinstance(one, RecordedRequest)
     assert (one.connection, one.began) == ("a", 5.0)
+
+
+def test_a_request_after_the_end_of_its_exchange_counts_once(recorded: Any) -> None:
+    for kind in ("request-initiated", "response", "request", "request"):
+        recorded.add(kind, "a")
+    assert [one.id for one in recorded_requests(recorded.records)] == ["a"]
+
+
+def test_a_session_merged_with_itself_has_every_request_twice(recorded: Any) -> None:
+    for kind in ("request-initiated", "request", "response") * 2:
+        recorded.add(kind, "a")
+    assert [one.id for one in recorded_requests(recorded.records)] == ["a", "a"]
 
 
 def test_what_is_said_on_websockets_and_aborts_follow(recorded: Any) -> None:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.replay.session.selectors import RequestSelector, parse_selector, parse_setting
+from mockrec.engine.replay.session.selectors import parse_selector, parse_setting
+from mockrec.formats.schema.vocabulary import Selector
 
 
 @pytest.mark.parametrize(
     ("text", "selector"),
     [
-        ("header:X-Token", RequestSelector("header", "x-token")),
-        ("cookie:Sid", RequestSelector("cookie", "Sid")),
-        ("query:a:b", RequestSelector("query", "a:b")),
-        ("json:$.a[0]", RequestSelector("json", "$.a[0]")),
-        ("request.form:pin", RequestSelector("form", "pin", "request")),
-        ("response.name:id", RequestSelector("name", "id", "response")),
+        ("header:X-Token", Selector("header", "x-token")),
+        ("cookie:Sid", Selector("cookie", "Sid")),
+        ("query:a:b", Selector("query", "a:b")),
+        ("json:$.a[0]", Selector("json", "$.a[0]")),
+        ("request.form:pin", Selector("form", "pin", "request")),
+        ("response.name:id", Selector("name", "id", "response")),
     ],
 )
-def test_words(text: str, selector: RequestSelector) -> None:
+def test_words(text: str, selector: Selector) -> None:
     assert parse_selector(text) == selector
 
 
 def test_as_text() -> None:
     assert str(parse_selector("request.json:$.a")) == "request.json:$.a"
-    assert [parse_selector(f"{side}name:a").in_requests for side in ("", "request.", "response.")] == [
+    assert [parse_selector(f"{side}name:a").is_about("request") for side in ("", "request.", "response.")] == [
         True,
         True,
         False,
@@ -47,7 +48,7 @@ def test_what_is_none(text: str) -> None:
 )
 def test_the_value_begins_behind_the_selector(text: str, name: str, value: str) -> None:
     selector, found = parse_setting(text)
-    assert (selector.name, found) == (name, value)
+    assert (selector.value, found) == (name, value)
 
 
 def test_a_setting_needs_a_value() -> None:

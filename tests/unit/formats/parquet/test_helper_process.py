@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mockrec.formats.parquet import worker
-from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.parquet import helper_process
+from mockrec.formats.parquet.helper_process import HelperProcess
 from mockrec.formats.schema.errors import OutputError
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -20,8 +20,8 @@ FAILED = "import sys; print('no room', file=sys.stderr); sys.exit(3)"
 
 
 @pytest.fixture
-def helper(tmp_path: Path) -> Iterator[Helper]:
-    made = Helper(str(tmp_path / "s.parquet"), tmp_path / "s.parquet.journal", file_mode=0o600, force=False)
+def helper(tmp_path: Path) -> Iterator[HelperProcess]:
+    made = HelperProcess(str(tmp_path / "s.parquet"), tmp_path / "s.parquet.journal", file_mode=0o600, force=False)
     yield made
     made.stop()
 
@@ -34,24 +34,24 @@ def starting(monkeypatch: pytest.MonkeyPatch, *programs: str) -> list[str]:
     def popen(command: Any, **options: Any) -> Any:
         return real([sys.executable, "-c", left.pop(0)], **options)
 
-    monkeypatch.setattr(worker.subprocess, "Popen", popen)
+    monkeypatch.setattr(helper_process.subprocess, "Popen", popen)
     return left
 
 
-def test_one_that_is_killed_while_it_starts_is_replaced(monkeypatch: pytest.MonkeyPatch, helper: Helper) -> None:
+def test_one_that_is_killed_while_it_starts_is_replaced(monkeypatch: pytest.MonkeyPatch, helper: HelperProcess) -> None:
     left = starting(monkeypatch, KILLED, KILLED, READY)
     helper.start()
     assert left == []
     assert helper.pid is not None
 
 
-def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch, helper: Helper) -> None:
+def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch, helper: HelperProcess) -> None:
     starting(monkeypatch, *[KILLED] * 3)
     with pytest.raises(OutputError, match="the helper process ended with -9"):
         helper.start()
 
 
-def test_and_one_that_says_why_is_heard(monkeypatch: pytest.MonkeyPatch, helper: Helper) -> None:
+def test_and_one_that_says_why_is_heard(monkeypatch: pytest.MonkeyPatch, helper: HelperProcess) -> None:
     left = starting(monkeypatch, FAILED, READY)
     with pytest.raises(OutputError, match="no room"):
         helper.start()

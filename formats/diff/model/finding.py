@@ -1,17 +1,12 @@
-"""The words of a comparison: digest, pair, finding, difference, and what was asked for."""
+"""A difference: what it is about, how much it matters, and the values of both sides."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
-from msgspec import Struct
-
-if TYPE_CHECKING:
-    from mockrec.formats.query import Plan
+from mockrec.formats.diff.model.exchange import Endpoint
 
 Location = tuple[str | int | tuple[str, int], ...]
 """Keys and indexes on the way to a value of a JSON document; a repeated key is `(name, 2)`."""
@@ -64,57 +59,6 @@ class Absent:
 
 
 ABSENT: Final = Absent()
-
-
-class Endpoint(NamedTuple):
-    """Exchanges with the same purpose: method, host and path with its ids taken out."""
-
-    method: str
-    host: str
-    """Empty for the recorder itself."""
-    template: str
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.host}{self.template}"
-
-
-class Digest(Struct, gc=False):
-    """What is remembered of an exchange. Contents are numbers of the spool; equal numbers are equal contents."""
-
-    id: str
-    kind: str
-    """The type of the record that ended it; `open` when nothing did."""
-    method: str
-    url: str
-    host: str = ""
-    target: int = 0
-    """Where in the URL path and query begin."""
-    status: int | None = None
-    request_body: int = 0
-    """A hash of the body; 0 when there is none."""
-    request: int = -1
-    """The whole request, only where requests are compared."""
-    response: int = -1
-    messages: array[int] | None = None
-    """Of a WebSocket: one number a message, in order, those from the client negative (`~number`)."""
-    duration: float | None = None
-    first_byte: float | None = None
-    """Milliseconds until the head of the response was sent."""
-    replay_of: str = ""
-    cut: bool = False
-    """Only the beginning of the response's body was recorded."""
-    marker: str = ""
-    """The value of the header that pairs exchanges, where one was named."""
-    endpoint: Endpoint | None = None
-
-
-class Pair(NamedTuple):
-    """Two exchanges that are compared."""
-
-    a: Digest
-    b: Digest
-    by: str
-    """Which rule paired them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,26 +119,3 @@ class OnlyIn:
     nearest: str = ""
     """An endpoint of the other session that may be meant."""
     occurrences: int = 1
-
-
-AnyOrder = Callable[[Location], bool]
-"""Whether the order of the array at a place does not count."""
-
-
-@dataclass(frozen=True)
-class DiffOptions:
-    """How sessions are compared; what to do with the findings is `collect.Filters`."""
-
-    strict: bool = False
-    """Compare volatile values as they are."""
-    requests: bool = False
-    """Compare requests too; otherwise they only pair."""
-    timing: bool = False
-    map_host: dict[str, str] = field(default_factory=dict)
-    """Host of A → host of B."""
-    pair_header: str = ""
-    """A request header, in lower case, that names an exchange."""
-    any_order: tuple[AnyOrder, ...] = ()
-    """Arrays of JSON in which the order says nothing."""
-    only: Plan | None = None
-    """Which exchanges are compared at all."""

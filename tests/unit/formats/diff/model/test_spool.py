@@ -1,10 +1,10 @@
-"""The file in which contents wait."""
+"""The temporary file of contents."""
 
 from __future__ import annotations
 
 from contextlib import closing
 
-from mockrec.formats.diff.spool import ContentSpool
+from mockrec.formats.diff.model.spool import ContentSpool
 
 
 def test_contents_come_back() -> None:

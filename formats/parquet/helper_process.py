@@ -1,4 +1,4 @@
-"""The helper process from outside: started, told which segments are closed, and waited for."""
+"""Controls the helper process: starts it, sends it the numbers of closed segments, and waits for its end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mockrec.formats.parquet.paths import segments
 from mockrec.formats.schema.errors import OutputError, OutputExistsError
 
 _STARTS = 3
-"""A helper that dies is replaced; what kills each of them is no accident."""
+"""How often a killed helper process is started. If all of them are killed, there is a lasting cause."""
 _EXISTS = 4
 _NICENESS = 5
 
 
-class Helper:
-    """`convert` and `finish` say up to which segment the journal is closed. Raises `OutputError`."""
+class HelperProcess:
+    """The helper process of one recording; a process that is killed is replaced. Methods raise `OutputError`."""
 
     def __init__(self, path: str, journal: Path, *, file_mode: int, force: bool) -> None:
         self._path = path
@@ -28,11 +28,11 @@ class Helper:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
+        """The id of the process; None if there is none."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start it, and wait until it has found the place where it is to write; one that is killed is replaced."""
+        """Start the process and wait until it has checked the output."""
         while not self._is_ready():
             assert self._process is not None
             if self._process.wait() >= 0 or self._started >= _STARTS:
@@ -42,7 +42,7 @@ class Helper:
 
     def _is_ready(self) -> bool:
         self._started += 1
-        # A session of its own: Ctrl-C at the terminal is for the recorder, which then says that this is the end.
+        # In a session of its own: Ctrl-C in the terminal ends the recorder, which then sends `end`.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mockrec.formats.parquet.helper", self._path, self._journal, *self._options],
             stdin=subprocess.PIPE,
@@ -56,25 +56,25 @@ class Helper:
         return self._process.stdout.readline() == b"ready\n"
 
     def convert(self, number: int) -> None:
-        """Segments up to this one will not change any more."""
-        if self._process is not None and not self._tell(f"closed {number}\n"):
+        """Convert the segments up to this one, which are closed."""
+        if self._process is not None and not self._send(f"closed {number}\n"):
             self._process.kill()
             self._process.wait()
             self._close_pipes()
         if self._process is None and self._started < _STARTS:
             self.start()
-            self._tell(f"closed {number}\n")
+            self._send(f"closed {number}\n")
 
     def finish(self, number: int) -> None:
-        """This is the last segment. Returns when the tables are complete and the journal is gone."""
+        """Convert the segments up to this last one. Returns when the tables are complete and the journal is removed."""
         while True:
             if self._process is None:
                 self.start()
             assert self._process is not None
-            if self._tell(f"closed {number}\nend\n"):
+            if self._send(f"closed {number}\nend\n"):
                 self._process.stdin.close()  # type: ignore[union-attr]
             code = self._process.wait()
-            if code == 0 or not self._journal.exists():  # what removes it is the last thing that is done
+            if code == 0 or not self._journal.exists():  # removing the journal is the last step
                 self._close_pipes()
                 return
             if self._started >= _STARTS or code > 0:
@@ -82,14 +82,14 @@ class Helper:
             self._close_pipes()
 
     def stop(self) -> None:
-        """Nothing was recorded."""
+        """End the process: no record was written."""
         if self._process is not None:
             self._process.stdin.close()  # type: ignore[union-attr]
             self._process.wait()
             self._close_pipes()
 
-    def _tell(self, text: str) -> bool:
-        """False when it is not there any more."""
+    def _send(self, text: str) -> bool:
+        """Write a line to the process. False if it has ended."""
         assert self._process is not None
         assert self._process.stdin is not None
         try:
@@ -100,15 +100,15 @@ class Helper:
         return True
 
     def _fail(self) -> None:
-        """Say what it said."""
+        """Raise an error with the last line of the process's stderr."""
         assert self._process is not None
         assert self._process.stderr is not None
-        said = self._process.stderr.read().decode("utf-8", "replace").strip()
+        output = self._process.stderr.read().decode("utf-8", "replace").strip()
         code = self._process.wait()
         self._close_pipes()
         if code == _EXISTS:
             raise OutputExistsError(self._path)
-        reason = said.rpartition("\n")[2] or f"the helper process ended with {code}"
+        reason = output.rpartition("\n")[2] or f"the helper process ended with {code}"
         if segments(self._journal):
             reason += f" (the recording is in {self._journal})"
         raise OutputError(self._path, reason)
@@ -121,7 +121,7 @@ class Helper:
                     if pipe is not None:
                         pipe.close()
                 except OSError:
-                    pass  # what it was not told is told to the next one
+                    pass  # the next process gets the lines that this one did not read
 
 
 def _run_after_traffic(pid: int) -> None:
@@ -130,4 +130,4 @@ def _run_after_traffic(pid: int) -> None:
         try:
             os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS))
         except OSError:
-            pass  # it has ended already, or the system does not want it: it works all the same
+            pass  # the process has ended, or the system does not allow it; the helper works at any priority

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mockrec.formats.files.reader import CHUNK, Source, open_source
+from mockrec.formats.files.reader import CHUNK
 from mockrec.formats.schema.errors import SessionError
+from mockrec.formats.sessions.inputs import Source, open_source
 
 LINES = b'{"seq":0,"type":"gap"}\n{"seq":1,"type":"gap"}\n'
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -257,7 +258,7 @@ def test_a_folder_that_may_not_be_entered(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(path: str) -> bool:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("mockrec.formats.files.reader.is_table_place", refuse)
+    monkeypatch.setattr("mockrec.formats.sessions.inputs.is_table_place", refuse)
     with pytest.raises(SessionError, match=r"^session/: Permission denied$"):
         open_source("session/")
 

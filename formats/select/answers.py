@@ -1,7 +1,7 @@
-"""Blocks of lines → for each line its type, its id and the answers to a plan's tests.
+"""Computes the answers to a plan's tests for each line of a session, a block of lines at a time.
 
-The quick way decodes a whole block at once. A block with a line that is not what the quick way expects (a bad
-line, a blank one, an object where mockrec writes none) is read again line by line.
+A whole block is decoded at once, only the needed fields of it. A block with a line that this decoder rejects (a bad or
+blank line, a value of another JSON type than mockrec writes) is read again line by line.
 """
 
 from __future__ import annotations
@@ -22,55 +22,54 @@ from mockrec.formats.sessions.blocks import Blocks
 
 @dataclass(slots=True)
 class ProbedRecord:
-    """What the slow way makes of a line: the same attributes as the quick way's objects."""
+    """A record that was read line by line, with the attributes of `NeededFields`."""
 
-    a0: str
-    """The type."""
-    a1: Any
-    """The id."""
+    type: str
+    id: Any
     bits: int
+    """The answers of its tests."""
 
 
 Answers: TypeAlias = tuple[list[Any], Callable[[Any], int]]
-"""An object for each record, with its type and id as `a0` and `a1`, and the function that answers the tests for it."""
+"""`NeededFields` or `ProbedRecord` for each record, and the function that returns the answers of one."""
 
 
 class Answerer:
-    """Answers a plan's tests for the lines of one session, in order."""
+    """Computes the answers of one session's lines, in order."""
 
     def __init__(self, plan: Plan, blocks: Blocks, context: Context) -> None:
         self.torn = ""
-        """Empty, or a sentence about the last line, which is cut off."""
+        """Empty, or a sentence about the last line, if that is cut off."""
         self.last_kind = ""
-        """The type of the last record."""
+        """The type of the last record that was read."""
         self._blocks = blocks
         self._typed = compile_typed(plan, context)
         self._predicate = compile_predicate(plan, context)
         self._offset = 0
 
     def __iter__(self) -> Iterator[tuple[bytes, Answers]]:
-        """Each block with the answers for its records; blank lines have none, nor has a torn last one.
+        """Each block with the answers of its records. Blank lines and a torn last line have no record.
 
         Raises `SessionError` for any other line that is no record.
         """
-        ahead = iter(self._blocks)
-        block = next(ahead, None)
+        blocks = iter(self._blocks)
+        block = next(blocks, None)
         while block is not None:
-            following = next(ahead, None)
-            answers = self._quickly(block) or self._slowly(block, last=following is None)
+            following = next(blocks, None)
+            answers = self._decode_block(block) or self._decode_each(block, last=following is None)
             self._offset += len(block)
             if answers[0]:
-                self.last_kind = answers[0][-1].a0
+                self.last_kind = answers[0][-1].type
             yield block, answers
             block = following
 
-    def _quickly(self, block: bytes) -> Answers | None:
+    def _decode_block(self, block: bytes) -> Answers | None:
         try:
             return self._typed.decode_lines(block), self._typed.bits
-        except (DecodeError, RecursionError):  # of values that are nested without end
+        except (DecodeError, RecursionError):  # RecursionError: values that are nested too deeply
             return None
 
-    def _slowly(self, block: bytes, *, last: bool) -> Answers:
+    def _decode_each(self, block: bytes, *, last: bool) -> Answers:
         records: list[ProbedRecord] = []
         lines = block.split(b"\n")
         for place, raw in enumerate(lines):
@@ -89,7 +88,7 @@ class Answerer:
         return records, _bits
 
     def _number(self, place: int) -> int:
-        """Lines are not counted as they pass, because that takes a good part of the time; only errors need it."""
+        """The number of a line in the session. Only errors need it: counting every line takes too much time."""
         return self._blocks.lines_before(self._offset) + place + 1
 
     def _bad(self, message: str, place: int) -> SessionError:
@@ -97,11 +96,11 @@ class Answerer:
 
 
 def lines_of(block: bytes, count: int, name: str) -> list[bytes]:
-    """The lines of a block that has so many records. Raises `SessionError` where that cannot be."""
+    """The lines of a block that has `count` records. Raises `SessionError` if it has another number of lines."""
     lines = block.split(b"\n")
     if len(lines) - (not lines[-1]) != count:
         lines = [line for line in lines if line.strip()]
-        # One more: a torn last line, which is no record.
+        # A torn last line is one more line, and no record.
         if len(lines) not in (count, count + 1):
             raise SessionError(name, "not every record is on a line of its own")
     return lines

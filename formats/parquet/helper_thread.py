@@ -1,7 +1,7 @@
-"""The thread that looks after the helper process, so that what is recorded never waits for it.
+"""The thread that controls the helper process, so that the recorder never waits for it.
 
-A helper takes half a second to start, and may be slow or have to be replaced; the recorder's writer only leaves the
-number of the segment that it has closed.
+A helper process takes half a second to start, may be slow, and may have to be replaced. The recorder's writer only puts
+the number of a closed segment into the thread's queue.
 """
 
 from __future__ import annotations
@@ -9,49 +9,49 @@ from __future__ import annotations
 import queue
 import threading
 
-from mockrec.formats.parquet.worker import Helper
+from mockrec.formats.parquet.helper_process import HelperProcess
 from mockrec.formats.schema.errors import FormatError, OutputError
 
 
-class Conductor:
-    """`convert` returns at once; what went wrong is raised by the next call of a method. Used by one thread."""
+class HelperThread:
+    """`convert` returns at once; the next call of a method raises its error. Used by one thread."""
 
-    def __init__(self, helper: Helper, name: str) -> None:
-        """`name` is the output, for errors."""
+    def __init__(self, helper: HelperProcess, name: str) -> None:
+        """`name` is the name of the output in errors."""
         self._helper = helper
         self._name = name
         self._closed: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        """Numbers of closed segments; None: there is nothing more to convert."""
+        """Numbers of closed segments; None ends the thread."""
         self._thread: threading.Thread | None = None
         self._failure: FormatError | None = None
 
     @property
     def pid(self) -> int | None:
-        """Of the helper process, while there is one."""
+        """The id of the helper process; None if there is none."""
         return self._helper.pid
 
     def convert(self, number: int) -> None:
-        """Segments up to this one will not change any more. Raises `OutputError`."""
+        """Convert the segments up to this one, which are closed. Raises `OutputError`."""
         self.check()
         self._closed.put(number)
         if self._thread is None:
-            # A daemon: a recorder that has to go does not wait for a helper, which ends by itself then.
+            # A daemon: a recorder that is killed does not wait for the helper, which then ends by itself.
             self._thread = threading.Thread(target=self._run, name="mockrec-parquet", daemon=True)
             self._thread.start()
 
     def check(self) -> None:
-        """Raises the `OutputError` with which the helper has given up."""
+        """Raise the `OutputError` with which the helper process has failed."""
         if self._failure is not None:
             raise self._failure
 
     def finish(self, number: int) -> None:
-        """This is the last segment. Returns when the tables are complete and the journal is gone."""
+        """Convert the segments up to this last one. Returns when the tables are complete and the journal is removed."""
         self._end()
         self.check()
         self._helper.finish(number)
 
     def stop(self) -> None:
-        """Nothing will be asked of the helper any more."""
+        """End the helper process without a result."""
         self._end()
         self._helper.stop()
 
@@ -68,6 +68,6 @@ class Conductor:
             except FormatError as error:
                 self._failure = error
                 return
-            except Exception as error:  # a thread that dies in silence would let the journal grow for ever
+            except Exception as error:  # if the thread ended without an error, the journal would grow for ever
                 self._failure = OutputError(self._name, f"{type(error).__name__}: {error}")
                 return
