@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 from mockrec.engine.redaction.edits import Edit, apply, find_edits
 from mockrec.engine.redaction.escapes import Unescaped
-from mockrec.engine.redaction.head_syntax import each_cookie, split_scheme
+from mockrec.engine.redaction.head_syntax import basic_credentials, each_cookie, split_scheme
 from mockrec.engine.redaction.json_strings import IN_STRING, STRING, Strings, text_of, unescaped
 from mockrec.engine.redaction.markup import is_meta, named_value, open_tag
 from mockrec.engine.redaction.names import AUTHORIZATION
@@ -251,7 +251,7 @@ class SecretFinder:
 
     def _authorization(self, value: str) -> str:
         scheme, space, secret = split_scheme(value)
-        plain = basic(secret) if scheme.lower() == "basic" else None
+        plain = basic_credentials(secret) if scheme.lower() == "basic" else None
         if plain is None:
             return f"{scheme}{space}{self.placeholder(secret)}"
         placeholder = self.placeholder(plain, secret)
@@ -392,15 +392,3 @@ class SecretFinder:
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
         return start, end, self.placeholder_for(data[start:end], text_of(data[start:end]))
-
-
-def basic(secret: str) -> str | None:
-    """Return `user:password` of Basic credentials (RFC 7617); None if they are not valid."""
-    import base64
-    import binascii
-
-    try:
-        plain = base64.b64decode(secret.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    return plain if ":" in plain else None

@@ -4,6 +4,8 @@ names and colons, bare line feeds and carriage returns, truncated lines. The log
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable
 from typing import Final
@@ -59,6 +61,15 @@ def split_scheme(value: str) -> tuple[str, str, str]:
         return "", "", value
     between = value[len(words[0]) : len(value) - len(words[1])]
     return words[0], between, words[1]
+
+
+def basic_credentials(credentials: str) -> str | None:
+    """Return `user:password` of Basic credentials (RFC 7617); None if they are not valid."""
+    try:
+        plain = base64.b64decode(credentials.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return plain if ":" in plain else None
 
 
 def each_cookie(value: str, redacted: Callable[[str], str]) -> str:
