@@ -92,4 +92,4 @@ def _with_marks(plan: Plan) -> Plan:
     from mockrec.engine.redaction.placeholders import Placeholders
     from mockrec.formats.query.rewritten import with_marks
 
-    return with_marks(plan, Placeholders.named(key).mark)
+    return with_marks(plan, Placeholders.from_passphrase(key).of)

@@ -48,7 +48,7 @@ def _print_of_marks(count: int, paths: Sequence[str]) -> None:
         return
     from mockrec.engine.redaction.placeholders import Placeholders
 
-    ours = Placeholders.named(key).key_id
+    ours = Placeholders.from_passphrase(key).key_id
     others = sorted({key for path in paths if (key := _key_of(path)) not in ("", ours)})
     if others:
         printing.note(

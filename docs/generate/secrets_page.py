@@ -1,4 +1,4 @@
-"""The page of what is secret by default: names, and tokens that identify themselves."""
+"""The page of what is secret by default: names, and tokens that are recognised without one."""
 
 from __future__ import annotations
 

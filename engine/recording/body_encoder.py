@@ -11,8 +11,9 @@ from mockrec.engine.recording.body_files import INLINE_BYTES, BodyFiles
 from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.backlog import Backlog, TooMuch
 from mockrec.engine.redaction.records import RAW_HEAD
-from mockrec.engine.redaction.redactor import Knows, Redactor, replaced_body
+from mockrec.engine.redaction.redactor import Redactor, replaced_body
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.multipart import header_parameter
 from mockrec.formats.content import codings as content
 from mockrec.formats.content.streaming import decoded_size
@@ -72,7 +73,9 @@ class BodyEncoder:
         """The redactor of the bodies."""
         return self._redactor
 
-    def whole(self, data: bytes, headers: dict[str, Any], side: str = "", owner: Knows | None = None) -> dict[str, Any]:
+    def whole(
+        self, data: bytes, headers: dict[str, Any], side: str = "", owner: SecretScope | None = None
+    ) -> dict[str, Any]:
         """Return the log form of a whole body, given as it was on the wire."""
         if not data:
             return EMPTY_BODY
@@ -83,7 +86,7 @@ class BodyEncoder:
         body: BodySnapshot,
         headers: dict[str, Any],
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         *,
         incomplete: bool = False,
     ) -> dict[str, Any]:
@@ -120,7 +123,7 @@ class BodyEncoder:
             file.abandon()
             return None
 
-    def message(self, kept: bytes, size: int, side: str = "", owner: Knows | None = None) -> dict[str, Any]:
+    def message(self, kept: bytes, size: int, side: str = "", owner: SecretScope | None = None) -> dict[str, Any]:
         """Return the log form of a WebSocket message of `size` bytes, of which `kept` are the first."""
         return self._form(kept[: self._limit], size, "", side, owner)
 
@@ -128,7 +131,7 @@ class BodyEncoder:
         self,
         data: bytes,
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         coding: str = "",
         content_type: str = "",
         before: bytes = b"",
@@ -138,11 +141,11 @@ class BodyEncoder:
         bytes before the chunk, logged already, which may contain the name of a secret value in the chunk."""
         return self._form(data[: self._limit], len(data), content_type, side, owner, coding, before)
 
-    def head(self, data: bytes, owner: Knows | None) -> dict[str, Any]:
+    def head(self, data: bytes, owner: SecretScope | None) -> dict[str, Any]:
         """Return the log form of a head that could not be parsed, with the bytes that were read after it."""
         return self._form(data[: self._limit], len(data), RAW_HEAD, "request", owner)
 
-    def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: Knows | None) -> dict[str, Any]:
+    def wire(self, data: bytes, headers: dict[str, Any], side: str, owner: SecretScope | None) -> dict[str, Any]:
         """Return the log form of a whole body with its content codings; decoded if it holds secrets."""
         return self._logged(data, len(data), headers, side, owner, mode="raw") if data else EMPTY_BODY
 
@@ -152,7 +155,7 @@ class BodyEncoder:
         size: int,
         headers: dict[str, Any],
         side: str,
-        owner: Knows | None,
+        owner: SecretScope | None,
         incomplete: bool = False,
         mode: str = "",
     ) -> dict[str, Any]:
@@ -198,7 +201,7 @@ class BodyEncoder:
         size: int,
         content_type: Any = "",
         side: str = "",
-        owner: Knows | None = None,
+        owner: SecretScope | None = None,
         coding: str = "",
         before: bytes = b"",
     ) -> dict[str, Any]:
@@ -220,7 +223,7 @@ class BodyEncoder:
             return self._in_file(record, self._files)
         return record
 
-    def _after(self, before: bytes, redacted: bytes, kind: str, side: str, owner: Knows | None) -> bytes:
+    def _after(self, before: bytes, redacted: bytes, kind: str, side: str, owner: SecretScope | None) -> bytes:
         """Return the part of a redacted text that follows `before`, which was logged already."""
         assert self._redactor is not None
         logged = self._redactor.body(before, kind, side, owner)

@@ -9,8 +9,9 @@ from typing import Any
 from mockrec.engine.recording.body_files import BodyFile
 from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch
 from mockrec.engine.redaction.holdback import HoldBack
-from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.wire.multipart import header_parameter
 from mockrec.formats.content import codings as content
 from mockrec.formats.content.streaming import ContentDecoder
@@ -46,7 +47,7 @@ class BodySpill:
         self._backlog = backlog
         self.waiting = 0
         """Pieces that are being redacted in the thread of the backlog."""
-        self.found = SecretScope()
+        self.found = DetachedScope()
         """The secrets of the exchange so far, and those found in this body."""
         self.found.known = known
         self._holdback = redactor.hold() if redactor is not None else None
@@ -124,7 +125,7 @@ class BodySpill:
             self._redactor.count += count
 
     def finish(
-        self, owner: Knows | None, *, incomplete: bool, redactor: Redactor | None = None
+        self, owner: SecretScope | None, *, incomplete: bool, redactor: Redactor | None = None
     ) -> dict[str, Any] | None:
         """Close the file and return the log form of the body, None if the file could not be written. `incomplete`: its
         end was not received. `owner` remembers the secrets that were found. Raises TooMuch if `redactor` is bounded and
@@ -140,7 +141,7 @@ class BodySpill:
             if redactor is not None:
                 redactor.count += count
         if owner is not None and self.found.known is not None:
-            learn(owner, self.found.known)
+            owner.remember(self.found.known)
         sha256 = self._file.finish()
         if sha256 is None:
             return None

@@ -116,7 +116,7 @@ class BodyChunkBatcher:
         """Write the bytes that are held back, except for a possible start of a known secret."""
         self._release = None
         known = self._exchange.known
-        secrets = () if known is None else tuple(known.marks)
+        secrets = () if known is None else tuple(known.placeholders)
         self._write(
             self._exchange, BodyChunk(self._kind, b"", clock.now(), False, False, self._holdback, known=secrets)
         )

@@ -18,7 +18,7 @@ from mockrec.engine.message.state import ExchangeState
 from mockrec.engine.message.target_uri import PLAIN, ConnectionContext, read_target_uri
 from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.envelope import Record, envelope
-from mockrec.engine.redaction.redactor import Knows
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.engine.wire.fault_phrases import fault_words
 from mockrec.engine.wire.parts import Fault, RawHeaders, RequestHead, ResponseHead, header_table
 from mockrec.engine.wire.request_line import target_text
@@ -95,7 +95,7 @@ def partial_request(
     bodies: BodyEncoder,
     timing: Mapping[str, Any],
     tags: Sequence[str],
-    owner: Knows | None = None,
+    owner: SecretScope | None = None,
 ) -> Record:
     """Return the `request` of a client-error: that of the exchange, or what could be read of it.
 

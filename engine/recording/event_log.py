@@ -12,10 +12,12 @@ from mockrec.engine import clock
 from mockrec.engine.recording.backpressure import Backpressure
 from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.envelope import Record
+from mockrec.engine.recording.owner import Owner
 from mockrec.engine.recording.record_cache import LogForm
-from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, TooMuch, Waits, completed
-from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.backlog import AT_ONCE, Backlog, BacklogOwner, TooMuch, completed
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import SecretScope
 from mockrec.formats.schema.events import DEFAULT_EVENTS, EVENT_TYPES
 
 ALWAYS = frozenset({"session-started", "session-ended", "gap"})
@@ -39,21 +41,6 @@ class Log(Protocol):
 
 class BoundedLog(Log, Backpressure, Protocol):
     """A log that can fall behind the traffic."""
-
-
-class Owner(Knows, Protocol):
-    """What a record belongs to. It remembers the secrets found in its records."""
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags of the record."""
-
-
-class NoExchange(SecretScope):
-    """The owner of a record that belongs to no exchange."""
-
-    __slots__ = ()
-    tags: tuple[str, ...] = ()
 
 
 def wanted_types(events: str | Iterable[str]) -> frozenset[str]:
@@ -97,7 +84,7 @@ class EventLog:
         # Tags may hold secrets (a client may have set them), and an expression of `record.redact` may match any field.
         redacted = redacted and not (owner.tags or self._looks_everywhere)
         # Most records need no more work: the owner knows no secrets, or only those of this head, where they have been
-        # replaced. (`learn` keeps the first object that it gets, until other secrets join it.)
+        # replaced. (`remember` keeps the first object that it gets, until other secrets join it.)
         if redacted and owner.known is own and not parts and not owner.waiting:
             self._write(record)
         else:
@@ -120,7 +107,7 @@ class EventLog:
 
     def add_later(
         self,
-        owner: Waits,
+        owner: BacklogOwner,
         record: Record,
         parts: Sequence[Part],
         redact: Callable[[Redactor, BodyEncoder], Record | None],
@@ -158,7 +145,7 @@ class EventLog:
         """Count the secrets of a shared log form in one more record, and let the owner remember them."""
         if self.redactor is not None:
             self.redactor.count += secrets.count
-        self.after_pending(owner, lambda: learn(owner, secrets))
+        self.after_pending(owner, lambda: owner.remember(secrets))
 
     def after_pending(self, owner: Owner, act: Callable[[], None]) -> None:
         """Call `act` when all records of the owner so far have been added."""
@@ -168,8 +155,8 @@ class EventLog:
             act()
 
 
-def _redact(redactor: Redactor, record: Record, owner: Knows, redacted: bool) -> Record:
+def _redact(redactor: Redactor, record: Record, owner: SecretScope, redacted: bool) -> Record:
     """Return the record without secrets, or if it is `redacted`, without those known to the owner. Raises TooMuch."""
     if not redacted:
         return redactor.record(record, owner)
-    return record if owner.known is None else redactor.spread(record, owner.known)
+    return record if owner.known is None else redactor.replace_known(record, owner.known)

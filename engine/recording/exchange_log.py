@@ -21,7 +21,7 @@ from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.recording.chunk_log import BodyChunkLog
 from mockrec.engine.recording.client_error import FaultyRequest, client_error_record, partial_request
 from mockrec.engine.recording.envelope import Record, envelope
-from mockrec.engine.recording.event_log import BoundedLog, EventLog, MakeBody, NoExchange, Part
+from mockrec.engine.recording.event_log import BoundedLog, EventLog, MakeBody, Part
 from mockrec.engine.recording.exchange_records import (
     add_outcome,
     information_record,
@@ -30,6 +30,7 @@ from mockrec.engine.recording.exchange_records import (
     trailer_fields,
 )
 from mockrec.engine.recording.logged_exchange import LoggedExchange
+from mockrec.engine.recording.owner import NoExchange
 from mockrec.engine.recording.record_cache import RecordCache
 from mockrec.engine.recording.websocket_log import WebSocketLog
 from mockrec.engine.redaction.backlog import Backlog, Later, TooMuch

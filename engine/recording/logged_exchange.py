@@ -8,14 +8,14 @@ from mockrec.engine.message.body import MessageBody
 from mockrec.engine.message.channel import ClientConnection
 from mockrec.engine.message.state import ExchangeState
 from mockrec.engine.message.target_uri import TargetUri
-from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.recording.owner import Owner
 from mockrec.engine.wire.parts import RequestHead
 
 if TYPE_CHECKING:
     from mockrec.engine.recording.chunk_batcher import BodyChunkBatcher
 
 
-class LoggedExchange(ExchangeState):
+class LoggedExchange(ExchangeState, Owner):
     """The state of an exchange, and the bookkeeping of `ExchangeLog`, which is the only one to change what is added
     here. A base class, not an object of its own: an exchange costs one allocation."""
 
@@ -25,7 +25,7 @@ class LoggedExchange(ExchangeState):
         self, head: RequestHead, target: TargetUri, client: ClientConnection, request_body: MessageBody
     ) -> None:
         ExchangeState.__init__(self, head, target, client, request_body)  # `super()` takes twice as long
-        self.known: SecretMap | None = None
+        self.known = None
         """The secrets found so far in its records; they are replaced in all later records of the exchange."""
         self.waiting = 0
         """How many of its records are being redacted in the thread of the `Backlog`."""

@@ -20,8 +20,9 @@ from mockrec.engine.message.target_uri import TargetUri
 from mockrec.engine.recording.body_encoder import EMPTY_BODY, LARGE, BodyEncoder
 from mockrec.engine.recording.envelope import Record
 from mockrec.engine.recording.logged_exchange import LoggedExchange
-from mockrec.engine.redaction.redactor import Knows, Redactor, SecretScope, learn
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.wire.parts import ResponseHead
 
 _MOST: Final = 512
@@ -113,7 +114,12 @@ class RecordCache:
         return None
 
     def body(
-        self, body: bytes, prepared: PreparedResponse | None, head: ResponseHead, owner: Knows, bodies: BodyEncoder
+        self,
+        body: bytes,
+        prepared: PreparedResponse | None,
+        head: ResponseHead,
+        owner: SecretScope,
+        bodies: BodyEncoder,
     ) -> Record:
         """Return the log form of a body that was sent whole; that of a prepared response is made once and kept with it.
 
@@ -123,18 +129,18 @@ class RecordCache:
             return bodies.whole(body, head.headers, "response", owner)
         form = prepared.log_form
         if not isinstance(form, LogForm):
-            found = SecretScope()
+            found = DetachedScope()
             fields = bodies.whole(body, head.headers, "response", found)
             prepared.log_form = LogForm(fields, found.known)
             if found.known is not None:
-                learn(owner, found.known)
+                owner.remember(found.known)
             return fields
         if "truncated" in form.fields:
             bodies.truncated += 1
         if form.secrets is not None:
             if bodies.redactor is not None:
                 bodies.redactor.count += form.secrets.count
-            learn(owner, form.secrets)
+            owner.remember(form.secrets)
         return form.fields
 
     def _holds_secrets_of(self, known: SecretMap | None, body: bytes, head: ResponseHead) -> bool:

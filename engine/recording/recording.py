@@ -95,7 +95,7 @@ class Recording:
     @property
     def redaction(self) -> Record | None:
         """The description of the redaction in the first record; None without redaction."""
-        return None if self.redactor is None else self.redactor.told
+        return None if self.redactor is None else self.redactor.description
 
     @property
     def redactions(self) -> int:

@@ -1,8 +1,8 @@
-"""Redaction that takes long, off the event loop: nobody waits for the secrets of somebody else's text.
+"""Long redactions, off the event loop: a large body of one exchange does not delay the others.
 
-What is short is redacted at once. What is not goes to one thread, in the order in which it came, and so does whatever
-else is recorded of the same exchange until then. The thread shares the interpreter with the loop, which gets it back
-within some milliseconds.
+Short texts are redacted at once. Long ones go to one thread, in the order of their arrival, and so do the later records
+of the same exchange until it has caught up. The thread shares the interpreter with the event loop, which gets it back
+within a few milliseconds.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from mockrec.engine import clock
 Record = dict[str, Any]
 
 AT_ONCE: Final = 16 * 1024
-"""Bytes that are redacted in the loop: some milliseconds, whatever they are."""
+"""Bytes that are redacted in the event loop: they take a few milliseconds, whatever they are."""
 MOST_WAITING: Final = 16 * 1024 * 1024
-"""Bytes that wait for the thread before traffic waits for it."""
+"""Bytes in the queue from which traffic has to wait for the thread."""
 
 
 class TooMuch(Exception):
-    """This takes too long for the loop. Whoever raises it has done nothing yet."""
+    """The redaction would take too long for the event loop. Raised before anything is changed."""
 
 
 class Later(dict[str, Any]):
-    """A part of a record that is made when the record is redacted, because it takes long: see `completed`."""
+    """A part of a record that is made only when the record is redacted, because it takes long; see `completed`."""
 
     def __init__(self, make: Callable[[Any], Record]) -> None:
-        """`make` gets the `BodyEncoder` to make it with."""
+        """`make` takes the `BodyEncoder` of the thread."""
         super().__init__()
         self.make = make
 
 
 def completed(record: Record, bodies: Any) -> Record:
-    """The record with everything in it that was to be made later."""
+    """Return the record with its `Later` parts made."""
     for key, item in record.items():
         if isinstance(item, Later):
             return completed({**record, key: item.make(bodies)}, bodies)
@@ -49,35 +49,36 @@ def completed(record: Record, bodies: Any) -> Record:
     return record
 
 
-class Waits(Protocol):
-    """What has redactions that are under way: an exchange, the session, a body on its way to the disk."""
+class BacklogOwner(Protocol):
+    """The owner of redactions in the backlog: an exchange, the session, a body on its way to the disk."""
 
     waiting: int
-    """How many; as long as there are any, what follows them waits as well."""
+    """Its redactions that are queued or under way. While there are any, its next records have to be queued too."""
 
 
 class Backlog:
-    """Of one event loop. The thread begins with the first work, and ends with `drain`'s caller's process."""
+    """The queue of long redactions of one event loop. Its thread starts with the first and ends with the process."""
 
     def __init__(self, pending: Callable[[int], None], leaves_out: Callable[[str], bool]) -> None:
-        """`pending` is told how many bytes more, or fewer, wait; `leaves_out` says whether a record of a type is left
-        out, because too much waits."""
+        """`pending` is called with the change of the bytes in the queue; `leaves_out` returns whether records of a type
+        are dropped at the moment, because the queue is too long."""
         self.leaves_out = leaves_out
         self._pending = pending
-        self._queue: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None], Waits, int]] = (
+        self._queue: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None], BacklogOwner, int]] = (
             queue.SimpleQueue()
         )
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        """What is to be done in the loop with what the thread has made."""
+        """Calls for the event loop, with the results of the thread."""
         self._thread: threading.Thread | None = None
         self._loop = asyncio.get_running_loop()
         self._count = 0
         self._idle: anyio.Event | None = None
         self.size = 0
-        """Bytes that wait."""
+        """Bytes in the queue."""
 
-    def put(self, owner: Waits, work: Callable[[], Any], done: Callable[[Any], None], size: int) -> None:
-        """Call `work` in the thread, and then `done` in the loop with what it returns."""
+    def put(self, owner: BacklogOwner, work: Callable[[], Any], done: Callable[[Any], None], size: int) -> None:
+        """Call `work` in the thread, and then `done` with its result in the event loop. `size`: the bytes that it
+        redacts."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="redaction", daemon=True)
             self._thread.start()
@@ -88,21 +89,21 @@ class Backlog:
         self._queue.put((work, done, owner, size))
 
     async def drain(self) -> None:
-        """Return when nothing waits any more."""
+        """Wait until the queue is empty and all results have been handed over."""
         while self._count:
             if self._idle is None or self._idle.is_set():
                 self._idle = anyio.Event()
             await self._idle.wait()
 
     def drain_now(self, until: float) -> bool:
-        """The same in another thread, while the event loop is held up; whether nothing waits by then (in the clock's
-        milliseconds)."""
+        """Do the same from another thread, while the event loop is blocked. Return False if the queue is not empty at
+        the time `until` (in milliseconds of `clock.now`)."""
         while self._count:
             try:
-                act = self._done.get(timeout=max(until - clock.now(), 0) / 1000)
+                call = self._done.get(timeout=max(until - clock.now(), 0) / 1000)
             except queue.Empty:
                 return False
-            act()
+            call()
         return True
 
     def _run(self) -> None:
@@ -111,36 +112,36 @@ class Backlog:
             try:
                 result = work()
             except BaseException as error:
-                self._tell(self._failed, error, owner, size)
+                self._post(self._failed, error, owner, size)
             else:
-                self._tell(self._finished, done, result, owner, size)
-            del work, done, owner  # not held until the next one comes
+                self._post(self._finished, done, result, owner, size)
+            del work, done, owner  # no references while waiting for the next
 
-    def _tell(self, act: Callable[..., None], *arguments: Any) -> None:
-        self._done.put(partial(act, *arguments))
+    def _post(self, call: Callable[..., None], *arguments: Any) -> None:
+        self._done.put(partial(call, *arguments))
         try:
-            self._loop.call_soon_threadsafe(self._act)
+            self._loop.call_soon_threadsafe(self._run_next)
         except RuntimeError:
-            pass  # the loop has ended: nobody waits any more
+            pass  # the event loop has ended: no caller waits for the result
 
-    def _act(self) -> None:
+    def _run_next(self) -> None:
         try:
-            act = self._done.get_nowait()
+            call = self._done.get_nowait()
         except queue.Empty:
-            return  # done by `drain_now`
-        act()
+            return  # `drain_now` has called it
+        call()
 
-    def _finished(self, done: Callable[[Any], None], result: Any, owner: Waits, size: int) -> None:
+    def _finished(self, done: Callable[[Any], None], result: Any, owner: BacklogOwner, size: int) -> None:
         try:
             done(result)
         finally:
-            self._left(owner, size)
+            self._removed(owner, size)
 
-    def _failed(self, error: BaseException, owner: Waits, size: int) -> None:
-        self._left(owner, size)
+    def _failed(self, error: BaseException, owner: BacklogOwner, size: int) -> None:
+        self._removed(owner, size)
         raise error
 
-    def _left(self, owner: Waits, size: int) -> None:
+    def _removed(self, owner: BacklogOwner, size: int) -> None:
         owner.waiting -= 1
         self._count -= 1
         self.size -= size

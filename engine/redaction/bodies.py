@@ -1,4 +1,4 @@
-"""Secrets in bodies, by what a body is: JSON, a form, a form in parts, or any text or bytes."""
+"""Secrets in bodies, searched by content type: JSON, URL-encoded form, multipart form, other text or bytes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _CODE = re.compile(r"html|xml|javascript|ecmascript|css|svg|typescript")
 
 
 def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: Policy) -> bytes:
-    """A whole body, or its beginning, with marks in the place of secrets."""
+    """Redact a whole body, or the beginning of one."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return finder.unescaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)
+        return finder.escaped(finder.patterns(finder.json(finder.pairs(data, form=True))), has_plus=True)
     if kind == "message/http":
-        data = redacted_head(data, finder.header, finder.mark)
+        data = redacted_head(data, finder.header, finder.placeholder)
     if kind.startswith("multipart/"):
-        return finder.free(data, pairs=False)
+        return finder.any_bytes(data, pairs=False)
     edits: list[Edit] = []
     kept: frozenset[int] = frozenset()
     value = _parsed(data, kind) if policy.paths or policy.kept_paths else None
     if value is not None:
         kept = frozenset(start for start, _ in selected(data, value, policy.kept_paths, finder.side))
         edits = [
-            (start, end, finder.mark(unescaped(data[start:end]), data[start:end].decode()).encode())
+            (start, end, finder.placeholder(unescaped(data[start:end]), data[start:end].decode()).encode())
             for start, end in selected(data, value, policy.paths, finder.side)
             if start not in kept
         ]
@@ -40,7 +40,7 @@ def redacted_body(data: bytes, content_type: str, finder: SecretFinder, policy: 
         return finder.patterns(finder.json(data, edits, kept))
     is_code = _CODE.search(kind) is not None
     is_json = "json" in kind
-    return finder.free(data, pairs=not is_code, lines=not (is_code or is_json))
+    return finder.any_bytes(data, pairs=not is_code, lines=not (is_code or is_json))
 
 
 def _parsed(data: bytes, kind: str) -> object:

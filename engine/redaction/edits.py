@@ -1,5 +1,5 @@
-"""Edits of bytes: what stands at one place is replaced. A text is gone through once, whatever it holds: the search goes
-on behind what was replaced, so that names in a value cost nothing.
+"""Edits of bytes: spans and what replaces them. A text is searched in one pass, whatever it holds: the search continues
+after the replaced span, so that names inside a value cost nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import Any
 from mockrec.engine.redaction.patterns import RegexMatch
 
 Edit = tuple[int, int, bytes]
-"""From, to, and what stands there instead."""
+"""Start, end, and the replacement."""
 
 
-def made(data: bytes, pattern: Any, edit: Callable[[RegexMatch, bytes], Edit | None]) -> list[Edit]:
-    """The edits that `edit` makes of the matches of a pattern of RE2, one behind the other.
+def find_edits(data: bytes, pattern: Any, edit: Callable[[RegexMatch, bytes], Edit | None]) -> list[Edit]:
+    """Return the edits that `edit` makes of the matches of an RE2 pattern, in one pass.
 
-    `edit` takes a time that grows with what it replaces; where it replaces nothing, with the match alone.
+    To keep that pass linear, the time of `edit` may grow only with the span that it replaces, or, if it replaces none,
+    with the match.
     """
     edits: list[Edit] = []
     position = 0
@@ -31,12 +32,12 @@ def made(data: bytes, pattern: Any, edit: Callable[[RegexMatch, bytes], Edit | N
 
 
 def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
-    """`edits` in the order of their beginnings; one that begins in another one is left out."""
+    """Apply edits, which are sorted by their starts; an edit that starts inside an earlier one is ignored."""
     pieces: list[bytes] = []
     at = 0
-    for start, end, mark in edits:
+    for start, end, replacement in edits:
         if start >= at:
-            pieces += (data[at:start], mark)
+            pieces += (data[at:start], replacement)
             at = end
     if not at:
         return data

@@ -1,6 +1,6 @@
-"""Texts with their escapes undone: those of URLs, of JSON, and of HTML, all at once, and where everything stood before.
+"""Texts with the escapes of URLs, JSON and HTML decoded, all at once, and the spans that they had before.
 
-It is for finding something, not for reading: what is undone too much is never written anywhere.
+They are searched, never written: it does no harm if too much is decoded.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LETTERS: Final = (
     r"%(?:25){0,2}(?:4[1-9A-Fa-f]|5[0-9Aa]|6[1-9A-Fa-f]|7[0-9Aa])|\\u00(?:4[1-9A-Fa-f]|5[0-9Aa]|6[1-9A-Fa-f]|7[0-9Aa])"
     r"|&#(?:[xX]0{0,4}(?:4[1-9A-Fa-f]|5[0-9Aa]|6[1-9A-Fa-f]|7[0-9Aa])|0{0,4}(?:6[5-9]|[78][0-9]|9[0-9]|1[01][0-9]|12[0-2]));"
 )
-"""A letter that nobody has to escape, in a name to hide it."""
+"""An escaped letter: no format requires it, so it may hide a name."""
 _PLAIN_ESCAPED: Final = _compiled(
     rf"(?:{LETTERS}|%(?:25){{0,2}}(?:3[0-9]|2[DdEe]|5[Ff]|7[Ee])|\\u00(?:3[0-9]|2[DdEe]|5[Ff]|7[Ee])"
     r"|&#(?:[xX]0{0,4}(?:3[0-9]|2[DdEe]|5[Ff]|7[Ee])|0{0,4}(?:4[5-9]|5[0-7]|95|126));)".encode()
@@ -44,13 +44,13 @@ _ANY_ESCAPED: Final = _compiled(rb"\\u[0-9A-Fa-f]{4}|\\/|%[0-9A-Fa-f]{2}|&#|&(?:
 
 
 def is_unusual(data: bytes, *, has_plain: bool) -> bool:
-    """Whether a value may stand in a text in a way that nobody foresees. `has_plain`: one of letters, digits and
-    `-._~`, which are escaped by those only who want to hide something."""
+    """Return whether a value may stand in a text in an escaped form that is not generated in advance. `has_plain`: a
+    value of letters, digits and `-._~`, which are escaped only to hide something."""
     return (_PLAIN_ESCAPED if has_plain else _ANY_ESCAPED).search(data) is not None
 
 
 class Unescaped:
-    """A text whose escapes are undone once, or again and again."""
+    """A text whose escapes are decoded, once or repeatedly."""
 
     __slots__ = ("_at", "_before", "_ends", "_raw", "data")
 
@@ -59,16 +59,16 @@ class Unescaped:
     ) -> None:
         self.data = data
         self._at = at
-        """Where what was escaped begins,"""
+        """Where each decoded escape begins in `data`,"""
         self._ends = ends
-        """and ends;"""
+        """and where it ends."""
         self._raw = raw
-        """and where it stood."""
+        """The span of each in the text before."""
         self._before = before
 
     @classmethod
     def of(cls, data: bytes, before: Unescaped | None = None, *, has_plus: bool = False) -> Unescaped:
-        """`has_plus`: `+` is a blank, as in forms and queries."""
+        """Decode the escapes of a text. `has_plus`: `+` is a space, as in forms and queries."""
         at: list[int] = []
         ends: list[int] = []
         raw: list[tuple[int, int]] = []
@@ -89,16 +89,16 @@ class Unescaped:
 
     @property
     def is_other(self) -> bool:
-        """Whether anything was escaped."""
+        """Whether the text had any escapes."""
         return bool(self._at)
 
     def again(self) -> Unescaped | None:
-        """Undone once more; None where nothing is escaped any more."""
+        """Decode once more; None if no escapes are left."""
         again = Unescaped.of(self.data, self)
         return again if again.is_other else None
 
     def raw(self, start: int, end: int) -> tuple[int, int]:
-        """Where it stood, what stands here from `start` to `end`."""
+        """Return the span in the original text of what is here from `start` to `end`."""
         first, last = self._raw_start(start), self._raw_end(end) if end > start else self._raw_start(start)
         return (first, last) if self._before is None else self._before.raw(first, last)
 
@@ -115,7 +115,7 @@ class Unescaped:
         return start + (3 * inside if end - start == 3 * (self._ends[number] - self._at[number]) else 0)
 
     def _raw_end(self, at: int) -> int:
-        """`at` is behind the last byte."""
+        """`at` is the end of the span, exclusive."""
         number = bisect_right(self._at, at - 1) - 1
         if number < 0:
             return at
@@ -131,7 +131,7 @@ def _undone(escape: bytes) -> bytes:
     if named is not None:
         return named
     if escape[:1] == b"%":
-        # The blank in JSON that stands in a form: `"a": "b"`.
+        # The space after the colon of JSON in a form: `"a": "b"`.
         return unquote_to_bytes(escape.replace(b"+", b" "))
     if escape[:2] == b"\\u":
         units = bytes.fromhex(escape.replace(b"\\u", b"").decode())

@@ -1,5 +1,5 @@
-"""Finds secrets in text of any kind, as bytes, and puts marks in their place: `"name": "value"`, `name=value`,
-`Name: value`, userinfo in URLs, JWTs, private keys, known tokens. What is not secret stays byte for byte.
+"""The search for secrets in bytes of any kind, which replaces them by placeholders: `"name": "value"`, `name=value`,
+`Name: value`, userinfo in URLs, JWTs, private keys, tokens of known kinds. Everything else stays byte for byte.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from functools import partial
 from operator import itemgetter
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from mockrec.engine.redaction.edits import Edit, apply, made
+from mockrec.engine.redaction.edits import Edit, apply, find_edits
 from mockrec.engine.redaction.escapes import Unescaped
-from mockrec.engine.redaction.head_syntax import each_cookie, split_scheme
+from mockrec.engine.redaction.head_syntax import basic_credentials, each_cookie, split_scheme
 from mockrec.engine.redaction.json_strings import IN_STRING, STRING, Strings, text_of, unescaped
 from mockrec.engine.redaction.markup import is_meta, named_value, open_tag
 from mockrec.engine.redaction.names import AUTHORIZATION
 from mockrec.engine.redaction.patterns import TOKEN, USER, Patterns, RegexMatch
-from mockrec.engine.redaction.placeholders import MARK, Placeholders
+from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import ANYWHERE, Policy
 from mockrec.engine.redaction.secret_map import SecretMap, bytes_of
 
@@ -26,11 +26,11 @@ _IN_SINGLE = re.compile(rb"([^'\\]*+(?:\\(?:.|\Z)[^'\\]*+)*+)(?:'|\Z)", re.DOTAL
 _BLANKS = re.compile(rb"[ \t]*")
 _CDATA = b"<![CDATA["
 _DEEPEST = 3
-"""How many times something may be escaped."""
+"""How many times a text may be escaped."""
 _QUOTED = re.compile(rb"""(\\*)(["'])""")
 _TO_AMPERSAND = re.compile(rb"[^&#\s\"'<>\\]*")
 _TO_SPACE = re.compile(rb"[^&\s\"'<>\\]*")
-_ENDS = b";,.)}]"  # of a sentence, or of what a value stands in
+_ENDS = b";,.)}]"  # the punctuation after a value: of a sentence, or a closing bracket
 _TO_LINE_END = re.compile(rb"[^\r\n]*")
 _WORD = re.compile(rb"[^\s\"',}]*")
 _TO_QUOTE = re.compile(rb"(?:=\"[^\r\n\"]*\"|[^\r\n\"'])*")
@@ -40,16 +40,18 @@ _WORDS_QUOTED = re.compile(rb'"' + IN_STRING, re.DOTALL)
 
 
 class SecretFinder:
-    """Redacts texts; what it replaces is told to `known`. One is made for each thing that is redacted."""
+    """Redacts one record or body, and adds the secrets that it replaces to `found`."""
 
-    __slots__ = ("_is_binary", "_marks", "_patterns", "_policy", "known", "side")
+    __slots__ = ("_is_binary", "_patterns", "_placeholders", "_policy", "found", "side")
 
-    def __init__(self, policy: Policy, marks: Placeholders, patterns: Patterns, known: SecretMap, side: str) -> None:
+    def __init__(
+        self, policy: Policy, placeholders: Placeholders, patterns: Patterns, found: SecretMap, side: str
+    ) -> None:
         """`side` is `request`, `response`, or empty."""
         self._policy = policy
-        self._marks = marks
+        self._placeholders = placeholders
         self._patterns = patterns
-        self.known = known
+        self.found = found
         self.side = side
         self._is_binary = False
 
@@ -59,59 +61,61 @@ class SecretFinder:
         """See `Policy.is_secret`."""
         return self._policy.is_secret(place, name, self.side)
 
-    def mark(self, value: str, *seen: str) -> str:
-        """What stands for a secret; `seen` is how it stood there, where that is another form."""
-        if not value or MARK.fullmatch(value) or self._policy.keeps_value(value, self.side):
+    def placeholder(self, value: str, *seen: str) -> str:
+        """Return the placeholder of a secret, and remember the secret. `seen` is the form in which it was found, if it
+        is another. Placeholders and values that the policy keeps are returned as they are."""
+        if not value or PLACEHOLDER.fullmatch(value) or self._policy.keeps_value(value, self.side):
             return seen[0] if seen else value
-        mark = self._marks.mark(value)
-        self.known.count += 1
-        self.known.add((value, *seen), mark)
-        return mark
+        placeholder = self._placeholders.of(value)
+        self.found.count += 1
+        self.found.add((value, *seen), placeholder)
+        return placeholder
 
-    def marked(self, data: bytes, value: str) -> bytes:
-        """What stands for a secret that stood there as `data`."""
+    def placeholder_for(self, data: bytes, value: str) -> bytes:
+        """Return the placeholder of a secret that was found in the form `data`."""
         seen = text_of(data)
-        return bytes_of(self.mark(value, seen))
+        return bytes_of(self.placeholder(value, seen))
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────
 
     def string(self, text: str) -> str:
-        """A text of which nothing is known."""
+        """Redact a text of unknown content."""
         data = bytes_of(text)
         if not (self._policy.texts or self._patterns.any.search(data)):
             return text
-        redacted = self.free(data)
+        redacted = self.any_bytes(data)
         return text if redacted == data else text_of(redacted)
 
-    def free(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
-        """`pairs`: whether `name=value` is looked for, which code is full of; `lines`: `Name: value` too.
+    def any_bytes(self, data: bytes, *, pairs: bool = True, lines: bool = True) -> bytes:
+        """Redact bytes of unknown content. `pairs`: search for `name=value`, which is common in code; `lines`: search
+        for `Name: value` too.
 
-        Images and archives hold everything that is short, `sid=` as well, by chance; what follows then is no text.
+        Images and archives contain every short sequence, such as `sid=`, by chance; no text follows it there.
         """
         self._is_binary = b"\0" in data
         for edits in self._passes(pairs=pairs, lines=lines):
             data = apply(data, edits(data))
-        return self.unescaped(self.patterns(data), pairs=pairs, lines=lines)
+        return self.escaped(self.patterns(data), pairs=pairs, lines=lines)
 
     def _passes(self, *, pairs: bool, lines: bool) -> list[Callable[[bytes], list[Edit]]]:
-        """What is looked for, one after the other."""
+        """Return the searches, in their order."""
         patterns = self._patterns
         passes: list[Callable[[bytes], list[Edit]]] = [
-            lambda data: made(data, patterns.part, self._part),
+            lambda data: find_edits(data, patterns.part, self._part),
             lambda data: self._json_edits(data, (), frozenset()),
-            lambda data: made(data, patterns.quoted, self._quoted_value),
-            lambda data: made(data, patterns.element, self._element),
+            lambda data: find_edits(data, patterns.quoted, self._quoted_value),
+            lambda data: find_edits(data, patterns.element, self._element),
             self._tags,
         ]
         if pairs:
-            passes.append(lambda data: made(data, patterns.pair, self._pair_value))
+            passes.append(lambda data: find_edits(data, patterns.pair, self._pair_value))
         if lines:
-            passes += [lambda data: made(data, patterns.line, self._line), self._said]
+            passes += [lambda data: find_edits(data, patterns.line, self._line), self._explanations]
         return passes
 
-    def unescaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
-        """The same in what is escaped as in URLs, JSON, or HTML: an URL in a query, JSON in a form, a name that
-        somebody hides. `has_plus`: `+` is a blank."""
+    def escaped(self, data: bytes, *, pairs: bool = True, lines: bool = False, has_plus: bool = False) -> bytes:
+        """Redact what is escaped as in URLs, JSON or HTML: a URL in a query, JSON in a form, a name that is escaped to
+        hide it. `has_plus`: `+` is a space."""
         for depth in range(_DEEPEST):
             if b"%" not in data and b"\\" not in data and b"&" not in data:
                 return data
@@ -126,43 +130,47 @@ class SecretFinder:
             for one in self._passes(pairs=pairs, lines=lines):
                 edits += one(text.data)
             edits += self._tokens(text.data)
-            raw = [(*text.raw(start, end), mark) for start, end, mark in edits if text.data[start:end] != mark]
+            raw = [
+                (*text.raw(start, end), placeholder)
+                for start, end, placeholder in edits
+                if text.data[start:end] != placeholder
+            ]
             raw.sort(key=itemgetter(0))
             data = apply(data, raw)
         return data
 
     def patterns(self, data: bytes) -> bytes:
-        """What is a secret wherever it stands."""
-        data = apply(data, made(data, USER, self._user))
+        """Redact what is a secret without a name: userinfo, tokens, matches of the policy's expressions."""
+        data = apply(data, find_edits(data, USER, self._user))
         data = apply(data, [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)])
         for one, expression in self._policy.texts:
             if one.is_about(self.side):
-                text = expression.sub(lambda found: self.mark(found[0]), text_of(data))
+                text = expression.sub(lambda found: self.placeholder(found[0]), text_of(data))
                 data = bytes_of(text)
         return data
 
     def _tokens(self, data: bytes) -> list[Edit]:
-        users = made(data, USER, self._user)
+        users = find_edits(data, USER, self._user)
         return users + [self._whole(token.start(), token.end(), data) for token in TOKEN.finditer(data)]
 
     # ── "name": "value" ────────────────────────────────────────────────────────────────────────────
 
     def json(self, data: bytes, edits: Iterable[Edit] = (), kept: frozenset[int] = frozenset()) -> bytes:
-        """Strings under secret names, also in lists; in JSON that is cut, in lines of JSON, in JSON inside strings.
+        """Redact strings under secret names, also in lists, truncated JSON, JSON Lines, and JSON inside strings.
 
-        `edits` are made as well; strings that begin at `kept` stay.
+        `edits` are applied too; strings that begin at one of `kept` stay.
         """
         return apply(data, self._json_edits(data, edits, kept))
 
     def _json_edits(self, data: bytes, edits: Iterable[Edit], kept: frozenset[int]) -> list[Edit]:
-        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.marked, kept)
+        strings = Strings(self._patterns.json, partial(self.is_secret, "json"), self.placeholder_for, kept)
         return sorted((*edits, *strings.edits(data)), key=itemgetter(0))
 
     # ── name=value ─────────────────────────────────────────────────────────────────────────────────
 
     def pairs(self, data: bytes, *, form: bool = False) -> bytes:
-        """Values of queries, forms, options and messages. `form`: nothing else is in it."""
-        return apply(data, made(data, self._patterns.pair, self._form_value if form else self._pair_value))
+        """Redact values in queries, forms, options and messages. `form`: the whole text is a form."""
+        return apply(data, find_edits(data, self._patterns.pair, self._form_value if form else self._pair_value))
 
     def _form_value(self, match: RegexMatch, data: bytes) -> Edit | None:
         if not self._names("form", match):
@@ -181,7 +189,7 @@ class SecretFinder:
             start = _BLANKS.match(data, start, limit).end()  # type: ignore[union-attr]
         if is_query:
             found = _TO_AMPERSAND.match(data, start, limit)
-            assert found is not None  # it matches nothing, too
+            assert found is not None  # it matches the empty string too
             return self._value(place, start, found.end(), data)
         quoted = _QUOTED.match(data, start, limit)
         if quoted is not None:
@@ -201,7 +209,7 @@ class SecretFinder:
         value = seen
         if place != ANYWHERE:
             value = value.replace(b"+", b" ")
-        return start, end, self.marked(seen, text_of(unquote_to_bytes(value)))
+        return start, end, self.placeholder_for(seen, text_of(unquote_to_bytes(value)))
 
     # ── Name: value ────────────────────────────────────────────────────────────────────────────────
 
@@ -213,7 +221,7 @@ class SecretFinder:
         before = data[match.start() : match.start(1)]
         at_line = before.strip(b" \t") in (b"\n", b"") and data[match.start(1) - 1 : match.start(1)] in (b"\n", b"")
         if data.startswith(b"expected ", start):
-            return None  # see `_said`
+            return None  # see `_explanations`
         limit = self._text_end(data, match.start(), start)
         quoted = _QUOTED.match(data, start, limit)
         if quoted is not None:
@@ -229,8 +237,8 @@ class SecretFinder:
         return start, start + len(value), bytes_of(self.header(name, text_of(value)))
 
     def header(self, name: str, value: str) -> str:
-        """The value of a header field; `name` in lower case."""
-        name = name.strip()  # as it was sent: `Authorization : Bearer x`
+        """Redact the value of a header field; `name` is in lower case."""
+        name = name.strip()  # as received: `Authorization : Bearer x`
         if self._policy.keeps("header", name, self.side):
             return value
         if name in AUTHORIZATION:
@@ -239,20 +247,20 @@ class SecretFinder:
             return ";".join([self._cookie(crumb) for crumb in value.split(";")])
         if name == "set-cookie":
             return each_cookie(value, self._cookie)
-        return self.mark(value) if self.is_secret("header", name) else self.string(value)
+        return self.placeholder(value) if self.is_secret("header", name) else self.string(value)
 
     def _authorization(self, value: str) -> str:
         scheme, space, secret = split_scheme(value)
-        plain = basic(secret) if scheme.lower() == "basic" else None
+        plain = basic_credentials(secret) if scheme.lower() == "basic" else None
         if plain is None:
-            return f"{scheme}{space}{self.mark(secret)}"
-        mark = self.mark(plain, secret)
-        if mark != secret:
-            # The parts may be seen elsewhere, and have marks of their own there.
+            return f"{scheme}{space}{self.placeholder(secret)}"
+        placeholder = self.placeholder(plain, secret)
+        if placeholder != secret:
+            # The password may appear elsewhere, with a placeholder of its own.
             password = plain.partition(":")[2]
             if password:
-                self.known.add((password,), self._marks.mark(password))
-        return f"{scheme}{space}{mark}"
+                self.found.add((password,), self._placeholders.of(password))
+        return f"{scheme}{space}{placeholder}"
 
     def _cookie(self, crumb: str) -> str:
         name, equals, value = crumb.partition("=")
@@ -263,10 +271,10 @@ class SecretFinder:
         if not bare or not self.is_secret("cookie", name.strip()):
             return crumb
         inner = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
-        return f"{name}{equals}{blank}{self.mark(inner, *(() if inner == bare else (bare,)))}"
+        return f"{name}{equals}{blank}{self.placeholder(inner, *(() if inner == bare else (bare,)))}"
 
     def _part(self, match: RegexMatch, data: bytes) -> Edit | None:
-        """A field of a form in parts (RFC 7578)."""
+        """A field of a multipart form (RFC 7578)."""
         if not self.is_secret("form", text_of(match.group(1) or match.group(2))):
             return None
         end = data.find(b"\n--", match.end() - 1)
@@ -274,13 +282,13 @@ class SecretFinder:
         return self._whole(match.end(), end, data)
 
     def _quoted_value(self, match: RegexMatch, data: bytes) -> Edit | None:
-        """`'name': 'value'` as Python, Ruby and PHP write it, `name: "value"` as GraphQL."""
+        """`'name': 'value'` as in Python, Ruby and PHP, `name: "value"` as in GraphQL."""
         if not self.is_secret("json", text_of(match.group(1) or match.group(2))):
             return None
         quote = data[match.end() - 1 : match.end()]
         string = (_IN_SINGLE if quote == b"'" else STRING).match(data, match.end())
-        assert string is not None  # it matches nothing, too
-        return string.start(1), string.end(1), self.marked(string[1], unescaped(string[1]))
+        assert string is not None  # it matches the empty string too
+        return string.start(1), string.end(1), self.placeholder_for(string[1], unescaped(string[1]))
 
     def _element(self, match: RegexMatch, data: bytes) -> Edit | None:
         """`<name>value</name>`, with CDATA or without."""
@@ -294,17 +302,19 @@ class SecretFinder:
         value = data[start : len(data) if end < 0 else end]
         start += len(value) - len(value.lstrip())
         value = value.strip()
-        return (start, start + len(value), self.marked(value, html.unescape(text_of(value)))) if value else None
+        return (
+            (start, start + len(value), self.placeholder_for(value, html.unescape(text_of(value)))) if value else None
+        )
 
     def _tags(self, data: bytes) -> list[Edit]:
-        """`<input name="…" value="…">`, in any order and with any quotes; the last one may be cut."""
-        edits = made(data, self._patterns.tag, lambda match, _: self._tag(match.group(0), match.start()))
+        """`<input name="…" value="…">`, in any order and with any quotes; the last tag may be truncated."""
+        edits = find_edits(data, self._patterns.tag, lambda match, _: self._tag(match.group(0), match.start()))
         start = open_tag(data, len(data))
         last = self._tag(data[start:], start) if start < len(data) else None
         return [*edits, last] if last is not None else edits
 
     def _tag(self, tag: bytes, at: int) -> Edit | None:
-        """The edit of a tag that begins `at` this place."""
+        """Return the edit of a tag that begins at `at`."""
         names, is_password, span = named_value(tag)
         if span is None or span[0] == span[1]:
             return None
@@ -312,15 +322,14 @@ class SecretFinder:
         if not is_password and not any(self.is_secret(place, html.unescape(text_of(name))) for name in names):
             return None
         value = tag[slice(*span)]
-        return at + span[0], at + span[1], self.marked(value, html.unescape(text_of(value)))
+        return at + span[0], at + span[1], self.placeholder_for(value, html.unescape(text_of(value)))
 
-    # ── others ─────────────────────────────────────────────────────────────────────────────────────
+    # ── explanations, URLs, tokens ─────────────────────────────────────────────────────────────────
 
-    def _said(self, data: bytes) -> list[Edit]:
-        """What explanations of rules and of misses quote."""
-
+    def _explanations(self, data: bytes) -> list[Edit]:
+        """Values that explanations of rules and of unmatched requests quote."""
         found: list[Edit] = []
-        at, search = 0, self._patterns.said.search
+        at, search = 0, self._patterns.explanation.search
         while (match := search(data, at)) is not None:
             at = match.end()
             words = text_of(match.group(1)).split(" ")
@@ -328,42 +337,42 @@ class SecretFinder:
             if not self.is_secret("cookie" if len(words) > 1 else "header", name) and name.lower() not in AUTHORIZATION:
                 continue
             if match.start(2) >= 0:
-                found.append((match.start(2), match.end(2), self._said_value(name, match.group(2))))
+                found.append((match.start(2), match.end(2), self._explained_value(name, match.group(2))))
                 continue
             line = _TO_LINE_END.match(data, at)
             assert line is not None
             found += [
-                (quoted.start(1), quoted.end(1), self._said_value(name, quoted[1]))
+                (quoted.start(1), quoted.end(1), self._explained_value(name, quoted[1]))
                 for quoted in _WORDS_QUOTED.finditer(data, at, line.end())
             ]
             at = line.end()
         return found
 
-    def _said_value(self, name: str, data: bytes) -> bytes:
+    def _explained_value(self, name: str, data: bytes) -> bytes:
         value = unescaped(data)
         if name.lower() in AUTHORIZATION:
             return bytes_of(self._authorization(value))
-        return self.marked(data, value)
+        return self.placeholder_for(data, value)
 
     def _user(self, match: RegexMatch, data: bytes) -> Edit | None:
-        """Name and password each have their own mark, so that the password's is that of other places."""
+        """User name and password have a placeholder each, so that the password has the same one as elsewhere."""
         if self._text_end(data, match.start(), match.start(1), match.end()) < match.end():
             return None
         if self._is_binary and match.end() - match.start(1) < _LEAST_IN_BYTES:
             return None
         parts = match.group(1).split(b":", 1)
-        marked = [self.marked(part, text_of(unquote_to_bytes(part))) for part in parts]
-        return match.start(1), match.end(1), b":".join(marked)
+        replaced = [self.placeholder_for(part, text_of(unquote_to_bytes(part))) for part in parts]
+        return match.start(1), match.end(1), b":".join(replaced)
 
     def _text_end(self, data: bytes, name: int, value: int, most: int | None = None) -> int:
-        """Where a value ends at the latest that is named from `name` on, before `most`: among bytes that are no text, a
-        text ends with the first of them. `value` itself where name and value are there by chance."""
+        """Return the limit of the value that begins at `value`, whose name begins at `name`; `most` at most. In binary
+        data, a text ends before the first byte that is not text. `value` itself if the name is there by chance."""
         end = len(data) if most is None else most
         if not self._is_binary:
             return end
         if _CONTROL.search(data, name, value):
             return value
-        # Piece by piece, so that it takes no longer than the text is.
+        # Piece by piece, so that the time grows with the text only, not with the data after it.
         start, size = value, 64
         while start < end:
             piece = data[start : min(end, start + size)]
@@ -374,7 +383,7 @@ class SecretFinder:
             except UnicodeDecodeError as error:
                 if control is not None or error.end < len(text) or start + len(text) == end:
                     return start + error.start
-                text = text[: error.start]  # a character goes on in the next piece
+                text = text[: error.start]  # a character continues in the next piece
             if control is not None:
                 return start + len(text)
             start += len(text)
@@ -382,16 +391,4 @@ class SecretFinder:
         return end
 
     def _whole(self, start: int, end: int, data: bytes) -> Edit:
-        return start, end, self.marked(data[start:end], text_of(data[start:end]))
-
-
-def basic(secret: str) -> str | None:
-    """`user:password` of Basic authentication (RFC 7617)."""
-    import base64
-    import binascii
-
-    try:
-        plain = base64.b64decode(secret.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    return plain if ":" in plain else None
+        return start, end, self.placeholder_for(data[start:end], text_of(data[start:end]))

@@ -1,5 +1,5 @@
-"""A body that comes in pieces, cut where no secret is cut: what may go on in the next piece is held back. One in UTF-16
-or UTF-32 is cut between characters, and looked at as UTF-8."""
+"""Streaming redaction: a body is cut only where no secret is cut. A tail that may be the beginning of a secret is held
+back for the next piece. UTF-16 and UTF-32 are cut between characters and searched as UTF-8."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from mockrec.engine.redaction.markup import open_tag
 from mockrec.engine.redaction.patterns import RegexMatch
-from mockrec.engine.redaction.wide_text import coding_of, encoded
+from mockrec.engine.redaction.wide_text import DECISIVE_BYTES, coding_of, encoded, is_undecided
 
 MOST_HELD: Final = 1024 * 1024
-"""A value that is longer than this is let go in parts."""
+"""Bytes that are held back at most: a longer value is released in parts."""
 _NAME = 4096
-"""Bytes behind the last separator that may be the beginning of a name or token; in more, they are none."""
+"""Bytes after the last separator that may be the beginning of a name or token; longer ones are not searched for."""
 _SEPARATORS = (b"\n", b"&", b",", b"}", b">")
 _OPENING = re.compile(rb'\s*(?:(\\*)"|(\[)|)')
 _LIST = re.compile(rb"[^\]]*\]")
@@ -27,47 +27,45 @@ _KEY_END = b"PRIVATE KEY-----"
 _BACKSLASH = ord("\\")
 _RUN = re.compile(rb"[A-Za-z0-9_.~=/+%\\-]+\Z")
 _PLAIN_RUN = re.compile(rb"[A-Za-z]?[a-z]{0,11}|[0-9]{1,6}")
-"""A run of letters or digits at the end that may be given out: no token is known by so little."""
+"""A run of letters or digits that may be released at the end: no token is recognised by a run as short as this."""
 _USER = re.compile(rb"[^\s\"'<>@]*[:@%][^\s\"'<>]*\Z")
-"""The beginning of what may be a user and a password, which only the @ behind them tells."""
+"""The beginning of what may be a user and a password, which are recognised only by the `@` after them."""
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
 _MOST_KNOWN: Final = 500
-"""Known secrets that the end of a text is compared with."""
-_TELLING: Final = 4
-"""Bytes that tell a coding."""
+"""Known secrets with which the end of a text is compared; with more, nothing is released early."""
 
 
 class HoldBack:
-    """Gives out what came, later."""
+    """Holds back the end of a body in pieces until it can be redacted on its own."""
 
     __slots__ = ("_any", "_coding", "_decoder", "_early", "_fresh", "_held", "_known", "_rest", "_size", "before")
 
     def __init__(self, any_secret: Any, known: Callable[[], Collection[str]] = tuple) -> None:
-        """`any_secret`: the expression that finds something in all that may hold a secret; `known`: the secrets of the
+        """`any_secret`: the expression that matches in every text with a secret; `known` returns the secrets of the
         session."""
         self._any = any_secret
         self._known = known
         self.before = b""
-        """What stands before what was given out last, and has to be looked at with it: it went out early."""
+        """The text before the last released piece, if that was released early: the two have to be searched together."""
         self._early = b""
-        """What stands before what is held in this way."""
+        """The text before `_held` that was released early."""
         self._held = b""
-        """What was looked at,"""
+        """Held back, and searched already."""
         self._fresh: list[bytes] = []
-        """and what has come since."""
+        """Pieces received since that search."""
         self._size = 0
         self._coding: str | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._rest = b""
-        """The first bytes, as long as they are too few to tell the coding."""
+        """The first bytes, while they are too few to detect the coding."""
 
     @property
     def coding(self) -> str:
-        """Of what is given out: UTF-16 or UTF-32, or empty."""
+        """The coding of the released pieces: UTF-16, UTF-32, or empty."""
         return self._coding or ""
 
     def feed(self, data: bytes) -> bytes:
-        """The next piece came: what of everything so far can be looked at on its own."""
+        """Take the next piece; return what of all pieces so far can be redacted on its own."""
         if self._coding != "":
             return self._feed_coded(data)
         return self._feed(data)
@@ -75,7 +73,7 @@ class HoldBack:
     def _feed_coded(self, data: bytes) -> bytes:
         if self._coding is None:
             data, self._rest = self._rest + data, b""
-            if len(data) < _TELLING and _may_be_coded(data):
+            if is_undecided(data):
                 self._rest = data
                 return b""
             self._coding = coding_of(data, is_whole=False)
@@ -88,20 +86,22 @@ class HoldBack:
         try:
             text = self._decoder.decode(data)
         except UnicodeDecodeError as error:
-            # `error` counts from what the decoder had kept.
+            # The position in `error` includes the bytes that the decoder had buffered.
             data = before + data
             text = data[: error.start].decode(self.coding, "surrogatepass")
             self._decoder = None
-            return self._given(self._feed(text.encode("utf-8", "surrogatepass")) + self._end()) + data[error.start :]
-        return self._given(self._feed(text.encode("utf-8", "surrogatepass")))
+            return (
+                self._in_coding(self._feed(text.encode("utf-8", "surrogatepass")) + self._end()) + data[error.start :]
+            )
+        return self._in_coding(self._feed(text.encode("utf-8", "surrogatepass")))
 
-    def _given(self, text: bytes) -> bytes:
+    def _in_coding(self, text: bytes) -> bytes:
         return encoded(text, self.coding) if self._coding else text
 
     def _feed(self, data: bytes) -> bytes:
         self._fresh.append(data)
         self._size += len(data)
-        # What is held is looked at again when as much has come since, so that many small pieces cost twice one look.
+        # The held text is searched again only when it has doubled: small pieces cost two searches of the whole at most.
         if self._size < len(self._held) and len(self._held) + self._size <= MOST_HELD:
             return b""
         held = self._end()
@@ -111,13 +111,13 @@ class HoldBack:
         return held[:cut]
 
     def release(self, known: Collection[str] = ()) -> bytes:
-        """Nothing has come for a while: everything but what may be the beginning of a secret. `known`: those of the
-        exchange.
+        """Release early, because no piece has arrived for a while: return everything but what may be the beginning of a
+        secret. `known`: the secrets of the exchange.
 
-        A name that goes out so is looked at again with the value that follows it (`before`).
+        A name that is released early is searched again with the value that follows it (`before`).
         """
         if self._coding != "":
-            return b""  # too few bytes came to tell, or it is UTF-16 or UTF-32
+            return b""  # too few bytes to detect the coding, or UTF-16 or UTF-32
         held = self._end()
         text, start = self.before + held, len(self.before)
         cut, safe = self._early_cut(text, (*self._known(), *known))
@@ -127,7 +127,8 @@ class HoldBack:
         return text[start:cut]
 
     def _early_cut(self, text: bytes, known: Collection[str]) -> tuple[int, int]:
-        """Where a text may be cut in the middle of a line, and from where on what is before that still counts."""
+        """Return where a text may be cut in the middle of a line, and where the part before the cut begins that has to
+        be searched again with what follows."""
         if len(known) > _MOST_KNOWN:
             return 0, 0
         run = _RUN.search(text)
@@ -149,24 +150,24 @@ class HoldBack:
         return cut, min(safe, cut)
 
     def is_coded(self, data: bytes) -> bool:
-        """Whether the next piece is, or may be, in UTF-16 or UTF-32, in which no expression finds anything."""
+        """Return whether the next piece is, or may be, in UTF-16 or UTF-32, which the expressions do not search."""
         if self._coding is None:
-            begin = (self._rest + data)[:_TELLING]
-            return len(begin) < _TELLING or coding_of(begin, is_whole=False) != ""
+            begin = (self._rest + data)[:DECISIVE_BYTES]
+            return len(begin) < DECISIVE_BYTES or coding_of(begin, is_whole=False) != ""
         return self._coding != ""
 
     @property
     def size(self) -> int:
-        """Bytes that are held."""
+        """Bytes that are held back."""
         return len(self._held) + self._size + len(self._rest)
 
     def end(self) -> bytes:
-        """Nothing more will come: the rest."""
+        """The body is complete: return the rest."""
         rest, self._rest = self._rest, b""
         if self._decoder is not None:
             rest += self._decoder.getstate()[0]  # a part of a character
             self._decoder.reset()
-        return self._given(self._end()) + rest
+        return self._in_coding(self._end()) + rest
 
     def _end(self) -> bytes:
         held = b"".join((self._held, *self._fresh))
@@ -185,19 +186,14 @@ class HoldBack:
             if match.start() >= cut:
                 break
             if not 0 <= ends.of(match) <= cut:
-                # The name may begin before what was found of it.
+                # The name may begin before the match.
                 before = max(held.rfind(separator, 0, match.start()) + 1 for separator in _SEPARATORS)
                 return open_tag(held, before)
         return cut
 
 
-def _may_be_coded(data: bytes) -> bool:
-    """Whether these few bytes may begin a text in UTF-16 or UTF-32: with a byte order mark, or with ASCII in it."""
-    return len(data) < 2 or b"\0" in data or data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
 def _overlap(text: bytes, secret: bytes) -> int:
-    """How many bytes at the end of a text are the beginning of a secret."""
+    """Return the number of bytes at the end of a text that are the beginning of a secret."""
     for size in range(min(len(secret) - 1, len(text)), 0, -1):
         if text.endswith(secret[:size]):
             return size
@@ -205,15 +201,15 @@ def _overlap(text: bytes, secret: bytes) -> int:
 
 
 class _Ends:
-    """Where values end in a text that is gone through from left to right. Many end at one place, which is looked for
-    once: a value that begins before the end of another one of its kind ends there as well."""
+    """Finds where values end, in a text that is searched from left to right. An end that many values share is searched
+    once: a value that begins before the end of another value of its kind ends there as well."""
 
     def __init__(self, held: bytes) -> None:
         self._held = held
         self._known: dict[object, int] = {}
 
     def of(self, match: RegexMatch) -> int:
-        """Where the value that belongs to a match ends; -1 if that has not come."""
+        """Return where the value that belongs to a match ends; -1 if its end has not arrived."""
         found, held, at = match.group(0), self._held, match.end()
         if found.startswith(b"-----BEGIN"):
             own = held.find(_KEY_END, match.start())
@@ -230,11 +226,11 @@ class _Ends:
         return self._matched(_TOKEN, at)
 
     def _value_end(self, start: int, bare: re.Pattern[bytes]) -> int:
-        """Where a value ends that begins here, `bare` if it has no quotes."""
+        """Return where the value that begins at `start` ends; `bare` matches one without quotes."""
         opening = _OPENING.match(self._held, start)
-        assert opening is not None  # it matches nothing, too
+        assert opening is not None  # it matches the empty string too
         start = opening.end()
-        if opening[1]:  # JSON in a string of JSON
+        if opening[1]:  # JSON in a JSON string
             quote = opening[1] + b'"'
             end = self._found(quote, start)
             return end + len(quote) if end >= 0 else -1
@@ -249,7 +245,7 @@ class _Ends:
         return end
 
     def _found(self, sign: bytes, start: int) -> int:
-        """Where it stands next, but for one behind a backslash."""
+        """Return where `sign` is next, ignoring those that follow a backslash."""
         known = self._known.get(sign, 0)
         if known < 0 or known > start:
             return known

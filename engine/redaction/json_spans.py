@@ -1,4 +1,5 @@
-"""Where strings stand in the text of JSON: what `json:PATH` selects has to be found in the text, not only the value."""
+"""The spans of strings in a JSON text: the values that `json:PATH` selects are replaced in the text, not in the parsed
+document."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|[\[\]{},:]', re.DOTALL)
 
 
 def selected(data: bytes, value: Any, paths: Sequence[tuple[Selector, Any]], side: str) -> list[Span]:
-    """The strings (without their quotes) that paths select in a JSON text whose value is `value`."""
+    """Return the spans of the strings (without quotes) that paths select in a JSON text; `value` is the parsed text."""
     wanted: set[Location] = set()
     for one, path in paths:
         if one.is_about(side):
@@ -32,14 +33,14 @@ def _locations(path: Any, value: Any) -> set[Location]:
 
     try:
         return {tuple(node.location) for node in path.find(value) if isinstance(node.value, str)}
-    except jsonpath_rfc9535.JSONPathError:  # nested deeper than the library goes
+    except jsonpath_rfc9535.JSONPathError:  # nested deeper than the library supports
         return set()
 
 
 def strings(data: bytes) -> Iterator[tuple[Location, Span]]:
-    """Every string that is a value, with where it is in the value and in the text. `data` is valid JSON."""
+    """Yield the location and the span of every string that is a value. `data` is valid JSON."""
     at: list[int | str] = []
-    """One entry a container around: the key, or the index."""
+    """For each enclosing container the current key or index."""
     is_key = False
     for token in _TOKEN.finditer(data):
         sign = token[0]

@@ -1,4 +1,4 @@
-"""Strings of JSON under secret names: in JSON that is cut, in its lines, in lists, in JSON inside strings of JSON."""
+"""JSON strings under secret names: in truncated JSON, in JSON Lines, in lists, in JSON inside JSON strings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockrec.engine.redaction.patterns import RegexMatch
 from mockrec.engine.redaction.secret_map import bytes_of
 
 IN_STRING = rb'([^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+)(?:"|\Z)'
-"""What stands behind an opening quote, and the closing one if it has come."""
+"""A string after its opening quote, with the closing quote unless it is truncated."""
 STRING = re.compile(IN_STRING, re.DOTALL)
 _LIST_TOKEN = re.compile(rb'"' + IN_STRING + rb"|[\[\]{}]", re.DOTALL)
 _COLON = re.compile(rb"\s*:")
@@ -21,19 +21,23 @@ _LIST, _OBJECT, _QUOTE = b'[{"'
 
 
 class Strings:
-    """Finds them in one pass."""
+    """Finds JSON strings under secret names in one pass."""
 
     def __init__(
-        self, names: Any, is_secret: Callable[[str], bool], mark: Callable[[bytes, str], bytes], kept: frozenset[int]
+        self,
+        names: Any,
+        is_secret: Callable[[str], bool],
+        placeholder: Callable[[bytes, str], bytes],
+        kept: frozenset[int],
     ) -> None:
-        """`names`: the pattern of a name up to its value; strings that begin at `kept` stay."""
+        """`names`: the pattern of a name up to its value. Strings that begin at one of `kept` stay."""
         self._names = names
         self._is_secret = is_secret
-        self._mark = mark
+        self._placeholder = placeholder
         self._kept = kept
 
     def edits(self, data: bytes) -> list[Edit]:
-        """In the order of where they begin, but for lists in lists."""
+        """Return the edits, sorted by their starts except for lists in lists."""
         found: list[Edit] = []
         at, search = 0, self._names.search
         while (match := search(data, at)) is not None:
@@ -41,7 +45,7 @@ class Strings:
         return found
 
     def _value(self, match: RegexMatch, data: bytes, found: list[Edit]) -> int:
-        """Add the edits of one value; where to go on."""
+        """Add the edits of one value to `found`; return where the search continues."""
         slashes, start = match.group(1), match.end()
         if match.group(3) != slashes or not self._is_secret(text_of(match.group(2))):
             return start
@@ -53,19 +57,19 @@ class Strings:
         if opening != b'"' or start + 1 in self._kept:
             return start
         string = STRING.match(data, start + 1)
-        assert string is not None  # it matches nothing, too
+        assert string is not None  # it matches the empty string too
         found.append(self._string(string))
         return string.end()
 
     def _string(self, string: re.Match[bytes]) -> Edit:
-        return string.start(1), string.end(1), self._mark(string[1], unescaped(string[1]))
+        return string.start(1), string.end(1), self._placeholder(string[1], unescaped(string[1]))
 
     def _list(self, start: int, data: bytes, found: list[Edit]) -> int:
-        """A list of secrets, up to its end, and what else is secret in it: objects in it have names of their own."""
+        """Add the edits of a list under a secret name; return where it ends. Objects in it have names of their own."""
         is_secret: list[bool] = []
-        """For each list and object around, whether its strings are."""
+        """For each enclosing list and object, whether its strings are secret."""
         is_named = True
-        """Whether the value that comes next has a secret name."""
+        """Whether the next value has a secret name."""
         for token in _LIST_TOKEN.finditer(data, start):
             sign = data[token.start()]
             if sign == _LIST:
@@ -90,7 +94,7 @@ class Strings:
         return len(data)
 
     def _escaped_value(self, slashes: bytes, start: int, data: bytes, found: list[Edit]) -> int:
-        """JSON in a string of JSON: each of its quotes stands behind so many backslashes."""
+        """Add the edit of a value of JSON in a JSON string: its quotes are preceded by these backslashes."""
         quote = slashes + b'"'
         if not data.startswith(quote, start):
             return start
@@ -102,12 +106,12 @@ class Strings:
         value = text_of(data[start:end])
         for _ in range(len(slashes).bit_length() + 1):
             value = unescaped(bytes_of(value))
-        found.append((start, end, self._mark(data[start:end], value)))
+        found.append((start, end, self._placeholder(data[start:end], value)))
         return end
 
 
 def unescaped(data: bytes) -> str:
-    """The value of a string of JSON, without its quotes; as it is where it is none."""
+    """Return the value of a JSON string, given without quotes; the text itself if it is not valid JSON."""
     if b"\\" not in data:
         return text_of(data)
     try:
@@ -117,5 +121,5 @@ def unescaped(data: bytes) -> str:
 
 
 def text_of(data: bytes) -> str:
-    """Any bytes as text, and back by `_bytes`."""
+    """Decode any bytes to text; `bytes_of` is the inverse."""
     return data.decode("utf-8", "surrogateescape")

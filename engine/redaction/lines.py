@@ -1,4 +1,4 @@
-"""Redaction of a session that has been recorded already, line by line."""
+"""Redaction of a recorded session, line by line."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import Any
 
 import orjson
 
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.formats.files.jsonl import encode_lines
 
 _MOST_REMEMBERED = 10_000
-"""Exchanges of which it is known what was secret in them; the ones that were not heard of for longest are forgotten."""
+"""Exchanges whose secrets are remembered; those without a record for the longest time are forgotten."""
 
 
 class LineRedactor:
-    """Redacts lines as the recorder would have done. Bodies have to be in the lines, not beside them."""
+    """Redacts lines as the recorder would have done. The lines have to contain the bodies, not refer to files."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         redactor = Redactor.of("default", environment)
         assert redactor is not None
         self._redactor = redactor
-        self._holders: OrderedDict[str, SecretScope] = OrderedDict()
+        self._scopes: OrderedDict[str, SecretScope] = OrderedDict()
 
     def line(self, line: bytes) -> bytes:
-        """A line without its end. What is no record stays as it is, for others to say so."""
+        """Redact a line, which has no line break at its end. One that is not a record is returned as it is; the reader
+        of the session reports it."""
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -37,21 +39,21 @@ class LineRedactor:
         if kind == "session-started":
             if _mode(record) == "default":
                 raise ValueError("it is redacted already")
-            record["redaction"] = redactor.told
-        redacted = redactor.record(record, self._holder(record))
+            record["redaction"] = redactor.description
+        redacted = redactor.record(record, self._scope(record))
         if kind == "session-ended":
             redacted["redactions"] = redactor.count
         return encode_lines((redacted,))[:-1]
 
-    def _holder(self, record: dict[str, Any]) -> SecretScope | None:
+    def _scope(self, record: dict[str, Any]) -> SecretScope | None:
         identity = record.get("id")
         if not isinstance(identity, str):
             return None
-        holder = self._holders.pop(identity, None) or SecretScope()
-        self._holders[identity] = holder
-        if len(self._holders) > _MOST_REMEMBERED:
-            self._holders.popitem(last=False)
-        return holder
+        scope = self._scopes.pop(identity, None) or DetachedScope()
+        self._scopes[identity] = scope
+        if len(self._scopes) > _MOST_REMEMBERED:
+            self._scopes.popitem(last=False)
+        return scope
 
 
 def _mode(record: dict[str, Any]) -> object:

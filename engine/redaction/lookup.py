@@ -1,4 +1,4 @@
-"""Many values looked for at once: one pass over a text, however many they are (Aho and Corasick, 1975)."""
+"""Search for many values at once: one pass over a text for any number of them (Aho and Corasick, 1975)."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 Span = tuple[int, int, bytes]
-"""From, to, and the mark that belongs there."""
+"""Start, end, and the placeholder for it."""
 
 _UNTIL_BUILT: Final = 768
-"""KiB of text times values: what is searched for each value on its own before an automaton is built."""
+"""KiB of text times values that are searched value by value before an automaton is built."""
 _BUILT_AT_ONCE: Final = 4
-"""Bytes of values for whose nodes an automaton takes as long as a value to be looked for in a KiB."""
+"""Bytes of values whose nodes take an automaton as long to build as the search for one value in a KiB takes."""
 
 
 class Lookup:
-    """Finds values in bytes. Its automaton is built when it is worth it: most are asked a few times."""
+    """Finds values in bytes. Its automaton is built only when it pays: most look-ups are used a few times."""
 
-    __slots__ = ("_automaton", "_least", "_marks", "_searched", "_values")
+    __slots__ = ("_automaton", "_least", "_placeholders", "_searched", "_values")
 
-    def __init__(self, marks: Mapping[bytes, bytes]) -> None:
-        """Value → mark."""
-        ordered = sorted(marks, key=len, reverse=True)
+    def __init__(self, placeholders: Mapping[bytes, bytes]) -> None:
+        """`placeholders`: value → placeholder."""
+        ordered = sorted(placeholders, key=len, reverse=True)
         self._values = ordered
-        self._marks = [marks[value] for value in ordered]
+        self._placeholders = [placeholders[value] for value in ordered]
         self._least = max(_UNTIL_BUILT, sum(map(len, ordered)) // _BUILT_AT_ONCE)
-        """What `_searched` has to be: a value of 15 KB that is looked for in one head is not worth its 15,000 nodes."""
+        """The `_searched` at which an automaton pays: the search of one head for a value of 15 KB is not worth 15,000
+        nodes."""
         self._searched = 0
         self._automaton: Any = None
 
     def occurs(self, data: bytes) -> bool:
-        """Whether one of them is in it."""
+        """Return whether the text contains one of the values."""
         if self._is_worth_it(data):
             return bool(self._found(data))
         return any(value in data for value in self._values)
 
     def spans(self, data: bytes) -> list[Span]:
-        """Where they stand, from left to right; of those that begin at one place, the longest."""
+        """Return the spans of the values, from left to right; of values that begin at the same place, the longest."""
         if not self.occurs(data):
             return []
         found = self._found(data) if self._is_worth_it(data) else self._found_each(data)
-        return [(start, end, self._marks[number]) for number, start, end in found]
+        return [(start, end, self._placeholders[number]) for number, start, end in found]
 
     def replaced(self, data: bytes) -> tuple[bytes, int]:
-        """With marks in their place, and how many those are."""
+        """Return the text with placeholders for the values, and how many there are."""
         count = 0
         if self._is_worth_it(data):
-            spans = [(start, end, self._marks[number]) for number, start, end in self._found(data)]
+            spans = [(start, end, self._placeholders[number]) for number, start, end in self._found(data)]
             return (spliced(data, spans), len(spans)) if spans else (data, 0)
-        for value, mark in zip(self._values, self._marks, strict=True):
+        for value, placeholder in zip(self._values, self._placeholders, strict=True):
             if value in data:
                 count += data.count(value)
-                data = data.replace(value, mark)
+                data = data.replace(value, placeholder)
         return data, count
 
     def _is_worth_it(self, data: bytes) -> bool:
@@ -67,16 +68,16 @@ class Lookup:
             self._automaton = ahocorasick_rs.BytesAhoCorasick(
                 self._values,
                 matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
-                # A DFA, which the library takes for few values, takes the square of a length like `AAAA…` to build.
+                # A DFA, the library's default for few values, takes quadratic time to build for a value like `AAAA…`.
                 implementation=ahocorasick_rs.Implementation.ContiguousNFA,
             )
         found: list[tuple[int, int, int]] = self._automaton.find_matches_as_indexes(data)
         return found
 
     def _found_each(self, data: bytes) -> list[tuple[int, int, int]]:
-        """The same without an automaton: each value is looked for on its own."""
+        """Find the values without an automaton: each is searched on its own."""
         upcoming = [(at, number) for number, value in enumerate(self._values) if (at := data.find(value)) >= 0]
-        heapq.heapify(upcoming)  # by place, then the longest: they are in that order
+        heapq.heapify(upcoming)  # by place, then the longest first, as `_values` is sorted
         found: list[tuple[int, int, int]] = []
         end = 0
         while upcoming:
@@ -91,12 +92,13 @@ class Lookup:
 
 
 def spliced(data: bytes, spans: list[Span]) -> bytes:
-    """`data` with marks in the place of spans, which stand in their order and apart."""
+    """Return `data` with the spans, which are sorted, replaced by their placeholders; a span that starts in an earlier
+    one is ignored."""
     pieces: list[bytes] = []
     at = 0
-    for start, end, mark in spans:
+    for start, end, placeholder in spans:
         if start >= at:
-            pieces += (data[at:start], mark)
+            pieces += (data[at:start], placeholder)
             at = end
     pieces.append(data[at:])
     return b"".join(pieces)

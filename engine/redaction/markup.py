@@ -1,4 +1,4 @@
-"""The values that HTML gives to names: `<input name="csrf" value="…">`, `<meta name="csrf-token" content="…">`."""
+"""Names and values in HTML attributes: `<input name="csrf" value="…">`, `<meta name="csrf-token" content="…">`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _OPEN: Final = re.compile(
     rb"""<(?i:input|meta|button)[\s/](?:[^<>"']++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+\Z""", re.DOTALL
 )
 LONGEST_OPEN: Final = 4096
-"""Bytes of a tag at the end of a text that is not closed, because the text was cut or goes on later."""
+"""Bytes of the longest unclosed tag that is searched at the end of a text, which may be truncated or a piece."""
 _BEGIN: Final = re.compile(rb"<(?i:input|meta|button)[\s/]")
 _BEGUN: Final = re.compile(rb"<[A-Za-z]{0,6}\Z")
-"""What may become one."""
+"""The beginning of what may become such a tag."""
 _LONGEST_BEGUN: Final = 7
 _NAMES: Final = (b"name", b"property", b"itemprop", b"id")
-"""Attributes that name the value, the surest first."""
+"""Attributes that name the value, the most reliable first."""
 
 Span = tuple[int, int]
 
 
 def named_value(tag: bytes) -> tuple[list[bytes], bool, Span | None]:
-    """The names in a tag, whether it is an input for passwords, and where in it the value is (None: it has none).
+    """Return the names in a tag, whether it is an input for passwords, and the span of the value (None: no value).
 
-    A repeated attribute counts once, as in HTML (13.2.5.33): the first one.
+    Of a repeated attribute the first counts, as in HTML (13.2.5.33).
     """
     spans: dict[bytes, Span] = {}
     for found in _ATTRIBUTE.finditer(tag):
@@ -39,12 +39,12 @@ def named_value(tag: bytes) -> tuple[list[bytes], bool, Span | None]:
 
 
 def is_meta(tag: bytes) -> bool:
-    """Whether it is a `meta` element, which is no field of a form."""
+    """Return whether the tag is a `meta` element, which is not a field of a form."""
     return tag[1:5].lower() == b"meta"
 
 
 def open_tag(text: bytes, end: int) -> int:
-    """Where the last of these tags before `end` begins, if it is not closed there; otherwise `end`."""
+    """Return where the last of these tags before `end` begins, if it is not closed there; otherwise `end`."""
     tags = list(_BEGIN.finditer(text, max(0, end - LONGEST_OPEN), end))
     if tags and _OPEN.match(text, tags[-1].start(), end):
         return tags[-1].start()

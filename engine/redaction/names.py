@@ -1,8 +1,8 @@
-"""Which names are secret by default: `password`, `accessToken`, `X-Api-Key`, and never `max_tokens`.
+"""Which names are secret by default: `password`, `accessToken`, `X-Api-Key`, but not `max_tokens`.
 
-Among them are those that others hide by default and that cannot mean anything else: Rails (`filter_parameters`), Django
+They include the unambiguous names that other tools hide by default: Rails (`filter_parameters`), Django
 (`SafeExceptionReporterFilter`), Sentry (data scrubbing), OpenTelemetry (semantic conventions of URLs), Cloudflare's HAR
-sanitizer. docs/redaction.md lists them; a test holds both together.
+sanitizer. docs/redaction.md lists them; a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-# Letters alone: case changes and everything else end a word, so that `user[password1]` ends with `password`.
+# Only letters: a change of case and any other character end a word, so that the last word of `user[password1]` is
+# `password`.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 WORDS: Final = (
@@ -32,9 +33,9 @@ PAIRS: Final = (
 )
 """or if its last two words, or its last word, make one of these: `api_key`, `apiKey`, `apikey`;"""
 ENDINGS: Final = ("password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "privatekey")
-"""or if its last word ends with one of these, which no other word does: `dbpassword`, `csrftoken`."""
+"""or if its last word ends with one of these, as no other word does: `dbpassword`, `csrftoken`."""
 FIELDS: Final = ("assertion", "pass", "ticket")
-"""Secret in queries and forms alone, elsewhere words of other things: `assertion` of JSON says what a test expects."""
+"""Secret only in queries and forms. Elsewhere they mean other things: `assertion` in JSON is what a test expects."""
 
 _LAST = frozenset(WORDS) | {first + second for first, second in PAIRS}
 _LAST_TWO = frozenset(PAIRS)
@@ -42,11 +43,11 @@ _FIELD_PLACES = ("query", "form")
 _LONGEST = 200
 
 AUTHORIZATION: Final = frozenset({"authorization", "proxy-authorization"})
-"""Headers whose value is secret but for its scheme."""
+"""Headers whose value is secret except for its scheme."""
 
 
 def is_secret_name(name: str, place: str = "") -> bool:
-    """Whether a header, field or key of this name holds a secret. `place` is that of a selector: `query`, `form`, …"""
+    """Return whether a header, field or key of this name holds a secret. `place` is a selector's: `query`, `form`, …"""
     return len(name) <= _LONGEST and _judged(name, place in _FIELD_PLACES)
 
 

@@ -70,8 +70,8 @@ class Policy:
         return any(_names(one, place, lower, side) for one in self._add)
 
     @property
-    def told(self) -> dict[str, list[str]]:
-        """Return the selectors as `session-started` has them: without expressions, which may contain a secret."""
+    def description(self) -> dict[str, list[str]]:
+        """The selectors as `session-started` has them: without expressions, which may contain a secret."""
         given = {"add": self.add, "keep": self.keep}
         return {key: [_shown(text) for text in texts] for key, texts in given.items() if texts}
 

@@ -1,8 +1,9 @@
-"""Redaction: secrets in records become marks before anything is written, shown or given to callbacks. Only the log is
-changed, never the traffic.
+"""Redaction: secrets in records become placeholders before anything is written, shown or given to callbacks. Only the
+log is changed, never the traffic.
 
-Most records hold no secret, so each is asked with one expression first, and what clients and rules repeat is looked at
-once (see `recording/exchange_log.py`). Only where that finds something, a record is gone through field by field.
+Most records hold no secret, so one expression searches each record first, and heads that clients and rules repeat are
+searched once (see `recording/record_cache.py`). Only a record in which that expression matches is searched field by
+field.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -24,7 +25,8 @@ from mockrec.engine.redaction.patterns import Patterns
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.records import RecordRedactor, side_of
-from mockrec.engine.redaction.secret_map import LEAST_SPREAD, SecretMap
+from mockrec.engine.redaction.secret_map import SHORTEST_KNOWN, SecretMap
+from mockrec.engine.redaction.secret_scope import DetachedScope, SecretScope
 from mockrec.engine.redaction.substitution import SecretReplacer
 from mockrec.engine.redaction.wide_text import coding_of, decoded, encoded
 from mockrec.formats.files.jsonl import encode_lines
@@ -35,91 +37,68 @@ Record = dict[str, Any]
 KEY_VARIABLE = "MOCKREC_REDACT_KEY"
 
 
-class Knows(Protocol):
-    """What remembers the secrets that were found in it, so that they are replaced wherever else they appear."""
-
-    known: SecretMap | None
-    waiting: int
-    """Redactions of it that are under way elsewhere; see `Backlog`."""
-
-
-class SecretScope:
-    """What is found in one thing."""
-
-    __slots__ = ("known", "waiting")
-
-    def __init__(self) -> None:
-        self.known: SecretMap | None = None
-        self.waiting = 0
-
-
-def learn(owner: Knows, found: SecretMap) -> None:
-    """Remember what was found."""
-    if found or owner.known is None:
-        owner.known = found if owner.known is None else owner.known.joined(found)
-
-
 class Redactor:
     """Redacts records, bodies and texts of one session."""
 
-    def __init__(self, policy: Policy, marks: Placeholders, values: Iterable[str] = ()) -> None:
-        """`values` are secret wherever they appear: those of the environment that a rule file uses."""
+    def __init__(self, policy: Policy, placeholders: Placeholders, values: Iterable[str] = ()) -> None:
+        """`values` are secret wherever they appear: the environment variables that a rule file uses."""
         self.count = 0
         """Secrets that were replaced."""
         self.most: int | None = None
-        """Bytes of a record or body in which anything is replaced at once; for more, `TooMuch` is raised."""
+        """Bytes of the longest record or body with secrets that is redacted; for a longer one, `TooMuch` is raised."""
         self._policy = policy
-        self._marks = marks
+        self._placeholders = placeholders
         self._patterns = Patterns(policy.names)
         self._find = self._patterns.any.search
         self.looks_everywhere = bool(policy.texts)
-        """Whether everything has to be gone through: an expression may find anything."""
+        """Whether every text has to be searched: an expression of the policy may match anything."""
         self._session = SecretMap()
-        self.learn_values(values)
+        self.remember_values(values)
 
     @classmethod
     def of(
         cls, setting: object, environment: Mapping[str, str], values: Iterable[str] = (), key: bytes | None = None
     ) -> Redactor | None:
-        """As `record.redact` says: `default`, `none`, or a mapping with `add` and `keep`. Raises ValueError.
+        """Make the redactor that `record.redact` asks for: `default`, `none` (returns None), or a mapping with `add`
+        and `keep`. Raises ValueError.
 
-        `key` is for marks where no variable says one; without it, one that is not used twice.
+        `key` makes the placeholders if the environment has no key; without both, the key is random.
         """
         if setting == "none":
             return None
         given = setting if isinstance(setting, Mapping) else {}
-        named = environment.get(KEY_VARIABLE)
-        marks = Placeholders.named(named) if named else Placeholders(key or os.urandom(32))
-        return cls(Policy(given.get("add", ()), given.get("keep", ())), marks, values)
+        passphrase = environment.get(KEY_VARIABLE)
+        placeholders = Placeholders.from_passphrase(passphrase) if passphrase else Placeholders(key or os.urandom(32))
+        return cls(Policy(given.get("add", ()), given.get("keep", ())), placeholders, values)
 
-    def learn_values(self, values: Iterable[str]) -> None:
-        """Further values that are secret wherever they appear in the session."""
+    def remember_values(self, values: Iterable[str]) -> None:
+        """Replace these values too, wherever they appear in the session."""
         found = SecretMap()
         for value in values:
-            if len(value) >= LEAST_SPREAD and not self._policy.keeps_value(value, ""):
-                found.add((value,), self._marks.mark(value))
+            if len(value) >= SHORTEST_KNOWN and not self._policy.keeps_value(value, ""):
+                found.add((value,), self._placeholders.of(value))
         self._session = self._session.joined(found)
 
     def unbounded(self) -> Redactor:
-        """The same, for any size, with a count of its own: for another thread."""
+        """Return a copy for another thread: without a limit of size, and with a count of its own."""
         other = copy(self)
         other.count, other.most = 0, None
         return other
 
     @property
-    def told(self) -> Record:
-        """What the first record says."""
-        return {"mode": "default", "keyId": self._marks.key_id, **self._policy.told}
+    def description(self) -> Record:
+        """The redaction in force, as the first record of the session describes it."""
+        return {"mode": "default", "keyId": self._placeholders.key_id, **self._policy.description}
 
     # ── records ────────────────────────────────────────────────────────────────────────────────────
 
-    def record(self, record: Record, owner: Knows | None = None, side: str | None = None) -> Record:
-        """A record, or a part of one, without secrets; itself where it holds none. What is found is remembered by
-        `owner`, and what that knows already is replaced too. Raises TooMuch."""
+    def record(self, record: Record, owner: SecretScope | None = None, side: str | None = None) -> Record:
+        """Redact a record, or a part of one; return the same object if it holds no secret. `owner` remembers the
+        secrets that are found, and those that it knows are replaced too. Raises TooMuch."""
         known = owner.known if owner is not None else None
         line = encode_lines((record,))
         if not (self.looks_everywhere or self._find(line) or b'"base64":"' in line or b"\\u0000" in line):
-            return record if known is None else self._spread(record, line, known)
+            return record if known is None else self._replace_known(record, line, known)
         self._check(line)
         return self._redacted(record, line, owner, known, side)
 
@@ -128,56 +107,57 @@ class Redactor:
             raise TooMuch
 
     def _redacted(
-        self, record: Record, line: bytes, owner: Knows | None, known: SecretMap | None, side: str | None
+        self, record: Record, line: bytes, owner: SecretScope | None, known: SecretMap | None, side: str | None
     ) -> Record:
         found = SecretMap()
         plain = orjson.loads(line)
         side = side_of(plain) if side is None else side
-        redacted = RecordRedactor(self._finder(found, side), self._walked_body, partial(self._finder, found)).record(
+        redacted = RecordRedactor(self._finder(found, side), self._recorded_body, partial(self._finder, found)).record(
             plain
         )
         self.count += found.count
         everything = found if known is None else known.joined(found)
         if everything:
-            redacted = self._spread(redacted, encode_lines((redacted,)), everything)
+            redacted = self._replace_known(redacted, encode_lines((redacted,)), everything)
         if owner is not None and found:
-            learn(owner, found)
+            owner.remember(found)
         return record if redacted == plain else redacted
 
-    def spread(self, record: Record, known: SecretMap) -> Record:
-        """A record that has been looked at, without what was found elsewhere in its exchange. Raises TooMuch."""
-        return self._spread(record, encode_lines((record,)), known)
+    def replace_known(self, record: Record, known: SecretMap) -> Record:
+        """Replace the known secrets in a record that has been searched already. Raises TooMuch."""
+        return self._replace_known(record, encode_lines((record,)), known)
 
-    def _spread(self, record: Record, line: bytes, known: SecretMap) -> Record:
+    def _replace_known(self, record: Record, line: bytes, known: SecretMap) -> Record:
         if not known.occurs_in_line(line):
             return record
         self._check(line)
-        spread = SecretReplacer(known)
-        redacted = spread.record(orjson.loads(line))
-        self.count += spread.count
+        replacer = SecretReplacer(known)
+        redacted = replacer.record(orjson.loads(line))
+        self.count += replacer.count
         return redacted
 
     def head(self, head: Record, side: str) -> tuple[Record, SecretMap | None]:
-        """A head that will be in several records, and what was found in it."""
-        holder, before, most = SecretScope(), self.count, self.most
+        """Redact a head that will be part of several records; return it with the secrets found. They are not counted
+        here, but with each record."""
+        scope, before, most = DetachedScope(), self.count, self.most
         self.most = None  # a head is no longer than `limits` allow
-        redacted = self.record(head, holder, side)
+        redacted = self.record(head, scope, side)
         self.most = most
-        found, count, self.count = holder.known, self.count - before, before
+        found, count, self.count = scope.known, self.count - before, before
         if count and found is None:
-            found = SecretMap()  # all too short to be looked for elsewhere
+            found = SecretMap()  # its secrets are too short to be replaced elsewhere
         if found is not None:
             found.count = count
         return redacted, found
 
     def lines(self, lines: bytes) -> bytes:
-        """Lines of the log without the values that are secret in the whole session."""
+        """Replace the values that are secret in the whole session in encoded lines of the log."""
         session = self._session
         if not session.occurs_in_line(lines):
             return lines
         return b"".join(
             [
-                encode_lines((self._spread(orjson.loads(line), line, session),))
+                encode_lines((self._replace_known(orjson.loads(line), line, session),))
                 if session.occurs_in_line(line)
                 else line
                 for line in lines.splitlines(keepends=True)
@@ -186,9 +166,9 @@ class Redactor:
 
     # ── bodies and texts ───────────────────────────────────────────────────────────────────────────
 
-    def body(self, data: bytes, content_type: str, side: str, owner: Knows | None, coding: str = "") -> bytes:
-        """A body's bytes, or those that are kept of it; the same object where there is no secret. `coding`: of the
-        body, where this is a piece that may not say so itself. Raises TooMuch."""
+    def body(self, data: bytes, content_type: str, side: str, owner: SecretScope | None, coding: str = "") -> bytes:
+        """Redact a body, or the part of it that is recorded; return the same object if it holds no secret. `coding` is
+        that of the whole body if `data` is a piece, from which it cannot be detected. Raises TooMuch."""
         coding = coding or coding_of(data, is_whole=False)
         if coding:
             text, rest = decoded(data, coding)
@@ -199,68 +179,69 @@ class Redactor:
             return encoded(redacted, coding) + redacted_rest
         return self._bytes(data, content_type, side, owner)
 
-    def _bytes(self, data: bytes, content_type: str, side: str, owner: Knows | None) -> bytes:
+    def _bytes(self, data: bytes, content_type: str, side: str, owner: SecretScope | None) -> bytes:
         known = owner.known if owner is not None else None
         if self.is_plain(data, known):
             return data
         self._check(data)
         found = SecretMap()
         redacted = redacted_body(data, content_type, self._finder(found, side), self._policy)
-        for more in (known, found, self._session):
-            if more:
-                spread = SecretReplacer(more)
-                redacted = spread.data(redacted)
-                if more is found:
-                    found.count += spread.count
+        for secrets in (known, found, self._session):
+            if secrets:
+                replacer = SecretReplacer(secrets)
+                redacted = replacer.data(redacted)
+                if secrets is found:
+                    found.count += replacer.count
                 else:
-                    self.count += spread.count
+                    self.count += replacer.count
         self.count += found.count
         if owner is not None and found:
-            learn(owner, found)
+            owner.remember(found)
         return data if redacted == data else redacted
 
     def is_plain(self, data: bytes, known: SecretMap | None) -> bool:
-        """Whether nothing of a text in UTF-8, or of bytes, has to be gone through: `body` is quick."""
+        """Return whether bytes (UTF-8, if they are text) hold nothing that may be secret: `body` returns them as they
+        are."""
         if self.looks_everywhere or self._policy.paths or self._find(data):
             return False
         return not (self._session.occurs(data) or (known is not None and known.occurs(data)))
 
     @property
     def needs_whole(self) -> bool:
-        """Whether bodies cannot be redacted in pieces: a path leads through all of it."""
+        """Whether bodies cannot be redacted in pieces: `json:` paths need the whole document."""
         return bool(self._policy.paths or self._policy.kept_paths)
 
     def hold(self) -> HoldBack:
-        """For a body whose pieces are redacted one by one."""
-        return HoldBack(self._patterns.any, lambda: self._session.marks)
+        """Return the buffer for a body whose pieces are redacted one by one."""
+        return HoldBack(self._patterns.any, lambda: self._session.placeholders)
 
-    def text(self, text: str, owner: Knows | None = None) -> str:
-        """A text for people."""
+    def text(self, text: str, owner: SecretScope | None = None) -> str:
+        """Redact a message for the terminal."""
         known = owner.known if owner is not None else None
         text = self._finder(SecretMap(), "").string(text)
         text = SecretReplacer(self._session).text(text)
         return text if known is None else SecretReplacer(known).text(text)
 
     def _finder(self, found: SecretMap, side: str) -> SecretFinder:
-        return SecretFinder(self._policy, self._marks, self._patterns, found, side)
+        return SecretFinder(self._policy, self._placeholders, self._patterns, found, side)
 
-    def _walked_body(self, body: Record, content_type: str, finder: SecretFinder) -> Record:
-        """A body that is in a record already."""
+    def _recorded_body(self, body: Record, content_type: str, finder: SecretFinder) -> Record:
+        """Redact a body that has the log's form already."""
         text = body.get("text")
         try:
             data = text.encode() if isinstance(text, str) else base64.b64decode(body["base64"], validate=True)
         except (ValueError, TypeError, KeyError):
             return body
         coding = coding_of(data)
-        text = data.decode(coding).encode() if coding else data
-        redacted = redacted_body(text, content_type, finder, self._policy)
-        if redacted == text:
+        utf8 = data.decode(coding).encode() if coding else data
+        redacted = redacted_body(utf8, content_type, finder, self._policy)
+        if redacted == utf8:
             return body
         return replaced_body(body, redacted.decode().encode(coding) if coding else redacted)
 
 
 def replaced_body(body: Record, data: bytes) -> Record:
-    """A body of the log with other bytes. Its wire bytes would give away what was replaced."""
+    """Return a body of the log with redacted bytes. Its wire bytes and its digest would reveal the secrets: they go."""
     kept = {key: item for key, item in body.items() if key not in ("text", "base64", "raw", "sha256")}
     form = encode_body(data)
     form.pop("size")
@@ -268,10 +249,10 @@ def replaced_body(body: Record, data: bytes) -> Record:
 
 
 class RedactingLog:
-    """A log whose records are redacted on their way. For all that is not an exchange's."""
+    """A log that redacts the records that belong to no exchange."""
 
     def __init__(self, add: Any, flush: Any, redactor: Redactor, bodies: Any, backlog: Backlog) -> None:
-        """`bodies` makes what in a record is to be made later."""
+        """`bodies` makes the parts of records that are `Later`."""
         self._add = add
         self._redactor = redactor
         self._bodies = bodies
@@ -280,7 +261,7 @@ class RedactingLog:
         self.flush = flush
 
     def add(self, record: Record) -> None:
-        """Take the next record."""
+        """Redact a record and add it to the log, after the records that wait in the backlog."""
         if not self.waiting and not isinstance(record.get("content"), Later):
             try:
                 redacted = self._redactor.record(record)

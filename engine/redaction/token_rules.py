@@ -1,4 +1,4 @@
-"""Tokens that identify themselves, as gitleaks b58d3f1 knows them. Made by tools/token_rules; do not edit.
+"""Tokens that are recognised without a name, from gitleaks b58d3f1. Made by tools/token_rules; do not edit.
 
 Derived from config/gitleaks.toml of https://github.com/gitleaks/gitleaks, Copyright (c) 2019 Zachary Rice, used
 under the MIT licence: see LICENSES/gitleaks.txt.
@@ -83,11 +83,11 @@ RULES: Final = (
     ("yandex-access-token", r"\bt1\.[\-0-9A-Z_a-z]{8}", r"\bt1\.[\-0-9A-Z_a-z]{16,}(?:=|(?i:%3D)){0,2}\.[\-0-9A-Z_a-z]{86}(?:=|(?i:%3D)){0,2}"),
     ("yandex-api-key", r"\b[Aa][Qq][Vv][Nn][\-0-9A-Z_a-z]{8}", r"\b[Aa][Qq][Vv][Nn][\-0-9A-Z_a-z]{35,38}"),
 )
-"""Name of the kind; how it begins; the whole of it. For RE2 and bytes. `\\b` in front: where a word begins."""
+"""Name of the kind, pattern of the beginning, pattern of the token; for RE2 and bytes. `\\b` begins a word."""
 INNER_RULES: Final = (
     ("azure-ad-client-secret", r"[0-9]Q~(?:[\-.0-9A-Z_a-z~]|(?i:%7E)){16}", r"\b[.0-9A-Z_a-z~]{3}[0-9]Q~(?:[\-.0-9A-Z_a-z~]|(?i:%7E)){31,34}"),
     ("hashicorp-tf-api-token", r"[0-9A-Za-z]\.atlasv1\.(?:[\-0-9=A-Z_a-z]|(?i:%3D)){4}", r"[0-9A-Za-z]{14}\.atlasv1\.(?:[\-0-9=A-Z_a-z]|(?i:%3D)){32,}"),
     ("mailchimp-api-key", r"[0-9A-Fa-f]-[Uu][Ss][0-9][0-9]", r"\b[0-9A-Fa-f]{32}-[Uu][Ss][0-9][0-9]\b"),
     ("maxmind-license-key", r"[0-9A-Za-z]_mmk", r"\b[0-9A-Za-z]{6}_[0-9A-Za-z]{29}_mmk"),
 )
-"""The same for tokens that are known by what stands inside."""
+"""Kinds that are recognised by a sequence inside the token: name, pattern of that, pattern of the token."""

@@ -1,8 +1,9 @@
-"""Secrets that identify themselves: tokens by how they begin, private keys, paths that hold a secret, OAuth codes.
+"""Secrets that are recognised without a name: tokens with known prefixes, private keys, paths that contain a secret,
+OAuth codes.
 
-Two expressions know them. The one that every text is asked with (`beginnings`, part of `Patterns.any`) holds just how
-they begin; the one that finds where they end is compiled when the first text with such a beginning is there.
-Both are RE2's, so what a text costs grows with its length alone.
+There are two expressions. The one that searches every text (`beginnings`, part of `Patterns.any`) contains only the
+beginnings; the one that finds the ends is compiled when the first text contains a beginning. Both are RE2's, so their
+time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mockrec.engine.redaction.token_rules import RULES as MORE_RULES
 
 _CLASS = "[0-9A-Za-z_-]"
 _PEM_TEXT = r"[^\"'<>&{}]"
-"""What a key is written with, escaped for JSON and URLs too; not what ends a string, an element, or a field of a form."""
+"""A character of a PEM key, also escaped for JSON and URLs; not one that ends a string, an element, or a form field."""
 
 RULES: Final = (
     ("putty-private-key", r"PuTTY-User-Key-File-[0-9]", rf"PuTTY-User-Key-File-[0-9]{_PEM_TEXT}*"),
@@ -83,7 +84,7 @@ RULES: Final = (
     ("vercel", r"\bvc[aciprk]_[0-9A-Za-z]{8}", r"\bvc[aciprk]_[0-9A-Za-z]{24,}"),
     ("xai", r"\bxai-[0-9A-Za-z]{8}", r"\bxai-[0-9A-Za-z]{60,}"),
 )  # fmt: skip
-"""Kinds that gitleaks lacks, or knows by a length alone that tokens no longer have. In the form of the table."""
+"""Kinds that gitleaks lacks, or recognises by a length that is out of date. In the form of `token_rules.RULES`."""
 
 INNER_RULES: Final = (
     ("azure-devops", r"AZDO[0-9A-Za-z]{4}\b", r"[0-9A-Za-z]{64,}AZDO[0-9A-Za-z]{4}\b"),
@@ -91,7 +92,7 @@ INNER_RULES: Final = (
     ("facebook-app", r"[0-9]{15}(?:\||(?i:%7C))[0-9A-Za-z_-]{27}", r"\b[0-9]{15,16}(?:\||(?i:%7C))[0-9A-Za-z_-]{27}\b"),
     ("telegram", r"[0-9](?::|(?i:%3A))A[0-9A-Za-z_-]{34}", r"[0-9]{5,16}(?::|(?i:%3A))A[0-9A-Za-z_-]{34}"),
 )  # fmt: skip
-"""The same for tokens that are known by what stands inside."""
+"""Kinds that are recognised by a sequence inside the token, in the form of `token_rules.INNER_RULES`."""
 
 PLACES: Final = (
     (
@@ -105,7 +106,8 @@ PLACES: Final = (
     ("kubernetes-websocket", r"bearer\.authorization\.k8s\.io\.", r"bearer\.authorization\.k8s\.io\.([0-9A-Za-z_-]{6,})"),
     ("servlet-session", r"(?i:;jsessionid=)", r"(?i:;jsessionid=)([0-9A-Za-z_.!~+-]{6,})"),
 )  # fmt: skip
-"""Names, how they are told, and what they are told by with the secret in a group: paths and the like."""
+"""Kinds that are recognised by the text around them, such as a path: name, beginning, and the whole expression, with the
+secret in a group."""
 
 # JSON whose first bytes are `{"`, or a brace with a blank or the end of a line. The first part may be long.
 _JWT_BEGINNING = r"(?:eyJ|eyAi|ewog|ew0K)[A-Za-z0-9_-]{5,}\."
@@ -116,43 +118,43 @@ _KEY_BEGINNING = rf"-----BEGIN{_BLANK}(?:[A-Z0-9]|{_BLANK}){{0,60}}PRIVATE{_BLAN
 _KEY_END = rf"-----END{_BLANK}(?:[A-Z0-9]|{_BLANK}){{0,60}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?-----"
 _LONGEST_KEY = 256 * 1024
 _DECIDED: Final = 512
-"""Bytes after which it is clear whether something is a token; it may go on behind them."""
+"""Bytes after which it is certain whether a beginning is a token, which may be longer."""
 
 # `code` is a secret where the rest of the query or form is OAuth's (RFC 6749, 4.1.2 and 4.1.3; RFC 7636, 4.5).
 _OAUTH: Final = (b"grant_type", b"code_verifier", b"state")
 _FIELD = r"(?:[^\s\"'<>\\#?]|\\u0026)"
 _AMPERSAND = re.compile(rb"&(?:amp;)?|\\u0026")
-"""As it is, in HTML, and as some write it in JSON."""
+"""Unescaped, in HTML, and as some encoders write it in JSON."""
 _OAUTH_NAMES = "|".join(name.decode() for name in _OAUTH)
 _OAUTH_BEGINNING = (
     rf"\bcode={_FIELD}*(?:&(?:amp;)?|\\u0026)(?:{_OAUTH_NAMES})=|\b(?:{_OAUTH_NAMES})={_FIELD}*(?:[&;]|u0026)code="
 )
 
 KINDS: Final = (*(name for name, _, _ in (*RULES, *INNER_RULES, *PLACES)), "jwt", "private-key", "oauth-code")
-"""Their names, without those of the table."""
+"""The names of all kinds except those of `token_rules`."""
 
-# A word also begins behind what URLs and strings of JSON write as an escape.
+# A word also begins after an escape of URLs or JSON strings.
 _WORD = r"(?:\b|%[0-9A-Fa-f]{2}|\\(?:[nrtbf]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}))"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a secret stands."""
+    """The position of a secret, with the methods of a match."""
 
     first: int
-    behind: int
+    stop: int
 
     def start(self) -> int:
-        """Of its first byte."""
+        """Return the position of its first byte."""
         return self.first
 
     def end(self) -> int:
-        """Behind its last byte."""
-        return self.behind
+        """Return the position after its last byte."""
+        return self.stop
 
 
 def compiled(pattern: str) -> Any:
-    """An expression over bytes."""
+    """Compile an expression over bytes."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = 64 * 1024 * 1024
@@ -160,26 +162,26 @@ def compiled(pattern: str) -> Any:
 
 
 def beginnings() -> str:
-    """What is in every text that holds one of these, and seldom in others."""
-    others = [told for _, told, _ in (*INNER_RULES, *MORE_INNER_RULES, *PLACES)]
+    """Return the pattern that matches in every text with one of these secrets, and seldom in others."""
+    others = [beginning for _, beginning, _ in (*INNER_RULES, *MORE_INNER_RULES, *PLACES)]
     return "|".join([_rule_beginnings(), *others, _JWT_BEGINNING, _KEY_BEGINNING, _OAUTH_BEGINNING])
 
 
 class Tokens:
-    """Finds them."""
+    """Finds secrets of all these kinds, like a compiled expression."""
 
     def finditer(self, data: bytes) -> Iterator[Span]:
-        """In the order of where they begin; none in another one."""
+        """Yield the secrets, sorted by their starts, without overlaps."""
         if not _beginnings().search(data):
             return
         spans = list(_by_beginning(data))
         others = [*_in_places(data), *_private_keys(data), *_oauth_codes(data)]
         if others:
             spans = sorted((*spans, *others), key=Span.start)
-        behind = 0
+        stop = 0
         for span in spans:
-            if span.first >= behind:
-                behind = span.behind
+            if span.first >= stop:
+                stop = span.stop
                 yield span
 
 
@@ -192,10 +194,10 @@ def _rule_beginnings() -> str:
 
 @cache
 def _rules() -> tuple[Any, Any]:
-    """What finds how tokens begin, and what says from there on whether it is one and how long.
+    """Return the expression that finds beginnings of tokens, and the one that matches a whole token from there on.
 
-    Apart, because RE2 finds where a match begins by going back from its end, and there nothing tells the kinds apart:
-    that took 4 ms for each token.
+    They are separate, because RE2 finds the start of a match by a backward search from its end, where the kinds do not
+    differ: that took 4 ms for each token.
     """
     patterns = dict.fromkeys(pattern.removeprefix(r"\b") for _, _, pattern in (*RULES, *MORE_RULES))
     return compiled(_rule_beginnings()), compiled("|".join(patterns))
@@ -205,7 +207,7 @@ def _by_beginning(data: bytes) -> Iterator[Span]:
     beginning, whole = _rules()
     at = 0
     while (begun := beginning.search(data, at)) is not None:
-        start = _behind_escape(begun.start(), begun.end(), data).first
+        start = _after_escape(begun.start(), begun.end(), data).first
         found = whole.match(data, start, start + _DECIDED)
         if found is not None and found.end() == start + _DECIDED:
             found = whole.match(data, start)
@@ -216,8 +218,8 @@ def _by_beginning(data: bytes) -> Iterator[Span]:
             yield Span(start, at)
 
 
-def _behind_escape(start: int, end: int, data: bytes) -> Span:
-    """Without the escape that a word begins behind: no token begins so."""
+def _after_escape(start: int, end: int, data: bytes) -> Span:
+    """Return a span without the escape that precedes the token."""
     sign = data[start : start + 2]
     if sign.startswith(b"%"):
         return Span(start + 3, end)
@@ -239,7 +241,8 @@ def _rare() -> Any:
 
 @cache
 def _inner_expressions() -> tuple[Any, ...]:
-    """One by one: together they have more states than are kept, since each of them counts characters of its own."""
+    """Return an expression for each kind: one for all would need more states than RE2 caches, since each kind counts its
+    own characters."""
     patterns = [pattern for _, _, pattern in (*INNER_RULES, *MORE_INNER_RULES)]
     words = [_WORD + one.removeprefix(r"\b") if one.startswith(r"\b") else one for one in patterns]
     return tuple(compiled(one) for one in (*words, _JWT))
@@ -254,7 +257,7 @@ def _in_places(data: bytes) -> Iterator[Span]:
     if _rare().search(data):
         for expression in _inner_expressions():
             for found in expression.finditer(data):
-                yield _behind_escape(found.start(), found.end(), data)
+                yield _after_escape(found.start(), found.end(), data)
         for found in _places().finditer(data):
             yield Span(*found.span(found.lastindex))
 
@@ -265,21 +268,22 @@ def _keys() -> tuple[Any, Any, Any]:
 
 
 def _private_keys(data: bytes) -> Iterator[Span]:
-    """Up to their end, whatever stands between: lines of a program, markup. Without an end, as far as text of keys goes."""
+    """Find private keys up to their end marker, whatever is between: lines of a program, markup. Without an end marker,
+    up to the first character that a key cannot contain."""
     beginning, end, text = _keys()
     ends = end.finditer(data) if b"-----BEGIN" in data else iter(())
     closing = next(ends, None)
     done = 0
     for opening in beginning.finditer(data) if b"-----BEGIN" in data else ():
-        first, behind = opening.span()
+        first, stop = opening.span()
         if first < done:
             continue
-        while closing is not None and closing.start() < behind:
+        while closing is not None and closing.start() < stop:
             closing = next(ends, None)
         if closing is not None and closing.end() - first <= _LONGEST_KEY:
             done = closing.end()
         else:
-            rest = text.match(data, behind)
+            rest = text.match(data, stop)
             if rest is None:
                 continue
             done = rest.end()
@@ -297,7 +301,7 @@ def _oauth_codes(data: bytes) -> Iterator[Span]:
     for found in _queries().finditer(data):
         query, at = found.group(0), found.start()
         ends = [*(sign.span() for sign in _AMPERSAND.finditer(query)), (len(query), len(query))]
-        begins = [0, *(behind for _, behind in ends)]
+        begins = [0, *(stop for _, stop in ends)]
         fields = [(begin, end, query[begin:end].partition(b"=")) for begin, (end, _) in zip(begins, ends, strict=False)]
         if any(equals and name in _OAUTH for _, _, (name, equals, _) in fields):
             for begin, end, (name, _, value) in fields:

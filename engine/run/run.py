@@ -197,7 +197,7 @@ class Run(ABC):
         loaded = await own_call(reload_file, self.settings.loaded)
         await self._use(loaded)
         if self.redactor is not None:
-            self.redactor.learn_values(loaded.secrets)
+            self.redactor.remember_values(loaded.secrets)
         record = rules_reloaded(loaded.rule_file)
         self._recording.parts.set_rules(record)
         if "rules-reloaded" in kept_types(self.settings):

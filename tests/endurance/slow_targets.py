@@ -13,7 +13,8 @@ from typing import Any
 from hpack.hpack import Encoder
 from slow_words import WORDS
 
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.engine.rules.explain.explain import explain_miss
 from mockrec.engine.rules.matching.match import compile_when
 from mockrec.engine.rules.matching.request import RequestView
@@ -256,19 +257,21 @@ def _redaction() -> Iterator[Target]:
     redactor = Redactor.of("default", {}, ("very-secret-value",), b"k" * 32)
     assert redactor is not None
     for kind in _KINDS:
-        call = lambda text, kind=kind: redactor.body(text.encode(), kind, "request", SecretScope())  # noqa: E731
+        call = lambda text, kind=kind: redactor.body(text.encode(), kind, "request", DetachedScope())  # noqa: E731
         # What is long and not plain goes to a thread.
         yield Target(
             f"redact body {kind or 'without a type'}", "redaction", call, "secret", longest=_QUICK * 4, on_loop=False
         )
-    yield Target("redact text", "redaction", lambda text: redactor.text(text, SecretScope()), "secret", longest=_QUICK)
+    yield Target(
+        "redact text", "redaction", lambda text: redactor.text(text, DetachedScope()), "secret", longest=_QUICK
+    )
 
     def head(text: str) -> None:
         fields = {"authorization": text, "cookie": text, "x": text, "set-cookie": [text]}
         raw = [[name, text] for name in fields]
         url = f"http://a.test/?{text}"
         record = {"type": "request-initiated", "id": "1", "url": url, "path": url, "headers": fields, "rawHeaders": raw}
-        redactor.record(record, SecretScope())
+        redactor.record(record, DetachedScope())
 
     yield Target("redact head", "redaction", head, "secret", longest=_HEAD_LIMIT // 4)
 

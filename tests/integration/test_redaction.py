@@ -1,4 +1,4 @@
-"""Secrets in every place of the traffic: none of them is in what a run writes or shows, and the traffic has them all."""
+"""Secrets in every place of the traffic: a run writes and shows none of them, and the traffic keeps them all."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from typing import Any
 
 import pytest
 import websockets
+from programs import PROGRAM
+from recorders import STOP_SECONDS, Session
 from waiting import until_there
-
-from .conftest import PROGRAM, STOP_SECONDS, Session
 
 Start = Callable[..., Any]
 Serve = Callable[..., Any]
 
-MARK = re.compile(r"redacted-[0-9a-f]{8}")
+PLACEHOLDER = re.compile(r"redacted-[0-9a-f]{8}")
 SECRETS = {
     "header": "hdr-7Qm2xV9pLk",
     "cookie": "cke-8Rn3yW0qMl",
@@ -133,7 +133,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 def plant(run: Terminal) -> None:
-    """Every secret once, in its place."""
+    """Send every secret once, each in its place."""
     from urllib.parse import quote, quote_plus
 
     json_type = {"Content_Type": "application/json"}
@@ -145,7 +145,7 @@ def plant(run: Terminal) -> None:
     run.ask("GET", f"http://me:{SECRETS['userinfo']}@{host}/userinfo", Host=host)
     form = f"user=me&password={quote_plus(SECRETS['form'])}&max_tokens=5"
     said = run.ask("POST", "/form", form.encode(), Content_Type="application/x-www-form-urlencoded")
-    assert said == b"you sent " + form.encode()  # the traffic is as it was
+    assert said == b"you sent " + form.encode()  # the traffic is unchanged
     deep = {"a": [{"b": {"clientSecret": SECRETS["json"], "max_tokens": "many"}}]}
     run.ask("POST", "/json", json.dumps(deep).encode(), **json_type)
     run.ask("POST", "/array", json.dumps({"token": ["x", SECRETS["array"]]}, indent=2).encode(), **json_type)
@@ -164,7 +164,7 @@ def plant(run: Terminal) -> None:
 
 
 def forms(secret: str) -> set[bytes]:
-    """A secret as it may stand in a file."""
+    """Return the forms in which a file may contain a secret."""
     from urllib.parse import quote, quote_plus
 
     escaped = json.dumps(secret)[1:-1]
@@ -218,7 +218,7 @@ def test_redact_none_keeps_everything(terminal: Callable[..., Terminal], upstrea
 
 @pytest.mark.parametrize("passed_on", [False, True], ids=["mocked", "passed on"])
 def test_each_exchange_counts_the_same(recorder: Start, passed_on: bool) -> None:
-    """A secret that the answer repeats, in a head that is repeated."""
+    """A secret that the response repeats, in a head that is cached."""
     rules = 'version: 1\nrules: [{then: {reply: {body: "{{ request.headers.authorization }}", template: true}}}]\n'
     counts = []
     for exchanges in (1, 2, 10):
@@ -239,7 +239,7 @@ SAME = "same-secret-0123"
 
 
 def same_marks(run: Terminal) -> set[str]:
-    """One secret in many places; its marks in the log."""
+    """One secret in many places; its placeholders in the log."""
     run.ask(
         "POST", f"/a?token={SAME}", json.dumps({"password": SAME, "said": f"it is {SAME}"}).encode(), X_Api_Key=SAME
     )
@@ -247,7 +247,7 @@ def same_marks(run: Terminal) -> set[str]:
     run.stop()
     log = run.log.read_text()
     assert SAME not in log
-    return set(MARK.findall(log))
+    return set(PLACEHOLDER.findall(log))
 
 
 def test_equal_secrets_have_equal_marks(terminal: Callable[..., Terminal]) -> None:
@@ -288,7 +288,7 @@ rules: [{then: {reply: {status: 204}}}]
 
 
 def test_values_of_the_environment(terminal: Callable[..., Terminal]) -> None:
-    """Wherever they appear, whatever they are called."""
+    """They are replaced wherever they appear, under any name."""
     rules = (
         "version: 1\nrules: [{id: a, then: {reply: {headers: {X-Plain: 'is ${THE_VALUE}'}, body: '${THE_VALUE}'}}}]\n"
     )
@@ -312,7 +312,7 @@ def test_callbacks_get_what_the_log_has(terminal: Callable[..., Terminal], tmp_p
 
 
 def test_a_head_that_is_none(terminal: Callable[..., Terminal]) -> None:
-    """What could not be read is told with its bytes, and those hold secrets too."""
+    """A client-error contains the bytes of the malformed request, and these may contain secrets too."""
     run = terminal("version: 1\nrules: []\n")
     with socket.create_connection(("127.0.0.1", run.port)) as sock:
         sock.sendall(

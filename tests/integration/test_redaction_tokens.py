@@ -1,5 +1,5 @@
-"""A token of every kind goes through the recorder, each in another place of an exchange: none is in what it writes, shows
-or gives to callbacks. Heads that no recipient takes are among the places.
+"""A token of every kind goes through the recorder, each in another place of an exchange: the recorder writes none of them,
+shows none, and passes none to callbacks. Malformed heads are among the places.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 import token_samples
 import websockets
+from programs import PROGRAM
+from recorders import STOP_SECONDS
 from waiting import until_there
-
-from .conftest import PROGRAM, STOP_SECONDS
 
 RULES = """\
 version: 1
@@ -84,7 +84,7 @@ HEADS = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, str]]]:
-    """What a run with all of them leaves, and what it was given."""
+    """Return the folder with the outputs of a run with all tokens, and the tokens."""
     place = tmp_path_factory.mktemp("tokens")
     (place / "rules.yaml").write_text(RULES, encoding="utf-8")
     (place / "seen.py").write_text(SEEN, encoding="utf-8")
@@ -156,7 +156,7 @@ def ask(port: int, data: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         client.sendall(data)
         if b"Connection: close" not in data:
-            client.shutdown(socket.SHUT_WR)  # who half-closes while a rule works has left
+            client.shutdown(socket.SHUT_WR)  # a client that half-closes while a rule runs counts as gone
         answer = b""
         try:
             while piece := client.recv(65536):
@@ -167,7 +167,7 @@ def ask(port: int, data: bytes) -> bytes:
 
 
 def forms(secret: str) -> set[bytes]:
-    """A secret as it may stand in a file: as it is, in JSON, in JSON in JSON, in a URL; as base64 at each alignment."""
+    """Return the forms of a secret in a file: plain, in JSON, in JSON in JSON, in a URL, in base64 at each alignment."""
     escaped = json.dumps(secret)[1:-1]
     core = secret[-14:]
     plain = {

@@ -1,4 +1,4 @@
-"""Nobody waits for the secrets of somebody else's text, and nothing of it is lost or told in another order."""
+"""A long redaction of one client's text does not delay other clients, and no record is lost or reordered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Start = Callable[..., Any]
 
 SIZE = 128 * 1024
 MOST_SECONDS = 3.0
-"""Of the other client's wait, on a machine that does something else as well; it was 30 seconds and more."""
+"""Limit of the other client's wait, on a machine with other load; it was 30 seconds and more."""
 RULES = """
 version: 1
 rules:
@@ -62,7 +62,7 @@ def test_another_client_does_not_wait(recorder: Start, text: str) -> None:
     session = run.stop()
     assert waited < MOST_SECONDS
     long = next(record for record in session.by_type("request") if record["path"] == "/long")
-    assert long["body"].get("redacted", False) is (text != "bytes")  # what is there by chance stays
+    assert long["body"].get("redacted", False) is (text != "bytes")  # matches by chance in binary data stay
     assert long["body"]["size"] == len(body)
 
 
@@ -73,9 +73,9 @@ def test_what_is_found_elsewhere_is_replaced_behind_it_and_in_its_order(recorder
     session = run.stop()
     request, response = session.one("request"), session.one("response")
     assert request["seq"] < response["seq"]
-    mark = json.loads(request["body"]["text"])["password"]
-    assert mark.startswith("redacted-")
-    assert response["body"]["text"] == f"token is {mark}"
+    placeholder = json.loads(request["body"]["text"])["password"]
+    assert placeholder.startswith("redacted-")
+    assert response["body"]["text"] == f"token is {placeholder}"
     assert session.one("session-ended")["redactions"] == 2
     times = [record["timestamp"] for record in session.records]
     assert times == sorted(times)

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockrec.engine.recording.body_encoder import BodyEncoder
-from mockrec.engine.redaction.placeholders import MARK, Placeholders
+from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_lines
 
-MARKS = Placeholders(b"key")
+PLACEHOLDERS = Placeholders(b"key")
 NAMES = ("password", "accessToken", "X-Api-Key", "client_secret", "sid", "user[pwd]", "connect.sid", "csrf")
 # Neither part of a mark nor of the words around it.
 SECRETS = st.text(st.sampled_from("GHJKLMNPQRSTUVWXYZ0123456789+/=&%\"\\ ;,ä€\n'"), min_size=8, max_size=30).filter(
@@ -36,7 +37,7 @@ KEYS = st.sampled_from(
 
 
 def redactor() -> Redactor:
-    return Redactor(Policy(), MARKS)
+    return Redactor(Policy(), PLACEHOLDERS)
 
 
 def forms(secret: str) -> set[str]:
@@ -61,7 +62,7 @@ def assert_gone(record: dict[str, Any], secret: str) -> None:
     found = texts(orjson.loads(encode_lines((record,))))
     for form in forms(secret):
         assert not any(form in text for text in found), form
-    assert any(MARK.search(text) for text in found)
+    assert any(PLACEHOLDER.search(text) for text in found)
 
 
 @st.composite
@@ -93,7 +94,7 @@ def bodies(draw: st.DrawFn) -> tuple[str, dict[str, Any], bytes]:
 @given(bodies(), st.binary(max_size=8), st.sampled_from(["", "request", "response"]))
 def test_bodies(planted: tuple[str, dict[str, Any], bytes], noise: bytes, side: str) -> None:
     secret, headers, body = planted
-    logger, owner = BodyEncoder("decoded", 100_000, redactor()), SecretScope()
+    logger, owner = BodyEncoder("decoded", 100_000, redactor()), DetachedScope()
     for data in (body, body + b"\n" + noise):
         record = {"type": "request", "body": logger.whole(data, headers, side, owner)}
         assert record["body"]["redacted"] is True
@@ -130,7 +131,7 @@ def test_heads(data: st.DataObject, secret: str) -> None:
         "rawHeaders": [pair],
         "eventData": {"said": [f"is {secret}"]},
     }
-    found = SecretScope()
+    found = DetachedScope()
     redacted = redactor().record(record, found)
     assert_gone(redacted, secret)
     later = {"type": "response", "body": {"size": 99, "text": f"you are {secret}!"}}

@@ -1,4 +1,4 @@
-"""`python tools/token_rules GITLEAKS.TOML VERSION`: makes the table of tokens that identify themselves.
+"""`python tools/token_rules GITLEAKS.TOML VERSION`: makes the table of tokens that are recognised without a name.
 
 Reads the configuration of gitleaks (https://github.com/gitleaks/gitleaks, `config/gitleaks.toml`, MIT licence) and
 writes two files: `engine/redaction/token_rules.py`, which the recorder uses, and `tests/data/tokens/gitleaks.json`,
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "engine" / "redaction" / "token_rules.py"
 SHAPES = ROOT / "tests" / "data" / "tokens" / "gitleaks.json"
 
-HEAD = '''"""Tokens that identify themselves, as gitleaks {version} knows them. Made by tools/token_rules; do not edit.
+HEAD = '''"""Tokens that are recognised without a name, from gitleaks {version}. Made by tools/token_rules; do not edit.
 
 Derived from config/gitleaks.toml of https://github.com/gitleaks/gitleaks, Copyright (c) 2019 Zachary Rice, used
 under the MIT licence: see LICENSES/gitleaks.txt.
@@ -34,11 +34,11 @@ from typing import Final
 '''
 RULES = """RULES: Final = (
 {})
-\"\"\"Name of the kind; how it begins; the whole of it. For RE2 and bytes. `\\\\b` in front: where a word begins.\"\"\"
+\"\"\"Name of the kind, pattern of the beginning, pattern of the token; for RE2 and bytes. `\\\\b` begins a word.\"\"\"
 """
 INNER_RULES = """INNER_RULES: Final = (
 {})
-\"\"\"The same for tokens that are known by what stands inside.\"\"\"
+\"\"\"Kinds that are recognised by a sequence inside the token: name, pattern of that, pattern of the token.\"\"\"
 """
 
 

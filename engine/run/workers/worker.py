@@ -114,7 +114,7 @@ class Worker:
                 return
             self._progress.rules_replaced(version)
             if self._redactor is not None:
-                self._redactor.learn_values(loaded.secrets)
+                self._redactor.remember_values(loaded.secrets)
 
     def _end_as_orphan(self) -> None:
         """End soon: the parent has died."""

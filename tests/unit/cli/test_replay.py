@@ -17,7 +17,7 @@ KEY = "a-long-and-random-key"
 def test_only_finds_a_redacted_value_by_its_true_value(
     mockrec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark = Placeholders.named(KEY).mark("k-999")
+    mark = Placeholders.from_passphrase(KEY).of("k-999")
     url = "http://h/a"
     asked = [
         {"type": "request", "seq": n, "id": str(n), "connectionId": "c", "method": "GET", "url": f"{url}?api_key={key}"}

@@ -16,12 +16,13 @@ from mockrec.engine.recording.body_files import BodyFiles
 from mockrec.engine.recording.body_spill import BodySpill
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
 from mockrec.engine.redaction.secret_map import SecretMap
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.content.codings import UndecodableError
 from mockrec.formats.schema.check import check_body
 
-MARKS = Placeholders(b"k")
+PLACEHOLDERS = Placeholders(b"k")
 LONG = b"line of text\n" * 40_000
 
 
@@ -30,9 +31,9 @@ class Stage:
         self, folder: Path, *, limit: int = 1 << 30, mode: str = "decoded", policy: Policy | None = None
     ) -> None:
         self.folder = folder / "s.bodies"
-        redactor = Redactor(policy or Policy(), MARKS)
+        redactor = Redactor(policy or Policy(), PLACEHOLDERS)
         self.encoder = BodyEncoder(mode, limit, redactor, BodyFiles([str(folder / "s")]))
-        self.owner = SecretScope()
+        self.owner = DetachedScope()
 
     def kept(
         self, data: bytes, headers: dict[str, Any], *, incomplete: bool = False, known: SecretMap | None = None
@@ -78,14 +79,14 @@ def test_a_long_body_in_one_piece(stage: Stage) -> None:
 
 def test_known_and_new_secrets_are_replaced(stage: Stage) -> None:
     known = SecretMap()
-    known.add(("from-the-head",), MARKS.mark("from-the-head"))
+    known.add(("from-the-head",), PLACEHOLDERS.of("from-the-head"))
     body = b"token=found-inside&x=1\n" + LONG + b"from-the-head and found-inside\n"
     record = stage.kept(body, {}, known=known)
     assert record["redacted"] is True
     content = stage.content(record)
-    assert content.endswith(f"{MARKS.mark('from-the-head')} and {MARKS.mark('found-inside')}\n".encode())
+    assert content.endswith(f"{PLACEHOLDERS.of('from-the-head')} and {PLACEHOLDERS.of('found-inside')}\n".encode())
     assert stage.owner.known is not None
-    assert "found-inside" in stage.owner.known.marks
+    assert "found-inside" in stage.owner.known.placeholders
 
 
 def test_codings(stage: Stage) -> None:
@@ -117,7 +118,7 @@ def test_utf_16(stage: Stage) -> None:
     text = 'ä {"password": "hunter2hunter"}\n' + LONG.decode()
     record = stage.kept(text.encode("utf-16"), {"content-type": "text/plain; charset=UTF-16"})
     assert record["redacted"] is True
-    assert stage.content(record).decode() == text.replace("hunter2hunter", MARKS.mark("hunter2hunter"))
+    assert stage.content(record).decode() == text.replace("hunter2hunter", PLACEHOLDERS.of("hunter2hunter"))
 
 
 def test_the_limit(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_redaction_by_paths_needs_the_whole_body(tmp_path: Path) -> None:
     body = b'{"a": "secret value", "b": "' + b"x" * 300_000 + b'"}'
     record = stage.kept(body, {"content-type": "application/json"})
     assert not stage.was_spilled
-    assert stage.content(record) == body.replace(b"secret value", MARKS.mark("secret value").encode())
+    assert stage.content(record) == body.replace(b"secret value", PLACEHOLDERS.of("secret value").encode())
 
 
 def test_a_body_that_only_the_log_reads_is_not_in_memory(stage: Stage) -> None:
@@ -221,7 +222,7 @@ def test_redaction_that_takes_long_runs_in_another_thread(
     files, backlog = BodyFiles([str(tmp_path / "s")]), _Count()
     file = files.open()
     assert file is not None
-    spill = BodySpill(file, {}, 1 << 30, Redactor(policy, MARKS, values), "request", None, backlog)  # type: ignore[arg-type]
+    spill = BodySpill(file, {}, 1 << 30, Redactor(policy, PLACEHOLDERS, values), "request", None, backlog)  # type: ignore[arg-type]
     body = piece * (300_000 // len(piece))
     spill.feed(body)
     spill.abandon()

@@ -9,6 +9,7 @@ import pytest
 
 from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.recording.event_log import EventLog
+from mockrec.engine.recording.owner import NoExchange
 from mockrec.engine.recording.record_cache import LogForm, RecordCache
 from mockrec.engine.redaction.redactor import Redactor
 
@@ -23,9 +24,13 @@ class Spy:
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("record", "spread"):
+        if name in ("record", "replace_known"):
             self.calls.append(name)
         return getattr(self.redactor, name)
+
+
+class TaggedOwner(NoExchange):
+    """An owner whose tags can be set."""
 
 
 class Setup:
@@ -37,7 +42,7 @@ class Setup:
         log: Any = SimpleNamespace(add=self.added.append, flush=lambda: None)
         self.events = EventLog(log, BodyEncoder("decoded", 1024, redactor), self.spy, None)
         self.head = RecordCache(redactor).part({"rawHeaders": [["Authorization", f"Bearer {SECRET}"]]}, "request")
-        self.owner: Any = SimpleNamespace(known=None, waiting=0, tags=())
+        self.owner = TaggedOwner()
 
     def record(self, **more: Any) -> dict[str, Any]:
         return {"seq": 0, "type": "request", **self.head.fields, **more}
@@ -59,7 +64,7 @@ def test_a_record_whose_secrets_are_those_of_its_head_is_not_searched(setup: Set
 def test_secrets_of_earlier_records_are_replaced(setup: Setup) -> None:
     setup.events.add(setup.record(), setup.owner, head=setup.head, redacted=True)
     setup.events.add({"seq": 0, "type": "response", "url": SECRET}, setup.owner, redacted=True)
-    assert setup.spy.calls == ["spread"]
+    assert setup.spy.calls == ["replace_known"]
     assert SECRET not in str(setup.added)
 
 
@@ -68,7 +73,7 @@ def test_a_record_with_parts_is_searched_for_known_secrets(setup: Setup) -> None
     setup.events.add(
         record, setup.owner, ((record, "body", lambda _: {"text": SECRET}),), head=setup.head, redacted=True
     )
-    assert setup.spy.calls == ["spread"]
+    assert setup.spy.calls == ["replace_known"]
     assert SECRET not in str(setup.added)
 
 

@@ -1,4 +1,4 @@
-"""What takes long is done elsewhere, in its order."""
+"""Long redactions run in a thread, and their results keep their order."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 
 from mockrec.engine.redaction.backlog import Backlog, Later, completed
-from mockrec.engine.redaction.redactor import SecretScope
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_in_its_order_and_in_another_thread() -> None:
     waiting: list[int] = []
-    backlog, owner, told = Backlog(waiting.append, lambda kind: False), SecretScope(), []
+    backlog, owner, results = Backlog(waiting.append, lambda kind: False), DetachedScope(), []
     go = threading.Event()
 
     def slow() -> str:
         assert go.wait(20)
         return "slow"
 
-    backlog.put(owner, slow, told.append, 10)
-    backlog.put(owner, lambda: threading.current_thread().name, told.append, 5)
-    assert (owner.waiting, backlog.size, waiting, told) == (2, 15, [10, 5], [])
+    backlog.put(owner, slow, results.append, 10)
+    backlog.put(owner, lambda: threading.current_thread().name, results.append, 5)
+    assert (owner.waiting, backlog.size, waiting, results) == (2, 15, [10, 5], [])
     go.set()
     await backlog.drain()
-    assert told == ["slow", "redaction"]
+    assert results == ["slow", "redaction"]
     assert (owner.waiting, backlog.size, waiting) == (0, 0, [10, 5, -10, -5])
     await backlog.drain()
 

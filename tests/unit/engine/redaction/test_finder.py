@@ -1,4 +1,4 @@
-"""Secrets in texts and bodies, and what is left as it is."""
+"""Secrets in texts and bodies are replaced; everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import pytest
 
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
-MARKS = Placeholders(b"key")
+PLACEHOLDERS = Placeholders(b"key")
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabcd\n-----END RSA PRIVATE KEY-----"
 FORM = "application/x-www-form-urlencoded"
 
 
 def redactor(add: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> Redactor:
-    return Redactor(Policy(add, keep), MARKS)
+    return Redactor(Policy(add, keep), PLACEHOLDERS)
 
 
 def m(value: str) -> str:
-    return MARKS.mark(value)
+    return PLACEHOLDERS.of(value)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def m(value: str) -> str:
 )  # fmt: skip
 def test_texts(text: str, wanted: str) -> None:
     assert redactor().text(text) == wanted
-    assert redactor().text(wanted) == wanted  # what is redacted stays as it is
+    assert redactor().text(wanted) == wanted  # redaction is idempotent
 
 
 @pytest.mark.parametrize(
@@ -113,13 +114,13 @@ def test_bytes_around_secrets_stay() -> None:
 
 
 def test_what_is_found_is_replaced_elsewhere() -> None:
-    owner, one = SecretScope(), redactor()
+    owner, one = DetachedScope(), redactor()
     one.body(b'{"token": "abcdef/+"}', "", "", owner)
     assert owner.known is not None
     body = b'{"x": "abcdef/+", "y": "/?q=abcdef%2F%2B"}'
-    mark = m("abcdef/+").encode()
-    assert one.body(body, "", "", owner) == b'{"x": "' + mark + b'", "y": "/?q=' + mark + b'"}'
-    assert one.text("is abcdef/+", owner) == "is " + mark.decode()
+    placeholder = m("abcdef/+").encode()
+    assert one.body(body, "", "", owner) == b'{"x": "' + placeholder + b'", "y": "/?q=' + placeholder + b'"}'
+    assert one.text("is abcdef/+", owner) == "is " + placeholder.decode()
     assert one.body(body, "", "", None) is body
 
 
@@ -172,15 +173,15 @@ def test_bad_selectors(text: str) -> None:
 
 
 def test_what_the_first_record_says() -> None:
-    told = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).told
-    assert told == {
+    description = redactor(("header:x", "request.text:hunter2"), ("name:csrf",)).description
+    assert description == {
         "mode": "default",
-        "keyId": MARKS.key_id,
+        "keyId": PLACEHOLDERS.key_id,
         "add": ["header:x", "request.text:…"],
         "keep": ["name:csrf"],
     }
     assert Redactor.of("none", {}) is None
-    assert Redactor.of("default", {}).told.keys() == {"mode", "keyId"}  # type: ignore[union-attr]
+    assert Redactor.of("default", {}).description.keys() == {"mode", "keyId"}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

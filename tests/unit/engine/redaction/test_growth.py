@@ -1,4 +1,4 @@
-"""What a client, a server or a file says makes redaction take longer by its size only, whatever it is."""
+"""The time of redaction is linear in the size of the input, for any input of a client, a server or a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mockrec.engine.redaction.lines import LineRedactor
 from mockrec.engine.redaction.names import PAIRS, WORDS
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SMALL, FACTOR = 4 * 1024, 8
@@ -23,16 +24,16 @@ KINDS = ("text/plain", FORM, "application/json", "multipart/form-data; boundary=
 
 @cache
 def redactor() -> Redactor:
-    """One for all: compiling its patterns takes longer than most of what is measured."""
+    """Return the one redactor for all tests: compiling its patterns takes longer than most of what is measured."""
     return Redactor(Policy(), Placeholders(b"key"))
 
 
 def assert_linear(work: Callable[[int], Callable[[], object]]) -> None:
-    """`work` makes what is measured at a size. One that is squared would take 64 times as long, not 8 times."""
+    """`work` returns the call to measure at a size. With quadratic time it would take 64 times as long, not 8 times."""
     times = []
     for size in (SMALL, SMALL * FACTOR):
         act = work(size)
-        gc.disable()  # what other tests have left is not to be looked through meanwhile
+        gc.disable()  # the garbage of other tests must not be collected meanwhile
         try:
             begun = process_time()
             act()
@@ -43,7 +44,7 @@ def assert_linear(work: Callable[[int], Callable[[], object]]) -> None:
 
 
 def filled(unit: str, size: int) -> bytes:
-    """The unit again and again; where it has a `#`, another number each time."""
+    """Return the unit repeated up to a size; a `#` in it becomes another number each time."""
     text = unit * (size // len(unit) + 1) if "#" not in unit else ""
     if not text:
         text = "".join(unit.replace("#", f"{number:07}") for number in range(size // (len(unit) + 6) + 1))
@@ -67,19 +68,19 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_bodies(unit: str) -> None:
-    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), "text/plain", "request", SecretScope()))
+    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), "text/plain", "request", DetachedScope()))
 
 
 @pytest.mark.parametrize("name", [*WORDS, *(f"{first}_{second}" for first, second in PAIRS)])
 def test_names(name: str) -> None:
     for unit in (f"{name}=", f"{name}: ", f'"{name}":"#",', f'"{name}":['):
-        assert_linear(lambda size, unit=unit: lambda: redactor().body(filled(unit, size), "", "", SecretScope()))  # type: ignore[misc]
+        assert_linear(lambda size, unit=unit: lambda: redactor().body(filled(unit, size), "", "", DetachedScope()))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("unit", ["password=", "password=#&", '"token":[', 'name="otp"\r\n\r\n#\r\n--'])
 def test_content_types(kind: str, unit: str) -> None:
-    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), kind, "response", SecretScope()))
+    assert_linear(lambda size: lambda: redactor().body(filled(unit, size), kind, "response", DetachedScope()))
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -115,14 +116,14 @@ def test_records(place: str) -> None:
                 "type": "rule-event",
                 "eventData": {f"token{number}": part for number, part in enumerate(text.split("&"))},
             }
-        return lambda: redactor().record(record, SecretScope())
+        return lambda: redactor().record(record, DetachedScope())
 
     assert_linear(work)
 
 
 def test_messages_with_a_secret_each() -> None:
     def work(size: int) -> Callable[[], object]:
-        one, owner = redactor(), SecretScope()
+        one, owner = redactor(), DetachedScope()
 
         def act() -> None:
             for number in range(size // 8):

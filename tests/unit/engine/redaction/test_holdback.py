@@ -11,7 +11,8 @@ from mockrec.engine.recording.body_encoder import BodyEncoder
 from mockrec.engine.redaction.holdback import MOST_HELD
 from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope
 
 BODIES = [
     json.dumps(
@@ -100,7 +101,7 @@ SECRETS += ["MII"]
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
 def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
     redactor, body = Redactor(Policy(), Placeholders(b"k")), text.encode()
-    logger, owner, hold = BodyEncoder("decoded", 1 << 20, redactor), SecretScope(), redactor.hold()
+    logger, owner, hold = BodyEncoder("decoded", 1 << 20, redactor), DetachedScope(), redactor.hold()
     given, told = b"", ""
 
     def write(data: bytes) -> None:
@@ -111,7 +112,7 @@ def test_nothing_secret_goes_out_early(text: str, size: int) -> None:
 
     for start in range(0, len(body), size):
         write(hold.feed(body[start : start + size]))
-        write(hold.release(owner.known.marks if owner.known is not None else ()))
+        write(hold.release(owner.known.placeholders if owner.known is not None else ()))
     write(hold.end())
     assert given == body
     whole = redactor.body(body, "", "", None).decode()

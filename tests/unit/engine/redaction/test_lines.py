@@ -1,4 +1,4 @@
-"""A session that was recorded with its secrets, without them."""
+"""Redaction of a session that was recorded with its secrets."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_a_secret_of_an_exchange_is_replaced_wherever_it_appears_in_it() -> None
     assert not any(SECRET.encode() in each for each in redacted)
     started, request, response, other, ended = map(orjson.loads, redacted)
     assert started["redaction"]["mode"] == "default"
-    mark = request["headers"]["authorization"].removeprefix("Bearer ")
-    assert mark.startswith("redacted-")
-    assert response["body"]["text"] == mark
+    placeholder = request["headers"]["authorization"].removeprefix("Bearer ")
+    assert placeholder.startswith("redacted-")
+    assert response["body"]["text"] == placeholder
     assert other == orjson.loads(lines[3])
     assert ended["redactions"] > 0
 

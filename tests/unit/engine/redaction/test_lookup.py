@@ -1,4 +1,4 @@
-"""Many values at once: the same is found with an automaton and without, and neither takes more than a pass."""
+"""Search for many values: the matches are the same with an automaton and without, and both take one pass."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mockrec.engine.redaction.lookup import Lookup
 
 VALUES = st.dictionaries(st.binary(min_size=1, max_size=4).map(lambda data: data.translate(FEW)), st.just(b"*"), min_size=1, max_size=6)  # fmt: skip
 FEW = bytes(97 + number % 3 for number in range(256))
-"""Three letters: what is made of them overlaps itself and others."""
+"""Only three letters: values of them overlap themselves and each other."""
 
 
-def automaton(marks: dict[bytes, bytes]) -> Lookup:
-    lookup = Lookup(marks)
+def automaton(placeholders: dict[bytes, bytes]) -> Lookup:
+    lookup = Lookup(placeholders)
     lookup._least = -1
     return lookup
 
 
 @given(VALUES, st.binary(max_size=40).map(lambda data: data.translate(FEW)))
-def test_the_same_is_found_with_an_automaton_and_without(marks: dict[bytes, bytes], data: bytes) -> None:
-    with_one, without = automaton(marks), Lookup(marks)
+def test_the_same_is_found_with_an_automaton_and_without(placeholders: dict[bytes, bytes], data: bytes) -> None:
+    with_one, without = automaton(placeholders), Lookup(placeholders)
     assert with_one.occurs(data) == without.occurs(data)
     assert with_one.spans(data) == without.spans(data)
     assert without._automaton is None
@@ -34,7 +34,7 @@ def test_the_same_is_found_with_an_automaton_and_without(marks: dict[bytes, byte
 @pytest.mark.parametrize("is_built", [True, False], ids=["automaton", "each"])
 @pytest.mark.parametrize("unit", [b"A", b"AB", b'password":"', b"QUFB"])
 def test_a_value_that_repeats_itself_takes_time_by_its_length(unit: bytes, is_built: bool) -> None:
-    """An automaton of the kind that the library prefers took minutes for the forms of 16 KB of one letter."""
+    """The library's default automaton took minutes to build for the forms of 16 KB of one letter."""
     value = unit * (64 * 1024 // len(unit))
     lookup = Lookup({value: b"*", value[:-1] + b"!": b"!"})
     if is_built:
@@ -42,7 +42,7 @@ def test_a_value_that_repeats_itself_takes_time_by_its_length(unit: bytes, is_bu
     text = (value[:-1] + b"?") * 4 + value
     started = time.process_time()
     assert lookup.occurs(text)
-    assert [mark for _, _, mark in lookup.spans(text)] == [b"*"]
+    assert [placeholder for _, _, placeholder in lookup.spans(text)] == [b"*"]
     assert lookup.replaced(text)[1] == 1
     assert time.process_time() - started < 2
 

@@ -10,12 +10,12 @@ from mockrec.engine.redaction.placeholders import Placeholders
 from mockrec.engine.redaction.policy import Policy
 from mockrec.engine.redaction.redactor import Redactor
 
-MARKS = Placeholders(b"key")
+PLACEHOLDERS = Placeholders(b"key")
 V = "qT5xR8mZ2k"
 
 
 def redactor(add: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> Redactor:
-    return Redactor(Policy(add, keep), MARKS)
+    return Redactor(Policy(add, keep), PLACEHOLDERS)
 
 
 TAGS = [
@@ -33,7 +33,7 @@ TAGS = [
     f'<input id="csrf" value="{V}">',
     f'<input name="pass" value="{V}" value="second">',
     f'<input name="csrf&#95;token" value="{V}">',
-    f'<input type="hidden" name="token" value="{V}',  # cut
+    f'<input type="hidden" name="token" value="{V}',  # truncated
     f"<input name=token value={V}",
     json.dumps({"html": f'<p><input name="csrf_token" value="{V}"></p>'}),
     json.dumps({"html": f"<input value='{V}' name='csrf_token'>"}),
@@ -44,8 +44,8 @@ TAGS = [
 @pytest.mark.parametrize("tag", TAGS)
 def test_secret_values(tag: str, kind: str) -> None:
     for text in (tag, f"<form>\n<b>x</b> {tag}"):
-        told = redactor().body(text.encode(), kind, "response", None).decode()
-        assert told == text.replace(V, MARKS.mark(V))
+        redacted = redactor().body(text.encode(), kind, "response", None).decode()
+        assert redacted == text.replace(V, PLACEHOLDERS.of(V))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 30, 1000])
@@ -56,8 +56,8 @@ def test_pages_in_pieces(tag: str, size: int) -> None:
     pieces = []
     for start in range(0, len(page), size):
         pieces += [hold.feed(page[start : start + size]), hold.release()]
-    told = b"".join(one.body(piece, "text/html", "response", None) for piece in [*pieces, hold.end()])
-    assert V.encode() not in told
+    redacted = b"".join(one.body(piece, "text/html", "response", None) for piece in [*pieces, hold.end()])
+    assert V.encode() not in redacted
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,6 @@ def test_settings_hold_for_inputs() -> None:
 
 def test_a_value_is_known_in_its_other_form() -> None:
     page = '<input name="csrf" value="a&#x2B;bcdefg&amp;h"> a+bcdefg&h'
-    mark = MARKS.mark("a+bcdefg&h")
-    told = redactor().body(page.encode(), "text/html", "response", None).decode()
-    assert told == f'<input name="csrf" value="{mark}"> {mark}'
+    placeholder = PLACEHOLDERS.of("a+bcdefg&h")
+    redacted = redactor().body(page.encode(), "text/html", "response", None).decode()
+    assert redacted == f'<input name="csrf" value="{placeholder}"> {placeholder}'

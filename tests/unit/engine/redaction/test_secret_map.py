@@ -1,4 +1,4 @@
-"""What is known to be secret, and how it is found elsewhere."""
+"""Known secrets, and the forms in which they are found elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_short_values_are_not_looked_for() -> None:
     one = known("12345")
     assert not one
     one.add(("123456",), "m")
-    assert one.marks == {"123456": "m"}
+    assert one.placeholders == {"123456": "m"}
 
 
 def test_a_mark_is_not_replaced() -> None:
@@ -76,9 +76,9 @@ def test_forms_of_plain_values(form: str) -> None:
 def test_base64(before: int, after: int, encode: type[base64.b64encode]) -> None:
     value = "hunter2~?>\xff-hunter"
     data = encode(b"\x01" * before + value.encode() + b"\x02" * after)
-    told, count = known(value).replaced(data)
+    redacted, count = known(value).replaced(data)
     assert count == 1
-    left = told.replace(b"MARK", b"")
+    left = redacted.replace(b"MARK", b"")
     assert len(left) <= len(data) - len(value.encode()) * 8 // 6 + 3
 
 
@@ -94,21 +94,23 @@ def test_joined() -> None:
     assert first.joined(nothing) is first
     assert nothing.joined(first) is first
     assert first.joined(first) is first
-    assert first.joined(second).marks == {"first-value": "1", "second-value": "2"}
-    assert "second-value" not in first.marks
+    assert first.joined(second).placeholders == {"first-value": "1", "second-value": "2"}
+    assert "second-value" not in first.placeholders
 
 
 def test_of_one_thing_not_too_much_is_remembered() -> None:
     one = known(*(f"value-{number}" for number in range(MOST_VALUES + 5)))
-    assert len(one.marks) == MOST_VALUES
-    assert known("x" * (MOST_CHARACTERS + 1), "a" * MOST_CHARACTERS, "value-1").marks.keys() == {"a" * MOST_CHARACTERS}
+    assert len(one.placeholders) == MOST_VALUES
+    assert known("x" * (MOST_CHARACTERS + 1), "a" * MOST_CHARACTERS, "value-1").placeholders.keys() == {
+        "a" * MOST_CHARACTERS
+    }
 
 
 def test_the_oldest_are_forgotten() -> None:
     one = SecretMap()
     for number in range(3 * MOST_VALUES):
         one = one.joined(known(f"value-{number}"))
-    assert MOST_VALUES // 3 < len(one.marks) <= MOST_VALUES
+    assert MOST_VALUES // 3 < len(one.placeholders) <= MOST_VALUES
     assert one.occurs(b"is value-%d." % (3 * MOST_VALUES - 1))
     assert not one.occurs(b"is value-0.")
 
@@ -116,6 +118,6 @@ def test_the_oldest_are_forgotten() -> None:
 def test_many_are_found_in_one_pass() -> None:
     values = [f"secret-{number:06}" for number in range(4000)]
     data = ",".join(values).encode()
-    told, count = known(*values).replaced(data)
+    redacted, count = known(*values).replaced(data)
     assert count == 4000
-    assert told == b",".join([b"MARK"] * 4000)
+    assert redacted == b",".join([b"MARK"] * 4000)

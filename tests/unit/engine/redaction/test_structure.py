@@ -1,4 +1,4 @@
-"""Secrets that stand under a name that is escaped, in a text in another text, or in the way of some format or language."""
+"""Secrets under escaped names, in texts inside other texts, and in the syntax of formats and languages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from mockrec.engine.redaction.placeholders import MARK, Placeholders
+from mockrec.engine.redaction.placeholders import PLACEHOLDER, Placeholders
 from mockrec.engine.redaction.policy import Policy
-from mockrec.engine.redaction.redactor import Redactor, SecretScope
+from mockrec.engine.redaction.redactor import Redactor
+from mockrec.engine.redaction.secret_scope import DetachedScope
 from mockrec.formats.files.jsonl import encode_lines
 
 SECRET = "hunter2-ABCdef"
@@ -34,10 +35,10 @@ def test_arguments_in_graphql(call: str) -> None:
         ("application/graphql", query),
         ("text/plain", query),
     ):
-        told = redactor().body(body.encode(), kind, "request", SecretScope())
-        assert SECRET.encode() not in told
-        assert len(MARK.findall(told.decode())) == 1
-        assert len(told.split(b'"')) == len(body.split('"'))
+        redacted = redactor().body(body.encode(), kind, "request", DetachedScope())
+        assert SECRET.encode() not in redacted
+        assert len(PLACEHOLDER.findall(redacted.decode())) == 1
+        assert len(redacted.split(b'"')) == len(body.split('"'))
 
 
 def inner(depth: int) -> str:
@@ -93,10 +94,10 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("kind", "text"), [*ESCAPED, *WRITTEN])
 def test_found(kind: str, text: str) -> None:
-    redacted = redactor().body(text.encode(), kind, "request", SecretScope()).decode()
+    redacted = redactor().body(text.encode(), kind, "request", DetachedScope()).decode()
     assert SECRET not in redacted
     before, after = text.split(SECRET)
-    assert MARK.search(redacted)
+    assert PLACEHOLDER.search(redacted)
     if "%40" not in text and "user" not in after[:1]:
         assert redacted.startswith(before[:-1])
         assert redacted.endswith(after)
@@ -105,7 +106,7 @@ def test_found(kind: str, text: str) -> None:
 
 @pytest.mark.parametrize(("kind", "text"), [*ESCAPED, *WRITTEN])
 def test_found_in_a_record(kind: str, text: str) -> None:
-    """As a body, and as any other text of it."""
+    """In a body, and in any other text of a record."""
     head = {"content-type": kind} if kind else {}
     record = {"type": "request", "headers": head, "body": {"size": len(text), "text": text}}
     assert SECRET.encode() not in encode_lines((redactor().record(record),))
@@ -120,9 +121,9 @@ def test_wide_characters(coding: str) -> None:
     assert json.loads(redacted)["password"].startswith("redacted-")
     data = text.encode(coding)
     body = {"size": len(data), "base64": base64.b64encode(data).decode()}
-    told = redactor().record({"type": "request", "body": body})
-    assert told["body"]["redacted"] is True
-    assert "redacted-" in base64.b64decode(told["body"].get("base64", "")).decode(coding) or told["body"].get("text")
+    record = redactor().record({"type": "request", "body": body})["body"]
+    assert record["redacted"] is True
+    assert "redacted-" in base64.b64decode(record.get("base64", "")).decode(coding) or record.get("text")
 
 
 def test_keys_in_forms() -> None:
@@ -153,7 +154,7 @@ def test_ordinary_text_stays(text: str) -> None:
 
 
 def test_not_for_ever() -> None:
-    """What is escaped again and again is looked into three times."""
+    """A text that is escaped repeatedly is decoded three times."""
     text = inner(30)[:65536]
     assert redactor().body(text.encode(), "", "request", None)
 
@@ -166,6 +167,17 @@ def test_a_record_as_deep_as_can_be_written_is_redacted(place: str, form: str) -
         is_list = form == "lists" or (form == "both" and level % 2)
         deep = [deep] if is_list else {"request" if place == "request" else "a": deep}
     record = {"type": "rule-event", place: deep if place != "headers" else {"accept": deep}}
-    line = encode_lines((redactor().record(record, SecretScope()),))
+    line = encode_lines((redactor().record(record, DetachedScope()),))
     assert SECRET.encode() not in line
-    assert len(MARK.findall(line.decode())) == 2
+    assert len(PLACEHOLDER.findall(line.decode())) == 2
+
+
+def test_headers_with_the_names_of_a_body() -> None:
+    """A table of headers is not taken for a body, whatever its fields are called."""
+    one, owner = redactor(), DetachedScope()
+    one.record({"type": "request", "url": f"/?token={SECRET}"}, owner)
+    headers = {"size": "1", "text": "a", "x-note": f"it is {SECRET}"}
+    redacted = one.record({"type": "response", "headers": headers}, owner)["headers"]
+    assert redacted.keys() == headers.keys()
+    assert PLACEHOLDER.search(redacted["x-note"])
+    assert SECRET not in redacted["x-note"]

@@ -1,4 +1,4 @@
-"""Tokens that identify themselves: a sample of every kind is found in every place, and ordinary text holds none."""
+"""Tokens that are recognised without a name: a sample of every kind is found in every place, and none in ordinary text."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ PLACES: dict[str, Callable[[str], bytes]] = {
 
 
 def forms(data: bytes) -> list[str]:
-    """Output as it is, and without the codings that could hide a token in it."""
+    """Return a text as it is, and with the escapes decoded that could hide a token."""
     text = data.decode("utf-8", "replace")
     plain = text.replace("\\/", "/")
     return [plain, unquote(plain), html.unescape(plain), plain.replace("\\\\", "\\").replace("\\n", "\n")]
 
 
 def core(token: str) -> str:
-    """The last of it that nothing else can be: parts of a token that stay are a leak too."""
+    """Return the end of a token, which nothing else contains: a part of a token that stays is a leak too."""
     return token[-10:]
 
 
@@ -122,13 +122,13 @@ def test_every_rule_of_gitleaks_is_taken_or_left_out_for_a_reason() -> None:
 
 
 def test_every_expression_begins_as_it_says() -> None:
-    """What is not found by its beginning is never looked for."""
+    """A token is searched only if its beginning was found."""
     anything = Patterns().any
     assert [kind for kind, token in SAMPLES if not anything.search(token.encode())] == []
     assert [kind for kind, token in SAMPLES if not anything.search(f"a%3D{token}\\n".encode())] == []
 
 
-# ── what is told by what is around it ──────────────────────────────────────────────────────────────
+# ── recognised by the text around it ───────────────────────────────────────────────────────────────
 
 
 def found(text: str) -> list[str]:
@@ -156,7 +156,7 @@ def found(text: str) -> list[str]:
         ("base64url.bearer.authorization.k8s.io.ZXhhbXBsZQ, v4", ["ZXhhbXBsZQ"]),
     ],
 )
-def test_told_by_what_is_around(text: str, secrets: list[str]) -> None:
+def test_recognised_by_the_text_around_it(text: str, secrets: list[str]) -> None:
     assert found(text) == secrets
 
 
@@ -172,11 +172,11 @@ def test_webhooks() -> None:
     assert found(f"/api/webhooks/123456789012345678/{discord}?wait=true") == [discord]
 
 
-# ── what is none ───────────────────────────────────────────────────────────────────────────────────
+# ── no secrets ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def ordinary() -> list[bytes]:
-    """What traffic is full of and what looks like a token."""
+    """Return common contents of traffic that look like tokens."""
     chance = random.Random(7)
     raw = chance.randbytes(60_000)
     digests = [hashlib.new(name, raw[at : at + 9]) for at in range(300) for name in ("md5", "sha1", "sha256", "sha512")]
@@ -211,7 +211,7 @@ def test_ordinary_text_holds_none() -> None:
 
 
 def test_recordings_of_real_sites_hold_none() -> None:
-    """HAR files of other tools, and the sources of the libraries that are installed."""
+    """In HAR files of other tools, and in the sources of the standard library."""
     files = [*Path(token_samples.__file__).parents[1].joinpath("data", "har").rglob("*"), *Path(json.__file__).parent.parent.glob("*.py")]  # fmt: skip
     known = re.compile(rb"EXAMPLE|-----BEGIN")  # documentation
     seen = 0
@@ -224,7 +224,7 @@ def test_recordings_of_real_sites_hold_none() -> None:
     assert seen > 1_000_000
 
 
-# ── what it costs ──────────────────────────────────────────────────────────────────────────────────
+# ── time ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -242,4 +242,4 @@ def test_the_time_grows_with_the_length(unit: str) -> None:
 
     cost(1000)
     short, long = cost(100_000), min(cost(800_000) for _ in range(2))
-    assert long < 40 * short + 0.3, (short, long)  # 64 times as much if it grew with the square
+    assert long < 40 * short + 0.3, (short, long)  # 64 times as much if it were quadratic
