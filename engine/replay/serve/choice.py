@@ -1,4 +1,4 @@
-"""Which of the recordings of one request answers it: the best variant, and of that the next one."""
+"""Select the recording that serves a request: the best variant, and the next unused recording of that variant."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from mockrec.engine.replay.serve.nearest import distance
 from mockrec.engine.replay.serve.variants import Difference, Variant, VariantVerdict, judge, range_digest
 
 _MOST_VARIANTS: Final = 1000
-"""Variants of one request that are judged, unless its fields name one. A thousand take some 15 ms."""
+"""At most this many variants of one request are judged in one group. A thousand take some 15 ms."""
 _MOST_NEAR: Final = 20
-"""Variants that are looked at for what is nearest to a miss."""
+"""At most this many further groups, and variants of each group, are compared to find the nearest to a miss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of a request decides between recordings of it."""
+    """The properties of a request that decide between its recordings."""
 
     method: str
     fields: Mapping[str, str]
     host: str | None
-    """None: any."""
+    """None: any host."""
     deciding: frozenset[int] = frozenset({0})
-    """The digests of what it says in fields by which servers told requests apart."""
+    """Digests of the request's values in the header fields that selected a response (`Vary`), one for each recorded set
+    of such fields; 0 is the group of recordings that are compared one by one."""
 
 
 @dataclass(slots=True, eq=False)
 class _Same:
-    """Recordings of one variant, in the order of the session."""
+    """Recordings of one variant, in session order."""
 
     variant: Variant
     places: array[int]
     next: int = 0
-    """How many from the beginning have been used."""
+    """Index into `places`: all recordings before it have been used."""
 
     def fresh(self, used: array[int]) -> int | None:
-        """The first place that has not answered yet."""
+        """Return the first place that has not been served yet, or None."""
         while self.next < len(self.places) and used[self.places[self.next]]:
             self.next += 1
         return self.places[self.next] if self.next < len(self.places) else None
@@ -49,25 +50,25 @@ class _Same:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The recording that answers."""
+    """The selected recording."""
 
     place: int
     guess: str
-    """Why it might be the wrong one; empty: it is not known to be."""
+    """Why another recording might be the right one; empty if the choice is certain."""
 
 
 class Track:
-    """Recordings of the same request."""
+    """The recordings of one request, grouped by the fields that decide between them and by variant."""
 
     def __init__(self, places: Sequence[int], index: Index, read: Callable[[int], RecordedExchange]) -> None:
-        """`read` gives the recording at a place. Nothing is read before it is looked for."""
+        """`read` returns the recording at a place; it is called only when the recording's variant is needed."""
         self._numbers = index.numbers
         self._read = read
         self._variants = index.variants
         self._groups: dict[int, array[int]] = {}
-        """By the values of the deciding fields: places, in the order of the session."""
+        """Digest of the deciding fields → places, in session order."""
         self._parts: dict[tuple[int, int], array[int]] = {}
-        """Of those, the ones that are parts, by their ranges."""
+        """Digests of the deciding fields and of the range → places of partial responses (206)."""
         self._known: dict[int | tuple[int, int], list[_Same]] = {}
         deciding, groups, parts = index.deciding, self._groups, index.parts
         for place in places:
@@ -80,11 +81,11 @@ class Track:
                 group.append(place)
 
     def _group(self, key: int) -> list[_Same]:
-        """The variants of a group."""
+        """Return the variants of a group."""
         return self._variants_of(key, self._groups[key])
 
     def _part(self, key: tuple[int, int]) -> list[_Same]:
-        """The variants of parts of a group and a range."""
+        """Return the variants of a group's partial responses to one range."""
         return self._variants_of(key, self._parts[key]) if key in self._parts else []
 
     def _variants_of(self, key: int | tuple[int, int], places: array[int]) -> list[_Same]:
@@ -105,7 +106,7 @@ class Track:
         return found.values()
 
     def judged(self, wanted: Wanted) -> Iterator[tuple[_Same, VariantVerdict]]:
-        """The variants that can answer, each with what it is for the request."""
+        """Yield the variants that can answer the request, each with its verdict."""
         for key in self._groups.keys() & wanted.deciding:
             asked = range_digest(wanted.fields.get("range", ""))
             exact = [*_possible(self._part((key, asked)), wanted)] if asked else []
@@ -113,7 +114,7 @@ class Track:
 
     @staticmethod
     def choose(tracks: Sequence[Track], wanted: Wanted, used: array[int], *, repeat: bool) -> Choice | None:
-        """The recording that answers now; None: there is none, or none is left and none is repeated."""
+        """Select the recording to serve now. None if no variant fits, or all that fit are used and `repeat` is off."""
         ranked: dict[tuple[float, ...], list[tuple[_Same, VariantVerdict]]] = {}
         numbers: array[int] = array("I")
         for track in tracks:
@@ -134,7 +135,7 @@ class Track:
 
     @staticmethod
     def nearest(tracks: Sequence[Track], wanted: Wanted) -> tuple[int, list[Difference]]:
-        """Where the recording is that comes nearest to a request that none answers, and the fields that differ."""
+        """Return the place of the recording nearest to an unmatched request, and the fields that differ."""
         reasons: list[Difference] = []
         nearest: _Same | None = None
         for track in tracks:
@@ -156,9 +157,10 @@ def _possible(variants: Iterable[_Same], wanted: Wanted) -> Iterator[tuple[_Same
 
 
 def _guess(verdict: VariantVerdict, equal: Sequence[tuple[_Same, VariantVerdict]]) -> str:
-    """Whether the client takes no such answer, or others are as good for it that are for other values of a field.
+    """Explain why the choice is a guess; empty if it is certain.
 
-    `equal` are the variants of the same rank.
+    It is a guess if the client does not accept the response's type, or if variants of the same rank (`equal`) were
+    recorded for other values of a field.
     """
     if verdict.refused:
         return f"no recorded answer is of a type that its {verdict.refused} takes"
@@ -172,7 +174,7 @@ def _guess(verdict: VariantVerdict, equal: Sequence[tuple[_Same, VariantVerdict]
 
 
 def _tells_apart(name: str, variants: Sequence[Variant]) -> bool:
-    """Whether answers for several values of a field may be different ones."""
+    """Return whether the variants' responses may differ by this field: by `Accept` only if their types differ."""
     if name == "accept":
         return len({variant.kind for variant in variants if variant.kind}) > 1
     return True

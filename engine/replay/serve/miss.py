@@ -1,4 +1,4 @@
-"""The text of a 503: which recording came nearest to a request, and what differs."""
+"""The text of a 503 response to an unmatched request: the nearest recording, and the differences."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MOST = 20
 _LONGEST = 300
 _MOST_OPTIONS = 10
 _NEVER = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
-"""What decides which bytes a client gets: to ignore it would give it wrong ones."""
+"""Fields that decide which bytes a client receives: if they were ignored, it would receive wrong ones."""
 _INSIDE = ("form:", "json:")
 _SELECTORS = ("query:", "form:", "header:", "json:")
 
 
 def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
-    """For whoever reads the answer, or the log."""
+    """Return the explanation for the body of the 503 response."""
     kind = " (an upgrade to WebSocket)" if request.websocket else ""
     count = len(cassette.recordings)
     lines = [
@@ -47,7 +47,7 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
 
 
 def _remedy(places: Sequence[str], match: MatchOptions) -> str:
-    """The options that make such requests match; empty where none does, or they would be too many to be meant."""
+    """Return the options with which such requests match; empty if there are none, or more than `_MOST_OPTIONS`."""
     ignored: list[str] = []
     without: set[str] = set()
     for place in dict.fromkeys(places):
@@ -59,7 +59,7 @@ def _remedy(places: Sequence[str], match: MatchOptions) -> str:
         elif kind in ("method", "query"):
             without.add(kind)
         else:
-            return ""  # a request for something else
+            return ""  # another resource: no option should make it match
     if "body" in without:
         ignored = [place for place in ignored if not place.startswith(_INSIDE)]
     options = [f"--ignore {shlex.quote(place)}" for place in ignored]

@@ -1,4 +1,4 @@
-"""The step `replay`: answers a request as a recorded session has answered it. Asks no server, whatever happens."""
+"""The step `replay`: serve the recorded response to a request. It never sends a request to a server."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
 
 MISSED = "replay-miss"
-"""The tag of a request that no recording answers."""
+"""The tag of a request without a matching recording, or whose recording cannot be served."""
 GUESSED = "replay-guess"
-"""The tag, and the type of the rule-event, of a request whose recording could not be told from another one."""
+"""The tag, and the type of the rule-event, of a request for which another recording might have been the right one."""
 IGNORED = "replay-ignored"
-"""The type of the rule-event for values that differ, and do not count because they are volatile by nature."""
+"""The type of the rule-event for differing values that were ignored because they are volatile."""
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
 _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
@@ -47,15 +47,15 @@ _RULE_CLOSE = "E_RULE_CLOSE"
 
 
 class Unservable(Exception):
-    """A recording holds too little to be given again. The text is a sentence."""
+    """The recording does not hold enough to serve it. The text is a clause: `its body cannot be read`."""
 
 
 class NoBody(Unservable):
-    """There was a body, and nothing of it is in the recording."""
+    """The response had a body, but the recording holds nothing of it."""
 
 
 class NoCoding(Unservable):
-    """The body cannot be encoded as it was."""
+    """The body cannot be encoded with its recorded content codings."""
 
     def __init__(self, text: str, decoded: bytes) -> None:
         super().__init__(text)
@@ -63,7 +63,7 @@ class NoCoding(Unservable):
 
 
 def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
-    """Answers from the cassette; `latency` says how long that takes."""
+    """Return the handler that serves recordings of the cassette with the delays of `latency`."""
     answers: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
@@ -97,13 +97,13 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
 
 
 async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
-    """What happens to a request that no recording answers: nothing leaves the machine."""
+    """Answer an unmatched request with a 503; it is not forwarded."""
     exchange.tag(MISSED)
     await _refuse(exchange, miss_text(exchange.view, cassette, miss))
 
 
 def _tell(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> None:
-    """Say in the log which recording answers, and in what it differs from the request."""
+    """Log which recording is served, and where it differs from the request."""
     exchange.tag(f"{REPLAY_OF}{found.id}")
     last = cassette.last
     if last.guess:
@@ -160,7 +160,7 @@ async def _answer(
 def answer_of(
     record: Mapping[str, Any], cassette: Cassette, found: RecordedExchange, *, bodiless: bool, version: str
 ) -> PreparedResponse:
-    """The recorded answer, framed anew. Raises Unservable."""
+    """Build the recorded response with new framing. Raises Unservable."""
     status = record.get("statusCode")
     if type(status) is not int or not 200 <= status <= 999:
         raise Unservable("it has no status that can be answered with")
@@ -182,9 +182,10 @@ def answer_of(
 
 
 def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes, str]:
-    """The body of a `response` as it was on the wire, or as near to it as can be, and what is missing then.
+    """Return the body of a `response` as it was on the wire, and an empty text.
 
-    Raises Unservable.
+    If the content coding cannot be applied, or the body of a redirect is not in the recording, return the closest
+    possible body and a text that says what is missing. Raises Unservable.
     """
     try:
         return body_of(record.get("body"), cassette), ""
@@ -197,7 +198,7 @@ def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes
 
 
 def _checked(fields: Sequence[Sequence[str]]) -> None:
-    """Raises Unservable for fields that no head can hold."""
+    """Raise Unservable if a field cannot be written into a header section."""
     try:
         field_lines(fields)
     except ValueError as error:
@@ -205,20 +206,20 @@ def _checked(fields: Sequence[Sequence[str]]) -> None:
 
 
 def _reason(record: Mapping[str, Any]) -> str | None:
-    """The recorded reason phrase, where it is one (RFC 9112, 4)."""
+    """Return the recorded reason phrase if it is valid (RFC 9112, 4)."""
     reason = record.get("statusMessage")
     return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None
 
 
 def cut(body: Body) -> str:
-    """Why a body that is not whole cannot be given again."""
+    """Explain why a truncated body cannot be served."""
     if not body.bytes:
         return "its body is not in the recording"
     return "its body was cut when it was recorded (record.maxBodySize)"
 
 
 def body_of(told: Any, cassette: Cassette, *, in_part: bool = False) -> bytes:
-    """A body as it was on the wire. Raises Unservable; `in_part`: what there is of it is enough."""
+    """Return a body as it was on the wire. `in_part`: accept a truncated one. Raises Unservable."""
     if not isinstance(told, Mapping):
         return b""
     try:
@@ -245,7 +246,7 @@ async def _break_off(
     latency: Latency,
     asked_at: float,
 ) -> None:
-    """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
+    """Serve an aborted exchange: abort after the same bytes, or leave an event stream open after its last event."""
     head_after, end_after = latency.of(record)
     error = object_of(record.get("error"))
     response = object_of(record.get("response"))
@@ -270,6 +271,8 @@ async def _break_off(
         await exchange.send(data)
     await sleep_until(asked_at + end_after)
     if not error:
-        await faults.never_respond(exchange)  # events: the client leaves when it has heard enough, as then
+        await faults.never_respond(
+            exchange
+        )  # an event stream stays open until the client disconnects, as in the recording
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()
