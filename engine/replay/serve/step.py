@@ -271,8 +271,6 @@ async def _break_off(
         await exchange.send(data)
     await sleep_until(asked_at + end_after)
     if not error:
-        await faults.never_respond(
-            exchange
-        )  # an event stream stays open until the client disconnects, as in the recording
+        await faults.never_respond(exchange)  # an event stream stays open until the client disconnects
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()

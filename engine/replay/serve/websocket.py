@@ -1,4 +1,4 @@
-"""A recorded WebSocket served: what was said to the client then, behind as many of its messages as then."""
+"""Serve a recorded WebSocket: send each recorded message after the client messages that preceded it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mockrec.formats.schema.lenient import object_of
 
 _PROTOCOL = re.compile(r"[!-~]+")
 MISMATCH = "replay-mismatch"
-"""The type of the rule-event for a message that is not the recorded one."""
+"""The type of the rule-event for a client that deviates from the recording."""
 
 
 async def converse(
@@ -33,7 +33,7 @@ async def converse(
     latency: Latency,
     limits: SocketSettings,
 ) -> None:
-    """Accept as it was accepted, then say what was said; `record` is the acceptance."""
+    """Accept the WebSocket as recorded, then replay its messages; `record` is the `websocket-accepted`."""
     headers = record.get("headers") or {}
     protocol = headers.get("sec-websocket-protocol", "") if isinstance(headers, Mapping) else ""
     protocol = protocol if isinstance(protocol, str) and _PROTOCOL.fullmatch(protocol) else ""
@@ -70,7 +70,7 @@ class _WebSocketServing:
         self._awaited = 0
 
     async def follow(self) -> bool:
-        """Go through what was said; whether the WebSocket is closed then. Raises WebSocketLost."""
+        """Replay the recorded messages. True if the WebSocket is closed afterwards. Raises WebSocketLost."""
         for spot in self._found.said:
             record = self._cassette.read(spot)
             kind = record["type"]
@@ -104,7 +104,7 @@ class _WebSocketServing:
             return b""
 
     async def _expect(self, record: Mapping[str, Any]) -> bool:
-        """Wait for the client's next message; False if it has closed instead."""
+        """Wait for the client's next message and compare it with the record. False if the client closed instead."""
         self._awaited += 1
         message = await self._session.message()
         if message is None:
@@ -126,7 +126,7 @@ class _WebSocketServing:
         return True
 
     def left(self) -> None:
-        """The client has gone."""
+        """Report a mismatch if the client disconnected before a message that was recorded."""
         if self._heard < self._awaited:
             self._mismatch(f"the client has left before its message {self._awaited}")
 
@@ -137,7 +137,7 @@ class _WebSocketServing:
 
 
 def _value(data: bytes) -> Any:
-    """JSON as a value, so that its spelling does not count; other messages as text or bytes."""
+    """Return a message for comparison: JSON as a value, so that whitespace is ignored; others as text or bytes."""
     if data[:1] in (b"{", b"["):
         try:
             return shallow_json(data)
