@@ -1,4 +1,4 @@
-"""A part cut from a recorded answer, where a client asks for another range than was recorded (RFC 9110, 14)."""
+"""Cut a part from a recorded response for a request with a range other than the recorded one (RFC 9110, 14)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _OF_416: Final = ("accept-ranges", "cache-control", "date", "etag", "last-modifi
 
 
 def partly(answer: PreparedResponse, asked: Mapping[str, str], variant: Variant) -> PreparedResponse | None:
-    """What answers a GET with these fields (in lower case); None: the answer as it was recorded.
+    """Return the response to a GET with these fields (names in lower case); None if the recorded one is served as is.
 
-    Several ranges are answered with the whole, as RFC 9110, 14.2 permits.
+    A request for several ranges gets the whole representation, as RFC 9110, 14.2 permits.
     """
     told = {name.lower(): value for name, value in answer.headers}
     ranges = parse_range(asked.get("range"))

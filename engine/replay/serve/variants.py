@@ -94,7 +94,7 @@ def _deciding(vary: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
-    """Return a digest of a request's values in these fields; 0 if one holds a redaction mark, which matches any value."""
+    """Return a digest of a request's values in these fields; 0 if one holds a redaction mark (it matches any value)."""
     values = tuple([fields.get(name) for name in names])
     if any(value is not None and MARK.search(value) for value in values):
         return 0
