@@ -33,7 +33,7 @@ class Wanted:
 
 
 @dataclass(slots=True, eq=False)
-class _Same:
+class _VariantRecordings:
     """Recordings of one variant, in session order."""
 
     variant: Variant
@@ -41,7 +41,7 @@ class _Same:
     next: int = 0
     """Index into `places`: all recordings before it have been used."""
 
-    def fresh(self, used: array[int]) -> int | None:
+    def next_unused(self, used: array[int]) -> int | None:
         """Return the first place that has not been served yet, or None."""
         while self.next < len(self.places) and used[self.places[self.next]]:
             self.next += 1
@@ -69,7 +69,7 @@ class Track:
         """Digest of the deciding fields → places, in session order."""
         self._parts: dict[tuple[int, int], array[int]] = {}
         """Digests of the deciding fields and of the range → places of partial responses (206)."""
-        self._known: dict[int | tuple[int, int], list[_Same]] = {}
+        self._cache: dict[int | tuple[int, int], list[_VariantRecordings]] = {}
         deciding, groups, parts = index.deciding, self._groups, index.parts
         for place in places:
             if parts[place]:
@@ -80,55 +80,62 @@ class Track:
             else:
                 group.append(place)
 
-    def _group(self, key: int) -> list[_Same]:
+    def _group(self, key: int) -> list[_VariantRecordings]:
         """Return the variants of a group."""
         return self._variants_of(key, self._groups[key])
 
-    def _part(self, key: tuple[int, int]) -> list[_Same]:
+    def _part(self, key: tuple[int, int]) -> list[_VariantRecordings]:
         """Return the variants of a group's partial responses to one range."""
         return self._variants_of(key, self._parts[key]) if key in self._parts else []
 
-    def _variants_of(self, key: int | tuple[int, int], places: array[int]) -> list[_Same]:
-        known = self._known.get(key)
-        if known is None:
-            known = [_Same(self._read(same[0]).variant, same) for same in self._by_variant(places)]
-            self._known[key] = known
-        return known
+    def _variants_of(self, key: int | tuple[int, int], places: array[int]) -> list[_VariantRecordings]:
+        cached = self._cache.get(key)
+        if cached is None:
+            cached = [
+                _VariantRecordings(self._read(recordings[0]).variant, recordings)
+                for recordings in self._by_variant(places)
+            ]
+            self._cache[key] = cached
+        return cached
 
     def _by_variant(self, places: array[int]) -> Iterable[array[int]]:
         found: dict[int, array[int]] = {}
         for place in places:
-            same = found.get(self._variants[place])
-            if same is not None:
-                same.append(place)
+            recordings = found.get(self._variants[place])
+            if recordings is not None:
+                recordings.append(place)
             elif len(found) < _MOST_VARIANTS:
                 found[self._variants[place]] = array("I", (place,))
         return found.values()
 
-    def judged(self, wanted: Wanted) -> Iterator[tuple[_Same, VariantVerdict]]:
+    def judged(self, wanted: Wanted) -> Iterator[tuple[_VariantRecordings, VariantVerdict]]:
         """Yield the variants that can answer the request, each with its verdict."""
         for key in self._groups.keys() & wanted.deciding:
-            asked = range_digest(wanted.fields.get("range", ""))
-            exact = [*_possible(self._part((key, asked)), wanted)] if asked else []
+            range_key = range_digest(wanted.fields.get("range", ""))
+            exact = [*_possible(self._part((key, range_key)), wanted)] if range_key else []
             yield from exact or _possible(self._group(key), wanted)
 
     @staticmethod
     def choose(tracks: Sequence[Track], wanted: Wanted, used: array[int], *, repeat: bool) -> Choice | None:
         """Select the recording to serve now. None if no variant fits, or all that fit are used and `repeat` is off."""
-        ranked: dict[tuple[float, ...], list[tuple[_Same, VariantVerdict]]] = {}
+        ranked: dict[tuple[float, ...], list[tuple[_VariantRecordings, VariantVerdict]]] = {}
         numbers: array[int] = array("I")
         for track in tracks:
             numbers = track._numbers
-            for same, verdict in track.judged(wanted):
-                ranked.setdefault(verdict.rank, []).append((same, verdict))
+            for recordings, verdict in track.judged(wanted):
+                ranked.setdefault(verdict.rank, []).append((recordings, verdict))
         order = sorted(ranked, reverse=True)
         for rank in order[:1] if repeat else order:
-            fresh = [(place, verdict) for same, verdict in ranked[rank] if (place := same.fresh(used)) is not None]
-            if fresh:
-                place, verdict = min(fresh, key=lambda one: numbers[one[0]])
+            unused = [
+                (place, verdict)
+                for recordings, verdict in ranked[rank]
+                if (place := recordings.next_unused(used)) is not None
+            ]
+            if unused:
+                place, verdict = min(unused, key=lambda one: numbers[one[0]])
                 return Choice(place, _guess(verdict, ranked[rank]))
         if repeat and order:
-            last = [(same.places[-1], verdict) for same, verdict in ranked[order[0]]]
+            last = [(recordings.places[-1], verdict) for recordings, verdict in ranked[order[0]]]
             place, verdict = max(last, key=lambda one: numbers[one[0]])
             return Choice(place, _guess(verdict, ranked[order[0]]))
         return None
@@ -137,26 +144,28 @@ class Track:
     def nearest(tracks: Sequence[Track], wanted: Wanted) -> tuple[int, list[Difference]]:
         """Return the place of the recording nearest to an unmatched request, and the fields that differ."""
         reasons: list[Difference] = []
-        nearest: _Same | None = None
+        nearest: _VariantRecordings | None = None
         for track in tracks:
             own = track._groups.keys() & wanted.deciding
             for key in [*own, *islice((key for key in track._groups if key not in own), _MOST_NEAR)]:
-                for same in islice(track._group(key), _MOST_NEAR):
-                    found = judge(same.variant, wanted.method, wanted.fields, wanted.host).reasons
+                for recordings in islice(track._group(key), _MOST_NEAR):
+                    found = judge(recordings.variant, wanted.method, wanted.fields, wanted.host).reasons
                     if nearest is None or distance(found) < distance(reasons):
-                        nearest, reasons = same, found
+                        nearest, reasons = recordings, found
         assert nearest is not None
         return nearest.places[-1], reasons
 
 
-def _possible(variants: Iterable[_Same], wanted: Wanted) -> Iterator[tuple[_Same, VariantVerdict]]:
-    for same in variants:
-        verdict = judge(same.variant, wanted.method, wanted.fields, wanted.host)
+def _possible(
+    variants: Iterable[_VariantRecordings], wanted: Wanted
+) -> Iterator[tuple[_VariantRecordings, VariantVerdict]]:
+    for recordings in variants:
+        verdict = judge(recordings.variant, wanted.method, wanted.fields, wanted.host)
         if not verdict.reasons:
-            yield same, verdict
+            yield recordings, verdict
 
 
-def _guess(verdict: VariantVerdict, equal: Sequence[tuple[_Same, VariantVerdict]]) -> str:
+def _guess(verdict: VariantVerdict, equal: Sequence[tuple[_VariantRecordings, VariantVerdict]]) -> str:
     """Explain why the choice is a guess; empty if it is certain.
 
     It is a guess if the client does not accept the response's type, or if variants of the same rank (`equal`) were
@@ -164,16 +173,16 @@ def _guess(verdict: VariantVerdict, equal: Sequence[tuple[_Same, VariantVerdict]
     """
     if verdict.refused:
         return f"no recorded answer is of a type that its {verdict.refused} takes"
-    variants = [same.variant for same, _ in equal]
+    variants = [recordings.variant for recordings, _ in equal]
     if len(variants) < 2:
         return ""
     for name in sorted(verdict.unlike):
-        if len({variant.fields.get(name) for variant in variants}) > 1 and _tells_apart(name, variants):
+        if len({variant.fields.get(name) for variant in variants}) > 1 and _may_differ(name, variants):
             return f"the recorded answers are for other values of {name}"
     return ""
 
 
-def _tells_apart(name: str, variants: Sequence[Variant]) -> bool:
+def _may_differ(name: str, variants: Sequence[Variant]) -> bool:
     """Return whether the variants' responses may differ by this field: by `Accept` only if their types differ."""
     if name == "accept":
         return len({variant.kind for variant in variants if variant.kind}) > 1

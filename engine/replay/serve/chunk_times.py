@@ -13,7 +13,7 @@ from typing import Any, Final
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.wire.parts import header_table
 
-_MOST: Final = 10_000
+_MAX_EVENTS: Final = 10_000
 """At most this many events are sent one by one; the last chunk of a longer stream holds all remaining events."""
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
 """A blank line ends an event (HTML standard, 9.2.5)."""
@@ -35,7 +35,7 @@ def ticks(
     """
     head, end = latency.of(record)
     if pieces:
-        return _as_they_came(body, record, pieces, latency, end)
+        return _recorded_chunks(body, record, pieces, latency, end)
     headers = header_table(fields)
     is_events = headers.get("content-type", "").lower().startswith("text/event-stream")
     if not is_events or "content-encoding" in headers:
@@ -45,7 +45,7 @@ def ticks(
     return [(head + (end - head) * number / steps, event) for number, event in enumerate(events)]
 
 
-def _as_they_came(
+def _recorded_chunks(
     body: bytes, record: Mapping[str, Any], pieces: Sequence[float], latency: Latency, end: float
 ) -> list[tuple[float, bytes]]:
     found: list[tuple[float, bytes]] = []
@@ -62,7 +62,7 @@ def _events(body: bytes) -> list[bytes]:
     events: list[bytes] = []
     start = 0
     for found in _EVENT_END.finditer(body):
-        if len(events) == _MOST - 1:
+        if len(events) == _MAX_EVENTS - 1:
             break
         events.append(body[start : found.end()])
         start = found.end()

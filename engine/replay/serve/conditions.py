@@ -25,7 +25,7 @@ def is_conditional(fields: Mapping[str, str]) -> bool:
     return any(fields.get(name) for name in VALIDATORS)
 
 
-def knows(asked: Mapping[str, str], recorded: Mapping[str, str], etag: str, modified: str) -> bool:
+def confirms(asked: Mapping[str, str], recorded: Mapping[str, str], etag: str, modified: str) -> bool:
     """Return whether the client's stored representation is the one that a recorded 304 confirmed.
 
     `asked` are the fields of the new request, `recorded` those of the recorded one; `etag` and `modified` are the

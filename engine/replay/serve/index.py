@@ -10,7 +10,7 @@ from mockrec.engine.replay.serve.store import Spot
 
 
 class Index:
-    """Recordings by the hashes of their requests. A *place* is a recording's number in the order in which they ended."""
+    """Recordings by the hashes of their requests. A *place* is a recording's position in order of end."""
 
     def __init__(self) -> None:
         self.numbers = array("I")

@@ -29,7 +29,7 @@ from mockrec.formats.sessions.session import Reading, open_session
 
 _MOST_DECIDING = 64
 """At most this many sets of fields are indexed by value; recordings with further sets are judged one by one."""
-_TALK = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
+_WEBSOCKET_TYPES = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
 
 
 @dataclass(slots=True, eq=False)
@@ -58,9 +58,9 @@ class RecordedExchange:
                 self.variant.to_list()]  # fmt: skip
 
     @classmethod
-    def from_list(cls, told: list[Any]) -> RecordedExchange:
+    def from_list(cls, stored: list[Any]) -> RecordedExchange:
         """Build a recording from its stored form."""
-        identity, number, host, name, facts, answer, said, pieces, variant = told
+        identity, number, host, name, facts, answer, said, pieces, variant = stored
         return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant))
 
 
@@ -121,13 +121,13 @@ class Tape:
                     if kind != "request-initiated":
                         self._take_request(one, record)
                 elif one is not None:
-                    self._take_answer(one, kind, record)
+                    self._take_response(one, kind, record)
                 if one is not None and kind in TERMINAL_TYPES and (one.facts is not None or kind == "abort"):
                     del self._open[identity]
-                    self._put_away(one)
+                    self._store(one)
             self.reading = session.reading
         for one in self._open.values():
-            self._put_away(one)
+            self._store(one)
         self._open.clear()
         self.index.done()
         self.nearest.done()
@@ -143,7 +143,7 @@ class Tape:
         one.recording.host = host_of(record)[0]
         one.recording.name = f"{view.method} {view.path}{view.query_string}"
 
-    def _take_answer(self, one: _Open, kind: str, record: Mapping[str, Any]) -> None:
+    def _take_response(self, one: _Open, kind: str, record: Mapping[str, Any]) -> None:
         recording = one.recording
         ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
         if kind in ("response", "websocket-accepted") or ended:
@@ -153,7 +153,7 @@ class Tape:
             elif ended and isinstance(record.get("response"), Mapping):
                 one.answer = record["response"]
                 one.left = not record.get("error") and not is_stream(one.answer)
-        elif kind in _TALK or kind in ("response-information", "abort"):
+        elif kind in _WEBSOCKET_TYPES or kind in ("response-information", "abort"):
             recording.said.append(self.store.keep(record))
         elif kind == "response-body-data":
             at, content = record.get("eventTimestamp"), record.get("content")
@@ -161,7 +161,7 @@ class Tape:
             if isinstance(at, (int, float)) and isinstance(size, int) and size > 0:
                 one.pieces.extend((at, size))
 
-    def _put_away(self, one: _Open) -> None:
+    def _store(self, one: _Open) -> None:
         recording, facts = one.recording, one.facts
         if recording.answer is None or facts is None:
             self.unanswered += 1

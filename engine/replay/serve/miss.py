@@ -12,10 +12,10 @@ from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.wording import printable, shorten
 
-_MOST = 20
+_MAX_DIFFERENCES = 20
 _LONGEST = 300
 _MOST_OPTIONS = 10
-_NEVER = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
+_NEVER_IGNORED = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
 """Fields that decide which bytes a client receives: if they were ignored, it would receive wrong ones."""
 _INSIDE = ("form:", "json:")
 _SELECTORS = ("query:", "form:", "header:", "json:")
@@ -38,10 +38,12 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
     if miss.used_up:
         return "\n".join([*lines, "", f"All its recordings are used up; the last was {named}.", ""])
     lines += ["", f"Nearest is {named}, but"]
-    for place, recorded, asked in miss.differs[:_MOST]:
-        lines.append(f"  {printable(place) or 'request'}: recorded {_told(recorded)}, asked for {_told(asked)}")
-    if len(miss.differs) > _MOST:
-        lines.append(f"  and {len(miss.differs) - _MOST} more")
+    for place, recorded, asked in miss.differs[:_MAX_DIFFERENCES]:
+        lines.append(
+            f"  {printable(place) or 'request'}: recorded {_described(recorded)}, asked for {_described(asked)}"
+        )
+    if len(miss.differs) > _MAX_DIFFERENCES:
+        lines.append(f"  and {len(miss.differs) - _MAX_DIFFERENCES} more")
     remedy = _remedy([place for place, _, _ in miss.differs], cassette.match)
     return "\n".join([*lines, *(["", f"It would match with {printable(remedy)}"] if remedy else []), ""])
 
@@ -52,7 +54,7 @@ def _remedy(places: Sequence[str], match: MatchOptions) -> str:
     without: set[str] = set()
     for place in dict.fromkeys(places):
         kind = place.partition("[")[0].partition(".")[0]
-        if place.startswith(_SELECTORS) and place not in _NEVER and place.isprintable():
+        if place.startswith(_SELECTORS) and place not in _NEVER_IGNORED and place.isprintable():
             ignored.append(place)
         elif kind in ("body", "form", "part", "parts"):
             without.add("body")
@@ -74,7 +76,7 @@ def _remedy(places: Sequence[str], match: MatchOptions) -> str:
     return " ".join(options) if len(options) <= _MOST_OPTIONS else ""
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     if value is ...:
         return "nothing"
     return shorten(printable(json.dumps(value, ensure_ascii=False)), _LONGEST)

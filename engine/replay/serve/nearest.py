@@ -22,7 +22,7 @@ _LONGEST: Final = 500
 _NO_BODY: Final = (None, {"text": ""})
 _SCHEMA: Final = """
 CREATE TABLE near (path TEXT, method TEXT, body INT, query INT, place INT);
-CREATE TABLE paths (path TEXT PRIMARY KEY, behind TEXT) WITHOUT ROWID;
+CREATE TABLE paths (path TEXT PRIMARY KEY, reversed TEXT) WITHOUT ROWID;
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -1024;
@@ -30,7 +30,7 @@ PRAGMA cache_size = -1024;
 _INDEXES: Final = """
 CREATE INDEX by_body ON near (path, method, body, query, place);
 CREATE INDEX by_query ON near (path, method, query, place);
-CREATE INDEX by_behind ON paths (behind);
+CREATE INDEX by_reversed ON paths (reversed);
 """
 _WEIGHTS: Final = {"websocket": 8, "path": 6, "method": 4, "host": 2}
 
@@ -90,9 +90,9 @@ class Nearest:
             yield from (place for (place,) in ask(question, values))
 
     def _alike(self, path: str) -> set[str]:
-        behind = path[::-1]
+        backwards = path[::-1]
         found: set[str] = set()
-        for column, value in (("path", path), ("behind", behind)):
+        for column, value in (("path", path), ("reversed", backwards)):
             for order in (f"{column} < ? ORDER BY {column} DESC", f"{column} > ? ORDER BY {column}"):
                 question = f"SELECT path FROM paths WHERE {order} LIMIT {_NEIGHBOURS}"
                 found.update(one for (one,) in self._data.execute(question, (value,)))

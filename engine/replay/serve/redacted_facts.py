@@ -55,11 +55,11 @@ def blanked(facts: MatchKey, layout: Layout) -> MatchKey | None:
     """
     try:
         return _with(_in_segments(facts), layout)  # type: ignore[no-any-return]
-    except _Unlike:
+    except _LayoutMismatch:
         return None
 
 
-class _Unlike(Exception):
+class _LayoutMismatch(Exception):
     """The match key does not fit the layout."""
 
 
@@ -71,13 +71,13 @@ def _with(found: Any, places: Iterable[tuple[tuple[Step, ...], str]]) -> Any:
         inner.setdefault(place[0], []).append((place[1:], text))
     if isinstance(found, dict):
         if not inner.keys() <= found.keys():
-            raise _Unlike
+            raise _LayoutMismatch
         return {name: _with(one, inner[name]) if name in inner else one for name, one in found.items()}
     if isinstance(found, list):
         if any(not isinstance(index, int) or index >= len(found) for index in inner):
-            raise _Unlike
+            raise _LayoutMismatch
         return [_with(one, inner[index]) if index in inner else one for index, one in enumerate(found)]
-    raise _Unlike
+    raise _LayoutMismatch
 
 
 def _blank(found: Any, text: str) -> str:
@@ -85,5 +85,5 @@ def _blank(found: Any, text: str) -> str:
     if text == _BLANK:
         return text
     if not isinstance(found, str) or not in_order(re.split(_BLANK, text), found):
-        raise _Unlike
+        raise _LayoutMismatch
     return text

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from mockrec.engine.replay.serve.conditions import VALIDATORS, is_conditional, knows, same_validator
+from mockrec.engine.replay.serve.conditions import VALIDATORS, confirms, is_conditional, same_validator
 from mockrec.engine.replay.serve.negotiation import first_language, language_quality, type_quality
 from mockrec.engine.replay.serve.ranges import inside, is_other_unit, parse_content_range, parse_range
 from mockrec.engine.replay.session.editable import MARK, raw_headers
@@ -71,16 +71,16 @@ class Variant:
                 self.modified, self.content_range, self.left]  # fmt: skip
 
     @classmethod
-    def from_list(cls, told: list[Any]) -> Variant:
+    def from_list(cls, stored: list[Any]) -> Variant:
         """Build a variant from `to_list`."""
-        host, fields, vary, *others = told
+        host, fields, vary, *others = stored
         return cls(host, fields, tuple(vary), *others)
 
     def digest(self) -> int:
         """Return a 64-bit digest; equal variants have equal digests within one process."""
-        told = (self.host, *sorted(self.fields.items()), self.vary, self.status, self.kind, self.language, self.etag,
+        values = (self.host, *sorted(self.fields.items()), self.vary, self.status, self.kind, self.language, self.etag,
                 self.modified, self.content_range, self.left)  # fmt: skip
-        return hash(told) & 0xFFFF_FFFF_FFFF_FFFF
+        return hash(values) & 0xFFFF_FFFF_FFFF_FFFF
 
     @property
     def deciding(self) -> tuple[str, ...]:
@@ -157,12 +157,12 @@ def variant_of(
     status = None if answer is None else status_of(answer)
     if answer is None or status is None:
         return Variant(host)
-    told: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for name, value in raw_headers(answer):
         lower = name.lower()
         if lower in _DECIDING_IN_ANSWERS:
-            told[lower] = f"{told[lower]}, {value}" if lower in told else value
-    vary = _vary(told["vary"][:_LONGEST_FIELD], strict) if "vary" in told else ()
+            headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    vary = _vary(headers["vary"][:_LONGEST_FIELD], strict) if "vary" in headers else ()
     kept = {name: fields[name] for name in (*_NEGOTIATED, *vary) if fields.get(name)}
     if method in _SAFE:
         kept |= _asked_of_state(method, fields, status)
@@ -175,11 +175,11 @@ def variant_of(
         kept,
         vary,
         status,
-        told.get("content-type", "").lower() if ok else "",
-        told.get("content-language", "") if ok else "",
-        told.get("etag", "") if has_state else "",
-        told.get("last-modified", "") if has_state else "",
-        told.get("content-range", "") if status in (206, 416) else "",
+        headers.get("content-type", "").lower() if ok else "",
+        headers.get("content-language", "") if ok else "",
+        headers.get("etag", "") if has_state else "",
+        headers.get("last-modified", "") if has_state else "",
+        headers.get("content-range", "") if status in (206, 416) else "",
         left,
     )
 
@@ -261,7 +261,7 @@ def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: VariantVer
 def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     was, now = is_conditional(variant.fields), is_conditional(asked)
     if variant.status == 304:
-        if knows(asked, variant.fields, variant.etag, variant.modified):
+        if confirms(asked, variant.fields, variant.etag, variant.modified):
             return 1.0
         name = next((name for name in VALIDATORS if asked.get(name)), "if-none-match")
         recorded = variant.fields.get(name) or variant.etag or variant.modified or ...

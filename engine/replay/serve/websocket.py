@@ -25,7 +25,7 @@ MISMATCH = "replay-mismatch"
 """The type of the rule-event for a client that deviates from the recording."""
 
 
-async def converse(
+async def serve_websocket(
     exchange: Exchange,
     cassette: Cassette,
     found: RecordedExchange,
@@ -40,13 +40,13 @@ async def converse(
     session = await accepted(exchange, limits, protocol)
     if session is None:
         return
-    talk = _WebSocketServing(exchange, session, cassette, found, latency, time_of(record))
+    serving = _WebSocketServing(exchange, session, cassette, found, latency, time_of(record))
     with limits.open.hold(session):
         try:
-            if not await talk.follow():
+            if not await serving.follow():
                 await listen(session)
         except WebSocketLost:
-            talk.left()
+            serving.report_disconnect()
 
 
 class _WebSocketServing:
@@ -64,10 +64,10 @@ class _WebSocketServing:
         self._cassette = cassette
         self._found = found
         self._latency = latency
-        self._then = accepted_then
-        self._now = clock.now()
-        self._heard = 0
-        self._awaited = 0
+        self._accepted_then = accepted_then
+        self._accepted_now = clock.now()
+        self._received_messages = 0
+        self._expected_messages = 0
 
     async def follow(self) -> bool:
         """Replay the recorded messages. True if the WebSocket is closed afterwards. Raises WebSocketLost."""
@@ -91,7 +91,9 @@ class _WebSocketServing:
 
     async def _wait(self, record: Mapping[str, Any]) -> None:
         if self._latency.factor:
-            await sleep_until(self._now + (time_of(record) - self._then) * 1000.0 * self._latency.factor)
+            await sleep_until(
+                self._accepted_now + (time_of(record) - self._accepted_then) * 1000.0 * self._latency.factor
+            )
 
     def _content(self, record: Mapping[str, Any]) -> bytes:
         content = record.get("content")
@@ -105,15 +107,15 @@ class _WebSocketServing:
 
     async def _expect(self, record: Mapping[str, Any]) -> bool:
         """Wait for the client's next message and compare it with the record. False if the client closed instead."""
-        self._awaited += 1
+        self._expected_messages += 1
         message = await self._session.message()
         if message is None:
-            self._mismatch(f"the client has closed instead of its message {self._awaited}")
+            self._mismatch(f"the client has closed instead of its message {self._expected_messages}")
             return False
-        self._heard += 1
-        recorded, said = self._content(record), message[0]
-        if not object_of(record.get("content")).get("truncated") and not fits(_value(recorded), _value(said)):
-            self._mismatch(f"the client has said something else in its message {self._awaited}")
+        self._received_messages += 1
+        recorded, received = self._content(record), message[0]
+        if not object_of(record.get("content")).get("truncated") and not fits(_value(recorded), _value(received)):
+            self._mismatch(f"the client has said something else in its message {self._expected_messages}")
         return True
 
     async def _close(self, record: Mapping[str, Any]) -> bool:
@@ -125,15 +127,15 @@ class _WebSocketServing:
         await self._session.close(code if isinstance(code, int) else None, str(reason or ""))
         return True
 
-    def left(self) -> None:
+    def report_disconnect(self) -> None:
         """Report a mismatch if the client disconnected before a message that was recorded."""
-        if self._heard < self._awaited:
-            self._mismatch(f"the client has left before its message {self._awaited}")
+        if self._received_messages < self._expected_messages:
+            self._mismatch(f"the client has left before its message {self._expected_messages}")
 
     def _mismatch(self, what: str) -> None:
         self._cassette.mismatch(f"{self._found.name}: {what}")
-        told = {"recording": self._found.id, "message": what}
-        self._exchange.log.rule_event(self._exchange, MISMATCH, told)
+        detail = {"recording": self._found.id, "message": what}
+        self._exchange.log.rule_event(self._exchange, MISMATCH, detail)
 
 
 def _value(data: bytes) -> Any:

@@ -92,11 +92,11 @@ def _filler(record: Mapping[str, Any]) -> dict[str, str]:
     return {"body": "." * size} if 0 < size <= _LONGEST_FILLER else {}
 
 
-def _body(told: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any]:
-    if not isinstance(told, Mapping) or not told.get("size"):
+def _body(content: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any]:
+    if not isinstance(content, Mapping) or not content.get("size"):
         return {}
     try:
-        body = Body.from_record(told, cassette.folder)
+        body = Body.from_record(content, cassette.folder)
         data = body.bytes
     except SessionError as error:
         raise Unservable(f"its body cannot be read: {error}") from None

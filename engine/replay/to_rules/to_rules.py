@@ -83,15 +83,15 @@ class _Writing:
 
     def _groups(self, cassette: Cassette) -> list[_Group]:
         """Group the recordings by request; for one method and path, the more specific rules come first."""
-        told = [(recording, cassette.read(recording.facts)) for recording in cassette.recordings if recording.facts]
-        with_query = {facts["path"] for _, facts in told if facts["query"]}
-        without = {facts["path"] for _, facts in told if not facts["query"]}
+        recorded = [(recording, cassette.read(recording.facts)) for recording in cassette.recordings if recording.facts]
+        with_query = {facts["path"] for _, facts in recorded if facts["query"]}
+        without = {facts["path"] for _, facts in recorded if not facts["query"]}
         hosts: dict[bytes, set[str]] = {}
-        for recording, facts in told:
+        for recording, facts in recorded:
             hosts.setdefault(key_of(facts), set()).add(recording.host)
         found: dict[str, _Group] = {}
         order: dict[tuple[str, Any], int] = {}
-        for recording, facts in told:
+        for recording, facts in recorded:
             # The host is matched only if equal requests were sent to several hosts.
             host = recording.host if len(hosts[key_of(facts)]) > 1 else None
             when = when_of(facts, host, queries=facts["path"] in with_query & without)
