@@ -1,1 +1,1 @@
-"""The step `replay` and `replay --serve`: requests answered from a session."""
+"""The step `replay` and the command `replay --serve`: answer requests from a recorded session."""

@@ -1,4 +1,4 @@
-"""A recorded session that answers: which recording a request gets, in which order, and what is nearest to a miss."""
+"""A recorded session that is served: select the recording for a request, and the nearest one to a miss."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from mockrec.engine.rules.matching.request import RequestView
 
 _MOST_MISSES = 1000
 _MOST_TRACKS = 1000
-"""Requests whose recordings are kept at hand, so that they need not be read again."""
+"""Tracks that are cached, so that their recordings are not read from the store again."""
 _MOST_LAYOUTS = 5000
-"""Ways in which marks stand in requests for one path that are tried."""
+"""At most this many layouts of redaction marks are tried for one request."""
 _READ_FOR_MISS = 256 * 1024
 """Bytes of recorded requests that are read to explain one miss."""
 
 
 @dataclass(slots=True)
 class Miss:
-    """No recording answers."""
+    """The result for a request without a matching recording."""
 
     nearest: RecordedExchange | None = None
-    """None: the session has none at all."""
+    """None: the session holds no recording that can be served."""
     differs: list[Difference] = field(default_factory=list)
-    """Places, recorded values, and those that were asked for."""
+    """The differences between the nearest recording and the request."""
     used_up: bool = False
+    """Whether recordings match, but all are used and none is repeated."""
 
 
 @dataclass(slots=True)
 class LooseMatch:
-    """What was not equal, and yet a recording answers."""
+    """How the last matched recording differs from its request."""
 
     ignored: tuple[str, ...] = ()
-    """Places with values that are volatile by nature."""
+    """Places with volatile values, which were ignored."""
     guess: str = ""
     """Why another recording might have been the right one."""
 
@@ -52,20 +53,20 @@ class Cassette:
     """The recordings of a session. Raises SessionError."""
 
     def __init__(self, path: str, match: MatchOptions, *, repeat: bool = True) -> None:
-        """`repeat`: the last recording of a request goes on answering it."""
+        """`repeat`: when all recordings of a request are used, the last one is served again."""
         self.path = path
         self.match = match
         self.misses: Counter[str] = Counter()
-        """Requests that no recording has answered → how often."""
+        """Requests without a matching recording, and mismatched WebSocket messages → how often."""
         self.missed = 0
         self.ignored: Counter[str] = Counter()
-        """Places whose values were ignored, because they are volatile by nature → in how many requests."""
+        """Places whose volatile values were ignored → in how many requests."""
         self.guesses: Counter[str] = Counter()
-        """Requests whose recording could not be told from another one, and why → how often."""
+        """Requests for which another recording might have been the right one, and why → how often."""
         self.changed: Counter[str] = Counter()
-        """Answers that are not given as they were recorded, and why → how often."""
+        """Responses that are not served as they were recorded, and why → how often."""
         self.last = LooseMatch()
-        """How the last recording that was found differs from its request."""
+        """How the recording that `find` returned last differs from its request."""
         self._repeat = repeat
         self._tape = Tape(path, match)
         self._tracks: dict[tuple[bool, int], Track] = {}
@@ -76,30 +77,30 @@ class Cassette:
         self.recordings: Sequence[RecordedExchange] = _Recordings(self._tape)
 
     def close(self) -> None:
-        """Let the temporary files go."""
+        """Delete the temporary files."""
         self._tape.close()
 
     def finish(self) -> None:
-        """Nothing is asked for any more: keep what is told at the end, and let the temporary files go."""
+        """Keep the names of unused recordings for the summary at the end, and delete the temporary files."""
         self._unused = self.unused_names()
         self.close()
 
     def read(self, spot: Spot) -> Any:
-        """What was kept there."""
+        """Read a value from the store."""
         return self._tape.store.read(spot)
 
     def pieces(self, recording: RecordedExchange) -> Sequence[float]:
-        """`RecordedExchange.pieces`."""
+        """Return the recorded times and sizes of the body's chunks (`RecordedExchange.pieces`); empty if unknown."""
         return self.read(recording.pieces) if recording.pieces is not None else ()
 
     def find(self, request: RequestView, host: str | None) -> RecordedExchange | Miss:
-        """The recording that answers a request now, and counts as used; `host`: it is for this one alone."""
+        """Return the recording to serve, marked as used, or the miss. `host`: only recordings for this host match."""
         exact = match_key_of(request, self.match)
         loose = exact if self.match.strict else loosened(exact)
         wanted = self._wanted(request, host)
         tracks: list[Track] = []
         for facts, is_loose in ((exact, False), (loose, True))[: 1 if self.match.strict else 2]:
-            # Equal to the last character is better than equal but for what is volatile.
+            # An exact match is better than one that ignores volatile values.
             found = [track for one in self._blanked(facts) if (track := self._track(hash_of(one), loose=is_loose))]
             choice = Track.choose(found, wanted, self._tape.index.used, repeat=self._repeat)
             if choice is not None:
@@ -116,7 +117,7 @@ class Cassette:
         return Wanted(request.method, fields, host, deciding)
 
     def _blanked(self, facts: MatchKey) -> list[MatchKey]:
-        """The facts as they are, and with each layout of marks that recordings of their path have."""
+        """Return the key itself, and its form for each layout of redaction marks recorded for the same path."""
         layouts = [*self._tape.layouts.get(bucket(facts), ()), *self._tape.layouts.get((facts.get("method"), None), ())]
         if not layouts:
             return [facts]
@@ -179,32 +180,32 @@ class Cassette:
         return miss
 
     def mismatch(self, what: str) -> None:
-        """A request has no recording, or something in the course of one went otherwise."""
+        """Count a request without a matching recording, or a deviation from one (a WebSocket message, for example)."""
         self.missed += 1
         _count(self.misses, what)
 
     def change(self, what: str) -> None:
-        """An answer cannot be given quite as it was recorded."""
+        """Count a response that cannot be served exactly as it was recorded."""
         _count(self.changed, what)
 
     def unused(self) -> list[RecordedExchange]:
-        """The recordings that have answered nothing."""
+        """Return the recordings that were never served."""
         return [self._tape_recording(place) for place in self._tape.index.unused()]
 
     def unused_names(self) -> Counter[str]:
-        """Their requests → how many of each."""
+        """Return the requests of the recordings that were never served → how many of each."""
         if self._unused is not None:
             return self._unused
         return Counter(self._tape_recording(place).name for place in self._tape.index.unused())
 
     @property
     def unused_count(self) -> int:
-        """How many recordings have answered nothing."""
+        """The number of recordings that were never served."""
         return sum(1 for _ in self._tape.index.unused())
 
 
 class _Recordings(Sequence[RecordedExchange]):
-    """The recordings in the order of the session, each read when it is asked for."""
+    """The recordings in session order, each read from the store on access."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape

@@ -1,4 +1,4 @@
-"""The sessions that the rules of a run answer from, each read once."""
+"""The cassettes of all `replay` steps of a run. Each step reads its session once, when the rules are compiled."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Replays:
-    """One for each reading of a rule file."""
+    """The cassettes of one loaded set of rules."""
 
     def __init__(self, limits: SocketSettings) -> None:
         self.cassettes: list[Cassette] = []
         self._limits = limits
 
     def act(self, step: Replay) -> StepHandler:
-        """What the step does. Raises ConfigError for a session that cannot be read, or what else is wrong with it."""
+        """Return the handler of a `replay` step. Raises ConfigError for an unreadable session or an invalid option."""
         # Imported here: a run without such rules starts sooner without it.
         from mockrec.engine.replay.serve.cassette import Cassette
         from mockrec.engine.replay.serve.latency import parse_latency
@@ -43,10 +43,10 @@ class Replays:
 
     @property
     def missed(self) -> int:
-        """Requests that no recording has answered, and what went otherwise in WebSockets."""
+        """Requests without a matching recording, and mismatched WebSocket messages."""
         return sum(cassette.missed for cassette in self.cassettes)
 
     def close(self) -> None:
-        """Let go of what was read."""
+        """Keep each cassette's summary of unused recordings and delete its temporary files."""
         for cassette in self.cassettes:
             cassette.finish()

@@ -1,7 +1,7 @@
-"""The pieces of a recorded body, each with the time at which it is sent again.
+"""Split a recorded body into chunks, each with the time at which it is sent.
 
-Where the recording has the pieces (`response-body-data`), they come as they came. Otherwise the events of an event
-stream are spread evenly over the time that the body took, and any other body is sent at its end.
+Where the recording has the chunks (`response-body-data`), their sizes and times are kept. Otherwise the events of an
+event stream are spread evenly over the recorded duration of the body, and any other body is sent whole at its end.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.wire.parts import header_table
 
-_MOST: Final = 10_000
-"""Events that are told apart; a longer stream comes in fewer pieces."""
+_MAX_EVENTS: Final = 10_000
+"""At most this many events are sent one by one; the last chunk of a longer stream holds all remaining events."""
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
 """A blank line ends an event (HTML standard, 9.2.5)."""
 
@@ -28,11 +28,14 @@ def ticks(
     *,
     is_open: bool = False,
 ) -> list[tuple[float, bytes]]:
-    """Milliseconds from the complete request, in order, and what is sent then. `fields` are those of the answer;
-    `is_open`: the stream went on when its client left, so the last event came before that."""
+    """Return the chunks in order, each with its due time in milliseconds after the complete request.
+
+    `fields` are the response's header fields. `is_open`: the stream had not ended when the client disconnected, so its
+    last event is due before the recorded end.
+    """
     head, end = latency.of(record)
     if pieces:
-        return _as_they_came(body, record, pieces, latency, end)
+        return _recorded_chunks(body, record, pieces, latency, end)
     headers = header_table(fields)
     is_events = headers.get("content-type", "").lower().startswith("text/event-stream")
     if not is_events or "content-encoding" in headers:
@@ -42,7 +45,7 @@ def ticks(
     return [(head + (end - head) * number / steps, event) for number, event in enumerate(events)]
 
 
-def _as_they_came(
+def _recorded_chunks(
     body: bytes, record: Mapping[str, Any], pieces: Sequence[float], latency: Latency, end: float
 ) -> list[tuple[float, bytes]]:
     found: list[tuple[float, bytes]] = []
@@ -59,7 +62,7 @@ def _events(body: bytes) -> list[bytes]:
     events: list[bytes] = []
     start = 0
     for found in _EVENT_END.finditer(body):
-        if len(events) == _MOST - 1:
+        if len(events) == _MAX_EVENTS - 1:
             break
         events.append(body[start : found.end()])
         start = found.end()

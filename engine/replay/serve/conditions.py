@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13): whether a recorded 304 is an answer to what a client already has."""
+"""Conditional requests (RFC 9110, 13): whether a recorded 304 applies to the representation that a client has."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ _MOST_TAGS = 100
 
 
 def entity_tags(value: str | None) -> frozenset[str]:
-    """The tags of an `If-None-Match` or `ETag`, for weak comparison (RFC 9110, 8.8.3.2); some servers omit quotes."""
+    """Return the tags of an `If-None-Match` or `ETag`, for weak comparison (RFC 9110, 8.8.3.2).
+
+    Tags without quotes are accepted, because some servers omit them.
+    """
     found = _TAG.findall(value or "")[:_MOST_TAGS]
     return frozenset(tag.removeprefix("W/").strip('"') for tag in found)
 
 
 def is_conditional(fields: Mapping[str, str]) -> bool:
-    """Whether a client says that it already has something."""
+    """Return whether a request has `If-None-Match` or `If-Modified-Since`."""
     return any(fields.get(name) for name in VALIDATORS)
 
 
-def knows(asked: Mapping[str, str], recorded: Mapping[str, str], etag: str, modified: str) -> bool:
-    """Whether a client that asks so has what a recorded 304 was about.
+def confirms(asked: Mapping[str, str], recorded: Mapping[str, str], etag: str, modified: str) -> bool:
+    """Return whether the client's stored representation is the one that a recorded 304 confirmed.
 
-    `recorded` are the fields of the request that got the 304; `etag` and `modified` stand in the 304 itself.
+    `asked` are the fields of the new request, `recorded` those of the recorded one; `etag` and `modified` are the
+    recorded 304's own `ETag` and `Last-Modified`.
     """
     tags = asked.get("if-none-match")
     if tags:
@@ -43,7 +47,7 @@ def knows(asked: Mapping[str, str], recorded: Mapping[str, str], etag: str, modi
 
 
 def same_validator(condition: str, etag: str, modified: str) -> bool:
-    """Whether an `If-Range` names the recorded representation, so that a part of it may be sent (RFC 9110, 13.1.5)."""
+    """Return whether an `If-Range` matches the recorded representation, so a part may be sent (RFC 9110, 13.1.5)."""
     condition = condition.strip()
     if condition.startswith(("W/", '"')):
         return condition == etag.strip() and not condition.startswith("W/")

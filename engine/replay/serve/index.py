@@ -1,4 +1,4 @@
-"""Which recordings answer a request, by the hashes of its facts: about a hundred bytes of memory for each recording."""
+"""The index of recordings by the hash of their match key: about a hundred bytes of memory for each recording."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from mockrec.engine.replay.serve.store import Spot
 
 
 class Index:
-    """Recordings in the order in which they ended (their *places*), found by the hashes of their requests."""
+    """Recordings by the hashes of their requests. A *place* is a recording's position in order of end."""
 
     def __init__(self) -> None:
         self.numbers = array("I")
-        """Place → place of its request in the session."""
+        """Place → number of the exchange in session order."""
         self.used = array("I")
-        """Place → how often it has answered."""
+        """Place → how often it was served."""
         self.variants = array("Q")
-        """Place → digest of its variant."""
+        """Place → digest of the variant."""
         self.deciding = array("Q")
-        """Place → digest of the fields by which its server told requests apart (`Variant.deciding`)."""
+        """Place → digest of the request's values in the fields that selected the response (`Variant.deciding`)."""
         self.parts = array("Q")
-        """Place → digest of the range that a part was sent for; 0 for what is no part."""
+        """Place → digest of the range that a partial response (206) was sent for; 0 for any other response."""
         self._offsets = array("Q")
         self._lengths = array("I")
         self._keys = array("Q"), array("Q")
         self._orders = array("I"), array("I")
         self.in_order = array("I")
-        """Places, in the order of the session."""
+        """Places in session order."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -36,7 +36,11 @@ class Index:
     def add(
         self, number: int, exact: int, loose: int, variant: int, deciding: int, card: Spot, *, part: int = 0
     ) -> None:
-        """Remember a recording; `exact` and `loose` are hashes of its request."""
+        """Add a recording.
+
+        `exact` and `loose` are the hashes of its match key, with and without volatile values. `card` is where the store
+        holds the recording.
+        """
         self.numbers.append(number)
         self.used.append(0)
         self.variants.append(variant)
@@ -48,7 +52,7 @@ class Index:
         self._keys[1].append(loose)
 
     def done(self) -> None:
-        """All have been added: they can be looked for."""
+        """Sort the index after the last `add`; lookups are possible from then on."""
         order = sorted(range(len(self.numbers)), key=self.numbers.__getitem__)
         self.in_order = array("I", order)
         orders = []
@@ -59,19 +63,19 @@ class Index:
         self._orders = orders[0], orders[1]
 
     def card(self, place: int) -> Spot:
-        """Where the store has what else is known of a recording."""
+        """Return where the store holds the recording."""
         return self._offsets[place], self._lengths[place]
 
     def run(self, key: int, *, loose: bool) -> tuple[int, int]:
-        """The part of an order in which recordings have this hash: from, to."""
+        """Return the range of recordings with this hash, in the order sorted by hash: start and end."""
         keys, order = self._keys[loose], self._orders[loose]
         first = bisect_left(order, key, key=keys.__getitem__)
         return first, bisect_right(order, key, first, key=keys.__getitem__)
 
     def places(self, run: tuple[int, int], *, loose: bool) -> Sequence[int]:
-        """The recordings of a run, in the order of the session."""
+        """Return the places of a run, in session order."""
         return self._orders[loose][run[0] : run[1]]
 
     def unused(self) -> Iterator[int]:
-        """Places of recordings that have never answered."""
+        """Return the places of recordings that were never served, in session order."""
         return (place for place in self.in_order if not self.used[place])

@@ -1,4 +1,4 @@
-"""How long a recorded answer takes when it is given again."""
+"""The delays of a served response: the recorded ones, multiplied by a factor."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 _FACTOR = re.compile(r"([0-9]+(?:\.[0-9]+)?)x")
 _SPREAD = 20.0
-"""Milliseconds between head and end from which on they are sent apart."""
+"""Milliseconds between the head and the end of a response; only above it the body is sent separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A factor for what was recorded; 0: no time at all."""
+    """The factor for recorded delays; 0: no delay."""
 
     factor: float = 0.0
 
     def of(self, record: Mapping[str, Any]) -> tuple[float, float]:
-        """Milliseconds from the complete request to the head of the answer, and to its end."""
+        """Return the milliseconds from the complete request to the head of the response, and to its end."""
         if not self.factor:
             return 0.0, 0.0
         timing, start = _begin(record)
@@ -31,24 +31,27 @@ class Latency:
         return max(0.0, head - start) * self.factor, max(0.0, (end or head) - start) * self.factor
 
     def due(self, record: Mapping[str, Any], at: float, otherwise: float) -> float:
-        """Milliseconds from the complete request to a moment of the recording; `otherwise` where it says none."""
+        """Return the milliseconds from the complete request to the recorded time `at`.
+
+        `otherwise` is returned if the recording lacks the time of the request.
+        """
         start = _begin(record)[1]
         return otherwise if start is None else max(0.0, at - start) * self.factor
 
     def spreads(self, head: float, end: float) -> bool:
-        """Whether head and body are sent apart."""
+        """Return whether the body is sent separately from the head."""
         return end - head > _SPREAD
 
 
 def _begin(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], float | None]:
-    """The milestones of an answer, and when its request was complete."""
+    """Return the milestones of an exchange, and the time at which its request was complete."""
     timing = record.get("timingEvents")
     timing = timing if isinstance(timing, Mapping) else {}
     return timing, _number(timing.get("bodyReceivedTimestamp")) or _number(timing.get("startTimestamp"))
 
 
 def parse_latency(text: str) -> Latency:
-    """`none`, `recorded`, `2x` (twice as long). Raises ValueError."""
+    """Parse `none`, `recorded` or a factor: `2x` is twice the recorded delay. Raises ValueError."""
     if text in ("none", "recorded"):
         return Latency(1.0 if text == "recorded" else 0.0)
     found = _FACTOR.fullmatch(text)

@@ -1,6 +1,7 @@
-"""Reading a session into what a cassette answers from: the store, the index, and what is nearest to a miss.
+"""Read a session into the parts of a cassette: the store, the index, and the index of nearest recordings.
 
-Remembers only what is open: an exchange is put away when it has ended, so a session may be larger than memory.
+Only open exchanges are in memory. An exchange is moved to the store when it ends, so a session may be larger than
+memory.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from mockrec.formats.schema.events import FIRST_TYPES, TERMINAL_TYPES
 from mockrec.formats.sessions.session import Reading, open_session
 
 _MOST_DECIDING = 64
-"""Sets of fields that are looked up by their values; what is beyond them is judged one by one."""
-_TALK = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
+"""At most this many sets of fields are indexed by value; recordings with further sets are judged one by one."""
+_WEBSOCKET_TYPES = frozenset({"websocket-message-received", "websocket-message-sent", "websocket-close"})
 
 
 @dataclass(slots=True, eq=False)
@@ -37,29 +38,29 @@ class RecordedExchange:
 
     id: str
     number: int
-    """Its place in the session."""
+    """The exchange's number in the session, in the order of the first records."""
     host: str = ""
     name: str = ""
-    """`GET /path`, for people."""
+    """`GET /path`, for messages."""
     facts: Spot | None = None
     answer: Spot | None = None
-    """What the request led to: `response`, `websocket-accepted`, or an `abort` that a rule or server has caused, or
-    that ended a stream."""
+    """The record that is served: a `response`, a `websocket-accepted`, an `abort` with an error (caused by a rule or
+    the server), or the `abort` of an event stream that was still open."""
     said: list[Spot] = field(default_factory=list)
-    """Interim answers, messages and the close, in their order."""
+    """Records of interim responses, aborts, WebSocket messages and the WebSocket's close, in order."""
     pieces: Spot | None = None
-    """When each piece of the answer's body was sent (monotonic milliseconds), and its size, in turn."""
+    """For each chunk of the response's body the time at which it was sent (monotonic milliseconds) and its size."""
     variant: Variant = field(default_factory=Variant)
 
     def to_list(self) -> list[Any]:
-        """As the store has it."""
+        """Return the form that the store holds."""
         return [self.id, self.number, self.host, self.name, self.facts, self.answer, self.said, self.pieces,
                 self.variant.to_list()]  # fmt: skip
 
     @classmethod
-    def from_list(cls, told: list[Any]) -> RecordedExchange:
-        """The other way."""
-        identity, number, host, name, facts, answer, said, pieces, variant = told
+    def from_list(cls, stored: list[Any]) -> RecordedExchange:
+        """Build a recording from its stored form."""
+        identity, number, host, name, facts, answer, said, pieces, variant = stored
         return cls(identity, number, host, name, facts, answer, said, pieces, Variant.from_list(variant))
 
 
@@ -72,14 +73,14 @@ class _Open:
     method: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     answer: Mapping[str, Any] | None = None
-    """The head of the answer."""
+    """The `response` record, or the incomplete response of an `abort`."""
     left: bool = False
-    """Whether the client left an answer that is no stream by its type, so that a complete one comes first."""
+    """Whether the client disconnected during a response that is not an event stream; a complete one is preferred."""
     pieces: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Tape:
-    """What was read. Raises SessionError."""
+    """A session that was read. Raises SessionError."""
 
     def __init__(self, path: str, match: MatchOptions) -> None:
         self.store = Store()
@@ -87,11 +88,11 @@ class Tape:
         self.nearest = Nearest()
         self.folder: Path | None = None
         self.unanswered = 0
-        """Requests without an answer to give again: their clients had left."""
+        """Requests without a response to serve, because their clients had disconnected."""
         self.layouts: dict[tuple[Any, Any], dict[Layout, None]] = {}
-        """Method and path → where redaction marks are in such requests."""
+        """Method and path (`bucket`) → layouts of the redaction marks in such requests."""
         self.deciding: dict[tuple[str, ...], None] = {}
-        """The sets of fields by which servers told requests apart (`Variant.deciding`)."""
+        """The sets of header fields that selected a response (`Variant.deciding`)."""
         self.reading: Reading
         self._match = match
         self._open: dict[str, _Open] = {}
@@ -102,7 +103,7 @@ class Tape:
             raise
 
     def close(self) -> None:
-        """Let the temporary files go."""
+        """Delete the temporary files."""
         self.store.close()
         self.nearest.close()
 
@@ -120,13 +121,13 @@ class Tape:
                     if kind != "request-initiated":
                         self._take_request(one, record)
                 elif one is not None:
-                    self._take_answer(one, kind, record)
+                    self._take_response(one, kind, record)
                 if one is not None and kind in TERMINAL_TYPES and (one.facts is not None or kind == "abort"):
                     del self._open[identity]
-                    self._put_away(one)
+                    self._store(one)
             self.reading = session.reading
         for one in self._open.values():
-            self._put_away(one)
+            self._store(one)
         self._open.clear()
         self.index.done()
         self.nearest.done()
@@ -142,7 +143,7 @@ class Tape:
         one.recording.host = host_of(record)[0]
         one.recording.name = f"{view.method} {view.path}{view.query_string}"
 
-    def _take_answer(self, one: _Open, kind: str, record: Mapping[str, Any]) -> None:
+    def _take_response(self, one: _Open, kind: str, record: Mapping[str, Any]) -> None:
         recording = one.recording
         ended = kind == "abort" and recording.answer is None and (record.get("error") or is_open_stream(record))
         if kind in ("response", "websocket-accepted") or ended:
@@ -152,7 +153,7 @@ class Tape:
             elif ended and isinstance(record.get("response"), Mapping):
                 one.answer = record["response"]
                 one.left = not record.get("error") and not is_stream(one.answer)
-        elif kind in _TALK or kind in ("response-information", "abort"):
+        elif kind in _WEBSOCKET_TYPES or kind in ("response-information", "abort"):
             recording.said.append(self.store.keep(record))
         elif kind == "response-body-data":
             at, content = record.get("eventTimestamp"), record.get("content")
@@ -160,13 +161,13 @@ class Tape:
             if isinstance(at, (int, float)) and isinstance(size, int) and size > 0:
                 one.pieces.extend((at, size))
 
-    def _put_away(self, one: _Open) -> None:
+    def _store(self, one: _Open) -> None:
         recording, facts = one.recording, one.facts
         if recording.answer is None or facts is None:
             self.unanswered += 1
             return
         text = text_of(facts)
-        recording.facts = self.store.keep(facts)  # in the order of the request, as people see it
+        recording.facts = self.store.keep(facts)  # in the order of the request, for messages
         if one.pieces:
             recording.pieces = self.store.keep([*one.pieces])
         recording.variant = variant_of(
@@ -197,7 +198,7 @@ class Tape:
 
 
 def hash_of(facts: MatchKey) -> int:
-    """Equal facts have equal hashes, of 64 bits."""
+    """Return a 64-bit hash; equal keys have equal hashes."""
     return _hashed(text_of(facts))
 
 
@@ -206,6 +207,6 @@ def _hashed(text: str) -> int:
 
 
 def bucket(facts: MatchKey) -> tuple[Any, Any]:
-    """Where the layouts of recordings with marks are looked for: under their path, unless that has marks itself."""
+    """Return the key under which layouts are kept: method and path, or method and None if the path itself has marks."""
     path = facts.get("path")
     return facts.get("method"), None if path is None or "redacted-" in path else path

@@ -1,4 +1,4 @@
-"""The text of a 503: which recording came nearest to a request, and what differs."""
+"""The text of a 503 response to an unmatched request: the nearest recording, and the differences."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mockrec.engine.replay.session.fingerprint import MatchOptions
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.wording import printable, shorten
 
-_MOST = 20
+_MAX_DIFFERENCES = 20
 _LONGEST = 300
 _MOST_OPTIONS = 10
-_NEVER = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
-"""What decides which bytes a client gets: to ignore it would give it wrong ones."""
+_NEVER_IGNORED = frozenset(f"header:{name}" for name in ("range", "if-range", "if-none-match", "if-modified-since"))
+"""Fields that decide which bytes a client receives: if they were ignored, it would receive wrong ones."""
 _INSIDE = ("form:", "json:")
 _SELECTORS = ("query:", "form:", "header:", "json:")
 
 
 def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
-    """For whoever reads the answer, or the log."""
+    """Return the explanation for the body of the 503 response."""
     kind = " (an upgrade to WebSocket)" if request.websocket else ""
     count = len(cassette.recordings)
     lines = [
@@ -38,28 +38,30 @@ def miss_text(request: RequestView, cassette: Cassette, miss: Miss) -> str:
     if miss.used_up:
         return "\n".join([*lines, "", f"All its recordings are used up; the last was {named}.", ""])
     lines += ["", f"Nearest is {named}, but"]
-    for place, recorded, asked in miss.differs[:_MOST]:
-        lines.append(f"  {printable(place) or 'request'}: recorded {_told(recorded)}, asked for {_told(asked)}")
-    if len(miss.differs) > _MOST:
-        lines.append(f"  and {len(miss.differs) - _MOST} more")
+    for place, recorded, asked in miss.differs[:_MAX_DIFFERENCES]:
+        lines.append(
+            f"  {printable(place) or 'request'}: recorded {_described(recorded)}, asked for {_described(asked)}"
+        )
+    if len(miss.differs) > _MAX_DIFFERENCES:
+        lines.append(f"  and {len(miss.differs) - _MAX_DIFFERENCES} more")
     remedy = _remedy([place for place, _, _ in miss.differs], cassette.match)
     return "\n".join([*lines, *(["", f"It would match with {printable(remedy)}"] if remedy else []), ""])
 
 
 def _remedy(places: Sequence[str], match: MatchOptions) -> str:
-    """The options that make such requests match; empty where none does, or they would be too many to be meant."""
+    """Return the options with which such requests match; empty if there are none, or more than `_MOST_OPTIONS`."""
     ignored: list[str] = []
     without: set[str] = set()
     for place in dict.fromkeys(places):
         kind = place.partition("[")[0].partition(".")[0]
-        if place.startswith(_SELECTORS) and place not in _NEVER and place.isprintable():
+        if place.startswith(_SELECTORS) and place not in _NEVER_IGNORED and place.isprintable():
             ignored.append(place)
         elif kind in ("body", "form", "part", "parts"):
             without.add("body")
         elif kind in ("method", "query"):
             without.add(kind)
         else:
-            return ""  # a request for something else
+            return ""  # another resource: no option should make it match
     if "body" in without:
         ignored = [place for place in ignored if not place.startswith(_INSIDE)]
     options = [f"--ignore {shlex.quote(place)}" for place in ignored]
@@ -74,7 +76,7 @@ def _remedy(places: Sequence[str], match: MatchOptions) -> str:
     return " ".join(options) if len(options) <= _MOST_OPTIONS else ""
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     if value is ...:
         return "nothing"
     return shorten(printable(json.dumps(value, ensure_ascii=False)), _LONGEST)

@@ -1,6 +1,7 @@
-"""What of a session is nearest to a request that nothing in it answers, found without going through all of it.
+"""Find the recordings nearest to an unmatched request without scanning the session.
 
-An index in a temporary file: it costs no memory, and a question a few hundred microseconds whatever the session's size.
+The index is a temporary SQLite database. It needs no memory, and a lookup takes a few hundred microseconds regardless
+of the session's size.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from mockrec.engine.replay.session.fingerprint import MatchKey, text_of
 
 _BATCH: Final = 500
 _SAME: Final = 4
-"""Recordings that are looked at of those that have a path and another part in common with the request."""
+"""At most this many recordings are returned for each combination of equal properties (path, method, query, body)."""
 _NEIGHBOURS: Final = 6
-"""Paths that are looked at on either side of one, in alphabetical order and in that of the reversed text."""
+"""Paths that are compared before and after one, in alphabetical order and in the order of the reversed texts."""
 _PATHS: Final = 3
 _LONGEST: Final = 500
 _NO_BODY: Final = (None, {"text": ""})
 _SCHEMA: Final = """
 CREATE TABLE near (path TEXT, method TEXT, body INT, query INT, place INT);
-CREATE TABLE paths (path TEXT PRIMARY KEY, behind TEXT) WITHOUT ROWID;
+CREATE TABLE paths (path TEXT PRIMARY KEY, reversed TEXT) WITHOUT ROWID;
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -1024;
@@ -29,22 +30,22 @@ PRAGMA cache_size = -1024;
 _INDEXES: Final = """
 CREATE INDEX by_body ON near (path, method, body, query, place);
 CREATE INDEX by_query ON near (path, method, query, place);
-CREATE INDEX by_behind ON paths (behind);
+CREATE INDEX by_reversed ON paths (reversed);
 """
 _WEIGHTS: Final = {"websocket": 8, "path": 6, "method": 4, "host": 2}
 
 
 class Nearest:
-    """The paths, methods, queries and bodies of recorded requests → where the recordings are."""
+    """Path, method, query and body of recorded requests → places of the recordings."""
 
     def __init__(self) -> None:
-        # Without a name: a file that SQLite makes for itself and removes, written where its cache is too small.
+        # An empty name: SQLite creates and deletes a temporary file, and writes to it only when its cache is full.
         self._data = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._data.executescript(_SCHEMA)
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, place: int, facts: MatchKey) -> None:
-        """Remember a recording."""
+        """Add a recording."""
         self._waiting.append((*_parts(facts), place))
         if len(self._waiting) >= _BATCH:
             self._write()
@@ -58,16 +59,16 @@ class Nearest:
         self._waiting.clear()
 
     def done(self) -> None:
-        """All of the session has been added."""
+        """Write the last rows and create the indexes after the last `add`."""
         self._write()
         self._data.executescript(_INDEXES)
 
     def close(self) -> None:
-        """Let the index go."""
+        """Close the database, which deletes its file."""
         self._data.close()
 
     def places(self, facts: MatchKey) -> list[int]:
-        """Recordings that may be nearest: of the same path if there are any, otherwise of those that are most alike."""
+        """Return the places of candidates: recordings of the same path, or else of the most similar paths."""
         path, method, body, query = _parts(facts)
         found = list(dict.fromkeys(self._of_path(path, method, body, query)))
         if found:
@@ -77,7 +78,7 @@ class Nearest:
 
     def _of_path(self, path: str, method: str, body: int, query: int) -> Iterator[int]:
         ask = self._data.execute
-        # Which index is named: SQLite guesses otherwise, and may go through all recordings of a path.
+        # INDEXED BY names the index: without it SQLite guesses, and may scan all recordings of a path.
         by_body, by_query = (f"SELECT place FROM near INDEXED BY by_{one} WHERE path = ?" for one in ("body", "query"))
         for question, values in (
             (f"{by_body} AND method = ? AND body = ? AND query = ? LIMIT {_SAME}", (path, method, body, query)),
@@ -89,9 +90,9 @@ class Nearest:
             yield from (place for (place,) in ask(question, values))
 
     def _alike(self, path: str) -> set[str]:
-        behind = path[::-1]
+        backwards = path[::-1]
         found: set[str] = set()
-        for column, value in (("path", path), ("behind", behind)):
+        for column, value in (("path", path), ("reversed", backwards)):
             for order in (f"{column} < ? ORDER BY {column} DESC", f"{column} > ? ORDER BY {column}"):
                 question = f"SELECT path FROM paths WHERE {order} LIMIT {_NEIGHBOURS}"
                 found.update(one for (one,) in self._data.execute(question, (value,)))
@@ -110,7 +111,7 @@ def _parts(facts: MatchKey) -> tuple[str, str, int, int]:
 
 
 def _likeness(one: str, other: str) -> float:
-    """How much of two paths is the same, 0 to 1: equal characters in front and behind, and equal segments."""
+    """Return the likeness of two paths, 0 to 2: the share of equal characters at both ends, and of equal segments."""
     shorter = min(len(one), len(other))
     front = next((at for at in range(shorter) if one[at] != other[at]), shorter)
     rest = shorter - front
@@ -121,5 +122,5 @@ def _likeness(one: str, other: str) -> float:
 
 
 def distance(differences: Iterable[tuple[str, Any, Any]]) -> int:
-    """How far a recording is from a request that it differs from in these places."""
+    """Return the distance of a recording from a request by their differences: the sum of the weights of the places."""
     return sum(_WEIGHTS.get(place, 1) for place, _, _ in differences)

@@ -1,4 +1,4 @@
-"""Whether a recorded answer is one that a client takes: `Accept` and `Accept-Language` (RFC 9110, 12.5)."""
+"""Content negotiation (RFC 9110, 12.5): how acceptable a recorded response is by `Accept` and `Accept-Language`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from functools import lru_cache
 from typing import Final
 
 _MOST: Final = 100
-"""Alternatives of one field that are looked at."""
+"""At most this many alternatives of one field are evaluated."""
 _UNLISTED: Final = 0.0
 
 
 @lru_cache(maxsize=1024)
 def preferences(value: str) -> tuple[tuple[str, float], ...]:
-    """`a;q=0.5, b` → `(("b", 1.0), ("a", 0.5))`: names in lower case, the most wanted first. Other parameters are part
-    of the name."""
+    """Parse a field: `a;q=0.5, b` → `(("b", 1.0), ("a", 0.5))`.
+
+    Names are in lower case, sorted by falling quality. Parameters other than `q` are part of the name.
+    """
     found: list[tuple[str, float]] = []
     for piece in value.split(",")[:_MOST]:
         name, *parameters = (part.strip().lower() for part in piece.split(";"))
@@ -32,7 +34,7 @@ def preferences(value: str) -> tuple[tuple[str, float], ...]:
 
 
 def type_quality(accept: str, kind: str) -> float:
-    """How much a client wants a content-type, 0 to 1; the most specific range decides (RFC 9110, 12.5.1)."""
+    """Return the quality of a content type, 0 to 1; the most specific range decides (RFC 9110, 12.5.1)."""
     kind = kind.lower().replace(" ", "")
     bare = kind.partition(";")[0]
     best = (-1, _UNLISTED)
@@ -52,14 +54,17 @@ def type_quality(accept: str, kind: str) -> float:
 
 
 def _suffix(wanted: str, bare: str) -> bool:
-    """`application/json` is answered with `application/vnd.x+json` and the other way round, as many servers do."""
+    """Return whether the types are equal but for a prefix of the suffix, as many servers treat them.
+
+    `application/json` accepts `application/vnd.x+json`, and the reverse.
+    """
     main, _, sub = bare.partition("/")
     wanted_main, _, wanted_sub = wanted.partition("/")
     return main == wanted_main and sub.rpartition("+")[2] == wanted_sub.rpartition("+")[2]
 
 
 def language_quality(accept_language: str, languages: str) -> float:
-    """How much a client wants one of the languages of an answer (`Content-Language`), 0 to 1 (RFC 4647, 3.3.1)."""
+    """Return the best quality of the languages of a response (`Content-Language`), 0 to 1 (RFC 4647, 3.3.1)."""
     best = (-1, _UNLISTED)
     for language in languages.lower().replace(" ", "").split(",")[:_MOST]:
         for name, quality in preferences(accept_language):
@@ -77,6 +82,6 @@ def language_quality(accept_language: str, languages: str) -> float:
 
 
 def first_language(accept_language: str) -> str:
-    """The language that a client wants most, without its region."""
+    """Return the most preferred language, without its region."""
     wanted = preferences(accept_language)
     return wanted[0][0].partition("-")[0] if wanted else ""

@@ -1,4 +1,4 @@
-"""Byte ranges (RFC 9110, 14): what a `Range` asks for, what a `Content-Range` says, and a part cut from a body."""
+"""Byte ranges (RFC 9110, 14): parse `Range` and `Content-Range`, and resolve a range against a representation."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 MOST_RANGES: Final = 100
-"""Ranges of one request that are looked at; a request with more of them is answered whole (RFC 9110, 14.2)."""
+"""Maximum number of ranges in one request; a request with more gets the whole representation (RFC 9110, 14.2)."""
 
 _DIGITS = r"[0-9]{1,18}"
 _RANGE = re.compile(rf"({_DIGITS})?[ \t]*-[ \t]*({_DIGITS})?")
 _CONTENT_RANGE = re.compile(rf"bytes[ \t]+(?:({_DIGITS})-({_DIGITS})|\*)/({_DIGITS}|\*)", re.IGNORECASE)
 
 Wanted = tuple[int | None, int | None]
-"""First and last byte: `(3, None)` is open, `(None, 3)` the last three bytes."""
+"""First and last byte of a requested range: `(3, None)` is open-ended, `(None, 3)` means the last three bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContentRange:
-    """Which bytes an answer holds: the first and the last one, and how many there are in all (None: unknown).
+    """The bytes in a response: the first one, the last one, and the length of the representation (None: unknown).
 
-    Both are None in the answer to a range that cannot be satisfied.
+    `first` and `last` are None in the response to an unsatisfiable range (416).
     """
 
     first: int | None
@@ -30,12 +30,12 @@ class ContentRange:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the representation."""
+        """Whether the response holds the whole representation."""
         return self.first == 0 and self.total is not None and self.last == self.total - 1
 
 
 def parse_range(value: str | None) -> list[Wanted] | None:
-    """The ranges of a `Range` in bytes; None where it does not count: no field, another unit, or not valid."""
+    """Parse a `Range` in bytes. None if it is to be ignored: no field, another unit, invalid, or too many ranges."""
     unit, equals, text = (value or "").partition("=")
     if not equals or unit.strip().lower() != "bytes" or text.count(",") >= MOST_RANGES:
         return None
@@ -54,12 +54,12 @@ def parse_range(value: str | None) -> list[Wanted] | None:
 
 
 def is_other_unit(value: str | None) -> bool:
-    """Whether a `Range` counts in something else than bytes, as some APIs page (`items=0-9`, `0-9`)."""
+    """Return whether a `Range` uses a unit other than bytes; some APIs paginate so (`items=0-9`, `0-9`)."""
     return bool(value) and (value or "").partition("=")[0].strip().lower() != "bytes"
 
 
 def parse_content_range(value: str | None) -> ContentRange | None:
-    """None for no `Content-Range`, or one that is not valid."""
+    """Parse a `Content-Range`; None if it is missing or invalid."""
     found = _CONTENT_RANGE.fullmatch((value or "").strip())
     if found is None:
         return None
@@ -73,7 +73,7 @@ def parse_content_range(value: str | None) -> ContentRange | None:
 
 
 def resolve(wanted: Wanted, total: int) -> tuple[int, int] | None:
-    """First and last byte of a representation of `total` bytes; None where there are none (416)."""
+    """Return the first and last byte of a range in `total` bytes; None if it is unsatisfiable (416)."""
     first, last = wanted
     if first is None:
         length = min(last or 0, total)
@@ -84,7 +84,7 @@ def resolve(wanted: Wanted, total: int) -> tuple[int, int] | None:
 
 
 def inside(wanted: Wanted, part: ContentRange) -> tuple[int, int] | None:
-    """First and last byte of what is wanted, where all of it is inside a part."""
+    """Return the first and last byte of a range; None unless the part holds all of them."""
     if part.first is None or part.last is None:
         return None
     if part.total is None:

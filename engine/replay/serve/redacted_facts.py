@@ -1,7 +1,7 @@
-"""Redaction marks in recorded facts, which stand for any value: how a request is looked up that may be meant by one.
+"""Look up requests whose recordings hold redaction marks, each of which matches any value.
 
-The places with marks are a *layout*. Facts are hashed with those places blanked, so a recording is found by hashing a
-request once for each layout of its path, however many recordings share it.
+The places with marks are a *layout*. Match keys are hashed with those places blanked. So a request is hashed once for
+each layout of its path, regardless of how many recordings share the layout.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from mockrec.engine.replay.session.editable import MARK
 from mockrec.engine.replay.session.fingerprint import MatchKey, in_order
 
 _BLANK: Final = "\0"
-"""What stands for a mark in a text that is hashed: no request has it."""
+"""The replacement of a mark in a hashed text. No request contains it."""
 
 Step = str | int
 Layout = tuple[tuple[tuple[Step, ...], str], ...]
-"""Places, and the text of each with its marks blanked."""
+"""Places with marks, each with its text after blanking."""
 
 
 def layout_of(facts: MatchKey) -> Layout:
-    """Where facts have marks; empty: nowhere.
+    """Return the layout of the marks in a match key; empty if it has none.
 
-    A path has its places by segment, so that `/u/MARK/a` and `/u/MARK/b` have one layout.
+    A path is split into segments, so `/u/MARK/a` and `/u/MARK/b` have the same layout.
     """
     return tuple(
         [(place, MARK.sub(_BLANK, text)) for place, text in _texts(_in_segments(facts), ()) if MARK.search(text)]
@@ -49,15 +49,18 @@ def _texts(found: Any, place: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ..
 
 
 def blanked(facts: MatchKey, layout: Layout) -> MatchKey | None:
-    """Facts with the places of a layout blanked; None where they have no such places, or other texts around them."""
+    """Return a match key with the places of a layout blanked.
+
+    None if the key lacks one of the places, or if the text around a mark differs.
+    """
     try:
         return _with(_in_segments(facts), layout)  # type: ignore[no-any-return]
-    except _Unlike:
+    except _LayoutMismatch:
         return None
 
 
-class _Unlike(Exception):
-    """The facts have no such place."""
+class _LayoutMismatch(Exception):
+    """The match key does not fit the layout."""
 
 
 def _with(found: Any, places: Iterable[tuple[tuple[Step, ...], str]]) -> Any:
@@ -68,19 +71,19 @@ def _with(found: Any, places: Iterable[tuple[tuple[Step, ...], str]]) -> Any:
         inner.setdefault(place[0], []).append((place[1:], text))
     if isinstance(found, dict):
         if not inner.keys() <= found.keys():
-            raise _Unlike
+            raise _LayoutMismatch
         return {name: _with(one, inner[name]) if name in inner else one for name, one in found.items()}
     if isinstance(found, list):
         if any(not isinstance(index, int) or index >= len(found) for index in inner):
-            raise _Unlike
+            raise _LayoutMismatch
         return [_with(one, inner[index]) if index in inner else one for index, one in enumerate(found)]
-    raise _Unlike
+    raise _LayoutMismatch
 
 
 def _blank(found: Any, text: str) -> str:
-    """What is blanked in a value: all of it, or what stands between the recorded pieces."""
+    """Blank a value: all of it, or the text between the recorded pieces. Raises _Unlike."""
     if text == _BLANK:
         return text
     if not isinstance(found, str) or not in_order(re.split(_BLANK, text), found):
-        raise _Unlike
+        raise _LayoutMismatch
     return text

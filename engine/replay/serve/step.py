@@ -1,4 +1,4 @@
-"""The step `replay`: answers a request as a recorded session has answered it. Asks no server, whatever happens."""
+"""The step `replay`: serve the recorded response to a request. It never sends a request to a server."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mockrec.engine.replay.serve.cassette import Cassette, Miss, RecordedExchang
 from mockrec.engine.replay.serve.chunk_times import ticks
 from mockrec.engine.replay.serve.latency import Latency
 from mockrec.engine.replay.serve.miss import miss_text
-from mockrec.engine.replay.serve.partial_content import partly
+from mockrec.engine.replay.serve.partial_content import partial_response
 from mockrec.engine.replay.serve.variants import request_fields
-from mockrec.engine.replay.serve.websocket import converse
+from mockrec.engine.replay.serve.websocket import serve_websocket
 from mockrec.engine.replay.session.editable import pairs_of, raw_headers
 from mockrec.engine.replay.session.recorded import is_bare_redirect
 from mockrec.engine.rules.wording import printable, shorten
@@ -35,11 +35,11 @@ from mockrec.formats.schema.errors import RecordError, SessionError
 from mockrec.formats.schema.lenient import object_of, status_of
 
 MISSED = "replay-miss"
-"""The tag of a request that no recording answers."""
+"""The tag of a request without a matching recording, or whose recording cannot be served."""
 GUESSED = "replay-guess"
-"""The tag, and the type of the rule-event, of a request whose recording could not be told from another one."""
+"""The tag, and the type of the rule-event, of a request for which another recording might have been the right one."""
 IGNORED = "replay-ignored"
-"""The type of the rule-event for values that differ, and do not count because they are volatile by nature."""
+"""The type of the rule-event for differing values that were ignored because they are volatile."""
 _CACHED_BODY = 64 * 1024
 _CACHED = 512
 _REASON = re.compile(r"[\t \x21-\x7e\x80-\xff]*")
@@ -47,15 +47,15 @@ _RULE_CLOSE = "E_RULE_CLOSE"
 
 
 class Unservable(Exception):
-    """A recording holds too little to be given again. The text is a sentence."""
+    """The recording does not hold enough to serve it. The text is a clause: `its body cannot be read`."""
 
 
 class NoBody(Unservable):
-    """There was a body, and nothing of it is in the recording."""
+    """The response had a body, but the recording holds nothing of it."""
 
 
 class NoCoding(Unservable):
-    """The body cannot be encoded as it was."""
+    """The body cannot be encoded with its recorded content codings."""
 
     def __init__(self, text: str, decoded: bytes) -> None:
         super().__init__(text)
@@ -63,31 +63,31 @@ class NoCoding(Unservable):
 
 
 def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings) -> StepHandler:
-    """Answers from the cassette; `latency` says how long that takes."""
-    answers: dict[tuple[int, bool], PreparedResponse] = {}
+    """Return the handler that serves recordings of the cassette with the delays of `latency`."""
+    responses: dict[tuple[int, bool], PreparedResponse] = {}
 
     async def act(exchange: Exchange) -> None:
         if cassette.match.needs_body:
             await exchange.wait_for_body()
-        asked_at = clock.now()
-        address = exchange.effective_target
-        proxied = address.is_absolute or address.context.tunnel is not None
-        host = address.host.lower() if proxied or "host" in cassette.match.by else None
+        received_at = clock.now()
+        target = exchange.effective_target
+        proxied = target.is_absolute or target.context.tunnel is not None
+        host = target.host.lower() if proxied or "host" in cassette.match.by else None
         found = cassette.find(exchange.view, host)
         if isinstance(found, Miss):
             await _miss(exchange, cassette, found)
             return
-        _tell(exchange, cassette, found)
+        _log_match(exchange, cassette, found)
         assert found.answer is not None
         record = cassette.read(found.answer)
         try:
             if record["type"] == "abort":
-                await _break_off(exchange, record, cassette, found, latency, asked_at)
+                await _serve_abort(exchange, record, cassette, found, latency, received_at)
             elif record["type"] == "websocket-accepted":
-                await sleep_until(asked_at + latency.of(record)[0])
-                await converse(exchange, cassette, found, record, latency, limits)
+                await sleep_until(received_at + latency.of(record)[0])
+                await serve_websocket(exchange, cassette, found, record, latency, limits)
             else:
-                await _answer(exchange, cassette, found, record, latency, asked_at, answers)
+                await _serve_response(exchange, cassette, found, record, latency, received_at, responses)
         except Unservable as problem:
             cassette.mismatch(f"{found.name}: {problem}")
             exchange.tag(MISSED)
@@ -97,13 +97,13 @@ def replay_handler(cassette: Cassette, latency: Latency, limits: SocketSettings)
 
 
 async def _miss(exchange: Exchange, cassette: Cassette, miss: Miss) -> None:
-    """What happens to a request that no recording answers: nothing leaves the machine."""
+    """Answer an unmatched request with a 503; it is not forwarded."""
     exchange.tag(MISSED)
     await _refuse(exchange, miss_text(exchange.view, cassette, miss))
 
 
-def _tell(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> None:
-    """Say in the log which recording answers, and in what it differs from the request."""
+def _log_match(exchange: Exchange, cassette: Cassette, found: RecordedExchange) -> None:
+    """Log which recording is served, and where it differs from the request."""
     exchange.tag(f"{REPLAY_OF}{found.id}")
     last = cassette.last
     if last.guess:
@@ -117,50 +117,50 @@ async def _refuse(exchange: Exchange, text: str) -> None:
     await exchange.reply(PreparedResponse(503, (TEXT_TYPE,), text.encode("utf-8", "replace"), is_own=True))
 
 
-async def _answer(
+async def _serve_response(
     exchange: Exchange,
     cassette: Cassette,
     found: RecordedExchange,
     record: Mapping[str, Any],
     latency: Latency,
-    asked_at: float,
-    answers: dict[tuple[int, bool], PreparedResponse],
+    received_at: float,
+    responses: dict[tuple[int, bool], PreparedResponse],
 ) -> None:
     for interim in map(cassette.read, found.said if exchange.head.version != "1.0" else ()):
         status = interim.get("statusCode")
         if interim["type"] == "response-information" and type(status) is int and 101 < status < 200:
             fields = [(name, value) for name, value in raw_headers(interim) if not name.startswith(":")]
-            _checked(fields)
+            _check_fields(fields)
             await exchange.send_interim(status, fields)
     key = found.number, exchange.channel.bodiless
-    answer = answers.get(key)
-    if answer is None:
-        answer = answer_of(record, cassette, found, bodiless=key[1], version=exchange.head.version)
-        if len(answer.body) <= _CACHED_BODY and len(answers) < _CACHED and not answer.trailers:
-            answers[key] = answer
+    response = responses.get(key)
+    if response is None:
+        response = answer_of(record, cassette, found, bodiless=key[1], version=exchange.head.version)
+        if len(response.body) <= _CACHED_BODY and len(responses) < _CACHED and not response.trailers:
+            responses[key] = response
     is_part = False
-    if exchange.view.method == "GET" and (answer.status == 206 or "range" in exchange.view.headers):
-        part = partly(answer, request_fields(exchange.view, cassette.match), found.variant)
+    if exchange.view.method == "GET" and (response.status == 206 or "range" in exchange.view.headers):
+        part = partial_response(response, request_fields(exchange.view, cassette.match), found.variant)
         if part is not None:
-            answer, is_part = part, True
+            response, is_part = part, True
     head_after, end_after = latency.of(record)
-    await sleep_until(asked_at + head_after)
-    if not latency.spreads(head_after, end_after) or not answer.body:
-        await exchange.reply(answer)
+    await sleep_until(received_at + head_after)
+    if not latency.spreads(head_after, end_after) or not response.body:
+        await exchange.reply(response)
         return
-    await exchange.begin(answer, len(answer.body))
+    await exchange.begin(response, len(response.body))
     pieces = () if is_part else cassette.pieces(found)
-    for due, data in ticks(answer.body, answer.headers, record, pieces, latency):
-        await sleep_until(asked_at + due)
+    for due, data in ticks(response.body, response.headers, record, pieces, latency):
+        await sleep_until(received_at + due)
         await exchange.send(data)
-    await sleep_until(asked_at + end_after)
+    await sleep_until(received_at + end_after)
     await exchange.finish()
 
 
 def answer_of(
     record: Mapping[str, Any], cassette: Cassette, found: RecordedExchange, *, bodiless: bool, version: str
 ) -> PreparedResponse:
-    """The recorded answer, framed anew. Raises Unservable."""
+    """Build the recorded response with new framing. Raises Unservable."""
     status = record.get("statusCode")
     if type(status) is not int or not 200 <= status <= 999:
         raise Unservable("it has no status that can be answered with")
@@ -168,23 +168,24 @@ def answer_of(
     trailers = tuple((name, value) for name, value in pairs_of(record.get("rawTrailers")))
     body = b""
     if bodiless or status in BODILESS_STATUSES:
-        told = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
-        fields, trailers = [*fields, *told[:1]], ()
+        lengths = [[name, value] for name, value in raw_headers(record) if name.lower() == "content-length"]
+        fields, trailers = [*fields, *lengths[:1]], ()
     else:
         body, lost = _body_and_loss(record, cassette)
         if lost:
             fields = [pair for pair in fields if pair[0].lower() != "content-encoding"]
             cassette.change(f"{found.name}: {lost}")
         fields = with_chunks(fields) if trailers and version == "1.1" else with_length(fields, len(body))
-    _checked([*fields, *trailers])
+    _check_fields([*fields, *trailers])
     headers = tuple([(name, value) for name, value in fields])
     return PreparedResponse(status, headers, body, reason=_reason(record), trailers=trailers, relayed=True)
 
 
 def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes, str]:
-    """The body of a `response` as it was on the wire, or as near to it as can be, and what is missing then.
+    """Return the body of a `response` as it was on the wire, and an empty text.
 
-    Raises Unservable.
+    If the content coding cannot be applied, or the body of a redirect is not in the recording, return the closest
+    possible body and a text that says what is missing. Raises Unservable.
     """
     try:
         return body_of(record.get("body"), cassette), ""
@@ -196,8 +197,8 @@ def _body_and_loss(record: Mapping[str, Any], cassette: Cassette) -> tuple[bytes
         return b"", f"sent without a body, because {problem}"
 
 
-def _checked(fields: Sequence[Sequence[str]]) -> None:
-    """Raises Unservable for fields that no head can hold."""
+def _check_fields(fields: Sequence[Sequence[str]]) -> None:
+    """Raise Unservable if a field cannot be written into a header section."""
     try:
         field_lines(fields)
     except ValueError as error:
@@ -205,24 +206,24 @@ def _checked(fields: Sequence[Sequence[str]]) -> None:
 
 
 def _reason(record: Mapping[str, Any]) -> str | None:
-    """The recorded reason phrase, where it is one (RFC 9112, 4)."""
+    """Return the recorded reason phrase if it is valid (RFC 9112, 4)."""
     reason = record.get("statusMessage")
     return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None
 
 
 def cut(body: Body) -> str:
-    """Why a body that is not whole cannot be given again."""
+    """Explain why a truncated body cannot be served."""
     if not body.bytes:
         return "its body is not in the recording"
     return "its body was cut when it was recorded (record.maxBodySize)"
 
 
-def body_of(told: Any, cassette: Cassette, *, in_part: bool = False) -> bytes:
-    """A body as it was on the wire. Raises Unservable; `in_part`: what there is of it is enough."""
-    if not isinstance(told, Mapping):
+def body_of(recorded: Any, cassette: Cassette, *, in_part: bool = False) -> bytes:
+    """Return a body as it was on the wire. `in_part`: accept a truncated one. Raises Unservable."""
+    if not isinstance(recorded, Mapping):
         return b""
     try:
-        body = Body.from_record(told, cassette.folder)
+        body = Body.from_record(recorded, cassette.folder)
         if body.truncated and not in_part:
             raise (Unservable if body.bytes else NoBody)(cut(body))
         if body.raw_base64 is not None and not body.redacted:
@@ -237,39 +238,38 @@ def body_of(told: Any, cassette: Cassette, *, in_part: bool = False) -> bytes:
         raise NoCoding(f"its body cannot be made: {error}", data) from None
 
 
-async def _break_off(
+async def _serve_abort(
     exchange: Exchange,
     record: Mapping[str, Any],
     cassette: Cassette,
     found: RecordedExchange,
     latency: Latency,
-    asked_at: float,
+    received_at: float,
 ) -> None:
-    """An exchange that was broken off breaks off at the same place; a stream of events stays open there."""
+    """Serve an aborted exchange: abort after the same bytes, or leave an event stream open after its last event."""
     head_after, end_after = latency.of(record)
     error = object_of(record.get("error"))
-    response = object_of(record.get("response"))
-    status = status_of(response)
+    recorded = object_of(record.get("response"))
+    status = status_of(recorded)
     if status is None or not 200 <= status <= 999:
-        await sleep_until(asked_at + end_after)
+        await sleep_until(received_at + end_after)
         await (faults.close if error.get("code") == _RULE_CLOSE else faults.reset)(exchange)
         return
-    told = {name.lower(): value for name, value in raw_headers(response)}
-    length = told.get("content-length", "")
-    headers = tuple([(name, value) for name, value in without_framing(raw_headers(response))])
+    length = {name.lower(): value for name, value in raw_headers(recorded)}.get("content-length", "")
+    headers = tuple([(name, value) for name, value in without_framing(raw_headers(recorded))])
     size = int(length) if length.isdecimal() else None
     if size is not None:
         headers = (*headers, ("Content-Length", length))
-    _checked(headers)
-    answer = PreparedResponse(status, headers, reason=_reason(response), relayed=True)
-    body = body_of(response.get("body"), cassette, in_part=True)
-    await sleep_until(asked_at + head_after)
-    await exchange.begin(answer, size)
+    _check_fields(headers)
+    response = PreparedResponse(status, headers, reason=_reason(recorded), relayed=True)
+    body = body_of(recorded.get("body"), cassette, in_part=True)
+    await sleep_until(received_at + head_after)
+    await exchange.begin(response, size)
     for due, data in ticks(body, headers, record, cassette.pieces(found), latency, is_open=not error):
-        await sleep_until(asked_at + due)
+        await sleep_until(received_at + due)
         await exchange.send(data)
-    await sleep_until(asked_at + end_after)
+    await sleep_until(received_at + end_after)
     if not error:
-        await faults.never_respond(exchange)  # events: the client leaves when it has heard enough, as then
+        await faults.never_respond(exchange)  # an event stream stays open until the client disconnects
     exchange.abort({"name": "AbortError", "code": "E_REPLAY_CUT", "message": "The recorded answer ends here"})
     exchange.channel.reset()

@@ -1,4 +1,4 @@
-"""The temporary file that holds what a served session says: only its index stays in memory."""
+"""The temporary file that holds the records of a served session; only the index is in memory."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 import orjson
 
 Spot = tuple[int, int]
-"""Where a value is in the file: offset and length, in bytes."""
+"""The position of a value in the file: offset and length in bytes."""
 
 
 class Store:
-    """An unnamed temporary file of JSON values, written once and then read in any order."""
+    """An unnamed temporary file of JSON values: append-only, with random reads."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the run
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open until close()
         self._size = 0
         self._unwritten = False
 
     def keep(self, value: Any) -> Spot:
-        """Append a value; where it is."""
+        """Append a value and return its position."""
         try:
             data = orjson.dumps(value)
-        except (TypeError, ValueError):  # orjson has neither large numbers nor lone surrogates
+        except (TypeError, ValueError):  # orjson accepts neither large numbers nor lone surrogates
             data = json.dumps(value).encode()
         self._file.write(data)
         self._unwritten = True
@@ -34,7 +34,7 @@ class Store:
         return spot
 
     def read(self, spot: Spot | list[int]) -> Any:
-        """The value that was kept there."""
+        """Return the value at a position."""
         if self._unwritten:
             self._file.flush()
             self._unwritten = False
@@ -42,5 +42,5 @@ class Store:
         return json.loads(os.pread(self._file.fileno(), length, offset))  # orjson rounds large numbers
 
     def close(self) -> None:
-        """Give the file back to the system."""
+        """Close the file, which deletes it."""
         self._file.close()

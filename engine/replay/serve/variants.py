@@ -1,8 +1,8 @@
-"""What decides between recordings of the same request beyond its method, path, query and body.
+"""Select between recordings of the same request by more than its method, path, query and body.
 
-Recordings of one request fall into variants: equal in all that matters of `Range`, conditions, `Accept`,
-`Accept-Language` and what the answer's `Vary` names. A variant is judged for a request: it may be impossible (with the
-fields that differ), or possible and more or less good.
+Recordings of one request are grouped into variants. Recordings of a variant have equal relevant values of `Range`,
+conditions, `Accept`, `Accept-Language` and the fields that the response's `Vary` names. A variant is judged for a
+request: it is either impossible (with the fields that differ), or possible with a rank.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from mockrec.engine.replay.serve.conditions import VALIDATORS, is_conditional, knows, same_validator
+from mockrec.engine.replay.serve.conditions import VALIDATORS, confirms, is_conditional, same_validator
 from mockrec.engine.replay.serve.negotiation import first_language, language_quality, type_quality
 from mockrec.engine.replay.serve.ranges import inside, is_other_unit, parse_content_range, parse_range
 from mockrec.engine.replay.session.editable import MARK, raw_headers
@@ -27,11 +27,11 @@ _AMBIENT: Final = frozenset({
     "accept-charset", "accept-encoding", "authorization", "cookie", "dnt", "host", "origin", "priority", "referer",
     "save-data", "user-agent", "x-requested-with",
 })  # fmt: skip
-"""Fields that say who asks rather than what for: another client gets the same answer, although `Vary` names them. Where
-the session has answers for several values, the equal one is taken."""
+"""Fields that identify the client rather than the content: a request with another value matches, although `Vary` names
+them. If the session has responses for several values, the one with the equal value is preferred."""
 _AMBIENT_PREFIXES: Final = ("access-control-", "sec-", "x-forwarded-")
 _STATE: Final = frozenset({"range", "if-range", *VALIDATORS, *_PRECONDITIONS})
-"""Fields that are judged by themselves, and those that say which state a client has seen."""
+"""Fields with a judgement of their own, and preconditions on the state that the client has seen."""
 _SAFE: Final = ("GET", "HEAD")
 _DECIDING_IN_ANSWERS: Final = frozenset(
     {"vary", "content-type", "content-language", "etag", "last-modified", "content-range"}
@@ -41,50 +41,50 @@ _MOST_VARY: Final = 50
 _IGNORED_RANGE: Final = "bytes"
 
 Difference = tuple[str, Any, Any]
-"""A place, its recorded value, and the one that was asked for."""
+"""A place, its recorded value and the value of the request; `...` stands for no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is equal in recordings that are as good as each other for every client."""
+    """The properties that are equal in recordings which are interchangeable for every client."""
 
     host: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """The request's fields that decide, in lower case."""
+    """The request's relevant fields; names in lower case."""
     vary: tuple[str, ...] = ()
-    """Fields that the answer names in `Vary`, but for those that decide nothing."""
+    """Fields that the response's `Vary` names, without volatile ones unless matching is strict."""
     status: int | None = None
-    """None: there was no answer, or the request was an upgrade."""
+    """None: there was no response, or the request was an upgrade to WebSocket."""
     kind: str = ""
-    """The content-type of a 2xx answer."""
+    """The `Content-Type` of a 2xx response."""
     language: str = ""
     etag: str = ""
     modified: str = ""
-    """`ETag` and `Last-Modified`, of a 304 or 206."""
+    """`etag` and `modified`: the `ETag` and `Last-Modified` of a 304 or 206."""
     content_range: str = ""
     left: bool = False
-    """Whether the client has left before the end: a complete answer is better."""
+    """Whether the client disconnected before the end of the response; a complete response is preferred."""
 
     def to_list(self) -> list[Any]:
-        """As JSON has it."""
+        """Return the form for JSON."""
         return [self.host, {**self.fields}, [*self.vary], self.status, self.kind, self.language, self.etag,
                 self.modified, self.content_range, self.left]  # fmt: skip
 
     @classmethod
-    def from_list(cls, told: list[Any]) -> Variant:
-        """The other way."""
-        host, fields, vary, *others = told
+    def from_list(cls, stored: list[Any]) -> Variant:
+        """Build a variant from `to_list`."""
+        host, fields, vary, *others = stored
         return cls(host, fields, tuple(vary), *others)
 
     def digest(self) -> int:
-        """Equal variants have equal digests, of 64 bits, as long as this process runs."""
-        told = (self.host, *sorted(self.fields.items()), self.vary, self.status, self.kind, self.language, self.etag,
+        """Return a 64-bit digest; equal variants have equal digests within one process."""
+        values = (self.host, *sorted(self.fields.items()), self.vary, self.status, self.kind, self.language, self.etag,
                 self.modified, self.content_range, self.left)  # fmt: skip
-        return hash(told) & 0xFFFF_FFFF_FFFF_FFFF
+        return hash(values) & 0xFFFF_FFFF_FFFF_FFFF
 
     @property
     def deciding(self) -> tuple[str, ...]:
-        """The fields of `Vary` that have to be equal."""
+        """The fields of `vary` whose values must be equal to those of the request."""
         return _deciding(self.vary)
 
 
@@ -94,7 +94,7 @@ def _deciding(vary: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
-    """A digest of what a request says in the fields that decide; 0 where a mark stands for any value."""
+    """Return a digest of a request's values in these fields; 0 if one holds a redaction mark (it matches any value)."""
     values = tuple([fields.get(name) for name in names])
     if any(value is not None and MARK.search(value) for value in values):
         return 0
@@ -102,31 +102,34 @@ def decided(names: tuple[str, ...], fields: Mapping[str, str]) -> int:
 
 
 def range_digest(asked: str) -> int:
-    """A digest of a `Range`, of 64 bits, as long as this process runs; 0 for none."""
+    """Return a 64-bit digest of a `Range`, valid within one process; 0 for no range."""
     return hash(asked) & 0xFFFF_FFFF_FFFF_FFFF or 1 if asked else 0
 
 
 def _only_chooses(name: str) -> bool:
-    """Whether a field that `Vary` names makes no other value a miss by being another one."""
+    """Return whether a field of `Vary` only ranks variants: a different value does not make the request a miss."""
     return name in _NEGOTIATED or name in _AMBIENT or name in _STATE or name.startswith(_AMBIENT_PREFIXES)
 
 
 @dataclass(slots=True)
 class VariantVerdict:
-    """What a variant is for a request."""
+    """Whether a variant can answer a request, and how well."""
 
     reasons: list[Difference] = field(default_factory=list)
-    """Why it cannot answer; empty: it can."""
+    """The differences because of which it cannot answer; empty if it can."""
     rank: tuple[float, ...] = ()
-    """The higher, the better."""
+    """Higher is better."""
     unlike: frozenset[str] = frozenset()
-    """Fields that have another value than in the recording, and would matter if the session had several."""
+    """Fields with a value other than the recorded one; they matter if the session has variants for several values."""
     refused: str = ""
-    """The field by which the client says that it does not take this answer."""
+    """The request field (`accept`) that excludes this response; empty if none does."""
 
 
 def request_fields(request: RequestView, match: MatchOptions) -> dict[str, str]:
-    """All fields of a request that may decide, in lower case."""
+    """Return the fields of a request that may select a variant; names in lower case.
+
+    Left out are ignored fields, and those that are part of the match key.
+    """
     ignored = {one.value for one in match.ignore if one.kind == "header" and one.is_about("request")}
     ignored |= {word.removeprefix("headers:").lower() for word in match.by if word.startswith("headers:")}
     fields: dict[str, str] = {}
@@ -146,17 +149,20 @@ def variant_of(
     left: bool = False,
     strict: bool = False,
 ) -> Variant:
-    """The variant of a recording. `fields` are those of its request, `answer` the record of its answer, or the head in
-    the record of how it broke off; `strict`: volatile fields decide, too."""
+    """Return the variant of a recording.
+
+    `fields` are those of its request. `answer` is its `response` record, or the incomplete response in its `abort`.
+    `left`: the client disconnected before the end. `strict`: volatile fields of `Vary` count as well.
+    """
     status = None if answer is None else status_of(answer)
     if answer is None or status is None:
         return Variant(host)
-    told: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for name, value in raw_headers(answer):
         lower = name.lower()
         if lower in _DECIDING_IN_ANSWERS:
-            told[lower] = f"{told[lower]}, {value}" if lower in told else value
-    vary = _vary(told["vary"][:_LONGEST_FIELD], strict) if "vary" in told else ()
+            headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    vary = _vary(headers["vary"][:_LONGEST_FIELD], strict) if "vary" in headers else ()
     kept = {name: fields[name] for name in (*_NEGOTIATED, *vary) if fields.get(name)}
     if method in _SAFE:
         kept |= _asked_of_state(method, fields, status)
@@ -169,24 +175,24 @@ def variant_of(
         kept,
         vary,
         status,
-        told.get("content-type", "").lower() if ok else "",
-        told.get("content-language", "") if ok else "",
-        told.get("etag", "") if has_state else "",
-        told.get("last-modified", "") if has_state else "",
-        told.get("content-range", "") if status in (206, 416) else "",
+        headers.get("content-type", "").lower() if ok else "",
+        headers.get("content-language", "") if ok else "",
+        headers.get("etag", "") if has_state else "",
+        headers.get("last-modified", "") if has_state else "",
+        headers.get("content-range", "") if status in (206, 416) else "",
         left,
     )
 
 
 @lru_cache(maxsize=256)
 def _vary(value: str, strict: bool) -> tuple[str, ...]:
-    """The fields that a `Vary` names, and that decide."""
+    """Parse a `Vary`; volatile fields are left out unless `strict`."""
     names = sorted({name.strip().lower() for name in value.split(",")} - {"", "*"})
     return tuple([name for name in names if strict or name not in VOLATILE_HEADERS])[:_MOST_VARY]
 
 
 def _asked_of_state(method: str, fields: Mapping[str, str], status: int) -> dict[str, str]:
-    """The range and the condition of a request, as far as they had to do with its answer."""
+    """Return the range and the condition of a request, as far as they affected its response."""
     kept: dict[str, str] = {}
     asked = fields.get("range", "")
     if asked and method == "GET":
@@ -195,16 +201,16 @@ def _asked_of_state(method: str, fields: Mapping[str, str], status: int) -> dict
             if fields.get("if-range"):
                 kept["if-range"] = fields["if-range"]
         elif status == 200 and not fields.get("if-range"):
-            kept["range"] = _IGNORED_RANGE  # whatever it was: this server sends everything
+            kept["range"] = _IGNORED_RANGE  # any range: this server ignores them
     for name in VALIDATORS:
         if fields.get(name):
-            # Of a condition that was not met it counts only that there was one: it orders answers to one client.
+            # A condition that did not lead to a 304 is reduced to its presence, which ranks responses to one client.
             kept[name] = fields[name] if status == 304 else "*"
     return kept
 
 
 def ignores_ranges(variant: Variant) -> bool:
-    """Whether its server was asked for a range and has sent everything."""
+    """Return whether the server answered a request for a range with the whole representation."""
     return variant.status == 200 and variant.fields.get("range") == _IGNORED_RANGE
 
 
@@ -212,7 +218,7 @@ def ignores_ranges(variant: Variant) -> bool:
 
 
 def judge(variant: Variant, method: str, asked: Mapping[str, str], host: str | None) -> VariantVerdict:
-    """What a variant is for a request with these fields; `host`: only for it."""
+    """Judge a variant for a request with the fields `asked`. `host`: only recordings for this host match."""
     verdict = VariantVerdict()
     if host is not None and variant.host != host:
         verdict.reasons.append(("host", variant.host, host))
@@ -246,7 +252,7 @@ def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: VariantVer
         if valid and ranges is not None and len(ranges) == 1 and part is not None and inside(ranges[0], part):
             return 0.5
     elif variant.status != 416 and not is_other_unit(recorded):
-        # The whole: a range is cut from it, and another unit does not count (RFC 9110, 14.2).
+        # The whole representation: a byte range is cut from it, and other units are ignored (RFC 9110, 14.2).
         return 1.0
     verdict.reasons.append(("header:range", recorded or ..., wanted or ...))
     return 0.0
@@ -255,7 +261,7 @@ def _judge_range(variant: Variant, asked: Mapping[str, str], verdict: VariantVer
 def _judge_condition(variant: Variant, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
     was, now = is_conditional(variant.fields), is_conditional(asked)
     if variant.status == 304:
-        if knows(asked, variant.fields, variant.etag, variant.modified):
+        if confirms(asked, variant.fields, variant.etag, variant.modified):
             return 1.0
         name = next((name for name in VALIDATORS if asked.get(name)), "if-none-match")
         recorded = variant.fields.get(name) or variant.etag or variant.modified or ...
@@ -297,7 +303,7 @@ def _judge_language(variant: Variant, asked: Mapping[str, str], verdict: Variant
 
 
 def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdict: VariantVerdict) -> float:
-    """How many of the other fields are equal."""
+    """Return how many of the other fields are equal, less one for each ambient field that only one side has."""
     names = [name for name in variant.vary if name not in _NEGOTIATED]
     if method not in _SAFE:
         names += [name for name in _PRECONDITIONS if name not in names]
@@ -308,7 +314,7 @@ def _judge_others(variant: Variant, method: str, asked: Mapping[str, str], verdi
             equal += 1
         elif _only_chooses(name):
             verdict.unlike |= {name}
-            equal -= bool(now) != bool(then)  # one that is signed in, and one that is not, differ most
+            equal -= bool(now) != bool(then)  # signed in and not signed in differ most
         else:
             verdict.reasons.append(
                 (f"header:{name}", then if then is not None else ..., now if now is not None else ...)

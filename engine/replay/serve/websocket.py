@@ -1,4 +1,4 @@
-"""A recorded WebSocket served: what was said to the client then, behind as many of its messages as then."""
+"""Serve a recorded WebSocket: send each recorded message after the client messages that preceded it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from mockrec.formats.schema.lenient import object_of
 
 _PROTOCOL = re.compile(r"[!-~]+")
 MISMATCH = "replay-mismatch"
-"""The type of the rule-event for a message that is not the recorded one."""
+"""The type of the rule-event for a client that deviates from the recording."""
 
 
-async def converse(
+async def serve_websocket(
     exchange: Exchange,
     cassette: Cassette,
     found: RecordedExchange,
@@ -33,20 +33,20 @@ async def converse(
     latency: Latency,
     limits: SocketSettings,
 ) -> None:
-    """Accept as it was accepted, then say what was said; `record` is the acceptance."""
+    """Accept the WebSocket as recorded, then replay its messages; `record` is the `websocket-accepted`."""
     headers = record.get("headers") or {}
     protocol = headers.get("sec-websocket-protocol", "") if isinstance(headers, Mapping) else ""
     protocol = protocol if isinstance(protocol, str) and _PROTOCOL.fullmatch(protocol) else ""
     session = await accepted(exchange, limits, protocol)
     if session is None:
         return
-    talk = _WebSocketServing(exchange, session, cassette, found, latency, time_of(record))
+    serving = _WebSocketServing(exchange, session, cassette, found, latency, time_of(record))
     with limits.open.hold(session):
         try:
-            if not await talk.follow():
+            if not await serving.follow():
                 await listen(session)
         except WebSocketLost:
-            talk.left()
+            serving.report_disconnect()
 
 
 class _WebSocketServing:
@@ -64,13 +64,13 @@ class _WebSocketServing:
         self._cassette = cassette
         self._found = found
         self._latency = latency
-        self._then = accepted_then
-        self._now = clock.now()
-        self._heard = 0
-        self._awaited = 0
+        self._accepted_then = accepted_then
+        self._accepted_now = clock.now()
+        self._received_messages = 0
+        self._expected_messages = 0
 
     async def follow(self) -> bool:
-        """Go through what was said; whether the WebSocket is closed then. Raises WebSocketLost."""
+        """Replay the recorded messages. True if the WebSocket is closed afterwards. Raises WebSocketLost."""
         for spot in self._found.said:
             record = self._cassette.read(spot)
             kind = record["type"]
@@ -91,7 +91,9 @@ class _WebSocketServing:
 
     async def _wait(self, record: Mapping[str, Any]) -> None:
         if self._latency.factor:
-            await sleep_until(self._now + (time_of(record) - self._then) * 1000.0 * self._latency.factor)
+            await sleep_until(
+                self._accepted_now + (time_of(record) - self._accepted_then) * 1000.0 * self._latency.factor
+            )
 
     def _content(self, record: Mapping[str, Any]) -> bytes:
         content = record.get("content")
@@ -104,16 +106,16 @@ class _WebSocketServing:
             return b""
 
     async def _expect(self, record: Mapping[str, Any]) -> bool:
-        """Wait for the client's next message; False if it has closed instead."""
-        self._awaited += 1
+        """Wait for the client's next message and compare it with the record. False if the client closed instead."""
+        self._expected_messages += 1
         message = await self._session.message()
         if message is None:
-            self._mismatch(f"the client has closed instead of its message {self._awaited}")
+            self._mismatch(f"the client has closed instead of its message {self._expected_messages}")
             return False
-        self._heard += 1
-        recorded, said = self._content(record), message[0]
-        if not object_of(record.get("content")).get("truncated") and not fits(_value(recorded), _value(said)):
-            self._mismatch(f"the client has said something else in its message {self._awaited}")
+        self._received_messages += 1
+        recorded, received = self._content(record), message[0]
+        if not object_of(record.get("content")).get("truncated") and not fits(_value(recorded), _value(received)):
+            self._mismatch(f"the client has said something else in its message {self._expected_messages}")
         return True
 
     async def _close(self, record: Mapping[str, Any]) -> bool:
@@ -125,19 +127,19 @@ class _WebSocketServing:
         await self._session.close(code if isinstance(code, int) else None, str(reason or ""))
         return True
 
-    def left(self) -> None:
-        """The client has gone."""
-        if self._heard < self._awaited:
-            self._mismatch(f"the client has left before its message {self._awaited}")
+    def report_disconnect(self) -> None:
+        """Report a mismatch if the client disconnected before a message that was recorded."""
+        if self._received_messages < self._expected_messages:
+            self._mismatch(f"the client has left before its message {self._expected_messages}")
 
     def _mismatch(self, what: str) -> None:
         self._cassette.mismatch(f"{self._found.name}: {what}")
-        told = {"recording": self._found.id, "message": what}
-        self._exchange.log.rule_event(self._exchange, MISMATCH, told)
+        detail = {"recording": self._found.id, "message": what}
+        self._exchange.log.rule_event(self._exchange, MISMATCH, detail)
 
 
 def _value(data: bytes) -> Any:
-    """JSON as a value, so that its spelling does not count; other messages as text or bytes."""
+    """Return a message for comparison: JSON as a value, so that whitespace is ignored; others as text or bytes."""
     if data[:1] in (b"{", b"["):
         try:
             return shallow_json(data)

@@ -1,1 +1,1 @@
-"""`replay --to-rules`: a session written as a rule file."""
+"""The command `replay --to-rules`: write a session as a rule file."""

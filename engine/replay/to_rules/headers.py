@@ -1,4 +1,4 @@
-"""Which header fields the rules of one request have to ask for, where its recordings differ by them (`variants.py`)."""
+"""Select the header fields that rules must match where recordings of one request differ by them (`variants.py`)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mockrec.engine.replay.session.editable import MARK
 
 _OF_RANGES: Final = ("range", "if-range")
 _NEGOTIATED: Final = {"accept": "kind", "accept-language": "language"}
-"""Field → what of an answer it may decide."""
+"""Request field → the attribute of `Variant` that it selects."""
 _PRECONDITIONS: Final = ("if-match", "if-unmodified-since")
 
 
 def header_conditions(variants: Sequence[Variant]) -> list[dict[str, Any]]:
-    """`headers` of a `when` for each recording of a request that is otherwise the same; empty: for whatever is sent.
+    """Return the `headers` of a `when` for each recording of one request; empty if the rule matches any header fields.
 
-    A part (206, 416) is only for its range and a 304 only for its validator. Other fields count where several values
-    were recorded; of what a client prefers, the value that came first answers all others, too.
+    A 206 or 416 matches only its own range, and a 304 only its validator. Other fields count if several values were
+    recorded. For `Accept` and `Accept-Language`, the rule of the first recorded value also matches all other values.
     """
     split = {name for name in _splitting(variants) if len({one.fields.get(name) for one in variants}) > 1}
     return [_conditions(one, split, variants[0]) for one in variants]
 
 
 def _splitting(variants: Sequence[Variant]) -> set[str]:
-    """The fields by which a server, or its answers, tell these recordings apart."""
+    """Return the fields that selected between these recordings, by `Vary` or because the responses differ."""
     names = {name for one in variants for name in (*one.deciding, *_PRECONDITIONS)}
     for name, decided in _NEGOTIATED.items():
         answered = [one for one in variants if one.status is not None]

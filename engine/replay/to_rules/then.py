@@ -1,4 +1,4 @@
-"""A recording → the `then` of a rule that answers as it did."""
+"""Convert a recording to the `then` of a rule that gives the same response."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from mockrec.formats.schema.errors import SessionError
 from mockrec.formats.text.json import is_deeper
 
 _READABLE = 30
-"""Levels of JSON that people read as YAML; deeper bodies are given as text."""
+"""Maximum depth of JSON that is written as YAML; deeper bodies are written as text."""
 LARGE = 4 * 1024
-"""Longer bodies become files."""
+"""Bodies with more bytes are written to files."""
 _DROPPED = frozenset({"date", "content-encoding"})
-"""mockrec sends a date of its own, and bodies as they stand in the file."""
+"""mockrec sends its own `Date`, and the bodies in rules have no content coding."""
 _LONGEST_FILLER = 64 * 1024
 
 Save = Callable[[bytes, str], str]
-"""Keeps a body of this content-type as a file; its name, as a rule writes it."""
+"""Save a body with this content type to a file and return the file's name as it stands in the rule."""
 
 
 def then_of(cassette: Cassette, found: RecordedExchange, method: str, save: Save) -> Any:
-    """One step, or several. Raises Unservable."""
+    """Return one step, or a list of steps. Raises Unservable."""
     assert found.answer is not None
     record = cassette.read(found.answer)
     if record["type"] == "abort" and not record.get("error"):
@@ -73,7 +73,7 @@ def _reply(record: Mapping[str, Any], cassette: Cassette, method: str, save: Sav
 
 
 def _headers(fields: Any) -> dict[str, Any]:
-    """As a mapping, unless the order or the spelling of repeated ones would be lost."""
+    """Return the fields as a mapping, or as a list of pairs if a name occurs in several spellings."""
     if not fields:
         return {}
     table: dict[str, Any] = {}
@@ -86,17 +86,17 @@ def _headers(fields: Any) -> dict[str, Any]:
 
 
 def _filler(record: Mapping[str, Any]) -> dict[str, str]:
-    """An answer to HEAD tells the length of a body that is never sent, so any of that length will do."""
+    """Return a placeholder body for HEAD: only its length is sent (`Content-Length`), so any content will do."""
     length = next((value for name, value in raw_headers(record) if name.lower() == "content-length"), "")
     size = int(length) if length.isdecimal() else 0
     return {"body": "." * size} if 0 < size <= _LONGEST_FILLER else {}
 
 
-def _body(told: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any]:
-    if not isinstance(told, Mapping) or not told.get("size"):
+def _body(content: Any, cassette: Cassette, kind: str, save: Save) -> dict[str, Any]:
+    if not isinstance(content, Mapping) or not content.get("size"):
         return {}
     try:
-        body = Body.from_record(told, cassette.folder)
+        body = Body.from_record(content, cassette.folder)
         data = body.bytes
     except SessionError as error:
         raise Unservable(f"its body cannot be read: {error}") from None

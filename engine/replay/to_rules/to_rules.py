@@ -1,4 +1,4 @@
-"""`replay --to-rules`: a session → a rule file that answers the same requests, to be read and edited by people."""
+"""`replay --to-rules`: convert a session to a readable, editable rule file that answers the same requests."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ _EXTENSIONS = {"json": "json", "html": "html", "css": "css", "javascript": "js",
 
 @dataclass(slots=True)
 class Written:
-    """What has become of a session."""
+    """The result of the conversion."""
 
     rules: int = 0
     files: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
-    """Recordings that no rule can give again, and why."""
+    """Recordings that no rule can reproduce, and why → how many."""
     reading: Reading | None = None
-    """How the session was read."""
+    """Statistics of reading the session."""
     marked: int = 0
-    """Rules whose answers hold redaction marks."""
+    """Number of rules whose responses hold redaction marks."""
 
 
 @dataclass(slots=True)
 class _Group:
-    """Rules with the same `when`, in their order."""
+    """The recordings with the same `when`, in session order."""
 
     when: dict[str, Any]
     place: int
-    """Of the first request for its path."""
+    """The position of the first request with the same method and path."""
     answers: list[tuple[RecordedExchange, Any]] = field(default_factory=list)
 
 
 def write_rules(session: str, path: Path, *, force: bool, file_mode: int) -> Written:
-    """Write the rule file, and large bodies into `NAME.files` beside it. Raises SessionError, OutputError."""
+    """Write the rule file, and large bodies into `NAME.files` next to it. Raises SessionError, OutputError."""
     return _Writing(session, path, force=force, file_mode=file_mode).write()
 
 
@@ -82,17 +82,17 @@ class _Writing:
         return self._written
 
     def _groups(self, cassette: Cassette) -> list[_Group]:
-        """By request; of those for one path, the ones that ask for more come first."""
-        told = [(recording, cassette.read(recording.facts)) for recording in cassette.recordings if recording.facts]
-        with_query = {facts["path"] for _, facts in told if facts["query"]}
-        without = {facts["path"] for _, facts in told if not facts["query"]}
+        """Group the recordings by request; for one method and path, the more specific rules come first."""
+        recorded = [(recording, cassette.read(recording.facts)) for recording in cassette.recordings if recording.facts]
+        with_query = {facts["path"] for _, facts in recorded if facts["query"]}
+        without = {facts["path"] for _, facts in recorded if not facts["query"]}
         hosts: dict[bytes, set[str]] = {}
-        for recording, facts in told:
+        for recording, facts in recorded:
             hosts.setdefault(key_of(facts), set()).add(recording.host)
         found: dict[str, _Group] = {}
         order: dict[tuple[str, Any], int] = {}
-        for recording, facts in told:
-            # The host counts only where it tells apart what else would be the same.
+        for recording, facts in recorded:
+            # The host is matched only if equal requests were sent to several hosts.
             host = recording.host if len(hosts[key_of(facts)]) > 1 else None
             when = when_of(facts, host, queries=facts["path"] in with_query & without)
             self._name = _name(facts)
@@ -105,7 +105,7 @@ class _Writing:
             found.setdefault(repr(when), _Group(when, place)).answers.append((recording, then))
         groups = [group for one in found.values() for group in _by_headers(one)]
         for group in groups:
-            # What repeats at the end of a sequence need not be written.
+            # The last rule of a sequence is repeated, so equal rules at its end are redundant.
             while len(group.answers) > 1 and group.answers[-1][1] == group.answers[-2][1]:
                 group.answers.pop()
         return sorted(groups, key=lambda group: (group.place, -weight(group.when)))
@@ -144,7 +144,7 @@ class _Writing:
 
 
 def _by_headers(group: _Group) -> list[_Group]:
-    """A group as one for each set of header fields that its answers are for."""
+    """Split a group into one for each set of header fields that its recordings require."""
     conditions = header_conditions([recording.variant for recording, _ in group.answers])
     found: dict[str, _Group] = {}
     for headers, answer in zip(conditions, group.answers, strict=True):
@@ -154,5 +154,5 @@ def _by_headers(group: _Group) -> list[_Group]:
 
 
 def _name(facts: MatchKey) -> str:
-    """`get-goods`, for the name of a file."""
+    """Return the name part for files with the request's bodies, for example `get-goods`."""
     return re.sub(r"[^a-z0-9]+", "-", f"{facts['method']} {facts['path']}".lower()).strip("-")[:40]

@@ -1,4 +1,4 @@
-"""The facts of a recorded request → the `when` of a rule that matches it."""
+"""Convert the match key of a recorded request to the `when` of a rule that matches the request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _MARKED: Any = object()
 
 
 def when_of(facts: MatchKey, host: str | None, *, queries: bool) -> dict[str, Any]:
-    """The matchers. `host`: only for it; `queries`: there are requests for this path with a query, and without."""
+    """Return the matchers.
+
+    `host`: match only this host. `queries`: requests for this path were recorded both with and without a query.
+    """
     when: dict[str, Any] = {"method": facts["method"]}
     if facts["websocket"]:
         when["websocket"] = True
@@ -34,7 +37,7 @@ def when_of(facts: MatchKey, host: str | None, *, queries: bool) -> dict[str, An
 
 
 def weight(when: dict[str, Any]) -> int:
-    """How much a rule asks for: those that ask for more have to stand first."""
+    """Return the number of conditions of a rule: rules with more conditions must come first."""
     inside = sum(len(value) for value in when.values() if isinstance(value, (dict, list)))
     return len(when) + inside
 
@@ -47,7 +50,7 @@ def _expected(values: list[str]) -> Any:
 
 def _body(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
-        return {}  # it was cut: whatever comes
+        return {}  # it was truncated: match any body
     if "json" in body:
         bare = _without_marks(body["json"])
         if bare is _MARKED:
@@ -71,7 +74,7 @@ def _part(name: str | None, filename: str | None, content: str) -> dict[str, str
 
 
 def _without_marks(value: Any) -> Any:
-    """A document without what holds marks."""
+    """Return a JSON value without the strings that hold redaction marks."""
     if isinstance(value, str):
         return _MARKED if MARK.search(value) else value
     if isinstance(value, dict):

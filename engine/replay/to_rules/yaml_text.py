@@ -1,4 +1,4 @@
-"""Plain data → YAML as people write it, and as the rule language reads it: every text comes back as it was."""
+"""Write plain data as YAML in a readable style. The rule language reads every text back unchanged."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _PLAIN_IN_BLOCK = re.compile(r"[A-Za-z/][A-Za-z0-9_./;=,+?&@() -]*[A-Za-z0-9_./;
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _FLOW = 100
-"""Characters of a mapping or list that stands in one line."""
+"""Maximum length of a mapping or list that is written in one line."""
 
 
 def yaml_lines(value: Any, indent: int = 0) -> Iterator[str]:
-    """A mapping or a list as a block."""
+    """Yield the lines of a mapping or list in block style."""
     pad = " " * indent
     items = value.items() if isinstance(value, Mapping) else ((None, one) for one in value)
     for key, one in items:
         head = f"{pad}-" if key is None else f"{pad}{_key(key)}:"
         if key is not None and len(head) > _FLOW:
-            yield f"{pad}? {_key(key)}"  # YAML ends other keys at 1024 characters
+            yield f"{pad}? {_key(key)}"  # YAML limits implicit keys to 1024 characters
             head = f"{pad}:"
         if isinstance(one, str):
             yield from _text_lines(head, one, indent + 2)
             continue
-        inside = isinstance(one, (Mapping, list)) and len(one) > 0  # what is empty stands in its line in any case
+        inside = isinstance(one, (Mapping, list)) and len(one) > 0  # an empty one is always written in its line
         flow = _flow(one, _FLOW - len(pad)) if inside else _flow(one, _FLOW)
         if flow is not None:
             yield f"{head} {flow}"
@@ -54,7 +54,7 @@ def _text_lines(head: str, text: str, indent: int) -> Iterator[str]:
 
 
 def _is_block(text: str) -> bool:
-    """Whether a text can stand as it is, in lines of its own (a literal block scalar)."""
+    """Return whether a text can be written as a literal block scalar."""
     lines = text.rstrip("\n").split("\n")
     if "\n" not in text or not lines[0].strip() or not lines[-1].strip() or lines[0][0] in " \t":
         return False
@@ -62,7 +62,7 @@ def _is_block(text: str) -> bool:
 
 
 def quoted_text(text: str) -> str:
-    """In single quotes where that reads better, otherwise in double ones."""
+    """Return the text in single quotes if that is easier to read, otherwise in double quotes."""
     if text.isascii() and text.isprintable() and '"' in text and "'" not in text and "${" not in text:
         return f"'{text}'"
     pieces = [double_quoted(piece)[1:-1] for piece in _BREAKS.split(text)]
@@ -79,9 +79,9 @@ def _key(key: str) -> str:
 
 
 def _flow(value: Any, room: int) -> str | None:
-    """In one line; None for a text of several lines in it, and where it is not shorter than `room`.
+    """Return a value in one line (flow style); None if it holds a text of several lines or does not fit into `room`.
 
-    No more is looked at than fits into the room: every level of a deep value is asked in turn.
+    It stops as soon as the line is too long, because it is called again for every level of a deep value.
     """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockrec.engine.replay.serve.conditions import entity_tags, is_conditional, knows, same_validator
+from mockrec.engine.replay.serve.conditions import confirms, entity_tags, is_conditional, same_validator
 
 THEN = "Thu, 01 Jan 2026 00:00:00 GMT"
 LATER = "Fri, 02 Jan 2026 00:00:00 GMT"
@@ -39,7 +39,7 @@ def test_tags_are_compared_weakly() -> None:
 def test_who_gets_a_304(
     asked: dict[str, str], recorded: dict[str, str], etag: str, modified: str, answer: bool
 ) -> None:
-    assert knows(asked, recorded, etag, modified) is answer
+    assert confirms(asked, recorded, etag, modified) is answer
 
 
 def test_who_has_something() -> None:

@@ -87,7 +87,7 @@ class Served:
         (found,) = cassette.recordings
         record = cassette.read(found.answer)  # type: ignore[arg-type]
         exchange = self.stage.exchange("GET /ws", rule=self._rule)
-        await socket_serving.converse(exchange, cassette, found, record, Latency(latency), SocketSettings())
+        await socket_serving.serve_websocket(exchange, cassette, found, record, Latency(latency), SocketSettings())
         told = [one["eventData"]["message"] for one in self.stage.log.records if one["type"] == "rule-event"]
         new, self._told = told[self._told :], len(told)
         assert cassette.missed == len(new)
