@@ -13,7 +13,7 @@ from mockrec.engine.message.response import PreparedResponse
 from mockrec.engine.offload.pool import Helpers, TooLong
 from mockrec.engine.rules.matching.deferral import QUICK_BODY
 from mockrec.engine.rules.matching.values import json_equal, json_includes
-from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine
+from mockrec.engine.rules.model import Echo, Reject, Script, ScriptLine, WebSocketListen
 from mockrec.engine.rules.patterns import quick_length, searcher
 from mockrec.engine.steps.failures import TEXT_TYPE
 from mockrec.engine.steps.offloaded import in_helper
@@ -239,7 +239,9 @@ def message_fits(data: bytes, expected: Any) -> bool:
 
 STEPS = (
     StepSpec(Echo, lambda step, context: echo_handler(context.websocket), never_blocks=False, needs_body=True),
-    StepSpec(Listen, lambda step, context: listen_handler(context.websocket), never_blocks=False, needs_body=True),
+    StepSpec(
+        WebSocketListen, lambda step, context: listen_handler(context.websocket), never_blocks=False, needs_body=True
+    ),
     StepSpec(Reject, lambda step, context: reject_handler(step, context.scopes), never_blocks=True, needs_body=True),
     StepSpec(
         Script,

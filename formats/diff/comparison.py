@@ -26,7 +26,7 @@ from mockrec.formats.diff.model.exchange import Digest, Endpoint
 from mockrec.formats.diff.model.finding import DifferenceKind, Finding, Severity, Subject
 from mockrec.formats.diff.model.options import DiffOptions
 from mockrec.formats.diff.model.spool import ContentSpool
-from mockrec.formats.diff.result import Result, Side
+from mockrec.formats.diff.result import ComparedSession, Result
 from mockrec.formats.sessions.live import warning_for
 from mockrec.formats.sessions.session import Session, open_session
 
@@ -40,7 +40,7 @@ _NEAREST = 200
 class _Folded:
     """One session, read."""
 
-    side: Side
+    side: ComparedSession
     header: Mapping[str, Any]
     folder: Path | None
     digests: list[Digest]
@@ -88,7 +88,9 @@ def _no_collection() -> Iterator[None]:
 def _read(path: str, spool: ContentSpool, options: DiffOptions) -> _Folded:
     with open_session(path) as session:
         digests = _digests(session, spool, options)
-        side = Side(session.name, len(digests), session.cut_off, tuple(session.problems), tuple(session.notes))
+        side = ComparedSession(
+            session.name, len(digests), session.cut_off, tuple(session.problems), tuple(session.notes)
+        )
         return _Folded(side, session.header or {}, session.bodies_folder, digests)
 
 

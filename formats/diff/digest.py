@@ -38,7 +38,7 @@ _FAULTS = {"client-error": "(client error)", "tls-client-error": "(TLS error)"}
 """What stands in place of the method."""
 
 
-class _Open:
+class _OpenDigest:
     """An exchange that has begun, and whose end or complete request is not read yet."""
 
     __slots__ = ("accepted", "digest", "interim", "request_seen")
@@ -57,7 +57,7 @@ class DigestBuilder:
     def __init__(self, spool: ContentSpool, options: DiffOptions) -> None:
         self._spool = spool
         self._options = options
-        self._exchanges = Assembler[_Open | Digest | Initiated | Record]()
+        self._exchanges = Assembler[_OpenDigest | Digest | Initiated | Record]()
         """A `request-initiated` stands here as it is until more of it is needed, a plain request as its digest."""
         self._open = self._exchanges.current
         # If header fields of requests are needed, requests are decoded as mappings.
@@ -97,7 +97,7 @@ class DigestBuilder:
 
     def _plain_request(self, record: PlainRequest) -> None:
         entry, body = self._open.get(record.id), record.body
-        if type(entry) in (_Open, Digest) or type(body.size) is not int:
+        if type(entry) in (_OpenDigest, Digest) or type(body.size) is not int:
             self._ended.extend(self._read(record.record()))
             return
         if entry is None and self._exchanges.is_late("request", record.id):
@@ -160,7 +160,7 @@ class DigestBuilder:
         entry = self._open.get(identity)
         if entry is None and self._exchanges.is_late(kind, identity):
             return
-        found = (self._begun(identity) if type(entry) in (_Open, Digest) else None) or self._begin(record)
+        found = (self._begun(identity) if type(entry) in (_OpenDigest, Digest) else None) or self._begin(record)
         self._request(found, record)
         if found.digest.kind != "open":  # its response was sent before its body was complete
             self._exchanges.hand_on(identity)
@@ -176,24 +176,24 @@ class DigestBuilder:
             yield entry.digest
         self._exchanges.rest()
 
-    def _begin(self, record: Record) -> _Open:
-        entry = self._open[text_of(record.get("id"))] = _Open(self._start(record))
+    def _begin(self, record: Record) -> _OpenDigest:
+        entry = self._open[text_of(record.get("id"))] = _OpenDigest(self._start(record))
         return entry
 
-    def _begun(self, identity: str) -> _Open | None:
+    def _begun(self, identity: str) -> _OpenDigest | None:
         """Return the current exchange of that id, or None."""
         entry = self._open.get(identity)
-        if entry is None or type(entry) is _Open:
+        if entry is None or type(entry) is _OpenDigest:
             return entry
         if type(entry) is Digest:
-            begun = _Open(entry)
+            begun = _OpenDigest(entry)
             begun.request_seen = True
         elif type(entry) is Initiated:
             digest = Digest(entry.id, "open", entry.method or "?", entry.url)
             self._place(digest, entry.tags)
-            begun = _Open(digest)
+            begun = _OpenDigest(digest)
         else:
-            begun = _Open(self._start(entry))  # type: ignore[arg-type]
+            begun = _OpenDigest(self._start(entry))  # type: ignore[arg-type]
         self._open[identity] = begun
         return begun
 
@@ -212,7 +212,7 @@ class DigestBuilder:
             if isinstance(tag, str) and tag.startswith(_REPLAY):
                 digest.replay_of = tag[len(_REPLAY) :]
 
-    def _request(self, entry: _Open, record: Record) -> None:
+    def _request(self, entry: _OpenDigest, record: Record) -> None:
         entry.request_seen = True
         body = body_of(record.get("body"))
         entry.digest.request_body = body_hash(body)

@@ -10,7 +10,7 @@ from mockrec.formats.diff.model.finding import Difference, OnlyIn, Severity
 
 
 @dataclass
-class Side:
+class ComparedSession:
     """One of the two sessions."""
 
     name: str
@@ -27,9 +27,9 @@ class Side:
 class Result:
     """The result of a comparison."""
 
-    a: Side
-    b: Side
-    noise_side: Side | None = None
+    a: ComparedSession
+    b: ComparedSession
+    noise_side: ComparedSession | None = None
     """The second recording of A's program, with which noise was found."""
     paired: dict[str, int] = field(default_factory=dict)
     """Stage of pairing → number of its pairs."""

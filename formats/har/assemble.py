@@ -49,7 +49,7 @@ _ELSEWHERE = types_where(lambda row: row.unit in (Unit.CONNECTION, Unit.CALLBACK
 """Types that are part of no entry, whatever their id."""
 
 
-class _Open:
+class _OpenEntry:
     """An exchange that has not ended."""
 
     __slots__ = ("context", "endless", "first", "held", "id", "page", "provisional")
@@ -70,7 +70,7 @@ class _Open:
         """The id of its page, "" for none; None until its head is known."""
 
 
-class Assembler:
+class EntryAssembler:
     """`add` records; it returns the entries that are due. `folder` has the bodies that are in files of their own."""
 
     def __init__(self, folder: str) -> None:
@@ -80,7 +80,7 @@ class Assembler:
         """The `session-started` record, if it is the first."""
         self.pages = Pages()
         self._folder = folder
-        self._open: dict[Any, _Open] = {}
+        self._open: dict[Any, _OpenEntry] = {}
         self._count = 0
         self._orphan_bytes = 0
         self._endless_bytes = 0
@@ -129,7 +129,7 @@ class Assembler:
         still_open, self._open = self._open, {}
         return [self._encode(exchange, exchange.held, "pending") for exchange in still_open.values()]
 
-    def _exchange(self, kind: str, identity: str) -> _Open | None:
+    def _exchange(self, kind: str, identity: str) -> _OpenEntry | None:
         if kind in _ELSEWHERE:
             return None
         exchange = self._open.get(identity)
@@ -138,9 +138,9 @@ class Assembler:
                 return None  # a second beginning: the exchange continues without it
             exchange.first = kind
         elif exchange is None and kind in _UNANNOUNCED:
-            return _Open(identity, kind)
+            return _OpenEntry(identity, kind)
         elif exchange is None and (kind in FIRST_TYPES or (kind == "request" and self._opens_late)):
-            exchange = self._open[identity] = _Open(identity, kind)
+            exchange = self._open[identity] = _OpenEntry(identity, kind)
         return exchange
 
     def _part(self) -> bytes:
@@ -153,10 +153,10 @@ class Assembler:
         longest.provisional = None
         return data
 
-    def _entry(self, exchange: _Open) -> bytes:
+    def _entry(self, exchange: _OpenEntry) -> bytes:
         return self._encode(exchange, exchange.held)
 
-    def _so_far(self, exchange: _Open) -> bytes:
+    def _so_far(self, exchange: _OpenEntry) -> bytes:
         heads = [_shortened(record) for _, record, _ in exchange.held if record["type"] not in _ENDLESS]
         endless = [record for _, record, _ in exchange.held if record["type"] in _ENDLESS]
         entry = self._standard(exchange, [*heads, *endless[-SHOWN_MESSAGES:]])
@@ -164,14 +164,14 @@ class Assembler:
         entry["_mockrec"] = {"id": exchange.id, "pending": True, "records": records}
         return dump(entry)
 
-    def _standard(self, exchange: _Open, records: list[Record]) -> Record:
+    def _standard(self, exchange: _OpenEntry, records: list[Record]) -> Record:
         """Return the fields of an entry that other readers know, from these records of its exchange."""
         entry = make_entry([*exchange.context, *records], self._folder)
         if exchange.page:
             entry["pageref"] = exchange.page
         return entry
 
-    def _encode(self, exchange: _Open, held: list[_HeldRecord], state: str = "") -> bytes:
+    def _encode(self, exchange: _OpenEntry, held: list[_HeldRecord], state: str = "") -> bytes:
         entry = self._standard(exchange, [record for _, record, _ in held])
         if not state:
             self.pages.end(exchange.id, entry)

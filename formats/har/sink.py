@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mockrec.formats.files.jsonl import load_record
-from mockrec.formats.har.assemble import Assembler, encode_orphans
+from mockrec.formats.har.assemble import EntryAssembler, encode_orphans
 from mockrec.formats.har.atomic_file import Growing, open_growing
 from mockrec.formats.har.entry import tls_error
 from mockrec.formats.schema.errors import OutputError, OutputLostError
@@ -37,7 +37,7 @@ class HarSink:
         self.locked = file.locked
         """False where the file system has no locks."""
         self._file = file
-        self._assembler = Assembler(f"{Path(file.name).name}.bodies")
+        self._assembler = EntryAssembler(f"{Path(file.name).name}.bodies")
         self._entries: list[bytes] = []
         """Entries that are not yet in the file."""
         self._size = 0

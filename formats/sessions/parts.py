@@ -56,7 +56,7 @@ class Joined:
         number, path = 1, self.name
         header: dict[str, Any] | None = None
         while True:
-            ends = _Ends()
+            ends = _PartEnds()
             for chunk in self._source:
                 ends.add(chunk)
                 yield chunk
@@ -67,13 +67,13 @@ class Joined:
             number += 1
             found = find_part(path, str(header.get("sessionId")), number, self._open_part)
             if found is None:
-                self.torn = f"it goes on in part {number}, which is not beside it"
+                self.torn = f"it continues in part {number}, which is not in its folder"
                 return
             self._source.close()
             self._source = self._open_part(found)
 
 
-class _Ends:
+class _PartEnds:
     """The first and the last record of a part, taken from its chunks."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ def header_of(path: str, open_part: Callable[[str], Any]) -> dict[str, Any] | No
         return None
     try:
         source = open_part(path)
-        ends = _Ends()
+        ends = _PartEnds()
         try:
             for chunk in source:
                 ends.add(chunk)

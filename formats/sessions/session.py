@@ -30,7 +30,7 @@ class Line:
     number: int
     """Counted from 1, blank lines included."""
     raw: bytes
-    """As it stands in the file, without the line end."""
+    """The line as in the file, without its line end."""
     record: dict[str, Any] | None
     """None if the line is no record."""
     problem: str = ""

@@ -103,8 +103,8 @@ def test_a_part_that_is_missing_is_said(split: Path, program: Callable[..., Any]
     (tmp_path / split.name.replace("s.", "s.0002.")).unlink()
     done = program("verify", split)
     assert done.returncode == 1
-    assert "it goes on in part 2, which is not beside it" in done.stdout
-    assert "the session was cut off: it goes on in part 2" in program("show", split).stderr
+    assert "it continues in part 2, which is not in its folder" in done.stdout
+    assert "the session was cut off: it continues in part 2" in program("show", split).stderr
 
 
 def test_parts_share_the_bodies(recorder: Callable[..., Any], client: Callable[..., Any], tmp_path: Path) -> None:

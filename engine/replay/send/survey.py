@@ -15,8 +15,9 @@ from typing import Any
 from mockrec.engine.replay.chain.plan import ChainSurvey as ChainSurvey
 from mockrec.engine.replay.chain.plan import Link
 from mockrec.engine.replay.chain.slot import put, put_in_message
-from mockrec.engine.replay.send.target import Targets, host_of
+from mockrec.engine.replay.send.target import Targets
 from mockrec.engine.replay.session.editable import MARK, EditableRequest, draft_of, marked_places
+from mockrec.engine.replay.session.origin import host_of
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse
 from mockrec.formats.schema.errors import SessionError
 

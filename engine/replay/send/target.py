@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from mockrec.engine.replay.session.editable import EditableRequest
+from mockrec.engine.replay.session.origin import host_of
 from mockrec.engine.upstream.headers import end_to_end, with_chunks, with_host, with_length, without
 from mockrec.engine.upstream.options import UpstreamOptions
 from mockrec.engine.upstream.protocols import offered
@@ -20,8 +18,6 @@ from mockrec.engine.wire.urls import DEFAULT_PORTS
 from mockrec.formats.content import codings as content
 from mockrec.formats.text.hostnames import to_ascii
 
-_ORIGIN = re.compile(r"[^/?#]{0,32}//[^/?#]{0,255}(?![^/?#])")
-"""The part of a URL before its path."""
 _PLAIN = {"ws": "http", "wss": "https"}
 _PSEUDO = (":method", ":scheme", ":authority", ":path")
 _FRAMING = ("content-length", "transfer-encoding")
@@ -44,32 +40,6 @@ class Targets:
         host, hostname = host_of(record)
         servers = self.servers
         return servers.get(host) or servers.get(hostname) or servers.get("")
-
-
-def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Scheme and host of a URL in lower case, and its port if it names one. Raises ValueError."""
-    found = _ORIGIN.match(url)
-    return _split(url) if found is None else _origin(found[0])
-
-
-def _split(url: str) -> tuple[str, str, int | None]:
-    split = urlsplit(url)
-    return split.scheme, split.hostname or "", split.port
-
-
-_origin = lru_cache(maxsize=1024)(_split)
-"""For the part of a URL before its path: a session has few of them."""
-
-
-def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
-    """The recorded host of a request in lower case: with its port unless it is the default, and without it."""
-    try:
-        scheme, name, port = origin_of(str(record.get("url") or ""))
-    except ValueError:
-        return "", ""
-    name = f"[{name}]" if ":" in name else name
-    own = DEFAULT_PORTS.get(scheme)
-    return (name if port in (None, own) else f"{name}:{port}"), name
 
 
 def outgoing(

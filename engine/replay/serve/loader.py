@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mockrec.engine.replay.send.target import host_of
 from mockrec.engine.replay.serve.index import Index
 from mockrec.engine.replay.serve.nearest import Nearest
 from mockrec.engine.replay.serve.redacted_facts import Layout, blanked, layout_of
@@ -20,6 +19,7 @@ from mockrec.engine.replay.serve.store import Spot, Store
 from mockrec.engine.replay.serve.variants import Variant, decided, range_digest, request_fields, variant_of
 from mockrec.engine.replay.session.editable import EditableRequest, draft_of
 from mockrec.engine.replay.session.fingerprint import MatchKey, MatchOptions, match_key_of, text_of
+from mockrec.engine.replay.session.origin import host_of
 from mockrec.engine.replay.session.recorded import is_open_stream, is_stream, recorded_view
 from mockrec.engine.replay.session.volatile import loosened
 from mockrec.formats.schema.errors import SessionError

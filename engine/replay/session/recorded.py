@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mockrec.engine.replay.send.target import origin_of
 from mockrec.engine.replay.session.editable import EditableRequest, raw_headers
+from mockrec.engine.replay.session.origin import origin_of
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.wire.parts import header_table
 from mockrec.engine.wire.urls import DEFAULT_PORTS, normal_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mockrec.engine.rules.matching.match import sets_of
-from mockrec.engine.rules.matching.spec import AnySpec, EntriesSpec, NestedSpec, Slot, UserSpec, ValueSpec
+from mockrec.engine.rules.matching.spec import AnySpec, EntriesSpec, NestedSpec, PhraseSlot, UserSpec, ValueSpec
 from mockrec.engine.rules.matching.table import specs_of
 from mockrec.engine.rules.model import (
     BodySource,
@@ -45,7 +45,7 @@ def when_words(when: When) -> str:
     details: list[str] = []
     for spec in specs:
         phrases = _matcher_phrases(spec, when.expected[spec.key])
-        (words if spec.slot <= Slot.PATTERN else details).extend(filter(None, phrases))
+        (words if spec.slot <= PhraseSlot.PATTERN else details).extend(filter(None, phrases))
     if not words:
         words.append("any request")
     return " ".join([*words, " and ".join(details)] if details else words)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mockrec.engine.rules.language.reply import ANSWER_KEYS, BODY_KEYS, build_reply
 from mockrec.engine.rules.language.step_entries import StepWord, bare_step, record_step
-from mockrec.engine.rules.model import Echo, Listen, Reject, Script, ScriptLine, SourceLocation
+from mockrec.engine.rules.model import Echo, Reject, Script, ScriptLine, SourceLocation, WebSocketListen
 from mockrec.engine.rules.yaml.containers import ByKind, List
 from mockrec.engine.rules.yaml.context import LoadContext
 from mockrec.engine.rules.yaml.nodes import AnyNode, MapNode
@@ -92,7 +92,7 @@ def _reject(given: ParsedMapping, place: SourceLocation) -> Reject:
 
 WEBSOCKET_STEPS: Final[dict[str, StepWord]] = {
     "echo": bare_step("WebSocket: accepts, and sends every message back.", Echo),
-    "listen": bare_step("WebSocket: accepts, and discards every message.", Listen),
+    "listen": bare_step("WebSocket: accepts, and discards every message.", WebSocketListen),
     "reject": record_step("WebSocket: refuses with a reply.", ANSWER_KEYS, _reject, one_of=[BODY_KEYS]),
     "script": StepWord(
         "WebSocket: a conversation, line by line.",

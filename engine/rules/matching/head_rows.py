@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mockrec.engine.rules.matching import head
-from mockrec.engine.rules.matching.spec import AnySpec, EntriesSpec, Slot, ValueSpec, Weight
+from mockrec.engine.rules.matching.spec import AnySpec, EntriesSpec, PhraseSlot, ValueSpec, Weight
 from mockrec.engine.rules.matching.types import HOSTNAME, PATH, PATH_TEMPLATE, TEXT, URL
 from mockrec.engine.rules.wording import pattern_words, short, shown
 from mockrec.engine.rules.yaml.containers import MapOf, OneOrMany
@@ -49,7 +49,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=OneOrMany(METHOD),
         about="The method, a list of methods, or ANY.",
         rank=2,
-        slot=Slot.METHOD,
+        slot=PhraseSlot.METHOD,
         weight=Weight.METHOD,
         expected_of=lambda names: None if "ANY" in names else names,
         canonical=_method_names,
@@ -63,7 +63,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=URL,
         about="`/path`, `http://host/path` or `host/path`; the query does not count.",
         rank=3,
-        slot=Slot.URL,
+        slot=PhraseSlot.URL,
         weight=Weight.PATH,
         warning=_braces("url"),
         check=head.url_check,
@@ -75,7 +75,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=PATH,
         about="The exact path, without the query.",
         rank=1,
-        slot=Slot.PATH,
+        slot=PhraseSlot.PATH,
         weight=Weight.PATH,
         warning=_braces("path"),
         check=head.path_check,
@@ -87,7 +87,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=PATH_TEMPLATE,
         about="A path with named segments such as `/users/{id}`.",
         rank=4,
-        slot=Slot.URL,
+        slot=PhraseSlot.URL,
         weight=Weight.PATH,
         check=head.path_template_check,
         sets_params=True,
@@ -99,7 +99,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=REGEX,
         about="A regular expression that is found in the path.",
         rank=10,
-        slot=Slot.PATTERN,
+        slot=PhraseSlot.PATTERN,
         weight=Weight.PATH,
         check=head.path_regex_check,
         is_pattern=True,
@@ -112,7 +112,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=REGEX,
         about="A regular expression that is found in the URL without its query.",
         rank=11,
-        slot=Slot.PATTERN,
+        slot=PhraseSlot.PATTERN,
         weight=Weight.PATH,
         check=head.url_regex_check,
         is_pattern=True,
@@ -125,7 +125,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=HOST,
         about="The host, with its port unless that is the default.",
         rank=8,
-        slot=Slot.SERVER,
+        slot=PhraseSlot.SERVER,
         check=head.host_check,
         phrase="for host {}".format,
         found=lambda request: shown(request.host),
@@ -135,7 +135,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=HOSTNAME,
         about="The host's name on any port; `*` stands for any text.",
         rank=9,
-        slot=Slot.SERVER,
+        slot=PhraseSlot.SERVER,
         check=head.hostname_check,
         phrase="for hostname {}".format,
         found=lambda request: shown(request.hostname),
@@ -145,7 +145,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=Int(1, 65535),
         about="The port.",
         rank=7,
-        slot=Slot.SERVER,
+        slot=PhraseSlot.SERVER,
         check=lambda port: lambda request: request.port == port,
         phrase="for port {}".format,
         found=lambda request: shown(request.port),
@@ -155,7 +155,7 @@ HEAD_ROWS: Final[tuple[AnySpec, ...]] = (
         type=Enum(*URL_SCHEMES),
         about="http, https, ws or wss.",
         rank=6,
-        slot=Slot.SERVER,
+        slot=PhraseSlot.SERVER,
         check=lambda protocol: lambda request: request.protocol == protocol,
         phrase="by {}".format,
         found=lambda request: shown(request.protocol),

@@ -18,7 +18,7 @@ from mockrec.engine.rules.wording import expected_words
 from mockrec.engine.rules.yaml.types import ValueType
 
 
-class Slot(IntEnum):
+class PhraseSlot(IntEnum):
     """The place of a matcher's phrase in the sentence that explains a rule: `GET /a with header x-a "1"`."""
 
     METHOD = 0
@@ -53,7 +53,7 @@ class MatcherSpec:
     """The meaning, for the JSON Schema and the reference page."""
     rank: int
     """Order of the checks and of explained mismatches; low for a cheap check that rules out most requests."""
-    slot: Slot = Slot.DETAIL
+    slot: PhraseSlot = PhraseSlot.DETAIL
     weight: Weight = Weight.DETAIL
     reads_body: bool = False
     """Whether the check needs the complete body. One that cannot be decoded or parsed (ValueError) does not match."""
@@ -92,7 +92,7 @@ class ValueSpec(MatcherSpec):
 class EntriesSpec(MatcherSpec):
     """A matcher whose value is a mapping; each entry is checked, and explained, by itself."""
 
-    slot: Slot = Slot.ENTRY
+    slot: PhraseSlot = PhraseSlot.ENTRY
     type: ValueType[Any]
     check: Callable[[str, Any], Check]
     """An entry's name and expected value → check."""

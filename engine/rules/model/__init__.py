@@ -22,7 +22,6 @@ from mockrec.engine.rules.model.steps import (
     HeaderPairs,
     Informational,
     JsonRpc,
-    Listen,
     Malformed,
     Python,
     Reject,
@@ -36,6 +35,7 @@ from mockrec.engine.rules.model.steps import (
     Timeout,
     WaitForBody,
     Webhook,
+    WebSocketListen,
 )
 from mockrec.engine.rules.model.when import Condition, Expected, MultipartPart, When
 
@@ -55,7 +55,6 @@ __all__ = [
     "HeaderPairs",
     "Informational",
     "JsonRpc",
-    "Listen",
     "Malformed",
     "MultipartPart",
     "Passthrough",
@@ -76,6 +75,7 @@ __all__ = [
     "Stream",
     "Timeout",
     "WaitForBody",
+    "WebSocketListen",
     "Webhook",
     "When",
 ]

@@ -166,7 +166,7 @@ class Echo(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Listen(Step):
+class WebSocketListen(Step):
     name: ClassVar[str] = "listen"
 
 

@@ -59,7 +59,7 @@ def seqs(path: Path) -> tuple[list[int], str]:
 
 def test_parts_are_joined_as_far_as_they_follow_one_another(tmp_path: Path) -> None:
     first = put(tmp_path / "s.jsonl", started(1), ended(1, 1))
-    assert seqs(first) == ([0, 1], "it goes on in part 2, which is not beside it")
+    assert seqs(first) == ([0, 1], "it continues in part 2, which is not in its folder")
     second = put(tmp_path / "s.0002.jsonl", started(2, "another", 2), ended(2, 3))
     assert seqs(first)[0] == [0, 1], "that one is of another session"
     put(second, started(2, seq=2), ended(2, 3))

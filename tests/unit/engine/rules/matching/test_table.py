@@ -16,7 +16,7 @@ from mockrec.engine.rules.language.load import Loaded, json_schema, load_rules
 from mockrec.engine.rules.matching.match import check_of
 from mockrec.engine.rules.matching.request import RequestView
 from mockrec.engine.rules.matching.select import CompiledRule, RuleSet
-from mockrec.engine.rules.matching.spec import Slot, ValueSpec
+from mockrec.engine.rules.matching.spec import PhraseSlot, ValueSpec
 from mockrec.engine.rules.matching.table import MATCHERS
 from mockrec.engine.rules.yaml.strings import Pattern
 
@@ -40,7 +40,7 @@ IP = ValueSpec(
     type=Pattern("an address or a network such as 10.0.0.0/8", r"[0-9a-fA-F.:]+(?:/\d+)?"),
     about="The server's address, or a network that it is in.",
     rank=9,
-    slot=Slot.SERVER,
+    slot=PhraseSlot.SERVER,
     check=ip_check,
     phrase="for address {}".format,
     found=lambda request: request.hostname,
