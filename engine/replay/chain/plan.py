@@ -1,7 +1,8 @@
 """Find the response values that later requests of a recording use, in the first pass over the session.
 
-The survey remembers a limited number of response values and drops the oldest first. A value that a client sent before
-any response contained it is not counted as a response value. The plan keeps only the values that requests use.
+The survey remembers a limited number of response values and drops the least recently used first. A value that a
+client sent before any response contained it is not counted as a response value. The plan keeps only the values that
+requests use.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class ValueSource:
     """A recorded response that contains a value, and the place of the value in it."""
 
     id: str
-    """The exchange."""
+    """The id of the exchange."""
     order: int
     """The position of its request in the session."""
     ended: float
@@ -160,7 +161,7 @@ def _is_earlier(source: ValueSource, order: int | None, began: float) -> bool:
 
 @dataclass(slots=True)
 class _Open:
-    """A registered request without its response."""
+    """A registered request whose response is still to be read."""
 
     order: int
     target: str
@@ -195,7 +196,7 @@ class ChainSurvey:
         self._open[recorded.id] = _Open(recorded.order, request.target, f"{request.method} {shown[:200]}")
 
     def answer(self, identity: str, record: Mapping[str, Any], folder: Path | None) -> None:
-        """Remember the values of the recorded response to a registered request; ignore any other record."""
+        """Remember the values of the response to a registered request; any other end only removes the request."""
         opened = self._open.pop(identity, None)
         if opened is None or record["type"] != "response":
             return
