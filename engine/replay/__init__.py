@@ -1,1 +1,1 @@
-"""Recorded sessions at work again: sent to a server, served like one, or written as rules."""
+"""Replay of recorded sessions: send them to a server, serve them as a server, or write them as rules."""

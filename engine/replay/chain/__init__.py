@@ -1,1 +1,1 @@
-"""Values of answers that later requests use: found in a recording, and put in again when the new answers are there."""
+"""Chaining: find response values that later requests use, and replace them with the values of new responses."""

@@ -1,4 +1,4 @@
-"""The values of an answer that a later request may use, each with its place."""
+"""Extract the values of a response that a later request may use, each with its place."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from mockrec.engine.replay.chain.names import (
 from mockrec.engine.replay.chain.urls import fields, is_link, target_of, url_parts
 
 LARGEST: Final = 1024 * 1024
-"""Bytes of a body that is looked into."""
-_SILENT: Final = frozenset({
+"""The largest body that is searched for values, in bytes."""
+_IGNORED_HEADERS: Final = frozenset({
     "date", "server", "via", "age", "vary", "expires", "connection", "keep-alive", "content-length", "content-type",
     "content-encoding", "transfer-encoding", "cache-control", "pragma", "alt-svc", "strict-transport-security",
     "content-security-policy", "content-security-policy-report-only", "report-to", "nel", "permissions-policy",
@@ -41,44 +41,44 @@ _ASSIGNED: Final = re.compile(
 
 @dataclass(slots=True)
 class Value:
-    """One value of an answer."""
+    """One value of a response."""
 
     key: str
-    """Under which requests look for it; empty where none does, because it may be there by accident."""
+    """The key by which requests look it up; empty if the value is too common, so a match may be a coincidence."""
     text: str
     place: str
-    """As a selector: `json:$.id`, `header:location/query:code`, `cookie:sid`, `html:input[csrf]`."""
+    """In the notation of selectors: `json:$.id`, `header:location/query:code`, `cookie:sid`, `html:input[csrf]`."""
 
 
 def strong_key(text: str) -> str:
-    """The key of a value that is known wherever it stands."""
+    """Return the key of a value that is recognised at any place."""
     return text
 
 
 def named_key(name: str, text: str) -> str:
-    """The key of a value that is known only under its name."""
+    """Return the key of a value that is recognised only under its name."""
     return f"{name}\0{text}"
 
 
 def name_key(name: str) -> str:
-    """The key of whatever stands under a name: of redacted values, where the answer shows the true one."""
+    """Return the key of any value under a name; it finds redacted values whose real value a new response contains."""
     return f"\0name\0{name}"
 
 
 def link_key(target: str) -> str:
-    """The key of a whole link."""
+    """Return the key of a whole link, by its request target."""
     return f"\0link\0{target}"
 
 
 def cookie_key(name: str, text: str) -> str:
-    """The key of a cookie, which clients hand on whatever it says."""
+    """Return the key of a cookie, which clients send back whatever its value is."""
     return f"\0cookie\0{name}\0{text}"
 
 
 def values_of(target: str, head: Sequence[Sequence[str]], body: str, *, every: bool) -> Iterator[Value]:
-    """What stands in the answer to a request for `target`; the body is decoded, and empty where it is no text.
+    """Yield the values of the response to a request for `target`; `body` is decoded, and empty if it is not text.
 
-    `every`: also each value of a JSON document that no request looks for (the others are there in any case).
+    `every`: include the values of a JSON document that have no key (those of other formats are always included).
     """
     entity = entity_of_path(target)
     seen: Counter[str] = Counter()
@@ -87,28 +87,28 @@ def values_of(target: str, head: Sequence[Sequence[str]], body: str, *, every: b
         lower = name.lower()
         if lower == "content-type":
             media = value.lower()
-        elif lower not in _SILENT and not lower.startswith(("access-control-", ":", "cf-")):
+        elif lower not in _IGNORED_HEADERS and not lower.startswith(("access-control-", ":", "cf-")):
             yield from _numbered(_in_header(lower, value, target, entity), seen)
     if not body:
         return
     if _is_json(body, media):
-        yield from _in_json(body, entity, every)  # where no place comes twice
+        yield from _in_json(body, entity, every)  # each place of a JSON document occurs once
     else:
         yield from _numbered(_in_body(body, media, entity), seen)
 
 
 def has_text(head: Sequence[Sequence[str]]) -> bool:
-    """Whether the body of an answer with this head is looked into."""
+    """Whether the body of a response with this head is searched: all content-types but binary ones."""
     media = next((value for name, value in head if name.lower() == "content-type"), "")
     return not _BINARY.match(media.strip())
 
 
 def _numbered(values: Iterable[Value], seen: Counter[str]) -> Iterator[Value]:
-    """Those that stand at equal places are told apart by their number."""
+    """Add a number to the place of a value from the second one at the same place on: `#2`, `#3`, …"""
     last = Value("", "", "")
     place = ""
     for one in values:
-        # One value may be known under several keys, which come one after another.
+        # A value with several keys is yielded once per key, in succession; it counts as one.
         if one.place != last.place or one.text != last.text:
             seen[one.place] += 1
             count = seen[one.place]
@@ -118,7 +118,7 @@ def _numbered(values: Iterable[Value], seen: Counter[str]) -> Iterator[Value]:
 
 
 def scalar_values(text: str, place: str, name: str) -> Iterator[Value]:
-    """A value that stands alone at its place, under all keys that it is known by, and what is in it."""
+    """Yield a value once for each of its keys, and the parts of the value if it is a link."""
     text = text.strip()
     if len(text) > LONGEST:
         return
@@ -169,7 +169,7 @@ def _in_header(name: str, value: str, target: str, entity: str) -> Iterator[Valu
 
 def _is_json(body: str, media: str) -> bool:
     if "event-stream" in media or "ndjson" in media or "jsonl" in media:
-        return False  # several documents
+        return False  # a sequence of documents
     return body[:64].lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"') or "json" in media
 
 
@@ -194,13 +194,13 @@ def _in_json(body: str, entity: str, every: bool) -> Iterator[Value]:
             continue
         key, parent = own_name(one.levels)
         name = name_of(key, parent or entity) if key else ""
-        # The place costs more than the questions, so it is made for what may be handed on.
+        # Building the path costs more than these checks, so it is built only for values that may be chained.
         if every or is_strong(one.text) or is_worth(name, one.text) or (one.is_text and is_link(one.text)):
             yield from scalar_values(one.text, f"json:{one.path}", name)
 
 
 def own_name(levels: Sequence[Level]) -> tuple[str, str]:
-    """The key of a JSON value, and the thing that the object around it is."""
+    """Return the member name of a JSON value, and the entity that the object around it represents."""
     own = ""
     for level in reversed(levels):
         if level.is_array:
@@ -213,6 +213,6 @@ def own_name(levels: Sequence[Level]) -> tuple[str, str]:
 
 
 def _in_script(body: str, entity: str) -> Iterator[Value]:
-    """What is given to a name in a program or any other text: `token = "…"`, `"token": "…"`."""
+    """Yield the strings that are assigned to names in a script or any other text: `token = "…"`, `"token": "…"`."""
     for found in _ASSIGNED.finditer(body):
         yield from scalar_values(found[2], f"text:{found[1]}", name_of(found[1], entity))

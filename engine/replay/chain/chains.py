@@ -1,4 +1,4 @@
-"""The new values of a replay: what its answers say where the recorded ones said what later requests use."""
+"""Collect the values of new responses during a replay, and put them into the requests that use them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from mockrec.engine.replay.chain.answer_values import LARGEST, has_text, values_of
-from mockrec.engine.replay.chain.plan import ChainPlan, Link, ValueSource, said, shown_place
+from mockrec.engine.replay.chain.plan import ChainPlan, Link, ValueSource, describe_link, shown_place
 from mockrec.engine.replay.chain.put_back import Renamed
 from mockrec.engine.replay.chain.slot import TARGET, Slot, put, put_in_message
 from mockrec.engine.replay.chain.urls import has_same_shape
@@ -21,92 +21,95 @@ from mockrec.engine.wire.parts import header_table
 from mockrec.formats.content import codings as content
 
 CHAINED: Final = "chained:"
-"""Tag of a new exchange, before the place of a value that an answer has given."""
+"""Prefix of a tag of a new exchange; the place of a chained value follows."""
 _MOST_TAGS: Final = 16
 _AT_ONCE: Final = 32 * 1024
-"""Bytes of an answer that are looked into in the event loop; longer ones in a thread."""
+"""The largest response body that is searched in the event loop, in bytes; a longer one is searched in a thread."""
 _EXAMPLES: Final = 1000
+"""The most descriptions that are counted separately."""
 _COUNTED: Final = re.compile(r"\[\d+\]|#\d+")
 
 
 @dataclass(slots=True)
 class Chained:
-    """What was handed on in a replay, by kind → in how many requests."""
+    """The values that a replay chained, as a description of source and slot → the number of requests."""
 
     done: Counter[str] = field(default_factory=Counter)
-    """Values that are others than in the recording."""
+    """Values that differ from the recorded ones."""
     missing: Counter[str] = field(default_factory=Counter)
-    """Values that the new answer does not have; the recorded ones were sent."""
+    """Values that the new response does not contain; the recorded ones were sent."""
     renamed: Renamed = field(default_factory=Renamed)
-    """The new values, each with the recorded one."""
+    """The new values and the recorded value of each."""
 
     def note(self, counter: Counter[str], source: ValueSource, slot: Slot) -> None:
-        """Count a value by where it comes from and where it goes."""
-        text = said(source, slot)
+        """Count a value by its source and its slot."""
+        text = describe_link(source, slot)
         if text in counter or len(counter) < _EXAMPLES:
             counter[text] += 1
 
 
 class Chains:
-    """Takes the new answers, and gives their values to the requests that wait for them."""
+    """Searches new responses for values, and fills them into requests, which wait for the responses they depend on."""
 
     def __init__(self, plan: ChainPlan, seconds: float, chained: Chained) -> None:
-        """`seconds`: the most that a request waits for the answers it needs."""
+        """`seconds`: the time limit for which a request waits for the responses it depends on."""
         self.plan = plan
         self._seconds = seconds
         self._chained = chained
-        self._over: dict[str, anyio.Event] = {}
-        self._new: dict[str, dict[str, str]] = {}
-        """Exchange → place → new value."""
+        self._finished: dict[str, anyio.Event] = {}
+        self._new_values: dict[str, dict[str, str]] = {}
+        """Exchange id → place → new value."""
 
     def expect(self, identity: str) -> bool:
-        """A request is going to be sent; whether its answer is looked for."""
+        """Register a request that will be sent. Return whether later requests use values of its response."""
         if identity not in self.plan.places:
             return False
-        self._over[identity] = anyio.Event()
+        self._finished[identity] = anyio.Event()
         return True
 
     async def take(self, identity: str, target: str, head: Sequence[Sequence[str]], body: bytes) -> None:
-        """The new answer to a request; its body as it came."""
+        """Search the new response to a request for values; `body` is as received, still encoded."""
         is_coded = any(name.lower() == "content-encoding" for name, _ in head)
-        if len(body) <= _AT_ONCE and not is_coded:  # a few bytes may unfold into a megabyte
-            self._new[identity] = self._look(identity, target, head, body)
+        if len(body) <= _AT_ONCE and not is_coded:  # a few encoded bytes may decode to a megabyte
+            self._new_values[identity] = self._search(identity, target, head, body)
         else:
-            self._new[identity] = await own_call(self._look, identity, target, head, body)
+            self._new_values[identity] = await own_call(self._search, identity, target, head, body)
 
     def over(self, identity: str) -> None:
-        """Whatever there is of an answer has been taken."""
-        event = self._over.get(identity)
+        """Mark the response to a request as finished: no more values follow."""
+        event = self._finished.get(identity)
         if event is not None:
             event.set()
 
-    def _look(self, identity: str, target: str, head: Sequence[Sequence[str]], body: bytes) -> dict[str, str]:
+    def _search(self, identity: str, target: str, head: Sequence[Sequence[str]], body: bytes) -> dict[str, str]:
         needed = self.plan.places[identity]
         counted = {place: shape for place in needed if (shape := _COUNTED.sub("", place)) != place}
         shapes = set(counted.values())
-        there: set[tuple[str, str]] = set()
+        present: set[tuple[str, str]] = set()
         found: dict[str, str] = {}
-        for one in values_of(target, head, _text(head, body), every=True):
-            if one.place in needed:
-                found[one.place] = one.text
-            if shapes and (shape := _COUNTED.sub("", one.place)) in shapes:
-                there.add((shape, one.text))
+        for value in values_of(target, head, _text(head, body), every=True):
+            if value.place in needed:
+                found[value.place] = value.text
+            if shapes and (shape := _COUNTED.sub("", value.place)) in shapes:
+                present.add((shape, value.text))
         for place, shape in counted.items():
-            if (shape, needed[place]) in there:
-                found[place] = needed[place]  # the list has it still, only elsewhere
+            if (shape, needed[place]) in present:
+                found[place] = needed[place]  # the list still contains the recorded value, at another index
         return found
 
-    async def fill(self, draft: EditableRequest, links: Sequence[Link]) -> tuple[list[str], str]:
-        """Put the new values into a request, once they are there: the tags of its exchange, and why it cannot be sent
-        all the same (empty: it can)."""
+    async def fill(self, request: EditableRequest, links: Sequence[Link]) -> tuple[list[str], str]:
+        """Wait for the new values and put them into a request.
+
+        Return the tags of its exchange, and the reason why it cannot be sent (empty if it can).
+        """
         values = await self._values(links)
-        put(draft, values)
+        put(request, values)
         tags = [f"{CHAINED}{shown_place(slot.place)}" for slot, _ in values]
         problem = next((self._unfilled(link, values) for link in links if MARK.search(link.slot.text)), "")
         return list(dict.fromkeys(tags))[:_MOST_TAGS], problem
 
     async def fill_message(self, data: bytes, links: Sequence[Link]) -> bytes:
-        """The same for a message of a WebSocket."""
+        """Wait for the new values and put them into a WebSocket message."""
         return put_in_message(data, await self._values(links)) if links else data
 
     @staticmethod
@@ -117,20 +120,20 @@ class Chains:
         return f"{link.slot.place} is redacted, and the answer to {source.label} has no {shown_place(source.place)}"
 
     async def _values(self, links: Sequence[Link]) -> list[tuple[Slot, str]]:
-        """The slots that get another value than the recorded one."""
+        """Return the slots whose value differs from the recorded one, with the new values."""
         found: list[tuple[Slot, str]] = []
         with anyio.move_on_after(self._seconds):
             for link in links:
                 await self._wait(link)
-        followed = False
+        target_replaced = False
         for link in links:
             slot = link.slot
             value, source = self._value(link)
             if source is None:
                 if not slot.is_link:
                     self._chained.note(self._chained.missing, link.sources[0], slot)
-            elif value != slot.text and not (followed and slot.container == TARGET):
-                followed = followed or slot.is_link
+            elif value != slot.text and not (target_replaced and slot.container == TARGET):
+                target_replaced = target_replaced or slot.is_link
                 found.append((slot, value))
                 self._chained.note(self._chained.done, source, slot)
                 self._chained.renamed.note(slot, link.key, value)
@@ -138,15 +141,15 @@ class Chains:
 
     async def _wait(self, link: Link) -> None:
         for source in link.sources:
-            event = self._over.get(source.id)
+            event = self._finished.get(source.id)
             if event is not None:
                 await event.wait()
-                if source.place in self._new.get(source.id, ()):
+                if source.place in self._new_values.get(source.id, ()):
                     return
 
     def _value(self, link: Link) -> tuple[str, ValueSource | None]:
         for source in link.sources:
-            value = self._new.get(source.id, {}).get(source.place)
+            value = self._new_values.get(source.id, {}).get(source.place)
             if value and (not link.slot.is_link or has_same_shape(link.slot.text, value)):
                 return value, source
         return "", None

@@ -1,7 +1,7 @@
-"""What a session says, in the order in which it happened.
+"""Sort the contents of a session by time.
 
-A recorder writes a record when it has it whole and redacted, and other tools write exchange after exchange; so an
-answer may stand behind a request that was made of it.
+A recorder writes a record once it is complete and redacted, and other tools write one exchange after the other. So a
+response may follow a request that depends on it.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import Final
 from mockrec.engine.replay.session.requests import RecordedMessage, RecordedRequest, RecordedResponse, known_at, time_of
 
 _MOST: Final = 512
-"""What is held back at a time."""
+"""The most items that are held back at a time."""
 _MOST_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of bodies in that."""
+"""The most bytes of bodies in the items that are held back."""
 
 
 def in_time(
-    found: Iterable[RecordedRequest | RecordedMessage | RecordedResponse],
+    items: Iterable[RecordedRequest | RecordedMessage | RecordedResponse],
 ) -> Iterator[RecordedRequest | RecordedMessage | RecordedResponse]:
-    """The same, sorted as far as that is possible with a bounded look ahead."""
+    """Yield the items sorted by time, as far as a bounded lookahead allows."""
     held: list[tuple[float, int, int, RecordedRequest | RecordedMessage | RecordedResponse]] = []
     requested: dict[str, float] = {}
-    """Time of each request that is held back: its own response never comes before it."""
+    """The time of each request that is held back; its own response is never sorted before it."""
     latest = 0.0
     size = 0
-    for number, one in enumerate(found):
-        if isinstance(one, RecordedRequest):
-            time = requested[one.id] = one.began
-        elif isinstance(one, RecordedResponse):
-            time = max(known_at(one.record), requested.get(one.id, 0.0))
+    for number, item in enumerate(items):
+        if isinstance(item, RecordedRequest):
+            time = requested[item.id] = item.began
+        elif isinstance(item, RecordedResponse):
+            time = max(known_at(item.record), requested.get(item.id, 0.0))
         else:
-            time = time_of(one.record)
-        latest = time or latest  # what has no time stays where it is
-        entry = latest, number, _size(one), one
+            time = time_of(item.record)
+        latest = time or latest  # an item without a time keeps its position
+        entry = latest, number, _size(item), item
         heapq.heappush(held, entry)
         size += entry[2]
         while len(held) > _MOST or size > _MOST_BYTES:
-            _, _, less, first = heapq.heappop(held)
-            size -= less
+            _, _, first_size, first = heapq.heappop(held)
+            size -= first_size
             if isinstance(first, RecordedRequest):
                 requested.pop(first.id, None)
             yield first
@@ -48,7 +48,7 @@ def in_time(
         yield heapq.heappop(held)[3]
 
 
-def _size(one: RecordedRequest | RecordedMessage | RecordedResponse) -> int:
-    body = one.record.get("body")
+def _size(item: RecordedRequest | RecordedMessage | RecordedResponse) -> int:
+    body = item.record.get("body")
     size = body.get("size") if isinstance(body, Mapping) and "file" not in body else 0
     return size if isinstance(size, int) else 0

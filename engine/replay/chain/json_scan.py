@@ -1,6 +1,6 @@
-"""The texts and numbers of a JSON document with the place of each, found without building the document.
+"""Scan a JSON document for strings and numbers with the path of each, without building the document.
 
-Linear, with a stack instead of recursion; what follows a fault is left out, because this only looks for values.
+Linear, with a stack instead of recursion. Syntax errors are not reported, because this only searches for values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 @dataclass(slots=True)
 class Level:
-    """An open object or array: where it is at the moment."""
+    """An open object or array, and the position of the scanner in it."""
 
     is_array: bool
     index: int = 0
@@ -28,20 +28,20 @@ class Level:
 
 @dataclass(slots=True)
 class JsonScalar:
-    """One text or number."""
+    """One string (a value or a member name) or number."""
 
     text: str
     start: int
     end: int
-    """Of what is replaced: the inside of the quotes, or the number."""
+    """`start` and `end` delimit the text inside the quotes, or the number: the part that is replaced."""
     is_text: bool
     is_key: bool
     levels: list[Level]
-    """Where the scanner is, valid until the next scalar is asked for."""
+    """The open levels of the scanner; valid only until the next scalar is requested."""
 
     @property
     def path(self) -> str:
-        """The JSONPath of the value."""
+        """Build the JSONPath of the value."""
         steps = ["$"]
         for level in self.levels:
             if level.is_array:
@@ -54,7 +54,7 @@ class JsonScalar:
 
 
 def scalars(text: str, start: int = 0, end: int | None = None) -> Iterator[JsonScalar]:
-    """All of them in turn, of a document that stands somewhere in a text."""
+    """Yield the scalars of the JSON document at `text[start:end]` in order."""
     levels: list[Level] = []
     too_deep = 0
     for found in _TOKENS.finditer(text, start, len(text) if end is None else end):

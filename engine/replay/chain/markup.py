@@ -1,6 +1,6 @@
-"""The values in HTML and XML: inputs, meta elements, links, other attributes, and the texts of elements.
+"""Extract values from HTML and XML: inputs, meta elements, links, other attributes, and the text of elements.
 
-No parser: pages are not always well-formed, and this has to be linear for whatever servers send.
+This uses regular expressions, not a parser: pages may be malformed, and the time must be linear for any input.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _TAG: Final = re.compile(r"<([A-Za-z_][\w.:-]{0,63})((?:\s[^<>]*)?)>([^<>]{0,819
 _ATTRIBUTE: Final = re.compile(
     r"""(?<![\w:.@-])([\w:.@-]{1,64}+)\s{0,8}+=\s{0,8}+(?:"([^"]*)"|'([^']*)'|([^\s"'<>=]+))"""
 )
-_DULL: Final = frozenset(
+_IGNORED_ATTRIBUTES: Final = frozenset(
     {"class", "style", "title", "alt", "placeholder", "integrity", "xmlns", "lang", "type", "rel", "d"}
 )
 
 
 def html_values(text: str) -> Iterator[tuple[str, str, str]]:
-    """Value, place, and the name that it stands under."""
+    """Yield value, place and name of each attribute and of each element that contains only text."""
     for found in _TAG.finditer(text):
         tag = found[1].rpartition(":")[2].lower()
         if found[2]:
@@ -30,15 +30,17 @@ def html_values(text: str) -> Iterator[tuple[str, str, str]]:
             yield _plain(inside), f"element:{own}", own
 
 
-def _in_attributes(tag: str, written: str) -> Iterator[tuple[str, str, str]]:
-    given = {found[1].lower(): _plain(found[2] or found[3] or found[4] or "") for found in _ATTRIBUTE.finditer(written)}
-    name = given.get("name") or given.get("property") or ""
+def _in_attributes(tag: str, source: str) -> Iterator[tuple[str, str, str]]:
+    attributes = {
+        found[1].lower(): _plain(found[2] or found[3] or found[4] or "") for found in _ATTRIBUTE.finditer(source)
+    }
+    name = attributes.get("name") or attributes.get("property") or ""
     value = {"meta": "content", "input": "value", "button": "value"}.get(tag, "")
-    for key, text in given.items():
-        if not text or key in _DULL or key == "name":
+    for key, text in attributes.items():
+        if not text or key in _IGNORED_ATTRIBUTES or key == "name":
             continue
         if key == value:
-            yield text, f"html:{tag}[{name or given.get('id', '')}]", name
+            yield text, f"html:{tag}[{name or attributes.get('id', '')}]", name
         else:
             yield text, f"html:{tag}@{key}", key.removeprefix("data-") if key.startswith("data-") else ""
 

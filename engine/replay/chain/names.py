@@ -1,9 +1,9 @@
-"""Which values are worth chaining: those that nobody writes by accident, and shorter ones under the same name.
+"""Decide which values are worth chaining: values that look generated, and other values under the same name.
 
-A *strong* value looks generated (a token, a UUID, a long number, a redaction mark); it is known wherever it stands. Any
-other value, such as the id 7, is known only under its *name*: the key, parameter or field it stands under, with the
-thing it belongs to where the key says no more than `id`. So `id` in the answer of `POST /users`, `user.id`, `userId`,
-`user_id` and the 7 of `/users/7` have the same name.
+A *strong* value looks generated (a token, a UUID, a long number, a redaction mark) and is recognised at any place. Any
+other value, such as the id 7, is recognised only under its *name*: the key, parameter or field that holds it, with the
+entity as a prefix if the key is only `id`. So `id` in the response to `POST /users`, `user.id`, `userId`, `user_id` and
+the 7 of `/users/7` have the same name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from mockrec.engine.replay.session.editable import MARK
 
 LONGEST: Final = 8192
-"""Characters of a value that may be chained."""
+"""The longest value that may be chained, in characters."""
 _SHORTEST: Final = 8
 _TOKEN: Final = re.compile(r"[\w\-.~+/=:%|!$*,]+", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -29,14 +29,14 @@ _CASE: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[a-z])")
 
 
 def is_strong(text: str) -> bool:
-    """Whether a value is so much its own that it need not stand under the same name in answer and request."""
+    """Whether a value looks generated, so that it is recognised without the same name in response and request."""
     if not _SHORTEST <= len(text) <= LONGEST or not _TOKEN.fullmatch(text):
         return False
     if MARK.fullmatch(text):
         return True
     if _UUID.fullmatch(text):
-        return len(set(text)) >= 7  # not one that was made up, such as 00000000-0000-0000-0000-000000000001
-    if text.startswith("/") or "://" in text:  # a link, whose parts are looked at
+        return len(set(text)) >= 7  # not a made-up one, such as 00000000-0000-0000-0000-000000000001
+    if text.startswith("/") or "://" in text:  # a link; its parts are examined separately
         return False
     if _DATE.fullmatch(text) or _NUMBER.fullmatch(text) or _TYPE.fullmatch(text):
         return False
@@ -69,7 +69,7 @@ _SECRET: Final = re.compile(
     r"|code|state|etag|key|handle|reference|signature)$"
 )
 _WORTH: Final = re.compile(r"(?=.*\d)[\w\-.:~@+/=]{4,128}|[\w\-.:~@+/=]{6,128}", re.ASCII)
-_NOTHING: Final = frozenset({
+_TRIVIAL_VALUES: Final = frozenset({
     "", "0", "-1", "true", "false", "null", "none", "undefined", "nan", "me", "self", "all", "new", "current",
     "default",
 })  # fmt: skip
@@ -83,18 +83,18 @@ _VERSION: Final = re.compile(r"v\d+(?:\.\d+)?")
 _SHORT_ID: Final = re.compile(r"[\w\-.:~@+=]{1,128}")
 
 
-_REMEMBERED: Final = 4096
-"""Names whose meaning is kept: those of a session come again and again."""
+_CACHE_SIZE: Final = 4096
+"""The size of the name caches: a session repeats its names."""
 
 
 def plain(name: str) -> str:
-    """A name without what differs between languages: `user_id`, `userId`, `User-ID` → `userid`."""
+    """Return a name without the conventions of a language: `user_id`, `userId`, `User-ID` → `userid`."""
     return _BETWEEN.sub("", name[:128]).lower()
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def entity_of(name: str) -> str:
-    """The thing that a key or a part of a path names: `orders`, `createOrder` → `order`; empty for a number."""
+    """Return the entity that a key or path segment names: `orders`, `createOrder` → `order`; empty for a number."""
     bare = plain(_VERB.sub("", name))
     if bare.isdigit():
         return ""
@@ -104,14 +104,14 @@ def entity_of(name: str) -> str:
     return bare[:-1] if bare.endswith("s") and not bare.endswith(("ss", "us", "is")) and len(bare) > 2 else bare
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def entity_of_key(key: str) -> str:
-    """The same of a key around other keys; empty where it only wraps them, as `data` does."""
+    """Return the entity that the key of an object names; empty for a mere wrapper such as `data`."""
     return "" if plain(key) in _WRAPPERS else entity_of(key)
 
 
 def entity_of_path(path: str) -> str:
-    """The thing that a URL is about: that of its last part which does not look like an id."""
+    """Return the entity of a URL: that of the last path segment that does not look like an id."""
     for part in reversed(path.partition("?")[0].split("/")[-8:]):
         if part and not looks_like_id(part := unquote(part)):
             return entity_of(part)
@@ -119,16 +119,15 @@ def entity_of_path(path: str) -> str:
 
 
 def looks_like_id(part: str) -> bool:
-    """Whether a part of a path names one thing of many."""
+    """Whether a path segment identifies one of many resources."""
     return (any(character.isdigit() for character in part) and not re.fullmatch(r"v\d+(?:\.\d+)?", part)) or is_strong(
         part
     )
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def name_of(key: str, entity: str) -> str:
-    """The name of what stands under `key` in something that belongs to `entity`; empty where it is no name of values
-    that are handed on."""
+    """Return the name of a value under `key` in an object of `entity`; empty if values of that name are not chained."""
     bare = plain(key)
     if bare in _BARE:
         return f"{entity}id"
@@ -138,13 +137,13 @@ def name_of(key: str, entity: str) -> str:
 
 
 def is_of_secret(name: str) -> bool:
-    """Whether a name is one of tokens, codes and the like, of which a session has one at a time."""
+    """Whether a name denotes a token, code or the like, of which a session has one at a time."""
     return _SECRET.search(name) is not None
 
 
 def is_worth(name: str, text: str) -> bool:
     """Whether a value that is not strong may be chained under this name."""
-    if not name or text.lower() in _NOTHING:
+    if not name or text.lower() in _TRIVIAL_VALUES:
         return False
     if name.endswith("id") and not name.endswith(("sid", "sessionid")):
         return _SHORT_ID.fullmatch(text) is not None and len(name) > 2

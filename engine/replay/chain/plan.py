@@ -1,7 +1,8 @@
-"""Which values of answers stand in later requests of a recording: found while the session is read for the first time.
+"""Find the response values that later requests of a recording use, in the first pass over the session.
 
-Answers are remembered by their values, so many of them, and forgotten from the oldest on; what a client had said before
-any answer did is no value of an answer. Only what a request has really used is kept for the sending.
+The survey remembers a limited number of response values and drops the least recently used first. A value that a
+client sent before any response contained it is not counted as a response value. The plan keeps only the values that
+requests use.
 """
 
 from __future__ import annotations
@@ -25,82 +26,84 @@ from mockrec.formats.schema.body import Body
 from mockrec.formats.schema.errors import SessionError
 
 _MOST: Final = 100_000
-"""Values of answers, and values that requests have used, that are remembered at a time."""
+"""The most response values, and the most values sent by clients, that are remembered at a time."""
 _MOST_TEXT: Final = 32 * 1024 * 1024
-"""Characters of the former."""
+"""The most characters of remembered response values."""
 _MOST_OF_ONE: Final = 10_000
-"""Values of one answer."""
+"""The most values of one response."""
 _MOST_SOURCES: Final = 4
-"""Answers that are remembered for one value."""
+"""The most responses that are remembered for one value."""
 _ALTERNATIVES: Final = 2
-"""Answers that are kept for one value of a request."""
+"""The most responses that the plan keeps for one value of a request."""
 _LOOK_BACK: Final = 8
+"""The most earlier responses that are considered for a value that comes from the latest one."""
 _SLACK: Final = 0.002
-"""Seconds by which recorded times may be rounded."""
+"""Tolerance for the rounding of recorded times, in seconds."""
 _LONGEST_PLACE: Final = 80
 _INDEX: Final = re.compile(r"\[\d+\]|#\d+")
 
 
 @dataclass(slots=True)
 class ValueSource:
-    """Where in which recorded answer a value stands."""
+    """A recorded response that contains a value, and the place of the value in it."""
 
     id: str
+    """The id of the exchange."""
     order: int
-    """Of its request in the session."""
+    """The position of its request in the session."""
     ended: float
-    """When the answer may have been known at the earliest, in seconds since the epoch."""
+    """The earliest time at which a client may have received the response, in seconds since the epoch."""
     place: str
     label: str
-    """Its request, for people."""
+    """A description of its request, for messages."""
 
     @property
     def is_counted(self) -> bool:
-        """Whether the place is one of several of its kind, whose order may change."""
+        """Whether the place contains an index, which may change in a new response."""
         return _INDEX.search(self.place.partition(":")[2]) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A value of a request, and the answers that it may come from, the likeliest first."""
+    """A value of a request and the responses that it may come from, the likeliest first."""
 
     slot: Slot
     key: str
-    """Which of the keys of the slot is known."""
+    """The key of the slot that matched a response value."""
     sources: tuple[ValueSource, ...]
 
     @property
     def text(self) -> str:
-        """For people."""
-        return said(self.sources[0], self.slot)
+        """Describe the link by its likeliest source and its slot, for messages."""
+        return describe_link(self.sources[0], self.slot)
 
 
-def said(source: ValueSource, slot: Slot) -> str:
-    """A value by where it comes from and where it goes, for people."""
+def describe_link(source: ValueSource, slot: Slot) -> str:
+    """Describe a chained value by its source and its slot, for messages."""
     return f"{source.label} {shown_place(source.place)} → {shown_place(slot.place)}"
 
 
 def shown_place(place: str) -> str:
-    """A place for people: which of several it was does not matter."""
+    """Return a place for messages, without indexes and shortened."""
     text = re.sub(r"#\d+", "", re.sub(r"(?<=.)\[\d+\]", "[*]", place))
     return text if len(text) <= _LONGEST_PLACE else f"{text[:_LONGEST_PLACE]}…"
 
 
 @dataclass(slots=True)
 class ChainPlan:
-    """What is handed on in a recording."""
+    """The values that requests of a recording take from responses."""
 
     values: dict[str, list[ValueSource]] = field(default_factory=dict)
-    """Key → where it has come from."""
+    """Key of a value → the responses that contain it, in the order of their requests."""
     places: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Exchange → the places that later requests need, and what was recorded there."""
+    """Exchange id → the places that later requests use → the recorded values."""
 
-    def links(self, draft: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
-        """What of a request comes from answers; `order` is its number in the session, `began` when it was recorded."""
-        return tuple(_links(self.values, slots_of(draft), order, began)) if self.values else ()
+    def links(self, request: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
+        """Return the values of a request that come from responses; `order` is its position in the session."""
+        return tuple(_links(self.values, slots_of(request), order, began)) if self.values else ()
 
     def message_links(self, data: bytes, record: Mapping[str, Any]) -> tuple[Link, ...]:
-        """The same of a message of a WebSocket."""
+        """Return the values of a WebSocket message that come from responses."""
         if not self.values:
             return ()
         return tuple(_links(self.values, message_slots(data), None, time_of(record)))
@@ -115,8 +118,8 @@ def _links(
 ) -> Iterator[Link]:
     for slot in slots:
         for key in slot.keys:
-            known = values.get(key)
-            if known and (sources := _sources(known, key, order, began)):
+            candidates = values.get(key)
+            if candidates and (sources := _likeliest(candidates, key, order, began)):
                 yield Link(slot, key, sources)
                 break
         else:
@@ -124,13 +127,18 @@ def _links(
                 miss(slot)
 
 
-def _sources(known: list[ValueSource], key: str, order: int | None, began: float) -> tuple[ValueSource, ...]:
-    """Where a value may have come from: cookies, validators and what has only its name, from where it was given last;
-    things from where they came to be."""
+def _likeliest(candidates: list[ValueSource], key: str, order: int | None, began: float) -> tuple[ValueSource, ...]:
+    """Return the responses that a value may come from, the likeliest first.
+
+    Cookies, validators and values matched by name alone come from the latest response, any other value from the first
+    one, preferably at a place without an index.
+    """
     if _is_latest(key):
-        end = len(known) if order is None else bisect_left(known, order, key=_by_order)
-        return tuple([one for one in reversed(known[max(0, end - _LOOK_BACK) : end]) if _is_earlier(one, order, began)])
-    return tuple(sorted([one for one in known if _is_earlier(one, order, began)], key=_by_origin))
+        end = len(candidates) if order is None else bisect_left(candidates, order, key=_by_order)
+        return tuple(
+            [one for one in reversed(candidates[max(0, end - _LOOK_BACK) : end]) if _is_earlier(one, order, began)]
+        )
+    return tuple(sorted([one for one in candidates if _is_earlier(one, order, began)], key=_by_origin))
 
 
 def _is_latest(key: str) -> bool:
@@ -153,101 +161,105 @@ def _is_earlier(source: ValueSource, order: int | None, began: float) -> bool:
 
 @dataclass(slots=True)
 class _Open:
+    """A registered request whose response is still to be read."""
+
     order: int
     target: str
     label: str
 
 
 class ChainSurvey:
-    """Reads a session; `plan` is what it has found."""
+    """Searches a session for response values that requests use, and collects them in `plan`."""
 
     def __init__(self) -> None:
         self.plan = ChainPlan()
-        self._known: OrderedDict[str, list[ValueSource]] = OrderedDict()
-        self._text = 0
-        self._sources = 0
-        self._said: OrderedDict[int, None] = OrderedDict()
+        self._sources_by_key: OrderedDict[str, list[ValueSource]] = OrderedDict()
+        """Key of a value → the responses that contain it; the least recently used keys come first."""
+        self._char_count = 0
+        self._source_count = 0
+        self._sent_before: OrderedDict[int, None] = OrderedDict()
+        """Hashes of the keys of values that clients sent before any response contained them."""
         self._open: dict[str, _Open] = {}
 
-    def links(self, draft: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
-        """What of the next request comes from answers."""
-        return self._used(_links(self._known, slots_of(draft), order, began, self._first_said))
+    def links(self, request: EditableRequest, order: int, began: float) -> tuple[Link, ...]:
+        """Return the values of the next request that come from responses, and add them to the plan."""
+        return self._used(_links(self._sources_by_key, slots_of(request), order, began, self._remember_sent))
 
     def message_links(self, data: bytes, record: Mapping[str, Any]) -> tuple[Link, ...]:
-        """The same of a message of a WebSocket."""
-        return self._used(_links(self._known, message_slots(data), None, time_of(record), self._first_said))
+        """Return the values of a WebSocket message that come from responses, and add them to the plan."""
+        return self._used(_links(self._sources_by_key, message_slots(data), None, time_of(record), self._remember_sent))
 
-    def will_send(self, call: RecordedRequest, draft: EditableRequest) -> None:
-        """A request is going to be sent, so there will be a new answer to it."""
-        path = draft.target.partition("?")[0]
+    def will_send(self, recorded: RecordedRequest, request: EditableRequest) -> None:
+        """Register a request that the replay will send, so that the values of its response can be used."""
+        path = request.target.partition("?")[0]
         shown = "/".join("{…}" if looks_like_id(part) else part for part in path.split("/")[:32])
-        self._open[call.id] = _Open(call.order, draft.target, f"{draft.method} {shown[:200]}")
+        self._open[recorded.id] = _Open(recorded.order, request.target, f"{request.method} {shown[:200]}")
 
     def answer(self, identity: str, record: Mapping[str, Any], folder: Path | None) -> None:
-        """The recorded answer to one of these."""
-        asked = self._open.pop(identity, None)
-        if asked is None or record["type"] != "response":
+        """Remember the values of the response to a registered request; any other end only removes the request."""
+        opened = self._open.pop(identity, None)
+        if opened is None or record["type"] != "response":
             return
         head = raw_headers(record)
-        values = answer_values.values_of(asked.target, head, _body_text(record, head, folder), every=False)
+        values = answer_values.values_of(opened.target, head, _body_text(record, head, folder), every=False)
         ended = known_at(record)
         for one in islice((one for one in values if one.key), _MOST_OF_ONE):
-            if one.key.startswith(("\0cookie", "\0name")) or hash(one.key) not in self._said:
-                self._remember(one, ValueSource(identity, asked.order, ended, one.place, asked.label))
+            if one.key.startswith(("\0cookie", "\0name")) or hash(one.key) not in self._sent_before:
+                self._remember(one, ValueSource(identity, opened.order, ended, one.place, opened.label))
 
     def _remember(self, value: answer_values.Value, source: ValueSource) -> None:
-        known = self._known.get(value.key)
-        if known is None:
-            known = self._known[value.key] = []
-            self._text += len(value.key)
-            while len(self._known) > _MOST or self._text > _MOST_TEXT:
-                key, _ = self._known.popitem(last=False)
-                self._text -= len(key)
-        elif any(one.id == source.id for one in known):
-            return  # the first place in an answer will do
-        if len(known) >= _MOST_SOURCES:
-            del known[0 if _is_latest(value.key) else 1]
-        insort(known, source, key=_by_order)
+        candidates = self._sources_by_key.get(value.key)
+        if candidates is None:
+            candidates = self._sources_by_key[value.key] = []
+            self._char_count += len(value.key)
+            while len(self._sources_by_key) > _MOST or self._char_count > _MOST_TEXT:
+                key, _ = self._sources_by_key.popitem(last=False)
+                self._char_count -= len(key)
+        elif any(one.id == source.id for one in candidates):
+            return  # the first place in a response is sufficient
+        if len(candidates) >= _MOST_SOURCES:
+            del candidates[0 if _is_latest(value.key) else 1]
+        insort(candidates, source, key=_by_order)
 
     def _used(self, links: Iterable[Link]) -> tuple[Link, ...]:
         found = tuple(links)
         for link in found:
-            self._known.move_to_end(link.key)
-            kept = self.plan.values.get(link.key)
-            if kept is None:
+            self._sources_by_key.move_to_end(link.key)
+            planned = self.plan.values.get(link.key)
+            if planned is None:
                 if len(self.plan.values) >= _MOST:
                     continue
-                kept = self.plan.values[link.key] = []
+                planned = self.plan.values[link.key] = []
             for source in link.sources[:_ALTERNATIVES]:
-                at = bisect_left(kept, source.order, key=_by_order)
-                is_new = at == len(kept) or kept[at] is not source
-                if is_new and self._sources < _MOST and (len(kept) < _MOST_SOURCES or _is_latest(link.key)):
-                    kept.insert(at, source)
-                    self._sources += 1
+                at = bisect_left(planned, source.order, key=_by_order)
+                is_new = at == len(planned) or planned[at] is not source
+                if is_new and self._source_count < _MOST and (len(planned) < _MOST_SOURCES or _is_latest(link.key)):
+                    planned.insert(at, source)
+                    self._source_count += 1
                     text = "" if link.key.startswith("\0name") else link.key.rpartition("\0")[2]
                     self.plan.places.setdefault(source.id, {}).setdefault(source.place, text)
         return found
 
-    def _first_said(self, slot: Slot) -> None:
+    def _remember_sent(self, slot: Slot) -> None:
         for key in slot.keys:
-            self._said[hash(key)] = None
-            if len(self._said) > _MOST:
-                self._said.popitem(last=False)
+            self._sent_before[hash(key)] = None
+            if len(self._sent_before) > _MOST:
+                self._sent_before.popitem(last=False)
 
     def finish(self) -> ChainPlan:
-        """The plan, when the session has been read."""
-        self._known.clear()
-        self._said.clear()
+        """Return the plan after the whole session was read, and free the memory of the survey."""
+        self._sources_by_key.clear()
+        self._sent_before.clear()
         return self.plan
 
 
 def _body_text(record: Mapping[str, Any], head: list[list[str]], folder: Path | None) -> str:
-    told = record.get("body")
-    if not isinstance(told, Mapping) or not told.get("size") or not answer_values.has_text(head):
+    body = record.get("body")
+    if not isinstance(body, Mapping) or not body.get("size") or not answer_values.has_text(head):
         return ""
-    if not isinstance(told["size"], int) or told["size"] > answer_values.LARGEST:
+    if not isinstance(body["size"], int) or body["size"] > answer_values.LARGEST:
         return ""
     try:
-        return Body.from_record(told, folder).bytes.decode("utf-8", "replace")
+        return Body.from_record(body, folder).bytes.decode("utf-8", "replace")
     except SessionError:
         return ""

@@ -1,4 +1,4 @@
-"""Recorded values put back into new answers, so that a comparison finds no difference in what was chained."""
+"""Put recorded values back into new responses, so that a comparison reports no differences in chained values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mockrec.formats.schema.body import Body, encode_body
 from mockrec.formats.schema.errors import SessionError
 
 _MOST: Final = 100_000
-"""New values whose recorded ones are remembered."""
+"""The most new values that are remembered with their recorded ones."""
 
 
 class Renamed:
-    """The new values that requests were sent with, and the recorded ones that they stand for."""
+    """The new values that requests were sent with, and the recorded values that they replaced."""
 
     def __init__(self) -> None:
         self._recorded: dict[str, str] = {}
@@ -31,7 +31,7 @@ class Renamed:
         return bool(self._recorded)
 
     def note(self, slot: Slot, key: str, value: str) -> None:
-        """Remember that `value` was sent in place of the recorded value of a slot; `key` is what that was found by."""
+        """Remember that `value` replaced the recorded value of a slot in a request; `key` is the key that matched."""
         if slot.is_link:
             for old, new in zip(url_parts(slot.text), url_parts(value), strict=False):
                 if old.text != new.text:
@@ -48,9 +48,9 @@ class Renamed:
                 self._recorded[strong_key(value)] = recorded
 
     def put_back(self, record: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
-        """A record of the new session with the recorded values; itself where it holds no new ones.
+        """Return a record of the new session with recorded values in place of new ones; itself if it has none of them.
 
-        `folder` is where bodies beside the log are.
+        `folder` holds the body files of the log.
         """
         if record["type"] == "response":
             return self._in_response(record, folder)
@@ -61,15 +61,15 @@ class Renamed:
     def _in_response(self, record: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
         head = raw_headers(record)
         data = _content(record.get("body"), folder) if has_text(head) else None
-        draft = EditableRequest("", _target(str(record.get("url") or "/")), head, data or b"")
-        values = [*self._found(slot for slot in slots_of(draft) if slot.container != TARGET), *self._cookies(head)]
+        editable = EditableRequest("", _target(str(record.get("url") or "/")), head, data or b"")
+        values = [*self._found(slot for slot in slots_of(editable) if slot.container != TARGET), *self._cookies(head)]
         if not values:
             return record
-        put(draft, [(slot, value) for slot, value in values if slot.container >= 0 or data is not None])
-        told = {**record, "rawHeaders": draft.raw_headers, "headers": header_table(draft.raw_headers)}
-        if data is not None and draft.body != data:
-            told["body"] = encode_body(draft.body)
-        return told
+        put(editable, [(slot, value) for slot, value in values if slot.container >= 0 or data is not None])
+        changed = {**record, "rawHeaders": editable.raw_headers, "headers": header_table(editable.raw_headers)}
+        if data is not None and editable.body != data:
+            changed["body"] = encode_body(editable.body)
+        return changed
 
     def _in_message(self, record: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
         data = _content(record.get("content"), folder)
@@ -86,7 +86,7 @@ class Renamed:
         ]
 
     def _cookies(self, head: list[list[str]]) -> Iterator[tuple[Slot, str]]:
-        """Those that an answer sets."""
+        """Yield the slots of the cookies that a response sets, with the recorded values."""
         for number, (field, text) in enumerate(head):
             name, _, rest = text.partition("=")
             value = rest.partition(";")[0].strip()
@@ -98,16 +98,20 @@ class Renamed:
 
 
 def _target(url: str) -> str:
-    """Path and query of a recorded URL."""
+    """Return path and query of a recorded URL."""
     start = url.find("/", url.find("://") + 3)
     return url[start:] if start >= 0 else "/"
 
 
-def _content(told: Any, folder: Path | None) -> bytes | None:
-    """The decoded bytes of a body that is kept whole, and no longer than what is looked into; None for any other."""
-    if not isinstance(told, Mapping) or not isinstance(told.get("size"), int) or not 0 < told["size"] <= LARGEST:
+def _content(recorded: Any, folder: Path | None) -> bytes | None:
+    """Return the decoded bytes of a body that is recorded whole and at most `LARGEST` bytes long; otherwise None."""
+    if (
+        not isinstance(recorded, Mapping)
+        or not isinstance(recorded.get("size"), int)
+        or not 0 < recorded["size"] <= LARGEST
+    ):
         return None
-    body = Body.from_record(told, folder)
+    body = Body.from_record(recorded, folder)
     if body.truncated or body.incomplete or body.undecodable:
         return None
     try:

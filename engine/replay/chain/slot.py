@@ -1,4 +1,4 @@
-"""A value in a request, and another one put in its place."""
+"""A value in a request with its position, and its replacement by another value."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mockrec.engine.wire.syntax import BREAKS_VALUE
 
 TARGET: Final = -1
 BODY: Final = -2
+"""Containers other than headers, which have indexes from 0."""
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
 
@@ -24,62 +25,62 @@ class Slot:
     """One value of a request."""
 
     container: int
-    """A header by its number, or `TARGET` or `BODY`."""
+    """The index of a header, or `TARGET` or `BODY`."""
     start: int
     end: int
     codec: str
-    """How the text is written there; see `_written`."""
+    """How the text is encoded there; see `_encode`."""
     place: str
-    """As a selector."""
+    """In the notation of selectors."""
     whole: str
-    """What stands there, decoded."""
+    """The decoded text from `start` to `end`."""
     inner: tuple[int, int]
-    """Where in that the value is."""
+    """The span of the value in `whole`."""
     inner_codec: str
-    """How the value is written in it: `raw`, or as a part of a URL (`path`, `query`)."""
+    """How the value is encoded in `whole`: `raw`, or as a part of a URL (`path`, `query`)."""
     text: str
     """The value."""
     keys: tuple[str, ...]
-    """Under which it is looked for, the surest first."""
+    """The keys by which it is looked up, the most reliable first."""
     is_link: bool = False
-    """Whether it is all of a target, which may be a link that was followed."""
+    """Whether it is a whole request target, which may be a link that the client followed."""
 
 
-def put(draft: EditableRequest, values: Sequence[tuple[Slot, str]]) -> None:
-    """Put a value into each of these slots; of two that overlap, the first one counts."""
+def put(request: EditableRequest, values: Sequence[tuple[Slot, str]]) -> None:
+    """Put a value into each of these slots; of two overlapping slots, the first in the text is used."""
     by_container: dict[int, list[tuple[Slot, str]]] = {}
     for slot, value in values:
         by_container.setdefault(slot.container, []).append((slot, value))
     for container, found in by_container.items():
         if container == TARGET:
-            draft.target = _changed(draft.target, found)
+            request.target = _replace_slots(request.target, found)
         elif container == BODY:
-            text = _changed(draft.body.decode("utf-8", "surrogateescape"), found)
-            draft.body, draft.wire = text.encode("utf-8", "surrogateescape"), None
+            text = _replace_slots(request.body.decode("utf-8", "surrogateescape"), found)
+            request.body, request.wire = text.encode("utf-8", "surrogateescape"), None
         else:
-            pair = draft.raw_headers[container]
-            pair[1] = _changed(pair[1], found)
+            pair = request.raw_headers[container]
+            pair[1] = _replace_slots(pair[1], found)
 
 
 def put_in_message(data: bytes, values: Sequence[tuple[Slot, str]]) -> bytes:
-    """The same in a message of a WebSocket."""
-    return _changed(data.decode("utf-8", "surrogateescape"), list(values)).encode("utf-8", "surrogateescape")
+    """Return a WebSocket message with a value put into each of these slots."""
+    return _replace_slots(data.decode("utf-8", "surrogateescape"), list(values)).encode("utf-8", "surrogateescape")
 
 
-def _changed(text: str, values: Sequence[tuple[Slot, str]]) -> str:
+def _replace_slots(text: str, values: Sequence[tuple[Slot, str]]) -> str:
     by_span: dict[tuple[int, int], list[tuple[Slot, str]]] = {}
     for slot, value in values:
         by_span.setdefault((slot.start, slot.end), []).append((slot, value))
     found = []
     for (start, end), inside in by_span.items():
         slot = inside[0][0]
-        whole = _spliced(slot.whole, [(*one.inner, _part(one, value)) for one, value in inside])
-        found.append((start, end, _written(slot.codec, text[start:end], whole)))
-    return _spliced(text, found)
+        whole = _splice(slot.whole, [(*one.inner, _encode_part(one, value)) for one, value in inside])
+        found.append((start, end, _encode(slot.codec, text[start:end], whole)))
+    return _splice(text, found)
 
 
-def _spliced(text: str, pieces: list[tuple[int, int, str]]) -> str:
-    """A text with others in place of some of its pieces."""
+def _splice(text: str, pieces: list[tuple[int, int, str]]) -> str:
+    """Return a text with replacements for the given spans; a span that overlaps an earlier one is skipped."""
     result: list[str] = []
     position = 0
     for start, end, piece in sorted(pieces, key=lambda one: (one[0], -one[1])):
@@ -89,14 +90,14 @@ def _spliced(text: str, pieces: list[tuple[int, int, str]]) -> str:
     return "".join((*result, text[position:]))
 
 
-def _part(slot: Slot, value: str) -> str:
+def _encode_part(slot: Slot, value: str) -> str:
     if slot.container >= 0:
-        value = BREAKS_VALUE.sub("", value)  # what would end the header
-    return _written(slot.inner_codec, slot.whole[slice(*slot.inner)], value)
+        value = BREAKS_VALUE.sub("", value)  # line breaks would end the header
+    return _encode(slot.inner_codec, slot.whole[slice(*slot.inner)], value)
 
 
-def _written(codec: str, old: str, value: str) -> str:
-    """A text as it is written where `old` stands."""
+def _encode(codec: str, old: str, value: str) -> str:
+    """Encode a value for the place of `old`, with the same characters unescaped."""
     match codec:
         case "path":
             return quote(value, safe="".join({c for c in old if not c.isalnum() and c not in "%/?#"}))

@@ -1,4 +1,4 @@
-"""The values of a request that may come from an answer, each with where it stands."""
+"""Find the values of a request that may come from a response, each as a slot."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mockrec.engine.replay.chain.urls import fields, is_link, url_parts
 from mockrec.engine.replay.session.editable import MARK, EditableRequest
 
 LARGEST: Final = 1024 * 1024
-"""Bytes of a body that is looked into."""
-_SILENT: Final = frozenset({
+"""The largest body that is searched for values, in bytes."""
+_IGNORED_HEADERS: Final = frozenset({
     "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "user-agent", "accept",
     "accept-encoding", "accept-language", "accept-charset", "connection", "keep-alive", "date", "origin", "te",
     "upgrade", "expect", "range", "dnt", "priority", "cache-control", "pragma",
@@ -35,14 +35,14 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_\-]{8,}")
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]{1,200})', re.IGNORECASE)
 _PART_NAME: Final = re.compile(r'(?<![\w*])name="([^"]{0,200})"', re.IGNORECASE)
 _MOST_WORDS: Final = 64
-"""Values in one text that are looked for."""
+"""The most words of one text that are examined."""
 _SHORTEST_WORD: Final = 8
 _LONGEST_FIELD: Final = 16 * 1024
 
 
 @dataclass(slots=True)
 class _Span:
-    """Where a text stands, and how."""
+    """The position and the encoding of a text in a request."""
 
     container: int
     start: int
@@ -51,37 +51,37 @@ class _Span:
     place: str
 
     def slot(self, text: str, keys: tuple[str, ...]) -> Slot:
-        """All of it is the value."""
+        """Return a slot whose value is the whole text."""
         return Slot(
             self.container, self.start, self.end, self.codec, self.place, text, (0, len(text)), "raw", text, keys
         )
 
     def inner(self, whole: str, start: int, end: int, codec: str, text: str, keys: tuple[str, ...]) -> Slot:
-        """A part of it is the value."""
+        """Return a slot whose value is a part of the text."""
         return Slot(
             self.container, self.start, self.end, self.codec, self.place, whole, (start, end), codec, text, keys
         )
 
 
-def slots_of(draft: EditableRequest) -> Iterator[Slot]:
-    """All values that are looked for."""
-    target = draft.target
+def slots_of(request: EditableRequest) -> Iterator[Slot]:
+    """Yield a slot for each value of a request that may come from a response."""
+    target = request.target
     path = target.partition("?")[0]
     whole = _Span(TARGET, 0, len(target), "raw", "url").slot(target, (link_key(target),))
     yield replace(whole, is_link=True)
     for part in url_parts(target):
         span = _Span(TARGET, part.start, part.end, *(("query", part.place) if part.is_query else ("path", "url")))
         yield from _values(span, part.text, part.name)
-    for number, (name, value) in enumerate(draft.raw_headers):
+    for number, (name, value) in enumerate(request.raw_headers):
         lower = name.lower()
-        if lower not in _SILENT and not lower.startswith((":", "sec-ch-", "sec-fetch-")):
+        if lower not in _IGNORED_HEADERS and not lower.startswith((":", "sec-ch-", "sec-fetch-")):
             yield from _in_header(number, lower, value, path)
-    if draft.body and len(draft.body) <= LARGEST:
-        yield from _in_body(draft, entity_of_path(path))
+    if request.body and len(request.body) <= LARGEST:
+        yield from _in_body(request, entity_of_path(path))
 
 
 def message_slots(data: bytes) -> Iterator[Slot]:
-    """The same of a message of a WebSocket."""
+    """Yield a slot for each value of a WebSocket message that may come from a response."""
     if data and len(data) <= LARGEST:
         text = data.decode("utf-8", "surrogateescape")
         yield from _in_json(text, 0, len(text), "") if text.lstrip()[:1] in ("{", "[", '"') else _runs(text, "raw")
@@ -96,7 +96,7 @@ def _keys(text: str, name: str) -> tuple[str, ...]:
 
 
 def _values(span: _Span, text: str, name: str) -> Iterator[Slot]:
-    """The slot of a value, or those of what is in it: the parts of a link, the words of a longer text."""
+    """Yield the slot of a value, and those of its parts: the parts of a link, or the strong words of a longer text."""
     if len(text) > LONGEST:
         return
     if keys := _keys(text, name):
@@ -107,7 +107,7 @@ def _values(span: _Span, text: str, name: str) -> Iterator[Slot]:
                 codec = "query" if part.is_query else "path"
                 yield span.inner(text, part.start, part.end, codec, part.text, keys)
     elif len(text) > _SHORTEST_WORD:
-        for found in islice(_WORD.finditer(text), _MOST_WORDS):  # such as that of app.3fa94c21.js
+        for found in islice(_WORD.finditer(text), _MOST_WORDS):  # such as the hash in app.3fa94c21.js
             if found[0] != text and is_strong(found[0]):
                 yield span.inner(text, *found.span(), "raw", found[0], (strong_key(found[0]),))
 
@@ -139,18 +139,18 @@ def _in_header(number: int, name: str, value: str, path: str) -> Iterator[Slot]:
 
 def _in_cookies(number: int, value: str) -> Iterator[Slot]:
     at = 0
-    for crumb in value.split(";"):
-        written, mark, text = crumb.partition("=")
-        name, text = written.strip(), text.strip()
-        if mark and text:
-            start = at + len(written) + 1 + crumb[len(written) + 1 :].index(text)
+    for pair in value.split(";"):
+        left, equals, text = pair.partition("=")
+        name, text = left.strip(), text.strip()
+        if equals and text:
+            start = at + len(left) + 1 + pair[len(left) + 1 :].index(text)
             keys = cookie_key(name, text), *((strong_key(text),) if is_strong(text) else ())
             yield _Span(number, start, start + len(text), "raw", f"cookie:{name}").slot(text, keys)
-        at += len(crumb) + 1
+        at += len(pair) + 1
 
 
 def _credentials(token: str) -> str | None:
-    """`user:password` of basic authentication."""
+    """Return `user:password` of basic authentication; None if the token is malformed."""
     try:
         both = base64.b64decode(token, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
@@ -161,11 +161,11 @@ def _credentials(token: str) -> str | None:
 # ── bodies ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _in_body(draft: EditableRequest, entity: str) -> Iterator[Slot]:
-    media = draft.header("content-type")
-    text = draft.body.decode("utf-8", "surrogateescape")
+def _in_body(request: EditableRequest, entity: str) -> Iterator[Slot]:
+    media = request.header("content-type")
+    text = request.body.decode("utf-8", "surrogateescape")
     boundary = _BOUNDARY.search(media) if "multipart/" in media.lower() else None
-    if draft.is_form:
+    if request.is_form:
         for part in fields(text, 0, entity):
             span = _Span(BODY, part.start, part.end, "query", part.place.replace("query:", "form:", 1))
             yield from _values(span, part.text, part.name)
@@ -183,14 +183,14 @@ def _in_json(text: str, start: int, end: int, entity: str) -> Iterator[Slot]:
         name = name_of(key, parent or entity) if key and not one.is_key else ""
         span = _Span(BODY, one.start, one.end, "text" if one.is_text else "number", "")
         found = list(_values(span, one.text, name))
-        if found:  # the place costs more than the questions
+        if found:  # building the path costs more than these checks
             place = f"json:{one.path}"
             for slot in found:
                 yield replace(slot, place=place)
 
 
 def _in_parts(text: str, boundary: str, entity: str) -> Iterator[Slot]:
-    """The fields of a multipart body; files are left alone."""
+    """Yield the slots in the fields of a multipart body; files are skipped."""
     at = 0
     for piece in text.split(f"--{boundary}"):
         head, blank, content = piece.partition("\r\n\r\n")
@@ -209,7 +209,7 @@ def _in_parts(text: str, boundary: str, entity: str) -> Iterator[Slot]:
 
 
 def _runs(text: str, codec: str) -> Iterator[Slot]:
-    """Strong values in the midst of a text."""
+    """Yield a slot for each strong value in a plain text."""
     for found in _RUN.finditer(text):
         if is_strong(found[0]):
             yield _Span(BODY, *found.span(), codec, "body").slot(found[0], (strong_key(found[0]),))

@@ -1,4 +1,4 @@
-"""The parts of a link or request target that can be handed on: segments of the path and values of the query."""
+"""Split a link or request target into the parts that can be chained: path segments and query values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class UrlPart:
     """One value in a URL."""
 
     text: str
-    """Decoded."""
+    """The decoded value."""
     start: int
     end: int
-    """Where it stands, as it is written."""
+    """`start` and `end` delimit the encoded value."""
     place: str
     """`path[2]` (the third segment) or `query:NAME`."""
     name: str
+    """The name under which the value is recognised (see `names`), or empty."""
     is_query: bool
 
 
@@ -36,13 +37,13 @@ def is_link(text: str) -> bool:
 
 
 def target_of(link: str) -> str:
-    """Path and query of a link."""
+    """Return path and query of a link."""
     found = _LINK.match(link)
     return link[found.end() if found else 0 :].partition("#")[0]
 
 
 def url_parts(text: str, start: int = 0) -> Iterator[UrlPart]:
-    """The parts of a link or target, as many as are looked at; `start` is where it begins in a longer text."""
+    """Yield the parts of a link or target, up to a limit; `start` is its offset in a longer text."""
     found = _LINK.match(text)
     position = found.end() if found else 0
     path, mark, query = text[position:].partition("#")[0].partition("?")
@@ -59,7 +60,7 @@ def url_parts(text: str, start: int = 0) -> Iterator[UrlPart]:
 
 
 def fields(text: str, start: int = 0, entity: str = "") -> Iterator[UrlPart]:
-    """The values of a query or form."""
+    """Yield the values of a query or form, up to a limit; `start` is its offset in a longer text."""
     at = start
     for field in text.split("&", _MOST_PARTS * 16):
         name, mark, value = field.partition("=")
@@ -71,8 +72,10 @@ def fields(text: str, start: int = 0, entity: str = "") -> Iterator[UrlPart]:
 
 
 def has_same_shape(old: str, new: str) -> bool:
-    """Whether a link leads to the same kind of place: as many segments, of which only those with digits differ, and the
-    same names in the query."""
+    """Whether two links have the same form.
+
+    They have the same number of path segments, differ only in segments with digits, and have the same query names.
+    """
     old_path, _, old_query = old.partition("?")
     new_path, _, new_query = new.partition("?")
     segments = list(zip(old_path.split("/"), new_path.split("/"), strict=False))

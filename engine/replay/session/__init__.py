@@ -1,1 +1,1 @@
-"""A recorded session as replays read it: its requests, what they are matched by, what can be edited in them."""
+"""A recorded session as replays read it: its requests, their match keys, and editable copies of them."""

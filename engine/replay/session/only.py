@@ -1,4 +1,4 @@
-"""`--only`: the exchanges of a session that a filter expression selects, found before the session is read."""
+"""`--only`: the exchanges of a session that a filter expression selects, found in a pass before the replay reads it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ Records = Iterable[tuple[int, Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFilter:
-    """Which records of a session belong to exchanges that are looked for: five bytes a record and exchange."""
+    """Which records of a session belong to selected exchanges: four bytes per record and one per exchange."""
 
     units: array[int]
-    """Record → exchange, in file order."""
+    """The exchange number of each record, in file order."""
     verdicts: bytearray
+    """Whether an exchange is selected, by its number."""
 
     def of(self, records: Records) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """The records that are looked for."""
+        """Yield the records of selected exchanges."""
         for unit, record in zip(self.units, records, strict=False):
             if self.verdicts[unit]:
                 yield record
 
 
 def judge(path: str, plan: Plan) -> ExchangeFilter:
-    """Read a session for the first time. Raises SessionError."""
-    known = Input(path)
+    """Evaluate a filter expression on a session. Raises SessionError."""
+    session = Input(path)
     try:
-        judged = known.judge(plan)
+        judged = session.judge(plan)
     finally:
-        known.blocks.close()
+        session.blocks.close()
     return ExchangeFilter(judged.units.of_record, judged.verdicts)

@@ -1,4 +1,4 @@
-"""Scheme, host and port of recorded URLs, as replays compare them."""
+"""Scheme, host and port of recorded URLs, in the form that replays compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORIGIN = re.compile(r"[^/?#]{0,32}//[^/?#]{0,255}(?![^/?#])")
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Scheme and host of a URL in lower case, and its port if it names one. Raises ValueError."""
+    """Return scheme and host of a URL in lower case, and its port or None. Raises ValueError."""
     found = _ORIGIN.match(url)
     return _split(url) if found is None else _origin(found[0])
 
@@ -26,15 +26,15 @@ def _split(url: str) -> tuple[str, str, int | None]:
 
 
 _origin = lru_cache(maxsize=1024)(_split)
-"""For the part of a URL before its path: a session has few of them."""
+"""Cached, because a session contains few distinct origins."""
 
 
 def host_of(record: Mapping[str, Any]) -> tuple[str, str]:
-    """The recorded host of a request in lower case: with its port unless it is the default, and without it."""
+    """Return the host of a recorded request in lower case: with its port unless that is the default, and without it."""
     try:
         scheme, name, port = origin_of(str(record.get("url") or ""))
     except ValueError:
         return "", ""
     name = f"[{name}]" if ":" in name else name
-    own = DEFAULT_PORTS.get(scheme)
-    return (name if port in (None, own) else f"{name}:{port}"), name
+    default_port = DEFAULT_PORTS.get(scheme)
+    return (name if port in (None, default_port) else f"{name}:{port}"), name

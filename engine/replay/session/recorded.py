@@ -1,4 +1,4 @@
-"""Recorded exchanges as they are looked at: a request as the matchers of the rule language see one, how one ended."""
+"""Views of recorded exchanges: a request in the form that rule matchers read, and how the response ended."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mockrec.formats.text.urls import normal_target
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def recorded_view(record: Mapping[str, Any], draft: EditableRequest) -> RequestView:
-    """Complete with its body."""
+def recorded_view(record: Mapping[str, Any], request: EditableRequest) -> RequestView:
+    """Return the view of a recorded request for rule matchers, with its body complete."""
     url = _matched_url(str(record.get("url") or ""))
-    headers = [pair for pair in draft.raw_headers if not pair[0].startswith(":")]
+    headers = [pair for pair in request.raw_headers if not pair[0].startswith(":")]
     try:
         scheme, hostname, named = origin_of(url)
         port = named or DEFAULT_PORTS.get(scheme, 80)
@@ -32,22 +32,22 @@ def recorded_view(record: Mapping[str, Any], draft: EditableRequest) -> RequestV
         url,
         hostname,
         port,
-        normal_path(draft.target),
+        normal_path(request.target),
         header_table(headers),
         headers,
         websocket,
-        lambda: draft.body,
+        lambda: request.body,
     )
     view.body_complete = True
     return view
 
 
 _NORMAL = re.compile(r"(?!.*/(?:\.|%2))[A-Za-z0-9/%:@!$&()*+,;=~_.?-]*")
-"""The end of a URL that is as it has to be."""
+"""The path and query of a URL that is in normal form already."""
 
 
 def _matched_url(url: str) -> str:
-    """A recorded URL in the form in which a request has one that comes (`Address.matched_url`)."""
+    """Return a recorded URL in the normal form of a live request (`TargetUri.matched_url`)."""
     start = url.find("/", url.find("://") + 3)
     if _NORMAL.fullmatch(url, max(start, 0)):
         return url
@@ -59,22 +59,27 @@ _STREAMS = re.compile(
     r"|application/(?:grpc|connect)[\w.+-]*|multipart/x-mixed-replace",
     re.IGNORECASE,
 )
-"""Content-types of answers that end when their client has enough."""
+"""Content-types of responses that last until the client disconnects."""
 
 
 def is_bare_redirect(record: Mapping[str, Any]) -> bool:
-    """Whether a `response` is a redirect whose body nobody has kept: browsers follow it and never read that, so it can
-    be given again without."""
+    """Whether a `response` is a redirect without a recorded body.
+
+    Browsers follow it without reading the body, so it can be replayed without one.
+    """
     body, status = record.get("body"), record.get("statusCode")
     if status not in _REDIRECTS or not isinstance(body, Mapping) or not body.get("truncated"):
         return False
-    kept = any(body.get(form) for form in ("text", "base64", "file", "raw"))
-    return not kept and any(name.lower() == "location" for name, _ in raw_headers(record))
+    has_body = any(body.get(form) for form in ("text", "base64", "file", "raw"))
+    return not has_body and any(name.lower() == "location" for name, _ in raw_headers(record))
 
 
 def is_open_stream(record: Mapping[str, Any]) -> bool:
-    """Whether an `abort` tells of a stream that its client has heard enough of: that is how such answers end, and no
-    sign that something was missing. Streams are known by their type, or by having no length beforehand (chunked)."""
+    """Whether an `abort` is a client's disconnect from a stream.
+
+    That is the normal end of such a response, and no data is missing. A stream has a streaming content-type, or no
+    declared length (chunked).
+    """
     response = record.get("response")
     headers = response.get("headers") if isinstance(response, Mapping) else None
     if record.get("error") or not isinstance(headers, Mapping):
@@ -85,6 +90,6 @@ def is_open_stream(record: Mapping[str, Any]) -> bool:
 
 
 def is_stream(response: Any) -> bool:
-    """Whether an answer is of a type that goes on until its client leaves."""
+    """Whether a response has a content-type that lasts until the client disconnects."""
     headers = response.get("headers") if isinstance(response, Mapping) else None
     return isinstance(headers, Mapping) and _STREAMS.match(str(headers.get("content-type", "")).strip()) is not None

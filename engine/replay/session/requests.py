@@ -1,6 +1,6 @@
-"""The records of a session → the requests and WebSocket messages of its clients, in the order in which they were sent.
+"""Read the records of a session as requests and WebSocket messages of its clients, in the order they were sent.
 
-In memory are the open exchanges, so a session may be larger than memory.
+Only open exchanges are kept in memory, so a session may be larger than memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Record = Mapping[str, Any]
 
 _RELEVANT = FIRST_TYPES | TERMINAL_TYPES | COMPLETE_TYPES | types_where(lambda row: row.websocket)
 _LOGGED_LATER = 20.0
-"""Milliseconds that a busy recorder may log a response after its client has read it."""
+"""Milliseconds by which a busy recorder may log a response later than the client reads it."""
 _ALONE: frozenset[str] = frozenset()
 
 
@@ -27,12 +27,12 @@ class RecordedRequest:
 
     id: str
     connection: str
-    """The id of the client's connection; of a request whose record has none, its own id."""
+    """The id of the client's connection; the id of the request if its record has no `connectionId`."""
     record: Record
     began: float
     """When its head was received, in seconds since the epoch."""
     overlapping: frozenset[str] = _ALONE
-    """The exchanges of its connection that had not ended when it began."""
+    """The exchanges on its connection that had not ended when it began."""
     order: int = 0
     """The number of requests before it in the session."""
 
@@ -44,7 +44,7 @@ class RecordedRequest:
 
 @dataclass(slots=True)
 class RecordedMessage:
-    """A record of a WebSocket after its request: its acceptance, a message, its end. Or any other `abort`."""
+    """A record of a WebSocket after its request (acceptance, message or end), or the `abort` of any exchange."""
 
     id: str
     record: Record
@@ -60,12 +60,12 @@ class RecordedResponse:
 
 @dataclass(slots=True)
 class _Exchange:
-    """An exchange that has begun, and whose end or complete request is not read yet."""
+    """An exchange that has begun, while its end or its complete request is still to be read."""
 
     began: float
     overlapping: frozenset[str]
     complete: bool = False
-    """Its request was yielded."""
+    """Whether its request was yielded."""
     ended: bool = False
     is_websocket: bool = False
 
@@ -76,7 +76,7 @@ def recorded_requests(
     """Yield requests when they are complete, and the records of WebSockets; with `responses` also responses."""
     exchanges = Assembler[_Exchange]()
     running: dict[str, set[str]] = {}
-    """Connection → its exchanges that have not ended."""
+    """The open exchanges of each connection."""
     order = 0
     for _, record in records:
         kind = record["type"]
@@ -112,7 +112,7 @@ def recorded_requests(
 
 
 def _end(running: dict[str, set[str]], connection: str, identity: str) -> None:
-    """The connection may have another exchange."""
+    """Remove an ended exchange from the open exchanges of its connection."""
     exchanges = running.get(connection)
     if exchanges is not None:
         exchanges.discard(identity)
@@ -121,7 +121,7 @@ def _end(running: dict[str, set[str]], connection: str, identity: str) -> None:
 
 
 def time_of(record: Record) -> float:
-    """Return when a record was caused, in seconds since the epoch."""
+    """Return the timestamp of a record, in seconds since the epoch; 0 if it has none."""
     try:
         return datetime.fromisoformat(record["timestamp"]).timestamp()
     except (KeyError, TypeError, ValueError):
@@ -131,8 +131,8 @@ def time_of(record: Record) -> float:
 def known_at(record: Record) -> float:
     """Return the earliest time at which a client may have received a response, in seconds since the epoch.
 
-    It is when the head was sent, not when its record was written, which may wait for redaction in another process; and
-    a little before, because a busy recorder logs it after the client has read it.
+    That is when the head was sent, because the record may be written later, after redaction in another process. Some
+    milliseconds are subtracted, because a busy recorder logs a response after the client has read it.
     """
     timing = record.get("timingEvents")
     if isinstance(timing, Mapping):
@@ -144,7 +144,7 @@ def known_at(record: Record) -> float:
 
 
 def _start_of(record: Record) -> float:
-    """Return when a request began whose first record is not in the session."""
+    """Return when a request began if its first record is not in the session."""
     timing = record.get("timingEvents")
     start = timing.get("startTime") if isinstance(timing, Mapping) else None
     return start / 1000.0 if isinstance(start, (int, float)) else time_of(record)

@@ -1,4 +1,4 @@
-"""Selectors of values in requests (`header:NAME`, `json:$.token`, …), and the `=` after one."""
+"""Parse selectors of request values (`header:NAME`, `json:$.token`, …) and `SELECTOR=VALUE` settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mockrec.formats.schema.vocabulary import VALUE_KINDS, Selector
 
 
 def parse_selector(text: str) -> Selector:
-    """Return a selector; the name of a header is in lower case. Raises ValueError, with a sentence for the user."""
+    """Parse a selector; a header name becomes lower case. Raises ValueError with a message for the user."""
     text = text.strip()
     SelectorType().parse(text, plain=False)
     selector = vocabulary.parse_selector(text, VALUE_KINDS)
@@ -18,7 +18,7 @@ def parse_selector(text: str) -> Selector:
 
 
 def parse_setting(text: str) -> tuple[Selector, str]:
-    """Return both parts of `SELECTOR=VALUE`. An `=` in brackets belongs to a JSONPath, any other ends the selector.
+    """Split `SELECTOR=VALUE` at the first `=` outside brackets; an `=` inside brackets belongs to a JSONPath.
 
     Raises ValueError.
     """

@@ -1,7 +1,8 @@
-"""What differs from run to run by its nature, at the place where it stands: codes and states of OAuth, signatures and
-dates of signed URLs, idempotency keys, how a number is written.
+"""Volatile values, which differ in each run: OAuth codes and states, signatures and dates of signed URLs, idempotency
+keys; also the notation of numbers and escapes.
 
-A name alone says little (`state` may be that of an order), so most count only beside others, or by what they look like.
+Most names are ambiguous (`state` may be that of an order), so they count as volatile only together with certain other
+names, or if the value looks random.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 VOLATILE: Final = "<volatile>"
-"""What stands for such a value, on both sides of a comparison."""
+"""The placeholder for a volatile value, on both sides of a comparison."""
 
 VOLATILE_HEADERS: Final = frozenset({
     "amz-sdk-invocation-id", "amz-sdk-request", "date", "dpop", "idempotency-key", "traceparent", "tracestate",
@@ -23,7 +24,7 @@ _ALWAYS: Final = frozenset({
     "clientassertion", "clientmutationid", "clientrequesttoken", "clienttoken", "codechallenge", "codeverifier",
     "idempotencykey", "idempotencytoken", "xidempotencykey",
 })  # fmt: skip
-"""Without `_` and `-`, in lower case."""
+"""Names that are always volatile; in lower case, without `_` and `-`."""
 
 _SIGNED: Final = (
     # Amazon, signature version 4, in URLs and in forms for uploads
@@ -37,18 +38,18 @@ _SIGNED: Final = (
      {"signature", "expires", "policy", "awsaccesskeyid", "ossaccesskeyid", "securitytoken", "xamzsecuritytoken"}),
     ({"signature", "policy"}, {"signature", "policy", "expires"}),
     ({"signature", "timestamp"}, {"signature", "timestamp", "signaturenonce", "securitytoken"}),
-    # Shared access signatures of Azure
+    # Azure shared access signatures
     ({"sig", "se"}, {"sig", "se", "st", "ske", "skt"}),
     ({"sig", "sv"}, {"sig", "st", "ske", "skt"}),
     ({"oauthsignature"}, {"oauthsignature", "oauthnonce", "oauthtimestamp"}),
 )  # fmt: skip
-"""Names that make a signed request, and those that change with each."""
+"""Names that together mark a signed request, and the names whose values change with each signature."""
 
 _OAUTH: Final = frozenset({"code", "state", "nonce", "assertion", "sessionstate"})
 _OAUTH_SURE: Final = frozenset(
     {"granttype", "responsetype", "codeverifier", "codechallenge", "codechallengemethod", "redirecturi"}
 )
-"""With one of these a request is one of OAuth (RFC 6749, 4; RFC 7636, 4; OpenID Connect Core, 3.1)."""
+"""Names that prove an OAuth request (RFC 6749, 4; RFC 7636, 4; OpenID Connect Core, 3.1)."""
 _OAUTH_PATH: Final = re.compile(
     r"(?i)[/._-](?:callback|cb|oauth2?|oidc|openid|authorize|redirect|signin|sign-in|login|logged-in|auth|sso)(?![a-z])"
 )
@@ -62,12 +63,12 @@ _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _EXACT: Final = 2.0**53
 
 
-def loosened(facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts in which volatile values stand as `VOLATILE`; the same object where there are none."""
-    path = facts.get("path")
+def loosened(match_key: dict[str, Any]) -> dict[str, Any]:
+    """Return a match key with `VOLATILE` in place of volatile values; the same object if it has none."""
+    path = match_key.get("path")
     path = path if isinstance(path, str) else ""
-    changes = facts.get("method") not in _SAFE_METHODS
-    found = dict(facts)
+    changes = match_key.get("method") not in _SAFE_METHODS
+    found = dict(match_key)
     if "%" in path:
         plain = _UNRESERVED.sub(lambda escape: chr(int(escape[0][1:], 16)), path)
         found["path"] = found["path"] if plain == path else plain
@@ -78,7 +79,7 @@ def loosened(facts: dict[str, Any]) -> dict[str, Any]:
         loose = _loose_body(body, path, changes)
         if not all(map(_is, loose.values(), body.values())):
             found["body"] = loose
-    return facts if all(map(_is, found.values(), facts.values())) else found
+    return match_key if all(map(_is, found.values(), match_key.values())) else found
 
 
 def _loose_body(body: dict[str, Any], path: str, changes: bool) -> dict[str, Any]:
@@ -108,19 +109,21 @@ def _loose_fields(fields: Mapping[str, list[str]], path: str, changes: bool) -> 
     return {name: [VOLATILE] if name in names else values for name, values in fields.items()}
 
 
-def _loose_json(found: Any, path: str, changes: bool) -> Any:
-    """The same object where nothing in it is volatile. No deeper than facts are."""
-    if isinstance(found, float):
-        return int(found) if found.is_integer() and -_EXACT <= found <= _EXACT else found
-    if isinstance(found, list):
-        loose = [_loose_json(one, path, changes) for one in found]
-        return found if all(map(_is, loose, found)) else loose
-    if isinstance(found, dict):
-        texts = {name: one for name, one in found.items() if isinstance(one, (str, int, float))}
-        names = _volatile_names(texts, lambda name: str(texts[name]), path, changes)
-        members = {name: VOLATILE if name in names else _loose_json(one, path, changes) for name, one in found.items()}
-        return found if all(map(_is, members.values(), found.values())) else members
-    return found
+def _loose_json(value: Any, path: str, changes: bool) -> Any:
+    """Replace volatile values in JSON; return the same object if it has none. The depth is limited by the match key."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and -_EXACT <= value <= _EXACT else value
+    if isinstance(value, list):
+        loose = [_loose_json(item, path, changes) for item in value]
+        return value if all(map(_is, loose, value)) else loose
+    if isinstance(value, dict):
+        scalars = {name: item for name, item in value.items() if isinstance(item, (str, int, float))}
+        names = _volatile_names(scalars, lambda name: str(scalars[name]), path, changes)
+        members = {
+            name: VOLATILE if name in names else _loose_json(item, path, changes) for name, item in value.items()
+        }
+        return value if all(map(_is, members.values(), value.values())) else members
+    return value
 
 
 def _is(one: Any, other: Any) -> bool:
@@ -128,31 +131,31 @@ def _is(one: Any, other: Any) -> bool:
 
 
 def _volatile_names(
-    given: Collection[str], value: Callable[[str], str], path: str, changes: bool
+    names: Collection[str], value: Callable[[str], str], path: str, changes: bool
 ) -> frozenset[str] | set[str]:
-    """Those of the names whose values are volatile. `changes`: the method is one that changes something."""
-    plain = {name: name.lower().replace("_", "").replace("-", "") for name in given}
-    here = set(plain.values())
-    if here.isdisjoint(_HINTS):
+    """Return the names whose values are volatile. `changes`: the method is not a safe one."""
+    plain = {name: name.lower().replace("_", "").replace("-", "") for name in names}
+    present = set(plain.values())
+    if present.isdisjoint(_HINTS):
         return frozenset()
-    volatile = here & _ALWAYS
+    volatile = present & _ALWAYS
     for needed, changing in _SIGNED:
-        if needed <= here:
-            volatile |= here & changing
-    by_plain = {short: name for name, short in plain.items()}
-    if here & _OAUTH:
-        volatile |= _oauth(here, lambda short: value(by_plain[short]), path)
+        if needed <= present:
+            volatile |= present & changing
+    original = {plain_name: name for name, plain_name in plain.items()}
+    if present & _OAUTH:
+        volatile |= _oauth(present, lambda plain_name: value(original[plain_name]), path)
     if changes:
-        volatile |= {one for one in here & _REQUEST_IDS if _UUID.fullmatch(value(by_plain[one]))}
-    return {name for name, short in plain.items() if short in volatile}
+        volatile |= {one for one in present & _REQUEST_IDS if _UUID.fullmatch(value(original[one]))}
+    return {name for name, plain_name in plain.items() if plain_name in volatile}
 
 
-def _oauth(here: set[str], value: Callable[[str], str], path: str) -> set[str]:
-    found = here & _OAUTH
-    if here & _OAUTH_SURE:
+def _oauth(present: set[str], value: Callable[[str], str], path: str) -> set[str]:
+    found = present & _OAUTH
+    if present & _OAUTH_SURE:
         return found
-    if {"code", "state"} <= here and (_OAUTH_PATH.search(path) or _RANDOM.fullmatch(value("code"))):
+    if {"code", "state"} <= present and (_OAUTH_PATH.search(path) or _RANDOM.fullmatch(value("code"))):
         return found
-    if "clientid" in here or _OAUTH_PATH.search(path):
+    if "clientid" in present or _OAUTH_PATH.search(path):
         return {one for one in found if _RANDOM.fullmatch(value(one))}
-    return {"nonce"} if "nonce" in here and _RANDOM.fullmatch(value("nonce")) else set()
+    return {"nonce"} if "nonce" in present and _RANDOM.fullmatch(value("nonce")) else set()
